@@ -1,0 +1,1 @@
+"""The engine: moves documents through declared stages, durably; it knows no invoice."""

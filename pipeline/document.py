@@ -1,0 +1,74 @@
+"""A document on its way through the stages, with the acknowledgement that it carries."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+from pipeline.payload import Payload
+from pipeline.source import Entry, Outcome, Source, Status
+
+Facts = TypeVar("Facts")
+Next = TypeVar("Next")
+
+
+class Key(Struct, frozen=True):
+    """What makes a document one and the same, in the ledger and in flight."""
+
+    source: str
+    id: str
+    revision: str
+
+    @property
+    def digest(self) -> str:
+        """A name for files that no other document's have: 64 hexadecimal digits."""
+        parts = "\0".join((self.source, self.id, self.revision))  # noqa: FLY002 - \0 is no text
+        return hashlib.sha256(parts.encode()).hexdigest()
+
+
+class Ack(Struct, frozen=True):
+    """The way back to the source, for exactly one document.
+
+    It is used once in the document's life here: FORWARDED only after the file is durable in its
+    folder and the ledger has recorded it, ERROR only after the quarantine is. A document that
+    is dropped without it (a stop, a crash, a passing failure) is listed again by its source.
+    """
+
+    source: Source
+    id: str
+
+    def forwarded(self) -> Outcome:
+        """The document stands in its folder."""
+        return Outcome(self.id, Status.FORWARDED)
+
+    def error(self, reason: str) -> Outcome:
+        """The document can't be placed, for this reason."""
+        return Outcome(self.id, Status.ERROR, reason)
+
+
+class Document(Struct, Generic[Facts], frozen=True):
+    """What flows: each stage takes one and hands on another with more known about it.
+
+    entry: as the source listed it. seen_at: when, in seconds since 1970.
+    payload: its bytes, once they are here. facts: what the last stage found out.
+    """
+
+    key: Key
+    entry: Entry
+    ack: Ack
+    seen_at: float
+    facts: Facts
+    payload: Payload | None = None
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory that it occupies."""
+        return self.payload.held if self.payload is not None else 0
+
+    def grown(self, facts: Next, payload: Payload | None = None) -> Document[Next]:
+        """The same document as the next stage sees it; the payload is kept if not replaced."""
+        return Document(
+            self.key, self.entry, self.ack, self.seen_at, facts, payload or self.payload
+        )

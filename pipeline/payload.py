@@ -1,0 +1,54 @@
+"""The bytes of a document, in memory when small, in a temporary file when large."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+from msgspec import Struct
+
+
+class Payload(Struct, frozen=True):
+    """The bytes of one document: either data or spool is set, never both.
+
+    size: bytes in all. sha256: of all of them, in hexadecimal, computed while they arrived.
+    """
+
+    size: int
+    sha256: str
+    data: bytes | None = None
+    spool: Path | None = None
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory that it occupies: what the queues' bounds count."""
+        return 0 if self.data is None else len(self.data)
+
+    def open(self) -> BinaryIO:
+        """Read it from the beginning; the caller closes what is returned."""
+        if self.data is not None:
+            return BytesIO(self.data)
+        assert self.spool is not None
+        return self.spool.open("rb")
+
+    def head(self, size: int) -> bytes:
+        """The first bytes, at most size of them."""
+        if self.data is not None:
+            return self.data[:size]
+        with self.open() as stream:
+            return stream.read(size)
+
+    def read(self) -> bytes:
+        """All of it in memory: for a reader that can't do with less."""
+        if self.data is not None:
+            return self.data
+        with self.open() as stream:
+            return stream.read()
+
+    def discard(self) -> None:
+        """Remove the temporary file, if there is one; twice does no harm."""
+        if self.spool is not None:
+            with suppress(OSError):
+                self.spool.unlink(missing_ok=True)
