@@ -1,0 +1,105 @@
+"""A bounded queue between two stages: its bound counts documents and bytes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Generic, Protocol, Self, TypeVar
+
+import anyio
+from msgspec import Struct
+
+
+class Weighed(Protocol):
+    """Anything that says how many bytes of memory it holds."""
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory."""
+        ...
+
+
+T = TypeVar("T", bound=Weighed)
+
+
+class Bound(Struct, frozen=True):
+    """The room of a queue, in documents and in bytes of memory."""
+
+    documents: int
+    bytes: int
+
+
+class Queue(Generic[T]):
+    """Hands things from many putters to many takers, in order, never dropping one.
+
+    What a taker has in hand counts until it is handed on, so the bound is on all that a stage
+    occupies. A single thing that exceeds the bound in bytes passes when it is alone. The owner,
+    who puts, closes; takers then empty the queue and end with anyio.EndOfStream. Leaving its
+    `with` block lets go of what nobody took.
+    """
+
+    def __init__(self, bound: Bound) -> None:
+        self.bound = bound
+        self.documents = 0
+        self.bytes = 0
+        self._send, self._receive = anyio.create_memory_object_stream[T](math.inf)
+        self._freed = anyio.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._send.close()
+        self._receive.close()
+
+    @property
+    def waiting(self) -> int:
+        """How many nobody has taken yet."""
+        return self._send.statistics().current_buffer_used
+
+    def resize(self, bound: Bound) -> None:
+        """Apply another bound; what is inside already stays."""
+        self.bound = bound
+        self._wake()
+
+    async def put(self, thing: T) -> None:
+        """Wait for room, then leave it. Raises anyio.ClosedResourceError after close()."""
+        while not self._fits(thing.held):
+            await self._freed.wait()
+        self._send.send_nowait(thing)
+        self.documents += 1
+        self.bytes += thing.held
+
+    @asynccontextmanager
+    async def take(self, most: int = 1) -> AsyncIterator[list[T]]:
+        """Wait for one and take with it what else is there, at most `most`.
+
+        They count against the bound until the block is left. Raises anyio.EndOfStream when the
+        queue is closed and empty.
+        """
+        taken = [await self._receive.receive()]
+        try:
+            while len(taken) < most:
+                taken.append(self._receive.receive_nowait())
+        except (anyio.WouldBlock, anyio.EndOfStream):
+            pass
+        try:
+            yield taken
+        finally:
+            self.documents -= len(taken)
+            self.bytes -= sum(thing.held for thing in taken)
+            self._wake()
+
+    def close(self) -> None:
+        """Nothing will be put any more."""
+        self._send.close()
+
+    def _fits(self, held: int) -> bool:
+        if self.documents >= self.bound.documents:
+            return False
+        return not self.bytes or self.bytes + held <= self.bound.bytes
+
+    def _wake(self) -> None:
+        self._freed.set()
+        self._freed = anyio.Event()

@@ -1,0 +1,67 @@
+"""How a stage is declared: what it does to documents, and its default size."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from pipeline.document import Document
+from pipeline.errors import PassingError, SynqupError
+from pipeline.queues import Bound
+
+#: What became of one document in a stage: the document for the next one, or why there is none.
+Result = Document[Any] | SynqupError
+
+#: Takes some documents and gives each one's result, in the same order. An OSError or a
+#: PassingError leaves a document for later, another SynqupError is final for it; any other
+#: exception is a bug and stops the run.
+Work = Callable[[Sequence[Document[Any]]], Awaitable[list[Result]]]
+
+MEBIBYTE = 1024 * 1024
+
+
+class Stage(Struct, frozen=True):
+    """One step of the flow. Its place in the tuple of stages is its place in the flow.
+
+    workers: how many work at once. queue: the bound of what waits for them and of what they have
+    in hand. group: the most documents one worker takes at a time.
+    """
+
+    name: str
+    work: Work
+    workers: int = 1
+    queue: Bound = Bound(64, 16 * MEBIBYTE)
+    group: int = 1
+
+
+def one_by_one(process: Callable[[Any], Awaitable[Document[Any]]]) -> Work:
+    """Make the work of a stage out of a function that takes one document and raises."""
+
+    async def work(documents: Sequence[Document[Any]]) -> list[Result]:
+        return [await attempt(process, document) for document in documents]
+
+    return work
+
+
+async def attempt(
+    process: Callable[[Any], Awaitable[Document[Any]]], document: Document[Any]
+) -> Result:
+    """The document that comes out, or the reason why none does; a bug is let through."""
+    try:
+        return await process(document)
+    except SynqupError as error:
+        return error
+    except OSError as error:
+        return disk_trouble(document.entry.label, error)
+
+
+def disk_trouble(subject: str, error: OSError) -> PassingError:
+    """Put into words what the operating system refused: a full disk, a missing folder."""
+    where = f" ({error.filename})" if error.filename else ""
+    return PassingError(
+        subject,
+        f"the system says: {error.strerror or error}{where}",
+        "Mend the disk or the folder; the document waits and is tried again at the next poll",
+    )
