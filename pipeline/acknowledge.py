@@ -1,0 +1,106 @@
+"""Tells the sources what became of their documents, in batches, after the ledger knows it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+import anyio
+import stamina
+import structlog
+from msgspec import Struct
+
+from pipeline.document import Key
+from pipeline.errors import PassingError, SynqupError
+from pipeline.ledger import Ledger
+from pipeline.queues import Bound, Queue
+from pipeline.source import Outcome, Source
+
+log = structlog.get_logger(__name__)
+
+#: Told at once by one worker, and how many may wait: more than this and the stages wait.
+GROUP = 64
+BOUND = Bound(512, 1024 * 1024)
+WORKERS = 4
+
+
+class Settled(Struct, frozen=True):
+    """A document whose end the ledger has recorded and whose source has yet to be told."""
+
+    key: Key
+    source: Source
+    outcome: Outcome
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory, for the queue's bound; its message is all that may be long."""
+        return len(self.outcome.message)
+
+
+class Acknowledger:
+    """Holds what has to be told, and tells it.
+
+    An acknowledgement that fails stays open in the ledger; the next poll of its source asks for
+    it again, so one that is lost costs a delay and nothing else.
+    """
+
+    def __init__(self, ledger: Ledger, finished: Callable[[Key], None]) -> None:
+        self._ledger = ledger
+        self._finished = finished
+        self._queue: Queue[Settled] = Queue(BOUND)
+
+    async def put(self, settled: Settled) -> None:
+        """Have it told, once there is room."""
+        await self._queue.put(settled)
+
+    def close(self) -> None:
+        """Nothing will be put any more; run() ends when all has been told."""
+        self._queue.close()
+
+    async def run(self) -> None:
+        """Tell what comes until close()."""
+        with self._queue:
+            async with anyio.create_task_group() as group:
+                for _ in range(WORKERS):
+                    group.start_soon(self._work)
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                async with self._queue.take(GROUP) as settled:
+                    await self._tell_all(settled)
+            except anyio.EndOfStream:
+                return
+
+    async def _tell_all(self, settled: Sequence[Settled]) -> None:
+        try:
+            by_source = sorted(settled, key=lambda one: one.source.name)
+            for _, group in groupby(by_source, key=lambda one: id(one.source)):
+                batch = list(group)
+                source = batch[0].source
+                for start in range(0, len(batch), source.ack_batch):
+                    await self._tell(source, batch[start : start + source.ack_batch])
+        finally:
+            for one in settled:
+                self._finished(one.key)
+
+    async def _tell(self, source: Source, batch: Sequence[Settled]) -> None:
+        try:
+            async for attempt in stamina.retry_context(
+                on=_worth_another_try, attempts=5, timeout=60, wait_max=20
+            ):
+                with attempt:
+                    await source.acknowledge([one.outcome for one in batch])
+        except (SynqupError, OSError) as error:
+            log.warning(
+                "acknowledgements wait", source=source.name, documents=len(batch), reason=str(error)
+            )
+            return
+        await self._ledger.acknowledged([one.key for one in batch], time.time())
+
+
+def _worth_another_try(error: Exception) -> bool | float:
+    if isinstance(error, PassingError):
+        return error.retry_after if error.retry_after is not None else True
+    return False

@@ -1,0 +1,297 @@
+"""Moves documents through the stages: workers, queues, what becomes of each, and the drain."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Protocol
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from pipeline.acknowledge import Acknowledger, Settled
+from pipeline.document import Document, Key
+from pipeline.errors import (
+    DocumentRefused,
+    PassingError,
+    SourceError,
+    SourceUnreachable,
+    StateError,
+    SynqupError,
+)
+from pipeline.ledger import Ledger
+from pipeline.quarantine import Quarantine
+from pipeline.queues import Bound, Queue
+from pipeline.stage import Result, Stage, attempt
+
+log = structlog.get_logger(__name__)
+
+#: Documents that a source may fail in a row before a poll gives it up.
+SETBACKS = 8
+
+
+class Size(Protocol):
+    """A stage's size as the configuration gives it; None keeps the stage's own."""
+
+    @property
+    def workers(self) -> int | None:
+        """How many work at once."""
+
+    @property
+    def queue(self) -> int | None:
+        """Documents in the queue and in hand."""
+
+    @property
+    def queue_bytes(self) -> int | None:
+        """Bytes in the queue and in hand."""
+
+
+class Tally:
+    """What has become of the documents of this run so far."""
+
+    def __init__(self) -> None:
+        self.listed = 0
+        self.delivered = 0
+        self.quarantined = 0
+        self.waiting = 0
+        self.bytes = 0
+
+    @property
+    def done(self) -> int:
+        """Documents that this run has finished with, one way or another."""
+        return self.delivered + self.quarantined + self.waiting
+
+
+class Station:
+    """A stage at work: its queue, and how many workers it has and ought to have."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.queue: Queue[Document[Any]] = Queue(stage.queue)
+        self.wanted = stage.workers
+        self.active = 0
+
+    def resize(self, size: Size | None) -> None:
+        """Apply the configured size, or the stage's own where it says nothing."""
+        own = self.stage
+        self.wanted = (size and size.workers) or own.workers
+        self.queue.resize(
+            Bound(
+                (size and size.queue) or own.queue.documents,
+                (size and size.queue_bytes) or own.queue.bytes,
+            )
+        )
+
+
+class Engine:
+    """Takes documents in at the first stage and sees each one to its end.
+
+    The end of a document is one of: delivered and acknowledged; quarantined and acknowledged as
+    an error; left for a later poll. No document is in flight twice.
+    """
+
+    def __init__(self, stages: Sequence[Stage], ledger: Ledger, quarantine: Quarantine) -> None:
+        self.tally = Tally()
+        #: Set when a stage died of a bug: whoever feeds the engine stops feeding it.
+        self.broken = anyio.Event()
+        self.fault: Exception | None = None
+        self._ledger = ledger
+        self._quarantine = quarantine
+        self._stations = [Station(stage) for stage in stages]
+        self._acknowledger = Acknowledger(ledger, self._finished)
+        self._flying: dict[str, set[Key]] = {}
+        self._landed: dict[str, anyio.Event] = {}
+        self._setbacks: dict[str, list[SynqupError]] = {}
+        self._workers: TaskGroup
+
+    @property
+    def queues(self) -> Mapping[str, Queue[Document[Any]]]:
+        """The queue in front of each stage, by the stage's name."""
+        return {station.stage.name: station.queue for station in self._stations}
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Work while the block runs; on leaving it, drain what is in flight.
+
+        Raises what a stage died of, once everything else has drained.
+        """
+        async with AsyncExitStack() as stack:
+            for station in self._stations:
+                stack.enter_context(station.queue)
+            acknowledging = await stack.enter_async_context(anyio.create_task_group())
+            acknowledging.start_soon(self._acknowledger.run)
+            try:
+                async with anyio.create_task_group() as self._workers:
+                    self._staff()
+                    yield
+                    self._stations[0].queue.close()
+            finally:
+                self._acknowledger.close()
+        if self.fault is not None:
+            raise self.fault
+
+    def resize(self, sizes: Mapping[str, Size]) -> None:
+        """Apply configured sizes by stage name: more workers at once, fewer after their work."""
+        for station in self._stations:
+            station.resize(sizes.get(station.stage.name))
+        self._staff()
+
+    async def offer(self, document: Document[Any]) -> bool:
+        """Take a document in, once there is room; False if it is in flight already."""
+        if self.is_flying(document.key):
+            return False
+        self._take_off(document.key)
+        try:
+            await self._stations[0].queue.put(document)
+        except BaseException:
+            self._finished(document.key)
+            raise
+        self.tally.listed += 1
+        return True
+
+    async def tell(self, settled: Settled) -> None:
+        """Tell a source what an earlier run, or an earlier poll, could not."""
+        if not self.is_flying(settled.key):
+            self._take_off(settled.key)
+            await self._acknowledger.put(settled)
+
+    def is_flying(self, key: Key) -> bool:
+        """Whether the document is between its listing and its end."""
+        return key in self._flying.get(key.source, ())
+
+    def flying(self, source: str) -> int:
+        """How many of this source's documents are in flight."""
+        return len(self._flying.get(source, ()))
+
+    async def landed(self, source: str) -> None:
+        """Wait until none of this source's documents is in flight."""
+        while self.flying(source):
+            await self._landed[source].wait()
+
+    def setback(self, source: str) -> SynqupError | None:
+        """Why this source is worth no further document for now: it failed several in a row."""
+        setbacks = self._setbacks.get(source, [])
+        return setbacks[-1] if len(setbacks) >= SETBACKS else None
+
+    def forgive(self, source: str) -> None:
+        """A new poll begins: let it find out for itself whether the source serves again."""
+        self._setbacks.pop(source, None)
+
+    def _take_off(self, key: Key) -> None:
+        flying = self._flying.setdefault(key.source, set())
+        if not flying:
+            self._landed[key.source] = anyio.Event()
+        flying.add(key)
+
+    def _finished(self, key: Key) -> None:
+        flying = self._flying[key.source]
+        flying.discard(key)
+        if not flying:
+            self._landed[key.source].set()
+
+    def _staff(self) -> None:
+        for index, station in enumerate(self._stations):
+            while station.active < station.wanted:
+                station.active += 1
+                self._workers.start_soon(self._work, index, name=station.stage.name)
+
+    async def _work(self, index: int) -> None:
+        station = self._stations[index]
+        following = self._stations[index + 1] if index + 1 < len(self._stations) else None
+        try:
+            while station.active <= station.wanted:
+                async with station.queue.take(station.stage.group) as documents:
+                    results = await self._results(station.stage, documents)
+                    for document, result in zip(documents, results, strict=True):
+                        if not isinstance(result, Document):
+                            await self._fail(document, result)
+                        elif following is not None:
+                            await following.queue.put(result)
+                        else:
+                            await self._arrive(result)
+        except anyio.EndOfStream:
+            station.wanted = 0
+        finally:
+            station.active -= 1
+            if not station.active and not station.wanted and following is not None:
+                following.queue.close()
+
+    async def _results(self, stage: Stage, documents: Sequence[Document[Any]]) -> Sequence[Result]:
+        try:
+            return await stage.work(documents)
+        except StateError:
+            # Without a ledger nothing can be recorded, so nothing more may happen.
+            raise
+        except Exception as bug:  # noqa: BLE001 - whatever it is, it is reported and raised
+            self._break(stage, bug)
+            # One document alone is set aside, or it would bring every next run down as well;
+            # of a group nobody knows which one it was.
+            verdict = DocumentRefused if len(documents) == 1 else PassingError
+            return [
+                verdict(
+                    document.entry.label,
+                    f"stage {stage.name} died of a fault of synqup's own ({type(bug).__name__})",
+                    "Send the log to support",
+                )
+                for document in documents
+            ]
+
+    def _break(self, stage: Stage, bug: Exception) -> None:
+        log.error("stage died", stage=stage.name, exc_info=bug)
+        self.fault = self.fault or bug
+        self.broken.set()
+
+    async def _arrive(self, document: Document[Any]) -> None:
+        self._setbacks.pop(document.key.source, None)
+        self.tally.delivered += 1
+        self.tally.bytes += document.payload.size if document.payload else 0
+        await self._discard(document)
+        await self._acknowledger.put(
+            Settled(document.key, document.ack.source, document.ack.forwarded())
+        )
+
+    async def _fail(self, document: Document[Any], error: SynqupError) -> None:
+        if isinstance(error, DocumentRefused):
+            await self._set_aside(document, error)
+        else:
+            await self._postpone(document, error)
+
+    async def _postpone(self, document: Document[Any], error: SynqupError) -> None:
+        self.tally.waiting += 1
+        if isinstance(error, SourceUnreachable | SourceError):
+            self._setbacks.setdefault(document.key.source, []).append(error)
+        log.warning("document waits", document=document.entry.label, reason=str(error))
+        await self._record(self._ledger.waiting, document, error)
+        await self._discard(document)
+        self._finished(document.key)
+
+    async def _set_aside(self, document: Document[Any], error: SynqupError) -> None:
+        async def keep(document: Document[Any]) -> Document[Any]:
+            await self._quarantine.keep(document, str(error))
+            return document
+
+        kept = await attempt(keep, document)
+        if not isinstance(kept, Document):
+            await self._postpone(document, kept)
+            return
+        self.tally.quarantined += 1
+        log.error("document quarantined", document=document.entry.label, reason=str(error))
+        await self._record(self._ledger.quarantined, document, error)
+        await self._discard(document)
+        await self._acknowledger.put(
+            Settled(document.key, document.ack.source, document.ack.error(str(error)))
+        )
+
+    async def _record(
+        self,
+        write: Callable[[Sequence[tuple[Key, str]], float], Awaitable[None]],
+        document: Document[Any],
+        error: SynqupError,
+    ) -> None:
+        await write([(document.key, str(error))], time.time())
+
+    async def _discard(self, document: Document[Any]) -> None:
+        if document.payload is not None and document.payload.spool is not None:
+            await anyio.to_thread.run_sync(document.payload.discard)

@@ -1,0 +1,271 @@
+"""The engine sees each document to its end, whatever happens to others, to stages, to acks."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from farm import Farm
+from msgspec import Struct
+
+from pipeline.document import Document
+from pipeline.engine import SETBACKS, Engine
+from pipeline.errors import DocumentRefused, PassingError, SignInRefused, SourceUnreachable
+from pipeline.ledger import Ledger, State, Summary, open_ledger, summarise
+from pipeline.quarantine import Quarantine
+from pipeline.queues import Bound
+from pipeline.source import Status
+from pipeline.stage import Result, Stage, one_by_one
+
+pytestmark = pytest.mark.anyio
+
+
+class Sizes(Struct, frozen=True):
+    workers: int | None = None
+    queue: int | None = None
+    queue_bytes: int | None = None
+
+
+async def passing(document: Document[Any]) -> Document[Any]:
+    return document
+
+
+def refusing(*ids: str, error: type[Exception] = DocumentRefused) -> Stage:
+    async def process(document: Document[Any]) -> Document[Any]:
+        if document.key.id in ids:
+            raise error(document.entry.label, "it is one of those")
+        return document
+
+    return Stage("refuse", one_by_one(process), workers=2)
+
+
+class Bench:
+    """An engine with a real ledger and quarantine in a folder of its own."""
+
+    def __init__(self, engine: Engine, ledger: Ledger, folder: Path) -> None:
+        self.engine = engine
+        self.ledger = ledger
+        self.folder = folder
+
+    async def bring(self, farm: Farm, data: bytes = b"bytes") -> None:
+        documents = [farm.document(id_, data) for id_ in farm.open]
+        await self.ledger.seen([(d.key, d.entry.label) for d in documents], time.time())
+        for document in documents:
+            await self.engine.offer(document)
+
+    def summary(self) -> Summary:
+        return summarise(self.folder / "ledger")
+
+    def states(self) -> dict[str, int]:
+        return {count.state.value: count.documents for count in self.summary().counts}
+
+
+@asynccontextmanager
+async def bench(folder: Path, *stages: Stage) -> AsyncIterator[Bench]:
+    async with open_ledger(folder / "ledger") as ledger:
+        yield Bench(Engine(stages, ledger, Quarantine(folder / "quarantine")), ledger, folder)
+
+
+async def test_documents_pass_all_stages_in_order_and_are_acknowledged_once(
+    tmp_path: Path,
+) -> None:
+    passed: list[tuple[str, str]] = []
+
+    def noting(name: str) -> Stage:
+        async def process(document: Document[Any]) -> Document[Any]:
+            passed.append((document.key.id, name))
+            return document
+
+        return Stage(name, one_by_one(process), workers=3)
+
+    farm = Farm(50)
+    async with bench(tmp_path, noting("a"), noting("b"), noting("c")) as it:
+        async with it.engine.running():
+            await it.bring(farm)
+        assert it.engine.tally.delivered == 50
+    assert sorted(outcome.id for outcome in farm.told) == sorted(str(n) for n in range(50))
+    assert {outcome.status for outcome in farm.told} == {Status.FORWARDED}
+    for id_ in range(50):
+        assert [name for seen, name in passed if seen == str(id_)] == ["a", "b", "c"]
+
+
+async def test_a_refused_document_is_quarantined_and_the_others_arrive(tmp_path: Path) -> None:
+    farm = Farm(10)
+    async with bench(tmp_path, refusing("3", "7")) as it:
+        async with it.engine.running():
+            await it.bring(farm, b"the bytes")
+        assert it.states() == {"quarantined": 2, "seen": 8}
+        assert {kept.id for kept in it.summary().quarantine} == {"3", "7"}
+    errors = {o.id: o.message for o in farm.told if o.status is Status.ERROR}
+    assert set(errors) == {"3", "7"}
+    assert errors["3"] == "document 3: it is one of those."
+    note = json.loads(next((tmp_path / "quarantine/farm").glob("document_3-*.json")).read_text())
+    assert note["reason"] == errors["3"]
+    assert (
+        next((tmp_path / "quarantine/farm").glob("document_3-*.bin")).read_bytes() == b"the bytes"
+    )
+
+
+@pytest.mark.parametrize("error", [PassingError, SourceUnreachable, SignInRefused])
+async def test_a_document_that_failed_for_now_waits_unacknowledged(
+    tmp_path: Path, error: type[Exception]
+) -> None:
+    farm = Farm(3)
+    async with bench(tmp_path, refusing("1", error=error)) as it:
+        async with it.engine.running():
+            await it.bring(farm)
+        assert it.states()["waiting"] == 1
+        assert it.summary().waiting[0].reason.startswith("document 1: it is one of those.")
+    assert farm.open == ["1"]
+    assert not (tmp_path / "quarantine").exists()
+
+
+async def test_a_full_disk_makes_documents_wait(tmp_path: Path) -> None:
+    farm = Farm(2)
+    async with bench(tmp_path, refusing("0", error=OSError)) as it:
+        async with it.engine.running():
+            await it.bring(farm)
+        assert it.states() == {"seen": 1, "waiting": 1}
+
+
+async def test_a_stage_that_dies_of_a_bug_ends_the_run_with_everything_else_drained(
+    tmp_path: Path,
+) -> None:
+    farm = Farm(30)
+    with pytest.raises(ExceptionGroup) as died:
+        async with bench(
+            tmp_path, refusing("5", error=ZeroDivisionError), Stage("on", one_by_one(passing))
+        ) as it:
+            async with it.engine.running():
+                await it.bring(farm)
+                await it.engine.broken.wait()
+    assert died.group_contains(ZeroDivisionError)
+    assert sum(o.status is Status.FORWARDED for o in farm.told) == 29
+    assert [o.id for o in farm.told if o.status is Status.ERROR] == ["5"]
+
+
+async def test_of_a_group_that_a_bug_hit_none_is_taken_for_the_culprit(tmp_path: Path) -> None:
+    async def work(documents: Sequence[Document[Any]]) -> list[Result]:
+        raise ZeroDivisionError
+
+    farm = Farm(4)
+    with pytest.raises(ExceptionGroup):
+        async with bench(tmp_path, Stage("group", work, queue=Bound(10, 1000), group=10)) as it:
+            async with it.engine.running():
+                await it.bring(farm)
+    assert not farm.told
+    assert len(summarise(tmp_path / "ledger").waiting) == 4
+
+
+async def test_the_slowest_stage_sets_the_pace(tmp_path: Path) -> None:
+    gate = anyio.Event()
+
+    async def process(document: Document[Any]) -> Document[Any]:
+        await gate.wait()
+        return document
+
+    farm = Farm(100)
+    fast = Stage("fast", one_by_one(passing), 1, Bound(4, 10**6))
+    slow = Stage("slow", one_by_one(process), 1, Bound(4, 10**6))
+    async with bench(tmp_path, fast, slow) as it:
+        async with it.engine.running(), anyio.create_task_group() as group:
+            group.start_soon(it.bring, farm)
+            while it.engine.queues["fast"].documents < 4 or it.engine.queues["slow"].documents < 4:
+                await anyio.sleep(0.001)
+            await anyio.sleep(0.02)
+            assert it.engine.tally.listed <= 8
+            gate.set()
+        assert it.engine.tally.delivered == 100
+
+
+async def test_more_and_fewer_workers_take_effect_while_running(tmp_path: Path) -> None:
+    gate = anyio.Event()
+    at_work = 0
+
+    async def process(document: Document[Any]) -> Document[Any]:
+        nonlocal at_work
+        at_work += 1
+        await gate.wait()
+        at_work -= 1
+        return document
+
+    farm = Farm(60)
+    async with bench(tmp_path, Stage("work", one_by_one(process), 1, Bound(50, 10**6))) as it:
+        async with it.engine.running(), anyio.create_task_group() as group:
+            group.start_soon(it.bring, farm)
+            await anyio.sleep(0.05)
+            assert at_work == 1
+            it.engine.resize({"work": Sizes(workers=5)})
+            await anyio.sleep(0.05)
+            assert at_work == 5
+            it.engine.resize({"work": Sizes(workers=2)})
+            gate.set()
+            gate = anyio.Event()
+            await anyio.sleep(0.05)
+            assert at_work == 2
+            gate.set()
+            it.engine.resize({})
+            gate = anyio.Event()
+            gate.set()
+        assert it.engine.tally.delivered == 60
+
+
+async def test_a_document_in_flight_is_not_taken_in_again(tmp_path: Path) -> None:
+    gate = anyio.Event()
+
+    async def process(document: Document[Any]) -> Document[Any]:
+        await gate.wait()
+        return document
+
+    farm = Farm(1)
+    async with bench(tmp_path, Stage("work", one_by_one(process))) as it:
+        async with it.engine.running():
+            document = farm.document("0")
+            await it.ledger.seen([(document.key, "")], 1.0)
+            assert await it.engine.offer(document)
+            assert not await it.engine.offer(document)
+            gate.set()
+            await it.engine.landed("farm")
+            assert it.engine.flying("farm") == 0
+    assert len(farm.told) == 1
+
+
+async def test_acknowledgements_go_out_in_batches_where_the_source_takes_them(
+    tmp_path: Path,
+) -> None:
+    farm = Farm(100, ack_batch=25)
+    stage = Stage("work", one_by_one(passing), 8, Bound(200, 10**6))
+    async with bench(tmp_path, stage) as it:
+        async with it.engine.running():
+            await it.bring(farm)
+    assert len(farm.told) == 100
+    assert max(farm.batches) <= 25
+    assert len(farm.batches) < 100
+
+
+async def test_an_acknowledgement_that_fails_stays_open_in_the_ledger(tmp_path: Path) -> None:
+    farm = Farm(2)
+    farm.trouble = SignInRefused("farm")
+    async with bench(tmp_path, refusing("1")) as it:
+        async with it.engine.running():
+            await it.bring(farm)
+        open_ones = await it.ledger.unacknowledged("farm")
+        assert [(key.id, known.state) for key, known in open_ones] == [("1", State.QUARANTINED)]
+
+
+async def test_a_source_that_fails_again_and_again_is_given_up_for_now(tmp_path: Path) -> None:
+    farm = Farm(SETBACKS)
+    stage = refusing(*farm.open, error=SourceUnreachable)
+    async with bench(tmp_path, stage) as it:
+        async with it.engine.running():
+            await it.bring(farm)
+            await it.engine.landed("farm")
+            assert isinstance(it.engine.setback("farm"), SourceUnreachable)
+            it.engine.forgive("farm")
+            assert it.engine.setback("farm") is None
