@@ -1,0 +1,85 @@
+"""An edit of the configuration is applied when it is valid, and reported once when it is not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+import structlog.testing
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from pipeline.errors import ConfigurationError
+from pipeline.reload import edits
+
+pytestmark = pytest.mark.anyio
+
+
+def load(path: Path) -> str:
+    text = path.read_text()
+    if "wrong" in text:
+        raise ConfigurationError(str(path), [f"key: {text}"])
+    return text
+
+
+@asynccontextmanager
+async def watching(path: Path) -> AsyncIterator[MemoryObjectReceiveStream[str]]:
+    send, receive = anyio.create_memory_object_stream[str](100)
+
+    async def watch() -> None:
+        async for edit in edits(path, load, path.read_text()):
+            await send.send(edit)
+
+    with send, receive:
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch)
+            await anyio.sleep(0.5)  # the watch of the folder has to stand before the first edit
+            with anyio.fail_after(30):
+                yield receive
+            group.cancel_scope.cancel()
+
+
+async def test_a_saved_edit_is_yielded(tmp_path: Path) -> None:
+    path = tmp_path / "synqup.toml"
+    path.write_text("first")
+    async with watching(path) as edited:
+        path.write_text("second")
+        assert await edited.receive() == "second"
+
+
+async def test_an_editor_that_replaces_the_file_is_followed(tmp_path: Path) -> None:
+    path = tmp_path / "synqup.toml"
+    path.write_text("first")
+    async with watching(path) as edited:
+        for text in ("second", "third"):
+            (tmp_path / "new").write_text(text)
+            (tmp_path / "new").replace(path)
+            assert await edited.receive() == text
+
+
+async def test_an_invalid_file_changes_nothing_and_is_reported_once(tmp_path: Path) -> None:
+    path = tmp_path / "synqup.toml"
+    path.write_text("first")
+    with structlog.testing.capture_logs() as logged:
+        async with watching(path) as edited:
+            for text in ("wrong one", "wrong one", "wrong two"):
+                path.write_text(text)
+                await anyio.sleep(0.6)
+            path.write_text("second")
+            assert await edited.receive() == "second"
+    problems = [entry["problems"] for entry in logged]
+    assert len(problems) == 2
+    assert "wrong one" in problems[0]
+    assert "wrong two" in problems[1]
+
+
+async def test_a_file_saved_unchanged_is_no_edit(tmp_path: Path) -> None:
+    path = tmp_path / "synqup.toml"
+    path.write_text("first")
+    async with watching(path) as edited:
+        path.write_text("first")
+        await anyio.sleep(0.6)
+        path.write_text("second")
+        assert await edited.receive() == "second"
