@@ -1,0 +1,65 @@
+"""File names that NTFS and ext4 both take, and that no text from outside can steer elsewhere."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from itertools import count
+
+from stages.folders.templates import fill
+
+#: What one name may measure: bytes of UTF-8 on ext4, units of UTF-16 on NTFS.
+LONGEST = 255
+#: Room left for what tells twins apart: "-99999".
+TWIN = 6
+
+#: Microsoft, "Naming Files, Paths, and Namespaces": reserved characters and device names.
+_RESERVED = re.compile(r'[<>:"/\\|?*]')
+_DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|COM[0-9¹²³]|LPT[0-9¹²³])(?=\.|$)", re.IGNORECASE)
+#: Controls, surrogates, unassigned and private characters, line and paragraph separators, and
+#: format characters, which could turn a name's letters round.
+_UNPRINTABLE = {"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"}
+_SEPARATORS = "_- "
+
+
+def clean(text: str) -> str:
+    """One component of a path: never empty but for empty text, never "." or "..", idempotent."""
+    text = unicodedata.normalize("NFC", text)
+    text = "".join("_" if unicodedata.category(c) in _UNPRINTABLE else c for c in text)
+    text = _RESERVED.sub("_", text)
+    text = re.sub(r"\s+", " ", text)
+    text = text.strip(" .") or "_" * bool(text)
+    return _shorten(f"_{text}" if _DEVICE.match(text) else text, LONGEST)
+
+
+def file_name(template: str, values: Mapping[str, str], extension: str) -> str:
+    """The name that a template gives a document, with room left for a twin's number.
+
+    A variable without a value drops out together with the separator beside it. The extension is
+    without its dot. Where nothing remains the document's id has to serve: `values["id"]`.
+    """
+    filled = fill(template, {name: _part(value) for name, value in values.items()})
+    filled = re.sub(r"([_-])[_-]+", r"\1", filled).strip(_SEPARATORS)
+    stem = clean(filled) or clean(_part(values["id"])) or "document"
+    suffix = f".{extension}" if extension else ""
+    return clean(_shorten(stem, LONGEST - TWIN - len(suffix) - 1).rstrip(" .") + suffix)
+
+
+def twins(name: str) -> Iterator[str]:
+    """A name, and the names to try when it is taken: a.xml, a-2.xml, a-3.xml, ..."""
+    yield name
+    stem, dot, extension = name.rpartition(".")
+    stem, tail = (stem, dot + extension) if stem else (name, "")
+    for number in count(2):
+        yield f"{stem}-{number}{tail}"
+
+
+def _part(value: str) -> str:
+    """A variable's value as part of a name; the template's own separators stay what they are."""
+    return clean(value).strip(_SEPARATORS)
+
+
+def _shorten(text: str, longest: int) -> str:
+    """Cut at a character to so many bytes of UTF-8, which are never fewer units in UTF-16."""
+    return text.encode("utf-8", "replace")[:longest].decode("utf-8", "ignore").rstrip(" .")

@@ -1,0 +1,21 @@
+"""The folder that a path template gives a company."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stages.folders.names import clean
+from stages.folders.templates import fill
+
+
+def folder(template: str, *, name: str, identifier: str, accounting_file_id: str) -> Path:
+    """The folder that a path template gives a company.
+
+    Each variable's value is cleaned so that it stays within one component of the path.
+    """
+    values = {
+        "enterprise_name": clean(name),
+        "enterprise_identifier": clean(identifier),
+        "accounting_file_id": clean(accounting_file_id),
+    }
+    return Path(fill(template, values))

@@ -1,0 +1,69 @@
+"""A secret is read where it lies, anew each time, and is never said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keyring
+import keyring.backend
+import pytest
+
+from pipeline.config import Secret
+from pipeline.secrets import SecretMissing, keep_secret, read_secret
+
+
+class Ring(keyring.backend.KeyringBackend):
+    """A keyring of this test's own, so that none of the machine's is touched."""
+
+    priority = 1  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[tuple[str, str], str] = {}
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self.kept.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.kept[service, username] = password
+
+
+def test_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = Secret(env="SYNQUP_TEST")
+    monkeypatch.delenv("SYNQUP_TEST", raising=False)
+    with pytest.raises(SecretMissing, match="environment variable SYNQUP_TEST"):
+        read_secret(secret)
+    monkeypatch.setenv("SYNQUP_TEST", "one")
+    assert read_secret(secret) == "one"
+    monkeypatch.setenv("SYNQUP_TEST", "two")
+    assert read_secret(secret) == "two"
+    assert not keep_secret(secret, "three")
+
+
+def test_from_a_file_which_keeps_a_renewed_one_to_itself(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    secret = Secret(file=str(path))
+    with pytest.raises(SecretMissing, match="can't be read"):
+        read_secret(secret)
+    path.write_text("\n")
+    with pytest.raises(SecretMissing, match="missing or empty"):
+        read_secret(secret)
+    path.write_text("one\r\n")
+    assert read_secret(secret) == "one"
+    assert keep_secret(secret, "two")
+    assert read_secret(secret) == "two"
+    assert path.stat().st_mode & 0o077 == 0
+    assert [one.name for one in tmp_path.iterdir()] == ["secret"]
+
+
+def test_from_the_keyring() -> None:
+    before = keyring.get_keyring()
+    keyring.set_keyring(Ring())
+    try:
+        secret = Secret(keyring="billtobox")
+        with pytest.raises(SecretMissing, match="keyring set synqup billtobox"):
+            read_secret(secret)
+        assert keep_secret(secret, "one")
+        assert read_secret(secret) == "one"
+    finally:
+        keyring.set_keyring(before)
