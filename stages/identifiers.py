@@ -7,27 +7,24 @@ import re
 import stdnum.be.vat
 import stdnum.eu.vat
 import stdnum.iban
-from stdnum.exceptions import ValidationError
+from stdnum.exceptions import InvalidChecksum, InvalidLength, ValidationError
 
-#: What may stand before a Belgian number: the country, or a scheme of the Peppol and EAS code
-#: lists (0208 the enterprise number, 9925 the Belgian VAT number) or of BIS 2.
-_BELGIAN_PREFIX = re.compile(r"^(?:0208:|9925:|BE:CBE|BE:EN|BE:VAT|CBE|KBO|BCE|VAT|BE)+[:\s]*")
+_PUNCTUATION = re.compile(r"[\s.\-/]")
 
-
-def company_identifier(text: str) -> str | None:
-    """The canonical form of an enterprise or VAT number, or None if it is neither.
-
-    Belgian in any usual spelling gives BE and ten digits (law of 16 January 2003: 0403.170.701);
-    another country's VAT number gives its compact form with the country.
-    """
-    return enterprise_number(text) or foreign_vat_number(text)
+#: What may stand before a Belgian number: the country, what such numbers are called, or a scheme
+#: of the EAS code list (0208 and the former 9956 the enterprise number, 9925 the VAT number) or of
+#: BIS 2 (BE:CBE, BE:EN, BE:VAT).
+BELGIAN_PREFIX = re.compile(r"^(?:(?:0208|9925|9956):|(?:BE|CBE|KBO|BCE|EN|VAT|BTW|TVA):?)+")
 
 
 def enterprise_number(text: str) -> str | None:
-    """BE and ten digits for a valid Belgian enterprise or VAT number in any usual spelling."""
-    digits = _BELGIAN_PREFIX.sub("", text.strip().upper())
-    digits = re.sub(r"[\s.\-/]", "", digits)
-    if not re.fullmatch(r"\d{9,10}", digits):
+    """BE and ten digits for a valid Belgian enterprise or VAT number in any usual spelling.
+
+    The number is of the law of 16 January 2003, usually written 0403.170.701; older ones of nine
+    digits get the zero that they have lost.
+    """
+    digits = _belgian_digits(text)
+    if not re.fullmatch(r"[0-9]{9,10}", digits):
         return None
     try:
         return f"BE{stdnum.be.vat.validate(digits)}"
@@ -35,17 +32,41 @@ def enterprise_number(text: str) -> str | None:
         return None
 
 
-def foreign_vat_number(text: str) -> str | None:
-    """The compact form of a valid VAT number of another member state, with its country."""
+def company_identifier(text: str) -> str:
+    """The canonical form of an enterprise number, or of a VAT number of any member state.
+
+    Raises ValueError with what is wrong and what would be right.
+    """
+    if number := enterprise_number(text):
+        return number
+    digits = _belgian_digits(text)
+    right = 'write it like "BE0403170701" or "0403.170.701"'
     try:
+        if digits.isdigit():
+            return f"BE{stdnum.be.vat.validate(digits)}"
         return str(stdnum.eu.vat.validate(text.strip()))
+    except InvalidLength:
+        raise ValueError(f'"{text}" has too few or too many digits; {right}') from None
+    except InvalidChecksum:
+        raise ValueError(f'"{text}" has wrong check digits; compare it with an invoice') from None
     except ValidationError:
-        return None
+        raise ValueError(f'"{text}" is no enterprise number and no VAT number; {right}') from None
 
 
-def iban(text: str) -> str | None:
-    """The compact form of a valid IBAN (ISO 13616), or None."""
+def iban(text: str) -> str:
+    """The compact form of an IBAN (ISO 13616). Raises ValueError with what is wrong."""
     try:
-        return str(stdnum.iban.validate(text))
+        # Without the check of its country, which knows only the banks of the day it was written.
+        return str(stdnum.iban.validate(text.upper(), check_country=False))
     except ValidationError:
-        return None
+        # A wrong length fails the check digits as well: the two can't be told apart.
+        raise ValueError(f'"{text}" is no valid IBAN; compare it with a statement') from None
+
+
+def compact(text: str) -> str:
+    """Capital letters, without spaces, dots, dashes and slashes."""
+    return _PUNCTUATION.sub("", text.upper())
+
+
+def _belgian_digits(text: str) -> str:
+    return BELGIAN_PREFIX.sub("", compact(text))

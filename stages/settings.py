@@ -2,45 +2,89 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path, PureWindowsPath
-from typing import Any
+import ipaddress
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 from msgspec import Struct, structs
 from yarl import URL
 
 from pipeline.config import (
     Duration,
-    Reading,
     Secret,
     Service,
     StageSettings,
+    above_zero,
     absolute,
-    convert,
-    read_toml,
+    not_blank,
 )
 from pipeline.errors import ConfigurationError
+from pipeline.reading import Reading, convert, nearest, read_toml
+from stages.folders.names import clean
 from stages.folders.paths import folder
-from stages.folders.templates import NAME_VARIABLES, PATH_VARIABLES, unknown_variables, variables
+from stages.folders.templates import (
+    NameTemplate,
+    PathTemplate,
+    variables,
+)
 from stages.identifiers import company_identifier, iban
 
 #: The stages that [stages] may size.
 STAGES = ("download", "verify", "classify", "write")
 
+#: What Billtobox gives at once, at most.
+LARGEST_PAGE = 50
+
 #: The three paths, in [delivery] and in [[companies]].
 PATHS = ("purchases", "sales", "statements")
+
+#: The names of the files in each.
+NAMES = {
+    "purchases": "invoice_name",
+    "sales": "invoice_name",
+    "statements": "statement_name",
+}
+
+
+def web_address(text: str) -> str:
+    """Check an address that credentials are sent to. Raises ValueError."""
+    try:
+        url = URL(text)
+    except ValueError:
+        url = URL()
+    if not url.host or url.scheme not in ("http", "https"):
+        raise ValueError('this is no web address; write it like "https://host/v4"')
+    if url.user or url.password:
+        raise ValueError("an address may not hold a user or a password; remove them")
+    if url.scheme == "http" and not _is_this_machine(url.host):
+        raise ValueError("credentials would travel in the clear; write https://")
+    return text
+
+
+def page_of_list(size: int) -> int:
+    """Check how many documents of a list are asked for at once. Raises ValueError."""
+    if not 1 <= size <= LARGEST_PAGE:
+        raise ValueError(f"the platform gives 1 to {LARGEST_PAGE} a page; write {LARGEST_PAGE}")
+    return size
+
+
+def stage_name(name: str) -> str:
+    """Check the name of a stage. Raises ValueError."""
+    if name not in STAGES:
+        raise ValueError(f"there is no such stage; {nearest(name, STAGES, '{}')}")
+    return name
 
 
 class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
     """[delivery]: path templates of the three destinations, and the names of the files."""
 
-    purchases: str
-    sales: str
-    statements: str
-    invoice_name: str = "[issue_date]_[document_number]_[counterparty]"
-    statement_name: str = "[issue_date]_[account]_[document_number]"
+    purchases: PathTemplate
+    sales: PathTemplate
+    statements: PathTemplate
+    invoice_name: NameTemplate = "[issue_date]_[document_number]_[counterparty]"
+    statement_name: NameTemplate = "[issue_date]_[account]_[document_number]"
 
 
 class Company(Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,16 +95,16 @@ class Company(Struct, frozen=True, forbid_unknown_fields=True):
     platform_id: the company's own id at the source, where the source separates companies.
     """
 
-    name: str
-    identifier: str
+    name: Annotated[str, not_blank]
+    identifier: Annotated[str, company_identifier]
     source: str
     accounting_file_id: str = ""
     platform_id: str | None = None
-    accounts: tuple[str, ...] = ()
+    accounts: tuple[Annotated[str, iban], ...] = ()
     identifiers: tuple[str, ...] = ()
-    purchases: str | None = None
-    sales: str | None = None
-    statements: str | None = None
+    purchases: PathTemplate | None = None
+    sales: PathTemplate | None = None
+    statements: PathTemplate | None = None
 
 
 class Billtobox(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="billtobox"):
@@ -71,18 +115,18 @@ class Billtobox(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind
     code; without one, client credentials are used.
     """
 
-    name: str
-    url: str
-    token_url: str
-    client_id: str
+    name: Annotated[str, not_blank]
+    url: Annotated[str, web_address]
+    token_url: Annotated[str, web_address]
+    client_id: Annotated[str, not_blank]
     client_secret: Secret
     refresh_token: Secret | None = None
     scope: str = "openid"
-    page_size: int = 50
-    connections: int = 16
-    connect_timeout: Duration = Duration(10)
-    first_byte_timeout: Duration = Duration(60)
-    stall_timeout: Duration = Duration(30)
+    page_size: Annotated[int, page_of_list] = LARGEST_PAGE
+    connections: Annotated[int, above_zero] = 16
+    connect_timeout: Annotated[Duration, above_zero] = Duration(10)
+    first_byte_timeout: Annotated[Duration, above_zero] = Duration(60)
+    stall_timeout: Annotated[Duration, above_zero] = Duration(30)
     purchases_path: str = "purchase-invoices"
     sales_path: str = "sales-invoices"
     statements_path: str = "bank-statements"
@@ -101,7 +145,10 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     delivery: Delivery
     sources: tuple[Billtobox, ...]
     companies: tuple[Company, ...]
-    stages: dict[str, StageSettings] = {}
+    stages: dict[Annotated[str, stage_name], StageSettings] = {}
+
+
+Section = TypeVar("Section", Delivery, Billtobox, Company)
 
 
 def destination(delivery: Delivery, company: Company, path: str) -> Path:
@@ -109,9 +156,8 @@ def destination(delivery: Delivery, company: Company, path: str) -> Path:
 
     path: "purchases", "sales" or "statements".
     """
-    template: str = getattr(company, path) or getattr(delivery, path)
     return folder(
-        template,
+        _path_template(delivery, company, path),
         name=company.name,
         identifier=company.identifier,
         accounting_file_id=company.accounting_file_id,
@@ -120,194 +166,151 @@ def destination(delivery: Delivery, company: Company, path: str) -> Path:
 
 def load_config(path: Path) -> Config:
     """Read and check a configuration file. ConfigurationError names all that is wrong with it."""
-    base = path.resolve().parent
-    refine: dict[type[Struct], Callable[[Any, str], Struct]] = {}
-    reading = Reading(refine)
-    refine[Service] = partial(_service, base, reading)
-    refine[Delivery] = partial(_delivery, base, reading)
-    refine[Company] = partial(_company, base, reading)
-    refine[Billtobox] = partial(_billtobox, base, reading)
-    refine[StageSettings] = partial(_stage, reading)
-    config = convert(read_toml(path), Config, reading)
-    _between_sections(reading)
-    if reading.problems or config is None:
+    base = Path(os.path.abspath(path)).parent  # noqa: PTH100 - Path.absolute() keeps ".."
+    raw = read_toml(path)
+    reading = Reading(Config)
+    config = convert(raw, Config, reading)
+    _check_service(raw, reading)
+    _check_sources(raw, reading)
+    _check_companies(reading)
+    _check_targets(base, reading)
+    if reading.problems:
         raise ConfigurationError(str(path), reading.problems)
-    return config
-
-
-def _service(base: Path, reading: Reading, service: Service, key: str) -> Service:
-    if service.poll_interval < 1:
-        reading.wrong(f"{key}.poll_interval", "less than a second", 'write "1s" or more')
-    if service.spool_threshold > service.max_document_size:
-        reading.wrong(f"{key}.spool_threshold", "more than max_document_size", "write less")
-    return structs.replace(service, state_dir=absolute(base, service.state_dir))
-
-
-def _delivery(base: Path, reading: Reading, delivery: Delivery, key: str) -> Delivery:
-    for name in ("invoice_name", "statement_name"):
-        template = getattr(delivery, name)
-        for variable, right in unknown_variables(template, NAME_VARIABLES):
-            reading.wrong(f"{key}.{name}", f"there is no variable [{variable}]", right)
-        if not template.strip():
-            reading.wrong(f"{key}.{name}", "a name can't be empty", 'write "[id]", for instance')
-    return structs.replace(delivery, **_paths(base, reading, delivery, key))
-
-
-def _company(base: Path, reading: Reading, company: Company, key: str) -> Company:
-    identifier = company_identifier(company.identifier)
-    if identifier is None:
-        reading.wrong(
-            f"{key}.identifier",
-            f'"{company.identifier}" is no valid enterprise or VAT number (length or check digits)',
-            'write it like "BE0403170701" or "0403.170.701"',
-        )
-    accounts = []
-    for account in company.accounts:
-        accounts.append(iban(account) or account)
-        if iban(account) is None:
-            reading.wrong(f"{key}.accounts", f'"{account}" is no valid IBAN', "check its digits")
-    if not company.name.strip():
-        reading.wrong(f"{key}.name", "a company needs a name", "write the one that people know")
     return structs.replace(
-        company,
-        identifier=identifier or company.identifier,
-        accounts=tuple(accounts),
-        **_paths(base, reading, company, key),
+        config,
+        service=structs.replace(config.service, state_dir=absolute(base, config.service.state_dir)),
+        delivery=_located(base, config.delivery),
+        sources=tuple(_located(base, source) for source in config.sources),
+        companies=tuple(_located(base, company) for company in config.companies),
     )
 
 
-def _paths(
-    base: Path, reading: Reading, owner: Delivery | Company, key: str
-) -> dict[str, str | None]:
-    """The paths of a section made absolute, with what is wrong with them noted."""
-    paths: dict[str, str | None] = {}
-    for name in PATHS:
-        template: str | None = getattr(owner, name)
-        paths[name] = template
-        if template is None:
-            continue
-        where = f"{key}.{name}"
-        for variable, right in unknown_variables(template, PATH_VARIABLES):
-            reading.wrong(where, f"there is no variable [{variable}]", right)
-        if not template.strip():
-            reading.wrong(where, "a path can't be empty", 'write "." for the folder of this file')
-        elif _is_foreign(template):
-            reading.wrong(
-                where, f'"{template}" is a path of Windows', "write one of this system: /srv/books"
-            )
-        else:
-            path = absolute(base, template)
-            if not Path(template).is_absolute() and not path.is_relative_to(base):
-                reading.wrong(
-                    where, f'"{template}" leaves the folder of this file', "write an absolute path"
-                )
-            paths[name] = str(path)
-    return paths
+def _located(base: Path, section: Section) -> Section:
+    """The same section with its paths, and those of its secrets, absolute."""
+    changed: dict[str, Any] = {}
+    for name in structs.asdict(section):
+        value = getattr(section, name)
+        if isinstance(value, Secret) and value.file is not None:
+            changed[name] = structs.replace(value, file=str(absolute(base, value.file)))
+        elif name in PATHS and value is not None:
+            changed[name] = str(absolute(base, value))
+    return structs.replace(section, **changed)
 
 
-def _is_foreign(template: str) -> bool:
-    return sys.platform != "win32" and bool(PureWindowsPath(template).drive)
-
-
-def _billtobox(base: Path, reading: Reading, source: Billtobox, key: str) -> Billtobox:
-    for name in ("url", "token_url"):
-        _check_url(reading, f"{key}.{name}", getattr(source, name))
-    if not 1 <= source.page_size <= 50:
-        reading.wrong(f"{key}.page_size", "the platform gives 1 to 50 a page", "write 50")
-    if source.connections < 1:
-        reading.wrong(f"{key}.connections", "at least one is needed", "write 16")
-    refresh = source.refresh_token
-    return structs.replace(
-        source,
-        client_secret=_absolute_secret(base, source.client_secret),
-        refresh_token=_absolute_secret(base, refresh) if refresh else None,
-    )
-
-
-def _absolute_secret(base: Path, secret: Secret) -> Secret:
-    if secret.file is None:
-        return secret
-    return structs.replace(secret, file=str(absolute(base, secret.file)))
-
-
-def _check_url(reading: Reading, key: str, text: str) -> None:
+def _is_this_machine(host: str) -> bool:
     try:
-        url = URL(text)
-        host = url.host
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        host = None
-    if not host or url.scheme not in ("http", "https"):
-        reading.wrong(key, "this is no web address", 'write it like "https://host/v4"')
-    elif url.user or url.password:
-        reading.wrong(key, "an address may not hold a user or a password", "remove them")
-    elif url.scheme == "http" and host not in ("localhost", "::1") and not host.startswith("127."):
-        reading.wrong(key, "credentials would travel in the clear", "write https://")
+        return host == "localhost"
 
 
-def _stage(reading: Reading, stage: StageSettings, key: str) -> StageSettings:
-    name = key.rpartition(".")[2]
-    if name not in STAGES:
-        reading.wrong(key, "there is no such stage", f"known are {', '.join(STAGES)}")
-    for field in ("workers", "queue", "queue_bytes"):
-        value = getattr(stage, field)
-        if value is not None and value < 1:
-            reading.wrong(f"{key}.{field}", "at least one is needed", "write 1 or more")
-    return stage
-
-
-def _between_sections(reading: Reading) -> None:
-    sources = reading.made(Billtobox)
-    companies = reading.made(Company)
-    names: dict[str, str] = {}
-    for key, source in sources:
-        if source.name in names:
+def _check_service(raw: Mapping[str, Any], reading: Reading) -> None:
+    for key, service in reading.made(Service):
+        # A default that lies above a limit does no harm, and is not the user's to mend.
+        written = "spool_threshold" in raw[key]
+        if not written or not reading.sound(key, "spool_threshold", "max_document_size"):
+            continue
+        if service.spool_threshold > service.max_document_size:
             reading.wrong(
-                f"{key}.name", f'{names[source.name]} is "{source.name}" too', "rename one"
+                f"{key}.spool_threshold", "this is more than max_document_size", "write less"
             )
-        names[source.name] = key
+
+
+def _check_sources(raw: Mapping[str, Any], reading: Reading) -> None:
+    """Sources have names of their own, and companies name one of them."""
+    # As they stand in the file: a source that is wrong otherwise is still the one meant.
+    sources = raw.get("sources")
+    rows = sources if isinstance(sources, list) else []
+    names = [row.get("name") if isinstance(row, dict) else None for row in rows]
+    for number, name in enumerate(names, 1):
+        first = names.index(name) + 1
+        if isinstance(name, str) and first != number:
+            reading.wrong(
+                f"sources[{number}].name", f'sources[{first}] is "{name}" too', "rename one"
+            )
+    known = [name for name in names if isinstance(name, str)]
+    for key, company in reading.made(Company):
+        if known and reading.sound(key, "source") and company.source not in known:
+            reading.wrong(
+                f"{key}.source",
+                f'there is no source "{company.source}"',
+                nearest(company.source, known, '"{}"'),
+            )
+
+
+def _check_companies(reading: Reading) -> None:
+    """No company stands there twice for one source."""
     seen: dict[tuple[str, str], str] = {}
-    for key, company in companies:
-        if names and company.source not in names:
-            known = ", ".join(f'"{name}"' for name in names)
+    for key, company in reading.made(Company):
+        if not reading.sound(key, "identifier", "source"):
+            continue
+        first = seen.setdefault((company.identifier, company.source), key)
+        if first != key:
             reading.wrong(
-                f"{key}.source", f'there is no source "{company.source}"', f"known are {known}"
+                f"{key}.identifier", f"{first} is {company.identifier} too", "remove one of them"
             )
-        who = (company.identifier, company.source)
-        if who in seen:
-            reading.wrong(
-                f"{key}.identifier", f"{seen[who]} is {company.identifier} too", "remove one"
-            )
-        seen[who] = key
-    for _, delivery in reading.made(Delivery):
-        _distinct_targets(reading, delivery, companies)
 
 
-def _distinct_targets(
-    reading: Reading, delivery: Delivery, companies: list[tuple[str, Company]]
-) -> None:
+def _check_targets(base: Path, reading: Reading) -> None:
     """Two companies may share a folder only where the names of the files tell them apart."""
-    targets: dict[str, tuple[str, str]] = {}
-    for key, company in companies:
-        for name in PATHS:
-            used = variables(getattr(company, name) or getattr(delivery, name))
-            if "accounting_file_id" in used and not company.accounting_file_id:
+    targets: dict[tuple[str, ...], tuple[str, Company]] = {}
+    for _, delivery in reading.made(Delivery):
+        for key, company in reading.made(Company):
+            if not reading.sound(key, "name", "identifier", "accounting_file_id"):
+                continue
+            paths = [path for path in PATHS if _is_sound(reading, key, company, path)]
+            lacking = _paths_without_file_number(delivery, company, paths)
+            if lacking:
                 reading.wrong(
                     f"{key}.accounting_file_id",
-                    f"it is missing, and the path {name} is made with it",
+                    f"this is missing, and needed for the path of {' and '.join(lacking)}",
                     "write the company's file number",
                 )
-                continue
-            if set(used) - set(PATH_VARIABLES):
-                continue
-            file_name = delivery.statement_name if name == "statements" else delivery.invoice_name
-            if set(variables(file_name)) & set(PATH_VARIABLES):
-                continue
-            target = destination(delivery, company, name)
-            other, other_name = targets.setdefault(str(target).casefold(), (key, company.name))
-            if other != key:
-                reading.wrong(
-                    f"{key}.{name}",
-                    f"{company.name} and {other_name} ({other}) share the folder"
-                    f" {target} and the names of their files",
-                    "put a variable like [enterprise_identifier] into the path or into the name",
-                )
+            for path in paths:
+                if path in lacking:
+                    continue
+                target = destination(_located(base, delivery), _located(base, company), path)
+                marks = _marks(delivery, company, path)
+                other, holder = targets.setdefault((str(target).casefold(), *marks), (key, company))
+                if holder.identifier != company.identifier:
+                    reading.wrong(
+                        f"{key}.{path}",
+                        f"{company.name} and {holder.name} ({other}) share the folder {target}"
+                        " and the names of their files",
+                        "put a variable like [enterprise_identifier] into the path or the name",
+                    )
+
+
+def _is_sound(reading: Reading, key: str, company: Company, path: str) -> bool:
+    """Whether a company's folder and the names in it can be worked out."""
+    needed = [NAMES[path]] if getattr(company, path) else [NAMES[path], path]
+    return reading.sound(key, path) and reading.sound("delivery", *needed)
+
+
+def _path_template(delivery: Delivery, company: Company, path: str) -> str:
+    template: str = getattr(company, path) or getattr(delivery, path)
+    return template
+
+
+def _paths_without_file_number(
+    delivery: Delivery, company: Company, paths: Iterable[str]
+) -> list[str]:
+    """The paths that are made with a file number which the company doesn't have."""
+    if company.accounting_file_id.strip():
+        return []
+    return [
+        path
+        for path in paths
+        if "accounting_file_id" in variables(_path_template(delivery, company, path))
+    ]
+
+
+def _marks(delivery: Delivery, company: Company, path: str) -> list[str]:
+    """What the name of each file says of its company."""
+    said = {
+        "enterprise_name": company.name,
+        "enterprise_identifier": company.identifier,
+        "accounting_file_id": company.accounting_file_id,
+    }
+    template = getattr(delivery, NAMES[path])
+    return [clean(said[name]).casefold() for name in variables(template) if name in said]

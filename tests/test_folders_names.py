@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 
 from stages.folders.names import clean, file_name, twins
 from stages.folders.paths import folder
-from stages.folders.templates import NAME_VARIABLES, unknown_variables
+from stages.folders.templates import NAME_VARIABLES, fill, fill_closely
 
 TEMPLATE = "[issue_date]_[document_number]_[counterparty]"
 NOTHING = dict.fromkeys(NAME_VARIABLES, "") | {"id": "id-1"}
@@ -39,7 +39,7 @@ def test_any_text_becomes_one_component(text: str) -> None:
     assert clean(cleaned) == cleaned
 
 
-@given(st.fixed_dictionaries({name: ANYTHING for name in NAME_VARIABLES}))
+@given(st.fixed_dictionaries(dict.fromkeys(NAME_VARIABLES, ANYTHING)))
 def test_any_values_make_a_valid_name_and_so_do_its_twins(values: dict[str, str]) -> None:
     name = file_name(TEMPLATE, values, "xml")
     assert name.endswith(".xml")
@@ -71,6 +71,8 @@ def test_no_name_of_a_company_leaves_its_folder(text: str) -> None:
         ({"document_number": "CON"}, "_CON.xml"),
         ({"document_number": "../../etc/passwd"}, "_etc_passwd.xml"),
         ({"document_number": "NUL.txt"}, "_NUL.txt.xml"),
+        ({"document_number": "com¹ .txt"}, "_com¹ .txt.xml"),
+        ({"document_number": "A--1__2"}, "A--1__2.xml"),
         ({"document_number": "invoice\u202exml.exe"}, "invoice_xml.exe.xml"),
     ],
 )
@@ -83,10 +85,23 @@ def test_twins_keep_the_extension() -> None:
     assert list(islice(twins("a"), 2)) == ["a", "a-2"]
 
 
-def test_an_unknown_variable_is_named_with_the_nearest() -> None:
-    ((name, right),) = unknown_variables("[isue_date]_[id]", NAME_VARIABLES)
-    assert name == "isue_date"
-    assert "[issue_date]" in right
+@pytest.mark.parametrize(
+    ("values", "filled"),
+    [
+        ({"a": "1", "b": "2", "c": "3"}, "1_2 - 3"),
+        ({"a": "1", "c": "3"}, "1 - 3"),
+        ({"a": "1", "b": "2"}, "1_2"),
+        ({"a": "1--1", "b": "", "c": "[a]"}, "1--1 - [a]"),
+    ],
+)
+def test_a_variable_without_a_value_takes_its_separator_along(
+    values: dict[str, str], filled: str
+) -> None:
+    assert fill_closely("[a]_[b] - [c]", values) == filled
+
+
+def test_brackets_around_anything_else_stay() -> None:
+    assert fill("/[books]/[a]", {"a": "[a]"}) == "/[books]/[a]"
 
 
 def test_names_that_differ_in_composition_are_one() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keyring
 import keyring.backend
+import keyring.backends.fail
 import pytest
 
 from pipeline.config import Secret
@@ -48,12 +49,35 @@ def test_from_a_file_which_keeps_a_renewed_one_to_itself(tmp_path: Path) -> None
     path.write_text("\n")
     with pytest.raises(SecretMissing, match="missing or empty"):
         read_secret(secret)
+    path.write_text("\ufeffone\r\n", "utf-8")
+    assert read_secret(secret) == "one"
+    path.write_bytes("one\r\n".encode("utf-16"))
+    with pytest.raises(SecretMissing, match="Save it as UTF-8"):
+        read_secret(secret)
     path.write_text("one\r\n")
     assert read_secret(secret) == "one"
     assert keep_secret(secret, "two")
     assert read_secret(secret) == "two"
     assert path.stat().st_mode & 0o077 == 0
     assert [one.name for one in tmp_path.iterdir()] == ["secret"]
+
+
+def test_what_the_system_refuses_to_keep_is_said(tmp_path: Path) -> None:
+    assert not keep_secret(Secret(file=str(tmp_path / "absent" / "secret")), "one")
+    (tmp_path / "folder").mkdir()
+    assert not keep_secret(Secret(file=str(tmp_path / "folder")), "one")
+    assert [one.name for one in tmp_path.iterdir()] == ["folder"]
+
+
+def test_from_a_keyring_that_is_closed() -> None:
+    before = keyring.get_keyring()
+    keyring.set_keyring(keyring.backends.fail.Keyring())
+    try:
+        with pytest.raises(SecretMissing, match="can't be opened"):
+            read_secret(Secret(keyring="billtobox"))
+        assert not keep_secret(Secret(keyring="billtobox"), "one")
+    finally:
+        keyring.set_keyring(before)
 
 
 def test_from_the_keyring() -> None:

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from itertools import count
 
-from stages.folders.templates import fill
+from stages.folders.templates import fill_closely
 
 #: What one name may measure: bytes of UTF-8 on ext4, units of UTF-16 on NTFS.
 LONGEST = 255
@@ -16,7 +16,9 @@ TWIN = 6
 
 #: Microsoft, "Naming Files, Paths, and Namespaces": reserved characters and device names.
 _RESERVED = re.compile(r'[<>:"/\\|?*]')
-_DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|COM[0-9¹²³]|LPT[0-9¹²³])(?=\.|$)", re.IGNORECASE)
+_DEVICE = re.compile(
+    r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|COM[0-9¹²³]|LPT[0-9¹²³]) *(?=\.|$)", re.IGNORECASE
+)
 #: Controls, surrogates, unassigned and private characters, line and paragraph separators, and
 #: format characters, which could turn a name's letters round.
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"}
@@ -39,9 +41,8 @@ def file_name(template: str, values: Mapping[str, str], extension: str) -> str:
     A variable without a value drops out together with the separator beside it. The extension is
     without its dot. Where nothing remains the document's id has to serve: `values["id"]`.
     """
-    filled = fill(template, {name: _part(value) for name, value in values.items()})
-    filled = re.sub(r"([_-])[_-]+", r"\1", filled).strip(_SEPARATORS)
-    stem = clean(filled) or clean(_part(values["id"])) or "document"
+    filled = fill_closely(template, {name: _part(value) for name, value in values.items()})
+    stem = clean(filled.strip(_SEPARATORS)) or clean(_part(values["id"])) or "document"
     suffix = f".{extension}" if extension else ""
     return clean(_shorten(stem, LONGEST - TWIN - len(suffix) - 1).rstrip(" .") + suffix)
 

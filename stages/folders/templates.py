@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Annotated
+
+from pipeline.config import CONTROL, own_path
+from pipeline.reading import nearest
 
 _VARIABLE = re.compile(r"\[([^\[\]]*)\]")
+_SEPARATED = re.compile(r"([-_ ]*)\[([^\[\]]*)\]")
 
 #: What a path may say of the company whose documents go there.
 PATH_VARIABLES = ("enterprise_name", "enterprise_identifier", "accounting_file_id")
@@ -24,14 +29,40 @@ def variables(template: str) -> list[str]:
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
-    """Put values for all variables, as they are."""
-    return _VARIABLE.sub(lambda match: values[match[1]], template)
+    """Put values for variables, as they are; brackets around anything else stay."""
+    return _VARIABLE.sub(lambda match: values.get(match[1], match[0]), template)
 
 
-def unknown_variables(template: str, known: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Each variable that does not exist, with what would be right."""
-    for name in variables(template):
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            every = ", ".join(f"[{one}]" for one in known)
-            yield name, f"did you mean [{near[0]}]?" if near else f"known are {every}"
+def fill_closely(template: str, values: Mapping[str, str]) -> str:
+    """Put values for variables; one without a value goes, and the separator before it."""
+    return _SEPARATED.sub(
+        lambda match: match[1] + value if (value := values.get(match[2])) else "", template
+    )
+
+
+def _known(known: Sequence[str], template: str) -> str:
+    """Check the variables of a template. Raises ValueError with what would be right."""
+    wrong = [
+        f"there is no variable [{name}]; {nearest(name, known, '[{}]')}"
+        for name in variables(template)
+        if name not in known
+    ]
+    if set(_VARIABLE.sub("", template)) & set("[]"):
+        wrong.append("a bracket has no other half; write variables like [enterprise_name]")
+    if wrong:
+        raise ValueError("; ".join(wrong))
+    return template
+
+
+def _one_name(template: str) -> str:
+    """Check that a template gives one name, not a path. Raises ValueError."""
+    if not template.strip():
+        raise ValueError('a name can\'t be empty; write "[id]", for instance')
+    if CONTROL.search(template) or set(template) & set('<>:"/\\|?*'):
+        raise ValueError("a name can't hold any of < > : \" / \\ | ? *; write _ or - instead")
+    return template
+
+
+#: A path or a name as it stands in the configuration, checked when that is read.
+PathTemplate = Annotated[str, partial(_known, PATH_VARIABLES), own_path]
+NameTemplate = Annotated[str, partial(_known, NAME_VARIABLES), _one_name]

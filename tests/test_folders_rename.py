@@ -1,0 +1,84 @@
+"""A rename never overwrites, and a new folder is there for good."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from stages.folders import rename
+from stages.folders.staging import Staging, make_folder
+
+
+def test_a_free_name_is_given(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"new")
+    rename.rename_exclusively(tmp_path / "a", tmp_path / "b")
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def test_a_taken_name_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"new")
+    (tmp_path / "b").write_bytes(b"old")
+    with pytest.raises(FileExistsError):
+        rename.rename_exclusively(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "a").read_bytes() == b"new"
+    assert (tmp_path / "b").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_where_the_file_system_cannot_a_link_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: bool
+) -> None:
+    def unsupported(source: str, target: str) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(rename, "_rename", unsupported)
+    (tmp_path / "a").write_bytes(b"new")
+    if taken:
+        (tmp_path / "b").write_bytes(b"old")
+        with pytest.raises(FileExistsError):
+            rename.rename_exclusively(tmp_path / "a", tmp_path / "b")
+    else:
+        rename.rename_exclusively(tmp_path / "a", tmp_path / "b")
+        assert not (tmp_path / "a").exists()
+    assert (tmp_path / "b").read_bytes() == (b"old" if taken else b"new")
+
+
+def test_a_missing_folder_is_an_error_of_the_system(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    with pytest.raises(FileNotFoundError):
+        rename.rename_exclusively(tmp_path / "a", tmp_path / "gone" / "b")
+
+
+def test_folders_are_made_with_their_parents(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a" / "b" / "c")
+    make_folder(tmp_path / "a" / "b" / "c")
+    assert (tmp_path / "a" / "b" / "c").is_dir()
+
+
+def test_on_one_volume_files_wait_in_the_state_folder(tmp_path: Path) -> None:
+    staging = Staging(tmp_path / "state")
+    assert staging.for_folder(tmp_path / "out" / "achats") == tmp_path / "state"
+    assert (tmp_path / "out" / "achats").is_dir()
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no second volume: /dev/shm is missing")
+def test_on_another_volume_files_wait_there_out_of_sight(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    import tempfile  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+        if Path(other).stat().st_dev == tmp_path.stat().st_dev:
+            pytest.skip("no second volume: /dev/shm is the same one")
+        place = Staging(tmp_path / "state").for_folder(Path(other) / "firm" / "achats")
+        assert place == Path(other) / "firm" / ".synqup"
+
+
+def test_leftovers_are_cleared(tmp_path: Path) -> None:
+    staging = Staging(tmp_path / "state")
+    (tmp_path / "state" / "left").touch()
+    staging.clear()
+    assert not list((tmp_path / "state").iterdir())
