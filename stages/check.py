@@ -1,0 +1,130 @@
+"""Tries what a configuration names: every folder, every source; for `synqup check`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import anyio.to_thread
+from msgspec import Struct
+
+from pipeline.errors import SynqupError
+from stages.list import Kind
+from stages.settings import Billtobox, Company, Config, destination
+from stages.sources import open_source
+
+#: Free bytes below which a disk is too full to rely on.
+ENOUGH = 500_000_000
+
+#: File systems of Linux whose files lie on another machine.
+NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs", "davfs"}
+
+#: What GetDriveType says of a mapped drive.
+DRIVE_REMOTE = 4
+
+
+class Finding(Struct, frozen=True):
+    """One thing tried: whether it is well, and a sentence that says what it is."""
+
+    about: Literal["folder", "source"]
+    well: bool
+    sentence: str
+
+
+async def examine(config: Config) -> list[Finding]:
+    """Try every folder, then every source."""
+    findings = await anyio.to_thread.run_sync(lambda: list(_folders(config)))
+    for settings in config.sources:
+        findings.append(await _source(config, settings))
+    return findings
+
+
+async def _source(config: Config, settings: Billtobox) -> Finding:
+    source = open_source(settings, config.service.state_dir)
+    try:
+        found = await source.check(config)
+    except SynqupError as error:
+        return Finding("source", False, f"source {settings.name}: {error}")
+    finally:
+        await source.close()
+    return Finding("source", True, f"source {settings.name}: {found}")
+
+
+def _folders(config: Config) -> Iterator[Finding]:
+    yield _try_folder("state_dir", config.service.state_dir)
+    for company in config.companies:
+        for kind in (Kind.PURCHASE, Kind.SALES, Kind.STATEMENT):
+            yield _try_folder(
+                _whose(company, kind), destination(config.delivery, company, kind.path)
+            )
+
+
+def _whose(company: Company, kind: Kind) -> str:
+    return f"{company.name} ({company.identifier}), {kind.value}"
+
+
+def _try_folder(whose: str, path: Path) -> Finding:
+    trouble = _trouble(path)
+    said = trouble or ("is ready" if path.is_dir() else "will be made when it is needed")
+    return Finding("folder", not trouble, f"{whose}: {path} {said}")
+
+
+def _trouble(path: Path) -> str:
+    """Why documents can't be put there and what to do, as the end of a sentence; or nothing."""
+    if remote := _remote(path):
+        return remote
+    existing = next((parent for parent in (path, *path.parents) if parent.exists()), None)
+    if existing is None:
+        return "lies on a drive that does not exist; name a local one"
+    if not existing.is_dir():
+        return f"can't be made: {existing} is a file; move it away or name another folder"
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        return f"can't be written to ({error.strerror}); let the service's account write there"
+    free = shutil.disk_usage(existing).free
+    if free < ENOUGH:
+        return f"lies on a disk with only {free // 1_000_000} MB free; make room"
+    return ""
+
+
+def _remote(path: Path) -> str:
+    if sys.platform == "win32":
+        import ctypes  # noqa: PLC0415 - windll exists nowhere else
+
+        drive = os.path.splitdrive(path)[0]
+        if drive.startswith("\\\\"):
+            return ""  # UNC: whether the account may write there, the trial write tells
+        if ctypes.windll.kernel32.GetDriveTypeW(drive + "\\") == DRIVE_REMOTE:
+            return (
+                f"lies on {drive}, a mapped network drive, which a service does not have; name a"
+                r" local path, or a UNC path (\\server\share\...) that its account may write to"
+            )
+        return ""
+    kind = _file_system(path)
+    if kind in NETWORK:
+        return (
+            f"lies on a network file system ({kind}), where a file can be lost in a crash;"
+            " name a local folder"
+        )
+    return ""
+
+
+def _file_system(path: Path) -> str:
+    """The kind of the file system that holds a path, as Linux names it; empty elsewhere."""
+    mounts = Path("/proc/mounts")
+    if not mounts.exists():
+        return ""
+    best, kind = Path("/"), ""
+    for line in mounts.read_text().splitlines():
+        _, point, type_, *_ = line.split(" ")
+        mount = Path(point.replace("\\040", " "))
+        if path.is_relative_to(mount) and len(mount.parts) >= len(best.parts):
+            best, kind = mount, type_
+    return kind

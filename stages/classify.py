@@ -1,0 +1,178 @@
+"""Stage 4, classify: what a document is and whose, by its content, and why."""
+
+from __future__ import annotations
+
+import mimetypes
+from pathlib import Path
+
+import anyio.to_thread
+import structlog
+from msgspec import Struct
+
+from pipeline.document import Document
+from pipeline.errors import ConfigurationError, DocumentRefused
+from pipeline.payload import Payload
+from stages.decide import Hint, Verdict, decide
+from stages.formats import format_of
+from stages.formats.content import Content, Invoice, Other, Statement, Unreadable
+from stages.identifiers import BELGIAN_PREFIX, compact, company_identifier
+from stages.list import Kind, Listed
+from stages.parties import Directory
+from stages.settings import Company, Config
+from stages.verify import LARGE, Verified
+
+log = structlog.get_logger(__name__)
+
+
+class Classified(Struct, frozen=True):
+    """What is known of a document when it is written.
+
+    issue_date: ISO 8601. counterparty: the other party's name. account: of a statement, its IBAN
+    or number. extension: of its file's name, without a dot. checksum, verified_at: as in Verified.
+    """
+
+    listed: Listed
+    kind: Kind
+    company: Company
+    format: str
+    number: str
+    issue_date: str
+    counterparty: str
+    account: str
+    reason: str
+    extension: str
+    checksum: str
+    warnings: tuple[str, ...]
+    verified_at: float
+
+
+class Explanation(Struct, frozen=True):
+    """What a file is, seen from one company: for `synqup classify`."""
+
+    path: str
+    kind: Kind
+    format: str
+    number: str
+    issue_date: str
+    supplier: str
+    customer: str
+    reason: str
+
+
+class Classify:
+    """Classifies documents, each among the companies of its own configuration."""
+
+    def __init__(self) -> None:
+        self._latest: tuple[Config, Directory] | None = None
+
+    async def process(self, document: Document[Verified]) -> Document[Classified]:
+        """Classify one document. DocumentRefused if it is nobody's here, naming both parties."""
+        payload = document.payload
+        assert payload is not None
+        if payload.size > LARGE:
+            return await anyio.to_thread.run_sync(self._classified, document, payload)
+        return self._classified(document, payload)
+
+    def _classified(self, document: Document[Verified], payload: Payload) -> Document[Classified]:
+        label, verified = document.entry.label, document.facts
+        listed = verified.listed
+        try:
+            content = format_of(payload).read(payload)
+        except Unreadable as error:
+            raise DocumentRefused(label, str(error), "Ask its sender for another one") from None
+        verdict = self._decide(content, listed, document.key.source)
+        if verdict.company is None:
+            raise DocumentRefused(
+                label,
+                verdict.reason,
+                "Add the company to [[companies]], or forward the document by hand",
+            )
+        if verdict.warnings:
+            log.warning("list and content disagree", document=label, why=list(verdict.warnings))
+        return document.grown(
+            Classified(
+                listed=listed,
+                kind=verdict.kind,
+                company=verdict.company,
+                format=content.format,
+                number=_number(content) or listed.number,
+                issue_date=_issue_date(content) or listed.issue_date,
+                counterparty=_counterparty(content, verdict.kind) or listed.counterparty,
+                account=content.accounts[0] if isinstance(content, Statement) else "",
+                reason=verdict.reason,
+                extension=content.extension or _extension(verified.media_type),
+                checksum=verified.checksum,
+                warnings=verified.warnings + verdict.warnings,
+                verified_at=verified.verified_at,
+            )
+        )
+
+    def _decide(self, content: Content, listed: Listed, source: str) -> Verdict:
+        directory = self._directory(listed.config)
+        mailbox = directory.named(listed.company, source) if listed.company else None
+        return decide(content, directory, Hint(listed.kind, mailbox, source))
+
+    def _directory(self, config: Config) -> Directory:
+        """The companies of a configuration; nearly always that of the document before."""
+        latest = self._latest
+        if latest is None or latest[0] is not config:
+            self._latest = latest = (config, Directory(config.companies))
+        return latest[1]
+
+
+def explain(path: Path, company: str) -> Explanation:
+    """Say what a file is, seen from a company, without a word of any list.
+
+    company: its enterprise or VAT number, or any other identifier that documents bear.
+    """
+    ours = _company(company)
+    payload = Payload(path.stat().st_size, sha256="", spool=path)
+    format_ = format_of(payload)
+    try:
+        # First, for only what is known to be harmless is read.
+        format_.oddities(payload)
+        content = format_.read(payload)
+    except Unreadable as error:
+        content = Other("unknown", f"no document that can be read: {error}")
+    verdict = decide(content, Directory([ours]), Hint())
+    return Explanation(
+        path=str(path),
+        kind=verdict.kind,
+        format=content.format,
+        number=_number(content),
+        issue_date=_issue_date(content),
+        supplier=str(content.supplier) if isinstance(content, Invoice) else "",
+        customer=str(content.customer) if isinstance(content, Invoice) else "",
+        reason=verdict.reason,
+    )
+
+
+def _company(text: str) -> Company:
+    """A company of which no more is known than one of its numbers."""
+    if not text.strip():
+        raise ConfigurationError("--company", ["this can't be empty; write the company's number"])
+    try:
+        identifier = company_identifier(text)
+    except ValueError:
+        # Not every document's numbers pass their check, or are of the European Union.
+        digits = BELGIAN_PREFIX.sub("", compact(text))
+        return Company(name="the company", identifier=text, source="", identifiers=(digits,))
+    return Company(name="the company", identifier=identifier, source="")
+
+
+def _number(content: Content) -> str:
+    return "" if isinstance(content, Other) else content.number
+
+
+def _issue_date(content: Content) -> str:
+    return "" if isinstance(content, Other) else content.issue_date
+
+
+def _counterparty(content: Content, kind: Kind) -> str:
+    if not isinstance(content, Invoice):
+        return ""
+    return (content.supplier if kind is Kind.PURCHASE else content.customer).name
+
+
+def _extension(media_type: str) -> str:
+    return (mimetypes.guess_extension(media_type) or ".bin").removeprefix(".")

@@ -1,0 +1,159 @@
+"""The rules by which a document is somebody's purchase, sale or statement.
+
+The supplier is ours: sales. The customer is ours: purchase. Both are: as the mailbox says. What
+the list says counts only where the content is silent; a party without any identifier is.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct, structs
+
+from stages.formats.content import Content, Invoice, Other, Statement
+from stages.list import Kind
+from stages.parties import Directory, Match
+from stages.settings import Company
+
+
+class Hint(Struct, frozen=True):
+    """What the list says: the kind, the company whose mailbox it is, and the source's name."""
+
+    kind: Kind | None = None
+    mailbox: Company | None = None
+    source: str = ""
+
+
+class Verdict(Struct, frozen=True):
+    """What a document is, whose, and why: a sentence without its full stop.
+
+    company: None if and only if the kind is unknown. warnings: where content and list disagree.
+    """
+
+    kind: Kind
+    reason: str
+    company: Company | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def decide(content: Content, directory: Directory, hint: Hint) -> Verdict:
+    """Say what a document is, and why. directory: the companies that it may belong to."""
+    match content:
+        case Invoice():
+            verdict = _invoice(content, directory, hint)
+        case Statement():
+            verdict = _statement(content, directory, hint)
+        case Other():
+            verdict = _other(content, hint)
+    return _held_against_list(verdict, hint)
+
+
+def _invoice(invoice: Invoice, directory: Directory, hint: Hint) -> Verdict:
+    supplier = directory.find(invoice.supplier.identifiers, hint.source)
+    customer = directory.find(invoice.customer.identifiers, hint.source)
+    if supplier and customer:
+        return _both_ours(supplier, customer, hint)
+    if supplier:
+        return _ours(Kind.SALES, f"the supplier ({invoice.supplier_element})", supplier)
+    if customer:
+        return _ours(Kind.PURCHASE, f"the customer ({invoice.customer_element})", customer)
+    return _neither_ours(invoice, hint)
+
+
+def _ours(kind: Kind, who: str, match: Match) -> Verdict:
+    company = match.company
+    return Verdict(kind, f"{who} is {_name(company)} by its {match.identifier}", company)
+
+
+def _both_ours(supplier: Match, customer: Match, hint: Hint) -> Verdict:
+    sides = {Kind.SALES: supplier.company, Kind.PURCHASE: customer.company}
+    both = f"the supplier is {_name(supplier.company)}, the customer is {_name(customer.company)}"
+    if hint.mailbox is not None:
+        mailbox = hint.mailbox.identifier
+        both += f", the mailbox is that of {_name(hint.mailbox)}"
+        sides = {kind: one for kind, one in sides.items() if one.identifier == mailbox}
+    if len(sides) > 1 and hint.kind in sides:
+        both += f", and the list calls it {hint.kind}"
+        sides = {hint.kind: sides[hint.kind]}
+    if len(sides) == 1:
+        kind, company = sides.popitem()
+        return Verdict(kind, both, company)
+    return Verdict(Kind.UNKNOWN, f"{both}, and nothing says whose side it is")
+
+
+def _neither_ours(invoice: Invoice, hint: Hint) -> Verdict:
+    found = f"supplier {invoice.supplier}, customer {invoice.customer}"
+    side = {Kind.SALES: invoice.supplier, Kind.PURCHASE: invoice.customer}
+    if hint.mailbox is not None and hint.kind in side and not side[hint.kind].identifiers:
+        reason = f"{_by_list(hint.kind, hint.mailbox)}, for that party bears no identifier: {found}"
+        return Verdict(hint.kind, reason, hint.mailbox)
+    return Verdict(Kind.UNKNOWN, f"no party is a configured company by any identifier: {found}")
+
+
+def _statement(statement: Statement, directory: Directory, hint: Hint) -> Verdict:
+    by_account = {
+        f"its account {account} is one of": company
+        for account in statement.accounts
+        if (company := directory.holding(account, hint.source))
+    }
+    by_number = {
+        f"{match.identifier} names": match.company
+        for holder in statement.holders
+        if (match := directory.find([holder], hint.source))
+    }
+    # A header may name whom the bank sends it to; an account in the configuration is meant.
+    found = by_account or by_number
+    companies = {company.identifier: company for company in found.values()}
+    reason = ", ".join(f"{how} {_name(company)}" for how, company in found.items())
+    if len(companies) == 1:
+        verdict = Verdict(Kind.STATEMENT, reason, companies.popitem()[1])
+        return _held_against_header(verdict, by_number)
+    if companies:
+        return Verdict(Kind.UNKNOWN, f"it holds statements of several companies: {reason}")
+    if not statement.holders and hint.kind is Kind.STATEMENT and hint.mailbox is not None:
+        reason = f"{_by_list(hint.kind, hint.mailbox)}, for its header names no holder"
+        return Verdict(Kind.STATEMENT, reason, hint.mailbox)
+    return Verdict(Kind.UNKNOWN, f"it is of no configured company or account: {_holder(statement)}")
+
+
+def _other(other: Other, hint: Hint) -> Verdict:
+    if hint.kind in other.may_be and hint.mailbox is not None:
+        reason = f"{_by_list(hint.kind, hint.mailbox)}; it is {other.what} and says nothing itself"
+        return Verdict(hint.kind, reason, hint.mailbox)
+    return Verdict(Kind.UNKNOWN, f"it is {other.what}")
+
+
+def _held_against_header(verdict: Verdict, by_number: dict[str, Company]) -> Verdict:
+    assert verdict.company is not None
+    others = tuple(
+        f"{how} {_name(company)}"
+        for how, company in by_number.items()
+        if company.identifier != verdict.company.identifier
+    )
+    return structs.replace(verdict, warnings=others)
+
+
+def _held_against_list(verdict: Verdict, hint: Hint) -> Verdict:
+    """The content has won; that the list says otherwise is recorded."""
+    if verdict.company is None:
+        return verdict
+    warnings = []
+    if hint.kind not in (None, verdict.kind):
+        warnings.append(f"the list calls it {hint.kind}, its content {verdict.kind}")
+    if hint.mailbox is not None and hint.mailbox.identifier != verdict.company.identifier:
+        warnings.append(
+            f"it lay in the mailbox of {_name(hint.mailbox)} and is of {_name(verdict.company)}"
+        )
+    return structs.replace(verdict, warnings=(*verdict.warnings, *warnings))
+
+
+def _by_list(kind: Kind, mailbox: Company) -> str:
+    return f"the list calls it {kind} of {_name(mailbox)}"
+
+
+def _name(company: Company) -> str:
+    return f"{company.name} ({company.identifier})"
+
+
+def _holder(statement: Statement) -> str:
+    numbers = ", ".join(holder.value for holder in statement.holders) or "no number"
+    accounts = ", ".join(statement.accounts)
+    return f"holder {statement.holder_name or 'unnamed'} ({numbers}), account {accounts}"

@@ -1,0 +1,132 @@
+"""Stage 2, download: the bytes of a document, in memory or in a temporary file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+import aiofiles
+import stamina
+from msgspec import Struct
+
+from pipeline.config import Service
+from pipeline.document import Document
+from pipeline.errors import DocumentDamaged, DocumentRefused, PassingError
+from pipeline.payload import Payload
+from pipeline.source import Incoming
+from stages.list import Listed
+
+
+class Fetched(Struct, frozen=True):
+    """What came with the bytes. headers: of the answer, names in lower case."""
+
+    listed: Listed
+    headers: Mapping[str, str]
+
+
+class Retries(Struct, frozen=True):
+    """How often a passing failure is tried again, and the seconds to wait, which double."""
+
+    attempts: int = 5
+    first_wait: float = 0.5
+    longest_wait: float = 20.0
+    longest_asked: float = 120.0
+
+
+class Download:
+    """Fetches documents; large ones go to files in spool_dir, which whoever ends them removes."""
+
+    def __init__(self, spool_dir: Path, retries: Retries | None = None) -> None:
+        spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for leftover in spool_dir.iterdir():
+            leftover.unlink(missing_ok=True)
+        self._spool_dir = spool_dir
+        self._retries = retries or Retries()
+
+    async def process(self, document: Document[Listed]) -> Document[Fetched]:
+        """Fetch one document, again and again while its failures are passing ones.
+
+        PassingError when that goes on; DocumentRefused when it is too large or gone.
+        """
+        retries = self._retries
+        async for attempt in stamina.retry_context(
+            on=self._wait,
+            attempts=retries.attempts,
+            timeout=None,
+            wait_initial=retries.first_wait,
+            wait_max=retries.longest_wait,
+            wait_jitter=retries.first_wait,
+        ):
+            with attempt:
+                return await self._fetch(document)
+        raise AssertionError("stamina raises what the last attempt raised")
+
+    def _wait(self, error: Exception) -> bool | float:
+        """Whether to try again, and after how many seconds if the source has said so."""
+        if not isinstance(error, PassingError):
+            return False
+        if error.retry_after is None:
+            return True
+        return error.retry_after if error.retry_after <= self._retries.longest_asked else False
+
+    async def _fetch(self, document: Document[Listed]) -> Document[Fetched]:
+        service = document.facts.config.service
+        label = document.entry.label
+        async with document.ack.source.fetch(document.entry) as incoming:
+            if (incoming.length or 0) > service.max_document_size:
+                raise _too_large(label, incoming.length or 0, service.max_document_size)
+            payload = await self._receive(incoming, label, service)
+        if incoming.length is not None and payload.size < incoming.length:
+            payload.discard()
+            raise PassingError(
+                label, f"only {payload.size:,} of {incoming.length:,} bytes have arrived"
+            )
+        if not payload.size:
+            raise DocumentDamaged(label, "the source sent nothing")
+        return document.grown(Fetched(document.facts, incoming.headers), payload)
+
+    async def _receive(self, incoming: Incoming, label: str, service: Service) -> Payload:
+        digest = hashlib.sha256()
+        held: list[bytes] = []
+        size = 0
+        path = self._spool_dir / uuid.uuid4().hex
+        async with AsyncExitStack() as stack:
+            spool = None
+            async for chunk in incoming.chunks:
+                size += len(chunk)
+                if size > service.max_document_size:
+                    raise _too_large(label, size, service.max_document_size)
+                digest.update(chunk)
+                held.append(chunk)
+                if spool is None and size > service.spool_threshold:
+                    stack.push(partial(_remove_on_failure, path))
+                    opened = aiofiles.open(path, "xb", opener=_private)
+                    spool = await stack.enter_async_context(opened)
+                if spool is not None:
+                    await spool.write(b"".join(held))
+                    held.clear()
+        if spool is None:
+            return Payload(size, digest.hexdigest(), b"".join(held))
+        return Payload(size, digest.hexdigest(), spool=path)
+
+
+def _remove_on_failure(path: Path, kind: type[BaseException] | None, *_: object) -> None:
+    if kind is not None:
+        path.unlink(missing_ok=True)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _too_large(label: str, size: int, limit: int) -> DocumentRefused:
+    return DocumentRefused(
+        label,
+        f"it has {size:,} bytes or more, and max_document_size is {limit:,}",
+        "Raise max_document_size in [service] if such documents are to come",
+    )

@@ -1,0 +1,71 @@
+"""What a document says of itself, whatever its format."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from stages.list import Kind
+from stages.parties import Identifier, Party
+
+#: What something that the list calls an invoice may be.
+INVOICES = (Kind.PURCHASE, Kind.SALES)
+
+
+class Unreadable(Exception):
+    """The document is not what its first bytes promise; the message is part of a sentence."""
+
+
+class Hostile(Unreadable):
+    """The document is made to do harm, or might as well be: nothing more is done with it."""
+
+
+class Invoice(Struct, frozen=True):
+    """An invoice or a credit note.
+
+    format: "ubl-invoice" and the like. issue_date: ISO 8601. type_code: UNTDID 1001. total: the
+    amount payable as it stands there. supplier_element, customer_element: where the parties stand.
+    """
+
+    format: str
+    number: str
+    issue_date: str
+    type_code: str
+    currency: str
+    total: str
+    supplier: Party
+    customer: Party
+    supplier_element: str
+    customer_element: str
+    extension: str
+
+
+class Statement(Struct, frozen=True):
+    """One or more statements of account in a file.
+
+    holders: who each part of the file says holds the account. accounts: IBANs or other numbers.
+    number and issue_date (ISO 8601): of the last statement.
+    """
+
+    format: str
+    holders: tuple[Identifier, ...]
+    holder_name: str
+    accounts: tuple[str, ...]
+    number: str
+    issue_date: str
+    extension: str
+
+
+class Other(Struct, frozen=True):
+    """Something else. what: a noun for the reason, "a PDF".
+
+    may_be: what it may be all the same, where the list says so. extension: of its files' names,
+    if the format has one.
+    """
+
+    format: str
+    what: str
+    extension: str = ""
+    may_be: tuple[Kind, ...] = ()
+
+
+Content = Invoice | Statement | Other

@@ -1,0 +1,151 @@
+"""Stage 1, list: walks over a source's list until nothing new is left, and starts documents."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from enum import StrEnum
+
+import structlog
+from msgspec import Struct
+
+from pipeline.acknowledge import Settled
+from pipeline.document import Ack, Document, Key
+from pipeline.engine import Engine
+from pipeline.ledger import Known, Ledger, State
+from pipeline.source import Entry, Source
+from stages.settings import Config
+
+log = structlog.get_logger(__name__)
+
+
+class Kind(StrEnum):
+    """Where a document belongs: the three destinations, or none of them."""
+
+    PURCHASE = "purchase"
+    SALES = "sales"
+    STATEMENT = "statement"
+    UNKNOWN = "unknown"
+
+    @property
+    def path(self) -> str:
+        """The key of its destination in [delivery] and [[companies]]."""
+        return {"purchase": "purchases", "sales": "sales", "statement": "statements"}[self.value]
+
+
+class Listed(Struct, frozen=True):
+    """What the list says of a document: hints, any of which may be absent or wrong.
+
+    config: the configuration in force when it was listed; the document finishes under it.
+    kind: the list's own word. company: the configured identifier of the company whose mailbox
+    it came from (`Company.identifier`). issue_date: ISO 8601. size: bytes. sha256: hexadecimal.
+    """
+
+    config: Config
+    kind: Kind | None = None
+    company: str | None = None
+    number: str = ""
+    issue_date: str = ""
+    counterparty: str = ""
+    media_type: str = ""
+    size: int | None = None
+    sha256: str | None = None
+
+
+class Lister:
+    """One poll of one source, under the configuration in force when it begins."""
+
+    def __init__(self, source: Source, config: Config, ledger: Ledger, engine: Engine) -> None:
+        self._source = source
+        self._config = config
+        self._ledger = ledger
+        self._engine = engine
+        self._began = time.time()
+
+    async def poll(self) -> None:
+        """Start every document that waits at the source; return when all have come to an end.
+
+        The list shifts while documents are acknowledged and new ones arrive, so one walk may
+        miss some: walks are repeated until one that began with nothing in flight shows nothing
+        new. Raises what makes the source unusable: SourceUnreachable, SignInRefused, SourceError.
+        """
+        self._engine.forgive(self._source.name)
+        await self._tell_again()
+        while True:
+            quiet = not self._engine.flying(self._source.name)
+            started = await self._walk()
+            if not started:
+                if quiet:
+                    break
+                await self._engine.landed(self._source.name)
+        await self._ledger.polled(self._source.name, time.time())
+
+    async def waiting(self) -> list[Entry]:
+        """What a poll would start, looked up and left alone."""
+        entries = {}
+        async for page in self._source.list(self._config):
+            fresh, _ = await self._sift(page)
+            entries.update({entry.id: entry for entry in fresh})
+        return list(entries.values())
+
+    async def _tell_again(self) -> None:
+        """Acknowledge what an earlier poll delivered or quarantined and could not tell."""
+        for key, known in await self._ledger.unacknowledged(self._source.name):
+            await self._engine.tell(self._settled(key, known))
+
+    async def _walk(self) -> int:
+        started = 0
+        async for page in self._source.list(self._config):
+            fresh, forgotten = await self._sift(page)
+            for settled in forgotten:
+                await self._engine.tell(settled)
+            now = time.time()
+            documents = [self._document(entry, now) for entry in fresh]
+            await self._ledger.seen([(d.key, d.entry.label) for d in documents], now)
+            for document in documents:
+                started += await self._engine.offer(document)
+            if (setback := self._engine.setback(self._source.name)) is not None:
+                raise setback
+        return started
+
+    async def _sift(self, page: Sequence[Entry]) -> tuple[list[Entry], list[Settled]]:
+        """Of a page: what to start, and what the source was told of and seems to have forgotten."""
+        # What is in flight is left out before the ledger is asked: its row may still change.
+        keys = {key: entry for entry in page if not self._engine.is_flying(key := self._key(entry))}
+        known = await self._ledger.known(list(keys))
+        fresh, forgotten = [], []
+        for key, entry in keys.items():
+            row = known.get(key)
+            if row is None or self._again(row):
+                fresh.append(entry)
+            elif row.state is State.DELIVERED and self._told_before(row):
+                forgotten.append(self._settled(key, row))
+        return fresh, forgotten
+
+    def _again(self, row: Known) -> bool:
+        """Whether a document that the ledger knows, and that is listed again, starts again."""
+        match row.state:
+            case State.SEEN:
+                return True
+            case State.WAITING:
+                return row.changed_at < self._began
+            case State.QUARANTINED:
+                # The source was told of the error, so somebody there has put it back.
+                return self._told_before(row)
+            case _:
+                return False
+
+    def _told_before(self, row: Known) -> bool:
+        return row.acknowledged_at is not None and row.acknowledged_at < self._began
+
+    def _settled(self, key: Key, row: Known) -> Settled:
+        ack = Ack(self._source, key.id)
+        forwarded = row.state is State.DELIVERED
+        return Settled(key, self._source, ack.forwarded() if forwarded else ack.error(row.reason))
+
+    def _key(self, entry: Entry) -> Key:
+        return Key(self._source.name, entry.id, entry.revision)
+
+    def _document(self, entry: Entry, now: float) -> Document[Listed]:
+        ack = Ack(self._source, entry.id)
+        return Document(self._key(entry), entry, ack, seen_at=now, facts=entry.facts)

@@ -1,0 +1,175 @@
+"""Stage 3, verify: what has arrived is what the source holds, by checksum, size and structure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+
+import anyio.to_thread
+import structlog
+from msgspec import Struct
+
+from pipeline.document import Document
+from pipeline.errors import DocumentDamaged, DocumentRefused
+from pipeline.payload import Payload
+from stages.checksums import digests, stated
+from stages.download import Fetched
+from stages.formats import format_of
+from stages.formats.content import Hostile, Unreadable
+from stages.list import Listed
+
+log = structlog.get_logger(__name__)
+
+#: How often a damaged document is fetched again.
+REFETCHES = 2
+#: Bytes above which a document is worth a thread.
+LARGE = 256 * 1024
+
+
+class Verified(Struct, frozen=True):
+    """That the document is whole, and what says so.
+
+    checksum: which one vouches for it, "" if it came with none. warnings: what is odd about it
+    all the same. media_type: as the answer says. verified_at: seconds since 1970.
+    """
+
+    listed: Listed
+    checksum: str
+    warnings: tuple[str, ...]
+    media_type: str
+    verified_at: float
+
+
+class Verify:
+    """Verifies documents; refetch brings one that has arrived damaged once more."""
+
+    def __init__(self, refetch: Callable[[Document[Listed]], Awaitable[Document[Fetched]]]) -> None:
+        self._refetch = refetch
+
+    async def process(self, document: Document[Fetched]) -> Document[Verified]:
+        """Verify one document.
+
+        DocumentDamaged when each time that it is fetched it arrives damaged, DocumentRefused when
+        it may not be delivered. The payload that came in stays as it is then, for the quarantine;
+        otherwise the one that goes on replaces it.
+        """
+        try:
+            return await _verified(document)
+        except DocumentDamaged as error:
+            damage = error
+        for _ in range(REFETCHES):
+            log.warning("document damaged", document=document.entry.label, reason=damage.reason)
+            again = await self._refetch(document.grown(document.facts.listed))
+            assert again.payload is not None
+            try:
+                verified = await _verified(again)
+            except DocumentDamaged as error:
+                damage = error
+                again.payload.discard()
+            except BaseException:
+                again.payload.discard()
+                raise
+            else:
+                _discard(document)
+                return verified
+        times = REFETCHES + 1
+        raise DocumentDamaged(
+            damage.subject, f"{damage.reason}; it was fetched {times} times", damage.remedy
+        )
+
+
+def verify(
+    payload: Payload,
+    listed: Listed,
+    headers: Mapping[str, str],
+    *,
+    subject: str,
+    require_checksum: bool = False,
+) -> Verified:
+    """Hold a document against its checksums, its size and its structure.
+
+    headers: of the answer, names in lower case. subject: what errors call the document.
+    DocumentDamaged when one of them says otherwise, except that a checksum that vouches for the
+    bytes makes an oddity of the structure a warning. DocumentRefused when there is no checksum
+    and has to be one, and when the content is hostile.
+    """
+    checksum, warnings = _vouching(payload, listed, headers, subject)
+    _check_size(payload, listed, headers, subject)
+    if require_checksum and not checksum:
+        raise DocumentRefused(
+            subject,
+            "; ".join(("it came with no checksum that could be checked", *warnings)),
+            "Set require_checksum = false in [service] if this source never sends one",
+        )
+    odd = _oddities(payload, subject)
+    if odd and not checksum:
+        raise DocumentDamaged(subject, "; ".join(odd))
+    return Verified(
+        listed=listed,
+        checksum=checksum,
+        warnings=(*warnings, *odd),
+        media_type=headers.get("content-type", "").partition(";")[0].strip().lower(),
+        verified_at=time.time(),
+    )
+
+
+async def _verified(document: Document[Fetched]) -> Document[Verified]:
+    payload, facts = document.payload, document.facts
+    assert payload is not None
+    work = partial(
+        verify,
+        payload,
+        facts.listed,
+        facts.headers,
+        subject=document.entry.label,
+        require_checksum=facts.listed.config.service.require_checksum,
+    )
+    verified = await anyio.to_thread.run_sync(work) if payload.size > LARGE else work()
+    return document.grown(verified)
+
+
+def _vouching(
+    payload: Payload, listed: Listed, headers: Mapping[str, str], subject: str
+) -> tuple[str, tuple[str, ...]]:
+    """The strongest checksum that agrees, or "", and what could not be checked."""
+    given = stated(headers, listed.sha256)
+    found = digests(payload, {one.algorithm for one in given.checksums})
+    vouching = ""
+    for checksum in given.checksums:
+        here = found[checksum.algorithm]
+        if checksum.digest == here:
+            vouching = vouching or str(checksum)
+        elif checksum.proves_damage:
+            raise DocumentDamaged(
+                subject,
+                f"{checksum} says {checksum.digest.hex()}, and what arrived has {here.hex()}",
+            )
+    return vouching, given.warnings
+
+
+def _check_size(payload: Payload, listed: Listed, headers: Mapping[str, str], subject: str) -> None:
+    said = {"the list": listed.size}
+    length = headers.get("content-length", "").strip()
+    # The length is of the bytes as they were coded (RFC 9110, 8.6).
+    if length.isdecimal() and headers.get("content-encoding", "identity") == "identity":
+        said["content-length"] = int(length)
+    for who, size in said.items():
+        if size is not None and size != payload.size:
+            raise DocumentDamaged(
+                subject, f"{who} says {size:,} bytes, and {payload.size:,} have arrived"
+            )
+
+
+def _oddities(payload: Payload, subject: str) -> list[str]:
+    try:
+        return format_of(payload).oddities(payload)
+    except Hostile as error:
+        raise DocumentRefused(subject, str(error), "Ask its sender for a plain one") from None
+    except Unreadable as error:
+        return [str(error)]
+
+
+def _discard(document: Document[Fetched]) -> None:
+    if document.payload is not None:
+        document.payload.discard()
