@@ -1,0 +1,1 @@
+"""Billtobox, external API v4: as far as it is known, and settings for what is not."""
