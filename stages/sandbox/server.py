@@ -1,0 +1,99 @@
+"""Serves a mailbox on this machine: the token endpoint and the API, for as long as it is open."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from msgspec import Struct
+from yarl import URL
+
+from pipeline.errors import ConfigurationError
+from stages.sandbox.journal import open_journal
+from stages.sandbox.mailbox import Mailbox
+from stages.sandbox.tokens import CLIENT_ID, Tokens
+from stages.sandbox.wire import Record, authorised, errors_as_json, routes
+
+BASE_PATH = "/v4"
+TOKEN_PATH = "/auth/realms/sandbox/protocol/openid-connect/token"  # noqa: S105 - a path
+
+#: Seconds that requests in hand are given when the sandbox closes.
+CLOSING = 1.0
+
+
+class Sandbox(Struct, frozen=True):
+    """Where a mailbox is served, and what to sign in with.
+
+    url: the API's base address. refresh_token: the first one; each can be used once.
+    """
+
+    url: str
+    token_url: str
+    client_id: str
+    client_secret: str
+    refresh_token: str
+
+
+@asynccontextmanager
+async def serve_sandbox(
+    mailbox: Mailbox,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    latency: float = 0.0,
+    journal: Path | None = None,
+) -> AsyncIterator[Sandbox]:
+    """Serve a mailbox until the context is left.
+
+    port: 0 takes a free one. latency: seconds before each answer. journal: a file to which a
+    line is appended for each acknowledgement. Raises ConfigurationError if the port is taken.
+    """
+    tokens = Tokens(mailbox.seed)
+    first_refresh_token = tokens.refresh_token
+    with open_journal(journal) as record:
+        app = _application(mailbox, tokens, record, latency)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING)
+        await runner.setup()
+        try:
+            try:
+                await web.TCPSite(runner, host, port).start()
+            except OSError as error:
+                raise ConfigurationError(
+                    f"{host}:{port}",
+                    [f"--port: can't listen there ({error.strerror}); name another, or 0 for any"],
+                ) from error
+            origin = URL.build(scheme="http", host=host, port=runner.addresses[0][1])
+            yield Sandbox(
+                url=str(origin.with_path(BASE_PATH)),
+                token_url=str(origin.with_path(TOKEN_PATH)),
+                client_id=CLIENT_ID,
+                client_secret=tokens.client_secret,
+                refresh_token=first_refresh_token,
+            )
+        finally:
+            with anyio.CancelScope(shield=True):
+                await runner.cleanup()
+
+
+def _application(
+    mailbox: Mailbox, tokens: Tokens, record: Record, latency: float
+) -> web.Application:
+    async def token(request: web.Request) -> web.Response:
+        return tokens.answer(await request.post())
+
+    @web.middleware
+    async def delay(request: web.Request, handler: Handler) -> web.StreamResponse:
+        await anyio.sleep(latency)
+        return await handler(request)
+
+    # Another wire format is another such application under another path; a fault is a middleware.
+    api = web.Application(middlewares=[authorised(tokens)])
+    api.add_routes(routes(mailbox, record))
+    app = web.Application(middlewares=[errors_as_json, delay])
+    app.router.add_post(TOKEN_PATH, token)
+    app.add_subapp(BASE_PATH, api)
+    return app
