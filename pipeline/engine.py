@@ -104,7 +104,7 @@ class Engine:
         self._flying: dict[str, set[Key]] = {}
         self._landed: dict[str, anyio.Event] = {}
         self._setbacks: dict[str, list[SynqupError]] = {}
-        self._workers: TaskGroup
+        self._workers: TaskGroup | None = None
 
     @property
     def queues(self) -> Mapping[str, Queue[Document[Any]]]:
@@ -128,6 +128,7 @@ class Engine:
                     yield
                     self._stations[0].queue.close()
             finally:
+                self._workers = None
                 self._acknowledger.close()
         if self.fault is not None:
             raise self.fault
@@ -192,6 +193,8 @@ class Engine:
             self._landed[key.source].set()
 
     def _staff(self) -> None:
+        if self._workers is None:
+            return
         for index, station in enumerate(self._stations):
             while station.active < station.wanted:
                 station.active += 1

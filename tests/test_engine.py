@@ -139,12 +139,14 @@ async def test_a_stage_that_dies_of_a_bug_ends_the_run_with_everything_else_drai
 ) -> None:
     farm = Farm(30)
     with pytest.raises(ExceptionGroup) as died:
-        async with bench(
-            tmp_path, refusing("5", error=ZeroDivisionError), Stage("on", one_by_one(passing))
-        ) as it:
-            async with it.engine.running():
-                await it.bring(farm)
-                await it.engine.broken.wait()
+        async with (
+            bench(
+                tmp_path, refusing("5", error=ZeroDivisionError), Stage("on", one_by_one(passing))
+            ) as it,
+            it.engine.running(),
+        ):
+            await it.bring(farm)
+            await it.engine.broken.wait()
     assert died.group_contains(ZeroDivisionError)
     assert sum(o.status is Status.FORWARDED for o in farm.told) == 29
     assert [o.id for o in farm.told if o.status is Status.ERROR] == ["5"]
@@ -156,9 +158,9 @@ async def test_of_a_group_that_a_bug_hit_none_is_taken_for_the_culprit(tmp_path:
 
     farm = Farm(4)
     with pytest.raises(ExceptionGroup):
-        async with bench(tmp_path, Stage("group", work, queue=Bound(10, 1000), group=10)) as it:
-            async with it.engine.running():
-                await it.bring(farm)
+        stage = Stage("group", work, queue=Bound(10, 1000), group=10)
+        async with bench(tmp_path, stage) as it, it.engine.running():
+            await it.bring(farm)
     assert not farm.told
     assert len(summarise(tmp_path / "ledger").waiting) == 4
 
@@ -224,15 +226,14 @@ async def test_a_document_in_flight_is_not_taken_in_again(tmp_path: Path) -> Non
         return document
 
     farm = Farm(1)
-    async with bench(tmp_path, Stage("work", one_by_one(process))) as it:
-        async with it.engine.running():
-            document = farm.document("0")
-            await it.ledger.seen([(document.key, "")], 1.0)
-            assert await it.engine.offer(document)
-            assert not await it.engine.offer(document)
-            gate.set()
-            await it.engine.landed("farm")
-            assert it.engine.flying("farm") == 0
+    async with bench(tmp_path, Stage("work", one_by_one(process))) as it, it.engine.running():
+        document = farm.document("0")
+        await it.ledger.seen([(document.key, "")], 1.0)
+        assert await it.engine.offer(document)
+        assert not await it.engine.offer(document)
+        gate.set()
+        await it.engine.landed("farm")
+        assert it.engine.flying("farm") == 0
     assert len(farm.told) == 1
 
 
@@ -241,9 +242,8 @@ async def test_acknowledgements_go_out_in_batches_where_the_source_takes_them(
 ) -> None:
     farm = Farm(100, ack_batch=25)
     stage = Stage("work", one_by_one(passing), 8, Bound(200, 10**6))
-    async with bench(tmp_path, stage) as it:
-        async with it.engine.running():
-            await it.bring(farm)
+    async with bench(tmp_path, stage) as it, it.engine.running():
+        await it.bring(farm)
     assert len(farm.told) == 100
     assert max(farm.batches) <= 25
     assert len(farm.batches) < 100
@@ -262,10 +262,9 @@ async def test_an_acknowledgement_that_fails_stays_open_in_the_ledger(tmp_path: 
 async def test_a_source_that_fails_again_and_again_is_given_up_for_now(tmp_path: Path) -> None:
     farm = Farm(SETBACKS)
     stage = refusing(*farm.open, error=SourceUnreachable)
-    async with bench(tmp_path, stage) as it:
-        async with it.engine.running():
-            await it.bring(farm)
-            await it.engine.landed("farm")
-            assert isinstance(it.engine.setback("farm"), SourceUnreachable)
-            it.engine.forgive("farm")
-            assert it.engine.setback("farm") is None
+    async with bench(tmp_path, stage) as it, it.engine.running():
+        await it.bring(farm)
+        await it.engine.landed("farm")
+        assert isinstance(it.engine.setback("farm"), SourceUnreachable)
+        it.engine.forgive("farm")
+        assert it.engine.setback("farm") is None

@@ -1,0 +1,62 @@
+"""Where the program is put together: the one place at which the engine meets the stages."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+from pipeline.engine import Engine
+from pipeline.ledger import Ledger, open_ledger
+from pipeline.quarantine import Quarantine
+from stages.check import Finding, examine
+from stages.classify import Explanation, explain
+from stages.flow import Flow
+from stages.list import Lister
+from stages.sandbox import Mailbox, serve_sandbox, write_config, write_manifest
+from stages.settings import Config, load_config
+from stages.sources import open_source
+
+__all__ = [
+    "Assembly",
+    "Config",
+    "Explanation",
+    "Finding",
+    "Lister",
+    "Mailbox",
+    "assembled",
+    "examine",
+    "explain",
+    "ledger_path",
+    "load_config",
+    "open_source",
+    "serve_sandbox",
+    "write_config",
+    "write_manifest",
+]
+
+
+class Assembly(Struct, frozen=True):
+    """The parts of one running program."""
+
+    engine: Engine
+    ledger: Ledger
+
+
+def ledger_path(state_dir: Path) -> Path:
+    """Where the ledger of a state folder lies."""
+    return state_dir / "ledger.sqlite"
+
+
+@asynccontextmanager
+async def assembled(config: Config) -> AsyncIterator[Assembly]:
+    """Open the ledger, settle what a crash left behind, and join the stages by their queues."""
+    state_dir = config.service.state_dir
+    async with open_ledger(ledger_path(state_dir)) as ledger:
+        flow = Flow(state_dir, ledger)
+        await flow.recover()
+        engine = Engine(flow.stages, ledger, Quarantine(state_dir / "quarantine"))
+        engine.resize(config.stages)
+        yield Assembly(engine, ledger)

@@ -1,0 +1,86 @@
+"""The one-shot catch-up: brings the whole backlog of every source, then ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from typing import Any
+
+import anyio
+from msgspec import Struct
+
+from pipeline.assembly import Assembly, Config, Lister, assembled, open_source
+from pipeline.engine import Tally
+from pipeline.errors import StateError, SynqupError
+from pipeline.source import Entry, Source
+from pipeline.supervision import Stop, stop_on_signals
+
+#: Shows how far it is, until cancelled: the tally so far, and how many documents are expected.
+Show = Callable[[Tally, Callable[[], int | None]], Coroutine[Any, Any, None]]
+
+
+class Outcome(Struct, frozen=True):
+    """How a catch-up ended: what became of the documents, and which sources failed and why."""
+
+    tally: Tally
+    failures: dict[str, str]
+    stopped: bool
+
+
+class CatchUp:
+    """One run over all sources."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._failures: dict[str, str] = {}
+        self._expected: dict[str, int] = {}
+
+    async def run(self, show: Show) -> Outcome:
+        """Bring everything. Raises what a stage died of, after the rest has drained."""
+        config = self._config
+        stop = Stop(config.service.shutdown_grace)
+        async with assembled(config) as assembly, AsyncExitStack() as closing:
+            state_dir = config.service.state_dir
+            sources = [open_source(settings, state_dir) for settings in config.sources]
+            for source in sources:
+                closing.push_async_callback(source.close)
+
+            async def feed() -> None:
+                async with anyio.create_task_group() as polling:
+                    for source in sources:
+                        polling.start_soon(self._poll, source, assembly)
+
+            with stop_on_signals(stop), stop.scope:
+                async with anyio.create_task_group() as showing:
+                    showing.start_soon(show, assembly.engine.tally, self._total)
+                    async with assembly.engine.running():
+                        await stop.feed(feed, assembly.engine.broken)
+                    showing.cancel_scope.cancel()
+            return Outcome(assembly.engine.tally, self._failures, stop.requested.is_set())
+
+    async def rehearse(self) -> dict[str, list[Entry]]:
+        """What run() would bring from each source, by its name; nothing is fetched or told."""
+        found = {}
+        async with assembled(self._config) as assembly:
+            for settings in self._config.sources:
+                source = open_source(settings, self._config.service.state_dir)
+                lister = Lister(source, self._config, assembly.ledger, assembly.engine)
+                try:
+                    found[source.name] = await lister.waiting()
+                finally:
+                    await source.close()
+        return found
+
+    async def _poll(self, source: Source, assembly: Assembly) -> None:
+        try:
+            self._expected[source.name] = await source.backlog(self._config) or 0
+            await Lister(source, self._config, assembly.ledger, assembly.engine).poll()
+        except StateError:
+            raise
+        except SynqupError as error:
+            self._failures[source.name] = str(error)
+            await assembly.ledger.polled(source.name, time.time(), str(error))
+
+    def _total(self) -> int | None:
+        return sum(self._expected.values()) if self._expected else None

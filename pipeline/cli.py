@@ -1,0 +1,250 @@
+"""The command line: `synqup COMMAND`. What each exit status means stands in EXIT."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+from enum import IntEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import anyio
+import msgspec
+import typer
+from rich.console import Console
+
+from pipeline import report
+from pipeline.assembly import (
+    Mailbox,
+    examine,
+    explain,
+    ledger_path,
+    load_config,
+    serve_sandbox,
+    write_config,
+    write_manifest,
+)
+from pipeline.catch_up import CatchUp
+from pipeline.demo import demonstrate
+from pipeline.errors import ConfigurationError, PassingError, SourceError, SynqupError
+from pipeline.ledger import summarise
+from pipeline.lock import only_process
+from pipeline.log import set_up
+from pipeline.progress import Display
+from pipeline.service import serve
+from pipeline.supervision import Stop, stop_on_signals
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    name="synqup",
+    help="Brings invoices and bank statements from a cloud mailbox to your accounting package.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Exit(IntEnum):
+    """What the exit status says."""
+
+    ALL_WELL = 0
+    SOME_FAILED = 1
+    USAGE = 2
+    SOURCE = 3
+    FAULT = 70
+
+
+ConfigFile = Annotated[
+    Path, typer.Option("--config", help="The configuration file.", exists=True, dir_okay=False)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"synqup {version('synqup')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None: ...
+
+
+@app.command()
+def run(config: ConfigFile) -> None:
+    """Run as a service: poll every source until stopped, and apply edits of the configuration."""
+    path = config.resolve()
+    settings = load_config(path)
+    with only_process(settings.service.state_dir):
+        set_up(settings.service.state_dir / "logs")
+        _run(lambda: serve(path, settings))
+
+
+@app.command("catch-up")
+def catch_up(
+    config: ConfigFile,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list what would be brought.")
+    ] = False,
+) -> None:
+    """Bring the whole backlog once, then end.
+
+    Exit status: 0 all delivered, 1 some quarantined or failed, 2 configuration or usage,
+    3 a source unreachable or sign-in refused, 70 a fault of synqup's own.
+    """
+    settings = load_config(config.resolve())
+    console = Console()
+    with only_process(settings.service.state_dir):
+        set_up(settings.service.state_dir / "logs", quiet=True)
+        if dry_run:
+            report.rehearsal(console, _run(CatchUp(settings).rehearse))
+            return
+        outcome = _run(lambda: CatchUp(settings).run(Display(console).show))
+    report.outcome(console, outcome, summarise(ledger_path(settings.service.state_dir)))
+    if outcome.failures:
+        raise typer.Exit(Exit.SOURCE)
+    if outcome.tally.quarantined or outcome.tally.waiting or outcome.stopped:
+        raise typer.Exit(Exit.SOME_FAILED)
+
+
+@app.command()
+def check(config: ConfigFile) -> None:
+    """Try the configuration: its paths, its folders, its sources; say what to mend.
+
+    Exit status: 0 nothing to mend, 1 a folder, 2 the configuration, 3 a source.
+    """
+    settings = load_config(config.resolve())
+    findings = _run(lambda: examine(settings))
+    report.findings(Console(), findings)
+    if any(not finding.well and finding.about == "source" for finding in findings):
+        raise typer.Exit(Exit.SOURCE)
+    if any(not finding.well for finding in findings):
+        raise typer.Exit(Exit.SOME_FAILED)
+
+
+@app.command()
+def status(config: ConfigFile, json: AsJson = False) -> None:
+    """Tell what the ledger knows: counts, the last poll, the last error, the quarantine."""
+    settings = load_config(config.resolve())
+    summary = summarise(ledger_path(settings.service.state_dir))
+    names = {company.identifier: company.name for company in settings.companies}
+    if json:
+        print(msgspec.json.encode(summary).decode())
+    else:
+        report.summary(Console(), summary, names)
+
+
+@app.command()
+def classify(
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False)],
+    company: Annotated[str, typer.Option(help="The company's enterprise or VAT number.")],
+    json: AsJson = False,
+) -> None:
+    """Tell what each file is, seen from one company, and why."""
+    for path in files:
+        explanation = explain(path, company)
+        if json:
+            print(msgspec.json.encode(explanation).decode(), flush=True)
+        else:
+            report.explanation(Console(), explanation)
+
+
+@app.command()
+def sandbox(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.")] = 0,
+    documents: Annotated[int, typer.Option(min=0, help="How many it holds.")] = 300,
+    companies: Annotated[int, typer.Option(min=1, help="How many companies.")] = 3,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same documents.")] = 1,
+    latency: Annotated[float, typer.Option(min=0, help="Milliseconds before each answer.")] = 0,
+    corpus: Annotated[
+        Path | None, typer.Option(help="Serve the files below this folder instead.")
+    ] = None,
+    company: Annotated[
+        str | None, typer.Option(help="With --corpus: the company whose they are.")
+    ] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="Write a line of JSON for each document.")
+    ] = None,
+    journal: Annotated[
+        Path | None, typer.Option(help="Append a line of JSON for each acknowledgement.")
+    ] = None,
+    write_config_to: Annotated[
+        Path | None, typer.Option("--write-config", help="Write a configuration that works.")
+    ] = None,
+) -> None:
+    """Be a Billtobox mailbox, for trials: the wire format is the real one."""
+    if (corpus is None) != (company is None):
+        raise typer.BadParameter("--corpus and --company go together")
+    if corpus is not None and company is not None:
+        mailbox = Mailbox.of_files(corpus, company)
+    else:
+        mailbox = Mailbox(documents, companies, seed)
+
+    async def listen() -> None:
+        stop = Stop(grace=0)
+        with stop_on_signals(stop):
+            async with serve_sandbox(
+                mailbox, host=host, port=port, latency=latency / 1000, journal=journal
+            ) as served:
+                if write_config_to is not None:
+                    write_config(write_config_to, served, mailbox)
+                if manifest is not None:
+                    write_manifest(manifest, mailbox)
+                print(f"listening on {served.url}", flush=True)
+                await stop.requested.wait()
+
+    _run(listen)
+
+
+@app.command()
+def demo(
+    documents: Annotated[int, typer.Option(min=1, help="How many documents.")] = 300,
+    directory: Annotated[
+        Path | None, typer.Option(help="An empty folder; by default a new temporary one.")
+    ] = None,
+) -> None:
+    """See it work: a mailbox of three companies is brought to their folders on this machine."""
+    outcome = _run(lambda: demonstrate(Console(), documents, directory))
+    if outcome.failures or outcome.tally.delivered != documents:
+        raise typer.Exit(Exit.SOME_FAILED)
+
+
+def _run(work: Callable[[], Awaitable[T]]) -> T:
+    """Run in an event loop; of a group of errors raise the first, which brought the rest."""
+    try:
+        return anyio.run(work)
+    except BaseExceptionGroup as group:
+        raise _first(group) from None
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def main() -> None:
+    """Run the command line; what its user can mend ends in a sentence, not in a traceback."""
+    try:
+        app()
+    except SynqupError as error:
+        print(f"synqup: {error}", file=sys.stderr)
+        if isinstance(error, ConfigurationError):
+            sys.exit(Exit.USAGE)
+        sys.exit(Exit.SOURCE if isinstance(error, SourceError | PassingError) else Exit.SOME_FAILED)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    except Exception:  # noqa: BLE001 - a bug: its traceback is what support needs
+        traceback.print_exc()
+        print("synqup: this is a fault of synqup's own; send the lines above.", file=sys.stderr)
+        sys.exit(Exit.FAULT)

@@ -1,0 +1,56 @@
+"""The demonstration: a sandbox, a catch-up from it, and the tree that it filled."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import anyio.to_thread
+from rich.console import Console
+
+from pipeline import report
+from pipeline.assembly import Mailbox, ledger_path, load_config, serve_sandbox, write_config
+from pipeline.catch_up import CatchUp, Outcome
+from pipeline.errors import ConfigurationError
+from pipeline.ledger import summarise
+from pipeline.lock import only_process
+from pipeline.log import set_up
+from pipeline.progress import Display
+
+COMPANIES = 3
+SEED = 1
+
+
+async def demonstrate(console: Console, documents: int, directory: Path | None) -> Outcome:
+    """Bring a mailbox's documents to a folder that is empty so far, and print what stands there.
+
+    Raises ConfigurationError when the folder is not empty: an earlier ledger lies there, which
+    would rightly bring nothing twice.
+    """
+    folder = await anyio.to_thread.run_sync(_empty_folder, directory)
+    mailbox = Mailbox(documents, COMPANIES, SEED)
+    async with serve_sandbox(mailbox) as sandbox:
+        path = folder / "synqup.toml"
+        write_config(path, sandbox, mailbox)
+        config = load_config(path)
+        console.print(f"A mailbox of {documents:,} documents listens on {sandbox.url}")
+        with only_process(config.service.state_dir):
+            set_up(config.service.state_dir / "logs", quiet=True)
+            outcome = await CatchUp(config).run(Display(console).show)
+    report.tree(console, folder / "out")
+    summary = summarise(ledger_path(config.service.state_dir))
+    names = {company.identifier: company.name for company in config.companies}
+    report.outcome(console, outcome, summary)
+    report.counts(console, summary, names)
+    return outcome
+
+
+def _empty_folder(directory: Path | None) -> Path:
+    if directory is None:
+        return Path(tempfile.mkdtemp(prefix="synqup-demo-"))
+    if directory.exists() and any(directory.iterdir()):
+        raise ConfigurationError(
+            str(directory), ["--directory: the folder is not empty; name a new or an empty one"]
+        )
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory.resolve()

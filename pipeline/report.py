@@ -1,0 +1,133 @@
+"""What the commands print: tables, trees and sentences for the person at the terminal."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from pipeline.assembly import Explanation, Finding
+from pipeline.catch_up import Outcome
+from pipeline.ledger import Kept, State, Summary
+from pipeline.source import Entry
+
+#: Lines of one kind that are printed before the rest is only counted.
+MOST = 20
+#: Files of one folder that a tree shows.
+LEAVES = 3
+
+
+def outcome(console: Console, ended: Outcome, summary: Summary) -> None:
+    """The end of a catch-up, with the reasons for what did not arrive."""
+    tally = ended.tally
+    console.print(
+        f"{tally.delivered:,} delivered ({decimal(tally.bytes)}),"
+        f" {tally.quarantined:,} quarantined, {tally.waiting:,} left for a later run",
+        highlight=False,
+    )
+    for name, reason in ended.failures.items():
+        console.print(Text(f"source {name}: {reason}", style="red"))
+    if ended.stopped:
+        console.print("Stopped before the end; what is missing is brought by the next run.")
+    if tally.quarantined:
+        _kept(console, "In quarantine", summary.quarantine)
+    if tally.waiting:
+        _kept(console, "Left for a later run", summary.waiting)
+
+
+def rehearsal(console: Console, found: Mapping[str, Sequence[Entry]]) -> None:
+    """What a catch-up would bring."""
+    for source, entries in found.items():
+        console.print(f"source {source}: {len(entries):,} documents would be brought")
+        for entry in entries[:MOST]:
+            console.print(f"  {escape(entry.label)}", highlight=False)
+        if len(entries) > MOST:
+            console.print(f"  and {len(entries) - MOST:,} more")
+
+
+def findings(console: Console, found: Iterable[Finding]) -> None:
+    """What a check found, a line each."""
+    for finding in found:
+        mark = Text("ok    ", style="green") if finding.well else Text("mend  ", style="bold red")
+        console.print(mark + Text(finding.sentence), soft_wrap=True)
+
+
+def summary(console: Console, told: Summary, names: Mapping[str, str]) -> None:
+    """The whole of `synqup status`."""
+    for source in told.sources:
+        console.print(f"source {source.name}: last read through {_moment(source.polled_at)}")
+        if source.error:
+            console.print(Text(f"  error {_moment(source.error_at)}: {source.error}", style="red"))
+    counts(console, told, names)
+    if told.unacknowledged:
+        console.print(f"{told.unacknowledged:,} acknowledgements wait for the source")
+    _kept(console, "In quarantine", told.quarantine)
+    _kept(console, "Left for a later poll", told.waiting)
+
+
+def counts(console: Console, told: Summary, names: Mapping[str, str]) -> None:
+    """How many documents of each company are where."""
+    kinds = sorted({count.kind for count in told.counts if count.state is State.DELIVERED})
+    delivered: dict[str, Counter[str]] = defaultdict(Counter)
+    others: Counter[State] = Counter()
+    for count in told.counts:
+        if count.state is State.DELIVERED:
+            delivered[count.company][count.kind] += count.documents
+        else:
+            others[count.state] += count.documents
+    table = Table("company", *kinds, title="Delivered", title_justify="left")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for company, of_kind in sorted(delivered.items()):
+        name = f"{names.get(company, '')} {company}".strip()
+        table.add_row(escape(name), *(f"{of_kind[kind]:,}" for kind in kinds))
+    console.print(table)
+    for state, documents in sorted(others.items()):
+        console.print(f"{documents:,} {state}")
+
+
+def explanation(console: Console, told: Explanation) -> None:
+    """What one file is, and why."""
+    console.print(Text(f"{told.path}: {told.kind}", style="bold"), soft_wrap=True)
+    console.print(Text(f"  {told.reason}"), soft_wrap=True)
+
+
+def tree(console: Console, folder: Path) -> None:
+    """A folder and what stands in it, long lists shortened."""
+    root = Tree(Text(str(folder)))
+    _branch(root, folder)
+    console.print(root)
+
+
+def _branch(tree_: Tree, folder: Path) -> None:
+    inside = sorted(folder.iterdir())
+    files = [path for path in inside if path.is_file()]
+    for path in inside:
+        if path.is_dir():
+            _branch(tree_.add(Text(path.name, style="bold")), path)
+    for path in files[:LEAVES]:
+        tree_.add(Text(path.name))
+    if len(files) > LEAVES:
+        tree_.add(f"and {len(files) - LEAVES:,} more")
+
+
+def _kept(console: Console, title: str, documents: Sequence[Kept]) -> None:
+    if not documents:
+        return
+    console.print(f"{title}: {len(documents):,}", style="bold")
+    for kept in documents[:MOST]:
+        console.print(Text(f"  {kept.reason}"), soft_wrap=True)
+    if len(documents) > MOST:
+        console.print(f"  and {len(documents) - MOST:,} more")
+
+
+def _moment(at: float | None) -> str:
+    return "never" if at is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))

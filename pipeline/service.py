@@ -1,0 +1,125 @@
+"""The long-running program: polls every source, and applies each edit of the configuration."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from pipeline.assembly import Assembly, Config, Lister, assembled, load_config, open_source
+from pipeline.errors import StateError, SynqupError
+from pipeline.reload import edits
+from pipeline.source import Source
+from pipeline.supervision import Stop, stop_on_signals
+
+log = structlog.get_logger(__name__)
+
+
+async def serve(path: Path, config: Config) -> Stop:
+    """Run until asked to stop; then drain. The configuration is that of the file at `path`.
+
+    Returns how it was stopped. Raises what a stage died of, after the rest has drained.
+    """
+    stop = Stop(config.service.shutdown_grace)
+    async with assembled(config) as assembly, AsyncExitStack() as sources:
+        service = Service(assembly, sources, config)
+
+        async def feed() -> None:
+            async with anyio.create_task_group() as group:
+                service.start(group)
+                async for edited in edits(path, load_config, config):
+                    stop.grace = edited.service.shutdown_grace
+                    service.apply(edited)
+
+        with stop_on_signals(stop), stop.scope:
+            async with assembly.engine.running():
+                await stop.feed(feed, assembly.engine.broken)
+    log.info("stopped", dropped=stop.at_once)
+    return stop
+
+
+class Poller:
+    """One source being polled; cancelled by its scope, after which its documents still drain."""
+
+    def __init__(self, settings: object, source: Source) -> None:
+        self.settings = settings
+        self.source = source
+        self.scope = anyio.CancelScope()
+
+
+class Service:
+    """Keeps one poller for each configured source, under the configuration in force."""
+
+    def __init__(self, assembly: Assembly, sources: AsyncExitStack, config: Config) -> None:
+        self.config = config
+        self.engine = assembly.engine
+        self._ledger = assembly.ledger
+        self._sources = sources
+        self._pollers: dict[str, Poller] = {}
+        self._changed = anyio.Event()
+        self._group: TaskGroup
+
+    def start(self, group: TaskGroup) -> None:
+        """Begin to poll, within a task group."""
+        self._group = group
+        self._match_pollers()
+
+    def apply(self, config: Config) -> None:
+        """Go on under another configuration: for the next documents, not for those in flight."""
+        if config.service.state_dir != self.config.service.state_dir:
+            log.warning("state_dir changes at the next start", in_use=self.config.service.state_dir)
+        self.config = config
+        self.engine.resize(config.stages)
+        self._match_pollers()
+        self._changed.set()
+        self._changed = anyio.Event()
+        log.info(
+            "configuration applied", companies=len(config.companies), sources=len(config.sources)
+        )
+
+    def _match_pollers(self) -> None:
+        wanted = {settings.name: settings for settings in self.config.sources}
+        for name, poller in list(self._pollers.items()):
+            if wanted.get(name) != poller.settings:
+                del self._pollers[name]
+                poller.scope.cancel()
+                self._group.start_soon(self._retire, poller.source)
+        for name, settings in wanted.items():
+            if name not in self._pollers:
+                poller = Poller(settings, open_source(settings, self.config.service.state_dir))
+                self._sources.push_async_callback(poller.source.close)
+                self._pollers[name] = poller
+                self._group.start_soon(self._poll, poller)
+
+    async def _retire(self, source: Source) -> None:
+        await self.engine.landed(source.name)
+        await source.close()
+        log.info("source drained", source=source.name)
+
+    async def _poll(self, poller: Poller) -> None:
+        reported = ""
+        with poller.scope:
+            while True:
+                changed = self._changed
+                error = await self._poll_once(poller.source)
+                if error and error != reported:
+                    log.error("poll failed", source=poller.source.name, reason=error)
+                elif reported and not error:
+                    log.info("source serves again", source=poller.source.name)
+                reported = error
+                with anyio.move_on_after(self.config.service.poll_interval):
+                    await changed.wait()
+
+    async def _poll_once(self, source: Source) -> str:
+        try:
+            await Lister(source, self.config, self._ledger, self.engine).poll()
+        except StateError:
+            raise
+        except SynqupError as error:
+            await self._ledger.polled(source.name, time.time(), str(error))
+            return str(error)
+        return ""
