@@ -19,10 +19,10 @@ from pipeline.source import Outcome, Source
 
 log = structlog.get_logger(__name__)
 
-#: Told at once by one worker, and how many may wait: more than this and the stages wait.
-GROUP = 64
+#: How many may wait to be told: more than this and the stages wait.
 BOUND = Bound(512, 1024 * 1024)
-WORKERS = 4
+#: How many batches are told at once.
+WORKERS = 16
 
 
 class Settled(Struct, frozen=True):
@@ -49,9 +49,11 @@ class Acknowledger:
         self._ledger = ledger
         self._finished = finished
         self._queue: Queue[Settled] = Queue(BOUND)
+        self._batch = 1
 
     async def put(self, settled: Settled) -> None:
         """Have it told, once there is room."""
+        self._batch = max(self._batch, settled.source.ack_batch)
         await self._queue.put(settled)
 
     def close(self) -> None:
@@ -68,36 +70,45 @@ class Acknowledger:
     async def _work(self) -> None:
         while True:
             try:
-                async with self._queue.take(GROUP) as settled:
-                    await self._tell_all(settled)
+                settled = await self._queue.take(self._batch)
             except anyio.EndOfStream:
                 return
+            try:
+                await self._tell_all(settled)
+            finally:
+                self._queue.done(settled)
+                for one in settled:
+                    self._finished(one.key)
 
     async def _tell_all(self, settled: Sequence[Settled]) -> None:
-        try:
-            by_source = sorted(settled, key=lambda one: one.source.name)
-            for _, group in groupby(by_source, key=lambda one: id(one.source)):
-                batch = list(group)
-                source = batch[0].source
-                for start in range(0, len(batch), source.ack_batch):
-                    await self._tell(source, batch[start : start + source.ack_batch])
-        finally:
-            for one in settled:
-                self._finished(one.key)
+        for _, group in groupby(settled, key=lambda one: id(one.source)):
+            batch = list(group)
+            source = batch[0].source
+            for start in range(0, len(batch), source.ack_batch):
+                await self._tell(source, batch[start : start + source.ack_batch])
 
     async def _tell(self, source: Source, batch: Sequence[Settled]) -> None:
+        outcomes = [one.outcome for one in batch]
         try:
-            async for attempt in stamina.retry_context(
-                on=_worth_another_try, attempts=5, timeout=60, wait_max=20
-            ):
-                with attempt:
-                    await source.acknowledge([one.outcome for one in batch])
+            try:
+                await source.acknowledge(outcomes)
+            except PassingError:
+                await _insist(source, outcomes)
         except (SynqupError, OSError) as error:
             log.warning(
                 "acknowledgements wait", source=source.name, documents=len(batch), reason=str(error)
             )
             return
         await self._ledger.acknowledged([one.key for one in batch], time.time())
+
+
+async def _insist(source: Source, outcomes: Sequence[Outcome]) -> None:
+    """Tell what could not be told at once, for about a minute."""
+    async for attempt in stamina.retry_context(
+        on=_worth_another_try, attempts=5, timeout=60, wait_max=20
+    ):
+        with attempt:
+            await source.acknowledge(outcomes)
 
 
 def _worth_another_try(error: Exception) -> bool | float:

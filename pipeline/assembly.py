@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,12 +12,13 @@ from msgspec import Struct
 from pipeline.engine import Engine
 from pipeline.ledger import Ledger, open_ledger
 from pipeline.quarantine import Quarantine
+from pipeline.source import Source
 from stages.check import Finding, examine
 from stages.classify import Explanation, explain
-from stages.flow import Flow
+from stages.flow import NAMES, Flow
 from stages.list import Lister
 from stages.sandbox import Mailbox, serve_sandbox, write_config, write_manifest
-from stages.settings import Config, load_config
+from stages.settings import Config, load_config as load
 from stages.sources import open_source
 
 __all__ = [
@@ -43,6 +45,17 @@ class Assembly(Struct, frozen=True):
 
     engine: Engine
     ledger: Ledger
+    flow: Flow
+
+    async def poll(self, source: Source, config: Config) -> None:
+        """Bring what a source holds. Raises what makes it unusable, as Lister.poll() does."""
+        await self.flow.finish()
+        await Lister(source, config, self.ledger, self.engine).poll()
+
+
+def load_config(path: Path) -> Config:
+    """Read and check a configuration file. ConfigurationError names all that is wrong with it."""
+    return load(path, NAMES)
 
 
 def ledger_path(state_dir: Path) -> Path:
@@ -51,12 +64,15 @@ def ledger_path(state_dir: Path) -> Path:
 
 
 @asynccontextmanager
-async def assembled(config: Config) -> AsyncIterator[Assembly]:
-    """Open the ledger, settle what a crash left behind, and join the stages by their queues."""
+async def assembled(config: Config, patience: float = math.inf) -> AsyncIterator[Assembly]:
+    """Open the ledger, settle what a crash left behind, and join the stages by their queues.
+
+    patience: seconds to wait for a disk that refuses the ledger.
+    """
     state_dir = config.service.state_dir
-    async with open_ledger(ledger_path(state_dir)) as ledger:
+    async with open_ledger(ledger_path(state_dir), patience) as ledger:
         flow = Flow(state_dir, ledger)
         await flow.recover()
         engine = Engine(flow.stages, ledger, Quarantine(state_dir / "quarantine"))
         engine.resize(config.stages)
-        yield Assembly(engine, ledger)
+        yield Assembly(engine, ledger, flow)

@@ -16,6 +16,9 @@ from pipeline.errors import StateError, SynqupError
 from pipeline.source import Entry, Source
 from pipeline.supervision import Stop, stop_on_signals
 
+#: Seconds that somebody who waits for the end is kept waiting for a disk that refuses.
+PATIENCE = 30.0
+
 #: Shows how far it is, until cancelled: the tally so far, and how many documents are expected.
 Show = Callable[[Tally, Callable[[], int | None]], Coroutine[Any, Any, None]]
 
@@ -40,7 +43,7 @@ class CatchUp:
         """Bring everything. Raises what a stage died of, after the rest has drained."""
         config = self._config
         stop = Stop(config.service.shutdown_grace)
-        async with assembled(config) as assembly, AsyncExitStack() as closing:
+        async with assembled(config, PATIENCE) as assembly, AsyncExitStack() as closing:
             state_dir = config.service.state_dir
             sources = [open_source(settings, state_dir) for settings in config.sources]
             for source in sources:
@@ -51,6 +54,7 @@ class CatchUp:
                     for source in sources:
                         polling.start_soon(self._poll, source, assembly)
 
+            stop.hurries.append(assembly.ledger.hurry)
             with stop_on_signals(stop), stop.scope:
                 async with anyio.create_task_group() as showing:
                     showing.start_soon(show, assembly.engine.tally, self._total)
@@ -75,7 +79,7 @@ class CatchUp:
     async def _poll(self, source: Source, assembly: Assembly) -> None:
         try:
             self._expected[source.name] = await source.backlog(self._config) or 0
-            await Lister(source, self._config, assembly.ledger, assembly.engine).poll()
+            await assembly.poll(source, self._config)
         except StateError:
             raise
         except SynqupError as error:

@@ -30,11 +30,11 @@ from pipeline.assembly import (
 from pipeline.catch_up import CatchUp
 from pipeline.demo import demonstrate
 from pipeline.errors import ConfigurationError, PassingError, SourceError, SynqupError
-from pipeline.ledger import summarise
 from pipeline.lock import only_process
 from pipeline.log import set_up
 from pipeline.progress import Display
 from pipeline.service import serve
+from pipeline.summary import summarise
 from pipeline.supervision import Stop, stop_on_signals
 
 T = TypeVar("T")

@@ -42,6 +42,17 @@ class Size(int):
         return cls(_quantity(raw, BYTES, 'a size like "500 kB", "4 MB" or "16 MiB"'))
 
 
+class Mode(int):
+    """Permissions as chmod(1) writes them: "0640"."""
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Raises ValueError with what would be right."""
+        if not isinstance(raw, str) or not re.fullmatch(r"0?[0-7]{3}", raw):
+            raise ValueError('expected are permissions in quotes, like "0640"')
+        return cls(int(raw, 8))
+
+
 def not_blank(text: str) -> str:
     """Check a text that something depends on. Raises ValueError."""
     if not text.strip():

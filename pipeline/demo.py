@@ -12,10 +12,10 @@ from pipeline import report
 from pipeline.assembly import Mailbox, ledger_path, load_config, serve_sandbox, write_config
 from pipeline.catch_up import CatchUp, Outcome
 from pipeline.errors import ConfigurationError
-from pipeline.ledger import summarise
 from pipeline.lock import only_process
 from pipeline.log import set_up
 from pipeline.progress import Display
+from pipeline.summary import summarise
 
 COMPANIES = 3
 SEED = 1

@@ -14,6 +14,7 @@ from anyio.abc import TaskGroup
 from pipeline.acknowledge import Acknowledger, Settled
 from pipeline.document import Document, Key
 from pipeline.errors import (
+    AlreadyDelivered,
     DocumentRefused,
     PassingError,
     SourceError,
@@ -54,6 +55,7 @@ class Tally:
     def __init__(self) -> None:
         self.listed = 0
         self.delivered = 0
+        self.duplicates = 0
         self.quarantined = 0
         self.waiting = 0
         self.bytes = 0
@@ -61,7 +63,7 @@ class Tally:
     @property
     def done(self) -> int:
         """Documents that this run has finished with, one way or another."""
-        return self.delivered + self.quarantined + self.waiting
+        return self.delivered + self.duplicates + self.quarantined + self.waiting
 
 
 class Station:
@@ -205,7 +207,8 @@ class Engine:
         following = self._stations[index + 1] if index + 1 < len(self._stations) else None
         try:
             while station.active <= station.wanted:
-                async with station.queue.take(station.stage.group) as documents:
+                documents = await station.queue.take(station.stage.group)
+                try:
                     results = await self._results(station.stage, documents)
                     for document, result in zip(documents, results, strict=True):
                         if not isinstance(result, Document):
@@ -214,6 +217,8 @@ class Engine:
                             await following.queue.put(result)
                         else:
                             await self._arrive(result)
+                finally:
+                    station.queue.done(documents)
         except anyio.EndOfStream:
             station.wanted = 0
         finally:
@@ -258,6 +263,8 @@ class Engine:
     async def _fail(self, document: Document[Any], error: SynqupError) -> None:
         if isinstance(error, DocumentRefused):
             await self._set_aside(document, error)
+        elif isinstance(error, AlreadyDelivered):
+            await self._leave_out(document, error)
         else:
             await self._postpone(document, error)
 
@@ -285,6 +292,15 @@ class Engine:
         await self._discard(document)
         await self._acknowledger.put(
             Settled(document.key, document.ack.source, document.ack.error(str(error)))
+        )
+
+    async def _leave_out(self, document: Document[Any], error: AlreadyDelivered) -> None:
+        self.tally.duplicates += 1
+        log.info("document is a duplicate", document=document.entry.label, reason=str(error))
+        await self._record(self._ledger.duplicates, document, error)
+        await self._discard(document)
+        await self._acknowledger.put(
+            Settled(document.key, document.ack.source, document.ack.forwarded())
         )
 
     async def _record(

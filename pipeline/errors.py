@@ -80,6 +80,10 @@ class SignInRefused(SourceError):
     remedy = "Check the client id and secret, and that the platform has approved this application"
 
 
+class AlreadyDelivered(SynqupError):
+    """it was delivered before, by another route"""
+
+
 class DocumentRefused(SynqupError):
     """the document can't be delivered, however often it is tried"""
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Generic, Protocol, Self, TypeVar
 
 import anyio
@@ -33,7 +32,7 @@ class Bound(Struct, frozen=True):
 class Queue(Generic[T]):
     """Hands things from many putters to many takers, in order, never dropping one.
 
-    What a taker has in hand counts until it is handed on, so the bound is on all that a stage
+    What a taker has in hand counts until it says done(), so the bound is on all that a stage
     occupies. A single thing that exceeds the bound in bytes passes when it is alone. The owner,
     who puts, closes; takers then empty the queue and end with anyio.EndOfStream. Leaving its
     `with` block lets go of what nobody took.
@@ -44,7 +43,7 @@ class Queue(Generic[T]):
         self.documents = 0
         self.bytes = 0
         self._send, self._receive = anyio.create_memory_object_stream[T](math.inf)
-        self._freed = anyio.Event()
+        self._freed: anyio.Event | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -66,34 +65,39 @@ class Queue(Generic[T]):
     async def put(self, thing: T) -> None:
         """Wait for room, then leave it. Raises anyio.ClosedResourceError after close()."""
         while not self._fits(thing.held):
+            self._freed = self._freed or anyio.Event()
             await self._freed.wait()
         self._send.send_nowait(thing)
         self.documents += 1
         self.bytes += thing.held
 
-    @asynccontextmanager
-    async def take(self, most: int = 1) -> AsyncIterator[list[T]]:
-        """Wait for one and take with it what else is there, at most `most`.
+    async def take(self, most: int = 1) -> list[T]:
+        """Wait for one and take with it what else is there, at most `most`; then say done().
 
-        They count against the bound until the block is left. Raises anyio.EndOfStream when the
-        queue is closed and empty.
+        Raises anyio.EndOfStream when the queue is closed and empty.
         """
-        taken = [await self._receive.receive()]
-        try:
-            while len(taken) < most:
-                taken.append(self._receive.receive_nowait())
-        except (anyio.WouldBlock, anyio.EndOfStream):
-            pass
-        try:
-            yield taken
-        finally:
-            self.documents -= len(taken)
-            self.bytes -= sum(thing.held for thing in taken)
-            self._wake()
+        # What is there goes without a turn of the event loop, which would cost more.
+        taken = self._there(most) or [await self._receive.receive()]
+        return taken + self._there(most - len(taken))
+
+    def done(self, taken: Sequence[T]) -> None:
+        """What was taken has been handed on, and its room is free."""
+        self.documents -= len(taken)
+        self.bytes -= sum([thing.held for thing in taken])
+        self._wake()
 
     def close(self) -> None:
         """Nothing will be put any more."""
         self._send.close()
+
+    def _there(self, most: int) -> list[T]:
+        there: list[T] = []
+        try:
+            while len(there) < most:
+                there.append(self._receive.receive_nowait())
+        except (anyio.WouldBlock, anyio.EndOfStream):
+            pass
+        return there
 
     def _fits(self, held: int) -> bool:
         if self.documents >= self.bound.documents:
@@ -101,5 +105,6 @@ class Queue(Generic[T]):
         return not self.bytes or self.bytes + held <= self.bound.bytes
 
     def _wake(self) -> None:
-        self._freed.set()
-        self._freed = anyio.Event()
+        if self._freed is not None:
+            self._freed.set()
+            self._freed = None

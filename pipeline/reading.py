@@ -18,7 +18,7 @@ import msgspec
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo, fields
 
-from pipeline.config import Duration, Secret, Size
+from pipeline.config import Duration, Mode, Secret, Size
 from pipeline.errors import ConfigurationError
 
 S = TypeVar("S", bound=Struct)
@@ -188,7 +188,7 @@ def _secret(raw: Any, reading: Reading, key: str) -> Secret | None:
 
 
 def _decode(kind: type, raw: Any) -> Any:
-    if issubclass(kind, Duration | Size):
+    if issubclass(kind, Duration | Mode | Size):
         return kind.parse(raw)
     if kind is Path and isinstance(raw, str):
         return Path(raw)

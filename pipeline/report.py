@@ -16,8 +16,9 @@ from rich.tree import Tree
 
 from pipeline.assembly import Explanation, Finding
 from pipeline.catch_up import Outcome
-from pipeline.ledger import Kept, State, Summary
+from pipeline.records import State
 from pipeline.source import Entry
+from pipeline.summary import Kept, Summary
 
 #: Lines of one kind that are printed before the rest is only counted.
 MOST = 20

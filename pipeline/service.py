@@ -10,7 +10,7 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from pipeline.assembly import Assembly, Config, Lister, assembled, load_config, open_source
+from pipeline.assembly import Assembly, Config, assembled, load_config, open_source
 from pipeline.errors import StateError, SynqupError
 from pipeline.reload import edits
 from pipeline.source import Source
@@ -35,6 +35,7 @@ async def serve(path: Path, config: Config) -> Stop:
                     stop.grace = edited.service.shutdown_grace
                     service.apply(edited)
 
+        stop.hurries.append(assembly.ledger.hurry)
         with stop_on_signals(stop), stop.scope:
             async with assembly.engine.running():
                 await stop.feed(feed, assembly.engine.broken)
@@ -57,6 +58,7 @@ class Service:
     def __init__(self, assembly: Assembly, sources: AsyncExitStack, config: Config) -> None:
         self.config = config
         self.engine = assembly.engine
+        self._assembly = assembly
         self._ledger = assembly.ledger
         self._sources = sources
         self._pollers: dict[str, Poller] = {}
@@ -116,7 +118,7 @@ class Service:
 
     async def _poll_once(self, source: Source) -> str:
         try:
-            await Lister(source, self.config, self._ledger, self.engine).poll()
+            await self._assembly.poll(source, self.config)
         except StateError:
             raise
         except SynqupError as error:

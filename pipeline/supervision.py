@@ -22,13 +22,14 @@ class Stop:
 
     requested: set at the first wish; listing ends and what is in flight drains, for at most
     `grace` seconds. scope: everything that has to end at once at the second wish, or when the
-    grace is over, runs within it.
+    grace is over, runs within it. hurries: called at the first wish.
     """
 
     def __init__(self, grace: float) -> None:
         self.grace = grace
         self.requested = anyio.Event()
         self.scope = anyio.CancelScope()
+        self.hurries: list[Callable[[], None]] = []
 
     def request(self, why: str) -> None:
         """Begin to stop; a second time: stop now."""
@@ -39,6 +40,8 @@ class Stop:
         log.info("stopping", why=why, grace=self.grace)
         self.scope.deadline = anyio.current_time() + self.grace
         self.requested.set()
+        for hurry in self.hurries:
+            hurry()
 
     async def feed(self, work: Callable[[], Awaitable[None]], broken: anyio.Event) -> None:
         """Do the work that brings documents in, until it ends or someone wishes to stop.

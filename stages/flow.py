@@ -5,36 +5,66 @@ A new stage is one file that says what it does to a document, and one line here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+
+from msgspec import Struct
 
 from pipeline.ledger import Ledger
 from pipeline.queues import Bound
-from pipeline.stage import MEBIBYTE, Stage, one_by_one
+from pipeline.stage import MEBIBYTE, Stage, Work, one_by_one
 from stages.classify import Classify
 from stages.download import Download
 from stages.folders.staging import Staging
 from stages.verify import Verify
 from stages.write import Write
 
-#: The names under [stages] of the configuration.
-NAMES = ("download", "verify", "classify", "write")
+
+class Parts:
+    """What the stages of one running program share; it keeps its files in state_dir."""
+
+    def __init__(self, state_dir: Path, ledger: Ledger) -> None:
+        self.download = Download(state_dir / "spool")
+        self.write = Write(ledger, Staging(state_dir / "staging"))
+
+
+class Step(Struct, frozen=True):
+    """A stage before it is put together; workers, queue, group: as in Stage."""
+
+    name: str
+    work: Callable[[Parts], Work]
+    workers: int
+    queue: Bound
+    group: int = 1
+
+
+BOUND = Bound(64, 8 * MEBIBYTE)
+
+FLOW = (
+    Step("download", lambda it: one_by_one(it.download.process), 16, Bound(64, MEBIBYTE)),
+    Step("verify", lambda it: one_by_one(Verify(it.download.process).process), 4, BOUND, group=8),
+    Step("classify", lambda _: one_by_one(Classify().process), 2, BOUND, group=8),
+    Step("write", lambda it: it.write.work, 2, Bound(256, 16 * MEBIBYTE), group=64),
+)
+
+#: What [stages] of the configuration may size.
+NAMES = tuple(step.name for step in FLOW)
 
 
 class Flow:
-    """The stages of one running program, which keep their files in state_dir."""
+    """The stages of one running program, put together."""
 
     def __init__(self, state_dir: Path, ledger: Ledger) -> None:
-        download = Download(state_dir / "spool")
-        self._write = write = Write(ledger, Staging(state_dir / "staging"))
-        self.stages = (
-            Stage("download", one_by_one(download.process), 16, Bound(64, MEBIBYTE)),
-            Stage(
-                "verify", one_by_one(Verify(download.process).process), 2, Bound(64, 8 * MEBIBYTE)
-            ),
-            Stage("classify", one_by_one(Classify().process), 2, Bound(64, 8 * MEBIBYTE)),
-            Stage("write", write.work, 2, Bound(256, 16 * MEBIBYTE), group=64),
+        self._parts = parts = Parts(state_dir, ledger)
+        self.stages = tuple(
+            Stage(step.name, step.work(parts), step.workers, step.queue, step.group)
+            for step in FLOW
         )
 
     async def recover(self) -> None:
         """Settle what an earlier process left unfinished; before the first document flows."""
-        await self._write.recover()
+        await self._parts.write.recover()
+
+    async def finish(self) -> None:
+        """Settle what could not be settled so far, say for want of a folder that is back now."""
+        await self._parts.write.finish()

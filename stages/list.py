@@ -12,9 +12,13 @@ from msgspec import Struct
 from pipeline.acknowledge import Settled
 from pipeline.document import Ack, Document, Key
 from pipeline.engine import Engine
-from pipeline.ledger import Known, Ledger, State
+from pipeline.ledger import Ledger
+from pipeline.records import Known, State
 from pipeline.source import Entry, Source
 from stages.settings import Config
+
+#: What the source is told FORWARDED of.
+TAKEN = (State.DELIVERED, State.DUPLICATE)
 
 log = structlog.get_logger(__name__)
 
@@ -118,7 +122,7 @@ class Lister:
             row = known.get(key)
             if row is None or self._again(row):
                 fresh.append(entry)
-            elif row.state is State.DELIVERED and self._told_before(row):
+            elif row.state in TAKEN and self._told_before(row):
                 forgotten.append(self._settled(key, row))
         return fresh, forgotten
 
@@ -140,7 +144,7 @@ class Lister:
 
     def _settled(self, key: Key, row: Known) -> Settled:
         ack = Ack(self._source, key.id)
-        forwarded = row.state is State.DELIVERED
+        forwarded = row.state in TAKEN
         return Settled(key, self._source, ack.forwarded() if forwarded else ack.error(row.reason))
 
     def _key(self, entry: Entry) -> Key:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -13,6 +13,7 @@ from yarl import URL
 
 from pipeline.config import (
     Duration,
+    Mode,
     Secret,
     Service,
     StageSettings,
@@ -30,9 +31,6 @@ from stages.folders.templates import (
     variables,
 )
 from stages.identifiers import company_identifier, iban
-
-#: The stages that [stages] may size.
-STAGES = ("download", "verify", "classify", "write")
 
 #: What Billtobox gives at once, at most.
 LARGEST_PAGE = 50
@@ -70,21 +68,19 @@ def page_of_list(size: int) -> int:
     return size
 
 
-def stage_name(name: str) -> str:
-    """Check the name of a stage. Raises ValueError."""
-    if name not in STAGES:
-        raise ValueError(f"there is no such stage; {nearest(name, STAGES, '{}')}")
-    return name
-
-
 class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
-    """[delivery]: path templates of the three destinations, and the names of the files."""
+    """[delivery]: path templates of the three destinations, and the names of the files.
+
+    file_mode, folder_mode: permissions of what is made, before the umask; not on Windows.
+    """
 
     purchases: PathTemplate
     sales: PathTemplate
     statements: PathTemplate
     invoice_name: NameTemplate = "[issue_date]_[document_number]_[counterparty]"
     statement_name: NameTemplate = "[issue_date]_[account]_[document_number]"
+    file_mode: Mode = Mode(0o640)
+    folder_mode: Mode = Mode(0o750)
 
 
 class Company(Struct, frozen=True, forbid_unknown_fields=True):
@@ -145,7 +141,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     delivery: Delivery
     sources: tuple[Billtobox, ...]
     companies: tuple[Company, ...]
-    stages: dict[Annotated[str, stage_name], StageSettings] = {}
+    stages: dict[str, StageSettings] = {}
 
 
 Section = TypeVar("Section", Delivery, Billtobox, Company)
@@ -164,8 +160,11 @@ def destination(delivery: Delivery, company: Company, path: str) -> Path:
     )
 
 
-def load_config(path: Path) -> Config:
-    """Read and check a configuration file. ConfigurationError names all that is wrong with it."""
+def load_config(path: Path, stages: Sequence[str]) -> Config:
+    """Read and check a configuration file. ConfigurationError names all that is wrong with it.
+
+    stages: the names of those that [stages] may size.
+    """
     base = Path(os.path.abspath(path)).parent  # noqa: PTH100 - Path.absolute() keeps ".."
     raw = read_toml(path)
     reading = Reading(Config)
@@ -174,6 +173,11 @@ def load_config(path: Path) -> Config:
     _check_sources(raw, reading)
     _check_companies(reading)
     _check_targets(base, reading)
+    for name in config.stages or ():
+        if name not in stages:
+            reading.wrong(
+                f"stages.{name}", "there is no such stage", nearest(name, stages, "[stages.{}]")
+            )
     if reading.problems:
         raise ConfigurationError(str(path), reading.problems)
     return structs.replace(

@@ -1,19 +1,18 @@
 """Stage 5, write: a document stands in its folder, whole and durable, under a name of its own.
 
-For a group of documents: the bytes go to temporary files that are flushed; the ledger records
-them as staged; each is renamed to its final name; the folders are flushed; the ledger records
-them as delivered. The rename takes the file out of the temporary folder, so after a crash a
-staged document whose temporary file is gone has been delivered, wherever the importer may have
-taken it since, and one whose temporary file is there has not.
+For a group of documents: the bytes go to temporary files that are flushed together; the ledger
+records them as staged, with their names; each is renamed to its final name; the folders are
+flushed; the ledger records them as delivered. docs/delivery.md tells why no crash loses or
+doubles one.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -21,15 +20,16 @@ import anyio.to_thread
 import structlog
 from msgspec import Struct
 
-from pipeline.document import Document
-from pipeline.errors import PassingError
-from pipeline.ledger import Delivery, Ledger, Staged
-from pipeline.payload import Payload
+from pipeline.document import Document, Key
+from pipeline.errors import AlreadyDelivered, PassingError
+from pipeline.ledger import Ledger
+from pipeline.records import Claim, Delivery, Name, Staged, State, Twin, Unfinished
 from pipeline.stage import Result, disk_trouble
 from stages.classify import Classified
-from stages.folders.names import file_name, twins
-from stages.folders.rename import rename_exclusively
-from stages.folders.staging import FILE_MODE, Staging, flush_folder
+from stages.folders.flush import WORTH_IT, can_flush_volumes, flush_folder, volume
+from stages.folders.names import file_name
+from stages.folders.parcel import is_published, names, publish, remove, visible, write_file
+from stages.folders.staging import Staging, make_folder
 from stages.list import Kind
 from stages.settings import destination
 
@@ -43,11 +43,17 @@ class Written(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """A document whose bytes lie flushed in `staged` and are meant to get the name `target`."""
+    """A document whose bytes lie in `staged` and are meant to get the name `target`."""
 
     document: Document[Classified]
     staged: Path
+    companions: tuple[str, ...]
     target: Path
+
+    @property
+    def key(self) -> Key:
+        """The document's."""
+        return self.document.key
 
     @property
     def label(self) -> str:
@@ -55,97 +61,171 @@ class Plan(Struct, frozen=True):
         return self.document.entry.label
 
 
+#: Where a document ended, or why it did not.
+End = Path | PassingError | AlreadyDelivered
+
+
 class Write:
-    """Writes groups of documents; names are decided by one group at a time."""
+    """Writes groups of documents; one group at a time gets its names and becomes visible."""
 
     def __init__(self, ledger: Ledger, staging: Staging) -> None:
         self._ledger = ledger
         self._staging = staging
-        self._naming = anyio.Lock()
+        self._publishing = anyio.Lock()
+        self._unfinished: dict[Key, Unfinished] = {}
 
     async def work(self, documents: Sequence[Document[Classified]]) -> list[Result]:
         """Deliver a group; each document's result, in order."""
         planned = await anyio.to_thread.run_sync(self._stage, documents)
-        plans = [plan for plan in planned if isinstance(plan, Plan)]
+        ends: dict[Key, End] = {}
+        plans: list[Plan] = []
+        for document, plan in zip(documents, planned, strict=True):
+            if isinstance(plan, Plan):
+                plans.append(plan)
+            else:
+                ends[document.key] = plan
         # From here on a stop waits: what is half done would have to be found out again.
         with anyio.CancelScope(shield=True):
-            async with self._naming:
-                plans = await self._name(plans)
-                await self._ledger.staged([_row(plan) for plan in plans], time.time())
-            placed = await anyio.to_thread.run_sync(_publish, plans)
-            await self._ledger.delivered(_deliveries(plans, placed), time.time())
-            await self._take_back(plans, placed)
-        ends = {plan.document.key: end for plan, end in zip(plans, placed, strict=True)}
-        return [
-            _result(document, ends[document.key] if isinstance(plan, Plan) else plan)
-            for document, plan in zip(documents, planned, strict=True)
-        ]
+            async with self._publishing:
+                ends |= await self._deliver(plans)
+        return [_result(document, ends[document.key]) for document in documents]
 
     async def recover(self) -> None:
-        """Find out, at the start, what became of documents that a crash left staged."""
-        delivered, interrupted = [], []
-        unfinished = await self._ledger.unfinished()
-        for key, staged, target in unfinished:
-            if await anyio.to_thread.run_sync(_was_published, Path(staged)):
-                delivered.append(Delivery(key, target, _name_hash(Path(target))))
+        """Find out, at the start, what a crash left staged, and bring it to its end."""
+        self._unfinished = {one.key: one for one in await self._ledger.unfinished()}
+        await self.finish()
+        kept = {Path(one.staged).name for one in self._unfinished.values()}
+        await anyio.to_thread.run_sync(self._staging.clear, kept)
+
+    async def finish(self) -> None:
+        """Bring to their end the documents that are staged and could not become visible so far."""
+        if not self._unfinished:
+            return
+        unfinished = list(self._unfinished.values())
+        ends = await anyio.to_thread.run_sync(self._resume, unfinished)
+        now = time.time()
+        with anyio.CancelScope(shield=True):
+            await self._ledger.delivered(
+                [
+                    Delivery(one.key, _name(end))
+                    for one, end in zip(unfinished, ends, strict=True)
+                    if isinstance(end, Path)
+                ],
+                now,
+            )
+            # Their temporary folder is gone for good, so they have to be fetched again.
+            lost = [
+                (one.key, "its temporary file was removed before it became visible")
+                for one, end in zip(unfinished, ends, strict=True)
+                if end is None
+            ]
+            await self._ledger.unstaged(lost, now)
+        for one, end in zip(unfinished, ends, strict=True):
+            if isinstance(end, OSError):
+                log.warning("document waits", path=one.path, reason=str(end))
             else:
-                interrupted.append((key, "it was interrupted before it became visible"))
-        await self._ledger.delivered(delivered, time.time())
-        await self._ledger.unstaged(interrupted, time.time())
-        # Only now: until the ledger knows, these files are what tells the two cases apart.
-        for _, staged, _ in unfinished:
-            await anyio.to_thread.run_sync(_remove, Path(staged))
-        await anyio.to_thread.run_sync(self._staging.clear)
-        if delivered or interrupted:
-            log.info("recovered", delivered=len(delivered), interrupted=len(interrupted))
+                del self._unfinished[one.key]
+        log.info("recovered", documents=len(unfinished) - len(self._unfinished))
 
     def _stage(self, documents: Sequence[Document[Classified]]) -> list[Plan | PassingError]:
+        """Write the temporary files of a group and flush them, together where that is faster."""
+        grouped = len(documents) >= WORTH_IT and can_flush_volumes()
         plans: list[Plan | PassingError] = []
-        folders = set()
-        for document in documents:
-            try:
-                target = _target(document)
-                temporary = self._staging.for_folder(target.parent) / document.key.digest
-                assert document.payload is not None
-                _write_durably(document.payload, temporary)
-            except OSError as error:
-                plans.append(disk_trouble(document.entry.label, error))
-            else:
-                plans.append(Plan(document, temporary, target))
-                folders.add(temporary.parent)
-        _flush(folders)
+        flushes: dict[Path, Callable[[], None]] = {}
+        places: dict[Path, Path] = {}
+        with ExitStack() as stack:
+            for document in documents:
+                try:
+                    target = _target(document)
+                    place = places.get(target.parent)
+                    if place is None:
+                        mode = document.facts.listed.config.delivery.folder_mode
+                        place = self._staging.for_folder(target.parent, mode)
+                        places[target.parent] = place
+                    if place not in flushes:
+                        flushes[place] = (
+                            stack.enter_context(volume(place))
+                            if grouped
+                            else partial(flush_folder, place)
+                        )
+                    plans.append(_write(document, place, target, flush=not grouped))
+                except OSError as error:
+                    plans.append(disk_trouble(document.entry.label, error))
+            for place, flush in flushes.items():
+                try:
+                    flush()
+                except OSError as error:
+                    plans = [_failed_in(place, plan, error) for plan in plans]
         return plans
 
-    async def _name(self, plans: Sequence[Plan]) -> list[Plan]:
-        """Give each a name that no document of ours has had, whatever the case of its letters."""
-        candidates = [_twin_paths(plan.target) for plan in plans]
-        names: list[Path | None] = [None] * len(plans)
-        claimed: set[int] = set()
-        while open_ones := [index for index, name in enumerate(names) if name is None]:
-            wanted = {index: next(candidates[index]) for index in open_ones}
-            taken = await self._ledger.taken([_name_hash(path) for path in wanted.values()])
-            for index, path in wanted.items():
-                if (name_hash := _name_hash(path)) not in taken | claimed:
-                    claimed.add(name_hash)
-                    names[index] = path
-        return [
-            Plan(plan.document, plan.staged, name)
-            for plan, name in zip(plans, names, strict=True)
-            if name is not None
+    async def _deliver(self, plans: Sequence[Plan]) -> dict[Key, End]:
+        """Name a group, make it visible, and record both."""
+        claims = await self._ledger.stage([_row(plan) for plan in plans], time.time())
+        claimed = list(zip(plans, claims, strict=True))
+        named = [(plan, Path(one.path)) for plan, one in claimed if isinstance(one, Claim)]
+        ends: dict[Key, End] = {}
+        ends |= await anyio.to_thread.run_sync(_publish, named)
+        deliveries = [
+            Delivery(key, _name(end)) for key, end in ends.items() if isinstance(end, Path)
         ]
+        await self._ledger.delivered(deliveries, time.time())
+        for plan, claim in claimed:
+            if isinstance(claim, Twin):
+                ends[plan.key] = _twin_end(plan, claim, ends.get(claim.key))
+            elif claim.corrects:
+                log.warning(
+                    "document bears a number that was delivered before",
+                    document=plan.label,
+                    before=claim.corrects,
+                )
+        if len(deliveries) < len(plans):
+            await self._take_back(plans, ends)
+        return ends
 
-    async def _take_back(
-        self, plans: Sequence[Plan], placed: Sequence[Path | PassingError]
-    ) -> None:
-        failed = [
-            (plan, end)
-            for plan, end in zip(plans, placed, strict=True)
-            if not isinstance(end, Path)
-        ]
+    async def _take_back(self, plans: Sequence[Plan], ends: dict[Key, End]) -> None:
+        """Let go of what did not become visible; what did in part stays staged, to be resumed."""
+        gone: list[Plan] = []
+        failed: list[tuple[Key, str]] = []
+        for plan in plans:
+            end = ends[plan.key]
+            if isinstance(end, Path):
+                continue
+            if isinstance(end, PassingError):
+                if await anyio.to_thread.run_sync(visible, plan.staged, plan.companions):
+                    self._unfinished[plan.key] = Unfinished(
+                        plan.key, str(plan.staged), plan.companions, str(plan.target)
+                    )
+                    continue
+                failed.append((plan.key, str(end)))
+            gone.append(plan)
         # The ledger first: a staged row without its file means that it was delivered.
-        await self._ledger.unstaged([(p.document.key, str(e)) for p, e in failed], time.time())
-        for plan, _ in failed:
-            await anyio.to_thread.run_sync(_remove, plan.staged)
+        await self._ledger.unstaged(failed, time.time())
+        for plan in gone:
+            await anyio.to_thread.run_sync(remove, plan.staged, plan.companions)
+
+    def _resume(self, unfinished: Sequence[Unfinished]) -> list[Path | OSError | None]:
+        ends: list[Path | OSError | None] = []
+        for one in unfinished:
+            staged, target = Path(one.staged), Path(one.path)
+            try:
+                ends.append(self._end_of(staged, one.companions, target))
+            except OSError as error:
+                ends.append(error)
+        return ends
+
+    def _end_of(self, staged: Path, companions: Sequence[str], target: Path) -> Path | None:
+        """Where a staged document stands now; None if its temporary file is lost. OSError."""
+        if self._staging.is_gone(staged.parent, target.parent):
+            raise FileNotFoundError(f"the volume of {target.parent} is not there")
+        if not staged.parent.is_dir():
+            return None
+        if is_published(staged):
+            remove(staged, ())
+            return target
+        make_folder(target.parent, target.parent.parent.stat().st_mode & 0o777)
+        path = publish(staged, companions, target, resumed=True)
+        flush_folder(path.parent)
+        return path
 
 
 def _target(document: Document[Classified]) -> Path:
@@ -170,64 +250,57 @@ def _target(document: Document[Classified]) -> Path:
     )
 
 
-def _write_durably(payload: Payload, path: Path) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
-    with os.fdopen(descriptor, "wb") as target:
-        if payload.data is not None:
-            target.write(payload.data)
-        else:
-            with payload.open() as source:
-                shutil.copyfileobj(source, target)
-        target.flush()
-        os.fsync(target.fileno())
+def _write(document: Document[Classified], place: Path, target: Path, *, flush: bool) -> Plan:
+    assert document.payload is not None
+    staged = place / document.key.digest
+    mode = document.facts.listed.config.delivery.file_mode
+    write_file(document.payload, staged, mode, flush=flush)
+    return Plan(document, staged, (), target)
 
 
-def _publish(plans: Sequence[Plan]) -> list[Path | PassingError]:
-    """Rename each to the first of its names that is free, then make the names durable."""
-    ends: list[Path | PassingError] = []
-    for plan in plans:
+def _failed_in(place: Path, plan: Plan | PassingError, error: OSError) -> Plan | PassingError:
+    if isinstance(plan, Plan) and plan.staged.parent == place:
+        return disk_trouble(plan.label, error)
+    return plan
+
+
+def _publish(named: Sequence[tuple[Plan, Path]]) -> dict[Key, Path | PassingError]:
+    """Give each its name, then make the names durable."""
+    ends: dict[Key, Path | PassingError] = {}
+    for plan, path in named:
         try:
-            ends.append(_rename(plan))
+            ends[plan.key] = publish(plan.staged, plan.companions, path)
         except OSError as error:
-            ends.append(disk_trouble(plan.label, error))
-    _flush({end.parent for end in ends if isinstance(end, Path)})
+            ends[plan.key] = disk_trouble(plan.label, error)
+    folders = {end.parent for end in ends.values() if isinstance(end, Path)}
+    try:
+        _flush_names(folders)
+    except OSError as error:
+        # The names are there; only their surviving a power cut in this instant is in doubt.
+        log.warning("folders not flushed", reason=str(error))
     return ends
 
 
-def _rename(plan: Plan) -> Path:
-    for path in _twin_paths(plan.target):
-        try:
-            rename_exclusively(plan.staged, path)
-        except FileExistsError:
-            continue
-        return path
-    raise AssertionError("there is always another twin")
+def _flush_names(folders: set[Path]) -> None:
+    if len(folders) >= WORTH_IT and can_flush_volumes():
+        by_volume = {folder.stat().st_dev: folder for folder in folders}
+        for folder in by_volume.values():
+            with volume(folder) as flush:
+                flush()
+    else:
+        for folder in folders:
+            flush_folder(folder)
 
 
-def _flush(folders: Iterable[Path]) -> None:
-    for folder_ in folders:
-        try:
-            flush_folder(folder_)
-        except OSError as error:
-            # The names are there; only their surviving a power cut in this instant is in doubt.
-            log.warning("folder not flushed", folder=str(folder_), reason=str(error))
+def _twin_end(plan: Plan, twin: Twin, its_end: End | None) -> End:
+    if twin.state is State.DELIVERED or isinstance(its_end, Path):
+        return AlreadyDelivered(plan.label, f"it is the same as {twin.label}")
+    return PassingError(
+        plan.label, f"it is the same as {twin.label}, which has yet to be delivered"
+    )
 
 
-def _was_published(staged: Path) -> bool:
-    """Whether a staged document became visible: its file then left the temporary folder.
-
-    A second name beside the temporary one is the same proof, on file systems without an
-    exclusive rename. A missing folder proves nothing: then the document is delivered again.
-    """
-    if not staged.parent.is_dir():
-        return False
-    try:
-        return staged.stat().st_nlink > 1
-    except FileNotFoundError:
-        return True
-
-
-def _result(document: Document[Classified], end: Path | PassingError) -> Result:
+def _result(document: Document[Classified], end: End) -> Result:
     return document.grown(Written(end)) if isinstance(end, Path) else end
 
 
@@ -235,10 +308,10 @@ def _row(plan: Plan) -> Staged:
     facts = plan.document.facts
     assert plan.document.payload is not None
     return Staged(
-        key=plan.document.key,
+        key=plan.key,
         staged=str(plan.staged),
-        path=str(plan.target),
-        name_hash=_name_hash(plan.target),
+        companions=plan.companions,
+        names=partial(_names, plan),
         company=facts.company.identifier,
         kind=facts.kind.value,
         sha256=plan.document.payload.sha256,
@@ -249,23 +322,15 @@ def _row(plan: Plan) -> Staged:
     )
 
 
-def _deliveries(plans: Sequence[Plan], ends: Sequence[Path | PassingError]) -> list[Delivery]:
-    return [
-        Delivery(plan.document.key, str(end), _name_hash(end))
-        for plan, end in zip(plans, ends, strict=True)
-        if isinstance(end, Path)
-    ]
+def _names(plan: Plan) -> Iterator[Name]:
+    return map(_name, names(plan.target, plan.companions))
 
 
-def _twin_paths(path: Path) -> Iterator[Path]:
-    return (path.with_name(name) for name in twins(path.name))
+def _name(path: Path) -> Name:
+    """A path, and 63 bits of it without regard to case, as NTFS compares, and to the extension.
 
-
-def _name_hash(path: Path) -> int:
-    """63 bits of the path without regard to case, as NTFS compares names."""
-    digest = hashlib.sha256(str(path).casefold().encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:8]) >> 1
-
-
-def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)
+    A package that takes the files of one base name for one document sees no two as one.
+    """
+    base = str(path.with_suffix("")).casefold()
+    digest = hashlib.sha256(base.encode("utf-8", "surrogatepass")).digest()
+    return Name(str(path), int.from_bytes(digest[:8]) >> 1)

@@ -17,11 +17,13 @@ from msgspec import Struct
 from pipeline.document import Document
 from pipeline.engine import SETBACKS, Engine
 from pipeline.errors import DocumentRefused, PassingError, SignInRefused, SourceUnreachable
-from pipeline.ledger import Ledger, State, Summary, open_ledger, summarise
+from pipeline.ledger import Ledger, open_ledger
 from pipeline.quarantine import Quarantine
 from pipeline.queues import Bound
+from pipeline.records import State
 from pipeline.source import Status
 from pipeline.stage import Result, Stage, one_by_one
+from pipeline.summary import Summary, summarise
 
 pytestmark = pytest.mark.anyio
 

@@ -53,14 +53,14 @@ def test_a_missing_folder_is_an_error_of_the_system(tmp_path: Path) -> None:
 
 
 def test_folders_are_made_with_their_parents(tmp_path: Path) -> None:
-    make_folder(tmp_path / "a" / "b" / "c")
-    make_folder(tmp_path / "a" / "b" / "c")
+    make_folder(tmp_path / "a" / "b" / "c", 0o750)
+    make_folder(tmp_path / "a" / "b" / "c", 0o750)
     assert (tmp_path / "a" / "b" / "c").is_dir()
 
 
 def test_on_one_volume_files_wait_in_the_state_folder(tmp_path: Path) -> None:
     staging = Staging(tmp_path / "state")
-    assert staging.for_folder(tmp_path / "out" / "achats") == tmp_path / "state"
+    assert staging.for_folder(tmp_path / "out" / "achats", 0o750) == tmp_path / "state"
     assert (tmp_path / "out" / "achats").is_dir()
 
 
@@ -73,12 +73,13 @@ def test_on_another_volume_files_wait_there_out_of_sight(
     with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
         if Path(other).stat().st_dev == tmp_path.stat().st_dev:
             pytest.skip("no second volume: /dev/shm is the same one")
-        place = Staging(tmp_path / "state").for_folder(Path(other) / "firm" / "achats")
+        place = Staging(tmp_path / "state").for_folder(Path(other) / "firm" / "achats", 0o750)
         assert place == Path(other) / "firm" / ".synqup"
 
 
-def test_leftovers_are_cleared(tmp_path: Path) -> None:
+def test_leftovers_are_cleared_but_for_what_is_unfinished(tmp_path: Path) -> None:
     staging = Staging(tmp_path / "state")
-    (tmp_path / "state" / "left").touch()
-    staging.clear()
-    assert not list((tmp_path / "state").iterdir())
+    for name in ("left", "abc", "abc.pdf"):
+        (tmp_path / "state" / name).touch()
+    staging.clear({"abc"})
+    assert {path.name for path in (tmp_path / "state").iterdir()} == {"abc", "abc.pdf"}

@@ -5,43 +5,54 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
 from pipeline.document import Key
 from pipeline.errors import StateError, StateInUse
-from pipeline.ledger import Delivery, Ledger, Staged, State, open_ledger, summarise
+from pipeline.ledger import Ledger, open_ledger
 from pipeline.lock import only_process
+from pipeline.records import Claim, Delivery, Name, Staged, State, Twin, Unfinished
+from pipeline.summary import SourceState, summarise
 
 pytestmark = pytest.mark.anyio
 
 KEY = Key("box", "1", "")
 
 
-def staged(key: Key = KEY, name_hash: int = 7) -> Staged:
-    return Staged(key, "t/1", "out/a.xml", name_hash, "BE1", "sales", "ab", 9, "Digest", "odd", 3.0)
+def staged(key: Key = KEY, name: int = 7, **more: Any) -> Staged:
+    def names() -> Iterator[Name]:
+        return (Name(f"out/{number}.xml", number) for number in count(name))
+
+    return Staged(key, "t/1", (), names, "BE1", "sales", "ab", 9, "Digest", "odd", 3.0, **more)
 
 
-async def bring(ledger: Ledger, key: Key = KEY) -> None:
-    await ledger.seen([(key, "invoice 1")], 1.0)
-    await ledger.staged([staged(key)], 4.0)
-    await ledger.delivered([Delivery(key, "out/a-2.xml", 8)], 5.0)
+async def bring(ledger: Ledger, key: Key = KEY, **more: Any) -> Claim | Twin:
+    await ledger.seen([(key, f"invoice {key.id}")], 1.0)
+    (end,) = await ledger.stage([staged(key, **more)], 4.0)
+    if isinstance(end, Claim):
+        await ledger.delivered([Delivery(key, Name("out/8.xml", 8))], 5.0)
+    return end
 
 
 async def test_a_document_is_followed_from_list_to_acknowledgement(tmp_path: Path) -> None:
     path = tmp_path / "ledger"
     async with open_ledger(path) as ledger:
         assert await ledger.known([KEY]) == {}
-        await bring(ledger)
+        await bring(ledger, identity=5, number_hash=6)
         await ledger.acknowledged([KEY], 6.0)
         known = (await ledger.known([KEY]))[KEY]
         assert (known.state, known.acknowledged_at) == (State.DELIVERED, 6.0)
     row = sqlite3.connect(path).execute("SELECT * FROM documents").fetchone()
     assert row == (
-        *("box", "1", "", "invoice 1", "delivered", "BE1", "sales", "out/a-2.xml", 8, ""),
-        *("ab", 9, "Digest", "", "odd", 1.0, 5.0, 3.0, 5.0, 6.0),
+        *("box", "1", "", "invoice 1", "delivered", "BE1", "sales", "out/8.xml", 8, "", ""),
+        *("ab", 9, "Digest", 5, 6, "", "odd", 1.0, 5.0, 3.0, 5.0, 6.0),
     )
 
 
@@ -62,19 +73,40 @@ async def test_another_revision_is_another_document(tmp_path: Path) -> None:
 async def test_a_staged_or_delivered_document_is_never_said_to_have_failed(tmp_path: Path) -> None:
     async with open_ledger(tmp_path / "ledger") as ledger:
         await ledger.seen([(KEY, "")], 1.0)
-        await ledger.staged([staged()], 2.0)
+        await ledger.stage([staged()], 2.0)
         await ledger.waiting([(KEY, "later")], 3.0)
         await ledger.quarantined([(KEY, "never")], 3.0)
-        assert await ledger.unfinished() == [(KEY, "t/1", "out/a.xml")]
+        assert await ledger.unfinished() == [Unfinished(KEY, "t/1", (), "out/7.xml")]
         await ledger.unstaged([(KEY, "the folder was gone")], 4.0)
         assert (await ledger.known([KEY]))[KEY].state is State.WAITING
-        assert await ledger.taken([7]) == set()
+        assert await ledger.stage([staged()], 5.0) == [Claim("out/7.xml")]
 
 
 async def test_a_name_that_was_given_stays_taken(tmp_path: Path) -> None:
     async with open_ledger(tmp_path / "ledger") as ledger:
         await bring(ledger)
-        assert await ledger.taken([7, 8, 9]) == {8}
+        group = [staged(Key("box", id_, ""), name=8) for id_ in ("2", "3")]
+        await ledger.seen([(one.key, "") for one in group], 1.0)
+        assert await ledger.stage(group, 6.0) == [Claim("out/9.xml"), Claim("out/10.xml")]
+
+
+async def test_a_document_by_two_routes_is_known_as_one(tmp_path: Path) -> None:
+    async with open_ledger(tmp_path / "ledger") as ledger:
+        await bring(ledger, identity=5)
+        other = Key("sftp", "1", "")
+        assert await bring(ledger, other, identity=5) == Twin(KEY, "invoice 1", State.DELIVERED)
+        await ledger.duplicates([(other, "the same as invoice 1")], 7.0)
+        assert (await ledger.known([other]))[other].state is State.DUPLICATE
+        assert dict(await ledger.unacknowledged("sftp"))[other].reason == "the same as invoice 1"
+        # The same document once more, say after a stop, is no duplicate of itself.
+        assert await ledger.stage([staged(identity=5)], 8.0) == [Claim("out/7.xml")]
+
+
+async def test_another_document_of_the_same_number_is_told(tmp_path: Path) -> None:
+    async with open_ledger(tmp_path / "ledger") as ledger:
+        await bring(ledger, identity=5, number_hash=6)
+        corrected = await bring(ledger, Key("box", "2", ""), identity=50, number_hash=6)
+        assert corrected == Claim("out/7.xml", corrects="invoice 1")
 
 
 async def test_what_the_source_was_not_told_is_found_again(tmp_path: Path) -> None:
@@ -100,41 +132,94 @@ async def test_a_document_that_is_tried_again_starts_afresh(tmp_path: Path) -> N
 
 
 async def test_many_changes_at_once_are_all_made(tmp_path: Path) -> None:
-    async with open_ledger(tmp_path / "ledger") as ledger:
-        async with anyio.create_task_group() as group:
-            for number in range(500):
-                group.start_soon(ledger.seen, [(Key("box", str(number), ""), "")], 1.0)
-        assert summarise(tmp_path / "ledger").counts[0].documents == 500
+    async with open_ledger(tmp_path / "ledger") as ledger, anyio.create_task_group() as group:
+        for number in range(500):
+            group.start_soon(ledger.seen, [(Key("box", str(number), ""), "")], 1.0)
+    assert summarise(tmp_path / "ledger").counts[0].documents == 500
 
 
 async def test_a_change_that_was_asked_for_is_made_though_its_asker_is_cancelled(
     tmp_path: Path,
 ) -> None:
     async with open_ledger(tmp_path / "ledger") as ledger:
+        await ledger.seen([(KEY, "")], 1.0)
         async with anyio.create_task_group() as group:
-            group.start_soon(ledger.seen, [(KEY, "")], 1.0)
+            group.start_soon(ledger.quarantined, [(KEY, "why")], 2.0)
             await anyio.lowlevel.checkpoint()
             group.cancel_scope.cancel()
-        assert (await ledger.known([KEY]))[KEY].state is State.SEEN
+        assert (await ledger.known([KEY]))[KEY].state is State.QUARANTINED
 
 
 async def test_polls_and_their_errors_are_told(tmp_path: Path) -> None:
+    async def told(at: float, error: str = "") -> SourceState:
+        async with open_ledger(tmp_path / "ledger") as ledger:
+            await ledger.polled("box", at, error)
+        (source,) = summarise(tmp_path / "ledger").sources
+        return source
+
+    assert await told(1.0) == SourceState("box", 1.0, "", None)
+    assert await told(2.0, "no answer") == SourceState("box", 1.0, "no answer", 2.0)
+    assert await told(3.0) == SourceState("box", 3.0, "", None)
+
+
+async def test_what_nobody_waits_for_is_written_all_the_same(tmp_path: Path) -> None:
     async with open_ledger(tmp_path / "ledger") as ledger:
-        await ledger.polled("box", 1.0)
-        await ledger.polled("box", 2.0, "no answer")
-        (source,) = summarise(tmp_path / "ledger").sources
-        assert (source.polled_at, source.error, source.error_at) == (1.0, "no answer", 2.0)
-        await ledger.polled("box", 3.0)
-        (source,) = summarise(tmp_path / "ledger").sources
-        assert (source.polled_at, source.error) == (3.0, "")
+        await ledger.seen([(KEY, "")], 1.0)
+        with anyio.fail_after(10):
+            while not summarise(tmp_path / "ledger").counts:
+                await anyio.sleep(0.01)
 
 
-async def test_what_is_no_ledger_is_refused_in_words(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["no database", "overwritten"])
+async def test_a_damaged_ledger_is_kept_aside_and_a_new_one_begun(
+    tmp_path: Path, damage: str
+) -> None:
     path = tmp_path / "ledger"
-    path.write_bytes(b"this is not a database, whatever its name says" * 100)
-    with pytest.raises(StateError, match="can't be read"):
-        async with open_ledger(path):
-            pass
+    if damage == "no database":
+        path.write_bytes(b"this is not a database, whatever its name says" * 100)
+    else:
+        async with open_ledger(path) as ledger:
+            await ledger.seen([(Key("box", str(n), ""), "x" * 100) for n in range(1000)], 1.0)
+        with path.open("r+b") as file:
+            file.seek(4096)
+            file.write(b"\xff" * 60_000)
+        async with open_ledger(path) as ledger:
+            with pytest.raises(sqlite3.DatabaseError):
+                await ledger.known([Key("box", str(n), "") for n in range(1000)])
+    before = path.read_bytes()
+    async with open_ledger(path) as ledger:
+        assert await ledger.known([KEY]) == {}
+        await bring(ledger)
+    (aside,) = tmp_path.glob("ledger.damaged-*[0-9]")
+    assert aside.read_bytes() == before
+
+
+async def test_a_disk_that_refuses_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    async with open_ledger(path) as ledger:
+        await ledger.known([KEY])
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")  # SQLite says "busy" as long as this lasts
+            ledger._connection.execute("PRAGMA busy_timeout = 1")
+            async with anyio.create_task_group() as group:
+                group.start_soon(bring, ledger)
+                await anyio.sleep(0.1)
+                other.execute("ROLLBACK")
+        assert (await ledger.known([KEY]))[KEY].state is State.DELIVERED
+
+
+async def test_a_program_that_stops_waits_no_longer_for_the_disk(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        with pytest.raises(ExceptionGroup) as refused:
+            async with open_ledger(path) as ledger:
+                other.execute("BEGIN IMMEDIATE")
+                ledger._connection.execute("PRAGMA busy_timeout = 1")
+                async with anyio.create_task_group() as group:
+                    group.start_soon(bring, ledger)
+                    await anyio.sleep(0.1)
+                    ledger.hurry()
+        assert refused.group_contains(StateError, match="can't be written")
 
 
 async def test_a_newer_ledger_is_left_alone(tmp_path: Path) -> None:

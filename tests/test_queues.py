@@ -44,8 +44,9 @@ async def test_a_document_larger_than_the_bound_passes_alone() -> None:
 async def test_what_is_in_hand_counts_until_it_is_handed_on() -> None:
     with Queue[Parcel](Bound(1, 1000)) as queue:
         await queue.put(Parcel(1))
-        async with queue.take():
-            assert await fill(queue, Parcel(1)) == 0
+        taken = await queue.take()
+        assert await fill(queue, Parcel(1)) == 0
+        queue.done(taken)
         assert await fill(queue, Parcel(1)) == 1
 
 
@@ -64,18 +65,14 @@ async def test_a_taker_gets_what_is_there_up_to_its_group() -> None:
     with Queue[Parcel](Bound(10, 1000)) as queue:
         for held in range(5):
             await queue.put(Parcel(held))
-        async with queue.take(3) as first:
-            assert [parcel.held for parcel in first] == [0, 1, 2]
-        async with queue.take(3) as second:
-            assert [parcel.held for parcel in second] == [3, 4]
+        assert [parcel.held for parcel in await queue.take(3)] == [0, 1, 2]
+        assert [parcel.held for parcel in await queue.take(3)] == [3, 4]
 
 
 async def test_closing_lets_takers_empty_the_queue_and_then_ends_them() -> None:
     with Queue[Parcel](Bound(10, 1000)) as queue:
         await queue.put(Parcel(1))
         queue.close()
-        async with queue.take() as last:
-            assert len(last) == 1
+        assert len(await queue.take()) == 1
         with pytest.raises(anyio.EndOfStream):
-            async with queue.take():
-                pass
+            await queue.take()

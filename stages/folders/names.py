@@ -19,6 +19,10 @@ _RESERVED = re.compile(r'[<>:"/\\|?*]')
 _DEVICE = re.compile(
     r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|COM[0-9¹²³]|LPT[0-9¹²³]) *(?=\.|$)", re.IGNORECASE
 )
+#: What needs no cleaning, as most names don't: letters that NFC leaves alone, digits, few signs.
+_LETTER = "A-Za-z0-9À-ÖØ-öø-ÿ_"
+_PLAIN = re.compile(rf"[{_LETTER}](?:(?:[{_LETTER}.,;'&()+@#-]| (?! ))*[{_LETTER})])?")
+
 #: Controls, surrogates, unassigned and private characters, line and paragraph separators, and
 #: format characters, which could turn a name's letters round.
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"}
@@ -27,6 +31,13 @@ _SEPARATORS = "_- "
 
 def clean(text: str) -> str:
     """One component of a path: never empty but for empty text, never "." or "..", idempotent."""
+    if (
+        len(text) < LONGEST // 4
+        and _PLAIN.fullmatch(text)
+        and not _DEVICE.match(text)
+        and "  " not in text
+    ):
+        return text
     text = unicodedata.normalize("NFC", text)
     text = "".join("_" if unicodedata.category(c) in _UNPRINTABLE else c for c in text)
     text = _RESERVED.sub("_", text)

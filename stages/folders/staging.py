@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
-#: Modes of what is made here, before the umask.
-FOLDER_MODE = 0o750
-FILE_MODE = 0o640
+from stages.folders.flush import flush_folder
+
+#: Mode of the folders that only the agent looks into, before the umask.
+OWN_MODE = 0o700
 
 
 class Staging:
@@ -18,44 +20,45 @@ class Staging:
 
     def __init__(self, own: Path) -> None:
         self._own = own
-        make_folder(own)
+        make_folder(own, OWN_MODE)
 
-    def for_folder(self, folder: Path) -> Path:
+    def for_folder(self, folder: Path, mode: int) -> Path:
         """The temporary folder for files meant for this one, which is made if missing. OSError.
 
         On another volume than state_dir it is `.synqup` beside the destination, or within it
-        where the destination is a volume of its own.
+        where the destination is a volume of its own. On Windows it is always within: what is
+        made there inherits the access rights of the destination, and a rename keeps them.
         """
-        make_folder(folder)
+        make_folder(folder, mode)
+        place = self._place(folder)
+        make_folder(place, OWN_MODE)
+        return place
+
+    def is_gone(self, place: Path, folder: Path) -> bool:
+        """Whether a temporary folder is missing because the volume of its destination is."""
+        existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        return not place.is_dir() and self._place(existing) == self._own != place
+
+    def clear(self, kept: Collection[str]) -> None:
+        """Remove what an earlier process left in the agent's own folder, but for these names."""
+        for leftover in self._own.iterdir():
+            if leftover.stem not in kept:
+                leftover.unlink(missing_ok=True)
+
+    def _place(self, folder: Path) -> Path:
+        if os.name == "nt":
+            return folder / ".synqup"
         volume = folder.stat().st_dev
         if self._own.stat().st_dev == volume:
             return self._own
         beside = folder.parent if folder.parent.stat().st_dev == volume else folder
-        hidden = beside / ".synqup"
-        make_folder(hidden)
-        return hidden
-
-    def clear(self) -> None:
-        """Remove what an earlier process left behind in the agent's own folder."""
-        for leftover in self._own.iterdir():
-            leftover.unlink(missing_ok=True)
+        return beside / ".synqup"
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Path, mode: int) -> None:
     """Make a folder with its parents, durably: what is put into it survives a power cut."""
     if folder.is_dir():
         return
-    make_folder(folder.parent)
-    folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+    make_folder(folder.parent, mode)
+    folder.mkdir(mode=mode, exist_ok=True)
     flush_folder(folder.parent)
-
-
-def flush_folder(folder: Path) -> None:
-    """Make the names in a folder durable. Windows has no such call: NTFS journals them itself."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

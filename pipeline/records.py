@@ -1,0 +1,129 @@
+"""What the ledger records of a document, and its tables.
+
+A row goes from `seen` to `staged` to `delivered`, or is a `duplicate` of a delivered one, or is
+`quarantined`, or `waiting` when it failed for now; `acknowledged_at` says when the source was told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+
+from msgspec import Struct
+
+from pipeline.document import Key
+
+VERSION = 1
+
+SCHEMA = f"""
+CREATE TABLE documents (
+    source TEXT NOT NULL, id TEXT NOT NULL, revision TEXT NOT NULL,
+    label TEXT NOT NULL, state TEXT NOT NULL,
+    company TEXT NOT NULL DEFAULT '', kind TEXT NOT NULL DEFAULT '',
+    path TEXT NOT NULL DEFAULT '', name_hash INTEGER,
+    staged TEXT NOT NULL DEFAULT '', companions TEXT NOT NULL DEFAULT '',
+    sha256 TEXT NOT NULL DEFAULT '', size INTEGER, checksum TEXT NOT NULL DEFAULT '',
+    identity INTEGER, number_hash INTEGER,
+    reason TEXT NOT NULL DEFAULT '', warnings TEXT NOT NULL DEFAULT '',
+    seen_at REAL NOT NULL, changed_at REAL NOT NULL, verified_at REAL,
+    delivered_at REAL, acknowledged_at REAL,
+    PRIMARY KEY (source, id, revision)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX documents_name ON documents (name_hash) WHERE name_hash IS NOT NULL;
+CREATE INDEX documents_identity ON documents (identity) WHERE identity IS NOT NULL;
+CREATE INDEX documents_number ON documents (number_hash) WHERE number_hash IS NOT NULL;
+CREATE INDEX documents_open ON documents (source, state)
+    WHERE acknowledged_at IS NULL AND state IN ('delivered', 'duplicate', 'quarantined');
+CREATE INDEX documents_staged ON documents (source) WHERE state = 'staged';
+CREATE INDEX documents_kept ON documents (changed_at) WHERE state IN ('quarantined', 'waiting');
+CREATE TABLE sources (
+    name TEXT PRIMARY KEY, polled_at REAL, error TEXT NOT NULL DEFAULT '', error_at REAL
+) STRICT;
+PRAGMA user_version = {VERSION};
+"""
+
+
+class State(StrEnum):
+    """What a row says of its document."""
+
+    SEEN = "seen"
+    STAGED = "staged"
+    DELIVERED = "delivered"
+    DUPLICATE = "duplicate"
+    QUARANTINED = "quarantined"
+    WAITING = "waiting"
+
+
+class Known(Struct, frozen=True):
+    """What the lister needs of a row; the times in seconds since 1970."""
+
+    state: State
+    changed_at: float
+    acknowledged_at: float | None
+    reason: str
+
+
+class Name(Struct, frozen=True):
+    """A path that a document may get, and a hash of it by which names are compared."""
+
+    path: str
+    hash: int
+
+
+class Staged(Struct, frozen=True):
+    """A document about to become visible: everything that a delivery records of it.
+
+    staged: its temporary file, flushed. companions: extensions of the files that go beside it,
+    whose temporary files are `staged` and a dot and the extension. names: makes the names that it
+    may get, the best first. identity: the same for documents that are one and the same, None if
+    that can't be told. number_hash: the same for documents that bear one number. checksum: what
+    vouched for the bytes, "structure" if only that did.
+    """
+
+    key: Key
+    staged: str
+    companions: tuple[str, ...]
+    names: Callable[[], Iterator[Name]]
+    company: str
+    kind: str
+    sha256: str
+    size: int
+    checksum: str
+    warnings: str
+    verified_at: float
+    identity: int | None = None
+    number_hash: int | None = None
+
+
+class Claim(Struct, frozen=True):
+    """The name that a staged document was given.
+
+    corrects: the label of a delivered document that bears the same number and says otherwise.
+    """
+
+    path: str
+    corrects: str = ""
+
+
+class Twin(Struct, frozen=True):
+    """The document of which a staged one is a duplicate, so that it gets no name."""
+
+    key: Key
+    label: str
+    state: State
+
+
+class Unfinished(Struct, frozen=True):
+    """A document that is staged: its temporary file, its companions, and the name it is to get."""
+
+    key: Key
+    staged: str
+    companions: tuple[str, ...]
+    path: str
+
+
+class Delivery(Struct, frozen=True):
+    """A document that stands in its folder: the name that it really got."""
+
+    key: Key
+    name: Name

@@ -1,0 +1,94 @@
+"""What `synqup status` tells of the ledger, read beside a program that may be writing it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from msgspec import Struct
+
+from pipeline.errors import StateError
+from pipeline.records import State
+
+
+class Kept(Struct, frozen=True):
+    """A document that was not delivered."""
+
+    source: str
+    id: str
+    label: str
+    reason: str
+    at: float
+
+
+class Count(Struct, frozen=True):
+    """How many documents of a company are in one state."""
+
+    company: str
+    kind: str
+    state: State
+    documents: int
+
+
+class SourceState(Struct, frozen=True):
+    """When a source was last read through, and what went wrong last, if it did since."""
+
+    name: str
+    polled_at: float | None
+    error: str
+    error_at: float | None
+
+
+class Summary(Struct, frozen=True):
+    """All that `synqup status` tells."""
+
+    sources: tuple[SourceState, ...]
+    counts: tuple[Count, ...]
+    unacknowledged: int
+    quarantine: tuple[Kept, ...]
+    waiting: tuple[Kept, ...]
+
+
+def summarise(path: Path) -> Summary:
+    """Read the ledger at a path. StateError if there is none, or it can't be read."""
+    if not path.exists():
+        raise StateError(
+            str(path), "there is no ledger yet", "Start synqup run or catch-up with this file first"
+        )
+    try:
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=10)
+        with closing(connection):
+            return _summary(connection)
+    except sqlite3.DatabaseError as error:
+        raise StateError(
+            str(path),
+            f"the ledger can't be read ({error})",
+            "Let this account read it; a damaged one is kept aside at the next start",
+        ) from None
+
+
+def _summary(connection: sqlite3.Connection) -> Summary:
+    def kept(state: State) -> tuple[Kept, ...]:
+        rows = connection.execute(
+            "SELECT source, id, label, reason, changed_at FROM documents"
+            " WHERE state = ? ORDER BY changed_at",
+            (state.value,),
+        )
+        return tuple(Kept(*row) for row in rows)
+
+    counts = connection.execute(
+        "SELECT company, kind, state, count(*) FROM documents GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+    )
+    unacknowledged = connection.execute(
+        "SELECT count(*) FROM documents WHERE acknowledged_at IS NULL"
+        " AND state IN ('delivered', 'duplicate', 'quarantined')"
+    ).fetchone()
+    sources = connection.execute("SELECT name, polled_at, error, error_at FROM sources ORDER BY 1")
+    return Summary(
+        sources=tuple(SourceState(*row) for row in sources),
+        counts=tuple(Count(r[0], r[1], State(r[2]), r[3]) for r in counts),
+        unacknowledged=unacknowledged[0],
+        quarantine=kept(State.QUARANTINED),
+        waiting=kept(State.WAITING),
+    )
