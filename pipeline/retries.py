@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import stamina
 from msgspec import Struct
 
-from pipeline.errors import PassingError
+from pipeline.errors import PassingError, SynqupError
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from contextlib import AbstractContextManager
+T = TypeVar("T")
 
 
 class Retries(Struct, frozen=True):
@@ -25,11 +24,15 @@ class Retries(Struct, frozen=True):
     longest_wait: float = 20.0
     longest_asked: float = 120.0
 
-    def attempt(self, *also: type[Exception]) -> AsyncIterator[AbstractContextManager[object]]:
-        """Give one context for each attempt; what fails in the last one is raised.
+    async def run(self, work: Callable[[], Awaitable[T]], *also: type[SynqupError]) -> T:
+        """Do some work; raises what it failed of the last time.
 
         also: what is worth another try besides a PassingError.
         """
+        try:
+            return await work()
+        except SynqupError as error:
+            failed: SynqupError | None = error
 
         def worth(error: Exception) -> bool | float:
             asked = error.retry_after if isinstance(error, PassingError) else None
@@ -37,11 +40,18 @@ class Retries(Struct, frozen=True):
                 return asked if asked <= self.longest_asked else False
             return isinstance(error, (PassingError, *also))
 
-        return stamina.retry_context(
+        async for attempt in stamina.retry_context(
             on=worth,
             attempts=self.attempts,
             timeout=None,
             wait_initial=self.first_wait,
             wait_max=self.longest_wait,
             wait_jitter=self.first_wait,
-        )
+        ):
+            with attempt:
+                if failed is not None:
+                    # The first attempt was made above, where it costs nothing to be ready for more.
+                    first, failed = failed, None
+                    raise first
+                return await work()
+        raise AssertionError("what the last attempt raised is raised")

@@ -42,10 +42,7 @@ class Download:
 
         PassingError when that goes on; DocumentRefused when it is too large or gone.
         """
-        async for attempt in document.ack.source.retries.attempt():
-            with attempt:
-                return await self._fetch(document)
-        raise AssertionError("what the last attempt raised is raised")
+        return await document.ack.source.retries.run(partial(self._fetch, document))
 
     async def _fetch(self, document: Document[Listed]) -> Document[Fetched]:
         service = document.facts.config.service
@@ -67,7 +64,7 @@ class Download:
         digest = hashlib.sha256()
         held: list[bytes] = []
         size = 0
-        path = self._spool_dir / uuid.uuid4().hex
+        path = None
         async with AsyncExitStack() as stack:
             spool = None
             async for chunk in incoming.chunks:
@@ -77,6 +74,7 @@ class Download:
                 digest.update(chunk)
                 held.append(chunk)
                 if spool is None and size > service.spool_threshold:
+                    path = self._spool_dir / uuid.uuid4().hex
                     stack.push(partial(_remove_on_failure, path))
                     opened = aiofiles.open(path, "xb", opener=_private)
                     spool = await stack.enter_async_context(opened)

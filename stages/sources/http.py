@@ -208,7 +208,9 @@ def retry_after(response: aiohttp.ClientResponse) -> float | None:
 
 def quoted(text: str) -> str:
     """A server's words made fit for one line of a log, and not too long."""
-    return "".join(c if c.isprintable() else " " for c in text)[:QUOTED].strip()
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return text[:QUOTED].strip()
 
 
 def _no_answer(error: aiohttp.ClientError | TimeoutError, subject: str) -> SynqupError:

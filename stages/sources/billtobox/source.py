@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qsl, quote
 
@@ -184,10 +185,8 @@ class BilltoboxSource(Source):
         retries = msgspec.structs.replace(
             self.retries, attempts=min(self.retries.attempts, LIST_ATTEMPTS)
         )
-        async for attempt in retries.attempt(NoList):
-            with attempt:
-                return await self._ask(mailbox, number, self._settings.page_size)
-        raise AssertionError("what the last attempt raised is raised")
+        ask = partial(self._ask, mailbox, number, self._settings.page_size)
+        return await retries.run(ask, NoList)
 
     async def _ask(self, mailbox: Mailbox, number: int, size: int) -> Page:
         query = {"page": str(number), "size": str(size)} | self._pending

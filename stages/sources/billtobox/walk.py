@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 import anyio
 
-from pipeline.errors import PassingError, SignInRefused, SourceError, SynqupError
+from pipeline.errors import SignInRefused, SourceError, SynqupError
 from stages.sources.billtobox.wire import Page
 
 List = TypeVar("List")
@@ -62,6 +62,9 @@ class Walk(Generic[List]):
                     for page in progress.give_up():
                         yield progress.list, page
             self._open = [one for one in self._open if not one.done]
+            if self._failure is not None and not self._stated:
+                # Not one of several could be read: it is not the list that is at fault.
+                break
         if self._failure is not None:
             raise self._failure
 
@@ -83,11 +86,12 @@ class Walk(Generic[List]):
         async def ask(place: int, progress: Progress[List], number: int) -> None:
             try:
                 answers[place] = await self._ask(progress.list, number)
-            except (PassingError, SignInRefused) as error:
-                fatal.append(error)
-                group.cancel_scope.cancel()
-            except SourceError as error:
-                answers[place] = error
+            except SynqupError as error:
+                if isinstance(error, SourceError) and not isinstance(error, SignInRefused):
+                    answers[place] = error
+                else:
+                    fatal.append(error)
+                    group.cancel_scope.cancel()
 
         async with anyio.create_task_group() as group:
             for place, (progress, number) in enumerate(asked):
