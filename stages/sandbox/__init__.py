@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from stages.sandbox.configuration import write_config
-from stages.sandbox.faults import Faults, Planned, parse_fault, read_faults
 from stages.sandbox.journal import write_manifest
 from stages.sandbox.mailbox import Mailbox
+from stages.sandbox.misbehaviour import Faults, parse_fault, read_faults
+from stages.sandbox.planned import Planned
 from stages.sandbox.server import Sandbox, serve_sandbox
 
 __all__ = [

@@ -1,64 +1,24 @@
-"""How a sandbox misbehaves: a table of faults, each of them a function, and when they strike.
-
-A fault strikes by the seed, the request and how often that request has been made, so the same
-faults meet the same documents in every run. A new fault is a function and a line in FAULTS.
-"""
+"""How a sandbox misbehaves: a table of faults. A new one is a function and a line in FAULTS."""
 
 from __future__ import annotations
 
-import json
-import math
-import time
-import tomllib
 import zlib
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from hashlib import blake2b
-from pathlib import Path
-from typing import Annotated, Literal
 
 import anyio
-import msgspec
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
-from msgspec import Meta, Struct
+from aiohttp.typedefs import Handler
+from msgspec import Struct
 
-from pipeline.errors import ConfigurationError
 from stages.sandbox.mailbox import Mailbox
+from stages.sandbox.planned import Planned, Target
 from stages.sandbox.tokens import Tokens
-
-#: What a request is about; "any" is every one but those for a token.
-Target = Literal["list", "document", "acknowledgement", "token", "any"]
 
 #: Bytes of a body between which a slow one pauses, and zeros that are packed at a time.
 BYTE = 1
 ZEROS = bytes(1 << 20)
-
-
-class Planned(Struct, frozen=True, forbid_unknown_fields=True):
-    """One fault of a script: what, of which requests, and when.
-
-    name: one of FAULTS. on: which requests it meets; by default those it is about. rate: the
-    share of them. after, until: seconds since the sandbox began. times, each: how often it
-    strikes at most, in all and for each document or page. seconds: of waiting, or between two
-    bytes. hours: that the clock is off. size: bytes that a small answer unpacks to. to: where
-    a redirect leads. mute: whether the list says nothing of a new content.
-    """
-
-    name: str
-    on: Target | None = None
-    rate: Annotated[float, Meta(ge=0, le=1)] = 1.0
-    after: float = 0.0
-    until: float = math.inf
-    times: int | None = None
-    each: int | None = None
-    seconds: float = 1.0
-    hours: float = 7.0
-    size: int = 200_000_000
-    to: str = "http://127.0.0.2:9/"
-    mute: bool = False
 
 
 class Strike(Struct, frozen=True):
@@ -86,118 +46,11 @@ Act = Callable[[Strike], Awaitable[web.StreamResponse]]
 
 
 class Fault(Struct, frozen=True):
-    """What a fault does, and which requests it is about."""
+    """What a fault does, and which requests it is about. says: that, in words."""
 
     says: str
     act: Act
     on: Target = "document"
-
-
-class Faults:
-    """The faults of one sandbox, and how often they have struck."""
-
-    def __init__(self, planned: Iterable[Planned] = (), seed: int = 1) -> None:
-        self.planned = tuple(planned)
-        self.struck: Counter[str] = Counter()
-        self._seed = seed
-        self._began = time.monotonic()
-        self._asked: Counter[tuple[int, str]] = Counter()
-        self._each: Counter[tuple[int, str]] = Counter()
-        self._times: Counter[int] = Counter()
-
-    def middleware(self, tokens: Tokens, mailbox: Mailbox) -> Middleware:
-        """Strikes, or lets a request pass to what answers it."""
-
-        @web.middleware
-        async def strike(request: web.Request, handler: Handler) -> web.StreamResponse:
-            for number, planned in enumerate(self.planned):
-                if self._strikes(number, planned, request):
-                    self.struck[planned.name] += 1
-                    act = FAULTS[planned.name].act
-                    return await act(Strike(planned, request, handler, tokens, mailbox))
-            return await handler(request)
-
-        return strike
-
-    def closed(self) -> Sequence[Planned]:
-        """The times in which nobody listens."""
-        return [one for one in self.planned if FAULTS[one.name].act is _cut_off]
-
-    def _strikes(self, number: int, planned: Planned, request: web.Request) -> bool:
-        if not _meets(planned.on or FAULTS[planned.name].on, _target(request)):
-            return False
-        now = time.monotonic() - self._began
-        if not planned.after <= now < planned.until:
-            return False
-        place = (number, f"{request.method} {request.path_qs}")
-        if planned.times is not None and self._times[number] >= planned.times:
-            return False
-        if planned.each is not None and self._each[place] >= planned.each:
-            return False
-        if planned.rate < 1:
-            # Which of several attempts it is, is a matter of the request and not of the hour.
-            self._asked[place] += 1
-            if self._drawn(planned.name, place[1], self._asked[place]) >= planned.rate:
-                return False
-        self._times[number] += 1
-        if planned.each is not None:
-            self._each[place] += 1
-        return True
-
-    def _drawn(self, *what: object) -> float:
-        digest = blake2b(repr((self._seed, *what)).encode(), digest_size=8).digest()
-        return int.from_bytes(digest) / 2**64
-
-
-def read_faults(path: Path) -> list[Planned]:
-    """Read a script of faults: [[faults]] in TOML, or {"faults": […]} in JSON.
-
-    Raises ConfigurationError.
-    """
-    try:
-        text = path.read_text("utf-8")
-        raw = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-        planned = msgspec.convert(raw.get("faults", []), list[Planned])
-    except (OSError, ValueError, AttributeError) as error:
-        raise ConfigurationError(str(path), [f"--faults: {error}"]) from None
-    return [_known(one, "--faults") for one in planned]
-
-
-def parse_fault(text: str) -> Planned:
-    """Read NAME or NAME=RATE. Raises ConfigurationError."""
-    name, _, rate = text.partition("=")
-    try:
-        share = float(rate or 1)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise ConfigurationError(text, ["--fault: write NAME, or NAME=RATE with a rate of 0 to 1"])
-    return _known(Planned(name, rate=share), "--fault")
-
-
-def _known(planned: Planned, option: str) -> Planned:
-    if planned.name not in FAULTS:
-        names = "\n".join(f"    {name}: {fault.says}" for name, fault in FAULTS.items())
-        raise ConfigurationError(
-            planned.name, [f'{option}: there is no fault "{planned.name}"; they are\n{names}']
-        )
-    return planned
-
-
-def _target(request: web.Request) -> Target:
-    match request.method, len(request.path.strip("/").split("/")):
-        case "POST", _:
-            return "token"
-        case "PUT", _:
-            return "acknowledgement"
-        case _, 2:
-            return "list"
-        case _:
-            return "document"
-
-
-def _meets(wanted: Target, target: Target) -> bool:
-    return wanted == target or (wanted == "any" and target != "token")
 
 
 def _status(status: int, **headers: str) -> Act:
@@ -229,7 +82,8 @@ async def _wait_until(strike: Strike) -> web.StreamResponse:
     )
 
 
-async def _cut_off(strike: Strike) -> web.StreamResponse:
+async def cut_off(strike: Strike) -> web.StreamResponse:
+    """End the connection without an answer; the server stops listening as well."""
     strike.cut()
     return web.Response()
 
@@ -389,7 +243,7 @@ FAULTS: dict[str, Fault] = {
     "error": Fault("500", _status(500), "any"),
     "bad-gateway": Fault("502", _status(502), "any"),
     "unavailable": Fault("503", _status(503), "any"),
-    "refused": Fault("nobody listens, from `after` until `until`", _cut_off, "any"),
+    "refused": Fault("nobody listens, from `after` until `until`", cut_off, "any"),
     "reset": Fault("the connection is reset in mid-body", _reset),
     "truncated": Fault("the connection ends in mid-body", _truncate),
     "length-too-long": Fault("Content-Length is ten bytes too many", _announce_more),

@@ -14,9 +14,10 @@ from msgspec import Struct
 from yarl import URL
 
 from pipeline.errors import ConfigurationError
-from stages.sandbox.faults import Faults, Planned
 from stages.sandbox.journal import open_journal
 from stages.sandbox.mailbox import Mailbox
+from stages.sandbox.misbehaviour import Faults
+from stages.sandbox.planned import Planned
 from stages.sandbox.tokens import CLIENT_ID, Tokens
 from stages.sandbox.wire import Record, authorised, errors_as_json, routes
 
@@ -85,6 +86,7 @@ async def serve_sandbox(
                         closing.start_soon(
                             _close_for_a_while, runner, (host, port), context, planned
                         )
+                        faults.struck[planned.name] += 1
                 yield sandbox
         finally:
             with anyio.CancelScope(shield=True):

@@ -226,6 +226,14 @@ def _no_answer(error: aiohttp.ClientError | TimeoutError, subject: str) -> Synqu
             return SourceUnreachable(
                 subject, f"the source does not answer ({error.host}:{error.port}: {reason})"
             )
+        case aiohttp.ClientResponseError():
+            why = quoted(error.message.partition("\n")[0])
+            return SourceUnreachable(
+                subject,
+                f"the answer breaks the rules of HTTP ({why})",
+                "Tell the platform, or whoever runs the proxy in between; it is tried again by"
+                " itself",
+            )
         case _:
             return SourceUnreachable(subject, f"the connection failed ({_words(error)})")
 
