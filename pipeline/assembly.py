@@ -17,7 +17,15 @@ from stages.check import Finding, examine
 from stages.classify import Explanation, explain
 from stages.flow import NAMES, Flow
 from stages.list import Lister
-from stages.sandbox import Mailbox, serve_sandbox, write_config, write_manifest
+from stages.sandbox import (
+    Faults,
+    Mailbox,
+    parse_fault,
+    read_faults,
+    serve_sandbox,
+    write_config,
+    write_manifest,
+)
 from stages.settings import Config, load_config as load
 from stages.sources import open_source
 
@@ -25,6 +33,7 @@ __all__ = [
     "Assembly",
     "Config",
     "Explanation",
+    "Faults",
     "Finding",
     "Lister",
     "Mailbox",
@@ -34,6 +43,8 @@ __all__ = [
     "ledger_path",
     "load_config",
     "open_source",
+    "parse_fault",
+    "read_faults",
     "serve_sandbox",
     "write_config",
     "write_manifest",

@@ -37,7 +37,8 @@ class CatchUp:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._failures: dict[str, str] = {}
-        self._expected: dict[str, int] = {}
+        self._sources: list[Source] = []
+        self._expected = 0
 
     async def run(self, show: Show) -> Outcome:
         """Bring everything. Raises what a stage died of, after the rest has drained."""
@@ -46,6 +47,7 @@ class CatchUp:
         async with assembled(config, PATIENCE) as assembly, AsyncExitStack() as closing:
             state_dir = config.service.state_dir
             sources = [open_source(settings, state_dir) for settings in config.sources]
+            self._sources = sources
             for source in sources:
                 closing.push_async_callback(source.close)
 
@@ -78,7 +80,6 @@ class CatchUp:
 
     async def _poll(self, source: Source, assembly: Assembly) -> None:
         try:
-            self._expected[source.name] = await source.backlog(self._config) or 0
             await assembly.poll(source, self._config)
         except StateError:
             raise
@@ -87,4 +88,7 @@ class CatchUp:
             await assembly.ledger.polled(source.name, time.time(), str(error))
 
     def _total(self) -> int | None:
-        return sum(self._expected.values()) if self._expected else None
+        known = [count for source in self._sources if (count := source.backlog()) is not None]
+        # A later walk sees only what is left.
+        self._expected = max(self._expected, sum(known))
+        return self._expected if known else None

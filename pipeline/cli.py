@@ -18,11 +18,14 @@ from rich.console import Console
 
 from pipeline import report
 from pipeline.assembly import (
+    Faults,
     Mailbox,
     examine,
     explain,
     ledger_path,
     load_config,
+    parse_fault,
+    read_faults,
     serve_sandbox,
     write_config,
     write_manifest,
@@ -181,8 +184,19 @@ def sandbox(
     write_config_to: Annotated[
         Path | None, typer.Option("--write-config", help="Write a configuration that works.")
     ] = None,
+    faults: Annotated[
+        Path | None, typer.Option(help="Misbehave by this script of faults (TOML or JSON).")
+    ] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option(help="Misbehave: NAME, or NAME=RATE. May be repeated.")
+    ] = None,
+    tls: Annotated[
+        Path | None, typer.Option(help="Serve https with this certificate and key (PEM).")
+    ] = None,
 ) -> None:
     """Be a Billtobox mailbox, for trials: the wire format is the real one."""
+    script = read_faults(faults) if faults is not None else []
+    planned = [*script, *map(parse_fault, fault or ())]
     if (corpus is None) != (company is None):
         raise typer.BadParameter("--corpus and --company go together")
     if corpus is not None and company is not None:
@@ -194,10 +208,16 @@ def sandbox(
         stop = Stop(grace=0)
         with stop_on_signals(stop):
             async with serve_sandbox(
-                mailbox, host=host, port=port, latency=latency / 1000, journal=journal
+                mailbox,
+                host=host,
+                port=port,
+                latency=latency / 1000,
+                journal=journal,
+                faults=Faults(planned, seed),
+                tls=tls,
             ) as served:
                 if write_config_to is not None:
-                    write_config(write_config_to, served, mailbox)
+                    write_config(write_config_to, served, mailbox, tls)
                 if manifest is not None:
                     write_manifest(manifest, mailbox)
                 print(f"listening on {served.url}", flush=True)

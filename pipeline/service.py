@@ -11,12 +11,18 @@ import structlog
 from anyio.abc import TaskGroup
 
 from pipeline.assembly import Assembly, Config, assembled, load_config, open_source
-from pipeline.errors import StateError, SynqupError
+from pipeline.errors import PassingError, StateError, SynqupError
 from pipeline.reload import edits
 from pipeline.source import Source
 from pipeline.supervision import Stop, stop_on_signals
 
 log = structlog.get_logger(__name__)
+
+#: Seconds between the polls of a source that fails, at most; and when it asks for such a rest.
+LONGEST_PAUSE = 1800.0
+#: How many times the interval between two polls it may become.
+SLOWEST = 6
+LONGEST_ASKED = 6 * 3600.0
 
 
 async def serve(path: Path, config: Config) -> Stop:
@@ -103,25 +109,35 @@ class Service:
         log.info("source drained", source=source.name)
 
     async def _poll(self, poller: Poller) -> None:
-        reported = ""
+        failed: SynqupError | None = None
+        failures = 0
         with poller.scope:
             while True:
                 changed = self._changed
                 error = await self._poll_once(poller.source)
-                if error and error != reported:
-                    log.error("poll failed", source=poller.source.name, reason=error)
-                elif reported and not error:
+                # One trouble is reported once, whichever document or list met it this time.
+                if error is not None and type(error) is not type(failed):
+                    log.error("poll failed", source=poller.source.name, reason=str(error))
+                elif failed is not None and error is None:
                     log.info("source serves again", source=poller.source.name)
-                reported = error
-                with anyio.move_on_after(self.config.service.poll_interval):
+                failed, failures = error, failures + 1 if error else 0
+                with anyio.move_on_after(self._pause(error, failures)):
                     await changed.wait()
 
-    async def _poll_once(self, source: Source) -> str:
+    def _pause(self, error: SynqupError | None, failures: int) -> float:
+        """Seconds until the next poll: longer after each one that fails, up to a bound."""
+        interval = float(self.config.service.poll_interval)
+        longest = max(interval, min(interval * SLOWEST, LONGEST_PAUSE))
+        pause = min(interval * 2.0 ** min(failures, 16), longest)
+        asked = error.retry_after if isinstance(error, PassingError) else None
+        return max(pause, min(asked or 0.0, LONGEST_ASKED))
+
+    async def _poll_once(self, source: Source) -> SynqupError | None:
         try:
             await self._assembly.poll(source, self.config)
         except StateError:
             raise
         except SynqupError as error:
             await self._ledger.polled(source.name, time.time(), str(error))
-            return str(error)
-        return ""
+            return error
+        return None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct
+
+from pipeline.retries import Retries
 
 
 class Status(StrEnum):
@@ -64,21 +66,28 @@ class Source(ABC):
     name: str
     #: Outcomes that acknowledge() takes at once.
     ack_batch: int = 1
+    #: How patiently its passing failures are tried again.
+    retries: Retries = Retries()
 
     @abstractmethod
-    def list(self, config: Any) -> AsyncIterator[Sequence[Entry]]:
+    def list(self, config: Any) -> AsyncGenerator[Sequence[Entry], None]:
         """Yield what waits to be fetched, a page at a time: one walk over the whole list.
 
         The walk may show an entry twice and may miss one where the list shifts meanwhile:
         whoever calls repeats it until a walk shows nothing new with nothing in flight.
         An entry that stays unacknowledged is shown by a later walk, so none is ever lost.
+        A part of the list that can't be read keeps none of the others from being shown: its
+        SourceError is raised when they have been.
 
         config: the configuration in force, for the companies to ask for.
         """
 
     @abstractmethod
-    async def backlog(self, config: Any) -> int | None:
-        """How many documents wait to be fetched, about; None where the source can't say."""
+    def backlog(self) -> int | None:
+        """How many documents wait by the latest walk, as far as it has got; None if it can't say.
+
+        Nothing is asked of the remote system for it.
+        """
 
     @abstractmethod
     def fetch(self, entry: Entry) -> AbstractAsyncContextManager[Incoming]:

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 import aiofiles
-import stamina
 from msgspec import Struct
 
 from pipeline.config import Service
@@ -29,50 +28,21 @@ class Fetched(Struct, frozen=True):
     headers: Mapping[str, str]
 
 
-class Retries(Struct, frozen=True):
-    """How often a passing failure is tried again, and the seconds to wait, which double."""
-
-    attempts: int = 5
-    first_wait: float = 0.5
-    longest_wait: float = 20.0
-    longest_asked: float = 120.0
-
-
 class Download:
     """Fetches documents; large ones go to files in spool_dir, which whoever ends them removes."""
 
-    def __init__(self, spool_dir: Path, retries: Retries | None = None) -> None:
+    def __init__(self, spool_dir: Path) -> None:
         spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         for leftover in spool_dir.iterdir():
             leftover.unlink(missing_ok=True)
         self._spool_dir = spool_dir
-        self._retries = retries or Retries()
 
     async def process(self, document: Document[Listed]) -> Document[Fetched]:
         """Fetch one document, again and again while its failures are passing ones.
 
         PassingError when that goes on; DocumentRefused when it is too large or gone.
         """
-        retries = self._retries
-        async for attempt in stamina.retry_context(
-            on=self._wait,
-            attempts=retries.attempts,
-            timeout=None,
-            wait_initial=retries.first_wait,
-            wait_max=retries.longest_wait,
-            wait_jitter=retries.first_wait,
-        ):
-            with attempt:
-                return await self._fetch(document)
-        raise AssertionError("stamina raises what the last attempt raised")
-
-    def _wait(self, error: Exception) -> bool | float:
-        """Whether to try again, and after how many seconds if the source has said so."""
-        if not isinstance(error, PassingError):
-            return False
-        if error.retry_after is None:
-            return True
-        return error.retry_after if error.retry_after <= self._retries.longest_asked else False
+        return await document.ack.source.retries.run(partial(self._fetch, document))
 
     async def _fetch(self, document: Document[Listed]) -> Document[Fetched]:
         service = document.facts.config.service
@@ -94,7 +64,7 @@ class Download:
         digest = hashlib.sha256()
         held: list[bytes] = []
         size = 0
-        path = self._spool_dir / uuid.uuid4().hex
+        path = None
         async with AsyncExitStack() as stack:
             spool = None
             async for chunk in incoming.chunks:
@@ -104,6 +74,7 @@ class Download:
                 digest.update(chunk)
                 held.append(chunk)
                 if spool is None and size > service.spool_threshold:
+                    path = self._spool_dir / uuid.uuid4().hex
                     stack.push(partial(_remove_on_failure, path))
                     opened = aiofiles.open(path, "xb", opener=_private)
                     spool = await stack.enter_async_context(opened)

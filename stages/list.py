@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import aclosing
 from enum import StrEnum
 
+import anyio
 import structlog
 from msgspec import Struct
 
 from pipeline.acknowledge import Settled
 from pipeline.document import Ack, Document, Key
 from pipeline.engine import Engine
+from pipeline.errors import PassingError, SignInRefused, SynqupError
 from pipeline.ledger import Ledger
 from pipeline.records import Known, State
 from pipeline.source import Entry, Source
@@ -21,6 +24,9 @@ from stages.settings import Config
 TAKEN = (State.DELIVERED, State.DUPLICATE)
 
 log = structlog.get_logger(__name__)
+
+#: Pages that are read before there is room for their documents.
+AHEAD = 8
 
 
 class Kind(StrEnum):
@@ -56,6 +62,18 @@ class Listed(Struct, frozen=True):
     sha256: str | None = None
 
 
+class Walked(Struct, frozen=True):
+    """What one walk over the list came to.
+
+    failure: what kept it from being a whole one. hopeless: whether another would fare no better.
+    """
+
+    started: int
+    shown: int
+    failure: SynqupError | None
+    hopeless: bool
+
+
 class Lister:
     """One poll of one source, under the configuration in force when it begins."""
 
@@ -71,25 +89,33 @@ class Lister:
 
         The list shifts while documents are acknowledged and new ones arrive, so one walk may
         miss some: walks are repeated until one that began with nothing in flight shows nothing
-        new. Raises what makes the source unusable: SourceUnreachable, SignInRefused, SourceError.
+        new. Raises what makes the source unusable: SourceUnreachable, SignInRefused, SourceError;
+        the last of them when the parts of the list that can be read have been.
         """
         self._engine.forgive(self._source.name)
         await self._tell_again()
         while True:
             quiet = not self._engine.flying(self._source.name)
-            started = await self._walk()
-            if not started:
-                if quiet:
-                    break
+            walked = await self._walk()
+            if walked.failure is not None and walked.hopeless:
+                raise walked.failure
+            if not walked.started and quiet:
+                break
+            backlog = self._source.backlog()
+            if not walked.started or (backlog is not None and walked.shown >= backlog):
+                # What is left, if anything, shows best when these have left the list.
                 await self._engine.landed(self._source.name)
+        if walked.failure is not None:
+            raise walked.failure
         await self._ledger.polled(self._source.name, time.time())
 
     async def waiting(self) -> list[Entry]:
         """What a poll would start, looked up and left alone."""
         entries = {}
-        async for page in self._source.list(self._config):
-            fresh, _ = await self._sift(page)
-            entries.update({entry.id: entry for entry in fresh})
+        async with aclosing(self._source.list(self._config)) as pages:
+            async for page in pages:
+                fresh, _ = await self._sift(page)
+                entries.update({entry.id: entry for entry in fresh})
         return list(entries.values())
 
     async def _tell_again(self) -> None:
@@ -97,20 +123,44 @@ class Lister:
         for key, known in await self._ledger.unacknowledged(self._source.name):
             await self._engine.tell(self._settled(key, known))
 
-    async def _walk(self) -> int:
-        started = 0
-        async for page in self._source.list(self._config):
-            fresh, forgotten = await self._sift(page)
-            for settled in forgotten:
-                await self._engine.tell(settled)
-            now = time.time()
-            documents = [self._document(entry, now) for entry in fresh]
-            await self._ledger.seen([(d.key, d.entry.label) for d in documents], now)
-            for document in documents:
-                started += await self._engine.offer(document)
-            if (setback := self._engine.setback(self._source.name)) is not None:
-                raise setback
-        return started
+    async def _walk(self) -> Walked:
+        """Start what is new, a page at a time, while the next ones are on their way."""
+        started = shown = 0
+        failure: SynqupError | None = None
+        hopeless = False
+        send, receive = anyio.create_memory_object_stream[Sequence[Entry]](AHEAD)
+
+        async def read() -> None:
+            nonlocal failure, hopeless
+            async with send, aclosing(self._source.list(self._config)) as pages:
+                try:
+                    async for page in pages:
+                        await send.send(page)
+                except SynqupError as error:
+                    failure = error
+                    hopeless = isinstance(error, PassingError | SignInRefused)
+
+        async with receive, anyio.create_task_group() as reading:
+            reading.start_soon(read)
+            async for page in receive:
+                started += await self._start(page)
+                shown += len(page)
+                if (setback := self._engine.setback(self._source.name)) is not None:
+                    reading.cancel_scope.cancel()
+                    failure, hopeless = setback, True
+                    break
+        return Walked(started, shown, failure, hopeless)
+
+    async def _start(self, page: Sequence[Entry]) -> int:
+        fresh, forgotten = await self._sift(page)
+        for settled in forgotten:
+            await self._engine.tell(settled)
+        if not fresh:
+            return 0
+        now = time.time()
+        documents = [self._document(entry, now) for entry in fresh]
+        await self._ledger.seen([(d.key, d.entry.label) for d in documents], now)
+        return sum([await self._engine.offer(document) for document in documents])
 
     async def _sift(self, page: Sequence[Entry]) -> tuple[list[Entry], list[Settled]]:
         """Of a page: what to start, and what the source was told of and seems to have forgotten."""

@@ -108,7 +108,10 @@ class Billtobox(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind
 
     The paths are below `url`; an empty one switches its list off. documents_path: a list of
     documents whose kind the platform does not say. refresh_token: of a sign-in by authorisation
-    code; without one, client credentials are used.
+    code; without one, client credentials are used. ca_file: certificates (PEM) of authorities
+    that are trusted besides those of the system. connections: requests at once, of every sort.
+    attempts, retry_wait, longest_retry_wait: how often a passing failure is tried in all, the
+    first wait, which doubles, and the longest. longest_asked_wait: what `Retry-After` may ask.
     """
 
     name: Annotated[str, not_blank]
@@ -119,10 +122,15 @@ class Billtobox(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind
     refresh_token: Secret | None = None
     scope: str = "openid"
     page_size: Annotated[int, page_of_list] = LARGEST_PAGE
-    connections: Annotated[int, above_zero] = 16
+    connections: Annotated[int, above_zero] = 40
+    ca_file: Path | None = None
     connect_timeout: Annotated[Duration, above_zero] = Duration(10)
     first_byte_timeout: Annotated[Duration, above_zero] = Duration(60)
     stall_timeout: Annotated[Duration, above_zero] = Duration(30)
+    attempts: Annotated[int, above_zero] = 5
+    retry_wait: Annotated[Duration, above_zero] = Duration(0.5)
+    longest_retry_wait: Annotated[Duration, above_zero] = Duration(20)
+    longest_asked_wait: Annotated[Duration, above_zero] = Duration(120)
     purchases_path: str = "purchase-invoices"
     sales_path: str = "sales-invoices"
     statements_path: str = "bank-statements"
@@ -196,6 +204,8 @@ def _located(base: Path, section: Section) -> Section:
         value = getattr(section, name)
         if isinstance(value, Secret) and value.file is not None:
             changed[name] = structs.replace(value, file=str(absolute(base, value.file)))
+        elif name == "ca_file" and value is not None:
+            changed[name] = absolute(base, value)
         elif name in PATHS and value is not None:
             changed[name] = str(absolute(base, value))
     return structs.replace(section, **changed)

@@ -34,7 +34,7 @@ class Farm(Source):
             yield [self.entry(id_) for id_ in ids]
             page += 1
 
-    async def backlog(self, config: Any) -> int | None:
+    def backlog(self) -> int | None:
         return len(self.open)
 
     def fetch(self, entry: Entry) -> AbstractAsyncContextManager[Incoming]:

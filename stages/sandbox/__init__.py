@@ -5,6 +5,18 @@ from __future__ import annotations
 from stages.sandbox.configuration import write_config
 from stages.sandbox.journal import write_manifest
 from stages.sandbox.mailbox import Mailbox
+from stages.sandbox.misbehaviour import Faults, parse_fault, read_faults
+from stages.sandbox.planned import Planned
 from stages.sandbox.server import Sandbox, serve_sandbox
 
-__all__ = ["Mailbox", "Sandbox", "serve_sandbox", "write_config", "write_manifest"]
+__all__ = [
+    "Faults",
+    "Mailbox",
+    "Planned",
+    "Sandbox",
+    "parse_fault",
+    "read_faults",
+    "serve_sandbox",
+    "write_config",
+    "write_manifest",
+]

@@ -28,8 +28,13 @@ kind = "billtobox"
 """
 
 
-def write_config(path: Path, sandbox: Sandbox, mailbox: Mailbox) -> None:
-    """Write the configuration, and the client's secret into a file beside it (mode 0600)."""
+def write_config(
+    path: Path, sandbox: Sandbox, mailbox: Mailbox, ca_file: Path | None = None
+) -> None:
+    """Write the configuration, and the client's secret into a file beside it (mode 0600).
+
+    ca_file: the certificate that vouches for a sandbox with https.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     secret = path.with_name(f"{path.name}.secret")
     _write_secret(secret, sandbox.client_secret)
@@ -39,6 +44,8 @@ def write_config(path: Path, sandbox: Sandbox, mailbox: Mailbox) -> None:
         f"client_id = {_string(sandbox.client_id)}",
         f"client_secret = {{ file = {_string(secret.name)} }}",
     ]
+    if ca_file is not None:
+        lines.append(f"ca_file = {_string(str(ca_file.resolve()))}")
     if Kind.UNKNOWN in mailbox.kinds:
         lines.append('documents_path = "documents"')
     text = "\n".join([SECTIONS + "\n".join(lines), *map(_company, mailbox.companies)])

@@ -22,6 +22,8 @@ def item(document: Document, state: State) -> Mapping[str, Any]:
         "platform_id": document.company.platform_id,
         "accounting_status": state.name,
     }
+    if document.revision.number and not document.revision.mute:
+        common["revision"] = str(document.revision.number)
     match document.content:
         case Invoice() as invoice if document.kind is Kind.PURCHASE:
             return common | _purchase(document.id, invoice)

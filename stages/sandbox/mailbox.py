@@ -12,7 +12,15 @@ from stages.list import Kind
 from stages.sandbox.companies import Company
 from stages.sandbox.identity import Ids
 from stages.sandbox.shelf import Shelf, State
-from stages.sandbox.stock import Document, FileStock, InventedStock, Place, Stock
+from stages.sandbox.stock import (
+    NO_REVISION,
+    Document,
+    FileStock,
+    InventedStock,
+    Place,
+    Revision,
+    Stock,
+)
 
 
 class Page(Struct, frozen=True):
@@ -38,6 +46,7 @@ class Mailbox:
             for company in range(len(self._stock.companies))
         }
         self._documents = 0
+        self._revisions: dict[int, Revision] = {}
         self.grow(documents)
 
     @classmethod
@@ -53,7 +62,7 @@ class Mailbox:
         return self._documents
 
     def __iter__(self) -> Iterator[Document]:
-        return (self._stock.make(index, self._ids.of(index)) for index in range(len(self)))
+        return (self._make(index) for index in range(len(self)))
 
     @property
     def companies(self) -> tuple[Company, ...]:
@@ -76,7 +85,17 @@ class Mailbox:
         index = self._ids.index(id_)
         if index is None or index >= len(self):
             return None
-        return self._stock.make(index, id_)
+        return self._make(index)
+
+    def revise(self, id_: str, *, mute: bool = False) -> None:
+        """Put another document under an id, to be fetched; once, a second time changes nothing.
+
+        mute: whether its list doesn't tell that it is another one.
+        """
+        document = self.find(id_)
+        if document is not None and document.index not in self._revisions:
+            self._revisions[document.index] = Revision(1, mute)
+            self.settle(document, State.TO_BE_FETCHED)
 
     def state(self, document: Document) -> State:
         """The state of a document."""
@@ -105,6 +124,9 @@ class Mailbox:
             total += shelf.count(state)
             for position in shelf.select(state, skip, count - len(documents)):
                 index = self._stock.index(Place(kind, number, position))
-                document = self._stock.make(index, self._ids.of(index))
-                documents.append((document, shelf.state(position)))
+                documents.append((self._make(index), shelf.state(position)))
         return Page(documents, total)
+
+    def _make(self, index: int) -> Document:
+        revision = self._revisions.get(index, NO_REVISION)
+        return self._stock.make(index, self._ids.of(index), revision)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -15,6 +16,8 @@ from yarl import URL
 from pipeline.errors import ConfigurationError
 from stages.sandbox.journal import open_journal
 from stages.sandbox.mailbox import Mailbox
+from stages.sandbox.misbehaviour import Faults
+from stages.sandbox.planned import Planned
 from stages.sandbox.tokens import CLIENT_ID, Tokens
 from stages.sandbox.wire import Record, authorised, errors_as_json, routes
 
@@ -46,41 +49,91 @@ async def serve_sandbox(
     port: int = 0,
     latency: float = 0.0,
     journal: Path | None = None,
+    faults: Faults | None = None,
+    tls: Path | None = None,
 ) -> AsyncIterator[Sandbox]:
     """Serve a mailbox until the context is left.
 
     port: 0 takes a free one. latency: seconds before each answer. journal: a file to which a
-    line is appended for each acknowledgement. Raises ConfigurationError if the port is taken.
+    line is appended for each acknowledgement. faults: how it misbehaves. tls: a certificate
+    with its key (PEM), for https. Raises ConfigurationError if the port is taken.
     """
     tokens = Tokens(mailbox.seed)
+    faults = faults or Faults()
+    context = _certificate(tls)
     first_refresh_token = tokens.refresh_token
     with open_journal(journal) as record:
-        app = _application(mailbox, tokens, record, latency)
+        app = _application(mailbox, tokens, record, latency, faults)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING)
         await runner.setup()
         try:
-            try:
-                await web.TCPSite(runner, host, port).start()
-            except OSError as error:
-                raise ConfigurationError(
-                    f"{host}:{port}",
-                    [f"--port: can't listen there ({error.strerror}); name another, or 0 for any"],
-                ) from error
-            origin = URL.build(scheme="http", host=host, port=runner.addresses[0][1])
-            yield Sandbox(
+            await _listen(runner, (host, port), context)
+            port = runner.addresses[0][1]
+            scheme = "https" if context else "http"
+            origin = URL.build(scheme=scheme, host=host, port=port)
+            sandbox = Sandbox(
                 url=str(origin.with_path(BASE_PATH)),
                 token_url=str(origin.with_path(TOKEN_PATH)),
                 client_id=CLIENT_ID,
                 client_secret=tokens.client_secret,
                 refresh_token=first_refresh_token,
             )
+            async with AsyncExitStack() as stack:
+                if closed := faults.closed():
+                    closing = await stack.enter_async_context(anyio.create_task_group())
+                    stack.callback(closing.cancel_scope.cancel)
+                    for planned in closed:
+                        closing.start_soon(
+                            _close_for_a_while, runner, (host, port), context, planned
+                        )
+                        faults.struck[planned.name] += 1
+                yield sandbox
         finally:
             with anyio.CancelScope(shield=True):
                 await runner.cleanup()
 
 
+async def _listen(
+    runner: web.AppRunner, address: tuple[str, int], context: ssl.SSLContext | None
+) -> None:
+    host, port = address
+    try:
+        await web.TCPSite(runner, host, port, ssl_context=context).start()
+    except OSError as error:
+        raise ConfigurationError(
+            f"{host}:{port}",
+            [f"--port: can't listen there ({error.strerror}); name another, or 0 for any"],
+        ) from error
+
+
+async def _close_for_a_while(
+    runner: web.AppRunner,
+    address: tuple[str, int],
+    context: ssl.SSLContext | None,
+    planned: Planned,
+) -> None:
+    await anyio.sleep(planned.after)
+    for site in list(runner.sites):
+        await site.stop()
+    await anyio.sleep(planned.until - planned.after)
+    await _listen(runner, address, context)
+
+
+def _certificate(path: Path | None) -> ssl.SSLContext | None:
+    if path is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(path)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigurationError(
+            str(path), [f"--tls: this is no certificate with its key in PEM form ({error})"]
+        ) from None
+    return context
+
+
 def _application(
-    mailbox: Mailbox, tokens: Tokens, record: Record, latency: float
+    mailbox: Mailbox, tokens: Tokens, record: Record, latency: float, faults: Faults
 ) -> web.Application:
     async def token(request: web.Request) -> web.Response:
         return tokens.answer(await request.post())
@@ -93,7 +146,8 @@ def _application(
     # Another wire format is another such application under another path; a fault is a middleware.
     api = web.Application(middlewares=[authorised(tokens)])
     api.add_routes(routes(mailbox, record))
-    app = web.Application(middlewares=[errors_as_json, delay])
+    misbehaving = faults.middleware(tokens, mailbox)
+    app = web.Application(middlewares=[errors_as_json, delay, misbehaving])
     app.router.add_post(TOKEN_PATH, token)
     app.add_subapp(BASE_PATH, api)
     return app

@@ -38,6 +38,16 @@ class Place(Struct, frozen=True):
     position: int
 
 
+class Revision(Struct, frozen=True):
+    """Which content an id has, counted from zero. mute: whether the list keeps silent on it."""
+
+    number: int = 0
+    mute: bool = False
+
+
+NO_REVISION = Revision()
+
+
 class Document(Struct, frozen=True):
     """One document: what is known of it, and its content, not yet written out as bytes."""
 
@@ -47,6 +57,7 @@ class Document(Struct, frozen=True):
     company: Company
     number: str
     content: Invoice | Statement | Path
+    revision: Revision = NO_REVISION
 
     @property
     def media_type(self) -> str:
@@ -83,8 +94,8 @@ class Stock(ABC):
         """How many of so many documents stand in the list of a company."""
 
     @abstractmethod
-    def make(self, index: int, id_: str) -> Document:
-        """Make a document: the same for the same index, always."""
+    def make(self, index: int, id_: str, revision: Revision = NO_REVISION) -> Document:
+        """Make a document: the same for the same index and revision, always."""
 
 
 class InventedStock(Stock):
@@ -121,18 +132,19 @@ class InventedStock(Stock):
         cycles, rest = divmod(own, len(CYCLE))
         return cycles * CYCLE.count(kind) + CYCLE[:rest].count(kind)
 
-    def make(self, index: int, id_: str) -> Document:
-        """Make a document: the same for the same index, always."""
+    def make(self, index: int, id_: str, revision: Revision = NO_REVISION) -> Document:
+        """Make a document: the same for the same index and revision, always."""
         place = self.place(index)
         company = self.companies[place.company]
-        rng = Random(f"{self._seed}/document/{index}")
+        again = f"/{revision.number}" if revision.number else ""
+        rng = Random(f"{self._seed}/document/{index}{again}")
         if place.kind is Kind.STATEMENT:
             statement = draw_statement(rng, place.position, company, self._counterparties)
-            return Document(id_, index, place.kind, company, statement.number, statement)
+            return Document(id_, index, place.kind, company, statement.number, statement, revision)
         other = rng.choice(self._counterparties)
         supplier, customer = (other, company) if place.kind is Kind.PURCHASE else (company, other)
         invoice = draw_invoice(rng, index // len(self.companies) + 1, supplier, customer)
-        return Document(id_, index, place.kind, company, invoice.number, invoice)
+        return Document(id_, index, place.kind, company, invoice.number, invoice, revision)
 
 
 class FileStock(Stock):
@@ -170,6 +182,7 @@ class FileStock(Stock):
         """How many of so many documents stand in the list of a company."""
         return documents
 
-    def make(self, index: int, id_: str) -> Document:
-        """Make a document: the same for the same index, always."""
-        return Document(id_, index, Kind.UNKNOWN, self.companies[0], "", self.files[index])
+    def make(self, index: int, id_: str, revision: Revision = NO_REVISION) -> Document:
+        """Make a document: the same for the same index and revision, always."""
+        path = self.files[index]
+        return Document(id_, index, Kind.UNKNOWN, self.companies[0], "", path, revision)

@@ -31,6 +31,10 @@ class Tokens:
         scheme, _, token = authorization.partition(" ")
         return scheme.lower() == "bearer" and self._expiry.get(token, 0) > time.monotonic()
 
+    def revoke(self) -> None:
+        """From now on, none that was issued is valid."""
+        self._expiry.clear()
+
     def answer(self, form: Mapping[str, Any]) -> web.Response:
         """Answer a token request (RFC 6749, 5.1 and 5.2)."""
         sent = str(form.get("client_secret", "")).encode()

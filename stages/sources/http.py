@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
-from typing import Any
+from pathlib import Path
 
 import aiohttp
-import anyio
+import anyio.to_thread
 import msgspec
 from msgspec import Struct
 from yarl import URL
@@ -29,6 +28,8 @@ from pipeline.errors import (
 QUOTED = 200
 #: Bytes of an error's answer that are read to quote it.
 EXPLANATION = 10_000
+#: Bytes that have to come within the time of a stall: fewer are as good as none.
+TRICKLE = 1024
 
 
 class Timeouts(Struct, frozen=True):
@@ -42,90 +43,122 @@ class Timeouts(Struct, frozen=True):
 class CertificateRefused(SourceError):
     """the server's certificate is not trusted"""
 
-    remedy = "Check the address; a private authority has to be trusted by this machine"
+    remedy = (
+        "Check the address; if a private authority has signed it, name that authority's"
+        " certificate as ca_file in [[sources]]"
+    )
+
+
+class TooSlow(PassingError):
+    """the answer comes too slowly"""
+
+    remedy = "Check the network; it is tried again by itself"
 
 
 class Http:
-    """A session with its limits. Made when first used, within the event loop; closed once."""
+    """A session with its limits. Made when first used, within the event loop; closed once.
 
-    def __init__(self, name: str, *, connections: int, timeouts: Timeouts) -> None:
+    ca_file: certificates of authorities to trust besides those of the system.
+    """
+
+    def __init__(
+        self, name: str, *, connections: int, timeouts: Timeouts, ca_file: Path | None = None
+    ) -> None:
         self._name = name
         self._connections = connections
         self._timeouts = timeouts
+        self._ca_file = ca_file
         self._session: aiohttp.ClientSession | None = None
 
-    @asynccontextmanager
-    async def request(
+    async def send(
         self,
         method: str,
         url: URL,
         *,
-        subject: str = "",
+        subject: str,
         headers: Mapping[str, str] | None = None,
-        data: Mapping[str, str] | None = None,
-        json: Any = None,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send a request and yield its answer, of whatever status, before its body is read.
+        data: bytes | Mapping[str, str] | None = None,
+    ) -> aiohttp.ClientResponse:
+        """Send a request and return its answer, of whatever status, before its body is read.
 
-        subject: what it is about, for the errors; by default the source. Redirects are not
-        followed: credentials must not travel to where we did not mean them to.
+        The caller releases it. Redirects are not followed: credentials must not travel to where
+        we did not mean them to. CertificateRefused, SourceUnreachable or SourceError.
         """
-        subject = subject or f"source {self._name}"
-        with speaking(subject):
-            # The first byte has a timeout of its own; the rest may take as long as it flows.
-            with anyio.fail_after(self._timeouts.first_byte):
-                response = await self._open().request(
-                    method,
-                    url,
-                    headers=headers,
-                    data=data,
-                    json=json,
-                    allow_redirects=False,
-                )
-            async with response:
-                yield response
+        session = self._session or await self._open()
+        try:
+            response = await session.request(
+                method, url, headers=headers, data=data, allow_redirects=False
+            )
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _no_answer(error, subject) from None
+        if (connection := response.connection) is not None and connection.protocol is not None:
+            # The body has begun and not ended: another time is allowed between its bytes.
+            connection.protocol.read_timeout = self._timeouts.stall
+            connection.protocol.start_timeout()
+        return response
+
+    async def body(self, response: aiohttp.ClientResponse, subject: str) -> AsyncIterator[bytes]:
+        """The bytes of an answer as they come. PassingError when they break off or trickle."""
+        stall = self._timeouts.stall
+        content = response.content
+        since, came = time.monotonic(), 0
+        try:
+            while chunk := await content.readany():
+                yield chunk
+                came += len(chunk)
+                if (now := time.monotonic()) - since > stall:
+                    if came < TRICKLE and not content.at_eof():
+                        raise TooSlow(
+                            subject, f"only {came:,} bytes have come in {now - since:.0f} s"
+                        )
+                    since, came = now, 0
+        except TimeoutError:
+            raise PassingError(subject, f"the answer stopped for {stall:g} s half-way") from None
+        except aiohttp.ClientError as error:
+            raise PassingError(subject, f"the answer broke off ({_words(error)})") from None
+
+    async def read(self, response: aiohttp.ClientResponse, limit: int, subject: str) -> bytes:
+        """The whole body, unless it is longer than a limit in bytes; then SourceError."""
+        body = bytearray()
+        async for chunk in self.body(response, subject):
+            body += chunk
+            if len(body) > limit:
+                raise SourceError(subject, f"the answer is longer than {limit:,} bytes")
+        return bytes(body)
 
     async def close(self) -> None:
         """Close every connection."""
         if self._session is not None:
             await self._session.close()
 
-    def _open(self) -> aiohttp.ClientSession:
+    async def _open(self) -> aiohttp.ClientSession:
+        # To read the authorities' certificates takes a while.
+        context = await anyio.to_thread.run_sync(self._trusting)
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections),
+                connector=aiohttp.TCPConnector(limit=self._connections, ssl=context),
                 timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=self._timeouts.connect, sock_read=self._timeouts.stall
+                    total=None,
+                    sock_connect=self._timeouts.connect,
+                    sock_read=self._timeouts.first_byte,
                 ),
                 headers={"User-Agent": f"synqup/{version('synqup')}"},
-                json_serialize=lambda value: msgspec.json.encode(value).decode(),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
 
-
-@contextmanager
-def speaking(subject: str) -> Iterator[None]:
-    """Turn the failures of connections within the block into sentences about a subject."""
-    try:
-        yield
-    except aiohttp.ClientConnectorCertificateError as error:
-        raise CertificateRefused(subject, _certificate(error.certificate_error)) from None
-    except aiohttp.ClientConnectorSSLError as error:
-        raise CertificateRefused(subject, f"no secure connection ({error.strerror})") from None
-    except TimeoutError:
-        raise SourceUnreachable(subject, "the source does not answer in time") from None
-    except aiohttp.ClientConnectorError as error:
-        reason = error.strerror or str(error.os_error)
-        raise SourceUnreachable(
-            subject, f"the source does not answer ({error.host}:{error.port}: {reason})"
-        ) from None
-    except aiohttp.ClientPayloadError as error:
-        raise PassingError(subject, f"the answer broke off ({quoted(str(error))})") from None
-    except aiohttp.ClientError as error:
-        raise SourceUnreachable(
-            subject, f"the connection failed ({quoted(str(error)) or type(error).__name__})"
-        ) from None
+    def _trusting(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        if self._ca_file is not None:
+            try:
+                context.load_verify_locations(self._ca_file)
+            except OSError as error:  # ssl.SSLError is one
+                raise SourceError(
+                    f"source {self._name}",
+                    f"ca_file {self._ca_file} can't be used ({error.strerror or error})",
+                    "Name a readable file of certificates in PEM form",
+                ) from None
+        return context
 
 
 async def refuse(response: aiohttp.ClientResponse, subject: str) -> SynqupError:
@@ -134,7 +167,7 @@ async def refuse(response: aiohttp.ClientResponse, subject: str) -> SynqupError:
     status = response.status
     answered = f"the source answered {status}{said}"
     if status == 429 or status >= 500:
-        return PassingError(
+        return SourceUnreachable(
             subject, answered, "It is tried again by itself", retry_after=retry_after(response)
         )
     if status in (404, 410):
@@ -145,23 +178,14 @@ async def refuse(response: aiohttp.ClientResponse, subject: str) -> SynqupError:
         target = URL(response.headers.get("Location", "")).host or "nowhere"
         return SourceError(
             subject,
-            f"the source sends us elsewhere ({status}, to {target}), where credentials must not go",
+            f"the source sends us elsewhere ({status}, to {quoted(target)}), where credentials"
+            " must not go",
             "Check the address in [[sources]]",
         )
     remedy = "Check the settings of the source"
     if status == 403:
         remedy = "Ask the company's representative to approve this application at the platform"
     return SourceError(subject, answered, remedy)
-
-
-async def read_limited(response: aiohttp.ClientResponse, limit: int, subject: str) -> bytes:
-    """The whole body, unless it is longer than a limit in bytes; then SourceError."""
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > limit:
-            raise SourceError(subject, f"the answer is longer than {limit:,} bytes")
-    return bytes(body)
 
 
 def retry_after(response: aiohttp.ClientResponse) -> float | None:
@@ -184,17 +208,43 @@ def retry_after(response: aiohttp.ClientResponse) -> float | None:
 
 def quoted(text: str) -> str:
     """A server's words made fit for one line of a log, and not too long."""
-    return "".join(c if c.isprintable() else " " for c in text)[:QUOTED].strip()
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return text[:QUOTED].strip()
 
 
-def monotonic() -> float:
-    """Seconds that no change of the wall clock disturbs."""
-    return time.monotonic()
+def _no_answer(error: aiohttp.ClientError | TimeoutError, subject: str) -> SynqupError:
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return CertificateRefused(subject, _certificate(error.certificate_error))
+        case aiohttp.ClientConnectorSSLError():
+            return CertificateRefused(subject, f"no secure connection ({_words(error)})")
+        case TimeoutError():
+            return SourceUnreachable(subject, "the source does not answer in time")
+        case aiohttp.ClientConnectorError():
+            reason = error.strerror or str(error.os_error)
+            return SourceUnreachable(
+                subject, f"the source does not answer ({error.host}:{error.port}: {reason})"
+            )
+        case aiohttp.ClientResponseError():
+            why = quoted(error.message.partition("\n")[0])
+            return SourceUnreachable(
+                subject,
+                f"the answer breaks the rules of HTTP ({why})",
+                "Tell the platform, or whoever runs the proxy in between; it is tried again by"
+                " itself",
+            )
+        case _:
+            return SourceUnreachable(subject, f"the connection failed ({_words(error)})")
 
 
 def _certificate(error: Exception) -> str:
     reason = getattr(error, "verify_message", "") if isinstance(error, ssl.SSLError) else ""
     return f"the server's certificate is not trusted ({quoted(reason or str(error))})"
+
+
+def _words(error: Exception) -> str:
+    return quoted(str(error)) or type(error).__name__
 
 
 async def _explanation(response: aiohttp.ClientResponse) -> str:

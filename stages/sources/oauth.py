@@ -6,6 +6,8 @@ sign-in has left behind.
 
 from __future__ import annotations
 
+import re
+import time
 from pathlib import Path
 
 import anyio
@@ -16,9 +18,9 @@ from msgspec import Struct
 from yarl import URL
 
 from pipeline.config import Secret
-from pipeline.errors import PassingError, SignInRefused, SourceError
+from pipeline.errors import PassingError, SignInRefused, SourceError, SynqupError
 from pipeline.secrets import keep_secret, read_secret
-from stages.sources.http import Http, monotonic, quoted, refuse
+from stages.sources.http import Http, quoted, refuse
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +29,12 @@ MARGIN_SHARE = 0.2
 MARGIN_MOST = 60.0
 #: Seconds that a token is taken to live whose server does not say.
 LIFE = 300.0
+#: Bytes that an answer may have: a token is a few thousand.
+LIMIT = 100_000
+#: RFC 6750, 2.1, and whatever else may stand in a header.
+TOKEN = re.compile(r"[!-~]+")
+#: Statuses of an address that knows nothing of sign-ins.
+NO_TOKENS = (404, 405, 410)
 
 
 class Client(Struct, frozen=True):
@@ -61,14 +69,19 @@ class Token:
         self._value = ""
         self._stale_at = 0.0
         self._renewing = anyio.Lock()
+        self._tries = 0
+        self._failure: SynqupError | None = None
 
     async def get(self) -> str:
         """A token with life left in it. SignInRefused, SourceUnreachable or PassingError."""
-        if monotonic() >= self._stale_at:
+        if time.monotonic() >= self._stale_at:
+            tries = self._tries
             async with self._renewing:
-                # Whoever held the lock before us may have renewed it for all.
-                if monotonic() >= self._stale_at:
-                    await self._renew()
+                # Whoever held the lock before us has tried it for all who waited.
+                if tries == self._tries:
+                    await self._try()
+                if self._failure is not None:
+                    raise self._failure
         return self._value
 
     def reject(self, value: str) -> None:
@@ -76,13 +89,23 @@ class Token:
         if value == self._value:
             self._stale_at = 0.0
 
+    async def _try(self) -> None:
+        try:
+            # A refresh token is used once: whoever asks has to keep the next one, come what may.
+            with anyio.CancelScope(shield=self._client.refresh_token is not None):
+                await self._renew()
+            self._failure = None
+        except SynqupError as error:
+            self._failure = error
+        self._tries += 1
+
     async def _renew(self) -> None:
         granted = await self._ask(await anyio.to_thread.run_sync(self._form))
         life = granted.expires_in
-        self._value = granted.access_token
-        self._stale_at = monotonic() + life - min(life * MARGIN_SHARE, MARGIN_MOST)
         if granted.refresh_token:
             await anyio.to_thread.run_sync(self._keep, granted.refresh_token)
+        self._value = granted.access_token
+        self._stale_at = time.monotonic() + life - min(life * MARGIN_SHARE, MARGIN_MOST)
 
     def _form(self) -> dict[str, str]:
         form = {
@@ -95,21 +118,31 @@ class Token:
 
     async def _ask(self, form: dict[str, str]) -> Granted:
         subject = f"source {self._name}"
-        async with self._http.request(
+        response = await self._http.send(
             "POST", URL(self._client.token_url), subject=subject, data=form
-        ) as response:
+        )
+        async with response:
             if response.status != 200:
                 error = await refuse(response, subject)
                 if isinstance(error, PassingError):
                     raise error
+                if response.status in NO_TOKENS:
+                    raise SourceError(
+                        subject,
+                        f"there are no tokens at the token address ({response.status})",
+                        "Check token_url",
+                    )
                 raise SignInRefused(subject, f"the sign-in was refused: {quoted(error.reason)}")
-            body = await response.read()
+            body = await self._http.read(response, LIMIT, subject)
         try:
-            return msgspec.json.decode(body, type=Granted)
+            granted = msgspec.json.decode(body, type=Granted, strict=False)
         except msgspec.DecodeError:
+            granted = Granted("")
+        if not TOKEN.fullmatch(granted.access_token):
             raise SourceError(
                 subject, "the token address did not answer with a token", "Check token_url"
-            ) from None
+            )
+        return granted
 
     def _refresh_token(self) -> str:
         """The configured refresh token, or the one that the server gave us in its place."""

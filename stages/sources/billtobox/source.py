@@ -2,36 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qsl, quote
 
-import aiohttp
 import anyio
 import msgspec
 import structlog
 from msgspec import Struct
 from yarl import URL
 
-from pipeline.errors import SignInRefused, SourceError, SynqupError
+from pipeline.errors import SourceError, SourceUnreachable, SynqupError
+from pipeline.retries import Retries
 from pipeline.source import Entry, Incoming, Outcome, Source
 from stages.list import Kind, Listed
 from stages.settings import Billtobox, Company, Config
+from stages.sources.account import Account
+from stages.sources.billtobox.walk import Walk
 from stages.sources.billtobox.wire import Item, Page, Status
-from stages.sources.http import Http, Timeouts, quoted, read_limited, refuse, speaking
+from stages.sources.http import Http, Timeouts, quoted
 from stages.sources.oauth import Client, Token
+from stages.sources.pace import Pace
 
 log = structlog.get_logger(__name__)
 
 #: Bytes that a page of a list may have: fifty items have some thousand each.
 LIST_LIMIT = 16_000_000
-#: Bytes that are read of a document at a time.
-CHUNK = 65_536
+#: Statuses of an address that has nothing.
+NOT_THERE = (404, 410)
 #: Statuses that say that an acknowledged document is not there any more, or is told already.
 SETTLED = (404, 409, 410)
 #: Acknowledgements that are on their way at once: the platform takes one in each request.
 ACKNOWLEDGED_AT_ONCE = 16
+#: How often a page of a list is asked for, at most, before the poll is given up.
+LIST_ATTEMPTS = 3
+#: Checksums are of the bytes as they are sent, so documents are to be sent as they are.
+AS_IT_IS = {"Accept-Encoding": "identity"}
+
+JSON = {"Accept": "*/*", "Content-Type": "application/json"}
+
+
+class NoList(SourceError):
+    """the answer is no list of documents"""
+
+    remedy = "Check url and the paths of the source"
 
 
 class Resource(Struct, frozen=True):
@@ -44,6 +60,13 @@ class Resource(Struct, frozen=True):
     plural: str
 
 
+class Mailbox(Struct, frozen=True):
+    """One list to be walked: of all companies, or of the one with this platform_id."""
+
+    resource: Resource
+    platform_id: str | None
+
+
 class BilltoboxSource(Source):
     """One account at the platform, with one session and one token."""
 
@@ -51,11 +74,23 @@ class BilltoboxSource(Source):
 
     def __init__(self, settings: Billtobox, state_dir: Path) -> None:
         self.name = settings.name
-        self._settings = settings
-        timeouts = Timeouts(
-            settings.connect_timeout, settings.first_byte_timeout, settings.stall_timeout
+        self.retries = Retries(
+            settings.attempts,
+            settings.retry_wait,
+            settings.longest_retry_wait,
+            settings.longest_asked_wait,
         )
-        self._http = Http(self.name, connections=settings.connections, timeouts=timeouts)
+        self._settings = settings
+        self._base = settings.url.rstrip("/")
+        self._pending = dict(parse_qsl(settings.pending_filter))
+        self._http = Http(
+            self.name,
+            connections=settings.connections,
+            timeouts=Timeouts(
+                settings.connect_timeout, settings.first_byte_timeout, settings.stall_timeout
+            ),
+            ca_file=settings.ca_file,
+        )
         client = Client(
             settings.token_url,
             settings.client_id,
@@ -63,38 +98,53 @@ class BilltoboxSource(Source):
             settings.scope,
             settings.refresh_token,
         )
-        self._token = Token(self.name, client, self._http, state_dir / "tokens" / self.name)
+        token = Token(self.name, client, self._http, state_dir / "tokens" / self.name)
+        self._pace = Pace(settings.connections, self.retries)
+        self._account = Account(self.name, self._http, token, self._pace)
         self._resources = {resource.word: resource for resource in _resources(settings)}
+        self._walk: Walk[Mailbox] | None = None
 
-    async def list(self, config: Config) -> AsyncIterator[Sequence[Entry]]:
-        """Walk the platform's lists, one after another, page by page."""
-        for resource in self._resources.values():
-            for platform_id in self._platform_ids(config):
-                async for page in self._pages(resource, platform_id):
-                    yield [
-                        entry
-                        for raw in page.results
-                        if (entry := self._entry(raw, resource, config)) is not None
-                    ]
+    async def list(self, config: Config) -> AsyncGenerator[Sequence[Entry], None]:
+        """Walk the platform's lists, several pages at once."""
+        companies = [company for company in config.companies if company.source == self.name]
+        self._walk = Walk(self._mailboxes(companies), self._page, self._settings.page_size)
+        async with aclosing(self._walk.pages()) as pages:
+            async for mailbox, page in pages:
+                yield [
+                    entry
+                    for raw in page.results
+                    if (entry := self._entry(raw, mailbox, config, companies)) is not None
+                ]
 
-    async def backlog(self, config: Config) -> int | None:
+    def backlog(self) -> int | None:
         """The totals that the lists state, if all of them do."""
-        totals = [count async for _, count in self._totals(config)]
-        return None if None in totals else sum(count or 0 for count in totals)
+        return self._walk.total if self._walk is not None else None
 
     @asynccontextmanager
     async def fetch(self, entry: Entry) -> AsyncIterator[Incoming]:
         """GET the document itself, in the form that `Accept` asks for."""
         resource, id_ = self._locate(entry.id)
-        async with self._request(
-            "GET", self._url(resource, id_), accept=resource.accept, subject=entry.label
+        label = entry.label
+        async with self._account.request(
+            "GET",
+            self._url(resource, id_),
+            subject=label,
+            headers={"Accept": resource.accept, **AS_IT_IS},
         ) as response:
             headers = {name.lower(): value for name, value in response.headers.items()}
+            if headers.get("content-type", "").startswith("text/html"):
+                # What a proxy or a platform under repair shows to people; nobody sends it to us.
+                raise SourceUnreachable(
+                    label,
+                    "the source answered with a web page in place of the document",
+                    "Open the address of the source in a browser to see what it says; it is"
+                    " tried again by itself",
+                )
             coded = headers.get("content-encoding", "identity") != "identity"
             yield Incoming(
                 headers=headers,
                 length=None if coded else response.content_length,
-                chunks=_chunks(response, entry.label),
+                chunks=self._http.body(response, label),
             )
 
     async def acknowledge(self, outcomes: Sequence[Outcome]) -> None:
@@ -115,9 +165,14 @@ class BilltoboxSource(Source):
 
     async def check(self, config: Config) -> str:
         """Sign in and ask each list how much it holds."""
+        companies = [company for company in config.companies if company.source == self.name]
+        totals: dict[str, list[int | None]] = {}
+        for mailbox in self._mailboxes(companies):
+            page = await self._ask(mailbox, 0, size=1)
+            totals.setdefault(mailbox.resource.plural, []).append(page.total)
         found = [
-            f"{'some' if count is None else count} {resource.plural}"
-            async for resource, count in self._totals(config)
+            f"{'some' if None in counts else sum(count or 0 for count in counts)} {plural}"
+            for plural, counts in totals.items()
         ]
         return f"signed in; to be fetched: {', '.join(found)}"
 
@@ -125,55 +180,45 @@ class BilltoboxSource(Source):
         """Close the connections."""
         await self._http.close()
 
-    async def _pages(self, resource: Resource, platform_id: str | None) -> AsyncIterator[Page]:
-        number, before = 0, None
-        while (page := await self._page(resource, platform_id, number)).results:
-            content = [bytes(raw) for raw in page.results]
-            if content == before:
-                log.warning(
-                    "the list repeats a page and is left there",
-                    source=self.name,
-                    list=resource.path,
-                    page=number,
-                )
-                return
-            yield page
-            number, before = number + 1, content
+    async def _page(self, mailbox: Mailbox, number: int) -> Page:
+        """A page of a list, asked for again while it fails for now."""
+        retries = msgspec.structs.replace(
+            self.retries, attempts=min(self.retries.attempts, LIST_ATTEMPTS)
+        )
+        ask = partial(self._ask, mailbox, number, self._settings.page_size)
+        return await retries.run(ask, NoList)
 
-    async def _page(
-        self, resource: Resource, platform_id: str | None, number: int, size: int | None = None
-    ) -> Page:
-        query = {"page": str(number), "size": str(size or self._settings.page_size)}
-        query |= dict(parse_qsl(self._settings.pending_filter))
+    async def _ask(self, mailbox: Mailbox, number: int, size: int) -> Page:
+        query = {"page": str(number), "size": str(size)} | self._pending
         if self._settings.sort:
             query["sort"] = self._settings.sort
-        if platform_id is not None:
-            query["platform_id"] = platform_id
-        subject = f"source {self.name}, list of {resource.plural}"
-        url = self._url(resource).with_query(query)
-        async with self._request("GET", url, accept="application/json", subject=subject) as answer:
-            body = await read_limited(answer, LIST_LIMIT, subject)
+        if mailbox.platform_id is not None:
+            query["platform_id"] = mailbox.platform_id
+        subject = f"source {self.name}, list of {mailbox.resource.plural}"
+        url = self._url(mailbox.resource).with_query(query)
+        async with self._account.request(
+            "GET", url, subject=subject, headers={"Accept": "application/json"}, also=NOT_THERE
+        ) as answer:
+            if answer.status in NOT_THERE:
+                raise SourceError(
+                    subject,
+                    f"there is no list at /{mailbox.resource.path} ({answer.status})",
+                    "Check url and the paths of the source; an empty path switches a list off",
+                )
+            body = await self._http.read(answer, LIST_LIMIT, subject)
         try:
             return msgspec.json.decode(body, type=Page)
         except msgspec.DecodeError:
             start = quoted(body[:60].decode("utf-8", "replace"))
-            raise SourceError(
-                subject,
-                f'the answer is no list of documents but begins with "{start}"',
-                "Check url and the paths of the source",
+            raise NoList(
+                subject, f'the answer is no list of documents but begins with "{start}"'
             ) from None
 
-    async def _totals(self, config: Config) -> AsyncIterator[tuple[Resource, int | None]]:
-        for resource in self._resources.values():
-            pages = [
-                await self._page(resource, platform_id, 0, size=1)
-                for platform_id in self._platform_ids(config)
-            ]
-            totals = [page.total for page in pages]
-            yield resource, None if None in totals else sum(total or 0 for total in totals)
-
-    def _entry(self, raw: msgspec.Raw, resource: Resource, config: Config) -> Entry | None:
+    def _entry(
+        self, raw: msgspec.Raw, mailbox: Mailbox, config: Config, companies: Sequence[Company]
+    ) -> Entry | None:
         """The entry of a listed item; None for one that can't be read or is not for us."""
+        resource = mailbox.resource
         try:
             item = msgspec.json.decode(raw, type=Item)
         except msgspec.DecodeError as error:
@@ -181,11 +226,10 @@ class BilltoboxSource(Source):
                 "a listed item can't be read", source=self.name, list=resource.path, why=str(error)
             )
             return None
-        pending = dict(parse_qsl(self._settings.pending_filter)).get("accounting_status")
+        pending = self._pending.get("accounting_status")
         if pending and item.accounting_status not in (None, pending):
             return None
-        companies = self._companies(config)
-        company = _mailbox(item, companies)
+        company = _company(item, companies)
         if company is None and all(one.platform_id is not None for one in companies):
             return None
         named = f"{resource.plural.removesuffix('s')} {item.number}".strip()
@@ -209,7 +253,9 @@ class BilltoboxSource(Source):
         url = self._url(resource, id_, self._settings.status_path)
         subject = f"source {self.name}, acknowledgement of {resource.word} {id_}"
         body = Status(outcome.status.value, outcome.message)
-        async with self._request("PUT", url, json=body, subject=subject, also=SETTLED) as response:
+        async with self._account.request(
+            "PUT", url, subject=subject, headers=JSON, data=msgspec.json.encode(body), also=SETTLED
+        ) as response:
             if response.status in SETTLED:
                 log.warning(
                     "the platform does not take this acknowledgement any more",
@@ -218,52 +264,20 @@ class BilltoboxSource(Source):
                     status=response.status,
                 )
 
-    @asynccontextmanager
-    async def _request(
-        self,
-        method: str,
-        url: URL,
-        *,
-        subject: str,
-        accept: str = "*/*",
-        json: Status | None = None,
-        also: Sequence[int] = (),
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send a request with the token, once more with a new one if it was refused.
-
-        Yields a successful answer, or one whose status is in `also`; raises the others' errors.
-        """
-        for last in (False, True):
-            token = await self._token.get()
-            headers = {"Authorization": f"Bearer {token}", "Accept": accept}
-            async with self._http.request(
-                method, url, subject=subject, headers=headers, json=json
-            ) as response:
-                if response.status == 401:
-                    self._token.reject(token)
-                    if not last:
-                        continue
-                    raise SignInRefused(f"source {self.name}", "the platform refuses a new token")
-                if not 200 <= response.status < 300 and response.status not in also:
-                    raise await refuse(response, subject)
-                yield response
-                return
-
     def _url(self, resource: Resource, *parts: str) -> URL:
         below = "/".join((resource.path, *(quote(part, safe="") for part in parts)))
-        return URL(f"{self._settings.url.rstrip('/')}/{below}", encoded=True)
+        return URL(f"{self._base}/{below}", encoded=True)
 
     def _locate(self, id_: str) -> tuple[Resource, str]:
         word, _, rest = id_.partition("/")
         return self._resources[word], rest
 
-    def _companies(self, config: Config) -> Sequence[Company]:
-        return [company for company in config.companies if company.source == self.name]
-
-    def _platform_ids(self, config: Config) -> Iterator[str | None]:
-        """What to ask each list for: every company's documents, or all where one has no id."""
-        ids = dict.fromkeys(company.platform_id for company in self._companies(config))
-        yield from [None] if None in ids else ids
+    def _mailboxes(self, companies: Sequence[Company]) -> Iterator[Mailbox]:
+        """Each list of every company, or of all at once where one has no platform_id."""
+        ids = dict.fromkeys(company.platform_id for company in companies)
+        for resource in self._resources.values():
+            for platform_id in [None] if None in ids else ids:
+                yield Mailbox(resource, platform_id)
 
 
 def _resources(settings: Billtobox) -> Iterator[Resource]:
@@ -280,15 +294,9 @@ def _resources(settings: Billtobox) -> Iterator[Resource]:
             yield resource
 
 
-def _mailbox(item: Item, companies: Sequence[Company]) -> Company | None:
+def _company(item: Item, companies: Sequence[Company]) -> Company | None:
     """The company whose mailbox an item lies in, where its platform_id or its being alone tells."""
     for company in companies:
         if company.platform_id is not None and company.platform_id == str(item.platform_id):
             return company
     return companies[0] if len(companies) == 1 and companies[0].platform_id is None else None
-
-
-async def _chunks(response: aiohttp.ClientResponse, subject: str) -> AsyncIterator[bytes]:
-    with speaking(subject):
-        async for chunk in response.content.iter_chunked(CHUNK):
-            yield chunk

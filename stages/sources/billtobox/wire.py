@@ -6,10 +6,14 @@ from msgspec import Raw, Struct
 
 
 class Page(Struct):
-    """A page of a list: GET /v4/purchase-invoices and the like. `total` counts documents."""
+    """A page of a list: GET /v4/purchase-invoices and the like.
+
+    total: documents in the list. size: documents that a page has.
+    """
 
     results: list[Raw]
     total: int | None = None
+    size: int | None = None
 
 
 class Item(Struct):

@@ -1,0 +1,266 @@
+"""How a sandbox misbehaves: a table of faults. A new one is a function and a line in FAULTS."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import anyio
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from msgspec import Struct
+
+from stages.sandbox.mailbox import Mailbox
+from stages.sandbox.planned import Planned, Target
+from stages.sandbox.tokens import Tokens
+
+#: Bytes of a body between which a slow one pauses, and zeros that are packed at a time.
+BYTE = 1
+ZEROS = bytes(1 << 20)
+
+
+class Strike(Struct, frozen=True):
+    """One request that a fault meets, and what would answer it."""
+
+    planned: Planned
+    request: web.Request
+    handler: Handler
+    tokens: Tokens
+    mailbox: Mailbox
+
+    async def answer(self) -> web.Response:
+        """What the answer would have been."""
+        response = await self.handler(self.request)
+        assert isinstance(response, web.Response)
+        return response
+
+    def cut(self) -> None:
+        """End the connection as a crash does."""
+        if self.request.transport is not None:
+            self.request.transport.abort()
+
+
+Act = Callable[[Strike], Awaitable[web.StreamResponse]]
+
+
+class Fault(Struct, frozen=True):
+    """What a fault does, and which requests it is about. says: that, in words."""
+
+    says: str
+    act: Act
+    on: Target = "document"
+
+
+def _status(status: int, **headers: str) -> Act:
+    async def act(_: Strike) -> web.Response:
+        body = {"error": "fault", "message": "A fault of the sandbox", "status": status}
+        return web.json_response(body, status=status, headers=headers)
+
+    return act
+
+
+async def _expire(strike: Strike) -> web.StreamResponse:
+    strike.tokens.revoke()
+    return await strike.handler(strike.request)
+
+
+async def _wait_seconds(strike: Strike) -> web.StreamResponse:
+    return web.Response(status=429, headers={"Retry-After": str(round(strike.planned.seconds))})
+
+
+async def _wait_until(strike: Strike) -> web.StreamResponse:
+    now = datetime.now(UTC) + timedelta(hours=strike.planned.hours)
+    until = now + timedelta(seconds=strike.planned.seconds)
+    return web.Response(
+        status=429,
+        headers={
+            "Date": format_datetime(now, usegmt=True),
+            "Retry-After": format_datetime(until, usegmt=True),
+        },
+    )
+
+
+async def cut_off(strike: Strike) -> web.StreamResponse:
+    """End the connection without an answer; the server stops listening as well."""
+    strike.cut()
+    return web.Response()
+
+
+async def _reset(strike: Strike) -> web.StreamResponse:
+    partly = await _half(strike)
+    strike.cut()
+    return partly
+
+
+async def _truncate(strike: Strike) -> web.StreamResponse:
+    partly = await _half(strike)
+    if strike.request.transport is not None:
+        strike.request.transport.close()
+    return partly
+
+
+async def _half(strike: Strike) -> web.StreamResponse:
+    """Announce the whole body and send half of it."""
+    whole = await strike.answer()
+    data = _body(whole)
+    partly = web.StreamResponse(headers=_headers(whole))
+    partly.content_length = len(data)
+    await partly.prepare(strike.request)
+    await partly.write(data[: len(data) // 2])
+    return partly
+
+
+async def _announce_more(strike: Strike) -> web.StreamResponse:
+    return await _announce(strike, 10)
+
+
+async def _announce_less(strike: Strike) -> web.StreamResponse:
+    return await _announce(strike, -10)
+
+
+async def _announce(strike: Strike, difference: int) -> web.StreamResponse:
+    """Send the whole body under another length, and end the connection after it."""
+    whole = await strike.answer()
+    data = _body(whole)
+    transport = strike.request.transport
+    assert transport is not None
+    headers = "".join(f"{name}: {value}\r\n" for name, value in _headers(whole).items())
+    head = f"HTTP/1.1 200 OK\r\n{headers}Content-Length: {len(data) + difference}\r\n\r\n"
+    transport.write(head.encode() + data)
+    transport.close()
+    return whole
+
+
+async def _misstate(strike: Strike) -> web.StreamResponse:
+    response = await strike.answer()
+    response.headers["Content-Digest"] = "sha-256=:" + "A" * 43 + "=:"
+    return response
+
+
+async def _damage(strike: Strike) -> web.StreamResponse:
+    response = await strike.answer()
+    data = bytearray(_body(response))
+    data[len(data) // 2] ^= 0x20
+    response.body = bytes(data)
+    return response
+
+
+async def _trickle(strike: Strike) -> web.StreamResponse:
+    whole = await strike.answer()
+    slow = web.StreamResponse(headers=_headers(whole))
+    slow.content_length = len(_body(whole))
+    await slow.prepare(strike.request)
+    data = _body(whole)
+    for start in range(0, len(data), BYTE):
+        await slow.write(data[start : start + BYTE])
+        await anyio.sleep(strike.planned.seconds)
+    return slow
+
+
+async def _delay(strike: Strike) -> web.StreamResponse:
+    await anyio.sleep(strike.planned.seconds)
+    return await strike.handler(strike.request)
+
+
+async def _say_nothing(strike: Strike) -> web.StreamResponse:
+    await anyio.sleep_forever()
+    return await strike.handler(strike.request)
+
+
+async def _redirect(strike: Strike) -> web.StreamResponse:
+    return web.Response(status=302, headers={"Location": strike.planned.to})
+
+
+async def _explode(strike: Strike) -> web.StreamResponse:
+    packer = zlib.compressobj(9, wbits=31)
+    packed = [packer.compress(ZEROS) for _ in range(-(-strike.planned.size // len(ZEROS)))]
+    return web.Response(
+        body=b"".join([*packed, packer.flush()]),
+        headers={"Content-Encoding": "gzip"},
+        content_type="application/xml",
+    )
+
+
+async def _web_page(_: Strike) -> web.StreamResponse:
+    page = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body>Back soon</body>"
+    return web.Response(text=f"{page}</html>", content_type="text/html")
+
+
+async def _garble(strike: Strike) -> web.StreamResponse:
+    response = await strike.answer()
+    response.body = _body(response)[:-20] or b"{"
+    return response
+
+
+async def _repeat(strike: Strike) -> web.StreamResponse:
+    """Answer with the page before the one that was asked for."""
+    url = strike.request.rel_url
+    page = max(int(url.query.get("page", "0")) - 1, 0)
+    before = strike.request.clone(rel_url=url.update_query(page=str(page)))
+    return await strike.handler(before)
+
+
+async def _replace(strike: Strike) -> web.StreamResponse:
+    """Take the acknowledgement; then the document is there anew, with another content."""
+    response = await strike.answer()
+    strike.mailbox.revise(strike.request.path.split("/")[-2], mute=strike.planned.mute)
+    return response
+
+
+async def _turn_clock(strike: Strike) -> web.StreamResponse:
+    response = await strike.handler(strike.request)
+    now = datetime.now(UTC) + timedelta(hours=strike.planned.hours)
+    response.headers["Date"] = format_datetime(now, usegmt=True)
+    return response
+
+
+async def _lose(strike: Strike) -> web.StreamResponse:
+    response = await strike.answer()
+    strike.cut()
+    return response
+
+
+def _body(response: web.Response) -> bytes:
+    assert isinstance(response.body, bytes)
+    return response.body
+
+
+def _headers(response: web.Response) -> dict[str, str]:
+    return {name: value for name, value in response.headers.items() if name != "Content-Length"}
+
+
+FAULTS: dict[str, Fault] = {
+    "expired-token": Fault("every token has expired", _expire, "any"),
+    "unauthorized": Fault("401, whatever the token", _status(401), "any"),
+    "sign-in-refused": Fault("the token address answers 401", _status(401), "token"),
+    "forbidden": Fault("403", _status(403), "any"),
+    "not-found": Fault("404 for a listed document", _status(404)),
+    "too-many": Fault("429", _status(429), "any"),
+    "too-many-seconds": Fault("429, and Retry-After in seconds", _wait_seconds, "any"),
+    "too-many-date": Fault("429, and Retry-After as a date by a clock that is off", _wait_until),
+    "error": Fault("500", _status(500), "any"),
+    "bad-gateway": Fault("502", _status(502), "any"),
+    "unavailable": Fault("503", _status(503), "any"),
+    "refused": Fault("nobody listens, from `after` until `until`", cut_off, "any"),
+    "reset": Fault("the connection is reset in mid-body", _reset),
+    "truncated": Fault("the connection ends in mid-body", _truncate),
+    "length-too-long": Fault("Content-Length is ten bytes too many", _announce_more),
+    "length-too-short": Fault("Content-Length is ten bytes too few", _announce_less),
+    "wrong-checksum": Fault("the checksum is another one", _misstate),
+    "damaged": Fault("a byte is another one", _damage),
+    "slow-body": Fault("one byte, a pause of `seconds`, one byte …", _trickle),
+    "slow": Fault("the answer comes after `seconds`", _delay, "any"),
+    "no-answer": Fault("there is no answer", _say_nothing, "any"),
+    "redirect": Fault("302 to another host", _redirect, "any"),
+    "explosion": Fault("a little gzip that unpacks to `size` bytes", _explode),
+    "web-page": Fault("200 and an HTML page", _web_page, "any"),
+    "invalid-json": Fault("a list breaks off", _garble, "list"),
+    "repeated-page": Fault("a list shows the page before", _repeat, "list"),
+    "new-content": Fault(
+        "a forwarded id comes back with another content", _replace, "acknowledgement"
+    ),
+    "clock": Fault("the Date is hours off", _turn_clock, "any"),
+    "lost-acknowledgement": Fault("taken, and the answer is reset", _lose, "acknowledgement"),
+}

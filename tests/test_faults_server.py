@@ -1,0 +1,351 @@
+"""Whatever the server does wrong: what the user reads, what becomes of the documents it meets,
+and that all the others arrive. Afterwards, with the fault mended, everything has arrived once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import anyio
+import pytest
+from aiohttp import web
+from msgspec import Struct
+from trial import Trial, trial
+
+from pipeline.catch_up import Outcome
+from pipeline.errors import ConfigurationError
+from pipeline.ledger import State
+from stages.sandbox import Planned, parse_fault, read_faults
+from stages.sandbox.faults import FAULTS
+
+pytestmark = pytest.mark.anyio
+
+
+class Case(Struct, frozen=True):
+    """A fault, and its outcome.
+
+    end: "delivered" for all; "waiting" or "quarantined" for those it meets, and what is read of
+    each of them; "source" when the poll is given up, and what is read of the source.
+    """
+
+    end: str
+    planned: tuple[Planned, ...]
+    said: str = ""
+    source: str = ""
+    service: str = ""
+
+    def __str__(self) -> str:
+        faults = "+".join(one.name for one in self.planned)
+        often = "once" if self.planned[0].each else "in part" if self.planned[0].share < 1 else ""
+        return f"{faults} {self.planned[0].on or ''} {often} {self.end}".replace("  ", " ")
+
+
+def once(name: str, **more: object) -> Case:
+    """Each request is met once: everything arrives."""
+    return Case("delivered", (Planned(name, each=1, **more),))  # type: ignore[arg-type]
+
+
+def some(name: str, end: str, said: str, service: str = "", **more: object) -> Case:
+    """A part of the documents is met always."""
+    planned = Planned(name, share=0.2, on="document", **more)  # type: ignore[arg-type]
+    return Case(end, (planned,), said, service=service)
+
+
+def source(name: str, said: str, **more: object) -> Case:
+    """The source is of no use."""
+    return Case("source", (Planned(name, **more),), said)  # type: ignore[arg-type]
+
+
+CASES = (
+    Case("delivered", (Planned("expired-token", times=3),)),
+    Case("delivered", (Planned("expired-token", on="document", rate=0.2),)),
+    source("unauthorized", "source billtobox: the platform refuses a new token. Check the client"),
+    source("sign-in-refused", 'the sign-in was refused: the source answered 401: "A fault of the'),
+    source("forbidden", "answered 403", on="list"),
+    some("forbidden", "waiting", "approve this application at the platform"),
+    some("not-found", "quarantined", "no longer has it (404"),
+    once("too-many", on="document"),
+    once("too-many", on="list"),
+    Case("delivered", (Planned("too-many-seconds", times=2),)),
+    Case("delivered", (Planned("too-many-date", times=1),)),
+    source("too-many-seconds", "the source answered 429", seconds=3600),
+    once("error", on="document"),
+    once("error", on="list"),
+    once("bad-gateway", on="document"),
+    once("unavailable", on="document"),
+    Case("delivered", (Planned("error", on="acknowledgement", each=1, share=0.2),)),
+    some("error", "waiting", "the source answered 500"),
+    source("unavailable", "the source answered 503"),
+    source("unavailable", "the source answered 503", on="token"),
+    once("reset"),
+    some("reset", "waiting", "the answer broke off"),
+    once("truncated"),
+    some("truncated", "waiting", "the answer broke off"),
+    once("length-too-long"),
+    some("length-too-long", "waiting", "the answer broke off"),
+    once("length-too-short"),
+    some("length-too-short", "waiting", "the answer breaks the rules of HTTP (Bad status line"),
+    once("wrong-checksum"),
+    some("wrong-checksum", "quarantined", "content-digest sha-256 says 000"),
+    some("slow-body", "waiting", "bytes have come in", seconds=0.02),
+    once("no-answer", on="document"),
+    once("no-answer", on="list"),
+    some("no-answer", "waiting", "the source does not answer in time. Check the address"),
+    source("redirect", "sends us elsewhere (302, to 127.0.0.2), where credentials must not go"),
+    some(
+        "explosion",
+        "quarantined",
+        "max_document_size is 1,000,000. Raise max_document_size in [service]",
+        service='max_document_size = "1 MB"\nspool_threshold = "100 kB"\n',
+        size=20_000_000,
+    ),
+    once("web-page", on="document"),
+    once("web-page", on="list"),
+    some("web-page", "waiting", "a web page in place of the document"),
+    source("web-page", 'no list of documents but begins with "<!DOCTYPE html>', on="list"),
+    source("web-page", "the token address did not answer with a token", on="token"),
+    once("invalid-json"),
+    source("invalid-json", "the answer is no list of documents but begins with"),
+    Case(
+        "delivered",
+        (Planned("repeated-page", each=1),),
+        source="page_size = 3\n",
+    ),
+    Case("delivered", (Planned("clock"), Planned("too-many-seconds", times=1))),
+    Case("delivered", (Planned("lost-acknowledgement", each=1, share=0.3),)),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+async def test_a_fault_of_the_server(tmp_path: Path, case: Case) -> None:
+    async with trial(tmp_path, *case.planned) as it:
+        config = it.config(case.source, case.service)
+        outcome = await it.bring(config)
+        assert it.faults.struck[case.planned[0].name]
+        check(case, it, outcome)
+        it.faults.planned = ()
+        await it.bring(config)
+        assert all_arrived_once(it, spared=quarantined(it))
+        if case.end != "quarantined":
+            assert not quarantined(it)
+        secret = it.sandbox.client_secret.encode()
+        for path in (tmp_path / "state").rglob("*"):
+            assert not path.is_file() or secret not in path.read_bytes()
+
+
+def check(case: Case, it: Trial, outcome: Outcome) -> None:
+    tally, summary = outcome.tally, it.summary()
+    reasons = [kept.reason for kept in (*summary.waiting, *summary.quarantine)]
+    for words in (it.sandbox.client_secret, "Traceback", "Bearer"):
+        assert not any(words in said for said in (*reasons, *outcome.failures.values()))
+    match case.end:
+        case "delivered":
+            assert not outcome.failures
+            assert not reasons
+            assert it.delivered() == it.held()
+        case "source":
+            assert case.said in outcome.failures["billtobox"]
+            assert outcome.failures["billtobox"].startswith("source billtobox")
+            assert not tally.delivered
+        case _:
+            assert not outcome.failures
+            ended = tally.waiting if case.end == "waiting" else tally.quarantined
+            assert 0 < ended < len(it.mailbox)
+            assert len(reasons) == ended
+            assert tally.delivered == len(it.mailbox) - ended
+            for kept in (*summary.waiting, *summary.quarantine):
+                assert case.said in kept.reason
+                assert f"(id {kept.id.partition('/')[2]})" in kept.reason
+
+
+def quarantined(it: Trial) -> int:
+    return sum(one.documents for one in it.summary().counts if one.state is State.QUARANTINED)
+
+
+def all_arrived_once(it: Trial, spared: int = 0) -> bool:
+    found, held = it.delivered(), it.held()
+    told = it.journal()
+    ends = [statuses[-1] for statuses in told.values()]
+    return (
+        not found - held
+        and (held - found).total() == spared
+        and set(told) == {document.id for document in it.mailbox}
+        and ends.count("ERROR") == spared
+    )
+
+
+def test_every_fault_of_the_table_is_tried() -> None:
+    tried = {one.name for case in CASES for one in case.planned}
+    assert set(FAULTS) - tried == {"damaged", "slow", "new-content", "refused"}
+
+
+async def test_a_list_that_breaks_stops_no_other(tmp_path: Path) -> None:
+    """Three companies with three lists each, one of which can't be read."""
+    async with trial(tmp_path, Planned("invalid-json", share=0.2)) as it:
+        outcome = await it.bring(it.config())
+        assert 0 < outcome.tally.delivered < len(it.mailbox)
+        assert "no list of documents" in outcome.failures["billtobox"]
+        it.faults.planned = ()
+        await it.bring(it.config())
+        assert all_arrived_once(it)
+
+
+async def test_a_listener_that_is_closed_for_a_while_costs_a_poll(tmp_path: Path) -> None:
+    async with trial(tmp_path, Planned("refused", after=0.0, until=0.5)) as it:
+        config = it.config()
+        await anyio.sleep(0.1)
+        outcome = await it.bring(config)
+        assert "does not answer (127.0.0.1:" in outcome.failures["billtobox"]
+        assert "Check the address, the network and the firewall" in outcome.failures["billtobox"]
+        await anyio.sleep(0.6)
+        await it.bring(config)
+        assert all_arrived_once(it)
+
+
+async def test_no_damaged_document_passes_where_a_checksum_is_required(tmp_path: Path) -> None:
+    async with trial(tmp_path, Planned("damaged", rate=0.5)) as it:
+        outcome = await it.bring(it.config(service="require_checksum = true\n"))
+        assert not it.delivered() - it.held()
+        assert outcome.tally.delivered + outcome.tally.quarantined == len(it.mailbox)
+
+
+async def test_an_id_with_a_new_content_is_another_document(tmp_path: Path) -> None:
+    async with trial(tmp_path, Planned("new-content", each=1), documents=20) as it:
+        before = it.held()
+        outcome = await it.bring(it.config())
+        assert not outcome.failures
+        assert outcome.tally.delivered == 40
+        assert it.held() != before
+        assert it.delivered() == before + it.held()
+        await it.bring(it.config())
+        assert it.delivered().total() == 40
+
+
+async def test_credentials_do_not_follow_a_redirect(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def note(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response()
+
+    other = web.Application()
+    other.router.add_route("*", "/{any:.*}", note)
+    runner = web.AppRunner(other)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    to = f"http://127.0.0.1:{runner.addresses[0][1]}/v4/x"
+    try:
+        for on in ("token", "list", "document", "acknowledgement"):
+            folder = tmp_path / on
+            async with trial(folder, Planned("redirect", on=on, to=to), documents=4) as it:  # type: ignore[arg-type]
+                await it.bring(it.config())
+                assert it.faults.struck["redirect"]
+    finally:
+        await runner.cleanup()
+    assert not asked
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 that has signed itself, with its key."""
+    pytest.importorskip("cryptography", reason="a certificate is made with cryptography")
+    from cryptography import x509  # noqa: PLC0415
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sandbox")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "sandbox.pem"
+    path.write_bytes(
+        made.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return path
+
+
+async def test_an_unknown_certificate_is_refused_until_it_is_named(
+    tmp_path: Path, certificate: Path
+) -> None:
+    async with trial(tmp_path, tls=certificate) as it:
+        outcome = await it.bring(it.config())
+        said = outcome.failures["billtobox"]
+        assert "the server's certificate is not trusted (self" in said
+        assert "ca_file in [[sources]]" in said
+        assert not outcome.tally.listed
+        outcome = await it.bring(it.config(f'ca_file = "{certificate.as_posix()}"\n'))
+        assert not outcome.failures
+        assert all_arrived_once(it)
+
+
+async def test_a_ca_file_that_is_none_is_said(tmp_path: Path) -> None:
+    async with trial(tmp_path) as it:
+        for name in ("absent.pem", "synqup.toml"):
+            outcome = await it.bring(it.config(f'ca_file = "{name}"\n'))
+            assert f"{name} can't be used" in outcome.failures["billtobox"]
+            assert "Name a readable file of certificates" in outcome.failures["billtobox"]
+
+
+def script(folder: Path, name: str, text: str) -> Sequence[Planned]:
+    path = folder / name
+    path.write_text(text)
+    return read_faults(path)
+
+
+def test_a_script_of_faults_is_read(tmp_path: Path) -> None:
+    planned = [Planned("reset", rate=0.5, after=2), Planned("error", on="list", each=1)]
+    toml = '[[faults]]\nname = "reset"\nrate = 0.5\nafter = 2\n'
+    toml += '[[faults]]\nname = "error"\non = "list"\neach = 1\n'
+    assert script(tmp_path, "a.toml", toml) == planned
+    text = '{"faults": [{"name": "reset", "rate": 0.5, "after": 2},'
+    text += ' {"name": "error", "on": "list", "each": 1}]}'
+    assert script(tmp_path, "a.json", text) == planned
+    assert parse_fault("reset=0.5") == Planned("reset", rate=0.5)
+    assert parse_fault("reset") == Planned("reset")
+    assert Planned("reset").until == math.inf
+
+
+@pytest.mark.parametrize(
+    "text", ["[[faults]]\nname = 'rest'", "[[faults]]", "x", "[[faults]]\nname='reset'\nrate=2"]
+)
+def test_a_script_that_is_wrong_is_said(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigurationError, match="--faults: "):
+        script(tmp_path, "a.toml", text)
+
+
+@pytest.mark.parametrize("text", ["rest", "reset=2", "reset=often"])
+def test_a_fault_that_is_wrong_is_said(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="--fault: "):
+        parse_fault(text)
+
+
+async def test_the_same_seed_strikes_the_same_documents(tmp_path: Path) -> None:
+    waiting = []
+    for attempt in ("a", "b"):
+        async with trial(tmp_path / attempt, Planned("error", on="document", share=0.3)) as it:
+            await it.bring(it.config())
+            waiting.append({kept.id for kept in it.summary().waiting})
+    assert waiting[0] == waiting[1]
+    assert waiting[0]

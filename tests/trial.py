@@ -1,0 +1,92 @@
+"""A catch-up from a sandbox that may misbehave, within this process, with waits that are short."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from pathlib import Path
+
+import anyio
+import msgspec
+
+from pipeline.catch_up import CatchUp, Outcome
+from pipeline.ledger import Summary, summarise
+from pipeline.lock import only_process
+from stages.sandbox import Faults, Mailbox, Planned, Sandbox, serve_sandbox, write_config
+from stages.settings import Config, load_config
+
+SHORT = """\
+attempts = 3
+retry_wait = 0.01
+longest_retry_wait = 0.05
+connect_timeout = 2
+first_byte_timeout = 0.4
+stall_timeout = 0.4
+"""
+
+
+class Trial:
+    """A sandbox that is being served, and what a catch-up from it came to."""
+
+    def __init__(self, folder: Path, mailbox: Mailbox, sandbox: Sandbox, faults: Faults) -> None:
+        self.folder = folder
+        self.mailbox = mailbox
+        self.sandbox = sandbox
+        self.faults = faults
+        self.path = folder / "synqup.toml"
+
+    def config(self, source: str = "", service: str = "") -> Config:
+        text = self.path.read_text("utf-8")
+        text = text.replace('kind = "billtobox"\n', f'kind = "billtobox"\n{SHORT}{source}')
+        text = text.replace("[service]\n", f"[service]\n{service}")
+        path = self.folder / "tried.toml"
+        path.write_text(text, "utf-8")
+        return load_config(path)
+
+    async def bring(self, config: Config) -> Outcome:
+        with only_process(config.service.state_dir), anyio.fail_after(30):
+            return await CatchUp(config).run(_show)
+
+    def summary(self) -> Summary:
+        return summarise(self.folder / "state" / "ledger.sqlite")
+
+    def delivered(self) -> Counter[str]:
+        files = [path for path in (self.folder / "out").rglob("*") if path.is_file()]
+        return Counter(sha256(path.read_bytes()).hexdigest() for path in files)
+
+    def held(self) -> Counter[str]:
+        return Counter(sha256(document.read()).hexdigest() for document in self.mailbox)
+
+    def journal(self) -> dict[str, list[str]]:
+        told: dict[str, list[str]] = {}
+        path = self.folder / "journal.jsonl"
+        for line in path.read_bytes().splitlines():
+            one = msgspec.json.decode(line)
+            told.setdefault(one["id"], []).append(one["status"])
+        return told
+
+
+@asynccontextmanager
+async def trial(
+    folder: Path,
+    *planned: Planned,
+    documents: int = 30,
+    companies: int = 3,
+    tls: Path | None = None,
+    latency: float = 0.0,
+) -> AsyncIterator[Trial]:
+    folder.mkdir(exist_ok=True)
+    mailbox = Mailbox(documents, companies, seed=7)
+    faults = Faults(planned, seed=7)
+    async with serve_sandbox(
+        mailbox, journal=folder / "journal.jsonl", faults=faults, tls=tls, latency=latency
+    ) as sandbox:
+        one = Trial(folder, mailbox, sandbox, faults)
+        write_config(one.path, sandbox, mailbox)
+        yield one
+
+
+async def _show(*_: object) -> None:
+    await anyio.sleep_forever()
