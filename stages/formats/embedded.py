@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from collections.abc import Iterator
+from itertools import islice
 from time import thread_time
 from typing import BinaryIO, cast
 
 from msgspec import Struct
 from pypdf import PdfReader, apply_configuration
-from pypdf.errors import FileNotDecryptedError, LimitReachedError
+from pypdf.errors import FileNotDecryptedError, LimitReachedError, PyPdfError
 from pypdf.generic import (
     ArrayObject,
     DictionaryObject,
@@ -141,13 +143,14 @@ def xml_files(payload: Payload) -> list[XmlFile]:
         try:
             return list(_xml_files(metered))
         except (LimitReachedError, MemoryError) as error:
-            why = str(error).rstrip(".") or "it takes too long"
-            raise Hostile(f"the PDF costs more than its size warrants ({why})") from None
+            why = _said(error) or "it takes too long"
+            raise Hostile(f"the PDF costs more to read than its size warrants: {why}") from None
         except FileNotDecryptedError:
             raise Unreadable("it is protected by a password") from None
+        except PyPdfError as error:
+            raise Unreadable(_said(error)) from None
         except Exception as error:  # noqa: BLE001 - a broken PDF makes pypdf fail in any way
-            why = f"{type(error).__name__}: {error}"
-            raise Unreadable(" ".join(why.split())[:160]) from None
+            raise Unreadable(f"it is broken inside: {type(error).__name__}") from None
 
 
 def _may_hold_files(payload: Payload) -> bool:
@@ -166,28 +169,31 @@ def _may_hold_files(payload: Payload) -> bool:
 
 def _xml_files(metered: _Metered) -> Iterator[XmlFile]:
     reader = PdfReader(
-        metered, root_object_recovery_limit=1000, xref_stream_maximum_entries=500_000
+        cast("BinaryIO", metered),
+        root_object_recovery_limit=1000,
+        xref_stream_maximum_entries=500_000,
     )
     found = {id(one.stream): one for one in _found(reader.root_object, metered) if _is_xml(one)}
     left = XML_SIZE
     for one in sorted(found.values(), key=lambda one: one.rank)[:XML_FILES]:
+        if _is_predicted(one.stream):
+            # Which is for pictures, and undone byte by byte.
+            raise _TooCostly(f"{one.name} is compressed as only a picture is")
         with apply_configuration(
-            zlib_maximum_output_length=left,
-            lzw_maximum_output_length=EXPANDED,
-            stream_decoding_work_maximum_length=2 * XML_SIZE,
+            zlib_maximum_output_length=left, stream_decoding_work_maximum_length=2 * XML_SIZE
         ):
             data = one.stream.get_data()
         metered.check()
         left -= len(data)
         if left <= 0:
-            raise _TooCostly
+            raise _TooCostly(f"the XML in it has more than {XML_SIZE:,} bytes")
         yield XmlFile(one.name, data)
 
 
 def _found(catalog: DictionaryObject, metered: _Metered) -> Iterator[_Found]:
     """The files that are associated with the document, then those in its tree of names."""
-    for specification, _ in zip(_specifications(catalog), range(FILES), strict=False):
-        metered.check()
+    for item, _ in zip(_specifications(catalog, metered), range(FILES), strict=False):
+        specification = _resolved(item, metered)
         files = _value(specification, "/EF")
         for key in ("/UF", "/F"):
             stream = _value(files, key)
@@ -197,18 +203,21 @@ def _found(catalog: DictionaryObject, metered: _Metered) -> Iterator[_Found]:
                 break
 
 
-def _specifications(catalog: DictionaryObject) -> Iterator[object]:
+def _specifications(catalog: DictionaryObject, metered: _Metered) -> Iterator[object]:
     yield from _items(_value(catalog, "/AF"))
-    nodes: list[object] = [_value(_value(catalog, "/Names"), "/EmbeddedFiles")]
+    nodes = [_value(_value(catalog, "/Names"), "/EmbeddedFiles")]
     for _ in range(FILES):
         if not nodes:
             break
-        node = nodes.pop()
+        node = _resolved(nodes.pop(), metered)
         # A leaf holds names and specifications by turns.
-        for at, item in enumerate(_items(_value(node, "/Names"))):
-            if at % 2:
-                yield item
+        yield from islice(_items(_value(node, "/Names")), 1, None, 2)
         nodes += _items(_value(node, "/Kids"))
+
+
+def _resolved(item: object, metered: _Metered) -> object:
+    metered.check()
+    return item.get_object() if isinstance(item, PdfObject) else item
 
 
 def _value(dictionary: object, key: str) -> object:
@@ -218,10 +227,21 @@ def _value(dictionary: object, key: str) -> object:
 
 
 def _items(array: object) -> Iterator[object]:
-    if not isinstance(array, ArrayObject):
-        return
-    for item, _ in zip(array, range(2 * FILES), strict=False):
-        yield item.get_object() if isinstance(item, PdfObject) else item
+    """The items of an array as they stand there, so many of them as are worth a look."""
+    return islice(iter(array), 2 * FILES) if isinstance(array, ArrayObject) else iter(())
+
+
+def _is_predicted(stream: StreamObject) -> bool:
+    """Whether its bytes are stated as differences (ISO 32000-2, 7.4.4.4)."""
+    parameters = _value(stream, "/DecodeParms")
+    each = parameters if isinstance(parameters, ArrayObject) else [parameters]
+    return any(_value(one, "/Predictor") not in (None, 1) for one in each)
+
+
+def _said(error: BaseException) -> str:
+    """What pypdf says of it, without the addresses of its objects."""
+    said = re.sub(r"IndirectObject\((\d+), (\d+), \d+\)", r"object \1 \2", str(error))
+    return " ".join(said.split()).rstrip(".")[:160]
 
 
 def _text(value: object) -> str:
