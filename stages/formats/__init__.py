@@ -12,8 +12,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from pipeline.payload import Payload
-from stages.formats import answer, coda, pdf, xml
-from stages.formats.content import INVOICES, Content, Other
+from stages.formats import answer, binary, coda, mt940, pdf, text, xml
+from stages.formats.content import Content, Other
 
 #: Bytes of a document that tell its format.
 HEAD = 4096
@@ -41,7 +41,7 @@ class Unknown(Struct, frozen=True):
 
     def read(self, payload: Payload) -> Content:
         """Nothing, and it says so."""
-        return Other("unknown", "a file of no format that synqup knows", may_be=INVOICES)
+        return Other("unknown", "a file of no format that synqup knows")
 
     def oddities(self, payload: Payload) -> list[str]:
         """None: there is no structure to hold."""
@@ -49,7 +49,7 @@ class Unknown(Struct, frozen=True):
 
 
 #: The first that recognises a document reads it.
-FORMATS: tuple[Format, ...] = (pdf, coda, answer, xml, Unknown())
+FORMATS: tuple[Format, ...] = (pdf, coda, answer, xml, mt940, binary, text, Unknown())
 
 
 def format_of(payload: Payload) -> Format:

@@ -1,7 +1,8 @@
 """CODA, the statements of account of Belgian banks (Febelfin, "CODA 2.6"; version 1 likewise).
 
 Records of 128 characters, the first of which is the record's kind. What one states of an amount
-is a sign (1 for a debit) and fifteen digits, of which three are decimals.
+is a sign (1 for a debit) and fifteen digits, of which three are decimals. Banks send files that
+don't keep to that everywhere, so what can be told all the same is told, and the rest is odd.
 """
 
 from __future__ import annotations
@@ -14,20 +15,28 @@ import stdnum.iban
 from msgspec import Struct
 
 from pipeline.payload import Payload
-from stages.formats.content import Content, Statement, Unreadable
+from stages.formats.content import Content, Other, Statement, Unreadable
+from stages.formats.lines import lines
 from stages.parties import Identifier
 
 RECORD = 128
-#: A line that is longer than a record by more than this is of no CODA file.
+#: Characters above which a line is no record, even one that has been shifted.
 LINE = 4 * RECORD
+#: How many oddities are worth telling.
+TOLD = 8
 
-#: The header: 0000, the date, the bank, the application code 05, and at the end the version.
-_HEADER = re.compile(rb"^(?:\xef\xbb\xbf)?00000[0-9]{6}[0-9 ]{3}05.{111,150}[12][ \r]*(?:\n|$)")
+#: The header up to its application code: 0000, the date, the bank, 05.
+_HEADER = re.compile(r"00000[0-9]{6}[0-9 ]{3}05")
 #: A number of eleven digits between blanks: where the header is shifted by a character or so.
 _SHIFTED = re.compile(r"(?<![^ ])[0-9]{11}(?![^ ])")
+#: What begins as a header does, whatever follows.
+_START = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n ]*00000")
+
+#: The kinds of records: header, old balance, movement, information, message, new balance, trailer.
+KINDS = frozenset("0123489")
 
 
-class _Amounts(Struct):
+class _Counted(Struct):
     """What has been counted since the header, and since the last old balance."""
 
     records: int = 0
@@ -38,95 +47,88 @@ class _Amounts(Struct):
 
 
 def recognises(head: bytes) -> bool:
-    """Whether the first record is a header."""
-    return _HEADER.match(head) is not None
+    """Whether it begins as a header does; `read` says whether it is one."""
+    return _START.match(head) is not None
 
 
 def read(payload: Payload) -> Content:
-    """Whose statements they are, by the headers and by the accounts."""
-    holders: dict[str, Identifier] = {}
-    accounts: dict[str, None] = {}
-    name = number = day = ""
-    for record in _records(payload):
-        match record[0]:
-            case "0":
-                name = record[34:60].strip()
-                day = _day(record[5:11])
-                if holder := _holder(record):
-                    holders[holder] = Identifier("the header record", "0208", holder)
-            case "1":
-                accounts[_account(record[1], record[5:42])] = None
-                number = record[2:5].strip()
-            case "8":
-                day = _day(record[57:63]) or day
-    if not accounts:
-        raise Unreadable("it begins as a CODA file and has no statement (no record 1)")
-    return Statement("coda", tuple(holders.values()), name, tuple(accounts), number, day, "cod")
+    """Whose statements they are, by the headers and by the accounts.
+
+    What begins like CODA and is none, or has no end, is told as such.
+    """
+    try:
+        return _statement(payload)
+    except Unreadable as error:
+        return Other("coda-like", f"a text that resembles CODA, but {error}")
 
 
 def oddities(payload: Payload) -> list[str]:
     """Where the records don't add up: their number, the sums, the balances, a missing end."""
     found: list[str] = []
-    amounts: _Amounts | None = None
+    counted: _Counted | None = None
     for record in _records(payload):
         kind = record[0]
         if kind == "0":
-            if amounts is not None:
+            if counted is not None:
                 found.append("a file begins before the one in front of it has ended (record 9)")
-            amounts = _Amounts()
-            continue
-        if amounts is None:
+            counted = _Counted()
+        elif counted is None:
             found.append("records follow the last one (record 9)")
             break
-        if kind == "9":
-            found += _missing_balance(amounts)
-            found += _trailer(record, amounts)
-            amounts = None
+        elif kind == "9":
+            found += _missing_balance(counted)
+            found += _trailer(record, counted)
+            counted = None
         else:
-            found += _counted(record, amounts)
-    if amounts is not None:
+            found += _count(kind, record, counted)
+        if len(record) > RECORD and record[RECORD:].strip():
+            found.append(f"a record has {len(record.rstrip())} characters instead of {RECORD}")
+        if len(found) >= TOLD:
+            return [*found[:TOLD], "and more of the kind"]
+    if counted is not None:
         found.append("the end is missing (record 9)")
     return found
 
 
-def _counted(record: str, amounts: _Amounts) -> list[str]:
-    """Count one record in between; what does not hold in it."""
-    found: list[str] = []
-    amounts.records += 1
-    match record[0], record[1]:
-        case "1", _:
-            found += _missing_balance(amounts)
-            amounts.statement = record[2:5]
-            amounts.balance = _amount(record[42:58])
-        case "2", "1" if record[6:10] == "0000":
-            # Others are details of one that stands for all of them.
-            amount = _amount(record[31:47])
-            amounts.debit -= min(amount, 0)
-            amounts.credit += max(amount, 0)
-            if amounts.balance is not None:
-                amounts.balance += amount
-        case "8", _:
-            found += _balance(record, amounts)
-            amounts.balance = None
-    return found
+def _statement(payload: Payload) -> Content:
+    holders: dict[str, Identifier] = {}
+    accounts: dict[str, None] = {}
+    name = number = day = kind = ""
+    for record in _records(payload):
+        kind = record[0]
+        if kind == "1":
+            accounts[_account(record[1:2], record[5:42])] = None
+            number = record[2:5].strip()
+        elif kind == "8":
+            day = _day(record[57:63]) or day
+        elif kind == "0":
+            name = record[34:60].strip()
+            day = _day(record[5:11])
+            if holder := _holder(record):
+                holders[holder] = Identifier("the header record", "0208", holder)
+    if not accounts:
+        raise Unreadable("it has no statement (record 1)")
+    if kind != "9":
+        raise Unreadable("its end is missing (record 9)")
+    return Statement("coda", tuple(holders.values()), name, tuple(accounts), number, day, "cod")
 
 
 def _records(payload: Payload) -> Iterator[str]:
-    with payload.open() as stream:
-        while line := stream.readline(LINE):
-            text = _decode(line).rstrip("\r\n\x1a")
-            if len(line) == LINE or len(text.rstrip()) > RECORD:
-                raise Unreadable(f"a line of the CODA file has more than {RECORD} characters")
-            if text.strip():
-                yield text.ljust(RECORD)
-
-
-def _decode(line: bytes) -> str:
-    """One character for each position: most banks write ASCII, some Windows-1252."""
-    try:
-        return line.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return line.decode("cp1252", "replace")
+    """The records, blanks at their ends stripped or not; the first is a header."""
+    records = lines(payload)
+    first = next(records, "").lstrip(" ")
+    if not _HEADER.match(first):
+        raise Unreadable("its first line is no header (record 0)")
+    if len(first) > LINE:
+        raise Unreadable(f"one of its lines has more than {LINE} characters")
+    yield first
+    kinds = KINDS
+    for record in records:
+        if record[0] not in kinds:
+            raise Unreadable(f'one of its lines begins with "{record[0]}", as no record does')
+        if len(record) > LINE:
+            raise Unreadable(f"one of its lines has more than {LINE} characters")
+        yield record
 
 
 def _holder(record: str) -> str:
@@ -134,7 +136,7 @@ def _holder(record: str) -> str:
     field = record[71:82]
     shifted = None if field.isdecimal() else _SHIFTED.search(record, 60, 84)
     digits = shifted[0] if shifted else field.strip()
-    if not digits.strip("0"):
+    if not digits.isdecimal() or not digits.strip("0"):
         return ""
     return digits[1:] if len(digits) == 11 and digits.startswith("0") else digits
 
@@ -142,7 +144,7 @@ def _holder(record: str) -> str:
 def _account(structure: str, field: str) -> str:
     """The account in positions 6 to 42 of record 1; its structure is in position 2."""
     match structure:
-        case "0":  # the twelve digits of a Belgian account
+        case "0" | " ":  # the twelve digits of a Belgian account
             number = field[:12].strip()
             if len(number) == 12 and number.isdecimal():
                 return f"BE{stdnum.iban.calc_check_digits(f'BE00{number}')}{number}"
@@ -164,44 +166,73 @@ def _day(digits: str) -> str:
 
 def _amount(field: str) -> int:
     """Thousandths, negative for a debit."""
-    if not (field.isdecimal() and field.isascii()):
-        raise Unreadable(f'a CODA record has no amount where one has to be, but "{field}"')
+    if len(field) != 16 or not (field.isdecimal() and field.isascii()):
+        raise Unreadable(f'one of its records has no amount where one has to be, but "{field}"')
     thousandths = int(field[1:])
     return -thousandths if field[0] == "1" else thousandths
 
 
-def _balance(record: str, amounts: _Amounts) -> list[str]:
+def _count(kind: str, record: str, counted: _Counted) -> list[str]:
+    """Count one record in between; what does not hold in it."""
+    counted.records += 1
+    if kind == "2":
+        return _movement(record, counted) if record[1:2] == "1" and record[6:10] == "0000" else []
+    if kind == "1":
+        found = _missing_balance(counted)
+        counted.statement = record[2:5]
+        counted.balance = _amount(record[42:58])
+        return found
+    if kind == "8":
+        found = _balance(record, counted)
+        counted.balance = None
+        return found
+    return []
+
+
+def _movement(record: str, counted: _Counted) -> list[str]:
+    """Record 2.1 whose detail number is 0000: others are details of one that stands for all."""
+    amount = _amount(record[31:47])
+    if amount < 0:
+        counted.debit -= amount
+    else:
+        counted.credit += amount
+    if counted.balance is None:
+        return ["a movement stands in no statement"]
+    counted.balance += amount
+    return []
+
+
+def _balance(record: str, counted: _Counted) -> list[str]:
     """Record 8 against the old balance and the movements."""
-    if amounts.balance is None:
+    if counted.balance is None:
         return [f"statement {record[1:4]} has a new balance and no old one"]
     stated = _amount(record[41:57])
-    if stated == amounts.balance:
+    if stated == counted.balance:
         return []
-    counted = _money(amounts.balance)
-    what = f"the old balance and the movements of statement {record[1:4]} give {counted}"
-    return [f"{what}, and its new balance is {_money(stated)}"]
+    what = f"the old balance and the movements of statement {record[1:4]} give"
+    return [f"{what} {_money(counted.balance)}, and its new balance is {_money(stated)}"]
 
 
-def _missing_balance(amounts: _Amounts) -> list[str]:
-    if amounts.balance is None:
+def _missing_balance(counted: _Counted) -> list[str]:
+    if counted.balance is None:
         return []
-    return [f"statement {amounts.statement} has no new balance (record 8)"]
+    return [f"statement {counted.statement} has no new balance (record 8)"]
 
 
-def _trailer(record: str, amounts: _Amounts) -> list[str]:
+def _trailer(record: str, counted: _Counted) -> list[str]:
     """Record 9 against what has been counted."""
     found = []
     count = record[16:22]
-    if not count.isdecimal() or int(count) != amounts.records:
-        found.append(f"the trailer counts {count.strip()} records, and there are {amounts.records}")
-    for what, field, counted in (
-        ("debits", record[22:37], amounts.debit),
-        ("credits", record[37:52], amounts.credit),
+    if not (count.isdecimal() and int(count) == counted.records):
+        found.append(f"the trailer counts {count.strip()} records, and there are {counted.records}")
+    for what, field, sum_ in (
+        ("debits", record[22:37], counted.debit),
+        ("credits", record[37:52], counted.credit),
     ):
         stated = _amount(f"0{field}")
-        if stated != counted:
+        if stated != sum_:
             found.append(
-                f"the trailer's sum of {what} is {_money(stated)}, and they are {_money(counted)}"
+                f"the trailer's sum of {what} is {_money(stated)}, and they are {_money(sum_)}"
             )
     return found
 

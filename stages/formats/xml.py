@@ -41,12 +41,17 @@ def read(payload: Payload) -> Content:
     Attachments and lines are cut out before it is parsed, which takes the time that they would.
     Where that leaves no XML, or a party without a word, more of it is parsed.
     """
-    whole = payload.read()
+    return content_of(payload.read())
+
+
+def content_of(data: bytes) -> Content:
+    """What an XML document says that lies in memory, such as the one inside a PDF."""
+    whole = data
     light = _without_attachments(whole)
-    for data in (_without_lines(light), light):
+    for part in (_without_lines(light), light):
         with suppress(Unreadable):
-            content = _content(data)
-            if data is light or _names_both_parties(content):
+            content = _content(part)
+            if part is light or _names_both_parties(content):
                 return content
     return _content(whole)
 

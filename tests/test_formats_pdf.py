@@ -1,0 +1,371 @@
+"""PDFs: the invoice inside decides; what is broken or made to do harm comes to a plain end."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+from pypdf import PdfWriter
+from pypdf.generic import ArrayObject, NameObject
+
+from pipeline.payload import Payload
+from stages.formats import format_of, pdf
+from stages.formats.content import Hostile, Invoice, Other, Unreadable
+from stages.formats.embedded import SECONDS, XML_SIZE, XmlFile, xml_files
+from stages.list import Kind
+
+UBL = """<?xml version="1.0" encoding="UTF-8"?>
+<Invoice xmlns="urn:oasis:names:specification:ubl:schema:xsd:Invoice-2"
+ xmlns:cac="urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2"
+ xmlns:cbc="urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2">
+<cbc:ID>%s</cbc:ID><cbc:IssueDate>2026-02-03</cbc:IssueDate>
+<cac:AccountingSupplierParty><cac:Party>
+<cac:PartyTaxScheme><cbc:CompanyID>BE0403170701</cbc:CompanyID></cac:PartyTaxScheme>
+</cac:Party></cac:AccountingSupplierParty>
+<cac:AccountingCustomerParty><cac:Party>
+<cac:PartyTaxScheme><cbc:CompanyID>BE0202239951</cbc:CompanyID></cac:PartyTaxScheme>
+</cac:Party></cac:AccountingCustomerParty></Invoice>"""
+
+
+def ubl(number: str) -> bytes:
+    return (UBL % number).encode()
+
+
+def payload(data: bytes) -> Payload:
+    return Payload(len(data), sha256="", data=data)
+
+
+def written(
+    *files: tuple[str, bytes, str], associated: bool = True, named: bool = True, password: str = ""
+) -> bytes:
+    """A PDF with files in it: their names, what is in them, their relations to the PDF."""
+    writer = PdfWriter()
+    writer.add_blank_page(200, 200)
+    references = ArrayObject()
+    for name, data, relation in files:
+        attached = writer.add_attachment(name, data)
+        specification = attached.pdf_object
+        if relation:
+            specification[NameObject("/AFRelationship")] = NameObject(relation)
+        references.append(specification.indirect_reference or writer._add_object(specification))
+    if associated:
+        writer.root_object[NameObject("/AF")] = references
+    if not named and "/Names" in writer.root_object:
+        del writer.root_object["/Names"]
+    if password:
+        writer.encrypt(user_password=password, algorithm="RC4-128")
+    stream = BytesIO()
+    writer.write(stream)
+    return stream.getvalue()
+
+
+def built(*objects: bytes, trailer: bytes = b"") -> bytes:
+    """A PDF by hand; the first object is its catalog."""
+    out = bytearray(b"%PDF-1.7\n")
+    offsets = []
+    for number, body in enumerate(objects, 1):
+        offsets.append(len(out))
+        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+    start = len(out)
+    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
+    out += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    out += b"trailer\n<</Root 1 0 R/Size %d%s>>\n" % (len(objects) + 1, trailer)
+    return bytes(out + b"startxref\n%d\n%%%%EOF\n" % start)
+
+
+def with_stream(raw: bytes, more: bytes = b"/Filter/FlateDecode") -> bytes:
+    """A PDF whose factur-x.xml is stored in these bytes."""
+    return built(
+        b"<</Type/Catalog/AF[2 0 R]>>",
+        b"<</Type/Filespec/UF(factur-x.xml)/AFRelationship/Data/EF<</F 3 0 R>>>>",
+        b"<</Type/EmbeddedFile%s/Length %d>>stream\n%s\nendstream" % (more, len(raw), raw),
+    )
+
+
+def with_object_stream(
+    raw: bytes, first: int, catalog: bytes, inside: range, attached: bytes = b""
+) -> bytes:
+    """A PDF with an index in a stream, objects in one, and attached as its object 6."""
+    squeezed = zlib.compress(raw)
+    bodies = {
+        1: catalog,
+        5: b"<</Type/ObjStm/N 1/First %d/Filter/FlateDecode/Length %d>>stream\n%s\nendstream"
+        % (first, len(squeezed), squeezed),
+        6: b"<</Length %d>>stream\n%s\nendstream" % (len(attached), attached),
+    }
+    out = bytearray(b"%PDF-1.7\n")
+    rows = {0: b"\0" * 7}
+    for number, body in bodies.items():
+        rows[number] = b"\1" + len(out).to_bytes(4) + b"\0\0"
+        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+    rows |= dict.fromkeys(inside, b"\2\0\0\0\5\0\0")
+    table = b"".join(rows.get(number, b"\0" * 7) for number in range(inside.stop))
+    start = len(out)
+    out += b"%d 0 obj\n<</Type/XRef/W[1 4 2]/Size %d/Root 1 0 R" % (inside.stop, inside.stop)
+    out += b"/Length %d>>stream\n%s\nendstream\nendobj\n" % (len(table), table)
+    return bytes(out + b"startxref\n%d\n%%%%EOF\n" % start)
+
+
+def manifest(corpus: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((corpus / "manifest.json").read_text())
+    return [one for one in found if one["kind"] == "facturx-pdf"]
+
+
+class TestInvoiceInside:
+    def test_the_real_ones_are_what_the_manifest_says(self, corpus: Path) -> None:
+        found = manifest(corpus)
+        assert found
+        for one in found:
+            content = pdf.read(payload((corpus / one["path"]).read_bytes()))
+            assert isinstance(content, Invoice), one["path"]
+            assert content.format == "facturx-pdf"
+            assert content.extension == "pdf"
+            if one["number"]:
+                assert content.number == one["number"]
+            for party, key in (
+                (content.supplier, "supplier_ids"),
+                (content.customer, "customer_ids"),
+            ):
+                values = {identifier.value for identifier in party.identifiers}
+                assert {value for _, value in one[key]} <= values
+
+    def test_the_real_ones_are_read_from_a_temporary_file_too(
+        self, corpus: Path, tmp_path: Path
+    ) -> None:
+        for one in manifest(corpus):
+            path = corpus / one["path"]
+            spooled = Payload(path.stat().st_size, sha256="", spool=path)
+            assert pdf.read(spooled) == pdf.read(payload(path.read_bytes()))
+
+    @pytest.mark.parametrize(
+        "name",
+        ["factur-x.xml", "zugferd-invoice.xml", "ZUGFeRD-invoice.xml", "xrechnung.xml", "our.XML"],
+    )
+    @pytest.mark.parametrize("associated", [True, False])
+    def test_whatever_its_name(self, name: str, associated: bool) -> None:
+        data = written((name, ubl("A1"), "/Data" if associated else ""), associated=associated)
+        content = pdf.read(payload(data))
+        assert isinstance(content, Invoice)
+        assert (content.format, content.extension, content.number) == ("ubl-pdf", "pdf", "A1")
+        assert content.supplier_element == f"AccountingSupplierParty of {name} in the PDF"
+        assert content.supplier.identifiers[0].value == "BE0403170701"
+
+    def test_where_only_the_association_leads_to_it(self) -> None:
+        data = written(("factur-x.xml", ubl("A1"), "/Alternative"), named=False)
+        assert isinstance(pdf.read(payload(data)), Invoice)
+
+    def test_a_name_of_the_standard_goes_before_another(self) -> None:
+        files = [("a.xml", ubl("other"), "/Data"), ("xrechnung.xml", ubl("it"), "")]
+        content = pdf.read(payload(written(*files)))
+        assert isinstance(content, Invoice)
+        assert content.number == "it"
+
+    def test_a_relation_of_the_standard_goes_before_another(self) -> None:
+        files = [("a.xml", ubl("other"), "/Supplement"), ("b.xml", ubl("it"), "/Source")]
+        content = pdf.read(payload(written(*files)))
+        assert isinstance(content, Invoice)
+        assert content.number == "it"
+
+    def test_what_is_no_invoice_is_passed_over(self) -> None:
+        files = [("factur-x.xml", b"<order/>", "/Data"), ("b.xml", ubl("it"), "")]
+        content = pdf.read(payload(written(*files)))
+        assert isinstance(content, Invoice)
+        assert content.number == "it"
+
+    def test_protected_against_change_alone_it_is_read(self) -> None:
+        writer = PdfWriter()
+        writer.add_blank_page(200, 200)
+        writer.add_attachment("factur-x.xml", ubl("A1"))
+        writer.encrypt(user_password="", owner_password="owner", algorithm="RC4-128")
+        stream = BytesIO()
+        writer.write(stream)
+        assert isinstance(pdf.read(payload(stream.getvalue())), Invoice)
+
+    def test_in_a_tree_of_names_with_branches(self) -> None:
+        data = built(
+            b"<</Type/Catalog/Names<</EmbeddedFiles<</Kids[2 0 R]>>>>>>",
+            b"<</Kids[3 0 R]>>",
+            b"<</Names[(a)4 0 R]>>",
+            b"<</F(a.xml)/EF<</F 5 0 R>>>>",
+            b"<</Length %d>>stream\n%s\nendstream" % (len(ubl("A1")), ubl("A1")),
+        )
+        assert isinstance(pdf.read(payload(data)), Invoice)
+
+    def test_through_an_object_stream(self) -> None:
+        raw = b"10 0 <</UF(factur-x.xml)/EF<</F 6 0 R>>>>"
+        data = with_object_stream(raw, 5, b"<</Type/Catalog/AF[10 0 R]>>", range(10, 11), ubl("A1"))
+        assert xml_files(payload(data)) == [XmlFile("factur-x.xml", ubl("A1"))]
+
+
+class TestPrint:
+    def test_without_a_file_inside_it_is_what_the_list_calls_it(self) -> None:
+        content = pdf.read(payload(written()))
+        assert isinstance(content, Other)
+        assert content.what == "a PDF without an invoice inside"
+        assert set(content.may_be) == {Kind.PURCHASE, Kind.SALES, Kind.STATEMENT}
+
+    def test_the_reason_names_what_is_inside_instead(self) -> None:
+        content = pdf.read(payload(written(("factur-x.xml", b"<order/>", "/Data"))))
+        assert isinstance(content, Other)
+        assert "factur-x.xml in it is an XML document of another kind (order)" in content.what
+
+    def test_broken_xml_inside_makes_it_a_print(self) -> None:
+        content = pdf.read(payload(written(("factur-x.xml", b"<a><b></a>", "/Data"))))
+        assert isinstance(content, Other)
+        assert "not well-formed" in content.what
+        assert content.may_be
+
+    def test_a_password_is_named(self) -> None:
+        data = written(("factur-x.xml", ubl("A1"), "/Data"), password="secret")
+        content = pdf.read(payload(data))
+        assert isinstance(content, Other)
+        assert content.what == "a PDF that can't be read (it is protected by a password)"
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"%PDF-1.4\n/EF",
+            b"%PDF-1.4\n/EF\nstartxref\n99999\n%%EOF",
+            b"%PDF-1.4\n/EF startxref" + b"1" * 10_000,
+            b"%PDF-1.4\n" + b"1 0 obj <<>> endobj /EF\n" * 1000 + b"%%EOF",
+            built(b"<</Type/Catalog/AF" + b"[" * 100_000 + b"]" * 100_000 + b">>%/EF"),
+            built(b"<</Type/Catalog/AF 2 0 R>>", b"3 0 R", b"2 0 R %/EF"),
+            built(b"<</Type/Catalog/AF[2 0 R]/Names 7>>", b"<</EF<</F 1 0 R>>>>"),
+            written(("factur-x.xml", ubl("A1"), "/Data"))[:-900],
+        ],
+    )
+    def test_what_is_broken_is_a_print(self, data: bytes) -> None:
+        content = pdf.read(payload(data))
+        assert isinstance(content, Other)
+        assert content.format == "pdf"
+        assert content.may_be
+
+
+def _reparsed(kids: bool) -> bytes:
+    raw = b"900 0 <</A[" + b"0 " * 99_000 + b"]>>"
+    references = b" ".join(b"%d 0 R" % number for number in range(10, 400))
+    where = b"/Names<</EmbeddedFiles<</Kids[%s]>>>>" if kids else b"/AF[%s]"
+    catalog = b"<</Type/Catalog%s>>" % (where % references)
+    return with_object_stream(raw, 6, catalog, range(10, 400))
+
+
+class TestHostile:
+    @pytest.mark.parametrize(
+        "data",
+        [
+            pytest.param(with_stream(zlib.compress(b"<" + b" " * 50_000_000)), id="flate bomb"),
+            pytest.param(
+                with_stream(
+                    zlib.compress(zlib.compress(b" " * 50_000_000)),
+                    b"/Filter[/FlateDecode/FlateDecode]",
+                ),
+                id="two filters",
+            ),
+            pytest.param(
+                with_stream(b"\x81a" * 1_000_000, b"/Filter/RunLengthDecode"), id="run length"
+            ),
+            pytest.param(
+                with_stream(
+                    zlib.compress(b"\4" + b"a\4" * 1_000_000),
+                    b"/Filter/FlateDecode/DecodeParms<</Predictor 15/Columns 1>>",
+                ),
+                id="predictor",
+            ),
+            pytest.param(
+                with_object_stream(
+                    b" " * 50_000_000, 4, b"<</Type/Catalog/AF[10 0 R]>>", range(10, 11)
+                ),
+                id="object stream",
+            ),
+            pytest.param(_reparsed(kids=False), id="files read again and again"),
+            pytest.param(_reparsed(kids=True), id="branches read again and again"),
+            pytest.param(
+                built(
+                    b"<</Type/Catalog/AF[2 0 R]>>",
+                    b"<</UF(a.xml)/EF<</F 3 0 R>>>>",
+                    b"<</Length 3 0 R>>stream\nxx\nendstream",
+                ),
+                id="length that needs itself",
+            ),
+            pytest.param(
+                b"%PDF-1.4\n/EF\nxref\n0 99999999\n"
+                + b"0000000000 65535 f \n" * 1000
+                + b"trailer <</Root 1 0 R/Size 99999999>>\nstartxref\n13\n%%EOF",
+                id="index of a hundred million",
+            ),
+            pytest.param(b"%PDF-1.4\n/EF" + b" " * 20_000_000, id="nothing but blanks"),
+        ],
+    )
+    def test_it_ends_with_a_reason(self, data: bytes) -> None:
+        with pytest.raises(Hostile, match="costs more to read than its size warrants: [a-zA-Z]"):
+            pdf.read(payload(data))
+
+    def test_a_document_type_inside_is_hostile(self) -> None:
+        data = written(("factur-x.xml", b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "/Data"))
+        with pytest.raises(Hostile, match=r"factur-x\.xml in the PDF: "):
+            pdf.read(payload(data))
+
+    def test_a_loop_of_names_comes_to_an_end(self) -> None:
+        data = built(
+            b"<</Type/Catalog/Names<</EmbeddedFiles 2 0 R>>>>%/EF", b"<</Kids[2 0 R 2 0 R]>>"
+        )
+        assert isinstance(pdf.read(payload(data)), Other)
+
+    def test_a_large_invoice_is_still_read(self) -> None:
+        padded = ubl("A1").replace(b"<cbc:ID>", b"<!--" + b"x" * (XML_SIZE // 2) + b"--><cbc:ID>")
+        data = with_stream(zlib.compress(padded))
+        assert isinstance(pdf.read(payload(data)), Invoice)
+
+    def test_the_time_is_bounded(self) -> None:
+        assert SECONDS < 1
+
+
+class TestRecognition:
+    @pytest.mark.parametrize("before", [b"", b"\0" * 500, b"junk\r\n"])
+    def test_the_header_may_stand_a_little_behind(self, before: bytes) -> None:
+        assert format_of(payload(before + written())) is pdf
+
+    @pytest.mark.parametrize("text", [b"<a>%PDF-1.4</a>", b'{"message": "%PDF-1.4"}'])
+    def test_text_that_speaks_of_pdf_is_none(self, text: bytes) -> None:
+        assert format_of(payload(text)) is not pdf
+
+    def test_a_missing_end_is_odd(self) -> None:
+        whole = written()
+        assert pdf.oddities(payload(whole)) == []
+        assert pdf.oddities(payload(whole[:-20])) == ["the PDF has no end (%%EOF)"]
+
+    def test_the_mark_of_a_file_is_found_across_chunks(self, tmp_path: Path) -> None:
+        data = with_stream(zlib.compress(ubl("A1")))
+        at = data.index(b"/EF")
+        filler = 1_048_576 - at - 1
+        moved = b"%PDF-1.7\n%" + b"x" * (filler - 10) + data
+        path = tmp_path / "spooled"
+        path.write_bytes(moved)
+        assert moved[1_048_575:1_048_578] == b"/EF"
+        # Its index is wrong now; that it is looked at all the same shows that the mark was found.
+        content = pdf.read(Payload(len(moved), sha256="", spool=path))
+        assert content != pdf.read(payload(written()))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=400), st.integers(0, 2000), st.integers(0, 40))
+def test_nothing_but_a_reason_escapes(noise: bytes, at: int, cut: int) -> None:
+    whole = with_stream(zlib.compress(ubl("A1")))
+    damaged = payload(whole[:at] + noise + whole[at + cut :])
+    for read in (pdf.read, pdf.oddities):
+        with suppress(Unreadable):
+            read(damaged)
+
+
+def test_catalog_of_any_shape_is_read_or_refused() -> None:
+    for shape in (b"[]", b"1", b"/A", b"(a)", b"null", b"<<>>", b"<</Kids 1/Names 2>>", b"true"):
+        for key in (b"/AF", b"/Names", b"/Names<</EmbeddedFiles"):
+            end = b">>" if b"<<" in key else b""
+            data = built(b"<</Type/Catalog%s %s%s>>%%/EF" % (key, shape, end))
+            assert isinstance(pdf.read(payload(data)), Other)
