@@ -11,11 +11,11 @@ from pathlib import Path
 import anyio
 import msgspec
 
+from pipeline.assembly import Config, load_config
 from pipeline.catch_up import CatchUp, Outcome
-from pipeline.ledger import Summary, summarise
 from pipeline.lock import only_process
+from pipeline.summary import Summary, summarise
 from stages.sandbox import Faults, Mailbox, Planned, Sandbox, serve_sandbox, write_config
-from stages.settings import Config, load_config
 
 SHORT = """\
 attempts = 3
