@@ -40,9 +40,13 @@ async def _fetch(rows: Sequence[Row], use: Callable[[bytes], object]) -> None:
     left = iter(rows)
 
     async def work(session: aiohttp.ClientSession) -> None:
-        for url, *_ in left:
+        for url, _, size, _ in left:
             async with session.get(url) as response:
-                use(await response.read())
+                response.raise_for_status()
+                data = await response.read()
+                if len(data) != int(size):
+                    raise SystemExit(f"{url}: {len(data)} of {size} bytes")
+                use(data)
 
     connector = aiohttp.TCPConnector(limit=CONNECTIONS)
     async with aiohttp.ClientSession(connector=connector) as session:
