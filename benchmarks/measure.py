@@ -24,13 +24,19 @@ LAST_WORDS = 2_000
 class Run(Struct, frozen=True):
     """One process from its start to its end.
 
-    seconds: by the clock. cpu: of processor time, its children's too. peak: bytes of memory
+    documents: how many it dealt with. seconds: by the clock. cpu: of processor time, its children's too. peak: bytes of memory
     that it, or the largest of its children, held at most.
     """
 
+    documents: int
     seconds: float
     cpu: float
     peak: int
+
+    @property
+    def rate(self) -> float:
+        """Documents a second."""
+        return self.documents / self.seconds
 
 
 class Figure(Struct, frozen=True):
@@ -68,7 +74,7 @@ def alternate(
     return results
 
 
-def execute(command: Sequence[str | Path], *, folder: Path) -> Run:
+def execute(command: Sequence[str], *, folder: Path, documents: int) -> Run:
     """Run a process in a folder. BenchmarkError with its last words when it fails."""
     with tempfile.TemporaryFile() as output:
         began = time.perf_counter()
@@ -83,7 +89,7 @@ def execute(command: Sequence[str | Path], *, folder: Path) -> Run:
             output.seek(0)
             said = output.read().decode(errors="replace")[-LAST_WORDS:]
             raise BenchmarkError(f"{command[0]} ended with {process.returncode}: {said}")
-    return Run(seconds, usage.ru_utime + usage.ru_stime, watch.peak)
+    return Run(documents, seconds, usage.ru_utime + usage.ru_stime, watch.peak)
 
 
 def descendants(pid: int) -> list[int]:

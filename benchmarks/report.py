@@ -42,15 +42,15 @@ class Standing(Struct, frozen=True):
     runs: list[Run]
 
 
-def standings(results: Mapping[str, Sequence[Run]], ours: str, documents: int) -> list[Standing]:
+def standings(results: Mapping[str, Sequence[Run]], ours: str) -> list[Standing]:
     """Each contender beside ours, which is one of them."""
-    own = [run.seconds for run in results[ours]]
+    own = [run.rate for run in results[ours]]
     return [
         Standing(
             name,
-            figure(documents / run.seconds for run in runs),
-            ratio([run.seconds for run in runs], own),
-            figure(run.cpu / documents * 1e6 for run in runs),
+            figure(run.rate for run in runs),
+            ratio(own, [run.rate for run in runs]),
+            figure(run.cpu / run.documents * 1e6 for run in runs),
             figure(run.peak for run in runs),
             list(runs),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -61,7 +62,9 @@ def run_ours(base: Path, dataset: Dataset, url: str, token_url: str, more: str =
     """Bring everything by Synqup, and see that it is all there and told."""
     with scratch(base) as folder:
         config = ours.configure(folder, dataset, url, token_url, more)
-        run = execute(ours.catch_up(config), folder=ours.ROOT)
+        run = execute(
+            ours.catch_up(config), folder=ours.ROOT, documents=len(dataset.items)
+        )
         delivered.check(folder / "out", dataset.items)
         ours.check_ledger(config, len(dataset.items))
     return run
@@ -70,14 +73,29 @@ def run_ours(base: Path, dataset: Dataset, url: str, token_url: str, more: str =
 def run_peer(peer: Peer, base: Path, dataset: Dataset, url: str) -> Run:
     """Bring everything by a peer, and see that it is all there."""
     with scratch(base) as folder:
-        run = execute(peer.prepare(folder, url, dataset.items), folder=folder)
+        run = execute(
+            peer.prepare(folder, url, dataset.items), folder=folder, documents=len(dataset.items)
+        )
         delivered.check(folder / "out", dataset.items)
     return run
 
 
-def run_alone(what: str, base: Path, items: Sequence[Item], url: str = "") -> Run:
-    """Do one thing alone, for all documents."""
+def run_network(
+    what: str, base: Path, items: Sequence[Item], url: str, *credentials: str
+) -> Run:
+    """Fetch all documents and keep none."""
     with scratch(base) as folder:
         listed = write_list(folder / "list.tsv", url, items)
-        command = [ours.SYNQUP[0], "-m", "benchmarks.alone", what, str(listed), str(folder / "out")]
-        return execute(command, folder=ours.ROOT)
+        command = [sys.executable, "-m", "benchmarks.network", what, str(listed), *credentials]
+        return execute(command, folder=ours.ROOT, documents=len(items))
+
+
+def run_storage(what: str, base: Path, items: Sequence[Item]) -> Run:
+    """Write as many files of the same sizes, and see that they are there."""
+    with scratch(base) as folder:
+        listed = write_list(folder / "list.tsv", "", items)
+        out = folder / "out"
+        command = [sys.executable, "-m", "benchmarks.storage", what, str(listed), str(out)]
+        run = execute(command, folder=ours.ROOT, documents=len(items))
+        delivered.check_sizes(out, items)
+    return run

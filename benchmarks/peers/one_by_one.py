@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 
 
 def main(listed: Path, folder: Path, token: str = "") -> None:
-    headers = {"Authorization": f"Bearer {token}", "Accept": "*/xml, text/plain"} if token else {}
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/xml, text/plain"} if token else {}
     rows = [line.split("\t") for line in listed.read_text().splitlines()]
     connection = http.client.HTTPConnection(urlsplit(rows[0][0]).netloc)
     for url, name, size, _ in rows:
         connection.request("GET", urlsplit(url).path, headers=headers)
         response = connection.getresponse()
         data = response.read()
-        if response.status != 200 or (size and len(data) != int(size)):
+        if response.status != 200 or len(data) != int(size):
             raise SystemExit(f"{url}: {response.status}, {len(data)} of {size} bytes")
         (folder / name).write_bytes(data)
 

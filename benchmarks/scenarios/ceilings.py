@@ -9,7 +9,7 @@ from benchmarks import plot
 from benchmarks.measure import Run, alternate
 from benchmarks.report import STANDING_COLUMNS, Report, standing_rows, standings
 from benchmarks.server import serve
-from benchmarks.workplace import Workplace, run_alone, run_ours
+from benchmarks.workplace import Workplace, run_network, run_ours, run_storage
 
 DOCUMENTS = 10_000
 OURS = "Synqup, all of it"
@@ -29,10 +29,12 @@ def measure(work: Workplace) -> Report:
         contenders: dict[str, Callable[[], Run]] = {
             OURS: partial(run_ours, memory, dataset, server.url, server.token_url)
         }
-        for name, what in {**NETWORK, **STORAGE}.items():
-            contenders[name] = partial(run_alone, what, memory, dataset.items, server.url)
+        for name, what in NETWORK.items():
+            contenders[name] = partial(run_network, what, memory, dataset.items, server.url)
+        for name, what in STORAGE.items():
+            contenders[name] = partial(run_storage, what, memory, dataset.items)
         results = alternate(contenders, work.runs, work.tell)
-    found = standings(results, OURS, len(dataset.items))
+    found = standings(results, OURS)
     return Report(
         scenario="ceilings",
         title=f"Ceilings: {len(dataset.items):,} documents, one thing at a time, in memory",

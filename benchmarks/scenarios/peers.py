@@ -40,7 +40,7 @@ def measure(work: Workplace) -> Report:
             work.runs,
             work.tell,
         )
-    found = standings(results, OURS, len(dataset.items))
+    found = standings(results, OURS)
     missing = [f"{peer.program} is not installed" for peer in PEERS if not peer.is_here]
     return Report(
         scenario="peers",

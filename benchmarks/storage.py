@@ -1,6 +1,6 @@
-"""One thing that the product does, alone, in a process of its own: a ceiling for the whole.
+"""A ceiling: what one process writes, in each of the ways in which a file can be made durable.
 
-    python -m benchmarks.alone WHAT LIST FOLDER
+    python -m benchmarks.storage WHAT LIST FOLDER
 
 LIST is that of the scripts in peers/: address, file name, bytes and SHA-256 in each line.
 """
@@ -13,46 +13,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 
-import aiohttp
-import anyio
 
-#: Requests at once, and documents of a group, as the product has them.
-CONNECTIONS = 16
+#: Documents of a group, as the product has them.
 GROUP = 64
 
 Row = Sequence[str]
-
-
-def get(rows: Sequence[Row], _: Path) -> None:
-    """GET and discard."""
-    anyio.run(_fetch, rows, len)
-
-
-def get_sha256(rows: Sequence[Row], _: Path) -> None:
-    """GET and hash."""
-    anyio.run(_fetch, rows, lambda data: sha256(data).digest())
-
-
-async def _fetch(rows: Sequence[Row], use: Callable[[bytes], object]) -> None:
-    left = iter(rows)
-
-    async def work(session: aiohttp.ClientSession) -> None:
-        for url, _, size, _ in left:
-            async with session.get(url) as response:
-                response.raise_for_status()
-                data = await response.read()
-                if len(data) != int(size):
-                    raise SystemExit(f"{url}: {len(data)} of {size} bytes")
-                use(data)
-
-    connector = aiohttp.TCPConnector(limit=CONNECTIONS)
-    async with aiohttp.ClientSession(connector=connector) as session:
-        async with anyio.create_task_group() as group:
-            for _ in range(CONNECTIONS):
-                group.start_soon(work, session)
 
 
 def write(rows: Sequence[Row], folder: Path) -> None:
@@ -131,11 +98,8 @@ def _flush_folder(folder: Path) -> None:
 
 
 WHAT: dict[str, Callable[[Sequence[Row], Path], None]] = {
-    "get": get,
-    "get-sha256": get_sha256,
     "write": write,
     "write-fsync": write_fsync,
-    "write-fsync-2": partial(write_fsync_threads, threads=2),
     "write-fsync-8": partial(write_fsync_threads, threads=8),
     "write-group": write_group,
     "write-group-syncfs": write_group_syncfs,
