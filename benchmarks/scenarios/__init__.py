@@ -1,0 +1,16 @@
+"""The scenarios by their names: each measures one promise of speed and returns a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from benchmarks.report import Report
+from benchmarks.scenarios import ceilings, durable, far, peers
+from benchmarks.workplace import Workplace
+
+SCENARIOS: Mapping[str, Callable[[Workplace], Report]] = {
+    "peers": peers.measure,
+    "ceilings": ceilings.measure,
+    "durable": durable.measure,
+    "far": far.measure,
+}

@@ -1,0 +1,66 @@
+"""Scenario 1: beside the peers, into memory-backed storage: the processor decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from benchmarks import plot
+from benchmarks.measure import Figure, Run, alternate
+from benchmarks.peers import PEERS
+from benchmarks.report import STANDING_COLUMNS, Report, Standing, standing_rows, standings
+from benchmarks.server import serve
+from benchmarks.workplace import Workplace, run_ours, run_peer
+
+DOCUMENTS = 10_000
+OURS = "Synqup"
+
+
+def measure(work: Workplace) -> Report:
+    """Bring the same documents by each of them, in turn."""
+    dataset = work.dataset(work.documents or DOCUMENTS)
+    memory = work.memory()
+    with serve(dataset.root) as server:
+        busy: dict[str, list[float]] = {}
+
+        def watched(name: str, contender: Callable[[], Run]) -> Run:
+            before = server.cpu()
+            run = contender()
+            busy.setdefault(name, []).append((server.cpu() - before) / run.seconds)
+            return run
+
+        contenders: dict[str, Callable[[], Run]] = {
+            OURS: partial(run_ours, memory, dataset, server.url, server.token_url)
+        }
+        for peer in PEERS:
+            if peer.is_here:
+                contenders[peer.name] = partial(run_peer, peer, memory, dataset, server.url)
+        results = alternate(
+            {name: partial(watched, name, one) for name, one in contenders.items()},
+            work.runs,
+            work.tell,
+        )
+    found = standings(results, OURS)
+    missing = [f"{peer.program} is not installed" for peer in PEERS if not peer.is_here]
+    return Report(
+        scenario="peers",
+        title=f"Peers: {len(dataset.items):,} documents into memory",
+        columns=STANDING_COLUMNS,
+        rows=standing_rows(found),
+        charts={"peers": plot.bars("Documents a second", "documents/s", _rates(found), OURS)},
+        data={
+            "documents": len(dataset.items),
+            "bytes": dataset.bytes,
+            "standings": found,
+            "server_busy": busy,
+        },
+        notes=(
+            *dict.fromkeys(missing),
+            f"the server was busy for {max(max(one) for one in busy.values()):.0%}"
+            " of one core at most",
+        ),
+    )
+
+
+def _rates(found: list[Standing]) -> dict[str, Figure]:
+    return {one.name: one.rate for one in found}
