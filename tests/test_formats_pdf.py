@@ -303,7 +303,7 @@ class TestHostile:
         ],
     )
     def test_it_ends_with_a_reason(self, data: bytes) -> None:
-        with pytest.raises(Hostile, match="costs more to read than its size warrants: [a-zA-Z]"):
+        with pytest.raises(Hostile, match=r"costs more to read than its size warrants: [a-zA-Z]"):
             pdf.read(payload(data))
 
     def test_a_document_type_inside_is_hostile(self) -> None:
