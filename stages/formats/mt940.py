@@ -56,31 +56,14 @@ def recognises(head: bytes) -> bool:
 
 
 def read(payload: Payload) -> Content:
-    """Whose statements they are: by the accounts alone, for a holder's number it does not bear."""
-    accounts: dict[str, None] = {}
-    number = day = last = ""
-    interim = False
-    for tag, value in _fields(payload):
-        match tag:
-            case "25" | "25P":
-                accounts[_account(value)] = None
-            case "28" | "28C":
-                number = value.partition("/")[0].strip()
-            case "60F" | "60M":
-                last = tag
-            case "62F" | "62M":
-                last = tag
-                balance = _BALANCE.match(value)
-                day = (_day(balance[2]) if balance else "") or day
-            case "34F":
-                interim = True
-    if interim and not last:
-        return Other("mt942", "an interim report of movements (MT942), which is no statement")
-    if not last.startswith("62"):
-        return Other(
-            "mt940-like", "a text that resembles MT940, but its end is missing (field 62F)"
-        )
-    return Statement("mt940", (), "", tuple(accounts), number, day, "sta")
+    """Whose statements they are: by the accounts alone, for a holder's number it does not bear.
+
+    What begins like MT940 and is none, or has no end, is told as such.
+    """
+    try:
+        return _statement(payload)
+    except Unreadable as error:
+        return Other("mt940-like", f"a text that resembles MT940, but {error}")
 
 
 def oddities(payload: Payload) -> list[str]:
@@ -105,6 +88,31 @@ def oddities(payload: Payload) -> list[str]:
         if len(found) >= TOLD:
             return [*found[:TOLD], "and more of the kind"]
     return found + _missing_balance(counted)
+
+
+def _statement(payload: Payload) -> Content:
+    accounts: dict[str, None] = {}
+    number = day = balance = ""
+    is_interim = False
+    for tag, value in _fields(payload):
+        match tag:
+            case "25" | "25P":
+                accounts[_account(value)] = None
+            case "28" | "28C":
+                number = value.partition("/")[0].strip()
+            case "60F" | "60M":
+                balance = tag
+            case "62F" | "62M":
+                balance = tag
+                closing = _BALANCE.match(value)
+                day = (_day(closing[2]) if closing else "") or day
+            case "34F":
+                is_interim = True
+    if is_interim and not balance:
+        return Other("mt942", "an interim report of movements (MT942), which is no statement")
+    if not balance.startswith("62"):
+        raise Unreadable("its end is missing (field 62F)")
+    return Statement("mt940", (), "", tuple(accounts), number, day, "sta")
 
 
 def _fields(payload: Payload) -> Iterator[tuple[str, str]]:

@@ -12,8 +12,6 @@ LOOKED_AT = 4096
 
 #: Bytes that no text has, in any of the encodings that are common here.
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0e-\x19\x1c-\x1f\x7f]")
-#: UTF-16 that is no XML, whose first character is "<".
-_WIDE = re.compile(rb"(?:\xff\xfe(?!<)|\xfe\xff(?!\0<))")
 
 #: Fields of a message's header (RFC 5322, 3.6; RFC 2045, 4).
 _MAIL = re.compile(
@@ -26,7 +24,7 @@ _MAIL_TOO = re.compile(rb"^(?:from|message-id|mime-version):", re.IGNORECASE | r
 
 def recognises(head: bytes) -> bool:
     """Whether it is text, or nothing at all."""
-    return _WIDE.match(head) is not None or _CONTROL.search(head.rstrip(b"\0\x1a")) is None
+    return _CONTROL.search(head.rstrip(b"\0\x1a")) is None
 
 
 def read(payload: Payload) -> Content:
