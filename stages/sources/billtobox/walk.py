@@ -118,6 +118,7 @@ class Progress(Generic[List]):
         #: The last page that is known to be worth asking for, and whether the list ends there.
         self._last = 0
         self._complete = False
+        self._trusting = True
         self._seen: set[int] = set()
 
     def next(self) -> int | None:
@@ -139,7 +140,7 @@ class Progress(Generic[List]):
         if self._repeats(page):
             # It may be that every page is this one; the next walk tells.
             self.done = True
-        if number == self._last and not self._todo_from(number, page):
+        if number == self._last and not self._starts_over(number, page):
             self._complete = not page.results or self._is_last(number, page)
         if not self._asked and not self._todo:
             if self._complete:
@@ -166,10 +167,12 @@ class Progress(Generic[List]):
         self._last += 1
         self._todo = range(self._last, self._last + 1)
 
-    def _todo_from(self, number: int, page: Page) -> bool:
+    def _starts_over(self, number: int, page: Page) -> bool:
         """Whether the total is one that the pages don't bear out; then read forward."""
-        if page.results or number < 2 or (page.total or 0) <= number * self._size:
+        claimed = (page.total or 0) > number * self._size
+        if page.results or number < 2 or not claimed or not self._trusting:
             return False
+        self._trusting = False
         self._last, self._todo = 1, range(1, 2)
         return True
 

@@ -1,0 +1,503 @@
+"""The Billtobox connector against a server on loopback whose lists shift, repeat and lie."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+from aiohttp import web
+from hypothesis import given, settings, strategies as st
+from msgspec import Raw, json
+from trial import trial
+
+from pipeline.errors import SignInRefused, SourceError
+from pipeline.source import Entry, Outcome, Status
+from stages.list import Kind
+from stages.settings import Config, load_config
+from stages.sources.billtobox.source import BilltoboxSource
+from stages.sources.billtobox.walk import AT_ONCE, Walk
+from stages.sources.billtobox.wire import Page
+
+pytestmark = pytest.mark.anyio
+
+CONFIG = """
+[service]
+state_dir = "state"
+[delivery]
+purchases = "out/[enterprise_identifier]"
+sales = "out/[enterprise_identifier]"
+statements = "out/[enterprise_identifier]"
+[[sources]]
+name = "box"
+kind = "billtobox"
+url = "URL/v4"
+token_url = "URL/token"
+client_id = "us"
+client_secret = { file = "secret" }
+attempts = 1
+SETTINGS
+[[companies]]
+name = "One"
+identifier = "BE0403170701"
+source = "box"
+"""
+
+
+class Platform:
+    """Answers lists as told, and notes what it was asked."""
+
+    def __init__(self) -> None:
+        self.lists: dict[str, list[dict[str, Any]]] = {}
+        self.asked: list[web.Request] = []
+        self.told: list[tuple[str, str, bytes]] = []
+        self.total: Callable[[int], int | None] = lambda count: count
+        self.status = 204
+        self.token = "t"
+        self.tokens = 0
+        self.refusing = False
+        self.knows_pages = True
+        self.url = ""
+
+    async def handle(self, request: web.Request) -> web.Response:
+        if request.method == "POST":
+            self.tokens += 1
+            return web.json_response({"access_token": self.token, "expires_in": 300})
+        self.asked.append(request)
+        if self.refusing or request.headers["Authorization"] != f"Bearer {self.token}":
+            return web.Response(status=401)
+        if request.method == "PUT":
+            self.told.append((request.method, request.path, await request.read()))
+            return web.Response(status=self.status)
+        name = request.path.removeprefix("/v4/")
+        if "/" in name:
+            return web.Response(body=b"bytes", headers={"X-Accept": request.headers["Accept"]})
+        items = self.lists.get(name, [])
+        if "platform_id" in request.query:
+            items = [i for i in items if i.get("platform_id") == request.query["platform_id"]]
+        size, page = int(request.query["size"]), int(request.query["page"]) * self.knows_pages
+        answer: dict[str, Any] = {"results": items[page * size : page * size + size]}
+        if (total := self.total(len(items))) is not None:
+            answer["total"] = total
+        return web.json_response(answer)
+
+
+@asynccontextmanager
+async def platform() -> AsyncIterator[Platform]:
+    one = Platform()
+    app = web.Application()
+    app.router.add_route("*", "/{any:.*}", one.handle)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        one.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield one
+    finally:
+        await runner.cleanup()
+
+
+def configure(folder: Path, one: Platform, companies: str = "", **settings_: object) -> Config:
+    (folder / "secret").write_text("s3cret")
+    lines = "\n".join(f"{key} = {json.encode(value).decode()}" for key, value in settings_.items())
+    text = CONFIG.replace("URL", one.url).replace("SETTINGS", lines) + companies
+    (folder / "synqup.toml").write_text(text)
+    return load_config(folder / "synqup.toml")
+
+
+@asynccontextmanager
+async def opened(config: Config) -> AsyncIterator[BilltoboxSource]:
+    source = BilltoboxSource(config.sources[0], config.service.state_dir)
+    try:
+        yield source
+    finally:
+        await source.close()
+
+
+async def entries(source: BilltoboxSource, config: Config) -> list[Entry]:
+    return [entry async for page in source.list(config) for entry in page]
+
+
+def purchases(count: int) -> list[dict[str, Any]]:
+    return [{"id": number, "purchase_invoice_number": f"F{number}"} for number in range(count)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 49])
+async def test_a_short_list_costs_one_request(tmp_path: Path, count: int) -> None:
+    async with platform() as one:
+        one.lists = {"purchase-invoices": purchases(count)}
+        config = configure(tmp_path, one)
+        async with opened(config) as source:
+            assert len(await entries(source, config)) == count
+            assert source.backlog() == count
+        assert len(one.asked) == 3
+
+
+async def test_a_short_page_proves_nothing_where_the_list_does_not_say_its_total(
+    tmp_path: Path,
+) -> None:
+    """A platform may give fewer than were asked for."""
+    async with platform() as one:
+        one.lists = {"purchase-invoices": purchases(3)}
+        one.total = lambda _: None
+        config = configure(tmp_path, one)
+        async with opened(config) as source:
+            assert len(await entries(source, config)) == 3
+            assert source.backlog() is None
+        assert len(one.asked) == 4
+
+
+@pytest.mark.parametrize("total", [None, 0, 1, 7, 120, 121, 5_000, 10**12])
+async def test_no_total_however_wrong_hides_a_document(tmp_path: Path, total: int | None) -> None:
+    async with platform() as one:
+        one.lists = {"purchase-invoices": purchases(120)}
+        one.total = lambda _: total
+        config = configure(tmp_path, one, sales_path="", statements_path="")
+        async with opened(config) as source:
+            found = Counter(entry.id for entry in await entries(source, config))
+        assert found == Counter(f"purchase/{number}" for number in range(120))
+        assert len(one.asked) <= 5 + 2 * AT_ONCE
+
+
+@pytest.mark.parametrize("total", [None, 50, 10_000])
+async def test_a_list_that_knows_no_pages_is_left_soon(tmp_path: Path, total: int | None) -> None:
+    async with platform() as one:
+        one.lists = {"purchase-invoices": purchases(50)}
+        one.total = lambda _: total
+        one.knows_pages = False
+        config = configure(tmp_path, one, sales_path="", statements_path="")
+        async with opened(config) as source:
+            found = await entries(source, config)
+        assert {entry.id for entry in found} == {f"purchase/{n}" for n in range(50)}
+        assert len(one.asked) <= 1 + AT_ONCE
+
+
+async def test_what_a_list_says_is_read_and_an_item_that_is_none_is_left_out(
+    tmp_path: Path,
+) -> None:
+    async with platform() as one:
+        one.lists = {
+            "purchase-invoices": [
+                {"id": 7, "purchase_invoice_number": "A\n1"},
+                {"id": "x/y", "revision": 3},
+                {"purchase_invoice_number": "no id"},
+                {"id": ["a", "list"]},
+                {"id": "told", "accounting_status": "FORWARDED"},
+            ],
+            "sales-invoices": [
+                {"id": 7, "sales_invoice_number": "S", "sales_invoice_date": "2026-02-03T00:00:00Z"}
+            ],
+            "bank-statements": [{"id": "b", "sha256": "AB" * 32, "size": 9}],
+        }
+        config = configure(tmp_path, one)
+        async with opened(config) as source:
+            found = {entry.id: entry for entry in await entries(source, config)}
+        assert set(found) == {"purchase/7", "purchase/x/y", "sales/7", "statement/b"}
+        assert found["purchase/7"].label == "purchase invoice A 1 (id 7)"
+        assert found["purchase/x/y"].revision == "3"
+        assert found["sales/7"].facts.issue_date == "2026-02-03"
+        assert found["sales/7"].facts.kind is Kind.SALES
+        assert found["sales/7"].facts.company == "BE0403170701"
+        assert found["statement/b"].facts.sha256 == "ab" * 32
+        assert found["statement/b"].revision == "AB" * 32
+
+
+async def test_an_id_is_a_part_of_the_address_and_no_more(tmp_path: Path) -> None:
+    async with platform() as one:
+        one.lists = {"purchase-invoices": [{"id": "../x?y#z"}]}
+        config = configure(tmp_path, one, status_path="done")
+        async with opened(config) as source:
+            (entry,) = await entries(source, config)
+            async with source.fetch(entry) as incoming:
+                assert b"".join([chunk async for chunk in incoming.chunks]) == b"bytes"
+                assert incoming.length == 5
+                assert incoming.headers["x-accept"].startswith("application/xml")
+            await source.acknowledge([Outcome(entry.id, Status.ERROR, "why")])
+        assert one.asked[-2].raw_path == "/v4/purchase-invoices/..%2Fx%3Fy%23z"
+        assert one.asked[-1].raw_path == "/v4/purchase-invoices/..%2Fx%3Fy%23z/done"
+        assert json.decode(one.told[0][2]) == {"status": "ERROR", "message": "why"}
+
+
+async def test_what_is_not_published_is_a_setting(tmp_path: Path) -> None:
+    async with platform() as one:
+        one.lists = {"in": purchases(1), "all": [{"id": 9}]}
+        config = configure(
+            tmp_path,
+            one,
+            purchases_path="in",
+            sales_path="",
+            statements_path="",
+            documents_path="all",
+            pending_filter="state=new&x=a b",
+            sort="id,asc",
+            page_size=7,
+        )
+        async with opened(config) as source:
+            found = await entries(source, config)
+        assert {(entry.id, entry.facts.kind) for entry in found} == {
+            ("purchase/0", Kind.PURCHASE),
+            ("document/9", None),
+        }
+        for request in one.asked:
+            assert dict(request.query) == {
+                "page": "0",
+                "size": "7",
+                "state": "new",
+                "x": "a b",
+                "sort": "id,asc",
+            }
+
+
+SECOND = '[[companies]]\nname = "Two"\nidentifier = "BE0428759497"\nsource = "box"\n'
+
+
+async def test_each_company_is_asked_for_by_its_own_id(tmp_path: Path) -> None:
+    async with platform() as one:
+        one.lists = {
+            "purchase-invoices": [
+                {"id": 1, "platform_id": "11"},
+                {"id": 2, "platform_id": "22"},
+                {"id": 3, "platform_id": "33"},
+            ]
+        }
+        config = configure(tmp_path, one, f'platform_id = "11"\n{SECOND}platform_id = "22"\n')
+        async with opened(config) as source:
+            found = await entries(source, config)
+            assert {(entry.id, entry.facts.company) for entry in found} == {
+                ("purchase/1", "BE0403170701"),
+                ("purchase/2", "BE0428759497"),
+            }
+            assert "2 purchase invoices, 0 sales" in await source.check(config)
+        assert len(one.asked) == 6 + 6
+
+
+async def test_where_one_company_has_no_id_all_are_asked_for_at_once(tmp_path: Path) -> None:
+    async with platform() as one:
+        one.lists = {"purchase-invoices": [{"id": 1, "platform_id": 11}, {"id": 3}]}
+        config = configure(tmp_path, one, f'platform_id = "11"\n{SECOND}')
+        async with opened(config) as source:
+            found = await entries(source, config)
+        assert {(entry.id, entry.facts.company) for entry in found} == {
+            ("purchase/1", "BE0403170701"),
+            ("purchase/3", None),
+        }
+        assert len(one.asked) == 3
+
+
+@pytest.mark.parametrize("status", [404, 409, 410])
+async def test_an_acknowledgement_that_nobody_wants_any_more_is_done(
+    tmp_path: Path, status: int
+) -> None:
+    async with platform() as one:
+        one.status = status
+        config = configure(tmp_path, one)
+        async with opened(config) as source:
+            await source.acknowledge([Outcome("purchase/1", Status.FORWARDED)])
+        assert len(one.told) == 1
+
+
+async def test_of_a_batch_the_others_are_told_and_the_failure_is_raised(tmp_path: Path) -> None:
+    async with platform() as one:
+        one.status = 400
+        config = configure(tmp_path, one)
+        outcomes = [Outcome(f"sales/{number}", Status.FORWARDED) for number in range(5)]
+        async with opened(config) as source:
+            with pytest.raises(SourceError, match="acknowledgement of sales "):
+                await source.acknowledge(outcomes)
+        assert len(one.told) == 5
+
+
+async def test_a_path_that_is_not_there_is_said(tmp_path: Path) -> None:
+    async with trial(tmp_path) as it:
+        config = it.config('sales_path = "ventes"\n')
+        outcome = await it.bring(config)
+        said = outcome.failures["billtobox"]
+        assert "list of sales invoices: there is no list at /ventes (404)" in said
+        assert outcome.tally.delivered == sum(d.kind is not Kind.SALES for d in it.mailbox)
+
+
+async def test_a_token_that_is_refused_is_renewed_once_for_all(tmp_path: Path) -> None:
+    async with platform() as one:
+        config = configure(tmp_path, one)
+        async with opened(config) as source:
+            await entries(source, config)
+            one.token = "other"
+            one.lists = {"purchase-invoices": purchases(1)}
+            assert len(await entries(source, config)) == 1
+        assert one.tokens == 2
+
+
+async def test_a_token_that_is_always_refused_is_said(tmp_path: Path) -> None:
+    async with platform() as one:
+        config = configure(tmp_path, one)
+        one.refusing = True
+        async with opened(config) as source:
+            with pytest.raises(SignInRefused, match="source box: the platform refuses a new token"):
+                await entries(source, config)
+        assert one.tokens <= 1 + 3
+
+
+async def test_many_companies_are_walked_at_once(tmp_path: Path) -> None:
+    """So that a slow server does not make it take forever: requests overlap, within a bound."""
+    async with trial(tmp_path, documents=200, companies=40, latency=0.01) as it:
+        outcome = await it.bring(it.config())
+        assert outcome.tally.delivered == 200
+
+
+async def test_a_quiet_poll_costs_one_request_for_each_list(tmp_path: Path) -> None:
+    async with trial(tmp_path, documents=200) as it:
+        config = it.config()
+        await it.bring(config)
+        asked: list[str] = []
+        source = BilltoboxSource(config.sources[0], config.service.state_dir)
+        page = source._ask
+
+        async def counting(mailbox: Any, number: int, size: int) -> Page:
+            asked.append(mailbox.resource.word)
+            return await page(mailbox, number, size)
+
+        source._ask = counting  # type: ignore[method-assign]
+        assert await entries(source, config) == []
+        await source.close()
+        # One list is that of one kind and one company.
+        assert Counter(asked) == {"purchase": 3, "sales": 3, "statement": 3}
+
+
+# The walk itself, against every way in which a list may shift.
+
+
+class Shelf:
+    """A list that is served in pages, and changes between two answers."""
+
+    def __init__(self, ids: Sequence[int], total: int | None, size: int) -> None:
+        self.ids = list(ids)
+        self.total = total
+        self.size = size
+        self.asked = 0
+
+    async def ask(self, _: str, number: int) -> Page:
+        self.asked += 1
+        assert self.asked < 500
+        some = self.ids[number * self.size : (number + 1) * self.size]
+        total = len(self.ids) if self.total is None else self.total
+        return Page([Raw(str(one).encode()) for one in some], total)
+
+
+def shown(page: Page) -> list[int]:
+    return [int(bytes(raw)) for raw in page.results]
+
+
+@settings(deadline=None)
+@given(
+    count=st.integers(0, 100),
+    size=st.integers(1, 20),
+    total=st.none() | st.integers(0, 300),
+)
+def test_a_list_that_stands_still_is_shown_whole_and_nothing_twice(
+    count: int, size: int, total: int | None
+) -> None:
+    shelf = Shelf(range(count), total, size)
+
+    async def walk() -> list[int]:
+        pages = Walk(["list"], shelf.ask, size).pages()
+        return [one async for _, page in pages for one in shown(page)]
+
+    # Where the total is a wrong one, a page may be shown twice.
+    found = asyncio.run(walk())
+    assert set(found) == set(range(count))
+    assert total is not None or len(found) == count
+
+
+@settings(deadline=None)
+@given(data=st.data(), count=st.integers(0, 150), size=st.integers(1, 12))
+def test_a_list_that_documents_leave_once_shown_is_shown_whole_in_one_walk(
+    data: st.DataObject, count: int, size: int
+) -> None:
+    shelf = Shelf(range(count), None, size)
+
+    async def walk() -> set[int]:
+        seen: set[int] = set()
+        async for _, page in Walk(["list"], shelf.ask, size).pages():
+            seen |= set(shown(page))
+            gone = data.draw(st.sets(st.sampled_from(sorted(seen)))) if seen else set()
+            shelf.ids = [one for one in shelf.ids if one not in gone]
+        return seen
+
+    assert asyncio.run(walk()) == set(range(count))
+
+
+@settings(deadline=None)
+@given(data=st.data(), count=st.integers(0, 60), size=st.integers(1, 9))
+def test_whatever_arrives_and_leaves_meanwhile_walks_until_quiet_miss_none(
+    data: st.DataObject, count: int, size: int
+) -> None:
+    shelf = Shelf(range(count), None, size)
+    arrivals = iter(range(1000, 1000 + data.draw(st.integers(0, 30))))
+
+    async def walks() -> set[int]:
+        seen: set[int] = set()
+        while True:
+            before = len(seen)
+            async for _, page in Walk(["list"], shelf.ask, size).pages():
+                seen |= set(shown(page))
+                gone = data.draw(st.sets(st.sampled_from(sorted(seen)))) if seen else set()
+                shelf.ids = [one for one in shelf.ids if one not in gone]
+                if data.draw(st.booleans()) and (new := next(arrivals, None)) is not None:
+                    shelf.ids.insert(data.draw(st.integers(0, len(shelf.ids))), new)
+            shelf.ids = [one for one in shelf.ids if one not in seen]
+            if len(seen) == before and not shelf.ids:
+                return seen
+
+    seen = asyncio.run(walks())
+    assert set(range(count)) <= seen
+    assert not shelf.ids
+
+
+async def test_lists_that_fail_stop_no_other_and_are_told_at_the_end() -> None:
+    async def ask(name: str, number: int) -> Page:
+        if name == "b":
+            raise SourceError("b", "no list")
+        return Page([Raw(b"1")] if not number else [], 1)
+
+    walk = Walk(["a", "b", "c"], ask, 10)
+    seen = []
+    with pytest.raises(SourceError, match="no list"):
+        async for name, _ in walk.pages():
+            seen.append(name)
+    assert seen == ["a", "c"]
+    assert walk.total == 2
+
+
+async def test_what_concerns_the_whole_source_ends_the_walk_at_once() -> None:
+    asked = []
+
+    async def ask(name: str, number: int) -> Page:
+        asked.append(name)
+        await anyio.lowlevel.checkpoint()
+        if name == 3:
+            raise SignInRefused("source")
+        return Page([], 0)
+
+    with pytest.raises(SignInRefused):
+        async for _ in Walk(list(range(50)), ask, 10).pages():  # type: ignore[arg-type]
+            pass
+    assert len(asked) <= AT_ONCE
+
+
+async def test_when_none_of_the_first_lists_can_be_read_the_others_are_not_asked() -> None:
+    asked = []
+
+    async def ask(name: int, number: int) -> Page:
+        asked.append(name)
+        raise SourceError("source", "the certificate")
+
+    with pytest.raises(SourceError):
+        async for _ in Walk(list(range(500)), ask, 10).pages():
+            pass
+    assert len(asked) == AT_ONCE
