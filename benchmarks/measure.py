@@ -78,7 +78,7 @@ def execute(command: Sequence[str], *, folder: Path, documents: int) -> Run:
     """Run a process in a folder. BenchmarkError with its last words when it fails."""
     with tempfile.TemporaryFile() as output:
         began = time.perf_counter()
-        process = subprocess.Popen(  # noqa: S603 - our own commands
+        process = subprocess.Popen(
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output
         )
         with _Watch(process.pid) as watch:

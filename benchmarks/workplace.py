@@ -62,9 +62,7 @@ def run_ours(base: Path, dataset: Dataset, url: str, token_url: str, more: str =
     """Bring everything by Synqup, and see that it is all there and told."""
     with scratch(base) as folder:
         config = ours.configure(folder, dataset, url, token_url, more)
-        run = execute(
-            ours.catch_up(config), folder=ours.ROOT, documents=len(dataset.items)
-        )
+        run = execute(ours.catch_up(config), folder=ours.ROOT, documents=len(dataset.items))
         delivered.check(folder / "out", dataset.items)
         ours.check_ledger(config, len(dataset.items))
     return run
@@ -80,9 +78,7 @@ def run_peer(peer: Peer, base: Path, dataset: Dataset, url: str) -> Run:
     return run
 
 
-def run_network(
-    what: str, base: Path, items: Sequence[Item], url: str, *credentials: str
-) -> Run:
+def run_network(what: str, base: Path, items: Sequence[Item], url: str, *credentials: str) -> Run:
     """Fetch all documents and keep none."""
     with scratch(base) as folder:
         listed = write_list(folder / "list.tsv", url, items)

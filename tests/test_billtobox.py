@@ -17,10 +17,10 @@ from hypothesis import given, settings, strategies as st
 from msgspec import Raw, json
 from trial import trial
 
+from pipeline.assembly import Config, load_config
 from pipeline.errors import SignInRefused, SourceError
 from pipeline.source import Entry, Outcome, Status
 from stages.list import Kind
-from stages.settings import Config, load_config
 from stages.sources.billtobox.source import BilltoboxSource
 from stages.sources.billtobox.walk import AT_ONCE, Walk
 from stages.sources.billtobox.wire import Page
