@@ -308,10 +308,12 @@ def _columns(key: Key) -> tuple[str, str, str]:
     return (key.source, key.id, key.revision)
 
 
-def _many(
-    statement: str, rows: Sequence[tuple[Any, ...]]
-) -> Callable[[sqlite3.Connection], sqlite3.Cursor]:
-    return lambda connection: connection.executemany(statement, rows)
+def _many(statement: str, rows: Sequence[tuple[Any, ...]]) -> Callable[[sqlite3.Connection], None]:
+    def apply(connection: sqlite3.Connection) -> None:
+        # A cursor that somebody still holds would keep the file open beyond close().
+        connection.executemany(statement, rows).close()
+
+    return apply
 
 
 def _stage(connection: sqlite3.Connection, document: Staged, at: float) -> Claim | Twin:
