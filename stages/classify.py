@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+from contextlib import suppress
 from pathlib import Path
 
 import anyio.to_thread
@@ -15,7 +16,7 @@ from pipeline.payload import Payload
 from stages.decide import Hint, Verdict, decide
 from stages.formats import format_of
 from stages.formats.content import Content, Invoice, Other, Statement, Unreadable
-from stages.identifiers import BELGIAN_PREFIX, compact, company_identifier
+from stages.identifiers import company_identifier, iban
 from stages.list import Kind, Listed
 from stages.parties import Directory
 from stages.settings import Company, Config
@@ -148,16 +149,18 @@ def explain(path: Path, company: str) -> Explanation:
 
 
 def _company(text: str) -> Company:
-    """A company of which no more is known than one of its numbers."""
+    """A company of which no more is known than one of its numbers, or an account of it."""
     if not text.strip():
         raise ConfigurationError("--company", ["this can't be empty; write the company's number"])
+    with suppress(ValueError):
+        return Company(name="the company", identifier=text, source="", accounts=(iban(text),))
     try:
         identifier = company_identifier(text)
     except ValueError:
         # Not every document's numbers pass their check, or are of the European Union.
-        digits = BELGIAN_PREFIX.sub("", compact(text))
-        return Company(name="the company", identifier=text, source="", identifiers=(digits,))
-    return Company(name="the company", identifier=identifier, source="")
+        identifier = text.strip()
+    # As it was written too: bare digits may be a number of another register.
+    return Company(name="the company", identifier=identifier, source="", identifiers=(text,))
 
 
 def _number(content: Content) -> str:

@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 
 from stages.formats.content import Content, Invoice, Other, Statement
 from stages.list import Kind
-from stages.parties import Directory, Match
+from stages.parties import Directory, Match, Party
 from stages.settings import Company
 
 
@@ -47,25 +47,29 @@ def decide(content: Content, directory: Directory, hint: Hint) -> Verdict:
 
 
 def _invoice(invoice: Invoice, directory: Directory, hint: Hint) -> Verdict:
-    supplier = directory.find(invoice.supplier.identifiers, hint.source)
-    customer = directory.find(invoice.customer.identifiers, hint.source)
+    supplier = _match(invoice.supplier, directory, hint)
+    customer = _match(invoice.customer, directory, hint)
+    supplies = f"the supplier ({invoice.supplier_element}) is {_ours(supplier)}" if supplier else ""
+    buys = f"the customer ({invoice.customer_element}) is {_ours(customer)}" if customer else ""
     if supplier and customer:
-        return _both_ours(supplier, customer, hint)
+        sides = {Kind.SALES: supplier.company, Kind.PURCHASE: customer.company}
+        return _both_ours(sides, f"{supplies}, {buys}", hint)
     if supplier:
-        return _ours(Kind.SALES, f"the supplier ({invoice.supplier_element})", supplier)
+        return Verdict(Kind.SALES, supplies, supplier.company)
     if customer:
-        return _ours(Kind.PURCHASE, f"the customer ({invoice.customer_element})", customer)
+        return Verdict(Kind.PURCHASE, buys, customer.company)
     return _neither_ours(invoice, hint)
 
 
-def _ours(kind: Kind, who: str, match: Match) -> Verdict:
-    company = match.company
-    return Verdict(kind, f"{who} is {_name(company)} by its {match.identifier}", company)
+def _ours(match: Match) -> str:
+    return f"{_name(match.company)} by its {match.identifier}"
 
 
-def _both_ours(supplier: Match, customer: Match, hint: Hint) -> Verdict:
-    sides = {Kind.SALES: supplier.company, Kind.PURCHASE: customer.company}
-    both = f"the supplier is {_name(supplier.company)}, the customer is {_name(customer.company)}"
+def _match(party: Party, directory: Directory, hint: Hint) -> Match | None:
+    return directory.find(party.identifiers, hint.source, party.country)
+
+
+def _both_ours(sides: dict[Kind, Company], both: str, hint: Hint) -> Verdict:
     if hint.mailbox is not None:
         mailbox = hint.mailbox.identifier
         both += f", the mailbox is that of {_name(hint.mailbox)}"
@@ -82,7 +86,7 @@ def _both_ours(supplier: Match, customer: Match, hint: Hint) -> Verdict:
 def _neither_ours(invoice: Invoice, hint: Hint) -> Verdict:
     found = f"supplier {invoice.supplier}, customer {invoice.customer}"
     side = {Kind.SALES: invoice.supplier, Kind.PURCHASE: invoice.customer}
-    if hint.mailbox is not None and hint.kind in side and not side[hint.kind].identifiers:
+    if hint.mailbox is not None and hint.kind in side and side[hint.kind].is_silent:
         reason = f"{_by_list(hint.kind, hint.mailbox)}, for that party bears no identifier: {found}"
         return Verdict(hint.kind, reason, hint.mailbox)
     return Verdict(Kind.UNKNOWN, f"no party is a configured company by any identifier: {found}")

@@ -12,27 +12,101 @@ from stages.settings import Company
 
 #: Schemes that say that a number is a Belgian one: of the EAS code list (0208 and the former 9956
 #: the enterprise number, 9925 the VAT number), of BIS 2, and the register's own names.
-BELGIAN_SCHEMES = {"0208", "9925", "9956", "BE:CBE", "BE:EN", "BE:VAT", "CBE", "KBO", "BCE", "BE"}
-#: Schemes that leave the country open: none, and VAT (UNTDID 1153 VA; UN/ECE 5153 in UBL 2.0).
-OPEN_SCHEMES = {"", "VA", "VAT", "BTW", "TVA", "UN/ECE 5153"}
+BELGIAN_SCHEMES = {
+    *("0208", "9925", "9956"),
+    *("BE:CBE", "BE:EN", "BE:VAT", "BE:KBO", "BE:BCE", "BE"),
+    *("CBE", "KBO", "BCE", "KBO-BCE", "BCE-KBO", "KBO/BCE", "BCE/KBO"),
+}
+#: Schemes that leave the country open: none; those of numbers for taxes (UNTDID 1153 VA, UN/ECE
+#: 5153 in UBL 2.0); those of numbers for taxes and of companies in ISO 20022.
+OPEN_SCHEMES = {"", "VA", "VAT", "BTW", "TVA", "UN/ECE 5153", "TXID", "COID"}
+#: Schemes of the EAS code list that are VAT numbers of one country.
+_VAT_SCHEMES = {
+    "9910": "HU",
+    "9914": "AT",
+    "9920": "ES",
+    "9922": "AD",
+    "9923": "AL",
+    "9924": "BA",
+    "9926": "BG",
+    "9927": "CH",
+    "9928": "CY",
+    "9929": "CZ",
+    "9930": "DE",
+    "9931": "EE",
+    "9932": "GB",
+    "9933": "EL",
+    "9934": "HR",
+    "9935": "IE",
+    "9936": "LI",
+    "9937": "LT",
+    "9938": "LU",
+    "9939": "LV",
+    "9940": "MC",
+    "9941": "ME",
+    "9942": "MK",
+    "9943": "MT",
+    "9944": "NL",
+    "9945": "PL",
+    "9946": "PT",
+    "9947": "RO",
+    "9948": "RS",
+    "9949": "SI",
+    "9950": "SK",
+    "9951": "SM",
+    "9952": "TR",
+    "9955": "SE",
+    "9957": "FR",
+}
+#: Other names of schemes of the ISO 6523 code list.
+_SAME_SCHEMES = {
+    name: scheme
+    for scheme, names in {
+        "0002": ("SIREN", "SIRENE", "FR:SIRENE"),
+        "0007": ("SE:ORGNR",),
+        "0009": ("SIRET", "FR:SIRET"),
+        "0060": ("DUNS",),
+        "0088": ("GLN", "EAN", "GS1"),
+        "0106": ("KVK", "NL:KVK"),
+        "0184": ("CVR", "DK:CVR"),
+        "0190": ("OIN", "NL:OIN"),
+        "0192": ("NO:ORGNR",),
+        "0199": ("LEI",),
+    }.items()
+    for name in names
+}
 
 #: A scheme in front of the value itself, as in a Peppol participant identifier (0208:0403170701).
-_SCHEME = re.compile(r"^([0-9]{4}):(?=.)")
+_SCHEME = re.compile(r"^(?:ISO6523-ACTORID-UPIS::?)?([0-9]{4}):(?=.)")
+#: The same before what a user writes: of BIS 2 (BE:VAT:BE0403170701) and others as well.
+_ANY_SCHEME = re.compile(
+    r"^(?:ISO6523-ACTORID-UPIS::?)?([0-9]{4}|[A-Z]{2}:[A-Z]{2,8}|[A-Z][A-Z0-9]{1,7}):(?=.)"
+)
+_VAT_NAME = re.compile(r"([A-Z]{2}):VAT")
 #: A VAT number that begins with a country (EN 16931, BR-CO-9).
 _WITH_COUNTRY = re.compile(r"[A-Z]{2}[0-9A-Z]*[0-9]")
+#: What says that a number is a Belgian one, in front of it.
+_BELGIAN = re.compile(
+    r"(?:(?:VAT|BTW|TVA|EN):?)*(?:(?:0208|9925|9956):|(?:BE|CBE|KBO|BCE):?(?:[A-Z]{2,3}:?)*[0-9])"
+)
+#: Words in front of a VAT number that are not of it, and those behind the Norwegian and the Swiss.
+_WORD = re.compile(r"^(?:VAT|BTW|TVA)(?:NR|NO)?:?(?=[A-Z]{0,3}[0-9])")
+_SUFFIX = re.compile(r"^(NO[0-9]{9})MVA$|^(CHE[0-9]{9})(?:MWST|TVA|IVA)$")
 
 
 class Identifier(Struct, frozen=True):
     """One identifier of a party, as it stands in the document.
 
     element: where it stands, for the reason. scheme: as stated there, or empty.
-    is_vat: whether it stands where only VAT numbers do.
+    is_vat: whether it stands where only VAT numbers do. is_contact: whether it is a person's
+    address, which a company may have listed but which doesn't tell a stranger.
     """
 
     element: str
     scheme: str
     value: str
     is_vat: bool = False
+    is_contact: bool = False
 
     def __str__(self) -> str:
         scheme = f"{self.scheme}:" if self.scheme else ""
@@ -40,10 +114,16 @@ class Identifier(Struct, frozen=True):
 
 
 class Party(Struct, frozen=True):
-    """The supplier or the customer of an invoice."""
+    """The supplier or the customer of an invoice. country: ISO 3166-1 of its address, or empty."""
 
     name: str
     identifiers: tuple[Identifier, ...]
+    country: str = ""
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing says who it is: names never do."""
+        return all(one.is_contact for one in self.identifiers)
 
     def __str__(self) -> str:
         """Who it is, for a reason: the name and every identifier, once."""
@@ -80,54 +160,108 @@ class Directory:
 
     def named(self, identifier: str, source: str) -> Company | None:
         """The company that is configured under this very identifier."""
-        return _of_source(self._by_own.get(identifier, ()), source)
+        found = self._by_own.get(identifier)
+        return _of_source(found, source) if found else None
 
-    def find(self, identifiers: Sequence[Identifier], source: str) -> Match | None:
-        """The company that bears one of these identifiers; the first that says so."""
-        foreign = any(_is_foreign_vat(identifier) for identifier in identifiers)
+    def find(
+        self, identifiers: Sequence[Identifier], source: str, country: str = ""
+    ) -> Match | None:
+        """The company that bears one of these identifiers; the first that says so.
+
+        country: of the party's address, if it is known.
+        """
+        foreign = country.upper() not in {"", "BE", "BEL"} or any(map(_is_foreign_vat, identifiers))
         for identifier in identifiers:
-            for key in spellings(identifier, foreign=foreign):
-                if company := _of_source(self._by_identifier.get(key, ()), source):
-                    return Match(company, identifier)
+            for key in spellings(identifier, country.upper(), foreign=foreign):
+                if found := self._by_identifier.get(key):
+                    return Match(_of_source(found, source), identifier)
         return None
 
     def holding(self, account: str, source: str) -> Company | None:
         """The company that has this account: an IBAN, or the bank's number inside one."""
-        return _of_source(self._by_account.get(compact(account), ()), source)
+        found = self._by_account.get(compact(account))
+        return _of_source(found, source) if found else None
 
 
-def spellings(identifier: Identifier, *, foreign: bool = False) -> Iterator[str]:
+def spellings(identifier: Identifier, country: str = "", *, foreign: bool = False) -> Iterator[str]:
     """The keys under which an identifier is looked up.
 
     A Belgian number becomes BE and ten digits. A valid one of bare digits is taken for Belgian
-    too, unless its scheme is of something else or its party bears a VAT number of another
-    country (foreign).
+    too, unless its scheme is of something else or its party is of another country (foreign).
+    Others are looked up as they are, "*" for companies whose own says no scheme, and with their
+    scheme, which is empty if they say none.
     """
-    scheme, value = identifier.scheme.strip().upper(), identifier.value.strip()
-    if match := _SCHEME.match(value):
+    scheme, value = identifier.scheme.strip().upper(), identifier.value.strip().upper()
+    if ":" in value and (match := _SCHEME.match(value)):
         scheme, value = match[1], value[match.end() :]
     bare = compact(value)
-    stated = scheme in BELGIAN_SCHEMES or BELGIAN_PREFIX.match(bare) is not None
-    if stated or (scheme in OPEN_SCHEMES and not foreign):
-        if number := enterprise_number(bare):
-            yield number
-        elif stated:
-            # Trial documents bear numbers that fail their check.
-            yield from _plain(BELGIAN_PREFIX.sub("", bare))
-    yield from _plain(bare)
+    if _states_belgium(scheme, bare):
+        yield _belgian(bare)
+    elif scheme in OPEN_SCHEMES and not foreign and (number := enterprise_number(bare)):
+        yield number
+    plain = _plain(bare)
+    yield f"*:{plain}"
+    yield f"{_scheme(scheme)}:{plain}"
+    home = _vat_country(scheme) or (country if identifier.is_vat else "")
+    if home and not _WITH_COUNTRY.match(plain):
+        yield f"*:{_plain(home + plain)}"
 
 
 def _configured(text: str) -> Iterator[str]:
-    """The keys of an identifier of a company's own, whose scheme nothing says."""
-    if number := enterprise_number(text):
-        yield number
-    yield from _plain(compact(_SCHEME.sub("", text.strip())))
+    """The keys of an identifier of a company's own.
+
+    With a scheme it is matched by that scheme only, or by none; without, by any. Bare digits
+    may be a Belgian number and may be something else that looks like one.
+    """
+    scheme, value = "", text.strip().upper()
+    if match := _ANY_SCHEME.match(value):
+        scheme, value = match[1], value[match.end() :]
+    bare = compact(value)
+    if _states_belgium(scheme, bare):
+        yield _belgian(bare)
+        return
+    plain = _plain(bare)
+    if home := _vat_country(scheme):
+        yield f"*:{plain if _WITH_COUNTRY.match(plain) else _plain(home + plain)}"
+    if scheme in OPEN_SCHEMES:
+        yield f"*:{plain}"
+        if number := enterprise_number(bare):
+            yield number
+    else:
+        yield f"{_scheme(scheme)}:{plain}"
+        yield f":{plain}"
 
 
-def _plain(bare: str) -> Iterator[str]:
-    if bare:
-        # Systems that keep numbers as numbers lose the zeros in front.
-        yield (bare.lstrip("0") or "0") if bare.isdecimal() else bare
+def _scheme(scheme: str) -> str:
+    return "" if scheme in OPEN_SCHEMES else _SAME_SCHEMES.get(scheme, scheme)
+
+
+def _vat_country(scheme: str) -> str:
+    """The country whose VAT numbers a scheme is of, or nothing."""
+    if country := _VAT_SCHEMES.get(scheme):
+        return country
+    match = _VAT_NAME.fullmatch(scheme)
+    return match[1] if match else ""
+
+
+def _states_belgium(scheme: str, bare: str) -> bool:
+    return scheme in BELGIAN_SCHEMES or _BELGIAN.match(bare) is not None
+
+
+def _belgian(bare: str) -> str:
+    """BE and ten digits; those of trial documents may fail their check."""
+    if number := enterprise_number(bare):
+        return number
+    digits = BELGIAN_PREFIX.sub("", bare)
+    return f"BE{digits:0>10}"
+
+
+def _plain(bare: str) -> str:
+    """One spelling for each number, without what countries put around their VAT numbers."""
+    plain = _WORD.sub("", bare)
+    if match := _SUFFIX.match(plain):
+        plain = match[1] or match[2]
+    return f"EL{plain[2:]}" if plain.startswith("GR") and plain[2:].isdecimal() else plain
 
 
 def _is_foreign_vat(identifier: Identifier) -> bool:
@@ -135,11 +269,9 @@ def _is_foreign_vat(identifier: Identifier) -> bool:
     return (
         identifier.is_vat
         and _WITH_COUNTRY.match(bare) is not None
-        and BELGIAN_PREFIX.match(bare) is None
+        and not _states_belgium("", bare)
     )
 
 
-def _of_source(found: Sequence[Company], source: str) -> Company | None:
-    if not found:
-        return None
+def _of_source(found: Sequence[Company], source: str) -> Company:
     return next((company for company in found if company.source == source), found[0])

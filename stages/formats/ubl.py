@@ -1,7 +1,9 @@
-"""UBL 2.0 to 2.4 invoices and credit notes (OASIS; in Peppol BIS Billing 3.0 and others).
+"""UBL 2.0 to 2.4 invoices and credit notes (OASIS), in any profile (Peppol BIS 3, e-FFF, ...).
 
-Parties: cac:AccountingSupplierParty and cac:AccountingCustomerParty. Self-billing (types 389
-and 261) does not change their roles: whoever supplies is the supplier, whoever issues.
+Parties: cac:AccountingSupplierParty and cac:AccountingCustomerParty, and nobody else: those who
+are paid, who represent for taxes, who order or deliver (cac:PayeeParty, cac:TaxRepresentativeParty,
+cac:SellerSupplierParty, cac:BuyerCustomerParty) may be others. Self-billing (types 389 and 261)
+does not change the roles: whoever supplies is the supplier, whoever issues.
 """
 
 from __future__ import annotations
@@ -9,7 +11,8 @@ from __future__ import annotations
 from lxml import etree
 
 from stages.formats.content import INVOICES, Content, Invoice, Other
-from stages.parties import Identifier, Party
+from stages.formats.elements import below, text_of
+from stages.parties import BELGIAN_SCHEMES, Identifier, Party
 
 UBL = "urn:oasis:names:specification:ubl:schema:xsd:"
 CBC = f"{{{UBL}CommonBasicComponents-2}}"
@@ -18,22 +21,58 @@ CAC = f"{{{UBL}CommonAggregateComponents-2}}"
 SUPPLIER = "AccountingSupplierParty"
 CUSTOMER = "AccountingCustomerParty"
 
-#: Where a party's identifiers stand (EN 16931: BT-34, BT-31 and BT-32, BT-30, BT-29 and BT-90, and
-#: the customer's likewise), and whether it is a place for VAT numbers.
-IDENTIFIERS = (
-    (f"{CBC}EndpointID", "EndpointID", False),
-    (f"{CAC}PartyTaxScheme/{CBC}CompanyID", "PartyTaxScheme/CompanyID", True),
-    (f"{CAC}PartyLegalEntity/{CBC}CompanyID", "PartyLegalEntity/CompanyID", False),
-    (f"{CAC}PartyIdentification/{CBC}ID", "PartyIdentification/ID", False),
-)
-NAMES = (f"{CAC}PartyLegalEntity/{CBC}RegistrationName", f"{CAC}PartyName/{CBC}Name")
-
 #: The roots that are invoices: their format, and their type where they don't say it (UNTDID 1001).
 ROOTS = {
     f"{{{UBL}Invoice-2}}Invoice": ("ubl-invoice", "380"),
     f"{{{UBL}CreditNote-2}}CreditNote": ("ubl-credit-note", "381"),
     f"{{{UBL}SelfBilledInvoice-2}}SelfBilledInvoice": ("ubl-invoice", "389"),
     f"{{{UBL}SelfBilledCreditNote-2}}SelfBilledCreditNote": ("ubl-credit-note", "261"),
+}
+LINES = (f"{CAC}InvoiceLine", f"{CAC}CreditNoteLine")
+
+#: What is read of the root, the first of each; a credit note of 2.0 has no type.
+_TEXTS = {
+    f"{CBC}ID": "number",
+    f"{CBC}IssueDate": "issue_date",
+    f"{CBC}InvoiceTypeCode": "type_code",
+    f"{CBC}CreditNoteTypeCode": "type_code",
+    f"{CBC}DocumentCurrencyCode": "currency",
+}
+_MAIL = "Contact/ElectronicMail"
+_SUPPLIER = CAC + SUPPLIER
+_CUSTOMER = CAC + CUSTOMER
+_PARTIES = {_SUPPLIER, _CUSTOMER}
+_TOTAL = f"{CAC}LegalMonetaryTotal"
+_PARTY = f"{CAC}Party"
+
+
+class _Tag:
+    """What is read of a party."""
+
+    ENDPOINT = f"{CBC}EndpointID"
+    IDENTIFICATION = f"{CAC}PartyIdentification"
+    NAME = f"{CAC}PartyName"
+    ADDRESS = f"{CAC}PostalAddress"
+    TAX = f"{CAC}PartyTaxScheme"
+    LEGAL = f"{CAC}PartyLegalEntity"
+    CONTACT = f"{CAC}Contact"
+
+
+#: Other documents that are often met, by what people call them.
+_OTHERS = {
+    "ApplicationResponse": "a UBL application response, which answers another document",
+    "CatalogueRequest": "a UBL request for a catalogue",
+    "DespatchAdvice": "a UBL despatch advice",
+    "Order": "a UBL order",
+    "OrderCancellation": "a UBL cancellation of an order",
+    "OrderChange": "a UBL change of an order",
+    "OrderResponse": "a UBL response to an order",
+    "OrderResponseSimple": "a UBL response to an order",
+    "Quotation": "a UBL quotation",
+    "ReceiptAdvice": "a UBL receipt advice",
+    "Reminder": "a UBL reminder of unpaid invoices",
+    "RemittanceAdvice": "a UBL remittance advice",
+    "Statement": "a UBL statement between customer and supplier, not of a bank account",
 }
 
 
@@ -42,16 +81,27 @@ def read(root: etree._Element) -> Content | None:
     if root.tag not in ROOTS:
         return _other(etree.QName(root))
     format_, type_code = ROOTS[root.tag]
-    stated_type = _text(root, f"{CBC}InvoiceTypeCode") or _text(root, f"{CBC}CreditNoteTypeCode")
+    texts: dict[str, str] = {}
+    parties: dict[str, Party] = {}
+    total = ""
+    for child in root:
+        tag = child.tag
+        if tag in _TEXTS:
+            texts.setdefault(_TEXTS[tag], text_of(child))
+        elif tag in _PARTIES:
+            if tag not in parties:
+                parties[tag] = _party(below(child, _PARTY))
+        elif tag == _TOTAL and not total:
+            total = text_of(below(child, f"{CBC}PayableAmount"))
     return Invoice(
         format=format_,
-        number=_text(root, f"{CBC}ID"),
-        issue_date=_text(root, f"{CBC}IssueDate"),
-        type_code=stated_type or type_code,
-        currency=_text(root, f"{CBC}DocumentCurrencyCode"),
-        total=_text(root, f"{CAC}LegalMonetaryTotal/{CBC}PayableAmount"),
-        supplier=_party(root.find(f"{CAC}{SUPPLIER}/{CAC}Party")),
-        customer=_party(root.find(f"{CAC}{CUSTOMER}/{CAC}Party")),
+        number=texts.get("number", ""),
+        issue_date=texts.get("issue_date", ""),
+        type_code=texts.get("type_code") or type_code,
+        currency=texts.get("currency", ""),
+        total=total,
+        supplier=parties.get(_SUPPLIER, Party("", ())),
+        customer=parties.get(_CUSTOMER, Party("", ())),
         supplier_element=SUPPLIER,
         customer_element=CUSTOMER,
         extension="xml",
@@ -65,23 +115,62 @@ def _other(name: etree.QName) -> Content | None:
     if not namespace.endswith("-2"):
         what = f"a UBL {name.localname} of another version than 2"
         return Other("xml", what, "xml", may_be=INVOICES)
-    return Other(
-        f"ubl-{name.localname.lower()}", f"a UBL {name.localname}, which is no invoice", "xml"
-    )
+    what = _OTHERS.get(name.localname, f"a UBL {name.localname}")
+    return Other(f"ubl-{name.localname.lower()}", f"{what}, which is no invoice", "xml")
 
 
-def _party(element: etree._Element | None) -> Party:
-    if element is None:
-        return Party("", ())
-    identifiers = tuple(
-        Identifier(said, found.get("schemeID", ""), value, is_vat)
-        for path, said, is_vat in IDENTIFIERS
-        for found in element.iterfind(path)
-        if (value := (found.text or "").strip())
-    )
-    name = next((text for path in NAMES if (text := _text(element, path))), "")
-    return Party(name, identifiers)
+def _party(party: etree._Element | None) -> Party:
+    """Its identifiers, those first that say who it is in law, and its name and country.
+
+    EN 16931: BT-31, BT-32, BT-30, BT-29 and BT-90, BT-34, BT-43; of the customer BT-48, BT-47,
+    BT-46, BT-49, BT-58.
+    """
+    taxes, entities, others, endpoints, contacts = [], [], [], [], []
+    legal = name = country = ""
+    for child in party if party is not None else ():
+        match child.tag:
+            case _Tag.ENDPOINT:
+                endpoints.append(_identifier("EndpointID", child))
+            case _Tag.IDENTIFICATION:
+                others.append(_identifier("PartyIdentification/ID", below(child, f"{CBC}ID")))
+            case _Tag.NAME:
+                name = name or text_of(below(child, f"{CBC}Name"))
+            case _Tag.ADDRESS:
+                code = below(child, f"{CAC}Country", f"{CBC}IdentificationCode")
+                country = text_of(code)
+            case _Tag.TAX:
+                taxes.append(_tax_identifier(child))
+            case _Tag.LEGAL:
+                number = below(child, f"{CBC}CompanyID")
+                entities.append(_identifier("PartyLegalEntity/CompanyID", number))
+                legal = legal or text_of(below(child, f"{CBC}RegistrationName"))
+            case _Tag.CONTACT:
+                mail = below(child, f"{CBC}ElectronicMail")
+                contacts.append(_identifier(_MAIL, mail, is_contact=True))
+    found = (*taxes, *entities, *others, *endpoints, *contacts)
+    return Party(legal or name, tuple(one for one in found if one is not None), country)
 
 
-def _text(element: etree._Element, path: str) -> str:
-    return " ".join((element.findtext(path) or "").split())
+def _tax_identifier(scheme: etree._Element) -> Identifier | None:
+    """A party has a tax scheme for each tax that it is registered for (EN 16931: BT-31, BT-32)."""
+    number = below(scheme, f"{CBC}CompanyID")
+    tax = text_of(below(scheme, f"{CAC}TaxScheme", f"{CBC}ID")).upper()
+    return _identifier("PartyTaxScheme/CompanyID", number, is_vat=tax in {"VAT", "VA", ""})
+
+
+def _identifier(
+    said: str,
+    element: etree._Element | None,
+    *,
+    is_vat: bool = False,
+    is_contact: bool = False,
+) -> Identifier | None:
+    value = text_of(element)
+    if element is None or not value:
+        return None
+    scheme = element.get("schemeID", "").strip()
+    if not scheme:
+        # e-FFF names the register in place of the scheme.
+        agencies = (element.get("schemeAgencyName", ""), element.get("schemeAgencyID", ""))
+        scheme = next((one for one in agencies if one.upper() in BELGIAN_SCHEMES), "")
+    return Identifier(said, scheme, value, is_vat, is_contact)

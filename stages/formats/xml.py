@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
+from collections.abc import Iterable
+from io import BytesIO
 
 from lxml import etree
 
 from pipeline.payload import Payload
-from stages.formats import ubl
+from stages.formats import camt, cii, ubl, vocabularies
 from stages.formats.content import INVOICES, Content, Hostile, Invoice, Other, Unreadable
+from stages.formats.thin import LARGEST, thinned
+from stages.parties import Party
 
 _START = re.compile(rb"^(?:\xef\xbb\xbf)?\s*<[?!A-Za-z_]")
 #: The same in UTF-16 and UTF-32, with or without a byte-order mark (XML 1.0, appendix F).
 _WIDE = (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<", b"\0\0\0<", b"\0\0\xfe\xff")
 
-#: Bytes that a parser is fed at a time.
-CHUNK = 65_536
-#: Elements inside one another: what libxml2 allows in a tree.
-DEPTH = 256
-#: Tags that are worth a tree, which takes some hundred bytes for each.
-TAGS = 400_000
-
-#: What there may be much of and says nothing of the parties, in UBL and in CII.
-ATTACHMENT = b"BinaryObject"
-LINES = (b"InvoiceLine", b"CreditNoteLine", b"IncludedSupplyChainTradeLineItem")
-
 #: The vocabularies: each reads a tree that is of it, and gives None for another.
-VOCABULARIES = (ubl.read,)
+VOCABULARIES = (ubl.read, cii.read, camt.read, vocabularies.read)
+
+#: Bytes of XML from which on the lines are not kept in memory.
+LONG = 256 * 1024
+#: What there may be many of and says nothing of the parties: lines of invoices and entries.
+LINES = (*ubl.LINES, "{*}IncludedSupplyChainTradeLineItem", "{*}Ntry")
+#: Tags and attributes beside them that are worth a tree, which takes some hundred bytes for each.
+NODES = 400_000
+_NODES = etree.XPath(
+    "count(descendant-or-self::*) + count(descendant-or-self::*[node()])"
+    "+ count(descendant-or-self::*/@*)"
+)
+#: Bytes of a document without its attachments that are worth a tree.
+TEXT = 32 * 1024 * 1024
+
+#: The name of the first element, as far as that can be told without parsing.
+_ROOT = re.compile(rb"<([A-Za-z_][^\s<>/]*)")
+_NOBODY = Party("", ())
+_FIRST_LINES = (b"InvoiceLine>", b"CreditNoteLine>")
 
 
 def recognises(head: bytes) -> bool:
@@ -38,46 +48,27 @@ def recognises(head: bytes) -> bool:
 def read(payload: Payload) -> Content:
     """What the document says, if its vocabulary is one that we know.
 
-    Attachments and lines are cut out before it is parsed, which takes the time that they would.
-    Where that leaves no XML, or a party without a word, more of it is parsed.
+    It is parsed as far as the parties and totals need. Unreadable if that is not well-formed;
+    Hostile if it brings a document type, or costs more than any invoice may.
     """
-    return content_of(payload.read())
+    _check_size(payload.size)
+    with payload.open() as stream:
+        return _content(_joined(thinned(stream)))
 
 
 def content_of(data: bytes) -> Content:
-    """What an XML document says that lies in memory, such as the one inside a PDF."""
-    whole = data
-    light = _without_attachments(whole)
-    for part in (_without_lines(light), light):
-        with suppress(Unreadable):
-            content = _content(part)
-            if part is light or _names_both_parties(content):
-                return content
-    return _content(whole)
+    """What an XML document says that lies in memory, such as the one inside a PDF; as `read`."""
+    return read(Payload(len(data), sha256="", data=data))
 
 
 def oddities(payload: Payload) -> list[str]:
     """None that lets it be read: XML proves that it is whole by being well-formed.
 
-    Memory stays flat. Unreadable if it is not well-formed; Hostile if it brings a document type,
-    or elements that lie too deep.
+    All of it is parsed, in flat memory. Unreadable and Hostile as for `read`.
     """
-    # So few bytes can't go deep enough to matter, and counting would cost more than parsing.
-    target = _Nothing() if payload.size <= CHUNK else _Depth()
-    parser = etree.XMLParser(
-        target=target,  # type: ignore[arg-type] # any of the methods may be left out
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-    )
-    try:
-        with payload.open() as stream:
-            while chunk := stream.read(CHUNK):
-                parser.feed(chunk)
-        parser.close()
-    except etree.XMLSyntaxError as error:
-        raise _malformed(error) from None
+    _check_size(payload.size)
+    with payload.open() as stream:
+        _parse_away(thinned(stream))
     return []
 
 
@@ -90,33 +81,85 @@ class _Nothing:
     def close(self) -> None: ...
 
 
-class _Depth(_Nothing):
-    """A parser's target that keeps nothing but how deep it is."""
+def _check_size(size: int) -> None:
+    # In UTF-16 every character is two bytes; there, what they are in UTF-8 is counted again.
+    if size > 2 * LARGEST:
+        raise Hostile(f"the XML has {size:,} bytes, and no invoice needs {LARGEST:,}")
 
-    def __init__(self) -> None:
-        self._depth = 0
 
-    def start(self, name: str, attributes: object) -> None:
-        self._depth += 1
-        if self._depth > DEPTH:
-            raise Hostile(f"the XML has more than {DEPTH} elements inside one another")
+def _parse_away(pieces: Iterable[bytes]) -> None:
+    parser = etree.XMLParser(
+        target=_Nothing(),  # type: ignore[arg-type] # any of the methods may be left out
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+    )
+    try:
+        for piece in pieces:
+            parser.feed(piece)
+        parser.close()
+    except etree.XMLSyntaxError as error:
+        raise _malformed(error) from None
 
-    def end(self, name: str) -> None:
-        self._depth -= 1
+
+def _joined(pieces: Iterable[bytes]) -> bytes:
+    kept, size = [], 0
+    for piece in pieces:
+        kept.append(piece)
+        size += len(piece)
+        if size > TEXT:
+            raise Hostile(f"the XML has more than {TEXT:,} bytes beside its attachments")
+    return b"".join(kept)
 
 
 def _content(data: bytes) -> Content:
-    root = _tree(data)
+    if b"<!DOCTYPE" in data:  # in a comment it would do no harm
+        _parse_away([data])
+    content = _before_lines(data)
+    if content is not None:
+        return content
+    return _content_of(_tree(data) if len(data) <= LONG else _tree_without_lines(data))
+
+
+def _before_lines(data: bytes) -> Content | None:
+    """What a UBL invoice says before its first line, where schemas put all that is read of it.
+
+    The root is closed there. That gives XML only where nothing but the root is open, and then a
+    parser of the whole has found the same elements up to there. None if it does not give an
+    invoice with both parties and a total.
+    """
+    for name in _FIRST_LINES:
+        if (at := data.find(name)) >= 0:
+            break
+    else:
+        return None
+    root = _ROOT.search(data, 0, at)
+    if root is None:
+        return None
+    try:
+        tree = _tree(b"%b</%b>" % (data[: data.rfind(b"<", 0, at)], root[1]))
+    except Unreadable:
+        return None
+    content = ubl.read(tree)
+    if not isinstance(content, Invoice) or not content.total:
+        return None
+    return None if _NOBODY in (content.supplier, content.customer) else content
+
+
+def _content_of(root: etree._Element) -> Content:
     for read_ in VOCABULARIES:
         if (content := read_(root)) is not None:
             return content
+    if (inner := vocabularies.enclosed(root)) is not None:
+        return _content_of(inner)
     name = etree.QName(root).localname
     return Other("xml", f"an XML document of another kind ({name})", "xml", may_be=INVOICES)
 
 
 def _tree(data: bytes) -> etree._Element:
-    if data.count(b"<") > TAGS:
-        raise Unreadable("the XML has more elements than any invoice needs")
+    if len(data) > NODES:
+        _check_nodes(_nodes(data))
     parser = etree.XMLParser(
         resolve_entities=False,
         no_network=True,
@@ -131,42 +174,59 @@ def _tree(data: bytes) -> etree._Element:
         raise _malformed(error) from None
 
 
-def _without_attachments(data: bytes) -> bytes:
-    """The document with its attachments empty; the same object if it has none.
-
-    Only text is cut, from the end of a tag to the beginning of the next.
-    """
-    kept, done, at = [], 0, data.find(ATTACHMENT)
-    while at >= 0:
-        opened = data.find(b">", at) + 1
-        closed = data.find(b"<", opened)
-        if not opened or closed < 0:
-            break
-        kept.append(data[done:opened])
-        done, at = closed, data.find(ATTACHMENT, closed)
-    return b"".join((*kept, data[done:])) if kept else data
-
-
-def _without_lines(data: bytes) -> bytes:
-    """The document without what stands from its first line to its last; or the same object."""
-    for name in LINES:
-        if (at := data.find(name)) < 0:
-            continue
-        start = data.rfind(b"<", 0, at)
-        closing = b"</" + data[start + 1 : at] + name + b">"
-        end = data.rfind(closing, at)
-        if start >= 0 and end >= 0:
-            return data[:start] + data[end + len(closing) :]
-    return data
-
-
-def _names_both_parties(content: Content) -> bool:
-    return (
-        isinstance(content, Invoice)
-        and bool(content.supplier.identifiers)
-        and bool(content.customer.identifiers)
+def _tree_without_lines(data: bytes) -> etree._Element:
+    """The tree of a long document, in which each line is emptied as soon as it has been read."""
+    parser = etree.XMLPullParser(
+        events=("end",),
+        tag=LINES,
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        remove_comments=True,
+        remove_pis=True,
+        huge_tree=False,
     )
+    kept = 0.0
+    stream = BytesIO(data)
+    try:
+        while chunk := stream.read(LONG):
+            kept += _nodes(chunk)
+            parser.feed(chunk)
+            for _, line in parser.read_events():
+                assert etree.iselement(line)
+                kept -= _size(line)
+                _drop(line)
+            _check_nodes(kept)
+        return parser.close()
+    except etree.XMLSyntaxError as error:
+        raise _malformed(error) from None
+
+
+def _nodes(data: bytes) -> float:
+    """How many there are: tags at either end of elements, and attributes."""
+    return data.count(b"<") + (data.count(b'"') + data.count(b"'")) / 2
+
+
+def _size(line: etree._Element) -> float:
+    count = _NODES(line)
+    assert isinstance(count, float)
+    return count
+
+
+def _check_nodes(count: float) -> None:
+    if count > NODES:
+        raise Hostile("the XML has more elements and attributes than any invoice needs")
+
+
+def _drop(line: etree._Element) -> None:
+    line.clear()
+    parent, before = line.getparent(), line.getprevious()
+    # The parser still stands at this one, so what goes is the one before it.
+    if parent is not None and before is not None and before.tag == line.tag:
+        parent.remove(before)
 
 
 def _malformed(error: etree.XMLSyntaxError) -> Unreadable:
+    if "depth" in (error.msg or ""):
+        return Hostile("the XML has more elements inside one another than any invoice")
     return Unreadable(f"the XML is not well-formed ({error.msg})")

@@ -1,0 +1,87 @@
+"""camt.053, the statement of account of ISO 20022, in any of its versions.
+
+A camt.052 reports movements before they are final and a camt.054 notifies of single ones; each of
+them stands in a statement later on. An accounting package that imported both would book them
+twice, so they are recognised as what they are and are no statements.
+"""
+
+from __future__ import annotations
+
+import re
+
+from lxml import etree
+
+from stages.formats.content import Content, Other, Statement
+from stages.formats.elements import below, each, name_of, text_of
+from stages.parties import Identifier
+
+_NAMESPACE = re.compile(r"urn:(?:[a-z0-9]+:)*xsd:\$?([a-z]{4}\.[0-9]{3})\.[0-9]{3}\.[0-9]{2}")
+STATEMENT = "camt.053"
+
+#: What others are called that go between companies and banks.
+_OTHERS = {
+    "camt.052": "a bank's report of movements that are not final",
+    "camt.054": "a bank's notification of single movements",
+    "camt.086": "a bank's statement of its fees",
+    "pain.001": "an order of payments",
+    "pain.002": "a bank's answer to orders",
+    "pain.008": "an order of direct debits",
+}
+
+
+def read(root: etree._Element) -> Content | None:
+    """The statements, another ISO 20022 message by its name, or None if it is none of them."""
+    message = _NAMESPACE.fullmatch(etree.QName(root).namespace or "")
+    if message is None or name_of(root) != "Document":
+        return None
+    if message[1] != STATEMENT:
+        what = _OTHERS.get(message[1], "an ISO 20022 message")
+        return Other(message[1], f"{what} ({message[1]}), which is no statement of account", "xml")
+    holders: dict[tuple[str, str], Identifier] = {}
+    accounts: dict[str, None] = {}
+    name = number = day = ""
+    for statement in each(root, "{*}BkToCstmrStmt", "{*}Stmt"):
+        account = below(statement, "{*}Acct")
+        accounts.update(dict.fromkeys(_accounts(account)))
+        name = name or text_of(below(account, "{*}Ownr", "{*}Nm"))
+        for holder in _holders(account):
+            holders[holder.scheme, holder.value] = holder
+        number = next(
+            (text for key in _NUMBERS if (text := text_of(below(statement, key)))), number
+        )
+        day = _day(statement) or day
+    return Statement(STATEMENT, tuple(holders.values()), name, tuple(accounts), number, day, "xml")
+
+
+_NUMBERS = ("{*}ElctrncSeqNb", "{*}LglSeqNb", "{*}Id")
+
+
+def _accounts(account: etree._Element | None) -> list[str]:
+    numbers = (below(account, "{*}Id", "{*}IBAN"), below(account, "{*}Id", "{*}Othr", "{*}Id"))
+    return [text for element in numbers if (text := text_of(element))]
+
+
+def _holders(account: etree._Element | None) -> list[Identifier]:
+    """The owner's numbers; Belgian banks name the register as their issuer (Febelfin)."""
+    found = []
+    for other in each(account, "{*}Ownr", "{*}Id", "{*}OrgId", "{*}Othr"):
+        said = (
+            below(other, "{*}Issr"),
+            below(other, "{*}SchmeNm", "{*}Prtry"),
+            below(other, "{*}SchmeNm", "{*}Cd"),
+        )
+        scheme = next((text for element in said if (text := text_of(element))), "")
+        if value := text_of(below(other, "{*}Id")):
+            found.append(Identifier("Acct/Ownr/Id/OrgId/Othr/Id", scheme, value))
+    return found
+
+
+def _day(statement: etree._Element) -> str:
+    """The day of the closing balance; failing that, the end of the period or the making of it."""
+    days = [
+        below(balance, "{*}Dt", "{*}Dt")
+        for balance in each(statement, "{*}Bal")
+        if text_of(below(balance, "{*}Tp", "{*}CdOrPrtry", "{*}Cd")) == "CLBD"
+    ]
+    days += [below(statement, "{*}FrToDt", "{*}ToDtTm"), below(statement, "{*}CreDtTm")]
+    return next((text[:10] for day in days if (text := text_of(day))), "")

@@ -1,0 +1,123 @@
+"""UN/CEFACT Cross Industry Invoice (D16B; in XRechnung, Factur-X, ZUGFeRD 2), and ZUGFeRD 1.
+
+Parties: ram:SellerTradeParty and ram:BuyerTradeParty of the trade agreement, and nobody else (no
+tax representative, payee, invoicee or consignee). EN 16931-3-3 says what stands where; ZUGFeRD 1
+has the same elements below others of its own.
+"""
+
+from __future__ import annotations
+
+import re
+
+from lxml import etree
+
+from stages.formats.content import Content, Invoice, Other
+from stages.formats.elements import below, each, text_of
+from stages.parties import Identifier, Party
+
+D16B = "urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:"
+ZUGFERD_1 = "urn:ferd:CrossIndustryDocument:invoice:"
+#: Where most elements are from; the version follows.
+RAM = "urn:un:unece:uncefact:data:standard:ReusableAggregateBusinessInformationEntity:"
+#: Orders and despatch advices of the same family (Order-X, Deliver-X).
+_SCRDM = "urn:un:unece:uncefact:data:SCRDMCCBDACI"
+
+SELLER = "SellerTradeParty"
+BUYER = "BuyerTradeParty"
+
+#: Types of the code list 1001 that EN 16931 calls credit notes.
+CREDIT_NOTES = {"81", "83", "261", "262", "296", "308", "381", "396", "420", "458", "532"}
+
+#: What the parts of a document are called: in D16B, in ZUGFeRD 1.
+_HEADERS = ("ExchangedDocument", "HeaderExchangedDocument")
+_TRANSACTIONS = ("SupplyChainTradeTransaction", "SpecifiedSupplyChainTradeTransaction")
+_AGREEMENTS = ("ApplicableHeaderTradeAgreement", "ApplicableSupplyChainTradeAgreement")
+_SETTLEMENTS = ("ApplicableHeaderTradeSettlement", "ApplicableSupplyChainTradeSettlement")
+_SUMS = (
+    "SpecifiedTradeSettlementHeaderMonetarySummation",
+    "SpecifiedTradeSettlementMonetarySummation",
+)
+
+#: Where a party's identifiers stand.
+_PLACES = (
+    ("SpecifiedTaxRegistration", "ID"),
+    ("SpecifiedLegalOrganization", "ID"),
+    ("GlobalID",),
+    ("ID",),
+    ("URIUniversalCommunication", "URIID"),
+    ("EndPointURIUniversalCommunication", "URIID"),
+    ("DefinedTradeContact", "EmailURIUniversalCommunication", "URIID"),
+)
+
+
+def read(root: etree._Element) -> Content | None:
+    """The invoice or credit note, or None if it is no CII."""
+    name = etree.QName(root)
+    namespace = name.namespace or ""
+    if namespace.startswith(_SCRDM):
+        return Other("cii-order", "an order or a despatch advice (CII), which is no invoice", "xml")
+    if not (
+        (namespace.startswith(D16B) and name.localname == "CrossIndustryInvoice")
+        or (namespace.startswith(ZUGFERD_1) and name.localname == "CrossIndustryDocument")
+    ):
+        return None
+    ram = f"{{{RAM}{12 if namespace.startswith(ZUGFERD_1) else 100}}}"
+    header = _either(root, f"{{{namespace}}}", _HEADERS)
+    trade = _either(root, f"{{{namespace}}}", _TRANSACTIONS)
+    agreement = _either(trade, ram, _AGREEMENTS)
+    settlement = _either(trade, ram, _SETTLEMENTS)
+    sums = _either(settlement, ram, _SUMS)
+    due = below(sums, f"{ram}DuePayableAmount")
+    type_code = text_of(below(header, f"{ram}TypeCode"))
+    return Invoice(
+        format="cii-credit-note" if type_code in CREDIT_NOTES else "cii-invoice",
+        number=text_of(below(header, f"{ram}ID")),
+        issue_date=_day(below(header, f"{ram}IssueDateTime", "{*}DateTimeString")),
+        type_code=type_code or "380",
+        currency=text_of(below(settlement, f"{ram}InvoiceCurrencyCode")),
+        total=text_of(due) or text_of(below(sums, f"{ram}GrandTotalAmount")),
+        supplier=_party(below(agreement, ram + SELLER), ram),
+        customer=_party(below(agreement, ram + BUYER), ram),
+        supplier_element=SELLER,
+        customer_element=BUYER,
+        extension="xml",
+    )
+
+
+def _either(
+    element: etree._Element | None, namespace: str, names: tuple[str, str]
+) -> etree._Element | None:
+    if element is None:
+        return None
+    return next(element.iterchildren(*(namespace + name for name in names)), None)
+
+
+def _party(party: etree._Element | None, ram: str) -> Party:
+    """Its identifiers, those first that say who it is in law, and its name and country.
+
+    EN 16931: BT-31, BT-32, BT-30, BT-29, BT-34, BT-43; of the buyer BT-48, BT-47, BT-46, BT-49,
+    BT-58.
+    """
+    identifiers = tuple(
+        Identifier(
+            "/".join(place),
+            scheme := found.get("schemeID", "").strip(),
+            value,
+            is_vat=scheme == "VA",
+            is_contact=place[0] == "DefinedTradeContact",
+        )
+        for place in _PLACES
+        for found in each(party, *(ram + name for name in place))
+        if (value := text_of(found))
+    )
+    country = below(party, f"{ram}PostalTradeAddress", f"{ram}CountryID")
+    return Party(text_of(below(party, f"{ram}Name")), identifiers, text_of(country))
+
+
+def _day(element: etree._Element | None) -> str:
+    """ISO 8601 of a day as the code list 2379 formats it: 102 is CCYYMMDD; others are left out."""
+    text = text_of(element)
+    if re.fullmatch(r"[0-9]{8}", text):
+        return f"{text[:4]}-{text[4:6]}-{text[6:]}"
+    iso = re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text)
+    return iso[0] if iso else ""
