@@ -19,12 +19,21 @@ from pipeline.payload import Payload
 #: Bytes that are read at a time.
 CHUNK = 65_536
 
-#: RFC 9530, 2: a member of a structured field's dictionary whose value is a byte sequence.
-_MEMBER = re.compile(r"\s*([a-z*][a-z0-9_.*-]*)\s*=\s*:([A-Za-z0-9+/=]*):\s*")
+#: RFC 9530, 2: a member of a structured field's dictionary whose value is a byte sequence, and
+#: parameters that say nothing to us (RFC 8941, 3.1.2).
+_MEMBER = re.compile(r"\s*([a-z*][a-z0-9_.*-]*)\s*=\s*:([A-Za-z0-9+/=]*):\s*(?:;.*)?")
 _MD5_ETAG = re.compile(r'"([0-9a-fA-F]{32})"')
 
 #: What an algorithm is called here, by what it is called there (RFC 9530, 5; RFC 3230, 4.1.1).
-ALGORITHMS = {"sha": "sha-1", "sha1": "sha-1", "sha256": "sha-256", "sha512": "sha-512"}
+ALGORITHMS = {
+    "sha": "sha-1",
+    "sha1": "sha-1",
+    "sha256": "sha-256",
+    "sha512": "sha-512",
+    "adler": "adler32",
+}
+#: Those that Digest states in hexadecimal (IANA, HTTP Digest Algorithm Values).
+IN_HEXADECIMAL = ("adler32", "crc32", "crc32c")
 
 
 class Hash(Protocol):
@@ -37,14 +46,15 @@ class Hash(Protocol):
         """The digest of all of them."""
 
 
-class _Crc32:
-    """CRC-32 as zlib has it, in big-endian order as Amazon S3 states it."""
+class _Zlib:
+    """A checksum as zlib has it, in big-endian order as HTTP and Amazon S3 state it."""
 
-    def __init__(self) -> None:
-        self._value = 0
+    def __init__(self, update: Callable[[bytes, int], int], start: int) -> None:
+        self._update = update
+        self._value = start
 
     def update(self, data: bytes, /) -> None:
-        self._value = zlib.crc32(data, self._value)
+        self._value = self._update(data, self._value)
 
     def digest(self) -> bytes:
         return self._value.to_bytes(4)
@@ -58,7 +68,8 @@ HASHES: Mapping[str, Callable[[], Hash]] = {
     "sha-1": partial(hashlib.sha1, usedforsecurity=False),
     "md5": partial(hashlib.md5, usedforsecurity=False),
     "crc32c": google_crc32c.Checksum,
-    "crc32": _Crc32,
+    "crc32": partial(_Zlib, zlib.crc32, 0),
+    "adler32": partial(_Zlib, zlib.adler32, 1),
 }
 
 
@@ -87,26 +98,36 @@ class Stated(Struct, frozen=True):
 def stated(headers: Mapping[str, str], listed_sha256: str | None = None) -> Stated:
     """The checksums of a document, the strongest first.
 
-    headers: of the answer, names in lower case. listed_sha256: hexadecimal, from the list.
+    headers: of the answer, names in lower case. listed_sha256: from the list, in hexadecimal or
+    base64.
     """
     checksums: list[Checksum] = []
     warnings: list[str] = []
     if listed_sha256:
-        checksums += _checked("the list's", [("sha-256", _hex(listed_sha256))], warnings)
-    coding = headers.get("content-encoding", "").strip().lower()
+        digest = _hex(listed_sha256) or _base64(listed_sha256)
+        checksums += _checked("the list's", [("sha-256", digest)], warnings)
+    coded = coding(headers)
     for name, parse in HEADERS.items():
         if (value := headers.get(name)) is None:
             continue
-        if coding not in ("", "identity"):
+        if coded:
             # All of them are of the bytes as they were coded, which are not here any more.
-            warnings.append(f"{name} is of the document in {coding} and can't be checked")
-            continue
-        checksums += _checked(name, parse(value), warnings)
-    if coding in ("", "identity"):
+            warnings.append(f"{name} is of the document in {coded} and can't be checked")
+        elif name.startswith(AMAZON) and headers.get(f"{AMAZON}type") == "COMPOSITE":
+            warnings.append(f"{name} is of the document's parts and can't be checked")
+        else:
+            checksums += _checked(name, parse(value), warnings)
+    if not coded:
         checksums += _etag(headers)
     strength = list(HASHES)
     checksums.sort(key=lambda one: (not one.proves_damage, strength.index(one.algorithm)))
     return Stated(tuple(checksums), tuple(warnings))
+
+
+def coding(headers: Mapping[str, str]) -> str:
+    """How the bytes were coded on their way (RFC 9110, 8.4): "gzip"; "" if they were not."""
+    said = headers.get("content-encoding", "").strip().lower()
+    return "" if said == "identity" else said
 
 
 def digests(payload: Payload, algorithms: Iterable[str]) -> dict[str, bytes]:
@@ -129,15 +150,17 @@ def _structured(value: str) -> Pairs:
     """Content-Digest and Repr-Digest (RFC 9530, 2 and 3)."""
     for member in value.split(","):
         match = _MEMBER.fullmatch(member)
-        yield (match[1], _base64(match[2])) if match else (member.strip(), None)
+        name = member.partition("=")[0].strip()
+        yield (match[1], _base64(match[2])) if match else (name, None)
 
 
 def _instance(value: str) -> Pairs:
     """Digest (RFC 3230, 4.3.2): base64, but for the checksums in hexadecimal."""
     for member in value.split(","):
         algorithm, _, digest = member.strip().partition("=")
-        decode = _hex if algorithm.lower().startswith("crc32") else _base64
-        yield algorithm, decode(digest)
+        # Which may lack the zeros in front.
+        short = algorithm.lower() in IN_HEXADECIMAL
+        yield algorithm, _hex(digest.strip().zfill(8)) if short else _base64(digest)
 
 
 def _google(value: str) -> Pairs:
@@ -152,6 +175,9 @@ def _single(algorithm: str, value: str) -> Pairs:
     yield algorithm, _base64(value)
 
 
+#: What the names of Amazon S3's own checksums begin with.
+AMAZON = "x-amz-checksum-"
+
 #: How each header is read, whose names are in lower case.
 HEADERS: Mapping[str, Callable[[str], Pairs]] = {
     "content-digest": _structured,
@@ -159,10 +185,10 @@ HEADERS: Mapping[str, Callable[[str], Pairs]] = {
     "digest": _instance,
     "content-md5": partial(_single, "md5"),
     "x-goog-hash": _google,
-    "x-amz-checksum-sha256": partial(_single, "sha-256"),
-    "x-amz-checksum-sha1": partial(_single, "sha-1"),
-    "x-amz-checksum-crc32c": partial(_single, "crc32c"),
-    "x-amz-checksum-crc32": partial(_single, "crc32"),
+    f"{AMAZON}sha256": partial(_single, "sha-256"),
+    f"{AMAZON}sha1": partial(_single, "sha-1"),
+    f"{AMAZON}crc32c": partial(_single, "crc32c"),
+    f"{AMAZON}crc32": partial(_single, "crc32"),
 }
 
 
@@ -192,8 +218,10 @@ def _etag(headers: Mapping[str, str]) -> Iterator[Checksum]:
 
 
 def _base64(text: str) -> bytes | None:
+    bare = text.strip()
     try:
-        return b64decode(text.strip(), validate=True)
+        # Some leave out the padding (RFC 8941, 4.2.7).
+        return b64decode(bare + "=" * (-len(bare) % 4), validate=True)
     except (binascii.Error, ValueError):
         return None
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 from pipeline.document import Document
 from pipeline.errors import DocumentDamaged, DocumentRefused
 from pipeline.payload import Payload
-from stages.checksums import digests, stated
+from stages.checksums import coding, digests, stated
 from stages.download import Fetched
 from stages.formats import format_of
 from stages.formats.content import Hostile, Unreadable
@@ -60,15 +60,18 @@ class Verify:
             damage = error
         for _ in range(REFETCHES):
             log.warning("document damaged", document=document.entry.label, reason=damage.reason)
-            again = await self._refetch(document.grown(document.facts.listed))
-            assert again.payload is not None
+            try:
+                again = await self._refetch(document.grown(document.facts.listed))
+            except DocumentDamaged as error:
+                damage = error
+                continue
             try:
                 verified = await _verified(again)
             except DocumentDamaged as error:
                 damage = error
-                again.payload.discard()
+                _discard(again)
             except BaseException:
-                again.payload.discard()
+                _discard(again)
                 raise
             else:
                 _discard(document)
@@ -132,27 +135,30 @@ async def _verified(document: Document[Fetched]) -> Document[Verified]:
 def _vouching(
     payload: Payload, listed: Listed, headers: Mapping[str, str], subject: str
 ) -> tuple[str, tuple[str, ...]]:
-    """The strongest checksum that agrees, or "", and what could not be checked."""
+    """The strongest checksum that agrees, or "", and what could not be checked.
+
+    A weaker one that differs where a stronger one agrees is wrong itself.
+    """
     given = stated(headers, listed.sha256)
     found = digests(payload, {one.algorithm for one in given.checksums})
-    vouching = ""
+    vouching, warnings = "", list(given.warnings)
     for checksum in given.checksums:
         here = found[checksum.algorithm]
         if checksum.digest == here:
             vouching = vouching or str(checksum)
         elif checksum.proves_damage:
-            raise DocumentDamaged(
-                subject,
-                f"{checksum} says {checksum.digest.hex()}, and what arrived has {here.hex()}",
-            )
-    return vouching, given.warnings
+            differs = f"{checksum} says {checksum.digest.hex()}, and what arrived has {here.hex()}"
+            if not vouching:
+                raise DocumentDamaged(subject, differs)
+            warnings.append(differs)
+    return vouching, tuple(warnings)
 
 
 def _check_size(payload: Payload, listed: Listed, headers: Mapping[str, str], subject: str) -> None:
     said = {"the list": listed.size}
     length = headers.get("content-length", "").strip()
     # The length is of the bytes as they were coded (RFC 9110, 8.6).
-    if length.isdecimal() and headers.get("content-encoding", "identity") == "identity":
+    if length.isdecimal() and not coding(headers):
         said["content-length"] = int(length)
     for who, size in said.items():
         if size is not None and size != payload.size:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from contextlib import suppress
 from io import BytesIO
@@ -171,6 +172,29 @@ class TestInvoiceInside:
         content = pdf.read(payload(written(*files)))
         assert isinstance(content, Invoice)
         assert content.number == "it"
+
+    def test_blank_lines_in_front_of_the_xml_do_no_harm(self) -> None:
+        data = written(("factur-x.xml", b"\r\n " + ubl("A1"), "/Data"))
+        assert isinstance(pdf.read(payload(data)), Invoice)
+
+    @pytest.mark.parametrize(
+        ("before", "start", "after"),
+        [
+            (b"", b"startxref\n17\n", b""),
+            (b"", b"startxref\n0\n", b""),
+            (b"x" * 200, None, b""),
+            (b"\r\n", None, b"\r\n" + b"\0" * 3000),
+        ],
+    )
+    def test_the_real_ones_are_found_with_a_broken_index_too(
+        self, before: bytes, start: bytes | None, after: bytes, corpus: Path
+    ) -> None:
+        for one in manifest(corpus):
+            whole = (corpus / one["path"]).read_bytes()
+            if start is not None:
+                whole = re.sub(rb"startxref\s+[0-9]+\s", start, whole)
+            content = pdf.read(payload(before + whole + after))
+            assert content == pdf.read(payload((corpus / one["path"]).read_bytes()))
 
     def test_what_is_no_invoice_is_passed_over(self) -> None:
         files = [("factur-x.xml", b"<order/>", "/Data"), ("b.xml", ubl("it"), "")]

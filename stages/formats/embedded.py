@@ -187,7 +187,8 @@ def _xml_files(metered: _Metered) -> Iterator[XmlFile]:
         left -= len(data)
         if left <= 0:
             raise _TooCostly(f"the XML in it has more than {XML_SIZE:,} bytes")
-        yield XmlFile(one.name, data)
+        # Some senders leave a line in front of the declaration, where XML allows none.
+        yield XmlFile(one.name, data.lstrip(b"\r\n\t "))
 
 
 def _found(catalog: DictionaryObject, metered: _Metered) -> Iterator[_Found]:

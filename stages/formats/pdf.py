@@ -23,9 +23,8 @@ _MARKUP = (b"<", b"{", b"\xef\xbb\xbf")
 
 def recognises(head: bytes) -> bool:
     """Whether the header stands where readers look for it."""
-    if head.startswith(b"%PDF-"):
-        return True
-    return b"%PDF-" in head[:SEARCHED] and not head.lstrip().startswith(_MARKUP)
+    at = head.find(b"%PDF-", 0, SEARCHED)
+    return at == 0 or (at > 0 and not head.lstrip().startswith(_MARKUP))
 
 
 def read(payload: Payload) -> Content:

@@ -1,0 +1,304 @@
+"""Verification: checksums, sizes and structure, and what happens to what is damaged."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from farm import Farm
+
+from pipeline.config import Service
+from pipeline.document import Ack, Document, Key
+from pipeline.errors import DocumentDamaged, DocumentRefused, SourceUnreachable
+from pipeline.payload import Payload
+from stages.download import Fetched
+from stages.list import Listed
+from stages.settings import Config, Delivery
+from stages.verify import LARGE, REFETCHES, Verified, Verify, verify
+
+WHOLE = b"<Invoice><ID>1</ID></Invoice>"
+BROKEN = b"<Invoice><ID>1</ID>"
+HOSTILE = b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'
+
+
+def payload(data: bytes) -> Payload:
+    return Payload(len(data), hashlib.sha256(data).hexdigest(), data)
+
+
+def vouched(data: bytes) -> dict[str, str]:
+    digest = b64encode(hashlib.sha256(data).digest()).decode()
+    return {"content-digest": f"sha-256=:{digest}:"}
+
+
+def listed(*, require_checksum: bool = False, **more: Any) -> Listed:
+    service = Service(Path("/nowhere"), require_checksum=require_checksum)
+    return Listed(Config(service, Delivery("a", "b", "c"), (), ()), **more)
+
+
+def verified(
+    data: bytes, headers: Mapping[str, str] | None = None, *, require: bool = False, **more: Any
+) -> Verified:
+    return verify(
+        payload(data),
+        listed(**more),
+        headers or {},
+        subject="invoice 1",
+        require_checksum=require,
+    )
+
+
+class TestChecksums:
+    def test_the_one_that_vouches_is_named(self) -> None:
+        found = verified(WHOLE, {**vouched(WHOLE), "content-type": "Application/XML; charset=x"})
+        assert found.checksum == "content-digest sha-256"
+        assert found.warnings == ()
+        assert found.media_type == "application/xml"
+        assert found.verified_at > 0
+
+    def test_without_one_the_structure_does(self) -> None:
+        assert verified(WHOLE).checksum == ""
+
+    def test_one_that_differs_is_damage(self) -> None:
+        with pytest.raises(DocumentDamaged) as caught:
+            verified(WHOLE, vouched(WHOLE + b" "))
+        told = str(caught.value)
+        assert told.startswith("invoice 1: content-digest sha-256 says ")
+        assert hashlib.sha256(WHOLE).hexdigest() in told
+        assert hashlib.sha256(WHOLE + b" ").hexdigest() in told
+
+    def test_the_list_s_own_is_held_against_it(self) -> None:
+        assert verified(WHOLE, sha256=hashlib.sha256(WHOLE).hexdigest()).checksum
+        with pytest.raises(DocumentDamaged, match="the list's sha-256 says"):
+            verified(WHOLE, sha256=hashlib.sha256(b"other").hexdigest())
+
+    def test_a_stronger_one_that_agrees_overrules_a_weaker(self) -> None:
+        wrong = {"content-md5": b64encode(hashlib.md5(b"other").digest()).decode()}
+        found = verified(WHOLE, {**vouched(WHOLE), **wrong})
+        assert found.checksum == "content-digest sha-256"
+        (warning,) = found.warnings
+        assert warning.startswith("content-md5 md5 says ")
+
+    def test_a_weaker_one_that_agrees_does_not_overrule_a_stronger(self) -> None:
+        right = {"content-md5": b64encode(hashlib.md5(WHOLE).digest()).decode()}
+        with pytest.raises(DocumentDamaged, match="content-digest"):
+            verified(WHOLE, {**vouched(b"other"), **right})
+
+    def test_an_etag_that_may_be_anything_proves_nothing(self) -> None:
+        found = verified(WHOLE, {"etag": f'"{hashlib.md5(b"other").hexdigest()}"'})
+        assert found.checksum == ""
+        assert found.warnings == ()
+
+    def test_an_etag_of_s3_does(self) -> None:
+        headers = {
+            "etag": f'"{hashlib.md5(b"other").hexdigest()}"',
+            "x-amz-request-id": "A",
+        }
+        with pytest.raises(DocumentDamaged, match="etag md5 says"):
+            verified(WHOLE, headers)
+
+    def test_one_that_can_not_be_checked_is_a_warning(self) -> None:
+        found = verified(WHOLE, {"digest": "UNIXsum=1"})
+        assert found.checksum == ""
+        assert found.warnings == ('digest "UNIXsum" is of no algorithm that synqup knows',)
+
+    def test_none_where_one_has_to_be(self) -> None:
+        with pytest.raises(DocumentRefused, match="no checksum that could be checked") as caught:
+            verified(WHOLE, require=True)
+        assert not isinstance(caught.value, DocumentDamaged)
+        assert "require_checksum = false" in str(caught.value)
+        assert verified(WHOLE, vouched(WHOLE), require=True).checksum
+
+    def test_why_it_could_not_be_checked_is_told(self) -> None:
+        headers = {**vouched(WHOLE), "content-encoding": "gzip"}
+        with pytest.raises(DocumentRefused, match="is of the document in gzip"):
+            verified(WHOLE, headers, require=True)
+
+
+class TestSizes:
+    def test_of_the_list(self) -> None:
+        assert verified(WHOLE, size=len(WHOLE))
+        with pytest.raises(DocumentDamaged, match="the list says 30 bytes, and 29 have arrived"):
+            verified(WHOLE, size=30)
+
+    def test_of_the_answer(self) -> None:
+        assert verified(WHOLE, {"content-length": "29"})
+        with pytest.raises(DocumentDamaged, match="content-length says 28 bytes"):
+            verified(WHOLE, {"content-length": " 28 "})
+
+    @pytest.mark.parametrize("length", ["", "many", "-1"])
+    def test_an_announcement_that_is_none(self, length: str) -> None:
+        assert verified(WHOLE, {"content-length": length})
+
+    def test_of_what_was_coded_on_its_way(self) -> None:
+        assert verified(WHOLE, {"content-length": "20", "content-encoding": "GZIP"})
+        with pytest.raises(DocumentDamaged):
+            verified(WHOLE, {"content-length": "20", "content-encoding": "Identity"})
+
+    def test_even_where_a_checksum_agrees(self) -> None:
+        with pytest.raises(DocumentDamaged):
+            verified(WHOLE, vouched(WHOLE), size=30)
+
+
+class TestStructure:
+    @pytest.mark.parametrize(
+        ("data", "odd"),
+        [
+            (BROKEN, "not well-formed"),
+            (b"%PDF-1.4\n", "no end"),
+            (b"<html><title>Sign in</title></html>", "a web page came"),
+            (b'{"message": "later"}', "a JSON message came"),
+            (b"\x89PNG\r\n\x1a\n", "the end of an image"),
+            (b"00000 bottles", "no header"),
+            (b"\r\n", "empty"),
+        ],
+    )
+    def test_it_decides_where_no_checksum_vouches_and_warns_where_one_does(
+        self, data: bytes, odd: str
+    ) -> None:
+        with pytest.raises(DocumentDamaged, match=odd):
+            verified(data)
+        (warning,) = verified(data, vouched(data)).warnings
+        assert odd in warning
+
+    def test_a_checksum_vouches_for_nothing_hostile(self) -> None:
+        with pytest.raises(DocumentRefused) as caught:
+            verified(HOSTILE, vouched(HOSTILE))
+        assert not isinstance(caught.value, DocumentDamaged)
+
+    def test_the_real_ones_are_whole_with_and_without_a_checksum(self, corpus: Path) -> None:
+        for path in sorted(corpus.rglob("x-*.xml")) + sorted(corpus.rglob("*.pdf")):
+            data = path.read_bytes()
+            assert verified(data).warnings == ()
+            assert verified(data, vouched(data)).warnings == ()
+
+    def test_real_statements_that_do_not_add_up_pass_with_a_checksum(self, corpus: Path) -> None:
+        odd = 0
+        for path in sorted(corpus.rglob("x-*.cod")):
+            data = path.read_bytes()
+            odd += bool(verified(data, vouched(data)).warnings)
+        assert odd
+
+
+class Shelf:
+    """What is fetched again, one after the other; errors are raised."""
+
+    def __init__(self, folder: Path, *answers: bytes | Exception) -> None:
+        self._folder = folder
+        self._answers = list(answers)
+        self.fetched = 0
+
+    def spooled(self, data: bytes) -> Payload:
+        path = self._folder / f"payload {len(list(self._folder.iterdir()))}"
+        path.write_bytes(data)
+        return Payload(len(data), hashlib.sha256(data).hexdigest(), spool=path)
+
+    async def refetch(self, document: Document[Listed]) -> Document[Fetched]:
+        answer = self._answers[self.fetched]
+        self.fetched += 1
+        if isinstance(answer, Exception):
+            raise answer
+        return document.grown(Fetched(document.facts, vouched(WHOLE)), self.spooled(answer))
+
+    @property
+    def left(self) -> list[bytes]:
+        return [path.read_bytes() for path in sorted(self._folder.iterdir())]
+
+
+def document(payload_: Payload, headers: dict[str, str], facts: Listed) -> Document[Fetched]:
+    farm = Farm()
+    fetched = Fetched(facts, headers)
+    return Document(Key("farm", "1", ""), farm.entry("1"), Ack(farm, "1"), 0.0, fetched, payload_)
+
+
+@pytest.mark.anyio
+class TestDamaged:
+    @pytest.fixture
+    def shelf(self, tmp_path: Path) -> Callable[..., Shelf]:
+        return lambda *answers: Shelf(tmp_path, *answers)
+
+    async def test_what_is_whole_is_fetched_once(self, shelf: Callable[..., Shelf]) -> None:
+        one = shelf()
+        whole = document(one.spooled(WHOLE), vouched(WHOLE), listed())
+        found = await Verify(one.refetch).process(whole)
+        assert found.payload is whole.payload
+        assert found.facts.checksum == "content-digest sha-256"
+        assert one.left == [WHOLE]
+
+    async def test_it_is_fetched_again_and_the_whole_one_goes_on(
+        self, shelf: Callable[..., Shelf]
+    ) -> None:
+        one = shelf(BROKEN, WHOLE)
+        damaged = document(one.spooled(b"x"), vouched(WHOLE), listed())
+        found = await Verify(one.refetch).process(damaged)
+        assert one.fetched == 2
+        assert found.payload is not None
+        assert found.payload.read() == WHOLE
+        assert one.left == [WHOLE], "what was damaged has been left lying about"
+
+    async def test_what_stays_damaged_is_refused_and_kept_for_the_quarantine(
+        self, shelf: Callable[..., Shelf]
+    ) -> None:
+        one = shelf(BROKEN, BROKEN)
+        damaged = document(one.spooled(b"first"), vouched(WHOLE), listed())
+        with pytest.raises(DocumentDamaged, match="it was fetched 3 times") as caught:
+            await Verify(one.refetch).process(damaged)
+        assert caught.value.subject == "document 1"
+        assert "content-digest sha-256 says" in caught.value.reason
+        assert one.fetched == REFETCHES
+        assert one.left == [b"first"]
+
+    async def test_nothing_at_all_is_as_good_as_damaged(self, shelf: Callable[..., Shelf]) -> None:
+        nothing = DocumentDamaged("document 1", "the source sent nothing")
+        one = shelf(nothing, WHOLE)
+        found = await Verify(one.refetch).process(
+            document(one.spooled(b"x"), vouched(WHOLE), listed())
+        )
+        assert found.payload is not None
+        assert found.payload.read() == WHOLE
+
+    @pytest.mark.parametrize("error", [SourceUnreachable("farm"), DocumentRefused("1", "gone")])
+    async def test_a_source_that_fails_meanwhile_says_so(
+        self, error: Exception, shelf: Callable[..., Shelf]
+    ) -> None:
+        one = shelf(error)
+        with pytest.raises(type(error)):
+            await Verify(one.refetch).process(
+                document(one.spooled(b"first"), vouched(WHOLE), listed())
+            )
+        assert one.left == [b"first"]
+
+    async def test_what_is_refused_is_not_fetched_again(self, shelf: Callable[..., Shelf]) -> None:
+        one = shelf()
+        for data, headers, facts in (
+            (HOSTILE, vouched(HOSTILE), listed()),
+            (WHOLE, {}, listed(require_checksum=True)),
+        ):
+            with pytest.raises(DocumentRefused):
+                await Verify(one.refetch).process(document(payload(data), headers, facts))
+        assert one.fetched == 0
+
+    async def test_what_turns_out_hostile_is_removed(self, shelf: Callable[..., Shelf]) -> None:
+        one = shelf()
+        damaged = document(one.spooled(BROKEN), {}, listed())
+
+        async def refetch(wanted: Document[Listed]) -> Document[Fetched]:
+            return wanted.grown(Fetched(wanted.facts, {}), one.spooled(HOSTILE))
+
+        with pytest.raises(DocumentRefused):
+            await Verify(refetch).process(damaged)
+        assert one.left == [BROKEN]
+
+    @pytest.mark.parametrize("size", [LARGE - 100, LARGE + 100])
+    async def test_small_and_large_ones_alike(self, size: int, shelf: Callable[..., Shelf]) -> None:
+        data = b"<a>" + b"x" * size + b"</a>"
+        one = shelf()
+        whole = document(payload(data), vouched(data), listed())
+        found = await Verify(one.refetch).process(whole)
+        assert found.facts.checksum == "content-digest sha-256"
+        broken = document(payload(data), vouched(WHOLE), listed())
+        with pytest.raises(DocumentDamaged):
+            await Verify(shelf(b"x", b"x").refetch).process(broken)
