@@ -117,6 +117,8 @@ CASES = (
     ),
     Case("delivered", (Planned("clock"), Planned("too-many-seconds", times=1))),
     Case("delivered", (Planned("lost-acknowledgement", each=1, share=0.3),)),
+    Case("delivered", (Planned("ignored-acknowledgement"),)),
+    Case("delivered", (Planned("forbidden", on="acknowledgement"),)),
 )
 
 

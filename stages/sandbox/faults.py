@@ -222,6 +222,10 @@ async def _lose(strike: Strike) -> web.StreamResponse:
     return response
 
 
+async def _ignore(_: Strike) -> web.StreamResponse:
+    return web.Response(status=204)
+
+
 def _body(response: web.Response) -> bytes:
     assert isinstance(response.body, bytes)
     return response.body
@@ -262,5 +266,6 @@ FAULTS: dict[str, Fault] = {
         "a forwarded id comes back with another content", _replace, "acknowledgement"
     ),
     "clock": Fault("the Date is hours off", _turn_clock, "any"),
+    "ignored-acknowledgement": Fault("answered with 204 and not taken", _ignore, "acknowledgement"),
     "lost-acknowledgement": Fault("taken, and the answer is reset", _lose, "acknowledgement"),
 }

@@ -1,0 +1,240 @@
+"""A poll starts every document that waits, each one once, whatever the list does meanwhile."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+from farm import Farm
+from trial import trial
+
+from pipeline.document import Document
+from pipeline.engine import SETBACKS, Engine
+from pipeline.errors import DocumentRefused, SignInRefused, SourceError, SourceUnreachable
+from pipeline.ledger import Ledger, open_ledger
+from pipeline.quarantine import Quarantine
+from pipeline.source import Entry, Status
+from pipeline.stage import Stage, one_by_one
+from stages.list import Kind, Lister
+from stages.sandbox import Planned
+from stages.sandbox.mailbox import Page
+
+pytestmark = pytest.mark.anyio
+
+
+class Platform(Farm):
+    """A farm that knows how much it holds, and where documents arrive and fail."""
+
+    def __init__(self, documents: int, arrivals: int = 0, seed: int = 0, **more: Any) -> None:
+        super().__init__(documents, **more)
+        self.random = Random(seed)
+        self.arrivals = [f"new-{number}" for number in range(arrivals)]
+        self.pages = 0
+        self.says = True
+        self.failure: Exception | None = None
+
+    async def list(self, config: Any) -> AsyncGenerator[Sequence[Entry], None]:
+        page = 0
+        while ids := self.open[page * 10 : page * 10 + 10]:
+            self.pages += 1
+            yield [self.entry(id_) for id_ in ids]
+            if self.arrivals and self.random.random() < 0.5:
+                self.open.insert(self.random.randrange(len(self.open) + 1), self.arrivals.pop())
+            await anyio.sleep(0.001)
+            page += 1
+        if self.failure is not None:
+            raise self.failure
+
+    def backlog(self) -> int | None:
+        return len(self.open) if self.says else None
+
+
+class Bench:
+    def __init__(self, engine: Engine, ledger: Ledger) -> None:
+        self.engine = engine
+        self.ledger = ledger
+        self.processed: Counter[str] = Counter()
+
+    async def poll(self, farm: Farm) -> None:
+        with anyio.fail_after(20):
+            await Lister(farm, None, self.ledger, self.engine).poll()  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def bench(
+    folder: Path, error: Exception | None = None, failing: Sequence[str] = ()
+) -> AsyncIterator[Bench]:
+    async def process(document: Document[Any]) -> Document[Any]:
+        one.processed[document.key.id] += 1
+        await anyio.lowlevel.checkpoint()
+        if error is not None and document.key.id in failing:
+            raise error
+        return document
+
+    async with open_ledger(folder / "ledger") as ledger:
+        stage = Stage("only", one_by_one(process), workers=4)
+        engine = Engine([stage], ledger, Quarantine(folder / "quarantine"))
+        one = Bench(engine, ledger)
+        async with engine.running():
+            yield one
+
+
+@pytest.mark.parametrize("says", [True, False])
+@pytest.mark.parametrize("seed", range(6))
+async def test_none_is_missed_and_none_is_started_twice(
+    tmp_path: Path, seed: int, says: bool
+) -> None:
+    farm = Platform(137, arrivals=40, seed=seed)
+    farm.says = says
+    async with bench(tmp_path) as it:
+        await it.poll(farm)
+        assert not farm.open
+        assert len(it.processed) == 177 - len(farm.arrivals)
+        assert set(it.processed.values()) == {1}
+        assert len(farm.told) == len(it.processed)
+
+
+async def test_a_poll_of_an_empty_list_walks_once(tmp_path: Path) -> None:
+    farm = Platform(0)
+    walks = 0
+    list_ = farm.list
+
+    def counted(config: Any) -> AsyncGenerator[Sequence[Entry], None]:
+        nonlocal walks
+        walks += 1
+        return list_(config)
+
+    farm.list = counted  # type: ignore[method-assign]
+    async with bench(tmp_path) as it:
+        await it.poll(farm)
+        assert walks == 1
+        farm.open = ["a", "b"]
+        await it.poll(farm)
+        # One that finds them, and one that sees that there are no others.
+        assert walks == 3
+
+
+async def test_a_list_that_forgets_nothing_is_walked_twice(tmp_path: Path) -> None:
+    """A platform that keeps showing what it was told of costs one more walk, not several."""
+    async with trial(tmp_path, Planned("ignored-acknowledgement")) as it:
+        asked: Counter[str] = Counter()
+        page = it.mailbox.page
+
+        def counting(kind: Kind, *where: Any, **more: Any) -> Page:
+            asked[kind] += 1
+            return page(kind, *where, **more)
+
+        it.mailbox.page = counting  # type: ignore[method-assign]
+        await it.bring(it.config())
+        assert asked == {"purchase": 6, "sales": 6, "statement": 6}
+        asked.clear()
+        outcome = await it.bring(it.config())
+        assert asked == {"purchase": 3, "sales": 3, "statement": 3}
+        # It was told before this poll and has forgotten it: it is told again, and not fetched.
+        assert not outcome.tally.listed
+        assert it.faults.struck["ignored-acknowledgement"] == 60
+        assert it.delivered() == it.held()
+
+
+async def test_what_waits_is_tried_again_by_the_next_poll_and_not_before(tmp_path: Path) -> None:
+    farm = Platform(20)
+    async with bench(tmp_path, SourceUnreachable("3"), ["3"]) as it:
+        await it.poll(farm)
+        assert it.processed["3"] == 1
+        assert farm.open == ["3"]
+        await it.poll(farm)
+        assert it.processed["3"] == 2
+        assert it.processed.total() == 21
+
+
+async def test_what_is_quarantined_is_tried_again_when_it_is_put_back(tmp_path: Path) -> None:
+    farm = Platform(5)
+    async with bench(tmp_path, DocumentRefused("3"), ["3"]) as it:
+        await it.poll(farm)
+        await it.poll(farm)
+        assert it.processed["3"] == 1
+        assert [o.status for o in farm.told if o.id == "3"] == [Status.ERROR]
+        farm.open = ["3"]
+        await anyio.sleep(0.01)
+        await it.poll(farm)
+        assert it.processed["3"] == 2
+
+
+async def test_a_source_that_fails_several_in_a_row_is_given_up_for_this_poll(
+    tmp_path: Path,
+) -> None:
+    farm = Platform(500)
+    every = [str(number) for number in range(500)]
+    async with bench(tmp_path, SourceError("box", "no"), every) as it:
+        with pytest.raises(SourceError, match="no"):
+            await it.poll(farm)
+        assert SETBACKS <= it.processed.total() < 250
+
+
+async def test_a_part_that_can_not_be_read_is_told_when_the_rest_has_been(tmp_path: Path) -> None:
+    farm = Platform(137)
+    farm.failure = SourceError("list of sales", "it is none")
+    async with bench(tmp_path) as it:
+        with pytest.raises(SourceError, match="it is none"):
+            await it.poll(farm)
+        assert it.processed.total() == 137
+        assert not farm.open
+
+
+async def test_a_sign_in_that_is_refused_ends_the_poll_at_once(tmp_path: Path) -> None:
+    farm = Platform(15)
+    farm.failure = SignInRefused("source")
+    async with bench(tmp_path) as it:
+        with pytest.raises(SignInRefused):
+            await it.poll(farm)
+        await it.engine.landed("farm")
+        assert farm.pages == 2
+
+
+async def test_what_could_not_be_told_is_told_by_the_next_poll(tmp_path: Path) -> None:
+    async with trial(tmp_path, Planned("forbidden", on="acknowledgement")) as it:
+        await it.bring(it.config())
+        assert it.delivered() == it.held()
+        assert not it.journal()
+        it.faults.planned = ()
+        outcome = await it.bring(it.config())
+        assert not outcome.tally.listed
+        assert set(it.journal()) == {document.id for document in it.mailbox}
+
+
+async def test_a_walk_that_is_cancelled_closes_the_list(tmp_path: Path) -> None:
+    closed = False
+
+    class Endless(Platform):
+        async def list(self, config: Any) -> AsyncGenerator[Sequence[Entry], None]:
+            nonlocal closed
+            try:
+                number = 0
+                while True:
+                    yield [self.entry(str(number))]
+                    number += 1
+                    await anyio.lowlevel.checkpoint()
+            finally:
+                closed = True
+
+    async with bench(tmp_path) as it:
+        with anyio.move_on_after(0.2):
+            await Lister(Endless(0), None, it.ledger, it.engine).poll()  # type: ignore[arg-type]
+        assert closed
+
+
+async def test_waiting_is_looked_up_and_left_alone(tmp_path: Path) -> None:
+    farm = Platform(25)
+    async with bench(tmp_path) as it:
+        lister = Lister(farm, None, it.ledger, it.engine)  # type: ignore[arg-type]
+        assert len(await lister.waiting()) == 25
+        await it.poll(farm)
+        assert await lister.waiting() == []
+        assert it.processed.total() == 25
