@@ -14,12 +14,12 @@ import anyio
 import pytest
 from aiohttp import web
 
+from pipeline.assembly import load_config
 from pipeline.document import Ack, Document, Key
 from pipeline.errors import DocumentDamaged, DocumentRefused, PassingError, SourceUnreachable
 from pipeline.source import Entry
 from stages.download import Download, Fetched
 from stages.list import Listed
-from stages.settings import load_config
 from stages.sources.billtobox.source import BilltoboxSource
 
 pytestmark = pytest.mark.anyio
