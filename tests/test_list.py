@@ -78,7 +78,7 @@ async def bench(
         if error is not None and document.key.id in failing:
             raise error
         # As the last stage does, so that a page read before this shows nothing new.
-        name = Name(document.key.id, len(one.processed))
+        name = Name(document.key.id, hash(document.key.id))
         staged = Staged(document.key, "", (), lambda: iter([name]), "", "", "", 0, "", "", 0.0)
         await one.ledger.stage([staged], 1.0)
         await one.ledger.delivered([Delivery(document.key, name)], 1.0)
