@@ -56,7 +56,7 @@ def test_every_place_of_an_identifier() -> None:
             "<cbc:ID>VAT</cbc:ID></cac:TaxScheme></cac:PartyTaxScheme>"
             "<cac:PartyTaxScheme><cbc:CompanyID>123</cbc:CompanyID><cac:TaxScheme>"
             "<cbc:ID>TAX</cbc:ID></cac:TaxScheme></cac:PartyTaxScheme>"
-            '<cac:PartyLegalEntity><cbc:RegistrationName>Legal</cbc:RegistrationName>'
+            "<cac:PartyLegalEntity><cbc:RegistrationName>Legal</cbc:RegistrationName>"
             '<cbc:CompanyID schemeID="0106">57151520</cbc:CompanyID></cac:PartyLegalEntity>'
             "<cac:Contact><cbc:ElectronicMail>a@b.nl</cbc:ElectronicMail></cac:Contact>"
         )
