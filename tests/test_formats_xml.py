@@ -250,6 +250,12 @@ def test_an_identifier_of_a_megabyte_is_refused() -> None:
             xml.read(payload(ubl(f"<cbc:EndpointID>{text}</cbc:EndpointID>")))
 
 
+def test_a_number_among_a_megabyte_of_blanks_is_not_taken_for_silence() -> None:
+    blanks = " " * 500_000
+    with pytest.raises(Unreadable, match="EndpointID has"):
+        xml.read(payload(ubl(f"<cbc:EndpointID>{blanks}0403170701{blanks}</cbc:EndpointID>")))
+
+
 def test_ten_thousand_lines_are_an_invoice() -> None:
     data = ubl(lines=10_000)
     assert xml.oddities(payload(data)) == []
@@ -284,3 +290,8 @@ def test_an_invoice_in_its_peppol_envelope_is_an_invoice() -> None:
         f"{ubl(declaration='')}</StandardBusinessDocument>"
     )
     assert values(data) == OURS
+
+
+def test_the_lines_of_a_long_document_are_not_kept() -> None:
+    root = xml._tree_without_lines(ubl(lines=10_000).encode())
+    assert sum(1 for _ in root.iter()) < 100

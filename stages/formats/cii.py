@@ -98,16 +98,20 @@ def _party(party: etree._Element | None, ram: str) -> Party:
     EN 16931: BT-31, BT-32, BT-30, BT-29, BT-34, BT-43; of the buyer BT-48, BT-47, BT-46, BT-49,
     BT-58.
     """
+    children: dict[str, list[etree._Element]] = {}
+    for child in party if party is not None else ():
+        children.setdefault(child.tag, []).append(child)
     identifiers = tuple(
         Identifier(
-            "/".join(place),
+            "/".join((first, *rest)),
             scheme := found.get("schemeID", "").strip(),
             value,
             is_vat=scheme == "VA",
-            is_contact=place[0] == "DefinedTradeContact",
+            is_contact=first == "DefinedTradeContact",
         )
-        for place in _PLACES
-        for found in each(party, *(ram + name for name in place))
+        for first, *rest in _PLACES
+        for child in children.get(ram + first, ())
+        for found in each(child, *(ram + name for name in rest))
         if (value := text_of(found))
     )
     country = below(party, f"{ram}PostalTradeAddress", f"{ram}CountryID")
