@@ -152,15 +152,16 @@ def _company(text: str) -> Company:
     """A company of which no more is known than one of its numbers, or an account of it."""
     if not text.strip():
         raise ConfigurationError("--company", ["this can't be empty; write the company's number"])
-    with suppress(ValueError):
-        return Company(name="the company", identifier=text, source="", accounts=(iban(text),))
     try:
         identifier = company_identifier(text)
     except ValueError:
         # Not every document's numbers pass their check, or are of the European Union.
         identifier = text.strip()
+    accounts: tuple[str, ...] = ()
+    with suppress(ValueError):
+        accounts = (iban(text),)
     # As it was written too: bare digits may be a number of another register.
-    return Company(name="the company", identifier=identifier, source="", identifiers=(text,))
+    return Company("the company", identifier, source="", identifiers=(text,), accounts=accounts)
 
 
 def _number(content: Content) -> str:

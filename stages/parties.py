@@ -170,9 +170,11 @@ class Directory:
 
         country: of the party's address, if it is known.
         """
-        foreign = country.upper() not in {"", "BE", "BEL"} or any(map(_is_foreign_vat, identifiers))
+        home = country.upper()
+        abroad = len(home) == 2 and home != "BE"
+        foreign = abroad or any(map(_is_foreign_vat, identifiers))
         for identifier in identifiers:
-            for key in spellings(identifier, country.upper(), foreign=foreign):
+            for key in spellings(identifier, home, foreign=foreign):
                 if found := self._by_identifier.get(key):
                     return Match(_of_source(found, source), identifier)
         return None

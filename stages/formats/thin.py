@@ -24,7 +24,7 @@ CUT = b"A" * 2048
 #: Bytes of XML, which Peppol's service providers limit to 100 MB.
 LARGEST = 128 * 1024 * 1024
 #: Beginnings of tags, and the quotes of attributes: as many as some ten thousand lines have.
-MARKS = 2_000_000
+MARKS = 1_500_000
 
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\t\n\r &#;"
 #: Line ends as serializers write them that mean to keep them (XML 1.0, 2.11).

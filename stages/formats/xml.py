@@ -32,7 +32,7 @@ _NODES = etree.XPath(
     "+ count(descendant-or-self::*/@*)"
 )
 #: Bytes of a document without its attachments that are worth a tree.
-TEXT = 32 * 1024 * 1024
+TEXT = 24 * 1024 * 1024
 
 #: The name of the first element, as far as that can be told without parsing.
 _ROOT = re.compile(rb"<([A-Za-z_][^\s<>/]*)")
