@@ -135,12 +135,35 @@ class TestReading:
             ("2", IBAN, IBAN),
             ("3", "DE89370400440532013000", "DE89370400440532013000"),
             ("0", "732XXXXXXXXX EUR0BE", "732XXXXXXXXX"),
+            ("0", f"{IBAN} EUR", IBAN),
+            (" ", "539007547034 EUR0BE", IBAN),
         ],
     )
     def test_each_structure_of_account(self, structure: str, field: str, account: str) -> None:
         lines = records()
         lines[1] = old_balance(field, structure)
         assert read(joined(lines)).accounts == (account,)
+
+    def test_version_1_as_it_was_written(self) -> None:
+        """No structure of account, no BIC, a file without end of its own behind the other."""
+        first = f"00000030207{'725':3}05D  0000000074789  {'ONZE FIRMA':26}{'0' * 11}00403170701"
+        file = [
+            f"{first} 00000".ljust(127) + "1",
+            old_balance("539007547034 EUR0BE", " "),
+            movement(300),
+            new_balance(1300, "539007547034 EUR0BE"),
+            trailer(3, 0, 300, "1"),
+        ]
+        content = read(joined(file * 3))
+        assert content.accounts == (IBAN,)
+        assert [one.value for one in content.holders] == ["0403170701"]
+        assert content.holder_name == "ONZE FIRMA"
+        assert coda.oddities(payload(joined(file * 3))) == []
+
+    def test_without_a_trailer_its_statements_are_whole(self) -> None:
+        for lines in (records()[:-1], [*records()[:-1], "4" + " " * 31 + "A MESSAGE"]):
+            assert read(joined(lines)).accounts == (IBAN,)
+            assert "the end is missing (record 9)" in coda.oddities(payload(joined(lines)))
 
     def test_several_statements_in_one_file(self) -> None:
         other = "BE71096123456769"
@@ -238,8 +261,9 @@ class TestResembling:
             (b"00000 bottles of beer on the wall\nand more\n", "its first line is no header"),
             (b"00000;12;5\n00001;13;6\n", "its first line is no header"),
             (joined(records()[:1]), "it has no statement"),
-            (joined(records()[:4]), "its end is missing"),
-            (joined(records())[:-140], "its end is missing"),
+            (joined(records()[:4]), "it breaks off in the middle of a statement"),
+            (joined(records())[:-220], "it breaks off in the middle of a statement"),
+            (joined(records() + records()[:3]), "it breaks off in the middle of a statement"),
             (joined([*records()[:3], "hello", *records()[3:]]), 'begins with "h", as no record'),
             (joined([header(), *(line[::-1] for line in records())]), "as no record does"),
             (header().encode() + b"\n1" + b"x" * 5000, "a line has more than 4096 characters"),

@@ -56,6 +56,8 @@ class TestReading:
             ENVELOPED.format("").replace("\n-}", BODY + "-}"),
             ":940:\n" + BODY,
             "ABNANL2A\n940\nABNANL2A\n" + BODY,
+            "0000 01INGBNL2AXXXX00001\r\n0000 01INGBNL2AXXXX00001\r\n940 00\r\n" + BODY,
+            "{1:F21KREDBEBBXXXX0000000000}{4:{177:2602030809}{451:0}}" + ENVELOPED.format(BODY),
             "\n\n" + BODY,
             BODY.replace("\n", "\r\n"),
             BODY.replace("\n", "\r"),

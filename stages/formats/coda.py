@@ -22,6 +22,8 @@ from stages.parties import Identifier
 RECORD = 128
 #: Characters above which a line is no record, even one that has been shifted.
 LINE = 4 * RECORD
+#: Characters of record 8 up to the end of its amount.
+BALANCE = 57
 #: How many oddities are worth telling.
 TOLD = 8
 
@@ -54,7 +56,7 @@ def recognises(head: bytes) -> bool:
 def read(payload: Payload) -> Content:
     """Whose statements they are, by the headers and by the accounts.
 
-    What begins like CODA and is none, or has no end, is told as such.
+    What begins like CODA and is none, or breaks off in a statement, is told as such.
     """
     try:
         return _statement(payload)
@@ -94,12 +96,15 @@ def _statement(payload: Payload) -> Content:
     holders: dict[str, Identifier] = {}
     accounts: dict[str, None] = {}
     name = number = day = kind = ""
+    is_open = False
     for record in _records(payload):
         kind = record[0]
         if kind == "1":
+            is_open = True
             accounts[_account(record[1:2], record[5:42])] = None
             number = record[2:5].strip()
         elif kind == "8":
+            is_open = len(record) < BALANCE
             day = _day(record[57:63]) or day
         elif kind == "0":
             name = record[34:60].strip()
@@ -108,8 +113,8 @@ def _statement(payload: Payload) -> Content:
                 holders[holder] = Identifier("the header record", "0208", holder)
     if not accounts:
         raise Unreadable("it has no statement (record 1)")
-    if kind != "9":
-        raise Unreadable("its end is missing (record 9)")
+    if is_open and kind != "9":
+        raise Unreadable("it breaks off in the middle of a statement")
     return Statement("coda", tuple(holders.values()), name, tuple(accounts), number, day, "cod")
 
 
@@ -144,11 +149,12 @@ def _holder(record: str) -> str:
 def _account(structure: str, field: str) -> str:
     """The account in positions 6 to 42 of record 1; its structure is in position 2."""
     match structure:
-        case "0" | " ":  # the twelve digits of a Belgian account
-            number = field[:12].strip()
-            if len(number) == 12 and number.isdecimal():
+        case "0" | " ":  # the twelve digits of a Belgian account; in version 1 it is blank
+            number = field[:12]
+            if number.isdecimal() and number.isascii():
                 return f"BE{stdnum.iban.calc_check_digits(f'BE00{number}')}{number}"
-            return number
+            # Some write an IBAN there all the same.
+            return field.partition(" ")[0]
         case "2":  # a Belgian IBAN, and an extension after it
             return field[:31].strip()
         case _:  # a foreign number or IBAN

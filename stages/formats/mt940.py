@@ -24,10 +24,11 @@ from stages.identifiers import compact
 #: How many oddities are worth telling.
 TOLD = 8
 
-#: How it begins: the envelope's blocks, or what some banks put in their place, and field 20.
+#: How it begins: the envelope's blocks, or the few lines that some banks put in their place, and
+#: field 20.
 _START = re.compile(
-    rb"(?:\xef\xbb\xbf)?[\s\x01]*"
-    rb"(?:\{1:[^{}]{0,64}\}[\s\S]{0,300}?\{4:\s*|:940:\s*|[0-9A-Z]{8,12}\s+940\s+[0-9A-Z]{8,12}\s+)?"
+    rb"(?:\xef\xbb\xbf)?[\s\x01]*+"
+    rb"(?:\{1:[^{}]{0,64}\}[\s\S]{0,300}?\{4:\s*|(?:[0-9A-Z :]{1,60}[\r\n]+){1,4}?)?"
     rb":20:"
 )
 #: The account, which no ordinary text has at the beginning of a line.

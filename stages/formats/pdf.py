@@ -23,6 +23,8 @@ _MARKUP = (b"<", b"{", b"\xef\xbb\xbf")
 
 def recognises(head: bytes) -> bool:
     """Whether the header stands where readers look for it."""
+    if head.startswith(_MARKUP):
+        return False
     at = head.find(b"%PDF-", 0, SEARCHED)
     return at == 0 or (at > 0 and not head.lstrip().startswith(_MARKUP))
 
