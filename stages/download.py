@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 import aiofiles
+import anyio
+from aiofiles.threadpool.binary import AsyncBufferedIOBase
 from msgspec import Struct
 
 from pipeline.config import Service
@@ -75,9 +77,7 @@ class Download:
                 held.append(chunk)
                 if spool is None and size > service.spool_threshold:
                     path = self._spool_dir / uuid.uuid4().hex
-                    stack.push(partial(_remove_on_failure, path))
-                    opened = aiofiles.open(path, "xb", opener=_private)
-                    spool = await stack.enter_async_context(opened)
+                    spool = await stack.enter_async_context(_new_file(path))
                 if spool is not None:
                     await spool.write(b"".join(held))
                     held.clear()
@@ -86,9 +86,24 @@ class Download:
         return Payload(size, digest.hexdigest(), spool=path)
 
 
-def _remove_on_failure(path: Path, kind: type[BaseException] | None, *_: object) -> None:
-    if kind is not None:
-        path.unlink(missing_ok=True)
+@asynccontextmanager
+async def _new_file(path: Path) -> AsyncIterator[AsyncBufferedIOBase]:
+    """A private file that is closed in any case, and removed unless all has been written.
+
+    It is opened and closed in a thread, which a cancellation does not stop: so it has to wait.
+    """
+    try:
+        with anyio.CancelScope(shield=True):
+            file = await aiofiles.open(path, "xb", opener=_private)
+        try:
+            yield file
+        finally:
+            with anyio.CancelScope(shield=True):
+                await file.close()
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await anyio.Path(path).unlink(missing_ok=True)
+        raise
 
 
 def _private(path: str, flags: int) -> int:
