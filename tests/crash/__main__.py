@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import sys
 import tempfile
@@ -12,10 +13,13 @@ from typing import Annotated
 
 import typer
 
-from . import kill as killing, power as cutting, traced
+from . import kill as killing, power as cutting, soak as soaking, traced
 from .world import hosting
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
+
+# The sandbox's server would tell of each client that died in the middle of a request.
+logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
 Every = Annotated[int, typer.Option(min=1, help="Try every n-th only.")]
 
@@ -39,7 +43,7 @@ def _report(what: str, trials: Iterable[tuple[str, bool, list[str]]]) -> None:
 
 @app.command()
 def kill(every: Every = 1) -> None:
-    """SIGKILL before and after each call, with an importer that is quick and with one that is slow."""
+    """SIGKILL before and after each call, with a quick importer and with a slow one."""
     with tempfile.TemporaryDirectory(prefix="synqup-kill-") as name, hosting() as host:
         calls = killing.record(host, Path(name))
         print(f"{len(calls)} calls in a run that nothing disturbs")
@@ -99,7 +103,8 @@ def power(every: Every = 1, documents: int = 4, seeds: int = 2) -> None:
         print(f"{len(cuts)} cuts; trees that are the same are tried once")
         trials = cutting.try_all(host, recording, cuts, cutting.losses(seeds))
         _report(
-            "power cuts", ((f"after {t.cut} ({t.call}), {t.loss}", True, t.problems) for t in trials)
+            "power cuts",
+            ((f"after {t.cut} ({t.call}), {t.loss}", True, t.problems) for t in trials),
         )
 
 

@@ -162,10 +162,10 @@ def _wait(folder: Path, path: Path) -> None:
 def _path(value: Any) -> str:
     if isinstance(value, int):
         try:
-            return os.readlink(f"/proc/self/fd/{value}")
+            return str(Path(f"/proc/self/fd/{value}").readlink())
         except OSError:
             return ""
-    return os.path.abspath(os.fsdecode(value))
+    return os.path.abspath(os.fsdecode(value))  # noqa: PTH100 - a link stays a link
 
 
 def _by_path(name: str, count: int) -> Callable[..., Any]:

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -35,9 +35,7 @@ from typing import NamedTuple
 
 from .hook import Call, Plan
 from .kill import load
-from .world import Host, Taken
-
-NAMES = {"rename": 2, "replace": 2, "renameat2": 2, "link": 2, "linkat": 2}
+from .world import FOLDERS, Host, Taken
 
 
 class Inode:
@@ -48,17 +46,27 @@ class Inode:
         self.flushed: bytes | None = None
 
 
+class Left(NamedTuple):
+    """A file that a power cut has left; those of the same number are one file under two names."""
+
+    data: bytes
+    number: int
+
+
+#: By path; None for a folder.
+Tree = dict[str, Left | None]
+
+
 class Change:
     """One change of names: `gone` no longer stands, `name` names the inode (None: a folder)."""
 
-    def __init__(self, gone: str, name: str, inode: Inode | None, *, folder: bool = False) -> None:
+    def __init__(self, gone: str, name: str, inode: Inode | None) -> None:
         self.gone = gone
         self.name = name
         self.inode = inode
-        self.folder = folder
         self.durable = False
 
-    def touches(self, folder: str) -> bool:
+    def touches(self, folder: str | None) -> bool:
         """Whether a name of this folder changes."""
         return any(path and str(Path(path).parent) == folder for path in (self.gone, self.name))
 
@@ -89,41 +97,46 @@ class Disk:
 
     def apply(self, call: Call) -> None:
         """Do what a recorded call did."""
-        path = call.paths[-1] if call.paths else ""
-        inode = self._now.get(path)
         match call.name:
-            case "mkdir":
-                self._change(Change("", path, None, folder=True))
-            case "create" if inode is None:
-                self._change(Change("", path, Inode()))
             case "create" | "write" | "truncate":
-                if inode is None:  # it stood there before the record began
-                    self._now[path] = inode = Inode()
-                inode.now = call.content or b""
-            case "unlink" | "rmdir":
-                self._change(Change(path, "", None))
-            case "rename" | "replace" | "renameat2":
-                source = call.paths[0]
-                moved = self._now.get(source)
-                self._change(Change(source, path, moved, folder=moved is None))
-                self._show(path, moved)
-            case "link" | "linkat":
-                linked = self._now.get(call.paths[0])
-                self._change(Change("", path, linked))
-                self._show(path, linked)
-            case "fsync" if inode is not None:
-                inode.flushed = inode.now
-                self._flush(lambda _: self.loss.journal)
-            case "fsync":
-                self._flush(lambda change: self.loss.journal or change.touches(path))
-            case "sync" | "syncfs":
-                for one in self._now.values():
-                    if one is not None:
-                        one.flushed = one.now
-                self._flush(lambda _: True)
+                self._write(call.paths[-1], call.content or b"")
+            case "fsync" | "sync" | "syncfs":
+                self._flush_as(call.name, call.paths[-1] if call.paths else "")
+            case "mkdir" | "unlink" | "rmdir" | "rename" | "replace" | "renameat2" | "link":
+                self._rename(call.name, call.paths[0], call.paths[-1])
         if isinstance(call.content, dict):
             self._ledger = call.content
             self._flush(lambda _: self.loss.journal)
+
+    def _write(self, path: str, data: bytes) -> None:
+        inode = self._now.get(path)
+        if inode is None:
+            inode = Inode()
+            self._change(Change("", path, inode))
+        inode.now = data
+
+    def _flush_as(self, name: str, path: str) -> None:
+        everything = name != "fsync"
+        inode = self._now.get(path)
+        for one in self._now.values() if everything else [inode]:
+            if one is not None:
+                one.flushed = one.now
+        here = path if inode is None else None
+        self._flush(lambda change: everything or self.loss.journal or change.touches(here))
+
+    def _rename(self, name: str, first: str, last: str) -> None:
+        inode = self._now.get(first)
+        match name:
+            case "mkdir":
+                self._change(Change("", last, None))
+            case "unlink" | "rmdir":
+                self._change(Change(first, "", None))
+            case "link":
+                self._change(Change("", last, inode))
+                self._show(last, inode)
+            case _:
+                self._change(Change(first, last, inode))
+                self._show(last, inode)
 
     def _change(self, change: Change) -> None:
         self._changes.append(change)
@@ -131,9 +144,9 @@ class Disk:
         if change.name:
             self._now[change.name] = change.inode
 
-    def _flush(self, kept: object) -> None:
+    def _flush(self, kept: Callable[[Change], bool]) -> None:
         for change in self._changes:
-            if kept(change):  # type: ignore[operator]
+            if kept(change):
                 change.durable = True
 
     def _show(self, path: str, inode: Inode | None) -> None:
@@ -143,8 +156,8 @@ class Disk:
             self._change(Change(path, "", None))
             self._flush(lambda _: True)
 
-    def left(self, rng: random.Random) -> dict[str, bytes | None]:
-        """What the disk holds after the cut: bytes by path, None for a folder."""
+    def left(self, rng: random.Random) -> Tree:
+        """What the disk holds after the cut."""
         open_ones = [change for change in self._changes if not change.durable]
         if self.loss.seed is None:
             lucky: set[Change] = set()
@@ -158,20 +171,22 @@ class Disk:
                 names.pop(change.gone, None)
                 if change.name:
                     names[change.name] = change.inode
-        tree = {path: self._bytes(inode, rng) for path, inode in names.items()}
-        tree |= {path: data for path, data in self._ledger.items() if data is not None}
-        return {path: data for path, data in tree.items() if _reachable(path, tree, self.root)}
+        inodes = list(dict.fromkeys(inode for inode in names.values() if inode is not None))
+        files = {inode: Left(self._bytes(inode, rng), n) for n, inode in enumerate(inodes)}
+        tree: Tree = {path: inode and files[inode] for path, inode in names.items()}
+        for number, (path, data) in enumerate(self._ledger.items(), 1):
+            if data is not None:
+                tree[path] = Left(data, -number)
+        return {path: file for path, file in tree.items() if _reachable(path, tree, self.root)}
 
-    def _bytes(self, inode: Inode | None, rng: random.Random) -> bytes | None:
-        if inode is None:
-            return None
+    def _bytes(self, inode: Inode, rng: random.Random) -> bytes:
         durable = inode.flushed or b""
         if self.loss.seed is None or inode.flushed == inode.now:
             return durable
         return rng.choice([durable, inode.now, inode.now[: len(inode.now) // 2]])
 
 
-def _reachable(path: str, tree: dict[str, bytes | None], root: Path) -> bool:
+def _reachable(path: str, tree: Tree, root: Path) -> bool:
     parents = [str(one) for one in Path(path).parents if root in (*one.parents, one)]
     return all(parent in tree and tree[parent] is None for parent in parents)
 
@@ -238,16 +253,12 @@ def try_all(
 def _restart(
     host: Host,
     recording: Recording,
-    tree: dict[str, bytes | None],
+    tree: Tree,
     taken: list[bytes],
     told: list[str],
 ) -> list[str]:
     shutil.rmtree(recording.root, ignore_errors=True)
-    for path, data in sorted(tree.items()):
-        if data is None:
-            Path(path).mkdir(parents=True, exist_ok=True)
-        else:
-            Path(path).write_bytes(data)
+    _build(tree)
     with host.world(recording.root, recording.documents, told=told) as world:
         by_digest = {one["sha256"]: one for one in world.manifest}
         world.take()
@@ -263,6 +274,18 @@ def _restart(
         return problems + world.problems()
 
 
+def _build(tree: Tree) -> None:
+    first: dict[int, Path] = {}
+    for name, file in sorted(tree.items()):
+        path = Path(name)
+        if file is None:
+            path.mkdir(parents=True, exist_ok=True)
+        elif file.number in first:
+            path.hardlink_to(first[file.number])
+        else:
+            path.write_bytes(file.data)
+            first[file.number] = path
+
+
 def _folder(document: dict[str, str] | None) -> str:
-    kinds = {"purchase": "achats", "sales": "ventes", "statement": "coda"}
-    return kinds[document["kind"]] if document else ""
+    return FOLDERS[document["kind"]] if document else ""

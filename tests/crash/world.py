@@ -38,7 +38,8 @@ class World:
         self.mailbox = mailbox
         self.config = folder / "synqup.toml"
         self.out = folder / "out"
-        self.state = folder / "state"
+        #: Below a folder of its own: that one too has to survive a power cut.
+        self.state = folder / "var" / "state"
         self.taken: list[Taken] = []
         #: Acknowledgements of before this world began.
         self.told: list[str] = []
@@ -92,7 +93,7 @@ class World:
 
     @contextmanager
     def importer(self) -> Iterator[None]:
-        """Take files the instant that they appear, while the block runs, and the last at its end."""
+        """Take files the instant that they appear, while the block runs; the last at its end."""
         stop = threading.Event()
 
         def work() -> None:
@@ -168,7 +169,7 @@ class Host:
         with self._portal.wrap_async_context_manager(serving) as sandbox:
             write_config(world.config, sandbox, world.mailbox)
             text = world.config.read_text().replace('"5m"', f'"{poll}"')
-            world.config.write_text(text)
+            world.config.write_text(text.replace('"state"', '"var/state"'))
             write_manifest(folder / "manifest.jsonl", world.mailbox)
             yield world
 
