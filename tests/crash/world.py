@@ -73,6 +73,29 @@ class World:
     def journal(self) -> list[dict[str, Any]]:
         return _lines(self.folder / "journal.jsonl")
 
+    def grow(self, documents: int) -> None:
+        """The mailbox receives so many more."""
+        self.mailbox.grow(documents)
+        write_manifest(self.folder / "manifest.jsonl", self.mailbox)
+
+    def edit(self, old: str, new: str) -> None:
+        """Edit the configuration, which holds `old`, as an editor saves: whole, by a rename."""
+        text = self.config.read_text()
+        assert old in text
+        draft = self.config.with_name("draft")
+        draft.write_text(text.replace(old, new))
+        draft.replace(self.config)
+
+    def folder_of(self, company: int, kind: str) -> Path:
+        """Where a company's documents of a kind belong."""
+        one = self.mailbox.companies[company]
+        return self.out / f"{one.name}_{one.identifier}" / FOLDERS[kind]
+
+    def log(self) -> str:
+        """What is in the log of the state folder."""
+        log = self.state / "logs" / "synqup.log"
+        return log.read_text(errors="replace") if log.exists() else ""
+
     def acknowledged(self) -> set[str]:
         return {*self.told, *(one["id"] for one in self.journal)}
 
@@ -90,6 +113,12 @@ class World:
             self.taken.append(Taken(sha256(away.read_bytes()).hexdigest(), path))
             count += 1
         return count
+
+    def take_copies(self) -> None:
+        """Be the importer once, on folders of other volumes: note what stands, then remove it."""
+        for path in _visible(self.out):
+            self.taken.append(Taken(sha256(path.read_bytes()).hexdigest(), path))
+            path.unlink()
 
     @contextmanager
     def importer(self) -> Iterator[None]:
