@@ -22,14 +22,14 @@ _server.set_forkserver_preload([f"{__package__}.child"])
 
 
 class Process:
-    """One synqup process. exit: its status once it has ended, negative for a signal."""
+    """One synqup process. mortal: permissions hold for it, also when root runs the tests."""
 
     def __init__(
-        self, *arguments: object, output: Path, plan: Plan | None = None, user: int | None = None
+        self, *arguments: object, output: Path, plan: Plan | None = None, mortal: bool = False
     ) -> None:
         self.output = output
         self._process = _server.Process(
-            target=_be, args=([str(one) for one in arguments], output, plan, user)
+            target=_be, args=([str(one) for one in arguments], output, plan, mortal)
         )
         with _import_path():
             self._process.start()
@@ -73,10 +73,10 @@ def running(*arguments: object, output: Path, **options: object) -> Iterator[Pro
         process.kill()
 
 
-def _be(arguments: list[str], output: Path, plan: Plan | None, user: int | None) -> None:
+def _be(arguments: list[str], output: Path, plan: Plan | None, mortal: bool) -> None:
     from .child import be  # noqa: PLC0415 - it wraps the system's calls: not in this process
 
-    be(arguments, output, plan, user)
+    be(arguments, output, plan, mortal)
 
 
 @contextmanager

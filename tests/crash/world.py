@@ -52,12 +52,12 @@ class World:
 
     @contextmanager
     def running(
-        self, command: object, *arguments: object, plan: Plan | None = None, user: int | None = None
+        self, command: object, *arguments: object, plan: Plan | None = None, mortal: bool = False
     ) -> Iterator[Process]:
         self._runs += 1
         output = self.folder / f"said-{self._runs}"
         with running(
-            command, "--config", self.config, *arguments, output=output, plan=plan, user=user
+            command, "--config", self.config, *arguments, output=output, plan=plan, mortal=mortal
         ) as process:
             yield process
 
