@@ -22,7 +22,7 @@ def only_process(state_dir: Path) -> Iterator[None]:
     owner = state_dir / "owner"
     lock = FileLock(state_dir / "lock", timeout=0)
     try:
-        state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+        _make_durably(state_dir)
         lock.acquire()
         owner.write_text(f"{os.getpid()}\n")
     except Timeout:
@@ -38,3 +38,18 @@ def only_process(state_dir: Path) -> Iterator[None]:
         ) from None
     with lock:
         yield
+
+
+def _make_durably(folder: Path) -> None:
+    """Make a folder and its parents so that a power cut leaves them: the ledger lies within."""
+    if folder.is_dir():
+        return
+    _make_durably(folder.parent)
+    folder.mkdir(mode=0o750, exist_ok=True)
+    if os.name == "nt":
+        return  # NTFS journals names itself
+    descriptor = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -59,7 +59,9 @@ async def attempt(
 
 def disk_trouble(subject: str, error: OSError) -> PassingError:
     """Put into words what the operating system refused: a full disk, a missing folder."""
-    where = f" ({error.filename})" if error.filename else ""
+    # Of two names it is the second, where the document was to stand, that a person can mend.
+    path = error.filename2 or error.filename
+    where = f" ({path})" if path else ""
     return PassingError(
         subject,
         f"the system says: {error.strerror or error}{where}",

@@ -1,0 +1,122 @@
+"""The whole proof, on demand: `python -m tests.crash COMMAND`."""
+
+from __future__ import annotations
+
+import logging
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import kill as killing, power as cutting, soak as soaking, traced
+from .world import hosting
+
+app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
+
+# The sandbox's server would tell of each client that died in the middle of a request.
+logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+
+Every = Annotated[int, typer.Option(min=1, help="Try every n-th only.")]
+
+
+def _report(what: str, trials: Iterable[tuple[str, bool, list[str]]]) -> None:
+    """Print what is wrong as it is found, then the sum; end with status 1 if anything is."""
+    began, tried, reached, wrong = time.monotonic(), 0, 0, 0
+    for name, was_reached, problems in trials:
+        tried += 1
+        reached += was_reached
+        if problems:
+            wrong += 1
+            print(f"{name}: {'; '.join(problems)}", flush=True)
+        if sys.stderr.isatty():
+            print(f"\r{tried}", end="\r", file=sys.stderr)
+    seconds = time.monotonic() - began
+    print(f"{what}: {tried} tried, {reached} reached, {wrong} wrong, in {seconds:.0f} s")
+    if wrong or not reached:
+        raise typer.Exit(1)
+
+
+@app.command()
+def kill(every: Every = 1) -> None:
+    """SIGKILL before and after each call, with a quick importer and with a slow one."""
+    with tempfile.TemporaryDirectory(prefix="synqup-kill-") as name, hosting() as host:
+        calls = killing.record(host, Path(name))
+        print(f"{len(calls)} calls in a run that nothing disturbs")
+
+        def trials() -> Iterable[tuple[str, bool, list[str]]]:
+            for importer in (True, False):
+                for after in (False, True):
+                    numbers = range(1, 2 * len(calls), every)
+                    points = (killing.Point(number, after, importer) for number in numbers)
+                    for trial in killing.try_all(host, Path(name), points):
+                        yield str(trial.point), trial.reached, trial.problems
+
+        _report("crash points", trials())
+
+
+@app.command()
+def twice(points: int = 150, seed: int = 1) -> None:
+    """SIGKILL at a call, and at a call of the restart too: drawn by a seed."""
+    rng = random.Random(seed)
+    with tempfile.TemporaryDirectory(prefix="synqup-twice-") as name, hosting() as host:
+        count = len(killing.record(host, Path(name)))
+
+        def trials() -> Iterable[tuple[str, bool, list[str]]]:
+            for _ in range(points):
+                # The first third of the calls of a restart are those of recovery.
+                point = killing.Point(
+                    rng.randint(count // 4, count),
+                    rng.random() < 0.5,
+                    rng.random() < 0.5,
+                    rng.randint(1, count // 3),
+                )
+                trial = killing.try_point(host, Path(name) / "trial", point)
+                yield str(trial.point), trial.reached, trial.problems
+
+        _report("double crashes", trials())
+
+
+@app.command()
+def strace(every: Every = 1, documents: int = 3) -> None:
+    """SIGKILL at each system call, SQLite's own included; needs strace, and leave to trace."""
+    if not traced.usable():
+        print("strace is not here, or may not trace: install it, or run where ptrace is permitted")
+        raise typer.Exit(2)
+    with tempfile.TemporaryDirectory(prefix="synqup-strace-") as name, hosting() as host:
+        steps = traced.steps(host, Path(name), documents)[::every]
+        print(f"{len(steps)} steps")
+        trials = traced.try_steps(host, Path(name), documents, steps)
+        _report("steps", ((str(step), died, problems) for step, died, problems in trials))
+
+
+@app.command()
+def power(every: Every = 1, documents: int = 4, seeds: int = 2) -> None:
+    """Cut the power after each call: what was not flushed is gone, or as seeds decide."""
+    with tempfile.TemporaryDirectory(prefix="synqup-power-") as name, hosting() as host:
+        recording = cutting.record(host, Path(name), documents)
+        cuts = range(0, len(recording.calls), every)
+        print(f"{len(cuts)} cuts; trees that are the same are tried once")
+        trials = cutting.try_all(host, recording, cuts, cutting.losses(seeds))
+        _report(
+            "power cuts",
+            ((f"after {t.cut} ({t.call}), {t.loss}", True, t.problems) for t in trials),
+        )
+
+
+@app.command()
+def soak(documents: int = 20_000, seed: int = 1, minutes: float = 10) -> None:
+    """The service under restarts by SIGKILL, edits and an importer; memory and files watched."""
+    with tempfile.TemporaryDirectory(prefix="synqup-soak-") as name, hosting() as host:
+        result = soaking.soak(host, Path(name), documents, seed, minutes * 60)
+    print(result)
+    if result.problems:
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,121 @@
+"""The service for long: restarts by SIGKILL, edits of the configuration, an importer, samples."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from .processes import Process
+from .world import Host, World
+
+#: Seconds between two samples of a process, and the time it is given to grow up.
+BETWEEN = 0.5
+GROWN = 4.0
+
+
+class Sample(NamedTuple):
+    """What one process held at one time. age: seconds. memory: bytes of resident set."""
+
+    life: int
+    age: float
+    memory: int
+    descriptors: int
+
+
+class Soaked(NamedTuple):
+    """What came of it. growth: of the longest life, memory late over memory early."""
+
+    documents: int
+    seconds: float
+    kills: int
+    edits: int
+    most_memory: int
+    most_descriptors: int
+    growth: float
+    problems: list[str]
+
+
+def soak(host: Host, folder: Path, documents: int, seed: int, patience: float) -> Soaked:
+    """Bring so many documents through kills and edits drawn by a seed; give up after patience."""
+    rng = random.Random(seed)
+    began = time.monotonic()
+    samples: list[Sample] = []
+    kills = edits = 0
+    with host.world(folder / "soak", documents, companies=3, seed=seed) as world:
+        versions = _versions(world)
+        with world.importer():
+            done = False
+            while not done and time.monotonic() < began + patience:
+                # The last lives are long, for what grows to show.
+                life = rng.uniform(1, 8) if kills < 20 else rng.uniform(15, 40)
+                with world.running("run") as process:
+                    until = time.monotonic() + life
+                    while time.monotonic() < until and not (done := _done(world, documents)):
+                        if rng.random() < 0.2:
+                            world.config.write_text(rng.choice(versions))
+                            edits += 1
+                        time.sleep(BETWEEN)
+                        samples += _sample(process, kills, life - (until - time.monotonic()))
+                    if done:
+                        world.config.write_text(versions[0])
+                        process.send(signal.SIGTERM)
+                        status = process.wait()
+                    else:
+                        process.kill()
+                        kills += 1
+        problems = world.problems()
+        if not done:
+            problems.append("it did not come to its end in time")
+        elif status:
+            problems.append(f"the last life ended with {status}:\n{world.said()[-2000:]}")
+    return Soaked(
+        documents,
+        round(time.monotonic() - began, 1),
+        kills,
+        edits,
+        max(sample.memory for sample in samples),
+        max(sample.descriptors for sample in samples),
+        _growth(samples),
+        problems[:20],
+    )
+
+
+def _versions(world: World) -> list[str]:
+    """The configuration as it is, with other sizes, half-written, and nonsense."""
+    text = world.config.read_text()
+    return [
+        text,
+        text + "\n[stages.download]\nworkers = 4\n",
+        text + "\n[stages.write]\nworkers = 1\nqueue = 8\n",
+        text[: len(text) // 2],
+        text + "\nnonsense = true\n",
+    ]
+
+
+def _done(world: World, documents: int) -> bool:
+    return len(world.taken) >= documents and len(world.acknowledged()) >= documents
+
+
+def _sample(process: Process, life: int, age: float) -> list[Sample]:
+    proc = Path("/proc") / str(process.pid)
+    try:
+        resident = int((proc / "statm").read_text().split()[1]) * 4096
+        descriptors = len(list((proc / "fd").iterdir()))
+    except (OSError, IndexError):
+        return []  # it has just ended
+    return [Sample(life, age, resident, descriptors)]
+
+
+def _growth(samples: list[Sample]) -> float:
+    """Of the life that was watched longest: the last third's memory over the second third's."""
+    lives = {sample.life for sample in samples}
+    longest = max(([s for s in samples if s.life == life] for life in lives), key=len)
+    grown = [sample.memory for sample in longest if sample.age > GROWN]
+    third = len(grown) // 3
+    if not third:
+        return 1.0
+    early, late = grown[third : 2 * third], grown[-third:]
+    return round((sum(late) / third) / (sum(early) / third), 3)

@@ -1,0 +1,238 @@
+"""A mailbox, a configuration, folders, an importer that empties them, and what must hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from pipeline.assembly import Mailbox, serve_sandbox, write_config, write_manifest
+
+from .hook import Plan
+from .processes import PATIENCE, Process, running
+
+FOLDERS = {"purchase": "achats", "sales": "ventes", "statement": "coda"}
+
+
+class Taken(NamedTuple):
+    """A file as an importer got it."""
+
+    sha256: str
+    path: Path
+
+
+class World:
+    """All that one run of synqup meets. `out` is where its documents go, `state` its state_dir."""
+
+    def __init__(self, folder: Path, mailbox: Mailbox) -> None:
+        self.folder = folder
+        self.mailbox = mailbox
+        self.config = folder / "synqup.toml"
+        self.out = folder / "out"
+        #: Below a folder of its own: that one too has to survive a power cut.
+        self.state = folder / "var" / "state"
+        self.taken: list[Taken] = []
+        #: Acknowledgements of before this world began.
+        self.told: list[str] = []
+        self._runs = 0
+
+    def synqup(self, *arguments: object, plan: Plan | None = None) -> int:
+        """Run to the end; its status."""
+        with self.running(*arguments, plan=plan) as process:
+            return process.wait()
+
+    @contextmanager
+    def running(
+        self, command: object, *arguments: object, plan: Plan | None = None, mortal: bool = False
+    ) -> Iterator[Process]:
+        self._runs += 1
+        output = self.folder / f"said-{self._runs}"
+        with running(
+            command, "--config", self.config, *arguments, output=output, plan=plan, mortal=mortal
+        ) as process:
+            yield process
+
+    def said(self) -> str:
+        """What the last process printed."""
+        return (self.folder / f"said-{self._runs}").read_text(errors="replace")
+
+    @property
+    def manifest(self) -> list[dict[str, Any]]:
+        return _lines(self.folder / "manifest.jsonl")
+
+    @property
+    def journal(self) -> list[dict[str, Any]]:
+        return _lines(self.folder / "journal.jsonl")
+
+    def grow(self, documents: int) -> None:
+        """The mailbox receives so many more."""
+        self.mailbox.grow(documents)
+        write_manifest(self.folder / "manifest.jsonl", self.mailbox)
+
+    def edit(self, old: str, new: str) -> None:
+        """Edit the configuration, which holds `old`, as an editor saves: whole, by a rename."""
+        text = self.config.read_text()
+        assert old in text
+        draft = self.config.with_name("draft")
+        draft.write_text(text.replace(old, new))
+        draft.replace(self.config)
+
+    def folder_of(self, company: int, kind: str) -> Path:
+        """Where a company's documents of a kind belong."""
+        one = self.mailbox.companies[company]
+        return self.out / f"{one.name}_{one.identifier}" / FOLDERS[kind]
+
+    def log(self) -> str:
+        """What is in the log of the state folder."""
+        log = self.state / "logs" / "synqup.log"
+        return log.read_text(errors="replace") if log.exists() else ""
+
+    def acknowledged(self) -> set[str]:
+        return {*self.told, *(one["id"] for one in self.journal)}
+
+    def standing(self) -> list[Path]:
+        """The files that a program which watches the folders sees."""
+        return sorted(_visible(self.out))
+
+    def take(self) -> int:
+        """Be the importer once: move away what stands, and note what it was."""
+        count = 0
+        for path in _visible(self.out):
+            away = self.folder / "taken" / f"{len(self.taken)}"
+            away.parent.mkdir(exist_ok=True)
+            path.rename(away)
+            self.taken.append(Taken(sha256(away.read_bytes()).hexdigest(), path))
+            count += 1
+        return count
+
+    def take_copies(self) -> None:
+        """Be the importer once, on folders of other volumes: note what stands, then remove it."""
+        for path in _visible(self.out):
+            self.taken.append(Taken(sha256(path.read_bytes()).hexdigest(), path))
+            path.unlink()
+
+    @contextmanager
+    def importer(self) -> Iterator[None]:
+        """Take files the instant that they appear, while the block runs; the last at its end."""
+        stop = threading.Event()
+
+        def work() -> None:
+            while not stop.is_set():
+                if not self.take():
+                    time.sleep(0.0005)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+            self.take()
+
+    def problems(self) -> list[str]:
+        """What is wrong with what was delivered and told, all told; empty when all is well."""
+        manifest = {one["sha256"]: one for one in self.manifest}
+        got = Counter(one.sha256 for one in self.taken)
+        names = {one.sha256: one.path.name for one in self.taken}
+        found = [f"partial or unknown: {names[sha]}" for sha in got if sha not in manifest]
+        found += [f"lost: {one['number']}" for sha, one in manifest.items() if not got[sha]]
+        found += [f"{times} times: {names[sha]}" for sha, times in got.items() if times > 1]
+        for one in self.taken:
+            document = manifest.get(one.sha256)
+            if document and (
+                document["company"] not in one.path.parts[-3]
+                or FOLDERS[document["kind"]] != one.path.parts[-2]
+            ):
+                found.append(f"in a wrong folder: {one.path}")
+        untold = {one["id"] for one in manifest.values()} - self.acknowledged()
+        found += [f"not acknowledged: {id_}" for id_ in sorted(untold)]
+        found += [
+            f"told {one['status']}: {one.get('message')}"
+            for one in self.journal
+            if one["status"] != "FORWARDED"
+        ]
+        return found
+
+
+class Host:
+    """Makes worlds; serves their mailboxes from one thread."""
+
+    def __init__(self, portal: BlockingPortal) -> None:
+        self._portal = portal
+
+    @contextmanager
+    def world(
+        self,
+        folder: Path,
+        documents: int = 6,
+        *,
+        companies: int = 1,
+        seed: int = 1,
+        poll: str = "1s",
+        told: list[str] | None = None,
+        latency: float = 0.0,
+    ) -> Iterator[World]:
+        """A world in a folder, which may hold a state already.
+
+        told: ids of the documents that an earlier run has acknowledged.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        world = World(folder, Mailbox(documents, companies, seed))
+        forwarded = type(world.mailbox.state(next(iter(world.mailbox))))["FORWARDED"]
+        for id_ in told or ():
+            document = world.mailbox.find(id_)
+            assert document is not None
+            world.mailbox.settle(document, forwarded)
+            world.told.append(id_)
+        serving = serve_sandbox(world.mailbox, journal=folder / "journal.jsonl", latency=latency)
+        with self._portal.wrap_async_context_manager(serving) as sandbox:
+            write_config(world.config, sandbox, world.mailbox)
+            text = world.config.read_text().replace('"5m"', f'"{poll}"')
+            world.config.write_text(text.replace('"state"', '"var/state"'))
+            write_manifest(folder / "manifest.jsonl", world.mailbox)
+            yield world
+
+
+@contextmanager
+def hosting() -> Iterator[Host]:
+    """A host for as long as the block runs."""
+    with start_blocking_portal() as portal:
+        yield Host(portal)
+
+
+def wait_until(condition: Callable[[], Any], patience: float = PATIENCE) -> None:
+    """Poll: another process does the work."""
+    until = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    try:
+        entries = list(os.scandir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _visible(Path(entry.path))
+        else:
+            yield Path(entry.path)
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines()]
