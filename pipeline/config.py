@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Annotated, Self, TypeVar
 
@@ -58,6 +58,18 @@ def not_blank(text: str) -> str:
     if not text.strip():
         raise ValueError("this can't be empty; write what it is")
     return text
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """Make a check that a text is one of these; it raises ValueError."""
+
+    def check(text: str) -> str:
+        if text not in choices:
+            written = ", ".join(f'"{choice}"' for choice in choices)
+            raise ValueError(f'"{text}" is none of {written}')
+        return text
+
+    return check
 
 
 def above_zero(value: Number) -> Number:

@@ -48,11 +48,19 @@ class Ack(Struct, frozen=True):
         return Outcome(self.id, Status.ERROR, reason)
 
 
+class Companion(Struct, frozen=True):
+    """A file that goes beside a document, under the same base name and this extension."""
+
+    extension: str
+    payload: Payload
+
+
 class Document(Struct, Generic[Facts], frozen=True):
     """What flows: each stage takes one and hands on another with more known about it.
 
     entry: as the source listed it. seen_at: when, in seconds since 1970.
-    payload: its bytes, once they are here. facts: what the last stage found out.
+    payload: its bytes, once they are here. companions: what goes beside it.
+    facts: what the last stage found out.
     """
 
     key: Key
@@ -61,14 +69,34 @@ class Document(Struct, Generic[Facts], frozen=True):
     seen_at: float
     facts: Facts
     payload: Payload | None = None
+    companions: tuple[Companion, ...] = ()
 
     @property
     def held(self) -> int:
         """Bytes of memory that it occupies."""
-        return self.payload.held if self.payload is not None else 0
+        held = self.payload.held if self.payload is not None else 0
+        return held + sum(one.payload.held for one in self.companions) if self.companions else held
+
+    @property
+    def spooled(self) -> bool:
+        """Whether discard() has files to remove."""
+        payloads = (self.payload, *(one.payload for one in self.companions))
+        return any(payload is not None and payload.spool is not None for payload in payloads)
+
+    def discard(self) -> None:
+        """Remove its temporary files; twice does no harm."""
+        for payload in (self.payload, *(one.payload for one in self.companions)):
+            if payload is not None:
+                payload.discard()
 
     def grown(self, facts: Next, payload: Payload | None = None) -> Document[Next]:
         """The same document as the next stage sees it; the payload is kept if not replaced."""
         return Document(
-            self.key, self.entry, self.ack, self.seen_at, facts, payload or self.payload
+            self.key,
+            self.entry,
+            self.ack,
+            self.seen_at,
+            facts,
+            payload or self.payload,
+            self.companions,
         )

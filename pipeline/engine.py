@@ -16,6 +16,7 @@ from pipeline.document import Document, Key
 from pipeline.errors import (
     AlreadyDelivered,
     DocumentRefused,
+    LeftOut,
     PassingError,
     SourceError,
     SourceUnreachable,
@@ -56,6 +57,7 @@ class Tally:
         self.listed = 0
         self.delivered = 0
         self.duplicates = 0
+        self.skipped = 0
         self.quarantined = 0
         self.waiting = 0
         self.bytes = 0
@@ -63,7 +65,8 @@ class Tally:
     @property
     def done(self) -> int:
         """Documents that this run has finished with, one way or another."""
-        return self.delivered + self.duplicates + self.quarantined + self.waiting
+        left_out = self.duplicates + self.skipped
+        return self.delivered + left_out + self.quarantined + self.waiting
 
 
 class Station:
@@ -263,7 +266,7 @@ class Engine:
     async def _fail(self, document: Document[Any], error: SynqupError) -> None:
         if isinstance(error, DocumentRefused):
             await self._set_aside(document, error)
-        elif isinstance(error, AlreadyDelivered):
+        elif isinstance(error, LeftOut):
             await self._leave_out(document, error)
         else:
             await self._postpone(document, error)
@@ -294,10 +297,14 @@ class Engine:
             Settled(document.key, document.ack.source, document.ack.error(str(error)))
         )
 
-    async def _leave_out(self, document: Document[Any], error: AlreadyDelivered) -> None:
-        self.tally.duplicates += 1
-        log.info("document is a duplicate", document=document.entry.label, reason=str(error))
-        await self._record(self._ledger.duplicates, document, error)
+    async def _leave_out(self, document: Document[Any], error: LeftOut) -> None:
+        log.info("document left out", document=document.entry.label, reason=str(error))
+        if isinstance(error, AlreadyDelivered):
+            self.tally.duplicates += 1
+            await self._record(self._ledger.duplicates, document, error)
+        else:
+            self.tally.skipped += 1
+            await self._record(self._ledger.skipped, document, error)
         await self._discard(document)
         await self._acknowledger.put(
             Settled(document.key, document.ack.source, document.ack.forwarded())
@@ -312,5 +319,5 @@ class Engine:
         await write([(document.key, str(error))], time.time())
 
     async def _discard(self, document: Document[Any]) -> None:
-        if document.payload is not None and document.payload.spool is not None:
-            await anyio.to_thread.run_sync(document.payload.discard)
+        if document.spooled:
+            await anyio.to_thread.run_sync(document.discard)

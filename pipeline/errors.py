@@ -80,7 +80,11 @@ class SignInRefused(SourceError):
     remedy = "Check the client id and secret, and that the platform has approved this application"
 
 
-class AlreadyDelivered(SynqupError):
+class LeftOut(SynqupError):
+    """it is not to be delivered"""
+
+
+class AlreadyDelivered(LeftOut):
     """it was delivered before, by another route"""
 
 

@@ -153,6 +153,10 @@ class Ledger:
         """Record that documents are delivered already, (key, of which) each: durable on return."""
         await self._failed(State.DUPLICATE, found, at)
 
+    async def skipped(self, found: Iterable[tuple[Key, str]], at: float) -> None:
+        """Record that documents are left out by a rule, (key, which) each: durable on return."""
+        await self._failed(State.SKIPPED, found, at)
+
     async def unstaged(self, failed: Iterable[tuple[Key, str]], at: float) -> None:
         """Record that staged documents did not become visible, (key, reason) each: durable."""
         await self._record(
@@ -194,7 +198,7 @@ class Ledger:
             rows = connection.execute(
                 "SELECT id, revision, state, changed_at, acknowledged_at, reason FROM documents"
                 " WHERE source = ? AND acknowledged_at IS NULL"
-                " AND state IN ('delivered', 'duplicate', 'quarantined')",
+                " AND state IN ('delivered', 'duplicate', 'skipped', 'quarantined')",
                 (source,),
             )
             return [(Key(source, r[0], r[1]), Known(State(r[2]), *r[3:])) for r in rows]

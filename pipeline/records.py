@@ -1,7 +1,8 @@
 """What the ledger records of a document, and its tables.
 
 A row goes from `seen` to `staged` to `delivered`, or is a `duplicate` of a delivered one, or is
-`quarantined`, or `waiting` when it failed for now; `acknowledged_at` says when the source was told.
+`skipped` by a rule, `quarantined`, or `waiting` when it failed for now; `acknowledged_at` says when
+the source was told.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ CREATE INDEX documents_name ON documents (name_hash) WHERE name_hash IS NOT NULL
 CREATE INDEX documents_identity ON documents (identity) WHERE identity IS NOT NULL;
 CREATE INDEX documents_number ON documents (number_hash) WHERE number_hash IS NOT NULL;
 CREATE INDEX documents_open ON documents (source, state)
-    WHERE acknowledged_at IS NULL AND state IN ('delivered', 'duplicate', 'quarantined');
+    WHERE acknowledged_at IS NULL AND state IN ('delivered', 'duplicate', 'skipped', 'quarantined');
 CREATE INDEX documents_staged ON documents (source) WHERE state = 'staged';
 CREATE INDEX documents_kept ON documents (changed_at) WHERE state IN ('quarantined', 'waiting');
 CREATE TABLE sources (
@@ -50,6 +51,7 @@ class State(StrEnum):
     STAGED = "staged"
     DELIVERED = "delivered"
     DUPLICATE = "duplicate"
+    SKIPPED = "skipped"
     QUARANTINED = "quarantined"
     WAITING = "waiting"
 

@@ -90,8 +90,11 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def fetch(self, entry: Entry) -> AbstractAsyncContextManager[Incoming]:
-        """Ask for one document. DocumentRefused if the source no longer has it."""
+    def fetch(self, entry: Entry, media_type: str = "") -> AbstractAsyncContextManager[Incoming]:
+        """Ask for one document, or for another form of it by its media type.
+
+        DocumentRefused if the source no longer has it, or not in that form.
+        """
 
     @abstractmethod
     async def acknowledge(self, outcomes: Sequence[Outcome]) -> None:

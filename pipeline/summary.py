@@ -82,7 +82,7 @@ def _summary(connection: sqlite3.Connection) -> Summary:
     )
     unacknowledged = connection.execute(
         "SELECT count(*) FROM documents WHERE acknowledged_at IS NULL"
-        " AND state IN ('delivered', 'duplicate', 'quarantined')"
+        " AND state IN ('delivered', 'duplicate', 'skipped', 'quarantined')"
     ).fetchone()
     sources = connection.execute("SELECT name, polled_at, error, error_at FROM sources ORDER BY 1")
     return Summary(

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import anyio.to_thread
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from pipeline.document import Document
-from pipeline.errors import ConfigurationError, DocumentRefused
+from pipeline.errors import ConfigurationError, DocumentRefused, LeftOut
 from pipeline.payload import Payload
 from stages.decide import Hint, Verdict, decide
 from stages.formats import format_of
 from stages.formats.content import Content, Invoice, Other, Statement, Unreadable
 from stages.identifiers import company_identifier, iban
+from stages.identity import Identity, identity
 from stages.list import Kind, Listed
 from stages.parties import Directory
 from stages.settings import Company, Config
@@ -30,6 +31,7 @@ class Classified(Struct, frozen=True):
 
     issue_date: ISO 8601. counterparty: the other party's name. account: of a statement, its IBAN
     or number. extension: of its file's name, without a dot. checksum, verified_at: as in Verified.
+    identity: what makes an invoice one and the same by whichever route it comes.
     """
 
     listed: Listed
@@ -45,6 +47,7 @@ class Classified(Struct, frozen=True):
     checksum: str
     warnings: tuple[str, ...]
     verified_at: float
+    identity: Identity | None = None
 
 
 class Explanation(Struct, frozen=True):
@@ -81,7 +84,10 @@ class Classify:
             content = format_of(payload).read(payload)
         except Unreadable as error:
             raise DocumentRefused(label, str(error), "Ask its sender for another one") from None
-        verdict = self._decide(content, listed, document.key.source)
+        mailbox = self._mailbox(listed, document.key.source)
+        verdict = self._decide(content, listed, mailbox, document.key.source)
+        if isinstance(content, Other):
+            verdict = _by_rule(verdict, listed.config.delivery.others, mailbox, label)
         if verdict.company is None:
             raise DocumentRefused(
                 label,
@@ -105,13 +111,17 @@ class Classify:
                 checksum=verified.checksum,
                 warnings=verified.warnings + verdict.warnings,
                 verified_at=verified.verified_at,
+                identity=identity(content) if isinstance(content, Invoice) else None,
             )
         )
 
-    def _decide(self, content: Content, listed: Listed, source: str) -> Verdict:
-        directory = self._directory(listed.config)
-        mailbox = directory.named(listed.company, source) if listed.company else None
-        return decide(content, directory, Hint(listed.kind, mailbox, source))
+    def _mailbox(self, listed: Listed, source: str) -> Company | None:
+        return self._directory(listed.config).named(listed.company or "", source)
+
+    def _decide(
+        self, content: Content, listed: Listed, mailbox: Company | None, source: str
+    ) -> Verdict:
+        return decide(content, self._directory(listed.config), Hint(listed.kind, mailbox, source))
 
     def _directory(self, config: Config) -> Directory:
         """The companies of a configuration; nearly always that of the document before."""
@@ -119,6 +129,16 @@ class Classify:
         if latest is None or latest[0] is not config:
             self._latest = latest = (config, Directory(config.companies))
         return latest[1]
+
+
+def _by_rule(verdict: Verdict, rule: str, mailbox: Company | None, label: str) -> Verdict:
+    """What becomes of a document that is no invoice and no statement. LeftOut if it is skipped."""
+    if verdict.company is not None or rule == "quarantine":
+        return verdict
+    if rule == "skip":
+        raise LeftOut(label, f'{verdict.reason}, and others = "skip"')
+    # Without a mailbox nobody knows whose it is.
+    return structs.replace(verdict, company=mailbox)
 
 
 def explain(path: Path, company: str) -> Explanation:

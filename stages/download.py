@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import aiofiles
 import anyio
@@ -46,10 +47,22 @@ class Download:
         """
         return await document.ack.source.retries.run(partial(self._fetch, document))
 
+    async def form(self, document: Document[Any], media_type: str) -> Payload:
+        """Fetch another form of a document. DocumentRefused if there is none; as process()."""
+        service = document.facts.listed.config.service
+        work = partial(self._bring, document, service, media_type)
+        payload, _ = await document.ack.source.retries.run(work)
+        return payload
+
     async def _fetch(self, document: Document[Listed]) -> Document[Fetched]:
-        service = document.facts.config.service
+        payload, headers = await self._bring(document, document.facts.config.service, "")
+        return document.grown(Fetched(document.facts, headers), payload)
+
+    async def _bring(
+        self, document: Document[Any], service: Service, media_type: str
+    ) -> tuple[Payload, Mapping[str, str]]:
         label = document.entry.label
-        async with document.ack.source.fetch(document.entry) as incoming:
+        async with document.ack.source.fetch(document.entry, media_type) as incoming:
             if (incoming.length or 0) > service.max_document_size:
                 raise _too_large(label, incoming.length or 0, service.max_document_size)
             payload = await self._receive(incoming, label, service)
@@ -60,7 +73,7 @@ class Download:
             )
         if not payload.size:
             raise DocumentDamaged(label, "the source sent nothing")
-        return document.grown(Fetched(document.facts, incoming.headers), payload)
+        return payload, incoming.headers
 
     async def _receive(self, incoming: Incoming, label: str, service: Service) -> Payload:
         digest = hashlib.sha256()

@@ -21,7 +21,7 @@ from pipeline.source import Entry, Source
 from stages.settings import Config
 
 #: What the source is told FORWARDED of.
-TAKEN = (State.DELIVERED, State.DUPLICATE)
+TAKEN = (State.DELIVERED, State.DUPLICATE, State.SKIPPED)
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ AHEAD = 8
 
 
 class Kind(StrEnum):
-    """Where a document belongs: the three destinations, or none of them."""
+    """Where a document belongs: the three destinations, or none of them ([delivery] others)."""
 
     PURCHASE = "purchase"
     SALES = "sales"
@@ -40,7 +40,12 @@ class Kind(StrEnum):
     @property
     def path(self) -> str:
         """The key of its destination in [delivery] and [[companies]]."""
-        return {"purchase": "purchases", "sales": "sales", "statement": "statements"}[self.value]
+        return {
+            "purchase": "purchases",
+            "sales": "sales",
+            "statement": "statements",
+            "unknown": "others_path",
+        }[self.value]
 
 
 class Listed(Struct, frozen=True):

@@ -20,6 +20,7 @@ from pipeline.config import (
     above_zero,
     absolute,
     not_blank,
+    one_of,
 )
 from pipeline.errors import ConfigurationError
 from pipeline.reading import Reading, convert, nearest, read_toml
@@ -71,6 +72,9 @@ def page_of_list(size: int) -> int:
 class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
     """[delivery]: path templates of the three destinations, and the names of the files.
 
+    formats: the XML of an invoice alone, with its PDF beside it, or the PDF alone. duplicates: of
+    an invoice that comes by a second route. others: what becomes of what is no invoice and no
+    statement, such as an order; others_path: where it goes if it is delivered.
     file_mode, folder_mode: permissions of what is made, before the umask; not on Windows.
     """
 
@@ -79,6 +83,10 @@ class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
     statements: PathTemplate
     invoice_name: NameTemplate = "[issue_date]_[document_number]_[counterparty]"
     statement_name: NameTemplate = "[issue_date]_[account]_[document_number]"
+    formats: Annotated[str, one_of("ubl", "ubl+pdf", "pdf")] = "ubl"
+    duplicates: Annotated[str, one_of("skip", "deliver")] = "skip"
+    others: Annotated[str, one_of("quarantine", "skip", "deliver")] = "quarantine"
+    others_path: PathTemplate | None = None
     file_mode: Mode = Mode(0o640)
     folder_mode: Mode = Mode(0o750)
 
@@ -158,7 +166,7 @@ Section = TypeVar("Section", Delivery, Billtobox, Company)
 def destination(delivery: Delivery, company: Company, path: str) -> Path:
     """The absolute folder of a company: its own if it has one, else that of [delivery].
 
-    path: "purchases", "sales" or "statements".
+    path: "purchases", "sales", "statements" or "others_path".
     """
     return folder(
         _path_template(delivery, company, path),
@@ -180,6 +188,7 @@ def load_config(path: Path, stages: Sequence[str]) -> Config:
     _check_service(raw, reading)
     _check_sources(raw, reading)
     _check_companies(reading)
+    _check_others(reading)
     _check_targets(base, reading)
     for name in config.stages or ():
         if name not in stages:
@@ -206,7 +215,7 @@ def _located(base: Path, section: Section) -> Section:
             changed[name] = structs.replace(value, file=str(absolute(base, value.file)))
         elif name == "ca_file" and value is not None:
             changed[name] = absolute(base, value)
-        elif name in PATHS and value is not None:
+        elif name in (*PATHS, "others_path") and value is not None:
             changed[name] = str(absolute(base, value))
     return structs.replace(section, **changed)
 
@@ -265,6 +274,13 @@ def _check_companies(reading: Reading) -> None:
             )
 
 
+def _check_others(reading: Reading) -> None:
+    """What is delivered needs a path."""
+    for key, delivery in reading.made(Delivery):
+        if delivery.others == "deliver" and delivery.others_path is None:
+            reading.wrong(f"{key}.others_path", "this is missing", "write where others go")
+
+
 def _check_targets(base: Path, reading: Reading) -> None:
     """Two companies may share a folder only where the names of the files tell them apart."""
     targets: dict[tuple[str, ...], tuple[str, Company]] = {}
@@ -302,7 +318,7 @@ def _is_sound(reading: Reading, key: str, company: Company, path: str) -> bool:
 
 
 def _path_template(delivery: Delivery, company: Company, path: str) -> str:
-    template: str = getattr(company, path) or getattr(delivery, path)
+    template: str = getattr(company, path, None) or getattr(delivery, path)
     return template
 
 

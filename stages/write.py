@@ -1,4 +1,4 @@
-"""Stage 5, write: a document stands in its folder, whole and durable, under a name of its own.
+"""Stage 6, write: a document stands in its folder, whole and durable, under a name of its own.
 
 For a group of documents: the bytes go to temporary files that are flushed together; the ledger
 records them as staged, with their names; each is renamed to its final name; the folders are
@@ -28,7 +28,15 @@ from pipeline.stage import Result, disk_trouble
 from stages.classify import Classified
 from stages.folders.flush import WORTH_IT, can_flush_volumes, flush_folder, volume
 from stages.folders.names import file_name
-from stages.folders.parcel import is_published, names, publish, remove, visible, write_file
+from stages.folders.parcel import (
+    companion,
+    is_published,
+    names,
+    publish,
+    remove,
+    visible,
+    write_file,
+)
 from stages.folders.staging import Staging, make_folder
 from stages.list import Kind
 from stages.settings import destination
@@ -255,7 +263,9 @@ def _write(document: Document[Classified], place: Path, target: Path, *, flush: 
     staged = place / document.key.digest
     mode = document.facts.listed.config.delivery.file_mode
     write_file(document.payload, staged, mode, flush=flush)
-    return Plan(document, staged, (), target)
+    for one in document.companions:
+        write_file(one.payload, companion(staged, one.extension), mode, flush=flush)
+    return Plan(document, staged, tuple(one.extension for one in document.companions), target)
 
 
 def _failed_in(place: Path, plan: Plan | PassingError, error: OSError) -> Plan | PassingError:
@@ -319,7 +329,20 @@ def _row(plan: Plan) -> Staged:
         checksum=facts.checksum or "structure",
         warnings="\n".join(facts.warnings),
         verified_at=facts.verified_at,
+        identity=_identity(facts),
+        number_hash=facts.identity.number_hash(*_whose(facts)) if facts.identity else None,
     )
+
+
+def _identity(facts: Classified) -> int | None:
+    if facts.identity is None or facts.listed.config.delivery.duplicates == "deliver":
+        return None
+    return facts.identity.hash(*_whose(facts))
+
+
+def _whose(facts: Classified) -> tuple[str, str]:
+    """An invoice between two of our companies is delivered to both."""
+    return facts.company.identifier, facts.kind.value
 
 
 def _names(plan: Plan) -> Iterator[Name]:

@@ -37,7 +37,7 @@ class Farm(Source):
     def backlog(self) -> int | None:
         return len(self.open)
 
-    def fetch(self, entry: Entry) -> AbstractAsyncContextManager[Incoming]:
+    def fetch(self, entry: Entry, media_type: str = "") -> AbstractAsyncContextManager[Incoming]:
         raise NotImplementedError
 
     async def acknowledge(self, outcomes: Sequence[Outcome]) -> None:

@@ -17,6 +17,7 @@ import stdnum.be.vat
 import stdnum.iban
 from lxml import etree
 
+from pipeline.assembly import load_config
 from pipeline.errors import ConfigurationError
 from pipeline.payload import Payload
 from stages.formats import coda, content, format_of
@@ -27,7 +28,6 @@ from stages.sandbox.invoices import Invoice
 from stages.sandbox.shelf import State
 from stages.sandbox.statements import Statement
 from stages.sandbox.stock import Document
-from stages.settings import load_config
 
 CBC = "{urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2}"
 CAC = "{urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2}"

@@ -14,7 +14,7 @@ import structlog
 from msgspec import Struct
 from yarl import URL
 
-from pipeline.errors import SourceError, SourceUnreachable, SynqupError
+from pipeline.errors import DocumentRefused, SourceError, SourceUnreachable, SynqupError
 from pipeline.retries import Retries
 from pipeline.source import Entry, Incoming, Outcome, Source
 from stages.list import Kind, Listed
@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 LIST_LIMIT = 16_000_000
 #: Statuses of an address that has nothing.
 NOT_THERE = (404, 410)
+#: The status that says that a document can't be had in the form that is asked for.
+NO_SUCH_FORM = 406
 #: Statuses that say that an acknowledged document is not there any more, or is told already.
 SETTLED = (404, 409, 410)
 #: Acknowledgements that are on their way at once: the platform takes one in each request.
@@ -121,7 +123,7 @@ class BilltoboxSource(Source):
         return self._walk.total if self._walk is not None else None
 
     @asynccontextmanager
-    async def fetch(self, entry: Entry) -> AsyncIterator[Incoming]:
+    async def fetch(self, entry: Entry, media_type: str = "") -> AsyncIterator[Incoming]:
         """GET the document itself, in the form that `Accept` asks for."""
         resource, id_ = self._locate(entry.id)
         label = entry.label
@@ -129,8 +131,11 @@ class BilltoboxSource(Source):
             "GET",
             self._url(resource, id_),
             subject=label,
-            headers={"Accept": resource.accept, **AS_IT_IS},
+            headers={"Accept": media_type or resource.accept, **AS_IT_IS},
+            also=(NO_SUCH_FORM,) if media_type else (),
         ) as response:
+            if response.status == NO_SUCH_FORM:
+                raise DocumentRefused(label, f"the source does not have it as {media_type}")
             headers = {name.lower(): value for name, value in response.headers.items()}
             if headers.get("content-type", "").startswith("text/html"):
                 # What a proxy or a platform under repair shows to people; nobody sends it to us.
