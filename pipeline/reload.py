@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import TypeVar
 
+import anyio
 import anyio.to_thread
 import structlog
 from watchfiles import awatch
@@ -18,6 +20,9 @@ T = TypeVar("T")
 
 #: Milliseconds of quiet after which an edit counts as saved.
 SETTLE = 200
+#: Milliseconds after which the file is looked at all the same: network drives tell nothing, nor
+#: does a folder that another one has replaced.
+LOOK = 2000
 
 
 async def edits(path: Path, load: Callable[[Path], T], current: T) -> AsyncIterator[T]:
@@ -27,11 +32,7 @@ async def edits(path: Path, load: Callable[[Path], T], current: T) -> AsyncItera
     invalid or half-saved file changes nothing and is reported once, until it says something else.
     """
     reported = ""
-
-    def ours(_: object, changed: str) -> bool:
-        return Path(changed).name == path.name
-
-    async for _ in awatch(path.parent, watch_filter=ours, debounce=SETTLE, recursive=False):
+    async for _ in _changes(path):
         try:
             loaded = await anyio.to_thread.run_sync(load, path)
         except ConfigurationError as error:
@@ -43,3 +44,43 @@ async def edits(path: Path, load: Callable[[Path], T], current: T) -> AsyncItera
         if loaded != current:
             current = loaded
             yield loaded
+
+
+async def _changes(path: Path) -> AsyncGenerator[None]:
+    """Yield when the file may have changed; its folder may go and come, or be replaced."""
+
+    def ours(_: object, changed: str) -> bool:
+        return Path(changed).name == path.name
+
+    # Nothing has been seen: an edit may have come between the start and the first look.
+    seen: tuple[int, ...] = ()
+    while True:
+        folder = _state(path.parent)
+        with suppress(OSError):
+            watch = awatch(
+                path.parent,
+                watch_filter=ours,
+                debounce=SETTLE,
+                recursive=False,
+                rust_timeout=LOOK,
+                yield_on_timeout=True,
+            )
+            async with aclosing(watch) as told:
+                async for changes in told:
+                    state = _state(path)
+                    if changes or state != seen:
+                        seen = state
+                        yield
+                    if _state(path.parent)[:2] != folder[:2]:
+                        break
+        # The folder is missing, or is not the one that was watched.
+        await anyio.sleep(LOOK / 1000)
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    """What changes when the file does: its identity first; empty while there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)

@@ -6,6 +6,7 @@ the whole one.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -130,6 +131,18 @@ def all_acknowledged(world: World) -> Callable[[], bool]:
     return lambda: world.acknowledged() == {one["id"] for one in world.manifest}
 
 
+def wait_until_polled_anew(world: World) -> None:
+    """A poll ends under the configuration with which it began."""
+    began = time.time()
+
+    def polled() -> bool:
+        assert world.synqup("status", "--json") == 0
+        (source,) = json.loads(world.said())["sources"]
+        return bool(source["polled_at"] > began + 1)
+
+    wait_until(polled)
+
+
 def end(process: Process) -> None:
     process.send(signal.SIGTERM)
     assert process.wait() == 0, process.said()
@@ -140,6 +153,7 @@ def test_a_storm_of_edits_loses_nothing_and_misplaces_nothing(host: Host, tmp_pa
         separate(world)
         storm = Storm(world, seed=EDITS)
         with world.importer(), world.running("run") as process:
+            wait_until(lambda: world.taken)
             for _ in range(EDITS):
                 storm.edit()
                 world.grow(DOCUMENTS)
@@ -200,6 +214,8 @@ def test_a_company_whose_paths_change_keeps_each_document_in_one_of_them(
             wait_until(lambda: len(world.taken) > 10)
             world.edit("/achats", "/aankopen")
             wait_until(all_acknowledged(world))
+            wait_until(lambda: "configuration applied" in process.said())
+            wait_until_polled_anew(world)
             world.grow(20)
             wait_until(all_acknowledged(world))
             end(process)

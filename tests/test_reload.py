@@ -83,3 +83,26 @@ async def test_a_file_saved_unchanged_is_no_edit(tmp_path: Path) -> None:
         await anyio.sleep(0.6)
         path.write_text("second")
         assert await edited.receive() == "second"
+
+
+async def test_an_edit_before_the_first_look_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "synqup.toml"
+    path.write_text("second")
+    with anyio.fail_after(30):
+        async for edit in edits(path, load, "first"):
+            assert edit == "second"
+            break
+
+
+async def test_a_folder_that_another_one_replaces_is_followed(tmp_path: Path) -> None:
+    path = tmp_path / "etc" / "synqup.toml"
+    path.parent.mkdir()
+    path.write_text("first")
+    async with watching(path) as edited:
+        path.parent.rename(tmp_path / "old")
+        await anyio.sleep(0.3)
+        path.parent.mkdir()
+        path.write_text("second")
+        assert await edited.receive() == "second"
+        path.write_text("third")
+        assert await edited.receive() == "third"
