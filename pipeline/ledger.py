@@ -233,8 +233,13 @@ class Ledger:
 
     async def _note(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """Apply a statement to rows in its turn, which nobody waits for."""
-        if rows:
-            await self._changes.send(_Change(_many(statement, rows), durable=False))
+        if not rows:
+            return
+        change = _Change(_many(statement, rows), durable=False)
+        try:
+            self._changes.send_nowait(change)
+        except anyio.WouldBlock:
+            await self._changes.send(change)
 
     async def _change(
         self, apply: Callable[[sqlite3.Connection], T], *, durable: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import stdnum.be.vat
 import stdnum.eu.vat
@@ -17,6 +18,7 @@ _PUNCTUATION = re.compile(r"[\s.\-/]")
 BELGIAN_PREFIX = re.compile(r"^(?:(?:0208|9925|9956):|(?:BE|CBE|KBO|BCE|EN|VAT|BTW|TVA):?)+")
 
 
+@lru_cache(4096)  # the same companies come again and again
 def enterprise_number(text: str) -> str | None:
     """BE and ten digits for a valid Belgian enterprise or VAT number in any usual spelling.
 

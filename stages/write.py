@@ -354,6 +354,7 @@ def _name(path: Path) -> Name:
 
     A package that takes the files of one base name for one document sees no two as one.
     """
-    base = str(path.with_suffix("")).casefold()
+    text = str(path)
+    base = text[: text.rindex(".")].casefold()
     digest = hashlib.sha256(base.encode("utf-8", "surrogatepass")).digest()
-    return Name(str(path), int.from_bytes(digest[:8]) >> 1)
+    return Name(text, int.from_bytes(digest[:8]) >> 1)

@@ -302,17 +302,6 @@ async def test_an_acknowledgement_that_nobody_wants_any_more_is_done(
         assert len(one.told) == 1
 
 
-async def test_of_a_batch_the_others_are_told_and_the_failure_is_raised(tmp_path: Path) -> None:
-    async with platform() as one:
-        one.status = 400
-        config = configure(tmp_path, one)
-        outcomes = [Outcome(f"sales/{number}", Status.FORWARDED) for number in range(5)]
-        async with opened(config) as source:
-            with pytest.raises(SourceError, match="acknowledgement of sales "):
-                await source.acknowledge(outcomes)
-        assert len(one.told) == 5
-
-
 async def test_a_path_that_is_not_there_is_said(tmp_path: Path) -> None:
     async with trial(tmp_path) as it:
         config = it.config('sales_path = "ventes"\n')

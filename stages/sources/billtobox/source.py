@@ -8,13 +8,12 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qsl, quote
 
-import anyio
 import msgspec
 import structlog
 from msgspec import Struct
 from yarl import URL
 
-from pipeline.errors import DocumentRefused, SourceError, SourceUnreachable, SynqupError
+from pipeline.errors import DocumentRefused, SourceError, SourceUnreachable
 from pipeline.retries import Retries
 from pipeline.source import Entry, Incoming, Outcome, Source
 from stages.list import Kind, Listed
@@ -36,8 +35,6 @@ NOT_THERE = (404, 410)
 NO_SUCH_FORM = 406
 #: Statuses that say that an acknowledged document is not there any more, or is told already.
 SETTLED = (404, 409, 410)
-#: Acknowledgements that are on their way at once: the platform takes one in each request.
-ACKNOWLEDGED_AT_ONCE = 16
 #: How often a page of a list is asked for, at most, before the poll is given up.
 LIST_ATTEMPTS = 3
 #: Checksums are of the bytes as they are sent, so documents are to be sent as they are.
@@ -71,8 +68,6 @@ class Mailbox(Struct, frozen=True):
 
 class BilltoboxSource(Source):
     """One account at the platform, with one session and one token."""
-
-    ack_batch = ACKNOWLEDGED_AT_ONCE
 
     def __init__(self, settings: Billtobox, state_dir: Path) -> None:
         self.name = settings.name
@@ -153,20 +148,9 @@ class BilltoboxSource(Source):
             )
 
     async def acknowledge(self, outcomes: Sequence[Outcome]) -> None:
-        """PUT the status of each; at once, for the platform takes one in each request."""
-        failures: list[SynqupError] = []
-
-        async def tell(outcome: Outcome) -> None:
-            try:
-                await self._tell(outcome)
-            except SynqupError as error:
-                failures.append(error)
-
-        async with anyio.create_task_group() as group:
-            for outcome in outcomes:
-                group.start_soon(tell, outcome)
-        if failures:
-            raise failures[0]
+        """PUT the status of each: the platform takes one in each request."""
+        for outcome in outcomes:
+            await self._tell(outcome)
 
     async def check(self, config: Config) -> str:
         """Sign in and ask each list how much it holds."""
