@@ -101,6 +101,8 @@ class BilltoboxSource(Source):
         token = Token(self.name, client, self._http, state_dir / "tokens" / self.name)
         self._pace = Pace(settings.connections, self.retries)
         self._account = Account(self.name, self._http, token, self._pace)
+        # Documents come first: acknowledgements take up to half of what may be under way.
+        self._telling = anyio.CapacityLimiter(max(settings.connections // 2, 1))
         self._resources = {resource.word: resource for resource in _resources(settings)}
         self._walk: Walk[Mailbox] | None = None
 
@@ -153,7 +155,8 @@ class BilltoboxSource(Source):
 
         async def tell(outcome: Outcome) -> None:
             try:
-                await self._tell(outcome)
+                async with self._telling:
+                    await self._tell(outcome)
             except SynqupError as error:
                 failures.append(error)
 
