@@ -150,7 +150,7 @@ async def test_a_status_is_put_into_words(
     status: int, body: bytes, error: type[SynqupError], said: str
 ) -> None:
     async def answer(_: web.Request) -> web.Response:
-        return web.Response(status=status, body=body)
+        return web.Response(status=status, body=body, headers={"Location": "http://[x"})
 
     async with (
         serving(answer) as url,

@@ -175,10 +175,9 @@ async def refuse(response: aiohttp.ClientResponse, subject: str) -> SynqupError:
             subject, f"the source no longer has it ({status}{said})", "Look for it at the platform"
         )
     if 300 <= status < 400:
-        target = URL(response.headers.get("Location", "")).host or "nowhere"
         return SourceError(
             subject,
-            f"the source sends us elsewhere ({status}, to {quoted(target)}), where credentials"
+            f"the source sends us elsewhere ({status}, to {_host(response)}), where credentials"
             " must not go",
             "Check the address in [[sources]]",
         )
@@ -241,6 +240,14 @@ def _no_answer(error: aiohttp.ClientError | TimeoutError, subject: str) -> Synqu
 def _certificate(error: Exception) -> str:
     reason = getattr(error, "verify_message", "") if isinstance(error, ssl.SSLError) else ""
     return f"the server's certificate is not trusted ({quoted(reason or str(error))})"
+
+
+def _host(response: aiohttp.ClientResponse) -> str:
+    """Where a redirect leads; the rest of the address is nobody's business."""
+    try:
+        return quoted(URL(response.headers.get("Location", "")).host or "nowhere")
+    except ValueError:
+        return "nowhere"
 
 
 def _words(error: Exception) -> str:

@@ -14,7 +14,7 @@ import structlog
 from msgspec import Struct
 from yarl import URL
 
-from pipeline.errors import SourceError, SourceUnreachable, SynqupError
+from pipeline.errors import SourceError, SynqupError
 from pipeline.retries import Retries
 from pipeline.source import Entry, Incoming, Outcome, Source
 from stages.list import Kind, Listed
@@ -38,6 +38,8 @@ SETTLED = (404, 409, 410)
 ACKNOWLEDGED_AT_ONCE = 16
 #: How often a page of a list is asked for, at most, before the poll is given up.
 LIST_ATTEMPTS = 3
+#: Items of lists that are reported as unreadable, at most.
+UNREADABLE = 1000
 #: Checksums are of the bytes as they are sent, so documents are to be sent as they are.
 AS_IT_IS = {"Accept-Encoding": "identity"}
 
@@ -65,6 +67,10 @@ class Mailbox(Struct, frozen=True):
 
     resource: Resource
     platform_id: str | None
+
+    def __str__(self) -> str:
+        whose = f" of {self.platform_id}" if self.platform_id else ""
+        return f"{self.resource.plural}{whose}"
 
 
 class BilltoboxSource(Source):
@@ -104,6 +110,7 @@ class BilltoboxSource(Source):
         # Documents come first: acknowledgements take up to half of what may be under way.
         self._telling = anyio.CapacityLimiter(max(settings.connections // 2, 1))
         self._resources = {resource.word: resource for resource in _resources(settings)}
+        self._unreadable: set[int] = set()
         self._walk: Walk[Mailbox] | None = None
 
     async def list(self, config: Config) -> AsyncGenerator[Sequence[Entry], None]:
@@ -134,14 +141,6 @@ class BilltoboxSource(Source):
             headers={"Accept": resource.accept, **AS_IT_IS},
         ) as response:
             headers = {name.lower(): value for name, value in response.headers.items()}
-            if headers.get("content-type", "").startswith("text/html"):
-                # What a proxy or a platform under repair shows to people; nobody sends it to us.
-                raise SourceUnreachable(
-                    label,
-                    "the source answered with a web page in place of the document",
-                    "Open the address of the source in a browser to see what it says; it is"
-                    " tried again by itself",
-                )
             coded = headers.get("content-encoding", "identity") != "identity"
             yield Incoming(
                 headers=headers,
@@ -225,9 +224,7 @@ class BilltoboxSource(Source):
         try:
             item = msgspec.json.decode(raw, type=Item)
         except msgspec.DecodeError as error:
-            log.warning(
-                "a listed item can't be read", source=self.name, list=resource.path, why=str(error)
-            )
+            self._tell_once(resource, raw, error)
             return None
         pending = self._pending.get("accounting_status")
         if pending and item.accounting_status not in (None, pending):
@@ -249,6 +246,16 @@ class BilltoboxSource(Source):
                 size=item.size,
                 sha256=item.sha256.lower() if item.sha256 else None,
             ),
+        )
+
+    def _tell_once(self, resource: Resource, raw: msgspec.Raw, error: msgspec.DecodeError) -> None:
+        """Say that an item can't be read: every walk over the list comes by it again."""
+        mark = hash(bytes(raw))
+        if mark in self._unreadable or len(self._unreadable) == UNREADABLE:
+            return
+        self._unreadable.add(mark)
+        log.warning(
+            "a listed item can't be read", source=self.name, list=resource.path, why=str(error)
         )
 
     async def _tell(self, outcome: Outcome) -> None:
