@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -11,15 +11,15 @@ from urllib.parse import parse_qsl, quote
 import anyio
 import msgspec
 import structlog
-from msgspec import Struct
 from yarl import URL
 
 from pipeline.errors import SourceError, SynqupError
 from pipeline.retries import Retries
 from pipeline.source import Entry, Incoming, Outcome, Source
-from stages.list import Kind, Listed
+from stages.list import Listed
 from stages.settings import Billtobox, Company, Config
 from stages.sources.account import Account
+from stages.sources.billtobox.lists import Mailbox, Resource, mailboxes, owner, resources
 from stages.sources.billtobox.walk import Walk
 from stages.sources.billtobox.wire import Item, Page, Status
 from stages.sources.http import Http, Timeouts, quoted
@@ -50,27 +50,6 @@ class NoList(SourceError):
     """the answer is no list of documents"""
 
     remedy = "Check url and the paths of the source"
-
-
-class Resource(Struct, frozen=True):
-    """One of the platform's lists: its path below the address, and what its documents are."""
-
-    word: str
-    path: str
-    kind: Kind | None
-    accept: str
-    plural: str
-
-
-class Mailbox(Struct, frozen=True):
-    """One list to be walked: of all companies, or of the one with this platform_id."""
-
-    resource: Resource
-    platform_id: str | None
-
-    def __str__(self) -> str:
-        whose = f" of {self.platform_id}" if self.platform_id else ""
-        return f"{self.resource.plural}{whose}"
 
 
 class BilltoboxSource(Source):
@@ -109,14 +88,16 @@ class BilltoboxSource(Source):
         self._account = Account(self.name, self._http, token, self._pace)
         # Documents come first: acknowledgements take up to half of what may be under way.
         self._telling = anyio.CapacityLimiter(max(settings.connections // 2, 1))
-        self._resources = {resource.word: resource for resource in _resources(settings)}
+        self._resources = {resource.word: resource for resource in resources(settings)}
         self._unreadable: set[int] = set()
         self._walk: Walk[Mailbox] | None = None
 
     async def list(self, config: Config) -> AsyncGenerator[Sequence[Entry], None]:
         """Walk the platform's lists, several pages at once."""
         companies = [company for company in config.companies if company.source == self.name]
-        self._walk = Walk(self._mailboxes(companies), self._page, self._settings.page_size)
+        self._walk = Walk(
+            mailboxes(self._resources.values(), companies), self._page, self._settings.page_size
+        )
         async with aclosing(self._walk.pages()) as pages:
             async for mailbox, page in pages:
                 yield [
@@ -169,7 +150,7 @@ class BilltoboxSource(Source):
         """Sign in and ask each list how much it holds."""
         companies = [company for company in config.companies if company.source == self.name]
         totals: dict[str, list[int | None]] = {}
-        for mailbox in self._mailboxes(companies):
+        for mailbox in mailboxes(self._resources.values(), companies):
             page = await self._ask(mailbox, 0, size=1)
             totals.setdefault(mailbox.resource.plural, []).append(page.total)
         found = [
@@ -229,7 +210,7 @@ class BilltoboxSource(Source):
         pending = self._pending.get("accounting_status")
         if pending and item.accounting_status not in (None, pending):
             return None
-        company = _company(item, companies)
+        company = owner(item, companies)
         if company is None and all(one.platform_id is not None for one in companies):
             return None
         named = f"{resource.plural.removesuffix('s')} {item.number}".strip()
@@ -281,32 +262,3 @@ class BilltoboxSource(Source):
     def _locate(self, id_: str) -> tuple[Resource, str]:
         word, _, rest = id_.partition("/")
         return self._resources[word], rest
-
-    def _mailboxes(self, companies: Sequence[Company]) -> Iterator[Mailbox]:
-        """Each list of every company, or of all at once where one has no platform_id."""
-        ids = dict.fromkeys(company.platform_id for company in companies)
-        for resource in self._resources.values():
-            for platform_id in [None] if None in ids else ids:
-                yield Mailbox(resource, platform_id)
-
-
-def _resources(settings: Billtobox) -> Iterator[Resource]:
-    invoice, statement = settings.invoice_accept, settings.statement_accept
-    for resource in (
-        Resource("purchase", settings.purchases_path, Kind.PURCHASE, invoice, "purchase invoices"),
-        Resource("sales", settings.sales_path, Kind.SALES, invoice, "sales invoices"),
-        Resource(
-            "statement", settings.statements_path, Kind.STATEMENT, statement, "bank statements"
-        ),
-        Resource("document", settings.documents_path, None, "*/*", "documents"),
-    ):
-        if resource.path:
-            yield resource
-
-
-def _company(item: Item, companies: Sequence[Company]) -> Company | None:
-    """The company whose mailbox an item lies in, where its platform_id or its being alone tells."""
-    for company in companies:
-        if company.platform_id is not None and company.platform_id == str(item.platform_id):
-            return company
-    return companies[0] if len(companies) == 1 and companies[0].platform_id is None else None
