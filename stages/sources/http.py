@@ -49,10 +49,12 @@ class CertificateRefused(SourceError):
     )
 
 
-class TooSlow(PassingError):
-    """the answer comes too slowly"""
+class BrokenOff(PassingError):
+    """the answer broke off"""
 
-    remedy = "Check the network; it is tried again by itself"
+    remedy = (
+        "It is tried again by itself; if it goes on, check the network and any proxy in between"
+    )
 
 
 class Http:
@@ -98,24 +100,28 @@ class Http:
         return response
 
     async def body(self, response: aiohttp.ClientResponse, subject: str) -> AsyncIterator[bytes]:
-        """The bytes of an answer as they come. PassingError when they break off or trickle."""
+        """The bytes of an answer as they come. BrokenOff when they stop, end early or trickle."""
         stall = self._timeouts.stall
         content = response.content
-        since, came = time.monotonic(), 0
+        since, came, size = time.monotonic(), 0, 0
         try:
             while chunk := await content.readany():
                 yield chunk
                 came += len(chunk)
+                size += len(chunk)
                 if (now := time.monotonic()) - since > stall:
                     if came < TRICKLE and not content.at_eof():
-                        raise TooSlow(
-                            subject, f"only {came:,} bytes have come in {now - since:.0f} s"
+                        raise BrokenOff(
+                            subject,
+                            f"the answer comes too slowly (in {now - since:.1f} s {came:,} bytes)",
                         )
                     since, came = now, 0
         except TimeoutError:
-            raise PassingError(subject, f"the answer stopped for {stall:g} s half-way") from None
-        except aiohttp.ClientError as error:
-            raise PassingError(subject, f"the answer broke off ({_words(error)})") from None
+            raise BrokenOff(
+                subject, f"the answer stopped for {stall:g} s after {size:,} bytes"
+            ) from None
+        except aiohttp.ClientError:
+            raise BrokenOff(subject, f"the answer broke off after {size:,} bytes") from None
 
     async def read(self, response: aiohttp.ClientResponse, limit: int, subject: str) -> bytes:
         """The whole body, unless it is longer than a limit in bytes; then SourceError."""
@@ -226,7 +232,7 @@ def _no_answer(error: aiohttp.ClientError | TimeoutError, subject: str) -> Synqu
                 subject, f"the source does not answer ({error.host}:{error.port}: {reason})"
             )
         case aiohttp.ClientResponseError():
-            why = quoted(error.message.partition("\n")[0])
+            why = quoted(error.message.partition("\n")[0]).rstrip(":")
             return SourceUnreachable(
                 subject,
                 f"the answer breaks the rules of HTTP ({why})",
