@@ -117,7 +117,9 @@ class Billtobox(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind
     The paths are below `url`; an empty one switches its list off. documents_path: a list of
     documents whose kind the platform does not say. refresh_token: of a sign-in by authorisation
     code; without one, client credentials are used. ca_file: certificates (PEM) of authorities
-    that are trusted besides those of the system. connections: requests at once, of every sort.
+    that are trusted besides those of the system. connections: requests at once, of every sort:
+    besides the documents (`workers` in [stages.download]) there are pages of lists, and as many
+    acknowledgements as documents.
     attempts, retry_wait, longest_retry_wait: how often a passing failure is tried in all, the
     first wait, which doubles, and the longest. longest_asked_wait: what `Retry-After` may ask.
     """
@@ -130,7 +132,7 @@ class Billtobox(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind
     refresh_token: Secret | None = None
     scope: str = "openid"
     page_size: Annotated[int, page_of_list] = LARGEST_PAGE
-    connections: Annotated[int, above_zero] = 40
+    connections: Annotated[int, above_zero] = 48
     ca_file: Path | None = None
     connect_timeout: Annotated[Duration, above_zero] = Duration(10)
     first_byte_timeout: Annotated[Duration, above_zero] = Duration(60)

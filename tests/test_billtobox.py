@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,6 @@ url = "URL/v4"
 token_url = "URL/token"
 client_id = "us"
 client_secret = { file = "secret" }
-attempts = 1
 SETTINGS
 [[companies]]
 name = "One"
@@ -63,6 +63,7 @@ class Platform:
         self.tokens = 0
         self.refusing = False
         self.knows_pages = True
+        self.answer: Callable[[web.Request], Awaitable[web.Response]] = self.handle
         self.url = ""
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -92,7 +93,11 @@ class Platform:
 async def platform() -> AsyncIterator[Platform]:
     one = Platform()
     app = web.Application()
-    app.router.add_route("*", "/{any:.*}", one.handle)
+
+    async def answer(request: web.Request) -> web.Response:
+        return await one.answer(request)
+
+    app.router.add_route("*", "/{any:.*}", answer)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
@@ -105,6 +110,7 @@ async def platform() -> AsyncIterator[Platform]:
 
 def configure(folder: Path, one: Platform, companies: str = "", **settings_: object) -> Config:
     (folder / "secret").write_text("s3cret")
+    settings_ = {"attempts": 1} | settings_
     lines = "\n".join(f"{key} = {json.encode(value).decode()}" for key, value in settings_.items())
     text = CONFIG.replace("URL", one.url).replace("SETTINGS", lines) + companies
     (folder / "synqup.toml").write_text(text)
@@ -490,3 +496,50 @@ async def test_when_none_of_the_first_lists_can_be_read_the_others_are_not_asked
         async for _ in Walk(list(range(500)), ask, 10).pages():
             pass
     assert len(asked) == AT_ONCE
+
+
+async def test_a_source_that_takes_only_few_at_once_gets_few_and_gives_all(tmp_path: Path) -> None:
+    async with platform() as one:
+        config = configure(
+            tmp_path, one, attempts=20, retry_wait=0.005, longest_retry_wait=0.02, connections=32
+        )
+        flying = refused = 0
+        handle = one.handle
+
+        async def limited(request: web.Request) -> web.Response:
+            nonlocal flying, refused
+            if request.method == "POST":
+                return await handle(request)
+            flying += 1
+            try:
+                await anyio.sleep(0.003)
+                if flying > 4:
+                    refused += 1
+                    return web.Response(status=429)
+                return await handle(request)
+            finally:
+                flying -= 1
+
+        one.answer = limited
+        async with opened(config) as source:
+            entry_ = [Entry(f"purchase/{number}", "", "it", None) for number in range(400)]
+            waiting = iter(entry_)
+
+            async def fetch(entry: Entry) -> None:
+                async with source.fetch(entry) as incoming:
+                    assert [chunk async for chunk in incoming.chunks] == [b"bytes"]
+
+            async def work() -> None:
+                for entry in waiting:
+                    await source.retries.run(partial(fetch, entry))
+
+            async with anyio.create_task_group() as group:
+                for _ in range(32):
+                    group.start_soon(work)
+            # Thirty-two who each back off on their own are refused many times as often.
+            assert refused < 200
+            assert source._pace.limit < 16
+            flying = -1000
+            for entry in [*entry_, *entry_]:
+                await fetch(entry)
+            assert source._pace.limit == 32

@@ -5,6 +5,7 @@ and that all the others arrive. Afterwards, with the fault mended, everything ha
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -23,6 +24,8 @@ from stages.sandbox import Planned, parse_fault, read_faults
 from stages.sandbox.faults import FAULTS
 
 pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).parents[1]
 
 
 class Case(Struct, frozen=True):
@@ -82,16 +85,16 @@ CASES = (
     source("unavailable", "the source answered 503"),
     source("unavailable", "the source answered 503", on="token"),
     once("reset"),
-    some("reset", "waiting", "the answer broke off"),
+    some("reset", "waiting", "the answer broke off after "),
     once("truncated"),
-    some("truncated", "waiting", "the answer broke off"),
+    some("truncated", "waiting", "the answer broke off after "),
     once("length-too-long"),
-    some("length-too-long", "waiting", "the answer broke off"),
+    some("length-too-long", "waiting", "the answer broke off after "),
     once("length-too-short"),
     some("length-too-short", "waiting", "the answer breaks the rules of HTTP (Bad status line"),
     once("wrong-checksum"),
     some("wrong-checksum", "quarantined", "content-digest sha-256 says 000"),
-    some("slow-body", "waiting", "bytes have come in", seconds=0.02),
+    some("slow-body", "waiting", "the answer comes too slowly (in 0.", seconds=0.02),
     once("no-answer", on="document"),
     once("no-answer", on="list"),
     some("no-answer", "waiting", "the source does not answer in time. Check the address"),
@@ -105,8 +108,13 @@ CASES = (
     ),
     once("web-page", on="document"),
     once("web-page", on="list"),
-    some("web-page", "waiting", "a web page in place of the document"),
-    source("web-page", 'no list of documents but begins with "<!DOCTYPE html>', on="list"),
+    some(
+        "web-page",
+        "waiting",
+        "the source answered with a web page. Check the address",
+    ),
+    source("web-page", ": the source answered with a web page", on="list"),
+    Case("delivered", (Planned("web-page", on="acknowledgement", each=1, share=0.2),)),
     source("web-page", "the token address did not answer with a token", on="token"),
     once("invalid-json"),
     source("invalid-json", "the answer is no list of documents but begins with"),
@@ -308,6 +316,32 @@ async def test_a_ca_file_that_is_none_is_said(tmp_path: Path) -> None:
             outcome = await it.bring(it.config(f'ca_file = "{name}"\n'))
             assert f"{name} can't be used" in outcome.failures["billtobox"]
             assert "Name a readable file of certificates" in outcome.failures["billtobox"]
+
+
+async def test_the_command_misbehaves_as_it_is_told(tmp_path: Path, certificate: Path) -> None:
+    faults = tmp_path / "faults.toml"
+    faults.write_text('[[faults]]\nname = "error"\non = "document"\neach = 1\n')
+    config = tmp_path / "synqup.toml"
+    command = [sys.executable, "-c", "from pipeline.cli import main; main()"]
+    options = ["--documents", "20", "--write-config", str(config)]
+    options += ["--faults", str(faults), "--fault", "clock=0.5", "--tls", str(certificate)]
+    async with await anyio.open_process(
+        [*command, "sandbox", *options], cwd=ROOT, stderr=None
+    ) as sandbox:
+        assert sandbox.stdout is not None
+        assert (await sandbox.stdout.receive()).startswith(b"listening on https://127.0.0.1:")
+        done = await anyio.run_process(
+            [*command, "catch-up", "--config", str(config)], cwd=ROOT, check=False
+        )
+        sandbox.terminate()
+        await sandbox.wait()
+    assert b"20 delivered" in done.stdout
+    assert done.returncode == 0
+    assert str(certificate) in config.read_text()
+    wrong = await anyio.run_process([*command, "sandbox", "--fault", "rest"], cwd=ROOT, check=False)
+    assert wrong.returncode == 2
+    assert b'there is no fault "rest"; they are' in wrong.stderr
+    assert b"lost-acknowledgement: taken, and the answer is reset" in wrong.stderr
 
 
 def script(folder: Path, name: str, text: str) -> Sequence[Planned]:

@@ -94,7 +94,7 @@ async def bench(
 
 @pytest.mark.parametrize("says", [True, False])
 @pytest.mark.parametrize("seed", range(6))
-async def test_none_is_missed_and_none_is_started_twice(
+async def test_none_is_missed_whatever_arrives_meanwhile(
     tmp_path: Path, seed: int, says: bool
 ) -> None:
     farm = Platform(137, arrivals=40, seed=seed)
@@ -103,8 +103,24 @@ async def test_none_is_missed_and_none_is_started_twice(
         await it.poll(farm)
         assert not farm.open
         assert len(it.processed) == 177 - len(farm.arrivals)
-        assert set(it.processed.values()) == {1}
-        assert len(farm.told) == len(it.processed)
+
+
+async def test_each_is_brought_once_while_others_arrive(tmp_path: Path) -> None:
+    async with trial(tmp_path, documents=150, latency=0.002) as it:
+        config = it.config("page_size = 5\n")
+
+        async def arrive() -> None:
+            for _ in range(10):
+                await anyio.sleep(0.02)
+                it.mailbox.grow(7)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(arrive)
+            first = await it.bring(config)
+        second = await it.bring(config)
+        assert first.tally.listed + second.tally.listed == 220
+        assert it.delivered() == it.held()
+        assert {len(told) for told in it.journal().values()} == {1}
 
 
 async def test_a_poll_of_an_empty_list_walks_once(tmp_path: Path) -> None:

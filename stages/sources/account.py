@@ -48,6 +48,14 @@ class Account:
             async with response:
                 if not 200 <= response.status < 300 and response.status not in also:
                     raise await refuse(response, subject)
+                if response.content_type == "text/html":
+                    # What a proxy, or a platform under repair, shows to people.
+                    raise SourceUnreachable(
+                        subject,
+                        "the source answered with a web page",
+                        "Check the address of the source, and see in a browser what it says; it is"
+                        " tried again by itself",
+                    )
                 yield response
         finally:
             self._pace.leave()

@@ -49,10 +49,12 @@ class CertificateRefused(SourceError):
     )
 
 
-class TooSlow(PassingError):
-    """the answer comes too slowly"""
+class BrokenOff(PassingError):
+    """the answer broke off"""
 
-    remedy = "Check the network; it is tried again by itself"
+    remedy = (
+        "It is tried again by itself; if it goes on, check the network and any proxy in between"
+    )
 
 
 class Http:
@@ -98,24 +100,28 @@ class Http:
         return response
 
     async def body(self, response: aiohttp.ClientResponse, subject: str) -> AsyncIterator[bytes]:
-        """The bytes of an answer as they come. PassingError when they break off or trickle."""
+        """The bytes of an answer as they come. BrokenOff when they stop, end early or trickle."""
         stall = self._timeouts.stall
         content = response.content
-        since, came = time.monotonic(), 0
+        since, came, size = time.monotonic(), 0, 0
         try:
             while chunk := await content.readany():
                 yield chunk
                 came += len(chunk)
+                size += len(chunk)
                 if (now := time.monotonic()) - since > stall:
                     if came < TRICKLE and not content.at_eof():
-                        raise TooSlow(
-                            subject, f"only {came:,} bytes have come in {now - since:.0f} s"
+                        raise BrokenOff(
+                            subject,
+                            f"the answer comes too slowly (in {now - since:.1f} s {came:,} bytes)",
                         )
                     since, came = now, 0
         except TimeoutError:
-            raise PassingError(subject, f"the answer stopped for {stall:g} s half-way") from None
-        except aiohttp.ClientError as error:
-            raise PassingError(subject, f"the answer broke off ({_words(error)})") from None
+            raise BrokenOff(
+                subject, f"the answer stopped for {stall:g} s after {size:,} bytes"
+            ) from None
+        except aiohttp.ClientError:
+            raise BrokenOff(subject, f"the answer broke off after {size:,} bytes") from None
 
     async def read(self, response: aiohttp.ClientResponse, limit: int, subject: str) -> bytes:
         """The whole body, unless it is longer than a limit in bytes; then SourceError."""
@@ -175,10 +181,9 @@ async def refuse(response: aiohttp.ClientResponse, subject: str) -> SynqupError:
             subject, f"the source no longer has it ({status}{said})", "Look for it at the platform"
         )
     if 300 <= status < 400:
-        target = URL(response.headers.get("Location", "")).host or "nowhere"
         return SourceError(
             subject,
-            f"the source sends us elsewhere ({status}, to {quoted(target)}), where credentials"
+            f"the source sends us elsewhere ({status}, to {_host(response)}), where credentials"
             " must not go",
             "Check the address in [[sources]]",
         )
@@ -227,7 +232,7 @@ def _no_answer(error: aiohttp.ClientError | TimeoutError, subject: str) -> Synqu
                 subject, f"the source does not answer ({error.host}:{error.port}: {reason})"
             )
         case aiohttp.ClientResponseError():
-            why = quoted(error.message.partition("\n")[0])
+            why = quoted(error.message.partition("\n")[0]).rstrip(":")
             return SourceUnreachable(
                 subject,
                 f"the answer breaks the rules of HTTP ({why})",
@@ -241,6 +246,14 @@ def _no_answer(error: aiohttp.ClientError | TimeoutError, subject: str) -> Synqu
 def _certificate(error: Exception) -> str:
     reason = getattr(error, "verify_message", "") if isinstance(error, ssl.SSLError) else ""
     return f"the server's certificate is not trusted ({quoted(reason or str(error))})"
+
+
+def _host(response: aiohttp.ClientResponse) -> str:
+    """Where a redirect leads; the rest of the address is nobody's business."""
+    try:
+        return quoted(URL(response.headers.get("Location", "")).host or "nowhere")
+    except ValueError:
+        return "nowhere"
 
 
 def _words(error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -10,15 +10,15 @@ from urllib.parse import parse_qsl, quote
 
 import msgspec
 import structlog
-from msgspec import Struct
 from yarl import URL
 
-from pipeline.errors import DocumentRefused, SourceError, SourceUnreachable
+from pipeline.errors import DocumentRefused, SourceError
 from pipeline.retries import Retries
 from pipeline.source import Entry, Incoming, Outcome, Source
-from stages.list import Kind, Listed
+from stages.list import Listed
 from stages.settings import Billtobox, Company, Config
 from stages.sources.account import Account
+from stages.sources.billtobox.lists import Mailbox, Resource, mailboxes, owner, resources
 from stages.sources.billtobox.walk import Walk
 from stages.sources.billtobox.wire import Item, Page, Status
 from stages.sources.http import Http, Timeouts, quoted
@@ -37,6 +37,8 @@ NO_SUCH_FORM = 406
 SETTLED = (404, 409, 410)
 #: How often a page of a list is asked for, at most, before the poll is given up.
 LIST_ATTEMPTS = 3
+#: Items of lists that are reported as unreadable, at most.
+UNREADABLE = 1000
 #: Checksums are of the bytes as they are sent, so documents are to be sent as they are.
 AS_IT_IS = {"Accept-Encoding": "identity"}
 
@@ -47,23 +49,6 @@ class NoList(SourceError):
     """the answer is no list of documents"""
 
     remedy = "Check url and the paths of the source"
-
-
-class Resource(Struct, frozen=True):
-    """One of the platform's lists: its path below the address, and what its documents are."""
-
-    word: str
-    path: str
-    kind: Kind | None
-    accept: str
-    plural: str
-
-
-class Mailbox(Struct, frozen=True):
-    """One list to be walked: of all companies, or of the one with this platform_id."""
-
-    resource: Resource
-    platform_id: str | None
 
 
 class BilltoboxSource(Source):
@@ -98,13 +83,18 @@ class BilltoboxSource(Source):
         token = Token(self.name, client, self._http, state_dir / "tokens" / self.name)
         self._pace = Pace(settings.connections, self.retries)
         self._account = Account(self.name, self._http, token, self._pace)
-        self._resources = {resource.word: resource for resource in _resources(settings)}
+        # Documents come first: acknowledgements take up to half of what may be under way.
+        self._telling = anyio.CapacityLimiter(max(settings.connections // 2, 1))
+        self._resources = {resource.word: resource for resource in resources(settings)}
+        self._unreadable: set[int] = set()
         self._walk: Walk[Mailbox] | None = None
 
     async def list(self, config: Config) -> AsyncGenerator[Sequence[Entry], None]:
         """Walk the platform's lists, several pages at once."""
         companies = [company for company in config.companies if company.source == self.name]
-        self._walk = Walk(self._mailboxes(companies), self._page, self._settings.page_size)
+        self._walk = Walk(
+            mailboxes(self._resources.values(), companies), self._page, self._settings.page_size
+        )
         async with aclosing(self._walk.pages()) as pages:
             async for mailbox, page in pages:
                 yield [
@@ -132,14 +122,6 @@ class BilltoboxSource(Source):
             if response.status == NO_SUCH_FORM:
                 raise DocumentRefused(label, f"the source does not have it as {media_type}")
             headers = {name.lower(): value for name, value in response.headers.items()}
-            if headers.get("content-type", "").startswith("text/html"):
-                # What a proxy or a platform under repair shows to people; nobody sends it to us.
-                raise SourceUnreachable(
-                    label,
-                    "the source answered with a web page in place of the document",
-                    "Open the address of the source in a browser to see what it says; it is"
-                    " tried again by itself",
-                )
             coded = headers.get("content-encoding", "identity") != "identity"
             yield Incoming(
                 headers=headers,
@@ -156,7 +138,7 @@ class BilltoboxSource(Source):
         """Sign in and ask each list how much it holds."""
         companies = [company for company in config.companies if company.source == self.name]
         totals: dict[str, list[int | None]] = {}
-        for mailbox in self._mailboxes(companies):
+        for mailbox in mailboxes(self._resources.values(), companies):
             page = await self._ask(mailbox, 0, size=1)
             totals.setdefault(mailbox.resource.plural, []).append(page.total)
         found = [
@@ -211,14 +193,12 @@ class BilltoboxSource(Source):
         try:
             item = msgspec.json.decode(raw, type=Item)
         except msgspec.DecodeError as error:
-            log.warning(
-                "a listed item can't be read", source=self.name, list=resource.path, why=str(error)
-            )
+            self._tell_once(resource, raw, error)
             return None
         pending = self._pending.get("accounting_status")
         if pending and item.accounting_status not in (None, pending):
             return None
-        company = _company(item, companies)
+        company = owner(item, companies)
         if company is None and all(one.platform_id is not None for one in companies):
             return None
         named = f"{resource.plural.removesuffix('s')} {item.number}".strip()
@@ -235,6 +215,16 @@ class BilltoboxSource(Source):
                 size=item.size,
                 sha256=item.sha256.lower() if item.sha256 else None,
             ),
+        )
+
+    def _tell_once(self, resource: Resource, raw: msgspec.Raw, error: msgspec.DecodeError) -> None:
+        """Say that an item can't be read: every walk over the list comes by it again."""
+        mark = hash(bytes(raw))
+        if mark in self._unreadable or len(self._unreadable) == UNREADABLE:
+            return
+        self._unreadable.add(mark)
+        log.warning(
+            "a listed item can't be read", source=self.name, list=resource.path, why=str(error)
         )
 
     async def _tell(self, outcome: Outcome) -> None:
@@ -260,32 +250,3 @@ class BilltoboxSource(Source):
     def _locate(self, id_: str) -> tuple[Resource, str]:
         word, _, rest = id_.partition("/")
         return self._resources[word], rest
-
-    def _mailboxes(self, companies: Sequence[Company]) -> Iterator[Mailbox]:
-        """Each list of every company, or of all at once where one has no platform_id."""
-        ids = dict.fromkeys(company.platform_id for company in companies)
-        for resource in self._resources.values():
-            for platform_id in [None] if None in ids else ids:
-                yield Mailbox(resource, platform_id)
-
-
-def _resources(settings: Billtobox) -> Iterator[Resource]:
-    invoice, statement = settings.invoice_accept, settings.statement_accept
-    for resource in (
-        Resource("purchase", settings.purchases_path, Kind.PURCHASE, invoice, "purchase invoices"),
-        Resource("sales", settings.sales_path, Kind.SALES, invoice, "sales invoices"),
-        Resource(
-            "statement", settings.statements_path, Kind.STATEMENT, statement, "bank statements"
-        ),
-        Resource("document", settings.documents_path, None, "*/*", "documents"),
-    ):
-        if resource.path:
-            yield resource
-
-
-def _company(item: Item, companies: Sequence[Company]) -> Company | None:
-    """The company whose mailbox an item lies in, where its platform_id or its being alone tells."""
-    for company in companies:
-        if company.platform_id is not None and company.platform_id == str(item.platform_id):
-            return company
-    return companies[0] if len(companies) == 1 and companies[0].platform_id is None else None

@@ -12,9 +12,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Itera
 from typing import Generic, TypeVar
 
 import anyio
+import structlog
 
 from pipeline.errors import SignInRefused, SourceError, SynqupError
 from stages.sources.billtobox.wire import Page
+
+log = structlog.get_logger(__name__)
 
 List = TypeVar("List")
 
@@ -139,6 +142,7 @@ class Progress(Generic[List]):
             yield page
         if self._repeats(page):
             # It may be that every page is this one; the next walk tells.
+            log.warning("a list repeats a page and is left there", list=str(self.list), page=number)
             self.done = True
         if number == self._last and not self._starts_over(number, page):
             self._complete = not page.results or self._is_last(number, page)
