@@ -41,12 +41,8 @@ def main(
     companies: Annotated[int, typer.Option(min=1, help="Whose documents they are.")] = 10,
     seed: Annotated[int, typer.Option(help="The same seed makes the same documents.")] = 1,
     output: Annotated[Path, typer.Option(help="Where JSON and SVG go.")] = Path("build/benchmarks"),
-    cache: Annotated[
-        Path | None, typer.Option(help="Where rendered documents are kept.")
-    ] = None,
-    disk: Annotated[
-        Path | None, typer.Option(help="A folder on the disk to be measured.")
-    ] = None,
+    cache: Annotated[Path | None, typer.Option(help="Where rendered documents are kept.")] = None,
+    disk: Annotated[Path | None, typer.Option(help="A folder on the disk to be measured.")] = None,
 ) -> None:
     """Measure, print a table for each scenario, and write JSON and SVG."""
     unknown = [name for name in scenarios or () if name not in SCENARIOS]

@@ -11,7 +11,7 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
 from functools import partial
 from pathlib import Path
 from types import coroutine
@@ -26,7 +26,7 @@ from pipeline.document import Document
 from pipeline.engine import Engine
 from pipeline.ledger import Ledger, open_ledger
 from pipeline.quarantine import Quarantine
-from pipeline.source import Outcome, Source
+from pipeline.source import Entry, Source
 from pipeline.stage import Result, Stage
 from stages.flow import Flow
 from stages.settings import Config
@@ -81,13 +81,13 @@ class Clock:
         self._since = 0.0
 
     def timed(
-        self, name: str, work: Callable[..., Coroutine[Any, Any, T]]
+        self, name: str, work: Callable[..., Awaitable[T]]
     ) -> Callable[..., Coroutine[Any, Any, T]]:
         """The same function, its steps timed. One timed within another counts for itself alone."""
 
         @coroutine
         def steps(*arguments: Any) -> Generator[Any, Any, T]:
-            inner = work(*arguments)
+            inner = _awaited(work(*arguments))
             send: Callable[[Any], Any] = inner.send
             value: Any = None
             while True:
@@ -154,11 +154,10 @@ class Instruments:
 
     def source(self, source: Source) -> Source:
         """The same source, its acknowledgements timed, and its list slow if that is wanted."""
-        told: Callable[[Sequence[Outcome]], Awaitable[None]]
         told = self.clock.timed("acknowledge", source.acknowledge)
         listed = source.list
 
-        async def slowed(config: Any) -> Any:
+        async def slowed(config: Any) -> AsyncIterator[Sequence[Entry]]:
             async for page in listed(config):
                 await anyio.sleep(len(page) / self._rate)
                 yield page

@@ -19,7 +19,6 @@ from benchmarks.ours import ROOT, SYNQUP
 from pipeline.assembly import load_config
 from stages.list import Kind
 
-
 #: Seconds within which it has to end.
 CLOSING = 20.0
 

@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-
 #: Documents of a group, as the product has them.
 GROUP = 64
 

@@ -64,9 +64,7 @@ def run_ours(base: Path, dataset: Dataset, url: str, token_url: str, more: str =
     """Bring everything by Synqup, and see that it is all there and told."""
     with scratch(base) as folder:
         config = ours.configure(folder, dataset, url, token_url, more)
-        run = execute(
-            ours.catch_up(config), folder=ours.ROOT, documents=len(dataset.items)
-        )
+        run = execute(ours.catch_up(config), folder=ours.ROOT, documents=len(dataset.items))
         delivered.check(folder / "out", dataset.items)
         ours.check_ledger(config, len(dataset.items))
     return run
@@ -100,9 +98,7 @@ def observe(
     return msgspec.json.decode(done.stdout, type=inside.Findings)
 
 
-def run_network(
-    what: str, base: Path, items: Sequence[Item], url: str, *credentials: str
-) -> Run:
+def run_network(what: str, base: Path, items: Sequence[Item], url: str, *credentials: str) -> Run:
     """Fetch all documents and keep none."""
     with scratch(base) as folder:
         listed = write_list(folder / "list.tsv", url, items)

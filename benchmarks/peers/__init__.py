@@ -68,9 +68,7 @@ def _rclone(transfers: int) -> Prepare:
 
 
 def _curl(folder: Path, url: str, items: Sequence[Item]) -> list[str]:
-    listed = "".join(
-        f'url = "{url}/{item.path}"\noutput = "out/{item.name}"\n' for item in items
-    )
+    listed = "".join(f'url = "{url}/{item.path}"\noutput = "out/{item.name}"\n' for item in items)
     (folder / "curl.txt").write_text(listed)
     return [
         *("curl", "-q", "-K", "curl.txt", "--parallel", "--parallel-max", str(CONNECTIONS)),

@@ -11,7 +11,11 @@ from urllib.parse import urlsplit
 
 
 def main(listed: Path, folder: Path, token: str = "") -> None:
-    headers = {"Authorization": f"Bearer {token}", "Accept": "application/xml, text/plain"} if token else {}
+    headers = (
+        {"Authorization": f"Bearer {token}", "Accept": "application/xml, text/plain"}
+        if token
+        else {}
+    )
     rows = [line.split("\t") for line in listed.read_text().splitlines()]
     connection = http.client.HTTPConnection(urlsplit(rows[0][0]).netloc)
     for url, name, size, _ in rows:

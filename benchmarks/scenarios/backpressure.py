@@ -37,7 +37,7 @@ def measure(work: Workplace) -> Report:
     return Report(
         scenario="backpressure",
         title=f"Backpressure: {len(dataset.items):,} documents, one stage slowed to {RATE}/s",
-        columns=("slow stage", "documents/s", "most in flight", "MB in flight", "memory × none's"),
+        columns=("slow stage", "documents/s", "most in flight", "MB in flight", "memory x none's"),
         rows=[
             (
                 slow,

@@ -74,8 +74,8 @@ def measure(work: Workplace) -> Report:
         },
         notes=(
             f"{share} of connections / latency, which is {ideal:,.0f} documents/s",
-            f"10,000 documents at these rates: {minutes[OURS]} minutes, and {minutes[RIVAL]} by"
-            f" the rival's way, measured on {min(FEW, documents)}",
+            f"10,000 documents at these rates: {minutes[OURS]} minutes",
+            f"by the rival's way: {minutes[RIVAL]} minutes, measured on {min(FEW, documents)}",
         ),
     )
 

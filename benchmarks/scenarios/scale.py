@@ -26,7 +26,7 @@ def measure(work: Workplace) -> Report:
     return Report(
         scenario="scale",
         title="Scale: time and memory as the backlog grows",
-        columns=("", "each", "× the reference", "peak MB", "× the reference"),
+        columns=("", "each", "x the reference", "peak MB", "x the reference"),
         rows=[*growth_rows, restart_row, idle_row],
         charts=charts,
         data={"growth": growth, "restart": restart, "idle_poll": idle},
@@ -54,7 +54,7 @@ def _growth(work: Workplace) -> tuple[dict[str, Any], list[Row], dict[str, str]]
         for size in sizes
     }
     peaks = {size: [float(run.peak) for run in results[size]] for size in sizes}
-    rows = [
+    rows: list[Row] = [
         (
             f"{size:,} documents",
             f"{figure(each[size])} µs",
