@@ -13,11 +13,11 @@ from benchmarks.peers import HERE, write_list
 from benchmarks.report import STANDING_COLUMNS, Report, standing_rows, standings
 from benchmarks.workplace import Workplace, run_network, scratch
 
-DOCUMENTS = 4_000
+DOCUMENTS = 3_000
 LATENCY = 0.05
 CONNECTIONS = 16
 #: The rival is run on so many only: the time of one after another is the same for each.
-FEW = 200
+FEW = 100
 OURS = "Synqup"
 ALONE = f"GET alone, {CONNECTIONS} at once"
 RIVAL = "one after another"
