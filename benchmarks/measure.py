@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 from msgspec import Struct
 
@@ -24,8 +25,8 @@ LAST_WORDS = 2_000
 class Run(Struct, frozen=True):
     """One process from its start to its end.
 
-    documents: how many it dealt with. seconds: by the clock. cpu: of processor time, its children's too. peak: bytes of memory
-    that it, or the largest of its children, held at most.
+    documents: how many it dealt with. seconds: by the clock. cpu: of processor time, its
+    children's too. peak: bytes of memory that it, or the largest of its children, held at most.
     """
 
     documents: int
@@ -47,7 +48,7 @@ class Figure(Struct, frozen=True):
     high: float
 
     def __str__(self) -> str:
-        return f"{_short(self.median)} ({_short(self.low)}–{_short(self.high)})"
+        return f"{_short(self.median)} ({_short(self.low)}-{_short(self.high)})"
 
 
 def figure(values: Iterable[float]) -> Figure:
@@ -113,7 +114,7 @@ class _Watch:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
 
-    def __enter__(self) -> _Watch:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -44,10 +44,12 @@ async def _fetch(rows: Sequence[Row], token: str, use: Callable[[bytes], object]
 
     connector = aiohttp.TCPConnector(limit=CONNECTIONS)
     headers = {"Authorization": f"Bearer {token}", "Accept": ACCEPT} if token else {}
-    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
-        async with anyio.create_task_group() as group:
-            for _ in range(CONNECTIONS):
-                group.start_soon(work, session)
+    async with (
+        aiohttp.ClientSession(connector=connector, headers=headers) as session,
+        anyio.create_task_group() as group,
+    ):
+        for _ in range(CONNECTIONS):
+            group.start_soon(work, session)
 
 
 WHAT: dict[str, Callable[[Sequence[Row], str], None]] = {

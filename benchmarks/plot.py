@@ -26,12 +26,15 @@ def bars(title: str, unit: str, values: Mapping[str, Figure], highlight: str = "
         middle = top + BAR / 2
         colour = COLOURS[1 if name == highlight else 0]
         low, high = LEFT + value.low * across, LEFT + value.high * across
+        wide = value.median * across
+        bar = f'<rect x="{LEFT}" y="{top}" width="{wide:.1f}" height="{BAR}" fill="{colour}"/>'
+        whisker = (
+            f"M{low:.1f} {middle}H{high:.1f}M{low:.1f} {middle - 4}v8M{high:.1f} {middle - 4}v8"
+        )
         parts += [
             _text(LEFT - 8, middle + 4, name, "end"),
-            f'<rect x="{LEFT}" y="{top}" width="{value.median * across:.1f}" height="{BAR}"'
-            f' fill="{colour}"/>',
-            f'<path d="M{low:.1f} {middle}H{high:.1f}M{low:.1f} {middle - 4}v8'
-            f'M{high:.1f} {middle - 4}v8" stroke="#222" fill="none"/>',
+            bar,
+            f'<path d="{whisker}" stroke="#222" fill="none"/>',
             _text(high + 6, middle + 4, _number(value.median)),
         ]
     parts.append(_text(LEFT, height - BOTTOM + 22, unit))
@@ -55,8 +58,10 @@ def lines(
         y = floor - tick / top * high
         parts.append(f'<path d="M{RIGHT} {y:.1f}h{wide}" stroke="#ddd"/>')
         parts.append(_text(RIGHT - 6, y + 4, _number(tick), "end"))
-    for tick in _ticks(right):
-        parts.append(_text(RIGHT + tick / right * wide, floor + 16, _number(tick), "middle"))
+    parts += [
+        _text(RIGHT + tick / right * wide, floor + 16, _number(tick), "middle")
+        for tick in _ticks(right)
+    ]
     for number, (name, line) in enumerate(series.items()):
         colour = COLOURS[number % len(COLOURS)]
         path = " ".join(

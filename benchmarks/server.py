@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import resource
 import shutil
 import socket
 import subprocess
@@ -22,11 +23,14 @@ from benchmarks.measure import descendants
 
 #: Seconds within which it has to listen.
 PATIENCE = 10.0
+#: Open files that it is given at most.
+DESCRIPTORS = 200_000
 
 CONFIGURATION = """\
 daemon off;
 {user}
 worker_processes 1;
+worker_rlimit_nofile {descriptors};
 pid {temporary}/nginx.pid;
 error_log {temporary}/error.log;
 events {{ worker_connections 1024; }}
@@ -36,7 +40,7 @@ http {{
   tcp_nopush on;
   keepalive_requests 10000000;
   keepalive_timeout 600s;
-  open_file_cache max=250000 inactive=1h;
+  open_file_cache max={cached} inactive=1h;
   open_file_cache_valid 1h;
   client_body_temp_path {temporary}/body;
   proxy_temp_path {temporary}/proxy;
@@ -102,9 +106,18 @@ def serve(root: Path) -> Iterator[Server]:
         raise BenchmarkError("nginx is not installed here, and every scenario needs it")
     with tempfile.TemporaryDirectory(prefix="synqup-nginx-") as temporary:
         port = _free_port()
+        # Each file of its cache is an open one.
+        descriptors = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], DESCRIPTORS)
         configuration = Path(temporary, "nginx.conf")
         configuration.write_text(
-            CONFIGURATION.format(user=_user(), temporary=temporary, root=root, port=port)
+            CONFIGURATION.format(
+                user=_user(),
+                temporary=temporary,
+                root=root,
+                port=port,
+                descriptors=descriptors,
+                cached=descriptors // 2,
+            )
         )
         log = Path(temporary, "error.log")
         with subprocess.Popen([program, "-c", configuration, "-e", log]) as master:

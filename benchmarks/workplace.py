@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
-from benchmarks import delivered, ours
+from benchmarks import delivered, inside, ours
 from benchmarks.dataset import Dataset, Item, render
 from benchmarks.failure import BenchmarkError
 from benchmarks.measure import Run, execute
@@ -39,7 +41,7 @@ class Workplace(Struct, frozen=True):
     def dataset(self, documents: int) -> Dataset:
         """Render so many documents, or find them rendered."""
         self.tell(f"{documents:,} documents")
-        return render(self.cache, documents, self.companies if documents else 1, self.seed)
+        return render(self.cache, documents, self.companies, self.seed)
 
     def memory(self) -> Path:
         """Memory-backed storage. BenchmarkError where there is none."""
@@ -76,6 +78,24 @@ def run_peer(peer: Peer, base: Path, dataset: Dataset, url: str) -> Run:
         )
         delivered.check(folder / "out", dataset.items)
     return run
+
+
+def observe(
+    base: Path, dataset: Dataset, url: str, token_url: str, *options: str
+) -> inside.Findings:
+    """Run the pipeline with instruments in it, in a process of its own (benchmarks/inside.py)."""
+    with scratch(base) as folder:
+        config = ours.configure(folder, dataset, url, token_url)
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.inside", str(config), *options],
+            cwd=ours.ROOT,
+            stdout=subprocess.PIPE,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise BenchmarkError(f"benchmarks.inside ended with {done.returncode}")
+        delivered.check(folder / "out", dataset.items)
+    return msgspec.json.decode(done.stdout, type=inside.Findings)
 
 
 def run_network(what: str, base: Path, items: Sequence[Item], url: str, *credentials: str) -> Run:

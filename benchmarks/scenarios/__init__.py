@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from benchmarks.report import Report
-from benchmarks.scenarios import ceilings, durable, far, peers
+from benchmarks.scenarios import backpressure, ceilings, durable, far, peers, scale, shares
 from benchmarks.workplace import Workplace
 
 SCENARIOS: Mapping[str, Callable[[Workplace], Report]] = {
@@ -13,4 +13,7 @@ SCENARIOS: Mapping[str, Callable[[Workplace], Report]] = {
     "ceilings": ceilings.measure,
     "durable": durable.measure,
     "far": far.measure,
+    "scale": scale.measure,
+    "backpressure": backpressure.measure,
+    "shares": shares.measure,
 }

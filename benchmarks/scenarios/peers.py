@@ -41,6 +41,7 @@ def measure(work: Workplace) -> Report:
             work.tell,
         )
     found = standings(results, OURS)
+    busiest = max(max(one) for one in busy.values())
     missing = [f"{peer.program} is not installed" for peer in PEERS if not peer.is_here]
     return Report(
         scenario="peers",
@@ -56,8 +57,7 @@ def measure(work: Workplace) -> Report:
         },
         notes=(
             *dict.fromkeys(missing),
-            f"the server was busy for {max(max(one) for one in busy.values()):.0%}"
-            " of one core at most",
+            f"the server was busy for {busiest:.0%} of one core at most",
         ),
     )
 
