@@ -95,7 +95,7 @@ def strace(every: Every = 1, documents: int = 3) -> None:
 
 
 @app.command()
-def power(every: Every = 1, documents: int = 4, seeds: int = 2) -> None:
+def power(every: Every = 1, documents: int = 8, seeds: int = 2) -> None:
     """Cut the power after each call: what was not flushed is gone, or as seeds decide."""
     with tempfile.TemporaryDirectory(prefix="synqup-power-") as name, hosting() as host:
         recording = cutting.record(host, Path(name), documents)

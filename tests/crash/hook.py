@@ -38,6 +38,8 @@ READING = ("SELECT", "PRAGMA USER_VERSION", "PRAGMA SYNCHRONOUS", "PRAGMA QUICK"
 SHOWING = ("rename", "replace", "link", "renameat2", "linkat")
 #: Seconds that an importer is given to take what has become visible.
 TAKING = 2.0
+#: Of PRAGMA synchronous: from here on a commit in WAL mode is flushed before it returns.
+FULL = 2
 
 
 class Fault(NamedTuple):
@@ -68,8 +70,15 @@ class Plan(NamedTuple):
     faults: tuple[Fault, ...] = ()
 
 
+class Snapshot(NamedTuple):
+    """The ledger's files by path, as a commit left them. durable: it was flushed on return."""
+
+    durable: bool
+    files: dict[str, bytes | None]
+
+
 class Call(NamedTuple):
-    """One call as recorded: content is the file after a write, or the ledger's files by path."""
+    """One call as recorded: content is the file after a write, or the ledger's snapshot."""
 
     number: int
     name: str
@@ -115,7 +124,15 @@ def install() -> None:
     connect = sqlite3.connect
     sqlite3.connect = lambda *a, **k: connect(*a, **({"factory": _Connection} | k))
     lookup = ctypes.CDLL.__getattr__
-    ctypes.CDLL.__getattr__ = lambda self, name: _foreign(name, lookup(self, name))  # type: ignore[method-assign]
+
+    def find(self: ctypes.CDLL, name: str) -> Any:
+        function = lookup(self, name)
+        if name in FOREIGN:
+            function = _Foreign(name, function)
+            setattr(self, name, function)  # where the next one finds it
+        return function
+
+    ctypes.CDLL.__getattr__ = find  # type: ignore[method-assign]
 
 
 def _call(name: str, paths: tuple[str, ...], real: Callable[[], Any], content: Any = None) -> Any:
@@ -144,7 +161,9 @@ def _refuse(plan: Plan, name: str, paths: tuple[str, ...]) -> None:
     for fault in plan.faults:
         if name == fault.call and any(fault.part in path for path in paths) and fault.flag.exists():
             if name == "commit":
-                raise sqlite3.OperationalError("database or disk is full")
+                full = sqlite3.OperationalError("database or disk is full")
+                full.sqlite_errorcode = sqlite3.SQLITE_FULL
+                raise full
             raise OSError(fault.code, os.strerror(fault.code), paths[0])
 
 
@@ -301,13 +320,17 @@ class _Connection(sqlite3.Connection):
         name = "commit" if ends else name
         return _call(name, (self._file,), real, self._snapshot)
 
-    def _snapshot(self) -> dict[str, bytes | None] | None:
+    def _snapshot(self) -> Snapshot | None:
+        durable = True
         try:
             if self.in_transaction:
                 return None
+            level = sqlite3.Connection.execute(self, "PRAGMA synchronous").fetchone()[0]
+            durable = level >= FULL
         except sqlite3.ProgrammingError:
-            pass  # closed: what stands is what counts
-        return {self._file + end: _read(self._file + end) for end in ("", "-wal", "-journal")}
+            pass  # closed, which flushes all that it has
+        files = {self._file + end: _read(self._file + end) for end in ("", "-wal", "-journal")}
+        return Snapshot(durable, files)
 
     def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
         return self._counted("execute", sql, lambda: sqlite3.Connection.execute(self, sql, *args))
@@ -367,7 +390,3 @@ class _Refused(Exception):
     def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code
-
-
-def _foreign(name: str, function: Any) -> Any:
-    return _Foreign(name, function) if name in FOREIGN else function

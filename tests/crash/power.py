@@ -11,8 +11,9 @@ The model
   alone, and of the others any may survive without those before them (`loose`). File systems with
   a journal of metadata (ext4, XFS, NTFS) keep a first part of the sequence, and each flush keeps
   all that came before it (`journal`).
-- The ledger: SQLite's commits that have returned are there (synchronous = FULL, which the hook's
-  record of the files relies on), in the files as they stood when the commit returned.
+- The ledger: SQLite's commits that have returned under synchronous = FULL are there, in the files
+  as they stood when the commit returned. Those under NORMAL since then are gone, or any first part
+  of them is there.
 - An importer (`importer`, with `journal`): it took each file the instant that it appeared and
   made that durable, which by the same journal made durable the name too. One whose memory of
   the document is lost with the name imports it again rightly, and is `journal` without it.
@@ -33,7 +34,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from .hook import Call, Plan
+from .hook import Call, Plan, Snapshot
 from .kill import load
 from .world import FOLDERS, Host, Taken
 
@@ -93,7 +94,8 @@ class Disk:
         self.taken: list[bytes] = []
         self._now: dict[str, Inode | None] = {}
         self._changes: list[Change] = []
-        self._ledger: dict[str, bytes | None] = {}
+        #: As the last durable commit left it, and each one since, of which any may be the last.
+        self._ledgers: list[Snapshot] = []
 
     def apply(self, call: Call) -> None:
         """Do what a recorded call did."""
@@ -104,9 +106,11 @@ class Disk:
                 self._flush_as(call.name, call.paths[-1] if call.paths else "")
             case "mkdir" | "unlink" | "rmdir" | "rename" | "replace" | "renameat2" | "link":
                 self._rename(call.name, call.paths[0], call.paths[-1])
-        if isinstance(call.content, dict):
-            self._ledger = call.content
-            self._flush(lambda _: self.loss.journal)
+        if isinstance(call.content, Snapshot):
+            if call.content.durable:
+                self._ledgers.clear()
+                self._flush(lambda _: self.loss.journal)
+            self._ledgers.append(call.content)
 
     def _write(self, path: str, data: bytes) -> None:
         inode = self._now.get(path)
@@ -174,10 +178,17 @@ class Disk:
         inodes = list(dict.fromkeys(inode for inode in names.values() if inode is not None))
         files = {inode: Left(self._bytes(inode, rng), n) for n, inode in enumerate(inodes)}
         tree: Tree = {path: inode and files[inode] for path, inode in names.items()}
-        for number, (path, data) in enumerate(self._ledger.items(), 1):
+        for number, (path, data) in enumerate(self._ledger(rng).items(), 1):
             if data is not None:
                 tree[path] = Left(data, -number)
         return {path: file for path, file in tree.items() if _reachable(path, tree, self.root)}
+
+    def _ledger(self, rng: random.Random) -> dict[str, bytes | None]:
+        if not self._ledgers:
+            return {}
+        if self.loss.seed is not None:
+            return rng.choice(self._ledgers).files
+        return self._ledgers[0].files if self._ledgers[0].durable else {}
 
     def _bytes(self, inode: Inode, rng: random.Random) -> bytes:
         durable = inode.flushed or b""

@@ -48,7 +48,7 @@ def test_a_crash_at_any_call_loses_nothing_and_brings_nothing_twice(
 def test_a_power_cut_after_any_call_loses_nothing_and_brings_nothing_twice(
     host: Host, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recording = power.record(host, tmp_path, documents=4)
+    recording = power.record(host, tmp_path, documents=8)
     losses = power.losses(seeds=1)
     step = max(1, len(losses) * len(recording.calls) // CUTS)
     trials = []
