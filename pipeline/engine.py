@@ -15,6 +15,7 @@ from pipeline.acknowledge import Acknowledger, Settled
 from pipeline.document import Document, Key
 from pipeline.errors import (
     AlreadyDelivered,
+    DocumentDamaged,
     DocumentRefused,
     LeftOut,
     PassingError,
@@ -30,6 +31,8 @@ from pipeline.stage import Result, Stage, attempt
 
 log = structlog.get_logger(__name__)
 
+#: How often a damaged document is fetched again.
+REFETCHES = 2
 #: Documents that a source may fail in a row before a poll gives it up.
 SETBACKS = 8
 
@@ -90,6 +93,17 @@ class Station:
         )
 
 
+class Flight:
+    """A document in flight: as it took off, and how often it has come back damaged.
+
+    listed: None for one of which only the source has to be told.
+    """
+
+    def __init__(self, listed: Document[Any] | None) -> None:
+        self.listed = listed
+        self.returns = 0
+
+
 class Engine:
     """Takes documents in at the first stage and sees each one to its end.
 
@@ -106,7 +120,7 @@ class Engine:
         self._quarantine = quarantine
         self._stations = [Station(stage) for stage in stages]
         self._acknowledger = Acknowledger(ledger, self._finished)
-        self._flying: dict[str, set[Key]] = {}
+        self._flying: dict[str, dict[Key, Flight]] = {}
         self._landed: dict[str, anyio.Event] = {}
         self._setbacks: dict[str, list[SynqupError]] = {}
         self._workers: TaskGroup | None = None
@@ -148,7 +162,7 @@ class Engine:
         """Take a document in, once there is room; False if it is in flight already."""
         if self.is_flying(document.key):
             return False
-        self._take_off(document.key)
+        self._take_off(document.key, document)
         try:
             await self._stations[0].queue.put(document)
         except BaseException:
@@ -160,7 +174,7 @@ class Engine:
     async def tell(self, settled: Settled) -> None:
         """Tell a source what an earlier run, or an earlier poll, could not."""
         if not self.is_flying(settled.key):
-            self._take_off(settled.key)
+            self._take_off(settled.key, None)
             await self._acknowledger.put(settled)
 
     def is_flying(self, key: Key) -> bool:
@@ -185,15 +199,15 @@ class Engine:
         """A new poll begins: let it find out for itself whether the source serves again."""
         self._setbacks.pop(source, None)
 
-    def _take_off(self, key: Key) -> None:
-        flying = self._flying.setdefault(key.source, set())
+    def _take_off(self, key: Key, listed: Document[Any] | None) -> None:
+        flying = self._flying.setdefault(key.source, {})
         if not flying:
             self._landed[key.source] = anyio.Event()
-        flying.add(key)
+        flying[key] = Flight(listed)
 
     def _finished(self, key: Key) -> None:
         flying = self._flying[key.source]
-        flying.discard(key)
+        flying.pop(key, None)
         if not flying:
             self._landed[key.source].set()
 
@@ -264,11 +278,28 @@ class Engine:
         )
 
     async def _fail(self, document: Document[Any], error: SynqupError) -> None:
-        if isinstance(error, DocumentRefused):
+        if isinstance(error, DocumentDamaged):
+            await self._return(document, error)
+        elif isinstance(error, DocumentRefused):
             await self._set_aside(document, error)
         elif isinstance(error, LeftOut):
             await self._leave_out(document, error)
         else:
+            await self._postpone(document, error)
+
+    async def _return(self, document: Document[Any], error: DocumentDamaged) -> None:
+        """Have a damaged document fetched again, as often as is worth it."""
+        flight = self._flying[document.key.source][document.key]
+        if flight.returns == REFETCHES or flight.listed is None:
+            times = f"{error.reason}; it was fetched {flight.returns + 1} times"
+            await self._set_aside(document, type(error)(error.subject, times, error.remedy))
+            return
+        flight.returns += 1
+        log.warning("document damaged", document=document.entry.label, reason=error.reason)
+        await self._discard(document)
+        try:
+            self._stations[0].queue.put_back(flight.listed)
+        except anyio.ClosedResourceError:
             await self._postpone(document, error)
 
     async def _postpone(self, document: Document[Any], error: SynqupError) -> None:

@@ -67,6 +67,10 @@ class Queue(Generic[T]):
         while not self._fits(thing.held):
             self._freed = self._freed or anyio.Event()
             await self._freed.wait()
+        self.put_back(thing)
+
+    def put_back(self, thing: T) -> None:
+        """Leave what has been further on already: to wait for room could be to wait for itself."""
         self._send.send_nowait(thing)
         self.documents += 1
         self.bytes += thing.held

@@ -13,11 +13,11 @@ from msgspec import Struct
 from pipeline.ledger import Ledger
 from pipeline.queues import Bound
 from pipeline.stage import MEBIBYTE, Stage, Work, one_by_one
+from stages import verify
 from stages.classify import Classify
 from stages.download import Download
 from stages.folders.staging import Staging
 from stages.render import Render
-from stages.verify import Verify
 from stages.write import Write
 
 
@@ -43,7 +43,7 @@ BOUND = Bound(64, 8 * MEBIBYTE)
 
 FLOW = (
     Step("download", lambda it: one_by_one(it.download.process), 16, Bound(64, MEBIBYTE)),
-    Step("verify", lambda it: one_by_one(Verify(it.download.process).process), 4, BOUND, group=8),
+    Step("verify", lambda _: one_by_one(verify.process), 2, BOUND, group=8),
     Step("classify", lambda _: one_by_one(Classify().process), 2, BOUND, group=8),
     Step("render", lambda it: one_by_one(Render(it.download.form).process), 4, BOUND),
     Step("write", lambda it: it.write.work, 2, Bound(256, 16 * MEBIBYTE), group=64),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 import anyio.to_thread
-import structlog
 from msgspec import Struct
 
 from pipeline.document import Document
@@ -19,10 +18,6 @@ from stages.formats import format_of
 from stages.formats.content import Hostile, Unreadable
 from stages.list import Listed
 
-log = structlog.get_logger(__name__)
-
-#: How often a damaged document is fetched again.
-REFETCHES = 2
 #: Bytes above which a document is worth a thread.
 LARGE = 256 * 1024
 
@@ -41,45 +36,23 @@ class Verified(Struct, frozen=True):
     verified_at: float
 
 
-class Verify:
-    """Verifies documents; refetch brings one that has arrived damaged once more."""
+async def process(document: Document[Fetched]) -> Document[Verified]:
+    """Verify one document.
 
-    def __init__(self, refetch: Callable[[Document[Listed]], Awaitable[Document[Fetched]]]) -> None:
-        self._refetch = refetch
-
-    async def process(self, document: Document[Fetched]) -> Document[Verified]:
-        """Verify one document.
-
-        DocumentDamaged when each time that it is fetched it arrives damaged, DocumentRefused when
-        it may not be delivered. The payload that came in stays as it is then, for the quarantine;
-        otherwise the one that goes on replaces it.
-        """
-        try:
-            return await _verified(document)
-        except DocumentDamaged as error:
-            damage = error
-        for _ in range(REFETCHES):
-            log.warning("document damaged", document=document.entry.label, reason=damage.reason)
-            try:
-                again = await self._refetch(document.grown(document.facts.listed))
-            except DocumentDamaged as error:
-                damage = error
-                continue
-            try:
-                verified = await _verified(again)
-            except DocumentDamaged as error:
-                damage = error
-                _discard(again)
-            except BaseException:
-                _discard(again)
-                raise
-            else:
-                _discard(document)
-                return verified
-        times = REFETCHES + 1
-        raise DocumentDamaged(
-            damage.subject, f"{damage.reason}; it was fetched {times} times", damage.remedy
-        )
+    DocumentDamaged when it has not arrived whole, DocumentRefused when it may not be delivered.
+    """
+    payload, facts = document.payload, document.facts
+    assert payload is not None
+    work = partial(
+        verify,
+        payload,
+        facts.listed,
+        facts.headers,
+        subject=document.entry.label,
+        require_checksum=facts.listed.config.service.require_checksum,
+    )
+    verified = await anyio.to_thread.run_sync(work) if payload.size > LARGE else work()
+    return document.grown(verified)
 
 
 def verify(
@@ -115,21 +88,6 @@ def verify(
         media_type=headers.get("content-type", "").partition(";")[0].strip().lower(),
         verified_at=time.time(),
     )
-
-
-async def _verified(document: Document[Fetched]) -> Document[Verified]:
-    payload, facts = document.payload, document.facts
-    assert payload is not None
-    work = partial(
-        verify,
-        payload,
-        facts.listed,
-        facts.headers,
-        subject=document.entry.label,
-        require_checksum=facts.listed.config.service.require_checksum,
-    )
-    verified = await anyio.to_thread.run_sync(work) if payload.size > LARGE else work()
-    return document.grown(verified)
 
 
 def _vouching(
@@ -174,8 +132,3 @@ def _oddities(payload: Payload, subject: str) -> list[str]:
         raise DocumentRefused(subject, str(error), "Ask its sender for a plain one") from None
     except Unreadable as error:
         return [str(error)]
-
-
-def _discard(document: Document[Fetched]) -> None:
-    if document.payload is not None:
-        document.payload.discard()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +17,13 @@ from msgspec import Struct
 
 from pipeline.document import Document
 from pipeline.engine import SETBACKS, Engine
-from pipeline.errors import DocumentRefused, PassingError, SignInRefused, SourceUnreachable
+from pipeline.errors import (
+    DocumentDamaged,
+    DocumentRefused,
+    PassingError,
+    SignInRefused,
+    SourceUnreachable,
+)
 from pipeline.ledger import Ledger, open_ledger
 from pipeline.quarantine import Quarantine
 from pipeline.queues import Bound
@@ -270,3 +277,45 @@ async def test_a_source_that_fails_again_and_again_is_given_up_for_now(tmp_path:
         assert isinstance(it.engine.setback("farm"), SourceUnreachable)
         it.engine.forgive("farm")
         assert it.engine.setback("farm") is None
+
+
+async def test_a_damaged_document_is_fetched_again_while_others_go_on(tmp_path: Path) -> None:
+    fetched: Counter[str] = Counter()
+    passed: list[str] = []
+
+    async def fetch(document: Document[Any]) -> Document[Any]:
+        fetched[document.key.id] += 1
+        return document.grown("fetched")
+
+    async def verify(document: Document[Any]) -> Document[Any]:
+        assert document.facts == "fetched"
+        wanted = {"1": 2, "2": 99}.get(document.key.id, 1)
+        if fetched[document.key.id] < wanted:
+            raise DocumentDamaged(document.entry.label, "it is broken")
+        passed.append(document.key.id)
+        return document
+
+    # One document fills the queues: whoever waited for room to put one back would wait for ever.
+    small = Bound(1, 1000)
+    farm = Farm(5)
+    stages = [Stage(one.__name__, one_by_one(one), queue=small) for one in (fetch, verify)]
+    async with bench(tmp_path, *stages) as it:
+        async with it.engine.running():
+            with anyio.fail_after(10):
+                await it.bring(farm, b"bytes")
+                await it.engine.landed("farm")
+        assert it.states() == {"quarantined": 1, "seen": 4}
+        (kept,) = it.summary().quarantine
+        assert kept.reason.startswith("document 2: it is broken; it was fetched 3 times")
+    assert fetched == {"0": 1, "1": 2, "2": 3, "3": 1, "4": 1}
+    assert sorted(passed) == ["0", "1", "3", "4"]
+    assert [o.id for o in farm.told if o.status is Status.ERROR] == ["2"]
+
+
+async def test_what_is_damaged_while_the_program_stops_waits(tmp_path: Path) -> None:
+    farm = Farm(1)
+    async with bench(tmp_path, refusing("0", error=DocumentDamaged)) as it:
+        async with it.engine.running():
+            await it.bring(farm)
+        assert it.states() == {"waiting": 1}
+    assert not farm.told

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,12 @@ from farm import Farm
 
 from pipeline.config import Service
 from pipeline.document import Ack, Document, Key
-from pipeline.errors import DocumentDamaged, DocumentRefused, SourceUnreachable
+from pipeline.errors import DocumentDamaged, DocumentRefused
 from pipeline.payload import Payload
 from stages.download import Fetched
 from stages.list import Listed
 from stages.settings import Config, Delivery
-from stages.verify import LARGE, REFETCHES, Verified, Verify, verify
+from stages.verify import LARGE, Verified, process, verify
 
 WHOLE = b"<Invoice><ID>1</ID></Invoice>"
 BROKEN = b"<Invoice><ID>1</ID>"
@@ -183,31 +183,6 @@ class TestStructure:
         assert odd
 
 
-class Shelf:
-    """What is fetched again, one after the other; errors are raised."""
-
-    def __init__(self, folder: Path, *answers: bytes | Exception) -> None:
-        self._folder = folder
-        self._answers = list(answers)
-        self.fetched = 0
-
-    def spooled(self, data: bytes) -> Payload:
-        path = self._folder / f"payload {len(list(self._folder.iterdir()))}"
-        path.write_bytes(data)
-        return Payload(len(data), hashlib.sha256(data).hexdigest(), spool=path)
-
-    async def refetch(self, document: Document[Listed]) -> Document[Fetched]:
-        answer = self._answers[self.fetched]
-        self.fetched += 1
-        if isinstance(answer, Exception):
-            raise answer
-        return document.grown(Fetched(document.facts, vouched(WHOLE)), self.spooled(answer))
-
-    @property
-    def left(self) -> list[bytes]:
-        return [path.read_bytes() for path in sorted(self._folder.iterdir())]
-
-
 def document(payload_: Payload, headers: dict[str, str], facts: Listed) -> Document[Fetched]:
     farm = Farm()
     fetched = Fetched(facts, headers)
@@ -215,90 +190,30 @@ def document(payload_: Payload, headers: dict[str, str], facts: Listed) -> Docum
 
 
 @pytest.mark.anyio
-class TestDamaged:
-    @pytest.fixture
-    def shelf(self, tmp_path: Path) -> Callable[..., Shelf]:
-        return lambda *answers: Shelf(tmp_path, *answers)
-
-    async def test_what_is_whole_is_fetched_once(self, shelf: Callable[..., Shelf]) -> None:
-        one = shelf()
-        whole = document(one.spooled(WHOLE), vouched(WHOLE), listed())
-        found = await Verify(one.refetch).process(whole)
+class TestStage:
+    async def test_what_is_whole_goes_on(self) -> None:
+        whole = document(payload(WHOLE), vouched(WHOLE), listed())
+        found = await process(whole)
         assert found.payload is whole.payload
         assert found.facts.checksum == "content-digest sha-256"
-        assert one.left == [WHOLE]
 
-    async def test_it_is_fetched_again_and_the_whole_one_goes_on(
-        self, shelf: Callable[..., Shelf]
-    ) -> None:
-        one = shelf(BROKEN, WHOLE)
-        damaged = document(one.spooled(b"x"), vouched(WHOLE), listed())
-        found = await Verify(one.refetch).process(damaged)
-        assert one.fetched == 2
-        assert found.payload is not None
-        assert found.payload.read() == WHOLE
-        assert one.left == [WHOLE], "what was damaged has been left lying about"
-
-    async def test_what_stays_damaged_is_refused_and_kept_for_the_quarantine(
-        self, shelf: Callable[..., Shelf]
-    ) -> None:
-        one = shelf(BROKEN, BROKEN)
-        damaged = document(one.spooled(b"first"), vouched(WHOLE), listed())
-        with pytest.raises(DocumentDamaged, match="it was fetched 3 times") as caught:
-            await Verify(one.refetch).process(damaged)
+    async def test_what_is_damaged_does_not(self) -> None:
+        with pytest.raises(DocumentDamaged, match="content-digest sha-256 says") as caught:
+            await process(document(payload(BROKEN), vouched(WHOLE), listed()))
         assert caught.value.subject == "document 1"
-        assert "content-digest sha-256 says" in caught.value.reason
-        assert one.fetched == REFETCHES
-        assert one.left == [b"first"]
 
-    async def test_nothing_at_all_is_as_good_as_damaged(self, shelf: Callable[..., Shelf]) -> None:
-        nothing = DocumentDamaged("document 1", "the source sent nothing")
-        one = shelf(nothing, WHOLE)
-        found = await Verify(one.refetch).process(
-            document(one.spooled(b"x"), vouched(WHOLE), listed())
-        )
-        assert found.payload is not None
-        assert found.payload.read() == WHOLE
-
-    @pytest.mark.parametrize("error", [SourceUnreachable("farm"), DocumentRefused("1", "gone")])
-    async def test_a_source_that_fails_meanwhile_says_so(
-        self, error: Exception, shelf: Callable[..., Shelf]
-    ) -> None:
-        one = shelf(error)
-        with pytest.raises(type(error)):
-            await Verify(one.refetch).process(
-                document(one.spooled(b"first"), vouched(WHOLE), listed())
-            )
-        assert one.left == [b"first"]
-
-    async def test_what_is_refused_is_not_fetched_again(self, shelf: Callable[..., Shelf]) -> None:
-        one = shelf()
+    async def test_what_may_not_be_delivered_is_refused(self) -> None:
         for data, headers, facts in (
             (HOSTILE, vouched(HOSTILE), listed()),
             (WHOLE, {}, listed(require_checksum=True)),
         ):
             with pytest.raises(DocumentRefused):
-                await Verify(one.refetch).process(document(payload(data), headers, facts))
-        assert one.fetched == 0
-
-    async def test_what_turns_out_hostile_is_removed(self, shelf: Callable[..., Shelf]) -> None:
-        one = shelf()
-        damaged = document(one.spooled(BROKEN), {}, listed())
-
-        async def refetch(wanted: Document[Listed]) -> Document[Fetched]:
-            return wanted.grown(Fetched(wanted.facts, {}), one.spooled(HOSTILE))
-
-        with pytest.raises(DocumentRefused):
-            await Verify(refetch).process(damaged)
-        assert one.left == [BROKEN]
+                await process(document(payload(data), headers, facts))
 
     @pytest.mark.parametrize("size", [LARGE - 100, LARGE + 100])
-    async def test_small_and_large_ones_alike(self, size: int, shelf: Callable[..., Shelf]) -> None:
+    async def test_small_and_large_ones_alike(self, size: int) -> None:
         data = b"<a>" + b"x" * size + b"</a>"
-        one = shelf()
-        whole = document(payload(data), vouched(data), listed())
-        found = await Verify(one.refetch).process(whole)
+        found = await process(document(payload(data), vouched(data), listed()))
         assert found.facts.checksum == "content-digest sha-256"
-        broken = document(payload(data), vouched(WHOLE), listed())
         with pytest.raises(DocumentDamaged):
-            await Verify(shelf(b"x", b"x").refetch).process(broken)
+            await process(document(payload(data), vouched(WHOLE), listed()))

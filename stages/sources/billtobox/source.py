@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qsl, quote
 
+import anyio
 import msgspec
 import structlog
 from yarl import URL
@@ -132,7 +133,8 @@ class BilltoboxSource(Source):
     async def acknowledge(self, outcomes: Sequence[Outcome]) -> None:
         """PUT the status of each: the platform takes one in each request."""
         for outcome in outcomes:
-            await self._tell(outcome)
+            async with self._telling:
+                await self._tell(outcome)
 
     async def check(self, config: Config) -> str:
         """Sign in and ask each list how much it holds."""
