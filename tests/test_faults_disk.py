@@ -142,17 +142,7 @@ def mends(reason: str) -> pytest.MarkDecorator:
     return pytest.mark.xfail(strict=True, reason=reason, raises=AssertionError)
 
 
-@pytest.mark.parametrize(
-    "trouble",
-    [
-        pytest.param(
-            trouble,
-            id=trouble.__name__,
-            marks=[mends("a full disk is told without its path")] if trouble is volume_full else [],
-        )
-        for trouble in TROUBLES
-    ],
-)
+@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda one: one.__name__)
 def test_what_a_broken_folder_concerns_waits_and_flows_once_it_is_mended(
     host: Host, tmp_path: Path, trouble: Trouble
 ) -> None:

@@ -19,6 +19,15 @@ from stages.folders.rename import rename_exclusively
 
 def write_file(payload: Payload, path: Path, mode: int, *, flush: bool) -> None:
     """Write a temporary file, in place of any that a crash has left there. OSError."""
+    try:
+        _write(payload, path, mode, flush=flush)
+    except OSError as error:
+        # A full disk is told without a name: say at least on which one it was.
+        error.filename = error.filename or str(path)
+        raise
+
+
+def _write(payload: Payload, path: Path, mode: int, *, flush: bool) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, mode)
     with os.fdopen(descriptor, "wb", buffering=0) as target:
         if payload.data is not None:
