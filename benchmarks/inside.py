@@ -11,7 +11,7 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Sequence
 from functools import partial
 from pathlib import Path
 from types import coroutine
@@ -25,6 +25,7 @@ from pipeline.assembly import Lister, load_config, open_source
 from pipeline.document import Document
 from pipeline.engine import Engine
 from pipeline.ledger import Ledger, open_ledger
+from pipeline.log import set_up
 from pipeline.quarantine import Quarantine
 from pipeline.source import Entry, Source
 from pipeline.stage import Result, Stage
@@ -157,7 +158,7 @@ class Instruments:
         told = self.clock.timed("acknowledge", source.acknowledge)
         listed = source.list
 
-        async def slowed(config: Any) -> AsyncIterator[Sequence[Entry]]:
+        async def slowed(config: Any) -> AsyncGenerator[Sequence[Entry], None]:
             async for page in listed(config):
                 await anyio.sleep(len(page) / self._rate)
                 yield page
@@ -252,6 +253,7 @@ def main() -> None:
     given = parser.parse_args()
     config = load_config(given.config)
     config.service.state_dir.mkdir(parents=True, exist_ok=True)
+    set_up(config.service.state_dir / "logs", quiet=True)
     findings = anyio.run(observe, config, given.slow, given.rate, given.polls)
     sys.stdout.buffer.write(msgspec.json.encode(findings))
 

@@ -44,6 +44,9 @@ LINGER = 0.05
 #: Seconds between two tries to write where the disk refuses.
 PAUSE = 1.0
 
+#: Bytes of a ledger that is looked through at each start; a larger one where damage was met.
+CHECKED = 8_000_000
+
 #: What the disk may refuse and somebody can mend, as SQLite's primary result codes.
 MENDABLE = {
     sqlite3.SQLITE_FULL,
@@ -257,6 +260,12 @@ class Ledger:
                 f"it can't be written ({change.error})",
                 "Mend the disk that holds state_dir and start again; nothing is lost",
             ) from change.error
+        if _is_damage(change.error):
+            raise StateError(
+                "the ledger",
+                f"it is damaged ({change.error})",
+                "Start again: it is kept aside then, and a new one begins",
+            ) from change.error
         if change.error is not None:
             raise change.error
         result: T = change.result
@@ -380,7 +389,7 @@ def _open(path: Path) -> sqlite3.Connection:
     suspect = path.with_name(f"{path.name}.suspect")
     try:
         connection = _connect(path)
-        if not suspect.exists():
+        if not suspect.exists() and path.stat().st_size > CHECKED:
             return connection
         answer = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if answer == "ok":
@@ -450,6 +459,11 @@ def _is_mendable(error: Exception | None) -> bool:
     )
 
 
+def _is_damage(error: Exception | None) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
 def _commit(connection: sqlite3.Connection, group: Sequence[_Change]) -> None:
     """Apply a group of changes in one transaction: all of them, or none and each is told."""
     durable = any(change.durable for change in group)
@@ -465,9 +479,7 @@ def _commit(connection: sqlite3.Connection, group: Sequence[_Change]) -> None:
         with suppress(sqlite3.Error):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-        if isinstance(error, sqlite3.DatabaseError) and not isinstance(
-            error, sqlite3.OperationalError | sqlite3.IntegrityError
-        ):
+        if _is_damage(error):
             _suspect(connection)
         for change in group:
             change.error = error

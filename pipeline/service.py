@@ -50,12 +50,17 @@ async def serve(path: Path, config: Config) -> Stop:
 
 
 class Poller:
-    """One source being polled; cancelled by its scope, after which its documents still drain."""
+    """One source being polled.
+
+    scope: ends the polling; polling: ends one poll, after which the next begins. What is in
+    flight drains either way.
+    """
 
     def __init__(self, settings: object, source: Source) -> None:
         self.settings = settings
         self.source = source
         self.scope = anyio.CancelScope()
+        self.polling = anyio.CancelScope()
 
 
 class Service:
@@ -83,6 +88,9 @@ class Service:
         self.config = config
         self.engine.resize(config.stages)
         self._match_pollers()
+        # Polls begin anew, for the rest of a backlog is under this configuration.
+        for poller in self._pollers.values():
+            poller.polling.cancel()
         self._changed.set()
         self._changed = anyio.Event()
         log.info(
@@ -114,7 +122,10 @@ class Service:
         with poller.scope:
             while True:
                 changed = self._changed
-                error = await self._poll_once(poller.source)
+                with anyio.CancelScope() as poller.polling:
+                    error = await self._poll_once(poller.source)
+                if poller.polling.cancelled_caught:
+                    continue
                 # One trouble is reported once, whichever document or list met it this time.
                 if error is not None and type(error) is not type(failed):
                     log.error("poll failed", source=poller.source.name, reason=str(error))

@@ -33,15 +33,16 @@ class Stop:
 
     def request(self, why: str) -> None:
         """Begin to stop; a second time: stop now."""
+        # The log comes last: where nobody reads it any more, to write it may fail.
         if self.requested.is_set():
-            log.warning("stopping at once", why=why)
             self.scope.cancel()
+            log.warning("stopping at once", why=why)
             return
-        log.info("stopping", why=why, grace=self.grace)
         self.scope.deadline = anyio.current_time() + self.grace
         self.requested.set()
         for hurry in self.hurries:
             hurry()
+        log.info("stopping", why=why, grace=self.grace)
 
     async def feed(self, work: Callable[[], Awaitable[None]], broken: anyio.Event) -> None:
         """Do the work that brings documents in, until it ends or someone wishes to stop.

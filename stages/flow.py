@@ -17,6 +17,7 @@ from stages import verify
 from stages.classify import Classify
 from stages.download import Download
 from stages.folders.staging import Staging
+from stages.folders.volumes import Volumes
 from stages.render import Render
 from stages.write import Write
 
@@ -26,7 +27,7 @@ class Parts:
 
     def __init__(self, state_dir: Path, ledger: Ledger) -> None:
         self.download = Download(state_dir / "spool")
-        self.write = Write(ledger, Staging(state_dir / "staging"))
+        self.write = Write(ledger, Staging(state_dir / "staging", Volumes(state_dir / "volumes")))
 
 
 class Step(Struct, frozen=True):

@@ -187,10 +187,12 @@ class Write:
                     before=claim.corrects,
                 )
         if len(deliveries) < len(plans):
-            await self._take_back(plans, ends)
+            await self._take_back(plans, ends, {plan.key: path for plan, path in named})
         return ends
 
-    async def _take_back(self, plans: Sequence[Plan], ends: dict[Key, End]) -> None:
+    async def _take_back(
+        self, plans: Sequence[Plan], ends: dict[Key, End], named: dict[Key, Path]
+    ) -> None:
         """Let go of what did not become visible; what did in part stays staged, to be resumed."""
         gone: list[Plan] = []
         failed: list[tuple[Key, str]] = []
@@ -201,7 +203,7 @@ class Write:
             if isinstance(end, PassingError):
                 if await anyio.to_thread.run_sync(visible, plan.staged, plan.companions):
                     self._unfinished[plan.key] = Unfinished(
-                        plan.key, str(plan.staged), plan.companions, str(plan.target)
+                        plan.key, str(plan.staged), plan.companions, str(named[plan.key])
                     )
                     continue
                 failed.append((plan.key, str(end)))

@@ -137,11 +137,6 @@ def waiting(world: World) -> list[dict[str, str]]:
     return found
 
 
-def mends(reason: str) -> pytest.MarkDecorator:
-    """A promise that is not kept yet; strict: the mark goes with the fault."""
-    return pytest.mark.xfail(strict=True, reason=reason, raises=AssertionError)
-
-
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda one: one.__name__)
 def test_what_a_broken_folder_concerns_waits_and_flows_once_it_is_mended(
     host: Host, tmp_path: Path, trouble: Trouble
@@ -252,7 +247,6 @@ def test_a_folder_removed_while_it_is_in_use_is_made_again(host: Host, tmp_path:
         assert world.problems() == []
 
 
-@mends("folders are made anew on whatever volume is there, also below a place of mounting")
 def test_a_volume_that_is_gone_and_back_gets_every_document(host: Host, tmp_path: Path) -> None:
     """Under the place where it is mounted nothing may be left: nobody would ever see it."""
     kept = tmp_path / "kept"
@@ -345,17 +339,7 @@ def truncated(ledger: Path) -> None:
     ledger.write_bytes(ledger.read_bytes()[:5000])
 
 
-@pytest.mark.parametrize(
-    "harm",
-    [
-        garbage_all,
-        pytest.param(
-            garbage_within,
-            marks=mends("damage that is found at work is told as a fault of synqup's own at first"),
-        ),
-        truncated,
-    ],
-)
+@pytest.mark.parametrize("harm", [garbage_all, garbage_within, truncated])
 def test_a_corrupt_ledger_is_kept_aside_and_explained(
     host: Host, tmp_path: Path, harm: Callable[[Path], None]
 ) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.folders import rename
+from stages.folders import rename, volumes
 from stages.folders.staging import Staging, make_folder
+from stages.folders.volumes import Volumes
 
 
 def test_a_free_name_is_given(tmp_path: Path) -> None:
@@ -59,7 +60,7 @@ def test_folders_are_made_with_their_parents(tmp_path: Path) -> None:
 
 
 def test_on_one_volume_files_wait_in_the_state_folder(tmp_path: Path) -> None:
-    staging = Staging(tmp_path / "state")
+    staging = Staging(tmp_path / "state", Volumes(tmp_path / "volumes"))
     assert staging.for_folder(tmp_path / "out" / "achats", 0o750) == tmp_path / "state"
     assert (tmp_path / "out" / "achats").is_dir()
 
@@ -73,13 +74,34 @@ def test_on_another_volume_files_wait_there_out_of_sight(
     with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
         if Path(other).stat().st_dev == tmp_path.stat().st_dev:
             pytest.skip("no second volume: /dev/shm is the same one")
-        place = Staging(tmp_path / "state").for_folder(Path(other) / "firm" / "achats", 0o750)
+        staging = Staging(tmp_path / "state", Volumes(tmp_path / "volumes"))
+        place = staging.for_folder(Path(other) / "firm" / "achats", 0o750)
         assert place == Path(other) / "firm" / ".synqup"
 
 
 def test_leftovers_are_cleared_but_for_what_is_unfinished(tmp_path: Path) -> None:
-    staging = Staging(tmp_path / "state")
+    staging = Staging(tmp_path / "state", Volumes(tmp_path / "volumes"))
     for name in ("left", "abc", "abc.pdf"):
         (tmp_path / "state" / name).touch()
     staging.clear({"abc"})
     assert {path.name for path in (tmp_path / "state").iterdir()} == {"abc", "abc.pdf"}
+
+
+def test_nothing_is_written_below_where_a_volume_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounted = {str(tmp_path / "mnt")}
+    monkeypatch.setattr(volumes.os.path, "ismount", lambda path: path in mounted or path == "/")
+    state, folder = tmp_path / "volumes", tmp_path / "mnt" / "firm" / "achats"
+    Volumes(state).check(folder)
+    assert state.read_text() == f"{tmp_path / 'mnt'}\n"
+    mounted.clear()
+    with pytest.raises(OSError, match="no volume is mounted there any more") as refused:
+        Volumes(state).check(folder)
+    assert refused.value.filename == str(tmp_path / "mnt")
+    Volumes(state).check(tmp_path / "elsewhere")
+    mounted.add(str(tmp_path / "mnt"))
+    Volumes(state).check(folder)
+    state.unlink()
+    mounted.clear()
+    Volumes(state).check(folder)

@@ -188,6 +188,23 @@ def test_the_service_survives_edits_of_its_configuration_in_mid_backlog(tmp_path
         assert {"achats", "aankopen", "ventes", "coda"} >= {p.parts[-2] for p in box.delivered()}
 
 
+def test_an_edit_applies_to_the_rest_of_a_backlog(tmp_path: Path) -> None:
+    with mailbox(tmp_path, "--documents", 400, "--latency", 10) as box:
+        with process("run", "--config", box.config) as service:
+            wait_until(lambda: len(box.journal()) >= 40)
+            before = len(box.journal())
+            box.config.write_text(box.config.read_text().replace("/achats", "/aankopen"))
+            wait_until(lambda: len(box.journal()) == 400)
+            service.send_signal(signal.SIGTERM)
+            assert service.wait(PATIENCE) == 0
+        found = Counter(sha256(path.read_bytes()).hexdigest() for path in box.delivered())
+        assert found == Counter(one["sha256"] for one in box.manifest())
+        folders = Counter(path.parts[-2] for path in box.delivered())
+        assert before < 200
+        assert folders["aankopen"] > 20
+        assert folders["achats"] > 10
+
+
 def test_a_second_process_on_the_same_state_is_refused_in_words(tmp_path: Path) -> None:
     with (
         mailbox(tmp_path, "--documents", 10) as box,
@@ -259,7 +276,10 @@ def test_real_documents_of_one_company_find_their_folders(tmp_path: Path, corpus
             assert found[one["sha256"]].parts[-2] == "ventes"
         told = {one["id"]: one["status"] for one in box.journal()}
         assert len(told) == len(box.manifest())
-        assert Counter(told.values())["FORWARDED"] == len(box.delivered())
+        states = Counter({c["state"]: c["documents"] for c in box.status()["counts"]})
+        assert len(box.delivered()) == states["delivered"] == len(found)
+        # Each stands twice among the real documents, as if it had come by two routes.
+        assert Counter(told.values())["FORWARDED"] == states["delivered"] + states["duplicate"]
 
 
 def test_a_state_folder_that_is_a_file_is_said_in_words(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def volume(folder: Path) -> Iterator[Callable[[], None]]:
     # Opened before anything is written: syncfs(2) tells of the errors since then.
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        yield lambda: _syncfs(descriptor)
+        yield lambda: _syncfs(descriptor, folder)
     finally:
         os.close(descriptor)
 
@@ -55,11 +55,11 @@ def _load() -> ctypes.CDLL | None:
     return library if hasattr(library, "syncfs") else None
 
 
-def _syncfs(descriptor: int) -> None:
+def _syncfs(descriptor: int, folder: Path) -> None:
     assert _LIBRARY is not None
     if _LIBRARY.syncfs(descriptor):
         code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
+        raise OSError(code, os.strerror(code), str(folder))
 
 
 _LIBRARY = _load()

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from stages.folders.flush import flush_folder
+from stages.folders.volumes import Volumes
 
 #: Mode of the folders that only the agent looks into, before the umask.
 OWN_MODE = 0o700
@@ -16,10 +17,12 @@ class Staging:
     """Finds the temporary folder for each destination and makes both durable.
 
     own: the agent's own folder in state_dir, used for every destination on the same volume.
+    volumes: what remembers the others.
     """
 
-    def __init__(self, own: Path) -> None:
+    def __init__(self, own: Path, volumes: Volumes) -> None:
         self._own = own
+        self._volumes = volumes
         make_folder(own, OWN_MODE)
 
     def for_folder(self, folder: Path, mode: int) -> Path:
@@ -29,6 +32,7 @@ class Staging:
         where the destination is a volume of its own. On Windows it is always within: what is
         made there inherits the access rights of the destination, and a rename keeps them.
         """
+        self._volumes.check(folder)
         make_folder(folder, mode)
         place = self._place(folder)
         make_folder(place, OWN_MODE)
