@@ -1,0 +1,23 @@
+"""The engine knows no invoice: it meets the stages at one place only."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def imported(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").partition(".")[0])
+    return found
+
+
+def test_the_engine_meets_the_stages_at_one_place() -> None:
+    meeting = {path.name for path in (ROOT / "pipeline").glob("*.py") if "stages" in imported(path)}
+    assert meeting == {"assembly.py"}
