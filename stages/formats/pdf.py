@@ -6,13 +6,17 @@ what the XML inside says. Any other PDF is a print, which may be what the list c
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from msgspec import structs
 
 from pipeline.payload import Payload
 from stages.formats import xml
 from stages.formats.content import INVOICES, Content, Hostile, Invoice, Other, Unreadable
-from stages.formats.embedded import XmlFile, xml_files
 from stages.list import Kind
+
+if TYPE_CHECKING:
+    from stages.formats.embedded import XmlFile
 
 #: Readers look for the header in the first 1024 bytes and for the marker in the last (Annex H).
 SEARCHED = 1024
@@ -31,6 +35,8 @@ def recognises(head: bytes) -> bool:
 
 def read(payload: Payload) -> Content:
     """The invoice inside, if there is one; Hostile if looking for it costs too much."""
+    from stages.formats.embedded import xml_files  # noqa: PLC0415 - slow, and needed by few
+
     try:
         files = xml_files(payload)
     except Hostile:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from io import BytesIO
 
-from pypdf import PdfWriter
-from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
-
 from stages.sandbox.invoices import Invoice, money
 
 A4 = (595, 842)
@@ -14,6 +11,10 @@ A4 = (595, 842)
 
 def to_pdf(invoice: Invoice) -> bytes:
     """The file; the same bytes for the same invoice."""
+    # Slow, and needed by nobody who only runs the service.
+    from pypdf import PdfWriter  # noqa: PLC0415
+    from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject  # noqa: PLC0415
+
     writer = PdfWriter()
     page = writer.add_blank_page(*A4)
     font = DictionaryObject(
