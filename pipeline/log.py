@@ -8,6 +8,7 @@ from logging.handlers import TimedRotatingFileHandler
 from pathlib import Path
 
 import structlog
+from structlog.typing import EventDict
 
 #: Files of one day each, kept so long.
 DAYS = 30
@@ -20,7 +21,7 @@ def set_up(folder: Path | None, *, quiet: bool = False) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*shared, _one_line, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=True,
@@ -31,7 +32,7 @@ def set_up(folder: Path | None, *, quiet: bool = False) -> None:
         console.setFormatter(_formatter(shared, structlog.processors.LogfmtRenderer()))
         handlers.append(console)
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         file = TimedRotatingFileHandler(
             folder / "synqup.log", when="midnight", backupCount=DAYS, encoding="utf-8", utc=True
         )
@@ -40,6 +41,14 @@ def set_up(folder: Path | None, *, quiet: bool = False) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
     for name in ("pipeline", "stages"):
         logging.getLogger(name).setLevel(logging.INFO)
+
+
+def _one_line(_: object, __: str, event: EventDict) -> EventDict:
+    """Make what comes from outside fit for one line, so that no document forges another."""
+    for key, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[key] = "".join(c if c.isprintable() else " " for c in value)
+    return event
 
 
 def _formatter(

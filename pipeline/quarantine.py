@@ -28,7 +28,8 @@ class Quarantine:
 
     def _keep(self, document: Document[Any], reason: str) -> None:
         folder = self.folder / _plain(document.key.source)
-        folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o750, exist_ok=True)
         base = folder / _name(document)
         if document.payload is not None:
             with document.payload.open() as source:

@@ -63,6 +63,8 @@ def findings(console: Console, found: Iterable[Finding]) -> None:
 
 def summary(console: Console, told: Summary, names: Mapping[str, str]) -> None:
     """The whole of `synqup status`."""
+    if not told.sources:
+        console.print("No source has been read through so far.")
     for source in told.sources:
         console.print(f"source {source.name}: last read through {_moment(source.polled_at)}")
         if source.error:

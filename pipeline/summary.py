@@ -51,11 +51,9 @@ class Summary(Struct, frozen=True):
 
 
 def summarise(path: Path) -> Summary:
-    """Read the ledger at a path. StateError if there is none, or it can't be read."""
+    """Read the ledger at a path; there is none before the first poll. StateError."""
     if not path.exists():
-        raise StateError(
-            str(path), "there is no ledger yet", "Start synqup run or catch-up with this file first"
-        )
+        return Summary((), (), 0, (), ())
     try:
         connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=10)
         with closing(connection):
