@@ -1,4 +1,4 @@
-"""The service for long: restarts by SIGKILL, edits of the configuration, an importer, samples."""
+"""The service for long: a server at fault, SIGKILLs, edits of the configuration, an importer."""
 
 from __future__ import annotations
 
@@ -8,12 +8,32 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from stages.sandbox.planned import Planned
+
 from .processes import Process
 from .world import Host, World
 
 #: Seconds between two samples of a process, and the time it is given to grow up.
 BETWEEN = 0.5
 GROWN = 4.0
+
+
+#: What the server does wrong, and in which share of its answers: all of it passes.
+FAULTS = (
+    Planned("error", rate=0.005),
+    Planned("reset", rate=0.005),
+    Planned("truncated", rate=0.005),
+    Planned("damaged", rate=0.002),
+    Planned("too-many-seconds", rate=0.0005, seconds=1),
+    Planned("expired-token", rate=0.0005),
+    Planned("repeated-page", rate=0.02),
+    Planned("invalid-json", rate=0.005),
+    Planned("web-page", on="document", rate=0.002),
+    Planned("error", on="acknowledgement", rate=0.005),
+    Planned("lost-acknowledgement", rate=0.01),
+    Planned("ignored-acknowledgement", rate=0.002),
+    Planned("clock", rate=0.01),
+)
 
 
 class Sample(NamedTuple):
@@ -44,7 +64,7 @@ def soak(host: Host, folder: Path, documents: int, seed: int, patience: float) -
     began = time.monotonic()
     samples: list[Sample] = []
     kills = edits = 0
-    with host.world(folder / "soak", documents, companies=3, seed=seed) as world:
+    with host.world(folder / "soak", documents, companies=3, seed=seed, faults=FAULTS) as world:
         versions = _versions(world)
         with world.importer():
             done = False

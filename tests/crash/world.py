@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from pipeline.assembly import Mailbox, serve_sandbox, write_config, write_manifest
+from pipeline.assembly import Faults, Mailbox, serve_sandbox, write_config, write_manifest
+from stages.sandbox.planned import Planned
 
 from .hook import Plan
 from .processes import PATIENCE, Process, running
@@ -181,6 +182,7 @@ class Host:
         poll: str = "1s",
         told: list[str] | None = None,
         latency: float = 0.0,
+        faults: Sequence[Planned] = (),
     ) -> Iterator[World]:
         """A world in a folder, which may hold a state already.
 
@@ -194,7 +196,12 @@ class Host:
             assert document is not None
             world.mailbox.settle(document, forwarded)
             world.told.append(id_)
-        serving = serve_sandbox(world.mailbox, journal=folder / "journal.jsonl", latency=latency)
+        serving = serve_sandbox(
+            world.mailbox,
+            journal=folder / "journal.jsonl",
+            latency=latency,
+            faults=Faults(faults, seed),
+        )
         with self._portal.wrap_async_context_manager(serving) as sandbox:
             write_config(world.config, sandbox, world.mailbox)
             text = world.config.read_text().replace('"5m"', f'"{poll}"')
