@@ -173,13 +173,22 @@ class Engine:
 
     async def tell(self, settled: Settled) -> None:
         """Tell a source what an earlier run, or an earlier poll, could not."""
-        if not self.is_flying(settled.key):
-            self._take_off(settled.key, None)
+        if self.is_flying(settled.key):
+            return
+        self._take_off(settled.key, None)
+        try:
             await self._acknowledger.put(settled)
+        except BaseException:
+            self._finished(settled.key)
+            raise
 
     def is_flying(self, key: Key) -> bool:
         """Whether the document is between its listing and its end."""
         return key in self._flying.get(key.source, ())
+
+    def in_flight(self, source: str) -> frozenset[Key]:
+        """This source's documents that are in flight at this moment."""
+        return frozenset(self._flying.get(source, ()))
 
     def flying(self, source: str) -> int:
         """How many of this source's documents are in flight."""

@@ -125,8 +125,11 @@ class Lister:
 
     async def _tell_again(self) -> None:
         """Acknowledge what an earlier poll delivered or quarantined and could not tell."""
+        # What is in flight now is told by itself, and may have been before the ledger answers.
+        flying = self._engine.in_flight(self._source.name)
         for key, known in await self._ledger.unacknowledged(self._source.name):
-            await self._engine.tell(self._settled(key, known))
+            if key not in flying:
+                await self._engine.tell(self._settled(key, known))
 
     async def _walk(self) -> Walked:
         """Start what is new, a page at a time, while the next ones are on their way."""

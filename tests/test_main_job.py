@@ -194,9 +194,12 @@ def test_an_edit_applies_to_the_rest_of_a_backlog(tmp_path: Path) -> None:
             wait_until(lambda: len(box.journal()) >= 40)
             before = len(box.journal())
             box.config.write_text(box.config.read_text().replace("/achats", "/aankopen"))
-            wait_until(lambda: len(box.journal()) == 400)
+            wait_until(lambda: len(box.journal()) >= 400)
             service.send_signal(signal.SIGTERM)
             assert service.wait(PATIENCE) == 0
+        assert Counter(one["id"] for one in box.journal()) == {
+            one["id"]: 1 for one in box.manifest()
+        }
         found = Counter(sha256(path.read_bytes()).hexdigest() for path in box.delivered())
         assert found == Counter(one["sha256"] for one in box.manifest())
         folders = Counter(path.parts[-2] for path in box.delivered())
