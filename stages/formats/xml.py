@@ -167,6 +167,7 @@ def _tree(data: bytes) -> etree._Element:
         load_dtd=False,
         remove_comments=True,
         remove_pis=True,
+        remove_blank_text=True,  # indentation is half of the nodes
         huge_tree=False,
     )
     try:
