@@ -165,13 +165,8 @@ def _sized(document: Document, seed: int) -> Document:
         return structs.replace(document, content=structs.replace(content, movements=movements))
     assert isinstance(content, Invoice)
     embeds = Random(f"{seed}/embeds/{document.id}").random() < EMBEDS_PDF
-    lines = content.lines
-    if not embeds:
-        count = max(1, round((size - UBL_FRAME) / UBL_LINE))
-        lines = tuple(islice(cycle(lines), count))
-    return structs.replace(
-        document, content=structs.replace(content, lines=lines, embeds_pdf=embeds)
-    )
+    sized = content if embeds else lengthened(content, size)
+    return structs.replace(document, content=structs.replace(sized, embeds_pdf=embeds))
 
 
 def _read(document: Document, seed: int) -> bytes:
@@ -179,12 +174,23 @@ def _read(document: Document, seed: int) -> bytes:
     content = document.content
     if not isinstance(content, Invoice) or not content.embeds_pdf:
         return document.read()
-    data = to_ubl(content)
-    plain = to_pdf(content)
-    room = (_size(document, seed) - len(data)) * 3 // 4
+    return padded(content, _size(document, seed), Random(f"{seed}/pdf/{document.id}"))
+
+
+def lengthened(invoice: Invoice, size: int) -> Invoice:
+    """The same invoice with as many lines as make about so many bytes of UBL."""
+    count = max(1, round((size - UBL_FRAME) / UBL_LINE))
+    return structs.replace(invoice, lines=tuple(islice(cycle(invoice.lines), count)))
+
+
+def padded(invoice: Invoice, size: int, random: Random) -> bytes:
+    """The UBL of an invoice that embeds its PDF, which is filled up until it is about so long."""
+    data = to_ubl(invoice)
+    plain = to_pdf(invoice)
+    room = (size - len(data)) * 3 // 4
     if room <= 0:
         return data
-    noise = Random(f"{seed}/pdf/{document.id}").randbytes(room * 3 // 4)
+    noise = random.randbytes(room * 3 // 4)
     return data.replace(b64encode(plain), b64encode(_filled(plain, noise)), 1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -185,7 +186,10 @@ class Directory:
         return _of_source(found, source) if found else None
 
 
-def spellings(identifier: Identifier, country: str = "", *, foreign: bool = False) -> Iterator[str]:
+@lru_cache(2048)  # the same parties come again and again
+def spellings(
+    identifier: Identifier, country: str = "", *, foreign: bool = False
+) -> tuple[str, ...]:
     """The keys under which an identifier is looked up.
 
     A Belgian number becomes BE and ten digits. A valid one of bare digits is taken for Belgian
@@ -193,6 +197,10 @@ def spellings(identifier: Identifier, country: str = "", *, foreign: bool = Fals
     Others are looked up as they are, "*" for companies whose own says no scheme, and with their
     scheme, which is empty if they say none.
     """
+    return tuple(_spelt(identifier, country, foreign=foreign))
+
+
+def _spelt(identifier: Identifier, country: str, *, foreign: bool) -> Iterator[str]:
     scheme, value = identifier.scheme.strip().upper(), identifier.value.strip().upper()
     if ":" in value and (match := _SCHEME.match(value)):
         scheme, value = match[1], value[match.end() :]
@@ -267,12 +275,10 @@ def _plain(bare: str) -> str:
 
 
 def _is_foreign_vat(identifier: Identifier) -> bool:
+    if not identifier.is_vat:
+        return False
     bare = compact(identifier.value)
-    return (
-        identifier.is_vat
-        and _WITH_COUNTRY.match(bare) is not None
-        and not _states_belgium("", bare)
-    )
+    return _WITH_COUNTRY.match(bare) is not None and not _states_belgium("", bare)
 
 
 def _of_source(found: Sequence[Company], source: str) -> Company:

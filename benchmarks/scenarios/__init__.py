@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from benchmarks.report import Report
-from benchmarks.scenarios import backpressure, ceilings, durable, far, peers, scale, shares
+from benchmarks.scenarios import (
+    backpressure,
+    ceilings,
+    classify,
+    durable,
+    far,
+    peers,
+    scale,
+    shares,
+)
 from benchmarks.workplace import Workplace
 
 SCENARIOS: Mapping[str, Callable[[Workplace], Report]] = {
@@ -16,4 +25,5 @@ SCENARIOS: Mapping[str, Callable[[Workplace], Report]] = {
     "scale": scale.measure,
     "backpressure": backpressure.measure,
     "shares": shares.measure,
+    "classify": classify.measure,
 }

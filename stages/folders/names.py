@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from itertools import count
 
-from stages.folders.templates import fill_closely
+from stages.folders.templates import fill_closely, variables
 
 #: What one name may measure: bytes of UTF-8 on ext4, units of UTF-16 on NTFS.
 LONGEST = 255
@@ -52,7 +52,8 @@ def file_name(template: str, values: Mapping[str, str], extension: str) -> str:
     A variable without a value drops out together with the separator beside it. The extension is
     without its dot. Where nothing remains the document's id has to serve: `values["id"]`.
     """
-    filled = fill_closely(template, {name: _part(value) for name, value in values.items()})
+    used = {name: _part(values.get(name, "")) for name in variables(template)}
+    filled = fill_closely(template, used)
     stem = clean(filled.strip(_SEPARATORS)) or clean(_part(values["id"])) or "document"
     suffix = f".{extension}" if extension else ""
     return clean(_shorten(stem, LONGEST - TWIN - len(suffix) - 1).rstrip(" .") + suffix)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 from stages.folders.names import clean
 from stages.folders.templates import fill
 
 
+@lru_cache(1024)  # every document of a company and a kind goes to the same
 def folder(template: str, *, name: str, identifier: str, accounting_file_id: str) -> Path:
     """The folder that a path template gives a company.
 

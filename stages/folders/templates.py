@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Annotated
 
 from pipeline.config import CONTROL, own_path
@@ -23,9 +23,10 @@ NAME_VARIABLES = (
 )
 
 
-def variables(template: str) -> list[str]:
+@lru_cache(64)  # there are three or four in a configuration
+def variables(template: str) -> tuple[str, ...]:
     """The names in a template's brackets, in order."""
-    return _VARIABLE.findall(template)
+    return tuple(_VARIABLE.findall(template))
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:

@@ -10,13 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date
+from itertools import chain, islice
+from operator import itemgetter
 
 import stdnum.iban
 from msgspec import Struct
 
 from pipeline.payload import Payload
 from stages.formats.content import Content, Other, Statement, Unreadable
-from stages.formats.lines import lines
+from stages.formats.lines import groups
 from stages.parties import Identifier
 
 RECORD = 128
@@ -36,6 +38,8 @@ _START = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n ]*00000")
 
 #: The kinds of records: header, old balance, movement, information, message, new balance, trailer.
 KINDS = frozenset("0123489")
+#: Those between an old balance and a new one, which most records are.
+DETAILS = "234"
 
 
 class _Counted(Struct):
@@ -66,30 +70,36 @@ def read(payload: Payload) -> Content:
 
 def oddities(payload: Payload) -> list[str]:
     """Where the records don't add up: their number, the sums, the balances, a missing end."""
-    found: list[str] = []
+    found = list(islice(_oddities(payload), TOLD))
+    return [*found, "and more of the kind"] if len(found) == TOLD else found
+
+
+def _oddities(payload: Payload) -> Iterator[str]:
     counted: _Counted | None = None
     for record in _records(payload):
         kind = record[0]
-        if kind == "0":
+        if kind in DETAILS and counted is not None:
+            counted.records += 1
+            if kind == "2" and record[1:2] == "1" and record[6:10] == "0000":
+                yield from _movement(record, counted)
+        elif kind == "0":
             if counted is not None:
-                found.append("a file begins before the one in front of it has ended (record 9)")
+                yield "a file begins before the one in front of it has ended (record 9)"
             counted = _Counted()
         elif counted is None:
-            found.append("records follow the last one (record 9)")
+            yield "records follow the last one (record 9)"
             break
         elif kind == "9":
-            found += _missing_balance(counted)
-            found += _trailer(record, counted)
+            yield from _missing_balance(counted)
+            yield from _trailer(record, counted)
             counted = None
         else:
-            found += _count(kind, record, counted)
+            counted.records += 1
+            yield from (_opening if kind == "1" else _balance)(record, counted)
         if len(record) > RECORD and record[RECORD:].strip():
-            found.append(f"a record has {len(record.rstrip())} characters instead of {RECORD}")
-        if len(found) >= TOLD:
-            return [*found[:TOLD], "and more of the kind"]
+            yield f"a record has {len(record.rstrip())} characters instead of {RECORD}"
     if counted is not None:
-        found.append("the end is missing (record 9)")
-    return found
+        yield "the end is missing (record 9)"
 
 
 def _statement(payload: Payload) -> Content:
@@ -99,6 +109,8 @@ def _statement(payload: Payload) -> Content:
     is_open = False
     for record in _records(payload):
         kind = record[0]
+        if kind in DETAILS:
+            continue
         if kind == "1":
             is_open = True
             accounts[_account(record[1:2], record[5:42])] = None
@@ -120,20 +132,29 @@ def _statement(payload: Payload) -> Content:
 
 def _records(payload: Payload) -> Iterator[str]:
     """The records, blanks at their ends stripped or not; the first is a header."""
-    records = lines(payload)
-    first = next(records, "").lstrip(" ")
-    if not _HEADER.match(first):
+    return chain.from_iterable(_checked(payload))
+
+
+def _checked(payload: Payload) -> Iterator[list[str]]:
+    """The records, as many together as are read at a time. Unreadable at what is none."""
+    is_first = True
+    for records in groups(payload):
+        if is_first:
+            is_first = False
+            records[0] = records[0].lstrip(" ")
+            if not _HEADER.match(records[0]):
+                raise Unreadable("its first line is no header (record 0)")
+        if KINDS.issuperset(map(itemgetter(0), records)) and max(map(len, records)) <= LINE:
+            yield records
+            continue
+        for record in records:
+            if record[0] not in KINDS:
+                raise Unreadable(f'one of its lines begins with "{record[0]}", as no record does')
+            if len(record) > LINE:
+                raise Unreadable(f"one of its lines has more than {LINE} characters")
+            yield [record]
+    if is_first:
         raise Unreadable("its first line is no header (record 0)")
-    if len(first) > LINE:
-        raise Unreadable(f"one of its lines has more than {LINE} characters")
-    yield first
-    kinds = KINDS
-    for record in records:
-        if record[0] not in kinds:
-            raise Unreadable(f'one of its lines begins with "{record[0]}", as no record does')
-        if len(record) > LINE:
-            raise Unreadable(f"one of its lines has more than {LINE} characters")
-        yield record
 
 
 def _holder(record: str) -> str:
@@ -178,21 +199,12 @@ def _amount(field: str) -> int:
     return -thousandths if field[0] == "1" else thousandths
 
 
-def _count(kind: str, record: str, counted: _Counted) -> list[str]:
-    """Count one record in between; what does not hold in it."""
-    counted.records += 1
-    if kind == "2":
-        return _movement(record, counted) if record[1:2] == "1" and record[6:10] == "0000" else []
-    if kind == "1":
-        found = _missing_balance(counted)
-        counted.statement = record[2:5]
-        counted.balance = _amount(record[42:58])
-        return found
-    if kind == "8":
-        found = _balance(record, counted)
-        counted.balance = None
-        return found
-    return []
+def _opening(record: str, counted: _Counted) -> list[str]:
+    """Record 1, the old balance."""
+    found = _missing_balance(counted)
+    counted.statement = record[2:5]
+    counted.balance = _amount(record[42:58])
+    return found
 
 
 def _movement(record: str, counted: _Counted) -> list[str]:
@@ -210,13 +222,14 @@ def _movement(record: str, counted: _Counted) -> list[str]:
 
 def _balance(record: str, counted: _Counted) -> list[str]:
     """Record 8 against the old balance and the movements."""
-    if counted.balance is None:
+    balance, counted.balance = counted.balance, None
+    if balance is None:
         return [f"statement {record[1:4]} has a new balance and no old one"]
     stated = _amount(record[41:57])
-    if stated == counted.balance:
+    if stated == balance:
         return []
     what = f"the old balance and the movements of statement {record[1:4]} give"
-    return [f"{what} {_money(counted.balance)}, and its new balance is {_money(stated)}"]
+    return [f"{what} {_money(balance)}, and its new balance is {_money(stated)}"]
 
 
 def _missing_balance(counted: _Counted) -> list[str]:

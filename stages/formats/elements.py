@@ -32,8 +32,16 @@ def below(element: etree._Element | None, *tags: str) -> etree._Element | None:
     for tag in tags:
         if element is None:
             return None
-        element = next(element.iterchildren(tag), None)
+        element = next(element.iterchildren(tag), None) if "*" in tag else _child(element, tag)
     return element
+
+
+def _child(element: etree._Element, tag: str) -> etree._Element | None:
+    # Few elements have many children: a look at each costs half of what a pattern does.
+    for child in element:
+        if child.tag == tag:
+            return child
+    return None
 
 
 def each(element: etree._Element | None, *tags: str) -> Iterator[etree._Element]:

@@ -22,6 +22,12 @@ def lines(payload: Payload) -> Iterator[str]:
 
     Unreadable at a line that is longer than LINE.
     """
+    for group in groups(payload):
+        yield from group
+
+
+def groups(payload: Payload) -> Iterator[list[str]]:
+    """The same, those together that are read at a time; none of the groups is empty."""
     rest = b""
     with payload.open() as stream:
         first = stream.read(CHUNK)
@@ -30,11 +36,13 @@ def lines(payload: Payload) -> Iterator[str]:
             whole, rest = _split(rest + chunk)
             if len(rest) > LINE:
                 break
-            yield from _decoded(whole)
+            if group := _decoded(whole):
+                yield group
             chunk = stream.read(CHUNK)
     if len(rest) > LINE:
         raise Unreadable(f"a line has more than {LINE} characters")
-    yield from _decoded(rest)
+    if group := _decoded(rest):
+        yield group
 
 
 def _split(data: bytes) -> tuple[bytes, bytes]:
@@ -43,19 +51,18 @@ def _split(data: bytes) -> tuple[bytes, bytes]:
     return data[:end], data[end:]
 
 
-def _decoded(data: bytes) -> Iterator[str]:
+def _decoded(data: bytes) -> list[str]:
     """One character for each position: ASCII as a rule, Windows-1252, or UTF-8 by mistake."""
     if data.isascii():
         text = data.decode("ascii").strip(_PADDING)
-        for line in text.replace("\r", "\n").split("\n"):
-            if line and not line.isspace():
-                yield line
-        return
-    for raw in data.replace(b"\r", b"\n").split(b"\n"):
-        try:
-            line = raw.decode()
-        except UnicodeDecodeError:
-            line = raw.decode("cp1252", "replace")
-        line = line.strip(_PADDING)
-        if line and not line.isspace():
-            yield line
+        found = text.replace("\r", "\n").split("\n")
+    else:
+        found = [_line(raw) for raw in data.replace(b"\r", b"\n").split(b"\n")]
+    return [line for line in found if line and not line.isspace()]
+
+
+def _line(raw: bytes) -> str:
+    try:
+        return raw.decode().strip(_PADDING)
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", "replace").strip(_PADDING)

@@ -46,17 +46,24 @@ _TOTAL = f"{CAC}LegalMonetaryTotal"
 _PARTY = f"{CAC}Party"
 
 
-class _Tag:
-    """What is read of a party."""
-
-    ENDPOINT = f"{CBC}EndpointID"
-    IDENTIFICATION = f"{CAC}PartyIdentification"
-    NAME = f"{CAC}PartyName"
-    ADDRESS = f"{CAC}PostalAddress"
-    TAX = f"{CAC}PartyTaxScheme"
-    LEGAL = f"{CAC}PartyLegalEntity"
-    CONTACT = f"{CAC}Contact"
-
+#: What is read of a party.
+_PARTS = {
+    f"{CBC}EndpointID": "endpoint",
+    f"{CAC}PartyIdentification": "identification",
+    f"{CAC}PartyName": "name",
+    f"{CAC}PostalAddress": "address",
+    f"{CAC}PartyTaxScheme": "tax",
+    f"{CAC}PartyLegalEntity": "legal",
+    f"{CAC}Contact": "contact",
+}
+_ID = f"{CBC}ID"
+_NAME = f"{CBC}Name"
+_COMPANY_ID = f"{CBC}CompanyID"
+_REGISTRATION_NAME = f"{CBC}RegistrationName"
+_COUNTRY = (f"{CAC}Country", f"{CBC}IdentificationCode")
+_TAX = (f"{CAC}TaxScheme", _ID)
+_MAIL_ADDRESS = f"{CBC}ElectronicMail"
+_PAYABLE = f"{CBC}PayableAmount"
 
 #: Other documents that are often met, by what people call them.
 _OTHERS = {
@@ -92,7 +99,7 @@ def read(root: etree._Element) -> Content | None:
             if tag not in parties:
                 parties[tag] = _party(below(child, _PARTY))
         elif tag == _TOTAL and not total:
-            total = text_of(below(child, f"{CBC}PayableAmount"))
+            total = text_of(below(child, _PAYABLE))
     return Invoice(
         format=format_,
         number=texts.get("number", ""),
@@ -128,24 +135,23 @@ def _party(party: etree._Element | None) -> Party:
     taxes, entities, others, endpoints, contacts = [], [], [], [], []
     legal = name = country = ""
     for child in party if party is not None else ():
-        match child.tag:
-            case _Tag.ENDPOINT:
+        match _PARTS.get(child.tag):
+            case "endpoint":
                 endpoints.append(_identifier("EndpointID", child))
-            case _Tag.IDENTIFICATION:
-                others.append(_identifier("PartyIdentification/ID", below(child, f"{CBC}ID")))
-            case _Tag.NAME:
-                name = name or text_of(below(child, f"{CBC}Name"))
-            case _Tag.ADDRESS:
-                code = below(child, f"{CAC}Country", f"{CBC}IdentificationCode")
-                country = text_of(code)
-            case _Tag.TAX:
+            case "identification":
+                others.append(_identifier("PartyIdentification/ID", below(child, _ID)))
+            case "name":
+                name = name or text_of(below(child, _NAME))
+            case "address":
+                country = text_of(below(child, *_COUNTRY))
+            case "tax":
                 taxes.append(_tax_identifier(child))
-            case _Tag.LEGAL:
-                number = below(child, f"{CBC}CompanyID")
+            case "legal":
+                number = below(child, _COMPANY_ID)
                 entities.append(_identifier("PartyLegalEntity/CompanyID", number))
-                legal = legal or text_of(below(child, f"{CBC}RegistrationName"))
-            case _Tag.CONTACT:
-                mail = below(child, f"{CBC}ElectronicMail")
+                legal = legal or text_of(below(child, _REGISTRATION_NAME))
+            case "contact":
+                mail = below(child, _MAIL_ADDRESS)
                 contacts.append(_identifier(_MAIL, mail, is_contact=True))
     found = (*taxes, *entities, *others, *endpoints, *contacts)
     return Party(legal or name, tuple(one for one in found if one is not None), country)
@@ -153,8 +159,8 @@ def _party(party: etree._Element | None) -> Party:
 
 def _tax_identifier(scheme: etree._Element) -> Identifier | None:
     """A party has a tax scheme for each tax that it is registered for (EN 16931: BT-31, BT-32)."""
-    number = below(scheme, f"{CBC}CompanyID")
-    tax = text_of(below(scheme, f"{CAC}TaxScheme", f"{CBC}ID")).upper()
+    number = below(scheme, _COMPANY_ID)
+    tax = text_of(below(scheme, *_TAX)).upper()
     return _identifier("PartyTaxScheme/CompanyID", number, is_vat=tax in {"VAT", "VA", ""})
 
 

@@ -114,11 +114,11 @@ def _joined(pieces: Iterable[bytes]) -> bytes:
 
 
 def _content(data: bytes) -> Content:
-    if b"<!DOCTYPE" in data:  # in a comment it would do no harm
-        _parse_away([data])
     content = _before_lines(data)
     if content is not None:
         return content
+    if b"<!DOCTYPE" in data:  # in a comment it would do no harm
+        _parse_away([data])
     return _content_of(_tree(data) if len(data) <= LONG else _tree_without_lines(data))
 
 
@@ -127,18 +127,19 @@ def _before_lines(data: bytes) -> Content | None:
 
     The root is closed there. That gives XML only where nothing but the root is open, and then a
     parser of the whole has found the same elements up to there. None if it does not give an
-    invoice with both parties and a total.
+    invoice with both parties and a total, or may bring a document type.
     """
     for name in _FIRST_LINES:
         if (at := data.find(name)) >= 0:
             break
     else:
         return None
-    root = _ROOT.search(data, 0, at)
-    if root is None:
+    head = data[: data.rfind(b"<", 0, at)]
+    root = _ROOT.search(head)
+    if root is None or b"<!DOCTYPE" in head:
         return None
     try:
-        tree = _tree(b"%b</%b>" % (data[: data.rfind(b"<", 0, at)], root[1]))
+        tree = _tree(b"%b</%b>" % (head, root[1]))
     except Unreadable:
         return None
     content = ubl.read(tree)
@@ -166,6 +167,7 @@ def _tree(data: bytes) -> etree._Element:
         load_dtd=False,
         remove_comments=True,
         remove_pis=True,
+        remove_blank_text=True,  # indentation is half of the nodes
         huge_tree=False,
     )
     try:
