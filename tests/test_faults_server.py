@@ -235,6 +235,17 @@ async def test_an_id_with_a_new_content_is_another_document(tmp_path: Path) -> N
         assert it.delivered().total() == 40
 
 
+async def test_a_new_content_that_is_not_announced_is_found(tmp_path: Path) -> None:
+    async with trial(tmp_path, Planned("new-content", each=1, mute=True), documents=20) as it:
+        before = it.held()
+        for _ in range(3):
+            outcome = await it.bring(it.config())
+            assert not outcome.failures
+        assert it.held() != before
+        assert it.delivered() == before + it.held()
+        assert not outcome.tally.listed
+
+
 async def test_credentials_do_not_follow_a_redirect(tmp_path: Path) -> None:
     asked: list[str] = []
 

@@ -54,9 +54,9 @@ async def serve_sandbox(
 ) -> AsyncIterator[Sandbox]:
     """Serve a mailbox until the context is left.
 
-    port: 0 takes a free one. latency: seconds from each request to its answer. journal: a file to which a
-    line is appended for each acknowledgement. faults: how it misbehaves. tls: a certificate
-    with its key (PEM), for https. Raises ConfigurationError if the port is taken.
+    port: 0 takes a free one. latency: seconds from each request to its answer. journal: a file
+    to which a line is appended for each acknowledgement. faults: how it misbehaves. tls: a
+    certificate with its key (PEM), for https. Raises ConfigurationError if the port is taken.
     """
     tokens = Tokens(mailbox.seed)
     faults = faults or Faults()
