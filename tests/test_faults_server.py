@@ -8,6 +8,7 @@ import math
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -321,11 +322,15 @@ async def test_an_unknown_certificate_is_refused_until_it_is_named(
         assert all_arrived_once(it)
 
 
-async def test_a_ca_file_that_is_none_is_said(tmp_path: Path) -> None:
+async def test_a_ca_file_that_is_none_any_more_is_said(tmp_path: Path, certificate: Path) -> None:
     async with trial(tmp_path) as it:
-        for name in ("absent.pem", "synqup.toml"):
-            outcome = await it.bring(it.config(f'ca_file = "{name}"\n'))
-            assert f"{name} can't be used" in outcome.failures["billtobox"]
+        path = tmp_path / "authority.pem"
+        path.write_bytes(certificate.read_bytes())
+        config = it.config('ca_file = "authority.pem"\n')
+        for spoil in (partial(path.write_text, "none"), path.unlink):
+            spoil()
+            outcome = await it.bring(config)
+            assert "authority.pem can't be used" in outcome.failures["billtobox"]
             assert "Name a readable file of certificates" in outcome.failures["billtobox"]
 
 
