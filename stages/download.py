@@ -6,7 +6,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -95,23 +95,29 @@ class Download:
         digest = hashlib.sha256()
         held: list[bytes] = []
         size = 0
-        path = None
-        async with AsyncExitStack() as stack:
-            spool = None
+
+        async def chunks() -> AsyncIterator[bytes]:
+            nonlocal size
             async for chunk in incoming.chunks:
                 size += len(chunk)
                 if size > service.max_document_size:
                     raise _too_large(label, size, service.max_document_size)
                 digest.update(chunk)
-                held.append(chunk)
-                if spool is None and size > service.spool_threshold:
-                    path = self._spool_dir / uuid.uuid4().hex
-                    spool = await stack.enter_async_context(_new_file(path))
-                if spool is not None:
-                    await spool.write(b"".join(held))
-                    held.clear()
-        if spool is None:
+                yield chunk
+
+        coming = chunks()
+        async for chunk in coming:
+            held.append(chunk)
+            if size > service.spool_threshold:
+                break
+        else:
             return Payload(size, digest.hexdigest(), b"".join(held))
+        path = self._spool_dir / uuid.uuid4().hex
+        async with _new_file(path) as spool:
+            await spool.write(b"".join(held))
+            held.clear()
+            async for chunk in coming:
+                await spool.write(chunk)
         return Payload(size, digest.hexdigest(), spool=path)
 
 
