@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import groupby
 
 import anyio
-import stamina
 import structlog
 from msgspec import Struct
 
 from pipeline.document import Key
-from pipeline.errors import PassingError, SynqupError
+from pipeline.errors import SynqupError
 from pipeline.ledger import Ledger
 from pipeline.queues import Bound, Queue
 from pipeline.source import Outcome, Source
@@ -90,28 +90,10 @@ class Acknowledger:
     async def _tell(self, source: Source, batch: Sequence[Settled]) -> None:
         outcomes = [one.outcome for one in batch]
         try:
-            try:
-                await source.acknowledge(outcomes)
-            except PassingError:
-                await _insist(source, outcomes)
+            await source.retries.run(partial(source.acknowledge, outcomes))
         except (SynqupError, OSError) as error:
             log.warning(
                 "acknowledgements wait", source=source.name, documents=len(batch), reason=str(error)
             )
             return
         await self._ledger.acknowledged([one.key for one in batch], time.time())
-
-
-async def _insist(source: Source, outcomes: Sequence[Outcome]) -> None:
-    """Tell what could not be told at once, for about a minute."""
-    async for attempt in stamina.retry_context(
-        on=_worth_another_try, attempts=5, timeout=60, wait_max=20
-    ):
-        with attempt:
-            await source.acknowledge(outcomes)
-
-
-def _worth_another_try(error: Exception) -> bool | float:
-    if isinstance(error, PassingError):
-        return error.retry_after if error.retry_after is not None else True
-    return False

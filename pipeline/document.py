@@ -61,6 +61,7 @@ class Document(Struct, Generic[Facts], frozen=True):
     entry: as the source listed it. seen_at: when, in seconds since 1970.
     payload: its bytes, once they are here. companions: what goes beside it.
     facts: what the last stage found out.
+    fetched: SHA-256 (hexadecimal) of the bytes as the source sent them, whatever is made of them.
     """
 
     key: Key
@@ -70,6 +71,7 @@ class Document(Struct, Generic[Facts], frozen=True):
     facts: Facts
     payload: Payload | None = None
     companions: tuple[Companion, ...] = ()
+    fetched: str = ""
 
     @property
     def held(self) -> int:
@@ -99,4 +101,5 @@ class Document(Struct, Generic[Facts], frozen=True):
             facts,
             payload or self.payload,
             self.companions,
+            self.fetched or (payload.sha256 if payload is not None else ""),
         )

@@ -120,6 +120,22 @@ class Ledger:
 
         return await self._change(apply) if keys else {}
 
+    async def contents(self, source: str, ids: Iterable[str]) -> dict[str, dict[str, Known]]:
+        """What the ledger says of all that these ids have ever stood for, by id and revision."""
+
+        def apply(connection: sqlite3.Connection) -> dict[str, dict[str, Known]]:
+            found: dict[str, dict[str, Known]] = {}
+            for id_ in ids:
+                rows = connection.execute(
+                    "SELECT revision, state, changed_at, acknowledged_at, reason, sha256"
+                    " FROM documents WHERE source = ? AND id = ?",
+                    (source, id_),
+                )
+                found[id_] = {row[0]: Known(State(row[1]), *row[2:]) for row in rows}
+            return found
+
+        return await self._change(apply)
+
     async def seen(self, documents: Iterable[tuple[Key, str]], at: float) -> None:
         """Note that documents (key, label) were listed and are on their way."""
         await self._note(

@@ -57,12 +57,16 @@ class State(StrEnum):
 
 
 class Known(Struct, frozen=True):
-    """What the lister needs of a row; the times in seconds since 1970."""
+    """What the lister needs of a row; the times in seconds since 1970.
+
+    sha256: of what the source sent, in hexadecimal; empty before it is staged.
+    """
 
     state: State
     changed_at: float
     acknowledged_at: float | None
     reason: str
+    sha256: str = ""
 
 
 class Name(Struct, frozen=True):
@@ -78,8 +82,9 @@ class Staged(Struct, frozen=True):
     staged: its temporary file, flushed. companions: extensions of the files that go beside it,
     whose temporary files are `staged` and a dot and the extension. names: makes the names that it
     may get, the best first. identity: the same for documents that are one and the same, None if
-    that can't be told. number_hash: the same for documents that bear one number. checksum: what
-    vouched for the bytes, "structure" if only that did.
+    that can't be told. number_hash: the same for documents that bear one number. sha256: of what
+    the source sent, which is not the file where another form of it is delivered. checksum: what
+    vouched for that, "structure" if nothing else did.
     """
 
     key: Key

@@ -36,12 +36,14 @@ class Entry(Struct, frozen=True):
         empty where the source has no such word.
     label: how a person would name it, for logs and errors.
     facts: whatever the stages want of the list; the engine passes it on unread.
+    had: SHA-256 (hexadecimal) of what was delivered under this id before; no source sets it.
     """
 
     id: str
     revision: str
     label: str
     facts: Any
+    had: frozenset[str] = frozenset()
 
 
 class Incoming(Struct, frozen=True):

@@ -6,22 +6,26 @@ import hashlib
 import os
 import uuid
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiofiles
 import anyio
+import anyio.to_thread
+import structlog
 from aiofiles.threadpool.binary import AsyncBufferedIOBase
 from msgspec import Struct
 
 from pipeline.config import Service
 from pipeline.document import Document
-from pipeline.errors import DocumentDamaged, DocumentRefused, PassingError
+from pipeline.errors import AlreadyDelivered, DocumentDamaged, DocumentRefused, PassingError
 from pipeline.payload import Payload
 from pipeline.source import Incoming
 from stages.list import Listed
+
+log = structlog.get_logger(__name__)
 
 
 class Fetched(Struct, frozen=True):
@@ -43,7 +47,8 @@ class Download:
     async def process(self, document: Document[Listed]) -> Document[Fetched]:
         """Fetch one document, again and again while its failures are passing ones.
 
-        PassingError when that goes on; DocumentRefused when it is too large or gone.
+        PassingError when that goes on; DocumentRefused when it is too large or gone;
+        AlreadyDelivered when it is what this id stood for before.
         """
         return await document.ack.source.retries.run(partial(self._fetch, document))
 
@@ -56,6 +61,17 @@ class Download:
 
     async def _fetch(self, document: Document[Listed]) -> Document[Fetched]:
         payload, headers = await self._bring(document, document.facts.config.service, "")
+        if payload.sha256 in document.entry.had:
+            if payload.spool is not None:
+                await anyio.to_thread.run_sync(payload.discard)
+            raise AlreadyDelivered(
+                document.entry.label, "it was delivered before, and the source lists it again"
+            )
+        if document.entry.had:
+            log.warning(
+                "the source holds another document where one was delivered before",
+                document=document.entry.label,
+            )
         return document.grown(Fetched(document.facts, headers), payload)
 
     async def _bring(
@@ -79,23 +95,29 @@ class Download:
         digest = hashlib.sha256()
         held: list[bytes] = []
         size = 0
-        path = None
-        async with AsyncExitStack() as stack:
-            spool = None
+
+        async def chunks() -> AsyncIterator[bytes]:
+            nonlocal size
             async for chunk in incoming.chunks:
                 size += len(chunk)
                 if size > service.max_document_size:
                     raise _too_large(label, size, service.max_document_size)
                 digest.update(chunk)
-                held.append(chunk)
-                if spool is None and size > service.spool_threshold:
-                    path = self._spool_dir / uuid.uuid4().hex
-                    spool = await stack.enter_async_context(_new_file(path))
-                if spool is not None:
-                    await spool.write(b"".join(held))
-                    held.clear()
-        if spool is None:
+                yield chunk
+
+        coming = chunks()
+        async for chunk in coming:
+            held.append(chunk)
+            if size > service.spool_threshold:
+                break
+        else:
             return Payload(size, digest.hexdigest(), b"".join(held))
+        path = self._spool_dir / uuid.uuid4().hex
+        async with _new_file(path) as spool:
+            await spool.write(b"".join(held))
+            held.clear()
+            async for chunk in coming:
+                await spool.write(chunk)
         return Payload(size, digest.hexdigest(), spool=path)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from enum import StrEnum
 
 import anyio
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from pipeline.acknowledge import Settled
 from pipeline.document import Ack, Document, Key
@@ -171,18 +171,52 @@ class Lister:
         return sum([await self._engine.offer(document) for document in documents])
 
     async def _sift(self, page: Sequence[Entry]) -> tuple[list[Entry], list[Settled]]:
-        """Of a page: what to start, and what the source was told of and seems to have forgotten."""
+        """Of a page: what to start, and what the source was told of and seems to have forgotten.
+
+        The second are those whose revision says that they are the same still.
+        """
         # What is in flight is left out before the ledger is asked: its row may still change.
         keys = {key: entry for entry in page if not self._engine.is_flying(key := self._key(entry))}
         known = await self._ledger.known(list(keys))
-        fresh, forgotten = [], []
+        fresh, forgotten, unsure = [], [], []
         for key, entry in keys.items():
             row = known.get(key)
             if row is None or self._again(row):
                 fresh.append(entry)
             elif row.state in TAKEN and self._told_before(row):
-                forgotten.append(self._settled(key, row))
+                if entry.revision:
+                    forgotten.append(self._settled(key, row))
+                else:
+                    unsure.append(entry)
+        if unsure:
+            fresh += await self._put_back(unsure)
         return fresh, forgotten
+
+    async def _put_back(self, page: Sequence[Entry]) -> list[Entry]:
+        """What to fetch again of what is listed again, without a revision, after it was told of.
+
+        The source may have forgotten that, or the id may stand for another document now. Only the
+        content tells: what was delivered before is not delivered again (Entry.had), and another
+        content is another document, under the next revision of our own.
+        """
+        ids = [entry.id for entry in page]
+        contents = await self._ledger.contents(self._source.name, ids)
+        # What is in flight is left out, and the ledger asked anew of what was not.
+        landed = [
+            entry
+            for entry in page
+            if not self._engine.is_flying(self._key(_next(entry, contents[entry.id])))
+        ]
+        contents = await self._ledger.contents(self._source.name, [entry.id for entry in landed])
+        again = []
+        for entry in landed:
+            rows = contents[entry.id]
+            following = _next(entry, rows)
+            row = rows.get(following.revision)
+            told = all(self._told_before(one) for one in rows.values() if one.state in TAKEN)
+            if told and (row is None or row.state in TAKEN or self._again(row)):
+                again.append(following)
+        return again
 
     def _again(self, row: Known) -> bool:
         """Whether a document that the ledger knows, and that is listed again, starts again."""
@@ -211,3 +245,13 @@ class Lister:
     def _document(self, entry: Entry, now: float) -> Document[Listed]:
         ack = Ack(self._source, entry.id)
         return Document(self._key(entry), entry, ack, seen_at=now, facts=entry.facts)
+
+
+def _next(entry: Entry, rows: Mapping[str, Known]) -> Entry:
+    """An entry under the first revision of our own that has not been delivered."""
+    revision, number = "", 0
+    while (row := rows.get(revision)) is not None and row.state is State.DELIVERED:
+        number += 1
+        revision = f"~{number}"
+    had = frozenset(row.sha256 for row in rows.values() if row.state is State.DELIVERED)
+    return structs.replace(entry, revision=revision, had=had)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -189,6 +190,7 @@ def load_config(path: Path, stages: Sequence[str]) -> Config:
     config = convert(raw, Config, reading)
     _check_service(raw, reading)
     _check_sources(raw, reading)
+    _check_authorities(base, reading)
     _check_companies(reading)
     _check_others(reading)
     _check_targets(base, reading)
@@ -260,6 +262,29 @@ def _check_sources(raw: Mapping[str, Any], reading: Reading) -> None:
                 f"{key}.source",
                 f'there is no source "{company.source}"',
                 nearest(company.source, known, '"{}"'),
+            )
+
+
+def _check_authorities(base: Path, reading: Reading) -> None:
+    """A file of certificates holds some."""
+    for key, source in reading.made(Billtobox):
+        if source.ca_file is None:
+            continue
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(
+                absolute(base, source.ca_file)
+            )
+        except ssl.SSLError:
+            reading.wrong(
+                f"{key}.ca_file",
+                f"{source.ca_file} holds no certificate",
+                "name a file of certificates in PEM form (-----BEGIN CERTIFICATE-----)",
+            )
+        except OSError as error:
+            reading.wrong(
+                f"{key}.ca_file",
+                f"{source.ca_file} can't be read ({error.strerror})",
+                "name a file of certificates that this account may read",
             )
 
 

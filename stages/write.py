@@ -326,7 +326,7 @@ def _row(plan: Plan) -> Staged:
         names=partial(_names, plan),
         company=facts.company.identifier,
         kind=facts.kind.value,
-        sha256=plan.document.payload.sha256,
+        sha256=plan.document.fetched,
         size=plan.document.payload.size,
         checksum=facts.checksum or "structure",
         warnings="\n".join(facts.warnings),

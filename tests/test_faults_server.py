@@ -8,6 +8,7 @@ import math
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -235,6 +236,17 @@ async def test_an_id_with_a_new_content_is_another_document(tmp_path: Path) -> N
         assert it.delivered().total() == 40
 
 
+async def test_a_new_content_that_is_not_announced_is_found(tmp_path: Path) -> None:
+    async with trial(tmp_path, Planned("new-content", each=1, mute=True), documents=20) as it:
+        before = it.held()
+        for _ in range(3):
+            outcome = await it.bring(it.config())
+            assert not outcome.failures
+        assert it.held() != before
+        assert it.delivered() == before + it.held()
+        assert not outcome.tally.listed
+
+
 async def test_credentials_do_not_follow_a_redirect(tmp_path: Path) -> None:
     asked: list[str] = []
 
@@ -310,11 +322,15 @@ async def test_an_unknown_certificate_is_refused_until_it_is_named(
         assert all_arrived_once(it)
 
 
-async def test_a_ca_file_that_is_none_is_said(tmp_path: Path) -> None:
+async def test_a_ca_file_that_is_none_any_more_is_said(tmp_path: Path, certificate: Path) -> None:
     async with trial(tmp_path) as it:
-        for name in ("absent.pem", "synqup.toml"):
-            outcome = await it.bring(it.config(f'ca_file = "{name}"\n'))
-            assert f"{name} can't be used" in outcome.failures["billtobox"]
+        path = tmp_path / "authority.pem"
+        path.write_bytes(certificate.read_bytes())
+        config = it.config('ca_file = "authority.pem"\n')
+        for spoil in (partial(path.write_text, "none"), path.unlink):
+            spoil()
+            outcome = await it.bring(config)
+            assert "authority.pem can't be used" in outcome.failures["billtobox"]
             assert "Name a readable file of certificates" in outcome.failures["billtobox"]
 
 

@@ -62,6 +62,7 @@ class Bench:
         self.engine = engine
         self.ledger = ledger
         self.processed: Counter[str] = Counter()
+        self.failing: Sequence[str] = ()
 
     async def poll(self, farm: Farm) -> None:
         with anyio.fail_after(20):
@@ -75,10 +76,10 @@ async def bench(
     async def process(document: Document[Any]) -> Document[Any]:
         one.processed[document.key.id] += 1
         await anyio.lowlevel.checkpoint()
-        if error is not None and document.key.id in failing:
+        if error is not None and document.key.id in one.failing:
             raise error
         # As the last stage does, so that a page read before this shows nothing new.
-        name = Name(document.key.id, hash(document.key.id))
+        name = Name(document.key.digest, hash(document.key))
         staged = Staged(document.key, "", (), lambda: iter([name]), "", "", "", 0, "", "", 0.0)
         await one.ledger.stage([staged], 1.0)
         await one.ledger.delivered([Delivery(document.key, name)], 1.0)
@@ -88,6 +89,7 @@ async def bench(
         stage = Stage("only", one_by_one(process), workers=4)
         engine = Engine([stage], ledger, Quarantine(folder / "quarantine"))
         one = Bench(engine, ledger)
+        one.failing = failing
         async with engine.running():
             yield one
 
@@ -156,13 +158,53 @@ async def test_a_list_that_forgets_nothing_is_walked_twice(tmp_path: Path) -> No
         it.mailbox.page = counting  # type: ignore[method-assign]
         await it.bring(it.config())
         assert asked == {"purchase": 6, "sales": 6, "statement": 6}
-        asked.clear()
+        before = it.delivered()
         outcome = await it.bring(it.config())
-        assert asked == {"purchase": 3, "sales": 3, "statement": 3}
-        # It was told before this poll and has forgotten it: it is told again, and not fetched.
-        assert not outcome.tally.listed
+        # It was told before this poll and has forgotten it: it is told again, and what has no
+        # revision is looked at before.
+        assert outcome.tally.listed == outcome.tally.duplicates == 24
+        assert not outcome.tally.delivered
         assert it.faults.struck["ignored-acknowledgement"] == 60
-        assert it.delivered() == it.held()
+        assert it.delivered() == it.held() == before
+
+
+@pytest.mark.parametrize("formats", ["ubl+pdf", "pdf"])
+async def test_what_the_source_forgot_is_not_delivered_again_in_any_form(
+    tmp_path: Path, formats: str
+) -> None:
+    async with trial(tmp_path, Planned("ignored-acknowledgement")) as it:
+        more = f'[delivery]\nformats = "{formats}"\nduplicates = "deliver"\n'
+        text = it.path.read_text("utf-8")
+        it.path.write_text(text.replace("[delivery]\n", more), "utf-8")
+        await it.bring(it.config())
+        before = it.delivered()
+        for _ in range(2):
+            outcome = await it.bring(it.config())
+            assert not outcome.tally.delivered
+        assert it.delivered() == before
+
+
+async def test_what_is_put_back_gets_revisions_of_our_own(tmp_path: Path) -> None:
+    """Whatever happens between: it is one more document each time, and each only once."""
+    farm = Platform(1)
+    async with bench(tmp_path, SourceUnreachable("0"), ["0"]) as it:
+        it.failing = []
+        for times in range(1, 4):
+            farm.open = ["0"]
+            await anyio.sleep(0.01)
+            it.failing = ["0"]
+            await it.poll(farm)
+            assert farm.open == ["0"]
+            it.failing = []
+            await it.poll(farm)
+            assert not farm.open
+            assert it.processed["0"] == 2 * times
+        contents = await it.ledger.contents("farm", ["0"])
+        assert {r: row.state for r, row in contents["0"].items()} == {
+            "": "delivered",
+            "~1": "delivered",
+            "~2": "delivered",
+        }
 
 
 async def test_what_waits_is_tried_again_by_the_next_poll_and_not_before(tmp_path: Path) -> None:

@@ -190,6 +190,18 @@ def test_the_largest_document_may_be_below_the_usual_threshold(tmp_path: Path) -
     assert told.startswith("service.spool_threshold: this is more than max_document_size")
 
 
+def test_a_file_of_certificates_is_looked_into(tmp_path: Path) -> None:
+    def said(name: str) -> str:
+        text = GOOD.replace("client_id =", f'ca_file = "{name}"\nclient_id =')
+        (problem,) = problems(tmp_path, text)
+        return problem
+
+    (tmp_path / "key.pem").write_text("-----BEGIN PRIVATE KEY-----\n")
+    assert "sources[1].ca_file (billtobox): key.pem holds no certificate" in said("key.pem")
+    assert "in PEM form" in said("key.pem")
+    assert "absent.pem can't be read (No such file or directory)" in said("absent.pem")
+
+
 def test_two_sources_of_one_name_are_told(tmp_path: Path) -> None:
     source = GOOD[GOOD.index("[[sources]]") : GOOD.index("[[companies]]")]
     (told,) = problems(tmp_path, GOOD + source)

@@ -54,9 +54,9 @@ async def serve_sandbox(
 ) -> AsyncIterator[Sandbox]:
     """Serve a mailbox until the context is left.
 
-    port: 0 takes a free one. latency: seconds before each answer. journal: a file to which a
-    line is appended for each acknowledgement. faults: how it misbehaves. tls: a certificate
-    with its key (PEM), for https. Raises ConfigurationError if the port is taken.
+    port: 0 takes a free one. latency: seconds from each request to its answer. journal: a file
+    to which a line is appended for each acknowledgement. faults: how it misbehaves. tls: a
+    certificate with its key (PEM), for https. Raises ConfigurationError if the port is taken.
     """
     tokens = Tokens(mailbox.seed)
     faults = faults or Faults()
@@ -140,8 +140,12 @@ def _application(
 
     @web.middleware
     async def delay(request: web.Request, handler: Handler) -> web.StreamResponse:
-        await anyio.sleep(latency)
-        return await handler(request)
+        due = anyio.current_time() + latency
+        try:
+            return await handler(request)
+        finally:
+            # The time that the answer took to make is a part of it.
+            await anyio.sleep_until(due)
 
     # Another wire format is another such application under another path; a fault is a middleware.
     api = web.Application(middlewares=[authorised(tokens)])

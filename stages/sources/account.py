@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 
 import aiohttp
 from yarl import URL
@@ -18,6 +19,50 @@ from stages.sources.pace import Pace
 PRESSED = (429, 503)
 
 
+class Request(AbstractAsyncContextManager[aiohttp.ClientResponse]):
+    """A request that gives its answer and lets go of it, and of its place in the pace.
+
+    Raises the errors of what is no success. A class, for it costs less than a generator.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[], Awaitable[aiohttp.ClientResponse]],
+        pace: Pace,
+        subject: str,
+        also: Collection[int],
+    ) -> None:
+        self._send = send
+        self._pace = pace
+        self._subject = subject
+        self._also = also
+        self._response: aiohttp.ClientResponse | None = None
+
+    async def __aenter__(self) -> aiohttp.ClientResponse:
+        await self._pace.enter(self._subject)
+        try:
+            self._response = response = await self._send()
+            if not 200 <= response.status < 300 and response.status not in self._also:
+                raise await refuse(response, self._subject)
+            if response.content_type == "text/html":
+                # What a proxy, or a platform under repair, shows to people.
+                raise SourceUnreachable(
+                    self._subject,
+                    "the source answered with a web page",
+                    "Check the address of the source, and see in a browser what it says; it is"
+                    " tried again by itself",
+                )
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return response
+
+    async def __aexit__(self, *_: object) -> None:
+        self._pace.leave()
+        if self._response is not None:
+            self._response.release()
+
+
 class Account:
     """One account at a source: its session, its token, its pace."""
 
@@ -27,8 +72,7 @@ class Account:
         self._token = token
         self._pace = pace
 
-    @asynccontextmanager
-    async def request(
+    def request(
         self,
         method: str,
         url: URL,
@@ -37,28 +81,10 @@ class Account:
         headers: Mapping[str, str],
         data: bytes | None = None,
         also: Collection[int] = (),
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send a request with the token, once more with a new one if it was refused.
-
-        Yields a successful answer, or one whose status is in `also`; raises the others' errors.
-        """
-        await self._pace.enter(subject)
-        try:
-            response = await self._send(method, url, subject, headers, data)
-            async with response:
-                if not 200 <= response.status < 300 and response.status not in also:
-                    raise await refuse(response, subject)
-                if response.content_type == "text/html":
-                    # What a proxy, or a platform under repair, shows to people.
-                    raise SourceUnreachable(
-                        subject,
-                        "the source answered with a web page",
-                        "Check the address of the source, and see in a browser what it says; it is"
-                        " tried again by itself",
-                    )
-                yield response
-        finally:
-            self._pace.leave()
+    ) -> Request:
+        """Prepare a request, to be entered; also: statuses of failures that are an answer too."""
+        send = partial(self._send, method, url, subject, headers, data)
+        return Request(send, self._pace, subject, also)
 
     async def _send(
         self, method: str, url: URL, subject: str, headers: Mapping[str, str], data: bytes | None
