@@ -18,6 +18,15 @@ from stages.sources.pace import Pace
 PRESSED = (429, 503)
 
 
+class WebPage(SourceUnreachable):
+    """the source answered with a web page"""
+
+    remedy = (
+        "Check the address of the source, and see in a browser what it says; it is tried again by"
+        " itself"
+    )
+
+
 class Account:
     """One account at a source: its session, its token, its pace."""
 
@@ -50,12 +59,7 @@ class Account:
                     raise await refuse(response, subject)
                 if response.content_type == "text/html":
                     # What a proxy, or a platform under repair, shows to people.
-                    raise SourceUnreachable(
-                        subject,
-                        "the source answered with a web page",
-                        "Check the address of the source, and see in a browser what it says; it is"
-                        " tried again by itself",
-                    )
+                    raise WebPage(subject)
                 yield response
         finally:
             self._pace.leave()
