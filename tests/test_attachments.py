@@ -17,7 +17,7 @@ from tests.test_formats_cii import d16b
 
 NUMBER = "F-1"
 ONE = b"%PDF-1.7\none\n%%EOF\n"
-TWO = b"%PDF-1.7\ntwo, which is longer\n%%EOF\n"
+TWO = b"%PDF-1.7\ntwo, which is longest\n%%EOF\n"
 
 
 def coded(data: bytes) -> str:
@@ -244,7 +244,7 @@ def test_a_large_one_goes_from_file_to_file_in_flat_memory(tmp_path: Path) -> No
     assert found is not None
     assert (found.rank, found.pdf.held, found.pdf.size) == (2, 0, len(large))
     assert found.pdf.read() == large
-    assert {path for path in tmp_path.iterdir()} == {document.spool, found.pdf.spool}
+    assert set(tmp_path.iterdir()) == {document.spool, found.pdf.spool}
     found.pdf.discard()
     assert list(tmp_path.iterdir()) == [document.spool]
 
@@ -262,7 +262,7 @@ def test_no_file_is_left_of_what_is_not_taken(tmp_path: Path, text: str) -> None
 def test_a_file_that_cannot_be_written_is_told_and_nothing_is_left(tmp_path: Path) -> None:
     document = spooled(tmp_path, ubl(before=PLAIN + reference(TWO)))
     (tmp_path / "spool.2").mkdir()
-    with pytest.raises(OSError, match="spool.2"):
+    with pytest.raises(OSError, match=r"spool\.2"):
         chosen_pdf(document, NUMBER)
     assert not (tmp_path / "spool.1").exists()
 
@@ -281,7 +281,7 @@ def test_of_real_documents_only_whole_pdfs_are_taken(corpus: Path) -> None:
         for path in corpus.rglob("*.xml")
     }
     taken = {name for name, one in found.items() if one is not None}
-    assert len(found) > 50
+    assert len(found) > 20
     assert "huf_example_cii.xml" in {name.removeprefix("x-") for name in taken}
     # Their bytes are texts that say they are for trials.
     assert not {"ubl-tc434-example2.xml", "CII_example5.xml"} & taken
