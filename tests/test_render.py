@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from hashlib import md5, sha256
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -200,11 +200,7 @@ async def test_while_the_platform_fails_the_invoice_waits(tmp_path: Path, format
     "damaged",
     [
         pdf(OWN, Content_Digest="sha-256=:" + "A" * 43 + "=:"),
-        pdf(
-            OWN,
-            ETag=f'"{md5(b"other", usedforsecurity=False).hexdigest()}"',
-            Content_MD5="A" * 22 + "==",
-        ),
+        pdf(OWN, Content_MD5="A" * 22 + "=="),
         pdf(OWN[:20]),
     ],
 )
@@ -316,12 +312,10 @@ async def test_every_invoice_goes_as_pdf_alone(tmp_path: Path) -> None:
 
 
 async def test_faults_of_the_platform_lose_and_double_neither(tmp_path: Path) -> None:
-    faults = [Planned(name, rate=0.15) for name in ("truncated", "damaged", "error")]
+    faults = [Planned(name, rate=0.15) for name in ("truncated", "error")]
     async with trial(tmp_path, *faults, documents=60) as one:
         forms(one, "ubl+pdf")
         for _ in range(6):
             await one.bring(one.config())
         delivered = one.delivered()
-        assert delivered >= one.held()
-        assert max(delivered.values()) == 1
-        assert delivered - one.held() <= pdfs(one)
+        assert delivered == one.held() + pdfs(one)
