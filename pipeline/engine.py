@@ -187,7 +187,7 @@ class Engine:
         return key in self._flying.get(key.source, ())
 
     def in_flight(self, source: str) -> frozenset[Key]:
-        """This source's documents that are in flight at this moment."""
+        """The documents of a source that are in flight at this moment."""
         return frozenset(self._flying.get(source, ()))
 
     def flying(self, source: str) -> int:

@@ -351,7 +351,8 @@ def _many(statement: str, rows: Sequence[tuple[Any, ...]]) -> Callable[[sqlite3.
 
 
 def _stage(connection: sqlite3.Connection, document: Staged, at: float) -> Claim | Twin:
-    if twin := _twin(connection, document):
+    twin = _twin(connection, document)
+    if twin is not None and not document.may_repeat:
         return twin
     name = next(name for name in document.names() if not _is_taken(connection, name, document.key))
     corrects = _corrected(connection, document)
@@ -368,7 +369,7 @@ def _stage(connection: sqlite3.Connection, document: Staged, at: float) -> Claim
             *(document.identity, document.number_hash),
         ),
     )
-    return Claim(name.path, corrects)
+    return Claim(name.path, repeats=twin.label) if twin is not None else Claim(name.path, corrects)
 
 
 def _is_taken(connection: sqlite3.Connection, name: Name, key: Key) -> bool:

@@ -82,9 +82,10 @@ class Staged(Struct, frozen=True):
     staged: its temporary file, flushed. companions: extensions of the files that go beside it,
     whose temporary files are `staged` and a dot and the extension. names: makes the names that it
     may get, the best first. identity: the same for documents that are one and the same, None if
-    that can't be told. number_hash: the same for documents that bear one number. sha256: of what
-    the source sent, which is not the file where another form of it is delivered. checksum: what
-    vouched for that, "structure" if nothing else did.
+    that can't be told. number_hash: the same for documents that bear one number. may_repeat:
+    whether it gets a name although the same is delivered. sha256: of what the source sent, which
+    is not the file where another form of it is delivered. checksum: what vouched for that,
+    "structure" if nothing else did.
     """
 
     key: Key
@@ -100,16 +101,19 @@ class Staged(Struct, frozen=True):
     verified_at: float
     identity: int | None = None
     number_hash: int | None = None
+    may_repeat: bool = False
 
 
 class Claim(Struct, frozen=True):
     """The name that a staged document was given.
 
     corrects: the label of a delivered document that bears the same number and says otherwise.
+    repeats: the label of a delivered document that is the same.
     """
 
     path: str
     corrects: str = ""
+    repeats: str = ""
 
 
 class Twin(Struct, frozen=True):

@@ -16,12 +16,18 @@ from rich.tree import Tree
 
 from pipeline.assembly import Explanation, Finding
 from pipeline.catch_up import Outcome
+from pipeline.engine import Tally
 from pipeline.records import State
 from pipeline.source import Entry
 from pipeline.summary import Kept, Summary
 
 #: Lines of one kind that are printed before the rest is only counted.
 MOST = 20
+#: States whose name alone says too little.
+SAID = {
+    State.DUPLICATE: "duplicates of what was delivered, acknowledged",
+    State.SKIPPED: "skipped by a rule, acknowledged",
+}
 #: Files of one folder that a tree shows.
 LEAVES = 3
 
@@ -30,7 +36,7 @@ def outcome(console: Console, ended: Outcome, summary: Summary) -> None:
     """The end of a catch-up, with the reasons for what did not arrive."""
     tally = ended.tally
     console.print(
-        f"{tally.delivered:,} delivered ({decimal(tally.bytes)}),"
+        f"{tally.delivered:,} delivered ({decimal(tally.bytes)}),{_left_out(tally)}"
         f" {tally.quarantined:,} quarantined, {tally.waiting:,} left for a later run",
         highlight=False,
     )
@@ -42,6 +48,12 @@ def outcome(console: Console, ended: Outcome, summary: Summary) -> None:
         _kept(console, "In quarantine", summary.quarantine)
     if tally.waiting:
         _kept(console, "Left for a later run", summary.waiting)
+
+
+def _left_out(tally: Tally) -> str:
+    """What was acknowledged without a file, if anything was."""
+    duplicates = f" {tally.duplicates:,} duplicates," if tally.duplicates else ""
+    return duplicates + (f" {tally.skipped:,} skipped by a rule," if tally.skipped else "")
 
 
 def rehearsal(console: Console, found: Mapping[str, Sequence[Entry]]) -> None:
@@ -94,7 +106,7 @@ def counts(console: Console, told: Summary, names: Mapping[str, str]) -> None:
         table.add_row(escape(name), *(f"{of_kind[kind]:,}" for kind in kinds))
     console.print(table)
     for state, documents in sorted(others.items()):
-        console.print(f"{documents:,} {state}")
+        console.print(f"{documents:,} {SAID.get(state, state)}")
 
 
 def explanation(console: Console, told: Explanation) -> None:

@@ -15,7 +15,15 @@ from msgspec import Struct
 
 from pipeline.errors import SynqupError
 from stages.list import Kind
-from stages.settings import Billtobox, Company, Config, destination
+from stages.settings import (
+    Billtobox,
+    Company,
+    Config,
+    Delivery,
+    destination,
+    destinations,
+    formats_of,
+)
 from stages.sources import open_source
 
 #: Free bytes below which a disk is too full to rely on.
@@ -58,14 +66,20 @@ async def _source(config: Config, settings: Billtobox) -> Finding:
 def _folders(config: Config) -> Iterator[Finding]:
     yield _try_folder("state_dir", config.service.state_dir)
     for company in config.companies:
-        for kind in (Kind.PURCHASE, Kind.SALES, Kind.STATEMENT):
-            yield _try_folder(
-                _whose(company, kind), destination(config.delivery, company, kind.path)
-            )
+        for kind in Kind:
+            if kind.path in destinations(config.delivery):
+                yield _try_folder(
+                    _whose(config.delivery, company, kind),
+                    destination(config.delivery, company, kind.path),
+                )
 
 
-def _whose(company: Company, kind: Kind) -> str:
-    return f"{company.name} ({company.identifier}), {kind.value}"
+def _whose(delivery: Delivery, company: Company, kind: Kind) -> str:
+    what = {
+        Kind.STATEMENT: kind.value,
+        Kind.UNKNOWN: "others",
+    }.get(kind, f"{kind.value} as {formats_of(delivery, company)}")
+    return f"{company.name} ({company.identifier}), {what}"
 
 
 def _try_folder(whose: str, path: Path) -> Finding:

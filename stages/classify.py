@@ -25,6 +25,11 @@ from stages.verify import LARGE, Verified
 
 log = structlog.get_logger(__name__)
 
+#: Formats of what comes in place of a document when something is wrong.
+NO_DOCUMENT = {"html", "json", "soap", "empty"}
+#: What to do about what is neither an invoice nor a statement.
+OTHERS = "Forward it by hand, or say with others in [delivery] what becomes of such documents"
+
 
 class Classified(Struct, frozen=True):
     """What is known of a document when it is written.
@@ -87,12 +92,11 @@ class Classify:
         mailbox = self._mailbox(listed, document.key.source)
         verdict = self._decide(content, listed, mailbox, document.key.source)
         if isinstance(content, Other):
-            verdict = _by_rule(verdict, listed.config.delivery.others, mailbox, label)
+            verdict = _by_rule(content, verdict, listed, mailbox, label)
         if verdict.company is None:
+            remedy = "Add the company to [[companies]], or forward the document by hand"
             raise DocumentRefused(
-                label,
-                verdict.reason,
-                "Add the company to [[companies]], or forward the document by hand",
+                label, verdict.reason, OTHERS if isinstance(content, Other) else remedy
             )
         if verdict.warnings:
             log.warning("list and content disagree", document=label, why=list(verdict.warnings))
@@ -131,13 +135,22 @@ class Classify:
         return latest[1]
 
 
-def _by_rule(verdict: Verdict, rule: str, mailbox: Company | None, label: str) -> Verdict:
-    """What becomes of a document that is no invoice and no statement. LeftOut if it is skipped."""
-    if verdict.company is not None or rule == "quarantine":
+def _by_rule(
+    content: Other, verdict: Verdict, listed: Listed, mailbox: Company | None, label: str
+) -> Verdict:
+    """What becomes of a document that is no invoice and no statement. LeftOut if it is skipped.
+
+    The rule is for documents that are known to be something else: not for an answer that came in
+    the place of one, nor for what the list calls an invoice and may well be one.
+    """
+    rule = listed.config.delivery.others
+    ruled = content.format not in NO_DOCUMENT and listed.kind not in content.may_be
+    if verdict.company is not None or rule == "quarantine" or not ruled:
         return verdict
     if rule == "skip":
         raise LeftOut(label, f'{verdict.reason}, and others = "skip"')
-    # Without a mailbox nobody knows whose it is.
+    if mailbox is None:
+        return structs.replace(verdict, reason=f"{verdict.reason}, and nothing says whose it is")
     return structs.replace(verdict, company=mailbox)
 
 

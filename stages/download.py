@@ -52,12 +52,16 @@ class Download:
         """
         return await document.ack.source.retries.run(partial(self._fetch, document))
 
-    async def form(self, document: Document[Any], media_type: str) -> Payload:
-        """Fetch another form of a document. DocumentRefused if there is none; as process()."""
+    async def form(
+        self, document: Document[Any], media_type: str
+    ) -> tuple[Payload, Mapping[str, str]]:
+        """Fetch another form of a document, with the headers of the answer.
+
+        DocumentRefused if there is none; otherwise as process().
+        """
         service = document.facts.listed.config.service
         work = partial(self._bring, document, service, media_type)
-        payload, _ = await document.ack.source.retries.run(work)
-        return payload
+        return await document.ack.source.retries.run(work)
 
     async def _fetch(self, document: Document[Listed]) -> Document[Fetched]:
         payload, headers = await self._bring(document, document.facts.config.service, "")

@@ -1,31 +1,44 @@
 """Stage 5, render: the forms in which an invoice is delivered: itself, its PDF, or both.
 
 The XML itself is never altered. A PDF comes from inside the XML or, where there is none, from the
-platform; one that is the invoice already, and every statement, goes as it is.
+platform. An invoice that came as a PDF goes as it is, and so does whatever is no invoice. A large
+PDF lies in a temporary file, as a large document does.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 import anyio.to_thread
 import structlog
 from msgspec import structs
 
 from pipeline.document import Companion, Document
-from pipeline.errors import DocumentRefused
+from pipeline.errors import DocumentDamaged, DocumentRefused, PassingError
 from pipeline.payload import Payload
 from stages.classify import Classified
-from stages.formats.attachments import chosen_pdf
+from stages.formats.attachments import Attachment, chosen_pdf
 from stages.list import Kind
+from stages.settings import formats_of
+from stages.sources.account import WebPage
+from stages.verify import LARGE, verify
 
 log = structlog.get_logger(__name__)
 
 PDF = "application/pdf"
+#: How often a PDF that arrives damaged is fetched in all.
+FETCHES = 3
 
-#: Fetches another form of a document, by its media type. DocumentRefused if there is none.
-FetchForm = Callable[[Document[Classified], str], Awaitable[Payload]]
+#: Fetches another form of a document, by its media type, with the headers of the answer.
+#: DocumentRefused if there is none.
+FetchForm = Callable[[Document[Classified], str], Awaitable[tuple[Payload, Mapping[str, str]]]]
+
+
+class NoPdf(DocumentRefused):
+    """it holds no PDF, and the platform has none"""
+
+    remedy = 'Write formats = "ubl+pdf" to have its XML delivered'
 
 
 class Render:
@@ -35,41 +48,98 @@ class Render:
         self._fetch_form = fetch_form
 
     async def process(self, document: Document[Classified]) -> Document[Classified]:
-        """Give a document the forms that [delivery] asks for.
+        """Give a document the forms that `formats` asks for.
 
-        DocumentRefused where only a PDF may go and there is none; without one, an XML that would
-        have had it beside goes alone.
+        Without a PDF, an XML that would have had it beside goes alone and the log says so; where
+        only a PDF may go, NoPdf. PassingError while the platform can't say whether it has one.
         """
         facts = document.facts
-        formats = facts.listed.config.delivery.formats
-        if formats == "ubl" or facts.extension != "xml" or facts.kind is Kind.STATEMENT:
+        formats = formats_of(facts.listed.config.delivery, facts.company)
+        is_invoice = facts.kind in (Kind.PURCHASE, Kind.SALES)
+        if formats == "ubl" or facts.extension != "xml" or not is_invoice:
             return document
-        pdf = await self._pdf(document)
-        if formats == "pdf":
-            if pdf is None:
-                raise DocumentRefused(
-                    document.entry.label,
-                    "it holds no PDF, the platform has none, and formats allows nothing else",
-                    'Write formats = "ubl+pdf" in [delivery] to have its XML delivered',
-                )
-            document.discard()
-            return document.grown(structs.replace(facts, extension="pdf"), pdf)
-        if pdf is None:
-            log.warning("document has no PDF", document=document.entry.label)
-            warnings = (*facts.warnings, "it has no PDF to go beside it")
+        alone = formats == "pdf"
+        try:
+            pdf = await self._pdf(document, alone=alone)
+        except NoPdf as error:
+            if alone:
+                raise
+            log.warning("invoice goes without a PDF", document=error.subject, reason=error.reason)
+            warnings = (*facts.warnings, f"no PDF goes beside it: {error.reason}")
             return document.grown(structs.replace(facts, warnings=warnings))
+        if alone:
+            if document.spooled:
+                await anyio.to_thread.run_sync(document.discard)
+            return document.grown(structs.replace(facts, extension="pdf"), pdf)
         return structs.replace(document, companions=(Companion("pdf", pdf),))
 
-    async def _pdf(self, document: Document[Classified]) -> Payload | None:
-        assert document.payload is not None
-        data = await anyio.to_thread.run_sync(chosen_pdf, document.payload, document.facts.number)
-        if data is not None:
-            return Payload(len(data), hashlib.sha256(data).hexdigest(), data)
+    async def _pdf(self, document: Document[Classified], *, alone: bool) -> Payload:
+        """The PDF of an invoice; NoPdf if there is none.
+
+        One that says that it only goes with the invoice may go beside it, for want of a better
+        one, but never in its place.
+        """
+        inside = await _inside(document)
+        if inside is not None and not inside.is_beside:
+            return inside.pdf
         try:
-            pdf = await self._fetch_form(document, PDF)
-        except DocumentRefused:
-            return None
-        if b"%PDF-" in pdf.head(1024):
+            return await self._platforms(document, alone=alone)
+        except NoPdf:
+            if inside is None or alone:
+                raise
+            beside, inside = inside, None
+            return beside.pdf
+        finally:
+            if inside is not None:
+                await anyio.to_thread.run_sync(inside.pdf.discard)
+
+    async def _platforms(self, document: Document[Classified], *, alone: bool) -> Payload:
+        """The platform's own PDF, whole. NoPdf; PassingError while that can't be told."""
+        label, listed = document.entry.label, document.facts.listed
+        # What the list states is of the document itself.
+        listed = structs.replace(listed, size=None, sha256=None)
+        why = ""
+        for _ in range(FETCHES):
+            try:
+                pdf, headers = await self._fetch_form(document, PDF)
+            except DocumentRefused as error:
+                raise NoPdf(
+                    label, f"it holds no PDF, and the platform's can't be had: {error.reason}"
+                ) from None
+            except WebPage as error:
+                # It may be under repair, and it may be how the platform says that it has none.
+                if alone:
+                    raise PassingError(label, error.reason, error.remedy) from None
+                raise NoPdf(label, f"it holds no PDF, and for one {error.reason}") from None
+            except PassingError as error:
+                # Of its own sort, for that the source fails documents is another matter.
+                raise PassingError(
+                    label, f"its PDF can't be had for now: {error.reason}", error.remedy
+                ) from None
+            if b"%PDF-" not in pdf.head(1024):
+                await _discard(pdf)
+                raise NoPdf(label, "it holds no PDF, and the platform sent something else as that")
+            check = partial(verify, pdf, listed, headers, subject=label)
+            try:
+                await anyio.to_thread.run_sync(check) if pdf.size > LARGE else check()
+            except DocumentDamaged as error:
+                await _discard(pdf)
+                why = error.reason
+                continue
             return pdf
-        pdf.discard()
-        return None
+        raise NoPdf(
+            label, f"it holds no PDF, and the platform's arrived damaged {FETCHES} times ({why})"
+        )
+
+
+async def _inside(document: Document[Classified]) -> Attachment | None:
+    payload, number = document.payload, document.facts.number
+    assert payload is not None
+    if payload.size > LARGE:
+        return await anyio.to_thread.run_sync(chosen_pdf, payload, number)
+    return chosen_pdf(payload, number)
+
+
+async def _discard(payload: Payload) -> None:
+    if payload.spool is not None:
+        await anyio.to_thread.run_sync(payload.discard)

@@ -45,6 +45,7 @@ NAMES = {
     "purchases": "invoice_name",
     "sales": "invoice_name",
     "statements": "statement_name",
+    "others_path": "invoice_name",
 }
 
 
@@ -70,12 +71,17 @@ def page_of_list(size: int) -> int:
     return size
 
 
+#: The forms in which an invoice is delivered.
+Formats = Annotated[str, one_of("ubl", "ubl+pdf", "pdf")]
+
+
 class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
     """[delivery]: path templates of the three destinations, and the names of the files.
 
-    formats: the XML of an invoice alone, with its PDF beside it, or the PDF alone. duplicates: of
-    an invoice that comes by a second route. others: what becomes of what is no invoice and no
-    statement, such as an order; others_path: where it goes if it is delivered.
+    formats: the XML of an invoice alone, with its PDF beside it, or the PDF alone; a company may
+    have its own. duplicates: of an invoice that comes by a second route. others: what becomes of
+    what is no invoice and no statement, such as an order; others_path: where it goes if it is
+    delivered.
     file_mode, folder_mode: permissions of what is made, before the umask; not on Windows.
     """
 
@@ -84,7 +90,7 @@ class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
     statements: PathTemplate
     invoice_name: NameTemplate = "[issue_date]_[document_number]_[counterparty]"
     statement_name: NameTemplate = "[issue_date]_[account]_[document_number]"
-    formats: Annotated[str, one_of("ubl", "ubl+pdf", "pdf")] = "ubl"
+    formats: Formats = "ubl"
     duplicates: Annotated[str, one_of("skip", "deliver")] = "skip"
     others: Annotated[str, one_of("quarantine", "skip", "deliver")] = "quarantine"
     others_path: PathTemplate | None = None
@@ -110,6 +116,7 @@ class Company(Struct, frozen=True, forbid_unknown_fields=True):
     purchases: PathTemplate | None = None
     sales: PathTemplate | None = None
     statements: PathTemplate | None = None
+    formats: Formats | None = None
 
 
 class Billtobox(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="billtobox"):
@@ -177,6 +184,16 @@ def destination(delivery: Delivery, company: Company, path: str) -> Path:
         identifier=company.identifier,
         accounting_file_id=company.accounting_file_id,
     )
+
+
+def formats_of(delivery: Delivery, company: Company) -> str:
+    """The forms in which a company's invoices are delivered: its own, else that of [delivery]."""
+    return company.formats or delivery.formats
+
+
+def destinations(delivery: Delivery) -> tuple[str, ...]:
+    """The paths that are in use, as `destination` takes them."""
+    return (*PATHS, "others_path") if delivery.others == "deliver" else PATHS
 
 
 def load_config(path: Path, stages: Sequence[str]) -> Config:
@@ -304,8 +321,13 @@ def _check_companies(reading: Reading) -> None:
 def _check_others(reading: Reading) -> None:
     """What is delivered needs a path."""
     for key, delivery in reading.made(Delivery):
-        if delivery.others == "deliver" and delivery.others_path is None:
-            reading.wrong(f"{key}.others_path", "this is missing", "write where others go")
+        missing = delivery.others_path is None and reading.sound(key, "others_path")
+        if delivery.others == "deliver" and missing:
+            reading.wrong(
+                f"{key}.others_path",
+                'this is missing, and others = "deliver" needs it',
+                'write where they go, like "out/[enterprise_identifier]/others"',
+            )
 
 
 def _check_targets(base: Path, reading: Reading) -> None:
@@ -315,7 +337,9 @@ def _check_targets(base: Path, reading: Reading) -> None:
         for key, company in reading.made(Company):
             if not reading.sound(key, "name", "identifier", "accounting_file_id"):
                 continue
-            paths = [path for path in PATHS if _is_sound(reading, key, company, path)]
+            paths = [
+                path for path in destinations(delivery) if _is_sound(reading, key, company, path)
+            ]
             lacking = _paths_without_file_number(delivery, company, paths)
             if lacking:
                 reading.wrong(
@@ -340,7 +364,8 @@ def _check_targets(base: Path, reading: Reading) -> None:
 
 def _is_sound(reading: Reading, key: str, company: Company, path: str) -> bool:
     """Whether a company's folder and the names in it can be worked out."""
-    needed = [NAMES[path]] if getattr(company, path) else [NAMES[path], path]
+    own = getattr(company, path, None)
+    needed = [NAMES[path]] if own else [NAMES[path], path]
     return reading.sound(key, path) and reading.sound("delivery", *needed)
 
 

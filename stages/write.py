@@ -180,18 +180,14 @@ class Write:
         for plan, claim in claimed:
             if isinstance(claim, Twin):
                 ends[plan.key] = _twin_end(plan, claim, ends.get(claim.key))
-            elif claim.corrects:
-                log.warning(
-                    "document bears a number that was delivered before",
-                    document=plan.label,
-                    before=claim.corrects,
-                )
+            elif isinstance(ends[plan.key], Path):
+                _mark(plan, claim)
         if len(deliveries) < len(plans):
             await self._take_back(plans, ends, {plan.key: path for plan, path in named})
         return ends
 
     async def _take_back(
-        self, plans: Sequence[Plan], ends: dict[Key, End], named: dict[Key, Path]
+        self, plans: Sequence[Plan], ends: dict[Key, End], names_: dict[Key, Path]
     ) -> None:
         """Let go of what did not become visible; what did in part stays staged, to be resumed."""
         gone: list[Plan] = []
@@ -203,7 +199,7 @@ class Write:
             if isinstance(end, PassingError):
                 if await anyio.to_thread.run_sync(visible, plan.staged, plan.companions):
                     self._unfinished[plan.key] = Unfinished(
-                        plan.key, str(plan.staged), plan.companions, str(named[plan.key])
+                        plan.key, str(plan.staged), plan.companions, str(names_[plan.key])
                     )
                     continue
                 failed.append((plan.key, str(end)))
@@ -218,23 +214,25 @@ class Write:
         for one in unfinished:
             staged, target = Path(one.staged), Path(one.path)
             try:
-                ends.append(self._end_of(staged, one.companions, target))
+                ends.append(self._end_of(one, staged, target))
             except OSError as error:
                 ends.append(error)
         return ends
 
-    def _end_of(self, staged: Path, companions: Sequence[str], target: Path) -> Path | None:
+    def _end_of(self, one: Unfinished, staged: Path, target: Path) -> Path | None:
         """Where a staged document stands now; None if its temporary file is lost. OSError."""
         if self._staging.is_gone(staged.parent, target.parent):
             raise FileNotFoundError(f"the volume of {target.parent} is not there")
         if not staged.parent.is_dir():
             return None
         if is_published(staged):
-            remove(staged, ())
+            # Second names, of which the temporary one was yet to be removed.
+            remove(staged, one.companions)
             return target
         make_folder(target.parent, target.parent.parent.stat().st_mode & 0o777)
-        path = publish(staged, companions, target, resumed=True)
+        path = publish(staged, one.companions, target, resumed=True)
         flush_folder(path.parent)
+        remove(staged, one.companions)
         return path
 
 
@@ -304,12 +302,25 @@ def _flush_names(folders: set[Path]) -> None:
             flush_folder(folder)
 
 
+def _mark(plan: Plan, claim: Claim) -> None:
+    """Log what was delivered before under the same number."""
+    if claim.repeats:
+        log.warning("document was delivered before", document=plan.label, before=claim.repeats)
+    elif claim.corrects:
+        log.warning(
+            "document bears a number that was delivered before",
+            document=plan.label,
+            before=claim.corrects,
+        )
+
+
 def _twin_end(plan: Plan, twin: Twin, its_end: End | None) -> End:
+    same = f"it is the same as {twin.label}"
+    if twin.key.source != plan.key.source:
+        same += f" of source {twin.key.source}"
     if twin.state is State.DELIVERED or isinstance(its_end, Path):
-        return AlreadyDelivered(plan.label, f"it is the same as {twin.label}")
-    return PassingError(
-        plan.label, f"it is the same as {twin.label}, which has yet to be delivered"
-    )
+        return AlreadyDelivered(plan.label, f"{same}, which was delivered")
+    return PassingError(plan.label, f"{same}, which has yet to be delivered")
 
 
 def _result(document: Document[Classified], end: End) -> Result:
@@ -331,15 +342,10 @@ def _row(plan: Plan) -> Staged:
         checksum=facts.checksum or "structure",
         warnings="\n".join(facts.warnings),
         verified_at=facts.verified_at,
-        identity=_identity(facts),
+        identity=facts.identity.hash(*_whose(facts)) if facts.identity else None,
         number_hash=facts.identity.number_hash(*_whose(facts)) if facts.identity else None,
+        may_repeat=facts.listed.config.delivery.duplicates == "deliver",
     )
-
-
-def _identity(facts: Classified) -> int | None:
-    if facts.identity is None or facts.listed.config.delivery.duplicates == "deliver":
-        return None
-    return facts.identity.hash(*_whose(facts))
 
 
 def _whose(facts: Classified) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline.payload import Payload
@@ -60,16 +61,19 @@ def publish(
     """Give the files of a document their final names, companions first; the name that it got.
 
     resumed: what an earlier call has done already stays done. Never overwrites: a name that
-    somebody took in this instant is left to him. Raises OSError as it is.
+    somebody took in this instant is left to him, and what went ahead under it comes back.
+    Raises OSError as it is.
     """
     files = (*companions, "")
     left = [extension for extension in files if not resumed or _waits(staged, extension)]
     for path in _twin_paths(target):
+        done: list[str] = []
         try:
-            while left:
-                rename_exclusively(companion(staged, left[0]), companion(path, left[0]))
-                left.pop(0)
+            for extension in left:
+                rename_exclusively(companion(staged, extension), companion(path, extension))
+                done.append(extension)
         except FileExistsError:
+            left = [*_taken_back(staged, path, done), *left[len(done) :]]
             continue
         return path
     raise AssertionError("there is always another twin")
@@ -89,6 +93,16 @@ def remove(staged: Path, companions: Sequence[str]) -> None:
     """Remove the temporary files of a document that does not become visible. OSError."""
     for extension in ("", *companions):
         companion(staged, extension).unlink(missing_ok=True)
+
+
+def _taken_back(staged: Path, path: Path, extensions: Sequence[str]) -> list[str]:
+    """Which of these companions are in the temporary folder again: who took one keeps it."""
+    back = []
+    for extension in extensions:
+        with suppress(FileNotFoundError):
+            rename_exclusively(companion(path, extension), companion(staged, extension))
+            back.append(extension)
+    return back
 
 
 def _waits(staged: Path, extension: str) -> bool:

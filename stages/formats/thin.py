@@ -93,7 +93,7 @@ def _blocks(stream: BinaryIO) -> Iterator[bytes]:
     """Blocks of about the same length, none of which ends inside a reference."""
     total = 0
     rest = b""
-    for block in _in_ascii(stream):
+    for block in in_ascii(stream):
         total += len(block)
         if total > LARGEST:
             raise Hostile(f"the XML has more than {LARGEST:,} bytes, which no invoice needs")
@@ -116,7 +116,7 @@ def _is_cuttable(block: bytes) -> bool:
     return not others
 
 
-def _in_ascii(stream: BinaryIO) -> Iterator[bytes]:
+def in_ascii(stream: BinaryIO) -> Iterator[bytes]:
     """Blocks in which markup is ASCII: as they are, or in UTF-8 in place of what they were in."""
     first = stream.read(BLOCK)
     encoding = _encoding(first)

@@ -19,6 +19,15 @@ from stages.sources.pace import Pace
 PRESSED = (429, 503)
 
 
+class WebPage(SourceUnreachable):
+    """the source answered with a web page"""
+
+    remedy = (
+        "Check the address of the source, and see in a browser what it says; it is tried again by"
+        " itself"
+    )
+
+
 class Request(AbstractAsyncContextManager[aiohttp.ClientResponse]):
     """A request that gives its answer and lets go of it, and of its place in the pace.
 
@@ -46,12 +55,7 @@ class Request(AbstractAsyncContextManager[aiohttp.ClientResponse]):
                 raise await refuse(response, self._subject)
             if response.content_type == "text/html":
                 # What a proxy, or a platform under repair, shows to people.
-                raise SourceUnreachable(
-                    self._subject,
-                    "the source answered with a web page",
-                    "Check the address of the source, and see in a browser what it says; it is"
-                    " tried again by itself",
-                )
+                raise WebPage(self._subject)
         except BaseException:
             await self.__aexit__()
             raise

@@ -32,8 +32,9 @@ log = structlog.get_logger(__name__)
 LIST_LIMIT = 16_000_000
 #: Statuses of an address that has nothing.
 NOT_THERE = (404, 410)
-#: The status that says that a document can't be had in the form that is asked for.
-NO_SUCH_FORM = 406
+#: Statuses that say that a document can't be had in the form that is asked for: the same request
+#: for another form has just been answered.
+NO_SUCH_FORM = (400, 405, 406, 415, 501)
 #: Statuses that say that an acknowledged document is not there any more, or is told already.
 SETTLED = (404, 409, 410)
 #: How often a page of a list is asked for, at most, before the poll is given up.
@@ -63,7 +64,7 @@ class Arriving(AbstractAsyncContextManager[Incoming]):
 
     async def __aenter__(self) -> Incoming:
         response = await self._request.__aenter__()
-        if response.status == NO_SUCH_FORM:
+        if response.status in NO_SUCH_FORM:
             await self._request.__aexit__()
             raise DocumentRefused(self._label, f"the source does not have it as {self._media_type}")
         headers = {name.lower(): value for name, value in response.headers.items()}
@@ -142,7 +143,7 @@ class BilltoboxSource(Source):
             self._url(resource, id_),
             subject=entry.label,
             headers={"Accept": media_type or resource.accept, "Accept-Encoding": AS_IT_IS},
-            also=(NO_SUCH_FORM,) if media_type else (),
+            also=NO_SUCH_FORM if media_type else (),
         )
         return Arriving(request, self._http, entry.label, media_type)
 
