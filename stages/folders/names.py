@@ -21,7 +21,9 @@ _DEVICE = re.compile(
 )
 #: What needs no cleaning, as most names don't: letters that NFC leaves alone, digits, few signs.
 _LETTER = "A-Za-z0-9À-ÖØ-öø-ÿ_"
-_PLAIN = re.compile(rf"[{_LETTER}](?:(?:[{_LETTER}.,;'&()+@#-]| (?! ))*[{_LETTER})])?")
+_PLAIN = re.compile(
+    rf"(?!(?i:{_DEVICE.pattern}))[{_LETTER}](?:[{_LETTER} .,;'&()+@#-]*[{_LETTER})])?"
+)
 
 #: Controls, surrogates, unassigned and private characters, line and paragraph separators, and
 #: format characters, which could turn a name's letters round.
@@ -31,12 +33,7 @@ _SEPARATORS = "_- "
 
 def clean(text: str) -> str:
     """One component of a path: never empty but for empty text, never "." or "..", idempotent."""
-    if (
-        len(text) < LONGEST // 4
-        and _PLAIN.fullmatch(text)
-        and not _DEVICE.match(text)
-        and "  " not in text
-    ):
+    if len(text) < LONGEST // 4 and "  " not in text and _PLAIN.fullmatch(text):
         return text
     text = unicodedata.normalize("NFC", text)
     text = "".join("_" if unicodedata.category(c) in _UNPRINTABLE else c for c in text)

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
+from pipeline.payload import Payload
 from stages.formats.content import Hostile, Unreadable
 
 #: Bytes that are read at a time, and the least that a stretch has on either side of a cut.
@@ -56,6 +57,20 @@ _WIDE = (
     (b"<\0", "utf-16-le"),
     (b"\0<", "utf-16-be"),
 )
+_WIDE_STARTS = tuple(start for start, _ in _WIDE)
+
+
+def pieces(payload: Payload) -> Iterable[bytes]:
+    """The document as `thinned` gives it; a small one at once, if it needs no decoding."""
+    data = payload.data
+    if data is not None and len(data) <= BLOCK and not _encoding(data):
+        return (data,)
+    return _read(payload)
+
+
+def _read(payload: Payload) -> Iterator[bytes]:
+    with payload.open() as stream:
+        yield from thinned(stream)
 
 
 def thinned(stream: BinaryIO) -> Iterator[bytes]:
@@ -139,9 +154,8 @@ def in_ascii(stream: BinaryIO) -> Iterator[bytes]:
 
 def _encoding(head: bytes) -> str:
     """What it has to be decoded from before markup can be found in it; mostly nothing."""
-    for start, encoding in _WIDE:
-        if head.startswith(start):
-            return encoding
+    if head.startswith(_WIDE_STARTS):
+        return next(encoding for start, encoding in _WIDE if head.startswith(start))
     declared = _DECLARED.match(head)
     if declared is None or _NATIVE.fullmatch(declared[1]):
         return "" if declared is None or not head.startswith(codecs.BOM_UTF8) else "utf-8-sig"

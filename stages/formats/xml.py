@@ -11,7 +11,7 @@ from lxml import etree
 from pipeline.payload import Payload
 from stages.formats import camt, cii, ubl, vocabularies
 from stages.formats.content import INVOICES, Content, Hostile, Invoice, Other, Unreadable
-from stages.formats.thin import LARGEST, thinned
+from stages.formats.thin import LARGEST, pieces
 from stages.parties import Party
 
 _START = re.compile(rb"^(?:\xef\xbb\xbf)?\s*<[?!A-Za-z_]")
@@ -52,8 +52,7 @@ def read(payload: Payload) -> Content:
     Hostile if it brings a document type, or costs more than any invoice may.
     """
     _check_size(payload.size)
-    with payload.open() as stream:
-        return _content(_joined(thinned(stream)))
+    return _content(_joined(pieces(payload)))
 
 
 def content_of(data: bytes) -> Content:
@@ -67,8 +66,7 @@ def oddities(payload: Payload) -> list[str]:
     All of it is parsed, in flat memory. Unreadable and Hostile as for `read`.
     """
     _check_size(payload.size)
-    with payload.open() as stream:
-        _parse_away(thinned(stream))
+    _parse_away(pieces(payload))
     return []
 
 
