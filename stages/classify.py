@@ -27,8 +27,6 @@ log = structlog.get_logger(__name__)
 
 #: Formats of what comes in place of a document when something is wrong.
 NO_DOCUMENT = {"html", "json", "soap", "empty"}
-#: What to do about what is neither an invoice nor a statement.
-OTHERS = "Forward it by hand, or say with others in [delivery] what becomes of such documents"
 
 
 class Classified(Struct, frozen=True):
@@ -94,10 +92,7 @@ class Classify:
         if isinstance(content, Other):
             verdict = _by_rule(content, verdict, listed, mailbox, label)
         if verdict.company is None:
-            remedy = "Add the company to [[companies]], or forward the document by hand"
-            raise DocumentRefused(
-                label, verdict.reason, OTHERS if isinstance(content, Other) else remedy
-            )
+            raise DocumentRefused(label, verdict.reason, _remedy(content, listed))
         if verdict.warnings:
             log.warning("list and content disagree", document=label, why=list(verdict.warnings))
         return document.grown(
@@ -144,14 +139,26 @@ def _by_rule(
     the place of one, nor for what the list calls an invoice and may well be one.
     """
     rule = listed.config.delivery.others
-    ruled = content.format not in NO_DOCUMENT and listed.kind not in content.may_be
-    if verdict.company is not None or rule == "quarantine" or not ruled:
+    if verdict.company is not None or rule == "quarantine" or not _is_ruled(content, listed):
         return verdict
     if rule == "skip":
         raise LeftOut(label, f'{verdict.reason}, and others = "skip"')
     if mailbox is None:
         return structs.replace(verdict, reason=f"{verdict.reason}, and nothing says whose it is")
     return structs.replace(verdict, company=mailbox)
+
+
+def _is_ruled(content: Other, listed: Listed) -> bool:
+    return content.format not in NO_DOCUMENT and listed.kind not in content.may_be
+
+
+def _remedy(content: Content, listed: Listed) -> str:
+    """What to do about a document that belongs nowhere."""
+    if isinstance(content, Other) and content.format in NO_DOCUMENT:
+        return "Look at the platform whether the document is whole there: this came in its place"
+    if isinstance(content, Other) and _is_ruled(content, listed):
+        return "Forward it by hand, or say with others in [delivery] what becomes of such documents"
+    return "Add the company to [[companies]], or forward the document by hand"
 
 
 def explain(path: Path, company: str) -> Explanation:

@@ -326,7 +326,7 @@ def _check_others(reading: Reading) -> None:
             reading.wrong(
                 f"{key}.others_path",
                 'this is missing, and others = "deliver" needs it',
-                'write where they go, like "out/[enterprise_identifier]/others"',
+                'write where others go, like "out/[enterprise_identifier]/others"',
             )
 
 

@@ -11,7 +11,7 @@ from pipeline.config import Secret
 from pipeline.errors import ConfigurationError
 from stages.flow import NAMES as STAGES
 from stages.identifiers import company_identifier, enterprise_number
-from stages.settings import Config, destination, load_config
+from stages.settings import Config, destination, formats_of, load_config
 
 GOOD = """
 [service]
@@ -120,6 +120,16 @@ def test_a_path_of_a_company_goes_before_that_of_delivery(tmp_path: Path) -> Non
         ("[delivery]", '[delivery]\ninvoice_name = "[nr]"', ["delivery.invoice_name", "[nr]"]),
         ("[delivery]", '[delivery]\ninvoice_name = "a/[id]"', ["delivery.invoice_name", "hold"]),
         ("[delivery]", '[delivery]\nstatement_name = ""', ["delivery.statement_name", "empty"]),
+        ("[delivery]", '[delivery]\nformats = "xml"', ["delivery.formats", '"ubl+pdf"']),
+        ("[delivery]", '[delivery]\nduplicates = "no"', ["delivery.duplicates", '"deliver"']),
+        ("[delivery]", '[delivery]\nothers = "drop"', ["delivery.others", '"skip"']),
+        ("[delivery]", '[delivery]\nothers = "deliver"', ["delivery.others_path", "others go"]),
+        (
+            "[delivery]",
+            '[delivery]\nothers = "deliver"\nothers_path = "a/[b]"',
+            ["delivery.others_path", "[b]"],
+        ),
+        ('"PEET01"', '"PEET01"\nformats = "xml"', ["companies[1].formats", '"ubl+pdf"']),
         ("[delivery]", "[stages.fetch]\nworkers = 1\n[delivery]", ["stages.fetch", "download"]),
         ("[delivery]", "[stages.write]\nworkers = 0\n[delivery]", ["stages.write.workers"]),
     ],
@@ -300,6 +310,36 @@ def test_a_file_number_that_a_path_needs_is_asked_for(tmp_path: Path) -> None:
     (told,) = problems(tmp_path, text)
     assert told.startswith("companies[2].accounting_file_id (Garage Dupont): this is missing")
     assert "purchases and sales and statements" in told
+
+
+OTHERS = '[delivery]\nothers = "deliver"\n'
+
+
+def test_two_companies_may_not_share_a_folder_of_others(tmp_path: Path) -> None:
+    shared = GOOD.replace("[delivery]\n", OTHERS + 'others_path = "others"\n') + SECOND
+    (told,) = problems(tmp_path, shared)
+    assert told.startswith("companies[2].others_path (Garage Dupont): Garage Dupont and Bakkerij")
+    unused = shared.replace('"deliver"', '"skip"')
+    assert load(tmp_path, unused).delivery.others == "skip"
+
+
+def test_the_path_of_others_needs_what_it_is_made_of(tmp_path: Path) -> None:
+    path = 'others_path = "others/[accounting_file_id]"\n'
+    (told,) = problems(tmp_path, GOOD.replace("[delivery]\n", OTHERS + path) + SECOND)
+    assert told.startswith("companies[2].accounting_file_id (Garage Dupont)")
+    config = load(tmp_path, GOOD.replace("[delivery]\n", OTHERS + path))
+    made = destination(config.delivery, config.companies[0], "others_path")
+    assert made == tmp_path / "others" / "PEET01"
+
+
+def test_what_becomes_of_documents_has_careful_defaults(tmp_path: Path) -> None:
+    delivery = load(tmp_path, GOOD).delivery
+    assert (delivery.formats, delivery.duplicates, delivery.others) == ("ubl", "skip", "quarantine")
+
+
+def test_a_company_may_have_forms_of_its_own(tmp_path: Path) -> None:
+    config = load(tmp_path, GOOD + 'formats = "ubl+pdf"\n' + SECOND)
+    assert [formats_of(config.delivery, one) for one in config.companies] == ["ubl+pdf", "ubl"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there it is a path like any other")
