@@ -71,6 +71,8 @@ HASHES: Mapping[str, Callable[[], Hash]] = {
     "crc32": partial(_Zlib, zlib.crc32, 0),
     "adler32": partial(_Zlib, zlib.adler32, 1),
 }
+#: Bytes of their digests.
+_LENGTHS = {algorithm: len(new().digest()) for algorithm, new in HASHES.items()}
 
 
 class Checksum(Struct, frozen=True):
@@ -197,7 +199,7 @@ def _checked(stated_in: str, pairs: Pairs, warnings: list[str]) -> Iterator[Chec
         algorithm = ALGORITHMS.get(said.lower(), said.lower())
         if algorithm not in HASHES:
             warnings.append(f'{stated_in} "{said}" is of no algorithm that synqup knows')
-        elif digest is None or len(digest) != len(HASHES[algorithm]().digest()):
+        elif digest is None or len(digest) != _LENGTHS[algorithm]:
             warnings.append(f"{stated_in} {algorithm} is no such checksum")
         else:
             yield Checksum(stated_in, algorithm, digest)

@@ -253,6 +253,12 @@ class TestOddities:
         assert len(found) == 9
         assert found[-1] == "and more of the kind"
 
+    def test_what_is_odd_is_told_up_to_a_line_that_is_no_record(self) -> None:
+        lines = [header(), *[movement(1)] * coda.TOLD, "hello", *[movement(1)] * 1000]
+        assert len(coda.oddities(payload(joined(lines)))) == coda.TOLD + 1
+        with pytest.raises(Unreadable, match='begins with "h"'):
+            coda.oddities(payload(joined([lines[0], *lines[2:]])))
+
 
 class TestResembling:
     @pytest.mark.parametrize(
@@ -265,6 +271,10 @@ class TestResembling:
             (joined(records())[:-220], "it breaks off in the middle of a statement"),
             (joined(records() + records()[:3]), "it breaks off in the middle of a statement"),
             (joined([*records()[:3], "hello", *records()[3:]]), 'begins with "h", as no record'),
+            (
+                joined([*records()[:3], *[movement(1)] * 600, "hello"]),
+                'begins with "h", as no record',
+            ),
             (joined([header(), *(line[::-1] for line in records())]), "as no record does"),
             (header().encode() + b"\n1" + b"x" * 5000, "a line has more than 4096 characters"),
             (header().encode() + b"\n1" + b"x" * 600, "more than 512 characters"),

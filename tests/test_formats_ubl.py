@@ -73,6 +73,12 @@ def test_every_place_of_an_identifier() -> None:
     assert (found.name, found.country) == ("Legal", "NL")
 
 
+def test_blanks_comments_and_cdata_are_not_of_a_value() -> None:
+    number = "\n <!-- a --> <![CDATA[0403]]><!-- b -->170<![CDATA[701]]> <?c?>\n"
+    data = ubl(f"<!-- d -->\n  <cbc:EndpointID>{number}</cbc:EndpointID>\n <?e?> ")
+    assert values(data)[0] == ["0403170701"]
+
+
 def test_e_fff_names_the_register_in_place_of_the_scheme() -> None:
     found = invoice(
         ubl(
