@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks import delivered, ours, plot
 from benchmarks.mailbox import Far, far_away
-from benchmarks.measure import Run, alternate, execute, figure
+from benchmarks.measure import Run, alternate, execute, figure, ratio
 from benchmarks.peers import HERE, write_list
 from benchmarks.report import STANDING_COLUMNS, Report, standing_rows, standings
 from benchmarks.workplace import Workplace, run_network, scratch
@@ -21,6 +21,10 @@ FEW = 100
 OURS = "Synqup"
 ALONE = f"GET alone, {CONNECTIONS} at once"
 RIVAL = "one after another"
+#: What an empty mailbox takes: the start of the program, the sign-in and a walk.
+NOTHING = "an empty mailbox"
+#: The backlog that the target is set for.
+BACKLOG = 10_000
 
 
 def measure(work: Workplace) -> Report:
@@ -42,17 +46,30 @@ def measure(work: Workplace) -> Report:
     results = alternate(
         {
             OURS: at(documents, _ours),
+            NOTHING: at(0, _ours),
             ALONE: at(documents, alone),
             RIVAL: at(min(FEW, documents), _rival),
         },
         work.runs,
         work.tell,
     )
+    nothing = [run.seconds for run in results.pop(NOTHING)]
     found = standings(results, OURS)
     ideal = CONNECTIONS / LATENCY
     share = figure(run.rate / ideal for run in results[OURS])
+    # What doesn't grow with the backlog is counted once, whatever the size of the run.
+    each = [
+        (run.seconds - least) / run.documents
+        for run, least in zip(results[OURS], nothing, strict=True)
+    ]
+    seconds = [least + BACKLOG * one for least, one in zip(nothing, each, strict=True)]
+    steady = figure(1 / one / ideal for one in each)
+    at_backlog = figure(BACKLOG / one / ideal for one in seconds)
+    # One after another shows what an answer really takes.
+    real = ratio([1 / one / CONNECTIONS for one in each], [run.rate for run in results[RIVAL]])
     minutes = {
-        name: figure(10_000 / run.rate / 60 for run in results[name]) for name in (OURS, RIVAL)
+        OURS: figure(one / 60 for one in seconds),
+        RIVAL: figure(BACKLOG / run.rate / 60 for run in results[RIVAL]),
     }
     return Report(
         scenario="far",
@@ -70,11 +87,18 @@ def measure(work: Workplace) -> Report:
             "connections": CONNECTIONS,
             "standings": found,
             "share_of_connections_over_latency": share,
+            "share_at_10000": at_backlog,
+            "share_when_under_way": steady,
+            "share_of_real_answers": real,
+            "seconds_for_nothing": figure(nothing),
             "minutes_for_10000": minutes,
         },
         notes=(
             f"{share} of connections / latency, which is {ideal:,.0f} documents/s",
-            f"10,000 documents at these rates: {minutes[OURS]} minutes",
+            f"{at_backlog} of it for {BACKLOG:,}: an empty one's {figure(nothing)} s count once",
+            f"{steady} of it once under way",
+            f"{real} of so many connections at what one answer takes, by one after another",
+            f"{BACKLOG:,} documents: {minutes[OURS]} minutes",
             f"by the rival's way: {minutes[RIVAL]} minutes, measured on {min(FEW, documents)}",
         ),
     )

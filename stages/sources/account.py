@@ -65,6 +65,7 @@ class Request(AbstractAsyncContextManager[aiohttp.ClientResponse]):
         self._pace.leave()
         if self._response is not None:
             self._response.release()
+            await self._response.wait_for_close()
 
 
 class Account:
