@@ -44,6 +44,7 @@ LINES = {"InvoiceLine", "CreditNoteLine", "IncludedSupplyChainTradeLineItem"}
 SAYS = {"DocumentType", "DocumentDescription", "Name"}
 IDS = {"ID", "IssuerAssignedID"}
 CODES = {"DocumentTypeCode", "TypeCode"}
+STATED = SAYS | IDS | CODES
 
 #: UNTDID 1001: invoices; and what is never the picture of one.
 INVOICES = {"380", "383", "384", "386", "389", "393", "751", *CREDIT_NOTES}
@@ -149,7 +150,7 @@ class _Reader:
         if self._is_in_bytes:
             assert self._bytes is not None
             self._bytes.feed(text)
-        elif self._depth == self._reference + 1 and len(text) < LONGEST:
+        elif self._name in STATED and self._depth == self._reference + 1 and len(text) < LONGEST:
             known = self._texts.get(self._name, "")
             self._texts[self._name] = (known + text)[:LONGEST]
 
