@@ -59,6 +59,8 @@ BESIDE = re.compile(
 #: Characters below which a number is too short to be known again inside a name.
 SHORT = 4
 
+#: Attachments that are looked at.
+MOST = 256
 #: Characters of a text that are read; bytes in which readers look for a PDF's header.
 LONGEST = 1000
 HEADER = 1024
@@ -134,7 +136,7 @@ class _Reader:
             return
         self._name = name = tag.rpartition("}")[2]
         if self._reference:
-            if name in BYTES and self._bytes is None:
+            if name in BYTES and self._bytes is None and self._files < MOST:
                 self._file_name = attributes.get("filename", "")
                 self._bytes = _Bytes(self._new_path())
                 self._is_in_bytes = True
@@ -171,9 +173,9 @@ class _Reader:
             self._bytes.discard()
 
     def _new_path(self) -> Path | None:
+        self._files += 1
         if self._spool is None:
             return None
-        self._files += 1
         return self._spool.with_name(f"{self._spool.name}.{self._files}")
 
     def _weigh(self) -> None:
