@@ -25,8 +25,10 @@ from stages.verify import LARGE, Verified
 
 log = structlog.get_logger(__name__)
 
-#: Formats of what comes in place of a document when something is wrong.
+#: Formats of what comes in place of a document when something is wrong, and of what is not
+#: recognised, which nobody may leave out unseen.
 NO_DOCUMENT = {"html", "json", "soap", "empty"}
+UNRECOGNISED = {"unknown", "xml"}
 
 
 class Classified(Struct, frozen=True):
@@ -136,10 +138,13 @@ def _by_rule(
     """What becomes of a document that is no invoice and no statement. LeftOut if it is skipped.
 
     The rule is for documents that are known to be something else: not for an answer that came in
-    the place of one, nor for what the list calls an invoice and may well be one.
+    the place of one, nor for what the list calls an invoice and may well be one. What nobody
+    recognises may be delivered and is never skipped.
     """
     rule = listed.config.delivery.others
     if verdict.company is not None or rule == "quarantine" or not _is_ruled(content, listed):
+        return verdict
+    if rule == "skip" and content.format in UNRECOGNISED:
         return verdict
     if rule == "skip":
         raise LeftOut(label, f'{verdict.reason}, and others = "skip"')

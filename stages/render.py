@@ -98,6 +98,7 @@ class Render:
         label, listed = document.entry.label, document.facts.listed
         # What the list states is of the document itself.
         listed = structs.replace(listed, size=None, sha256=None)
+        required = listed.config.service.require_checksum
         why = ""
         for _ in range(FETCHES):
             try:
@@ -119,13 +120,18 @@ class Render:
             if b"%PDF-" not in pdf.head(1024):
                 await _discard(pdf)
                 raise NoPdf(label, "it holds no PDF, and the platform sent something else as that")
-            check = partial(verify, pdf, listed, headers, subject=label)
+            check = partial(verify, pdf, listed, headers, subject=label, require_checksum=required)
             try:
                 await anyio.to_thread.run_sync(check) if pdf.size > LARGE else check()
             except DocumentDamaged as error:
                 await _discard(pdf)
                 why = error.reason
                 continue
+            except DocumentRefused as error:
+                await _discard(pdf)
+                raise NoPdf(
+                    label, f"it holds no PDF, and of the platform's: {error.reason}"
+                ) from None
             return pdf
         raise NoPdf(
             label, f"it holds no PDF, and the platform's arrived damaged {FETCHES} times ({why})"

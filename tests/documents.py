@@ -48,10 +48,13 @@ source = "box"
 """
 
 
-def configured(folder: Path, delivery: str = "", more: str = "", url: str = "") -> Config:
-    """delivery: further lines of [delivery]. more: at the end, so first of the company."""
+def configured(
+    folder: Path, delivery: str = "", more: str = "", url: str = "", service: str = ""
+) -> Config:
+    """delivery, service: further lines there. more: at the end, so first of the company."""
     (folder / "secret").write_text("s3cret")
-    text = CONFIG.replace("DELIVERY", delivery).replace("URL", url or "http://127.0.0.1:9")
+    text = CONFIG.replace("[service]\n", f"[service]\n{service}\n").replace("DELIVERY", delivery)
+    text = text.replace("URL", url or "http://127.0.0.1:9")
     (folder / "synqup.toml").write_text(text + more)
     return load_config(folder / "synqup.toml")
 

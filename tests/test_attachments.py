@@ -268,7 +268,7 @@ def test_a_file_that_cannot_be_written_is_told_and_nothing_is_left(tmp_path: Pat
 
 
 def test_many_attachments_cost_what_their_size_does(tmp_path: Path) -> None:
-    many = ubl(before=reference(says=described("Annex")) * 2000 + reference(TWO))
+    many = ubl(before=reference(says=described("Annex")) * 255 + reference(TWO) + PLAIN * 50_000)
     found = chosen_pdf(spooled(tmp_path, many), NUMBER)
     assert found is not None
     assert found.pdf.read() == TWO

@@ -102,6 +102,16 @@ async def test_a_document_by_two_routes_is_known_as_one(tmp_path: Path) -> None:
         assert await ledger.stage([staged(identity=5)], 8.0) == [Claim("out/7.xml")]
 
 
+async def test_a_duplicate_that_is_wanted_gets_a_name_and_is_told(tmp_path: Path) -> None:
+    async with open_ledger(tmp_path / "ledger") as ledger:
+        await bring(ledger, identity=5, number_hash=6)
+        other = Key("box", "2", "")
+        again = await bring(ledger, other, identity=5, number_hash=6, may_repeat=True)
+        assert again == Claim("out/7.xml", repeats="invoice 1")
+        unwanted = await bring(ledger, Key("box", "3", ""), identity=5, number_hash=6)
+        assert isinstance(unwanted, Twin)
+
+
 async def test_another_document_of_the_same_number_is_told(tmp_path: Path) -> None:
     async with open_ledger(tmp_path / "ledger") as ledger:
         await bring(ledger, identity=5, number_hash=6)

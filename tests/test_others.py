@@ -79,6 +79,16 @@ async def test_what_came_in_place_of_a_document_is_not_for_the_rule(
         await ruled(tmp_path, rule, data, company=SUPPLIER)
 
 
+@pytest.mark.parametrize("data", ["<a/>", "\1\2\3", ubl().replace("Invoice-2", "Invoice-1.0")])
+async def test_what_nobody_recognises_is_delivered_and_never_skipped(
+    tmp_path: Path, data: str
+) -> None:
+    with pytest.raises(DocumentRefused):
+        await ruled(tmp_path, SKIP, data, company=SUPPLIER, kind=None)
+    facts = await ruled(tmp_path, DELIVER, data, company=SUPPLIER, kind=None)
+    assert facts.kind is Kind.UNKNOWN
+
+
 async def test_what_the_list_calls_an_invoice_is_never_skipped(tmp_path: Path) -> None:
     with pytest.raises(DocumentRefused, match=r"Add the company to \[\[companies\]\]"):
         await ruled(tmp_path, SKIP, PDF, kind=Kind.PURCHASE)

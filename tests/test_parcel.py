@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
+from msgspec import structs
 
+from pipeline.document import Companion
 from pipeline.payload import Payload
+from pipeline.records import State
 from stages.folders import parcel
 from stages.folders.parcel import companion, is_published, names, publish, remove, visible
 from stages.folders.rename import rename_exclusively
+from tests.invoices import ubl
+from tests.test_duplicates import bench
 
 PDF = ("pdf",)
 XML_BYTES, PDF_BYTES = b"<a/>", b"%PDF-"
@@ -177,6 +182,51 @@ def test_what_does_not_become_visible_is_removed_with_its_companions(staged: Pat
     remove(staged, PDF)
     remove(staged, PDF)
     assert not left(staged)
+
+
+class Crash(BaseException):
+    """The end of the process, as far as this process can have it."""
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("imported", [False, True])
+@pytest.mark.parametrize("at", [0, 1, 2])
+async def test_the_next_start_brings_both_files_to_their_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, imported: bool
+) -> None:
+    pdf = Companion("pdf", Payload(len(PDF_BYTES), "", PDF_BYTES))
+    seen: dict[str, bytes] = {}
+
+    def files() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in (tmp_path / "out").rglob("*.*")}
+
+    async with bench(tmp_path) as one:
+        document = structs.replace(await one.make(ubl(), "1"), companions=(pdf,))
+        with monkeypatch.context() as patch:
+            patch.setattr(parcel, "rename_exclusively", Crashing(at, Crash))
+            # At two, all is renamed, and the ledger does not come to know.
+            if at == 2:
+                patch.setattr(one.ledger, "delivered", dies)
+            with pytest.raises(Crash):
+                await one.work(document)
+    seen |= files()
+    assert sorted(seen) == ["F-1.pdf", "F-1.xml"][:at]
+    if imported:
+        for path in (tmp_path / "out").rglob("*.*"):
+            path.unlink()
+    async with bench(tmp_path) as one:
+        assert await one.state(document) is State.STAGED
+        await one.write.recover()
+        assert await one.state(document) is State.DELIVERED
+    if imported:
+        assert not seen.keys() & files().keys()
+    assert sorted(seen | files()) == ["F-1.pdf", "F-1.xml"]
+    assert (seen | files())["F-1.pdf"] == PDF_BYTES
+    assert not list((tmp_path / "staging").iterdir())
+
+
+async def dies(*_: object) -> None:
+    raise Crash
 
 
 @given(st.from_regex(r"[a-z.\- ]{0,20}[a-z](\.xml)", fullmatch=True))

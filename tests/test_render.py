@@ -41,7 +41,7 @@ class Bench:
         self.folder = folder
         self.answers = answers
         self.asked: list[str] = []
-        self.url = ""
+        self.url = self.service = ""
 
     async def handle(self, request: web.Request) -> web.Response:
         if request.method == "POST":
@@ -52,7 +52,8 @@ class Bench:
     async def render(
         self, data: str, formats: str, *, more: str = "", spool: bool = False, **hints: object
     ) -> Document[Classified]:
-        config = configured(self.folder, f'formats = "{formats}"', more, self.url)
+        forms = f'formats = "{formats}"'
+        config = configured(self.folder, forms, more, self.url, self.service)
         path = self.folder / "spool" / "document" if spool else None
         download = Download(self.folder / "spool")
         document = await classified(config, data, spool=path, **hints)
@@ -212,6 +213,16 @@ async def test_a_damaged_pdf_is_fetched_again(tmp_path: Path, damaged: Answer) -
         document = await one.render(BARE, "ubl+pdf")
         assert not document.companions
         assert "arrived damaged 3 times" in document.facts.warnings[0]
+
+
+async def test_a_pdf_without_a_checksum_where_one_has_to_be_is_none(tmp_path: Path) -> None:
+    large = OWN + bytes(40_000) + OWN
+    async with bench(tmp_path, pdf(large)) as one:
+        one.service = "require_checksum = true"
+        document = await one.render(BARE, "ubl+pdf")
+        assert not document.companions
+        assert "no checksum that could be checked" in document.facts.warnings[0]
+        assert not one.left()
 
 
 async def test_an_annex_goes_beside_for_want_of_a_better_one_and_never_alone(

@@ -44,6 +44,7 @@ LINES = {"InvoiceLine", "CreditNoteLine", "IncludedSupplyChainTradeLineItem"}
 SAYS = {"DocumentType", "DocumentDescription", "Name"}
 IDS = {"ID", "IssuerAssignedID"}
 CODES = {"DocumentTypeCode", "TypeCode"}
+STATED = SAYS | IDS | CODES
 
 #: UNTDID 1001: invoices; and what is never the picture of one.
 INVOICES = {"380", "383", "384", "386", "389", "393", "751", *CREDIT_NOTES}
@@ -58,6 +59,8 @@ BESIDE = re.compile(
 #: Characters below which a number is too short to be known again inside a name.
 SHORT = 4
 
+#: Attachments that are looked at.
+MOST = 256
 #: Characters of a text that are read; bytes in which readers look for a PDF's header.
 LONGEST = 1000
 HEADER = 1024
@@ -133,7 +136,7 @@ class _Reader:
             return
         self._name = name = tag.rpartition("}")[2]
         if self._reference:
-            if name in BYTES and self._bytes is None:
+            if name in BYTES and self._bytes is None and self._files < MOST:
                 self._file_name = attributes.get("filename", "")
                 self._bytes = _Bytes(self._new_path())
                 self._is_in_bytes = True
@@ -149,7 +152,7 @@ class _Reader:
         if self._is_in_bytes:
             assert self._bytes is not None
             self._bytes.feed(text)
-        elif self._depth == self._reference + 1 and len(text) < LONGEST:
+        elif self._name in STATED and self._depth == self._reference + 1 and len(text) < LONGEST:
             known = self._texts.get(self._name, "")
             self._texts[self._name] = (known + text)[:LONGEST]
 
@@ -170,9 +173,9 @@ class _Reader:
             self._bytes.discard()
 
     def _new_path(self) -> Path | None:
+        self._files += 1
         if self._spool is None:
             return None
-        self._files += 1
         return self._spool.with_name(f"{self._spool.name}.{self._files}")
 
     def _weigh(self) -> None:
