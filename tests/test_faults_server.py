@@ -20,7 +20,7 @@ from trial import Trial, trial
 
 from pipeline.catch_up import Outcome
 from pipeline.errors import ConfigurationError
-from pipeline.ledger import State
+from pipeline.records import State
 from stages.sandbox import Planned, parse_fault, read_faults
 from stages.sandbox.faults import FAULTS
 
