@@ -63,6 +63,7 @@ class Platform:
         self.tokens = 0
         self.refusing = False
         self.knows_pages = True
+        self.says_whose = True
         self.answer: Callable[[web.Request], Awaitable[web.Response]] = self.handle
         self.url = ""
 
@@ -82,6 +83,8 @@ class Platform:
         items = self.lists.get(name, [])
         if "platform_id" in request.query:
             items = [i for i in items if i.get("platform_id") == request.query["platform_id"]]
+        if not self.says_whose:
+            items = [{"id": i["id"]} for i in items]
         size, page = int(request.query["size"]), int(request.query["page"]) * self.knows_pages
         answer: dict[str, Any] = {"results": items[page * size : page * size + size]}
         if (total := self.total(len(items))) is not None:
@@ -263,8 +266,10 @@ async def test_what_is_not_published_is_a_setting(tmp_path: Path) -> None:
 SECOND = '[[companies]]\nname = "Two"\nidentifier = "BE0428759497"\nsource = "box"\n'
 
 
-async def test_each_company_is_asked_for_by_its_own_id(tmp_path: Path) -> None:
+@pytest.mark.parametrize("says_whose", [True, False])
+async def test_each_company_is_asked_for_by_its_own_id(tmp_path: Path, says_whose: bool) -> None:
     async with platform() as one:
+        one.says_whose = says_whose
         one.lists = {
             "purchase-invoices": [
                 {"id": 1, "platform_id": "11"},

@@ -47,12 +47,22 @@ def resources(settings: Billtobox) -> Iterator[Resource]:
             yield resource
 
 
-def owner(item: Item, companies: Sequence[Company]) -> Company | None:
-    """The company whose mailbox an item lies in, where its platform_id or its being alone tells."""
-    for company in companies:
-        if company.platform_id is not None and company.platform_id == str(item.platform_id):
-            return company
-    return companies[0] if len(companies) == 1 and companies[0].platform_id is None else None
+class Owners:
+    """Whose a listed document is, by the platform_id that it or its list bears.
+
+    strict: whether every company has one, so that a document of another one is not for us.
+    """
+
+    def __init__(self, companies: Sequence[Company]) -> None:
+        self.strict = all(company.platform_id is not None for company in companies)
+        self._by_id = {company.platform_id: company for company in reversed(companies)}
+        self._alone = companies[0] if len(companies) == 1 and not self.strict else None
+
+    def find(self, item: Item, mailbox: Mailbox) -> Company | None:
+        """The company, where its platform_id or its being alone tells."""
+        # A list that was asked for one company's documents need not say so in each of them.
+        id_ = mailbox.platform_id if item.platform_id is None else str(item.platform_id)
+        return (self._by_id.get(id_) if id_ is not None else None) or self._alone
 
 
 def mailboxes(lists: Iterable[Resource], companies: Sequence[Company]) -> Iterator[Mailbox]:

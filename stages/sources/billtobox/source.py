@@ -17,9 +17,9 @@ from pipeline.errors import DocumentRefused, SourceError
 from pipeline.retries import Retries
 from pipeline.source import Entry, Incoming, Outcome, Source
 from stages.list import Listed
-from stages.settings import Billtobox, Company, Config
+from stages.settings import Billtobox, Config
 from stages.sources.account import Account, Request
-from stages.sources.billtobox.lists import Mailbox, Resource, mailboxes, owner, resources
+from stages.sources.billtobox.lists import Mailbox, Owners, Resource, mailboxes, resources
 from stages.sources.billtobox.walk import Walk
 from stages.sources.billtobox.wire import Item, Page, Status
 from stages.sources.http import Http, Timeouts, quoted
@@ -43,6 +43,8 @@ LIST_ATTEMPTS = 3
 UNREADABLE = 1000
 #: Checksums are of the bytes as they are sent, so documents are to be sent as they are.
 AS_IT_IS = "identity"
+
+ITEM = msgspec.json.Decoder(Item)
 
 JSON = {"Accept": "*/*", "Content-Type": "application/json"}
 
@@ -112,7 +114,7 @@ class BilltoboxSource(Source):
         self._pace = Pace(settings.connections, self.retries)
         self._account = Account(self.name, self._http, token, self._pace)
         # Documents come first: acknowledgements take up to half of what may be under way.
-        self._telling = anyio.CapacityLimiter(max(settings.connections // 2, 1))
+        self._telling = anyio.Semaphore(max(settings.connections // 2, 1), fast_acquire=True)
         self._resources = {resource.word: resource for resource in resources(settings)}
         self._unreadable: set[int] = set()
         self._walk: Walk[Mailbox] | None = None
@@ -120,6 +122,7 @@ class BilltoboxSource(Source):
     async def list(self, config: Config) -> AsyncGenerator[Sequence[Entry], None]:
         """Walk the platform's lists, several pages at once."""
         companies = [company for company in config.companies if company.source == self.name]
+        owners = Owners(companies)
         self._walk = Walk(
             mailboxes(self._resources.values(), companies), self._page, self._settings.page_size
         )
@@ -128,7 +131,7 @@ class BilltoboxSource(Source):
                 yield [
                     entry
                     for raw in page.results
-                    if (entry := self._entry(raw, mailbox, config, companies)) is not None
+                    if (entry := self._entry(raw, mailbox, config, owners)) is not None
                 ]
 
     def backlog(self) -> int | None:
@@ -205,20 +208,20 @@ class BilltoboxSource(Source):
             ) from None
 
     def _entry(
-        self, raw: msgspec.Raw, mailbox: Mailbox, config: Config, companies: Sequence[Company]
+        self, raw: msgspec.Raw, mailbox: Mailbox, config: Config, owners: Owners
     ) -> Entry | None:
         """The entry of a listed item; None for one that can't be read or is not for us."""
         resource = mailbox.resource
         try:
-            item = msgspec.json.decode(raw, type=Item)
+            item = ITEM.decode(raw)
         except msgspec.DecodeError as error:
             self._tell_once(resource, raw, error)
             return None
         pending = self._pending.get("accounting_status")
         if pending and item.accounting_status not in (None, pending):
             return None
-        company = owner(item, companies)
-        if company is None and all(one.platform_id is not None for one in companies):
+        company = owners.find(item, mailbox)
+        if company is None and owners.strict:
             return None
         named = f"{resource.plural.removesuffix('s')} {item.number}".strip()
         return Entry(
