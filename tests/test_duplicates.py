@@ -276,6 +276,20 @@ async def test_a_corrected_one_is_delivered_and_marked(tmp_path: Path) -> None:
         assert one.files() == ["F-1-2.xml", "F-1.xml"]
 
 
+async def test_a_corrected_one_is_not_marked_before_it_is_delivered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(source: Path, target: Path) -> None:
+        raise PermissionError(13, "denied", str(source), None, str(target))
+
+    async with bench(tmp_path) as one:
+        await one.bring(INVOICE, "1")
+        with monkeypatch.context() as patch, capture_logs() as logs:
+            patch.setattr(parcel, "rename_exclusively", denied)
+            assert isinstance(await one.bring(total("13.00"), "2"), PassingError)
+        assert not [log for log in logs if "before" in log]
+
+
 async def test_duplicates_may_be_wanted(tmp_path: Path) -> None:
     async with bench(tmp_path, 'duplicates = "deliver"') as one:
         await one.bring(INVOICE, "1")

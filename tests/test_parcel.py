@@ -15,6 +15,7 @@ from pipeline.records import State
 from stages.folders import parcel
 from stages.folders.parcel import companion, is_published, names, publish, remove, visible
 from stages.folders.rename import rename_exclusively
+from stages.folders.staging import Staging
 from tests.invoices import ubl
 from tests.test_duplicates import bench
 
@@ -223,6 +224,37 @@ async def test_the_next_start_brings_both_files_to_their_end(
     assert sorted(seen | files()) == ["F-1.pdf", "F-1.xml"]
     assert (seen | files())["F-1.pdf"] == PDF_BYTES
     assert not list((tmp_path / "staging").iterdir())
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("linked", [1, 2])
+async def test_second_names_are_removed_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, linked: int
+) -> None:
+    """On file systems without an exclusive rename, after a crash between link and removal."""
+    pdf = Companion("pdf", Payload(len(PDF_BYTES), "", PDF_BYTES))
+    left_to_link = linked
+
+    def link(source: Path, to: Path) -> None:
+        nonlocal left_to_link
+        os.link(source, to)
+        left_to_link -= 1
+        if not left_to_link:
+            raise Crash
+
+    async with bench(tmp_path) as one:
+        document = structs.replace(await one.make(ubl(), "1"), companions=(pdf,))
+        with monkeypatch.context() as patch:
+            patch.setattr(parcel, "rename_exclusively", link)
+            with pytest.raises(Crash):
+                await one.work(document)
+    async with bench(tmp_path) as one:
+        # Elsewhere than in the agent's own folder nobody else clears up.
+        monkeypatch.setattr(Staging, "clear", lambda *_: None)
+        await one.write.recover()
+        assert await one.state(document) is State.DELIVERED
+        assert one.files() == ["F-1.pdf", "F-1.xml"]
+        assert not list((tmp_path / "staging").iterdir())
 
 
 async def dies(*_: object) -> None:
