@@ -183,7 +183,8 @@ def explain(path: Path, company: str) -> Explanation:
     verdict = decide(content, Directory([ours]), Hint())
     return Explanation(
         path=str(path),
-        kind=verdict.kind,
+        # What it is does not depend on whose it is, as it does for an invoice.
+        kind=Kind.STATEMENT if isinstance(content, Statement) else verdict.kind,
         format=content.format,
         number=_number(content),
         issue_date=_issue_date(content),

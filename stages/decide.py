@@ -115,7 +115,9 @@ def _statement(statement: Statement, directory: Directory, hint: Hint) -> Verdic
     if not statement.holders and hint.kind is Kind.STATEMENT and hint.mailbox is not None:
         reason = f"{_by_list(hint.kind, hint.mailbox)}, for its header names no holder"
         return Verdict(Kind.STATEMENT, reason, hint.mailbox)
-    return Verdict(Kind.UNKNOWN, f"it is of no configured company or account: {_holder(statement)}")
+    return Verdict(
+        Kind.UNKNOWN, f"it is a statement of no configured company or account: {_holder(statement)}"
+    )
 
 
 def _other(other: Other, hint: Hint) -> Verdict:
