@@ -57,7 +57,7 @@ async def _source(config: Config, settings: Billtobox) -> Finding:
     try:
         found = await source.check(config)
     except SynqupError as error:
-        return Finding("source", False, f"source {settings.name}: {error}")
+        return Finding("source", False, str(error))
     finally:
         await source.close()
     return Finding("source", True, f"source {settings.name}: {found}")
