@@ -79,17 +79,11 @@ class Document(Struct, Generic[Facts], frozen=True):
         held = self.payload.held if self.payload is not None else 0
         return held + sum(one.payload.held for one in self.companions) if self.companions else held
 
-    @property
-    def spooled(self) -> bool:
-        """Whether discard() has files to remove."""
-        payloads = (self.payload, *(one.payload for one in self.companions))
-        return any(payload is not None and payload.spool is not None for payload in payloads)
-
-    def discard(self) -> None:
+    async def release(self) -> None:
         """Remove its temporary files; twice does no harm."""
         for payload in (self.payload, *(one.payload for one in self.companions)):
             if payload is not None:
-                payload.discard()
+                await payload.release()
 
     def grown(self, facts: Next, payload: Payload | None = None) -> Document[Next]:
         """The same document as the next stage sees it; the payload is kept if not replaced."""

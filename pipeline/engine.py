@@ -27,6 +27,7 @@ from pipeline.errors import (
 from pipeline.ledger import Ledger
 from pipeline.quarantine import Quarantine
 from pipeline.queues import Bound, Queue
+from pipeline.source import Outcome
 from pipeline.stage import Result, Stage, attempt
 
 log = structlog.get_logger(__name__)
@@ -281,10 +282,7 @@ class Engine:
         self._setbacks.pop(document.key.source, None)
         self.tally.delivered += 1
         self.tally.bytes += document.payload.size if document.payload else 0
-        await self._discard(document)
-        await self._acknowledger.put(
-            Settled(document.key, document.ack.source, document.ack.forwarded())
-        )
+        await self._settle(document, document.ack.forwarded())
 
     async def _fail(self, document: Document[Any], error: SynqupError) -> None:
         if isinstance(error, DocumentDamaged):
@@ -305,7 +303,7 @@ class Engine:
             return
         flight.returns += 1
         log.warning("document damaged", document=document.entry.label, reason=error.reason)
-        await self._discard(document)
+        await document.release()
         try:
             self._stations[0].queue.put_back(flight.listed)
         except anyio.ClosedResourceError:
@@ -317,7 +315,7 @@ class Engine:
             self._setbacks.setdefault(document.key.source, []).append(error)
         log.warning("document waits", document=document.entry.label, reason=str(error))
         await self._record(self._ledger.waiting, document, error)
-        await self._discard(document)
+        await document.release()
         self._finished(document.key)
 
     async def _set_aside(self, document: Document[Any], error: SynqupError) -> None:
@@ -332,10 +330,7 @@ class Engine:
         self.tally.quarantined += 1
         log.error("document quarantined", document=document.entry.label, reason=str(error))
         await self._record(self._ledger.quarantined, document, error)
-        await self._discard(document)
-        await self._acknowledger.put(
-            Settled(document.key, document.ack.source, document.ack.error(str(error)))
-        )
+        await self._settle(document, document.ack.error(str(error)))
 
     async def _leave_out(self, document: Document[Any], error: LeftOut) -> None:
         log.info("document left out", document=document.entry.label, reason=str(error))
@@ -345,10 +340,7 @@ class Engine:
         else:
             self.tally.skipped += 1
             await self._record(self._ledger.skipped, document, error)
-        await self._discard(document)
-        await self._acknowledger.put(
-            Settled(document.key, document.ack.source, document.ack.forwarded())
-        )
+        await self._settle(document, document.ack.forwarded())
 
     async def _record(
         self,
@@ -358,6 +350,7 @@ class Engine:
     ) -> None:
         await write([(document.key, str(error))], time.time())
 
-    async def _discard(self, document: Document[Any]) -> None:
-        if document.spooled:
-            await anyio.to_thread.run_sync(document.discard)
+    async def _settle(self, document: Document[Any], outcome: Outcome) -> None:
+        """Let go of a document whose end the ledger has recorded, and have its source told."""
+        await document.release()
+        await self._acknowledger.put(Settled(document.key, document.ack.source, outcome))

@@ -70,6 +70,15 @@ class SourceUnreachable(PassingError):
     remedy = "Check the address, the network and the firewall; it is tried again by itself"
 
 
+class WebPage(SourceUnreachable):
+    """the source answered with a web page"""
+
+    remedy = (
+        "Check the address of the source, and see in a browser what it says; it is tried again by"
+        " itself"
+    )
+
+
 class SourceError(SynqupError):
     """the source answers, but not as it should"""
 

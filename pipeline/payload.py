@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+import anyio.to_thread
 from msgspec import Struct
 
 
@@ -52,3 +53,8 @@ class Payload(Struct, frozen=True):
         if self.spool is not None:
             with suppress(OSError):
                 self.spool.unlink(missing_ok=True)
+
+    async def release(self) -> None:
+        """As discard(), for who runs on the event loop."""
+        if self.spool is not None:
+            await anyio.to_thread.run_sync(self.discard)

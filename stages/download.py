@@ -66,8 +66,7 @@ class Download:
     async def _fetch(self, document: Document[Listed]) -> Document[Fetched]:
         payload, headers = await self._bring(document, document.facts.config.service, "")
         if payload.sha256 in document.entry.had:
-            if payload.spool is not None:
-                await anyio.to_thread.run_sync(payload.discard)
+            await payload.release()
             raise AlreadyDelivered(
                 document.entry.label, "it was delivered before, and the source lists it again"
             )

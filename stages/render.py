@@ -15,20 +15,20 @@ import structlog
 from msgspec import structs
 
 from pipeline.document import Companion, Document
-from pipeline.errors import DocumentDamaged, DocumentRefused, PassingError
+from pipeline.engine import REFETCHES
+from pipeline.errors import DocumentDamaged, DocumentRefused, PassingError, WebPage
 from pipeline.payload import Payload
 from stages.classify import Classified
 from stages.formats.attachments import Attachment, chosen_pdf
 from stages.list import Kind
 from stages.settings import formats_of
-from stages.sources.account import WebPage
 from stages.verify import LARGE, verify
 
 log = structlog.get_logger(__name__)
 
 PDF = "application/pdf"
-#: How often a PDF that arrives damaged is fetched in all.
-FETCHES = 3
+#: How often a PDF that arrives damaged is fetched in all: as often as a document.
+FETCHES = 1 + REFETCHES
 
 #: Fetches another form of a document, by its media type, with the headers of the answer.
 #: DocumentRefused if there is none.
@@ -68,8 +68,7 @@ class Render:
             warnings = (*facts.warnings, f"no PDF goes beside it: {error.reason}")
             return document.grown(structs.replace(facts, warnings=warnings))
         if alone:
-            if document.spooled:
-                await anyio.to_thread.run_sync(document.discard)
+            await document.release()
             return document.grown(structs.replace(facts, extension="pdf"), pdf)
         return structs.replace(document, companions=(Companion("pdf", pdf),))
 
@@ -91,7 +90,7 @@ class Render:
             return beside.pdf
         finally:
             if inside is not None:
-                await anyio.to_thread.run_sync(inside.pdf.discard)
+                await inside.pdf.release()
 
     async def _platforms(self, document: Document[Classified], *, alone: bool) -> Payload:
         """The platform's own PDF, whole. NoPdf; PassingError while that can't be told."""
@@ -118,17 +117,17 @@ class Render:
                     label, f"its PDF can't be had for now: {error.reason}", error.remedy
                 ) from None
             if b"%PDF-" not in pdf.head(1024):
-                await _discard(pdf)
+                await pdf.release()
                 raise NoPdf(label, "it holds no PDF, and the platform sent something else as that")
             check = partial(verify, pdf, listed, headers, subject=label, require_checksum=required)
             try:
                 await anyio.to_thread.run_sync(check) if pdf.size > LARGE else check()
             except DocumentDamaged as error:
-                await _discard(pdf)
+                await pdf.release()
                 why = error.reason
                 continue
             except DocumentRefused as error:
-                await _discard(pdf)
+                await pdf.release()
                 raise NoPdf(
                     label, f"it holds no PDF, and of the platform's: {error.reason}"
                 ) from None
@@ -144,8 +143,3 @@ async def _inside(document: Document[Classified]) -> Attachment | None:
     if payload.size > LARGE:
         return await anyio.to_thread.run_sync(chosen_pdf, payload, number)
     return chosen_pdf(payload, number)
-
-
-async def _discard(payload: Payload) -> None:
-    if payload.spool is not None:
-        await anyio.to_thread.run_sync(payload.discard)

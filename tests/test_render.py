@@ -22,6 +22,7 @@ from stages.sandbox.invoices import Invoice
 from stages.sandbox.pdf import to_pdf
 from tests.documents import classified, configured
 from tests.invoices import ubl
+from tests.serving import serving
 from tests.test_attachments import described, reference
 from tests.trial import Trial, trial
 
@@ -69,16 +70,9 @@ class Bench:
 @asynccontextmanager
 async def bench(folder: Path, *answers: Answer) -> AsyncIterator[Bench]:
     one = Bench(folder, list(answers))
-    app = web.Application()
-    app.router.add_route("*", "/{any:.*}", one.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    one.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with serving(one.handle) as url:
+        one.url = str(url.origin())
         yield one
-    finally:
-        await runner.cleanup()
 
 
 def pdf(data: bytes = OWN, **headers: str) -> Answer:
@@ -245,7 +239,7 @@ async def test_what_lies_in_a_file_is_rendered_into_files(tmp_path: Path, format
         assert one.left() == expected
         assert document.held == 0
         assert (body(document) if formats == "pdf" else beside(document)) == INSIDE
-        document.discard()
+        await document.release()
         assert not one.left()
 
 
@@ -256,8 +250,8 @@ async def test_a_pdf_of_the_platform_in_a_file_is_let_go_of_with_the_document(
     async with bench(tmp_path, pdf(large)) as one:
         document = await one.render(BARE, "ubl+pdf")
         assert beside(document) == large
-        assert document.spooled
-        document.discard()
+        assert document.companions[0].payload.spool is not None
+        await document.release()
         assert not one.left()
 
 

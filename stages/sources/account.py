@@ -10,22 +10,13 @@ from functools import partial
 import aiohttp
 from yarl import URL
 
-from pipeline.errors import SignInRefused, SourceUnreachable
+from pipeline.errors import SignInRefused, SourceUnreachable, WebPage
 from stages.sources.http import Http, refuse, retry_after
 from stages.sources.oauth import Token
 from stages.sources.pace import Pace
 
 #: Statuses of a source that has too much to do.
 PRESSED = (429, 503)
-
-
-class WebPage(SourceUnreachable):
-    """the source answered with a web page"""
-
-    remedy = (
-        "Check the address of the source, and see in a browser what it says; it is tried again by"
-        " itself"
-    )
 
 
 class Request(AbstractAsyncContextManager[aiohttp.ClientResponse]):
