@@ -110,25 +110,17 @@ class Write:
         if not self._unfinished:
             return
         unfinished = list(self._unfinished.values())
-        ends = await anyio.to_thread.run_sync(self._resume, unfinished)
+        resumed = await anyio.to_thread.run_sync(self._resume, unfinished)
+        ended = list(zip(unfinished, resumed, strict=True))
+        placed = [Delivery(one.key, _name(end)) for one, end in ended if isinstance(end, Path)]
+        # Their temporary folder is gone for good, so they have to be fetched again.
+        why = "its temporary file was removed before it became visible"
+        lost = [(one.key, why) for one, end in ended if end is None]
         now = time.time()
         with anyio.CancelScope(shield=True):
-            await self._ledger.delivered(
-                [
-                    Delivery(one.key, _name(end))
-                    for one, end in zip(unfinished, ends, strict=True)
-                    if isinstance(end, Path)
-                ],
-                now,
-            )
-            # Their temporary folder is gone for good, so they have to be fetched again.
-            lost = [
-                (one.key, "its temporary file was removed before it became visible")
-                for one, end in zip(unfinished, ends, strict=True)
-                if end is None
-            ]
+            await self._ledger.delivered(placed, now)
             await self._ledger.unstaged(lost, now)
-        for one, end in zip(unfinished, ends, strict=True):
+        for one, end in ended:
             if isinstance(end, OSError):
                 log.warning("document waits", path=one.path, reason=str(end))
             else:

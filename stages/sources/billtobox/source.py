@@ -92,6 +92,9 @@ class BilltoboxSource(Source):
             settings.longest_retry_wait,
             settings.longest_asked_wait,
         )
+        self._list_retries = msgspec.structs.replace(
+            self.retries, attempts=min(settings.attempts, LIST_ATTEMPTS)
+        )
         self._settings = settings
         self._base = URL(settings.url)
         self._pending = dict(parse_qsl(settings.pending_filter))
@@ -175,11 +178,8 @@ class BilltoboxSource(Source):
 
     async def _page(self, mailbox: Mailbox, number: int) -> Page:
         """A page of a list, asked for again while it fails for now."""
-        retries = msgspec.structs.replace(
-            self.retries, attempts=min(self.retries.attempts, LIST_ATTEMPTS)
-        )
         ask = partial(self._ask, mailbox, number, self._settings.page_size)
-        return await retries.run(ask, NoList)
+        return await self._list_retries.run(ask, NoList)
 
     async def _ask(self, mailbox: Mailbox, number: int, size: int) -> Page:
         query = {"page": str(number), "size": str(size)} | self._pending
