@@ -16,6 +16,7 @@ import pytest
 from aiohttp import web
 from hypothesis import given, settings, strategies as st
 from msgspec import Raw, json
+from serving import serving
 from trial import trial
 
 from pipeline.assembly import Config, load_config
@@ -95,20 +96,13 @@ class Platform:
 @asynccontextmanager
 async def platform() -> AsyncIterator[Platform]:
     one = Platform()
-    app = web.Application()
 
     async def answer(request: web.Request) -> web.Response:
         return await one.answer(request)
 
-    app.router.add_route("*", "/{any:.*}", answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        one.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with serving(answer) as url:
+        one.url = str(url.origin())
         yield one
-    finally:
-        await runner.cleanup()
 
 
 def configure(folder: Path, one: Platform, companies: str = "", **settings_: object) -> Config:

@@ -13,6 +13,7 @@ from random import Random
 import anyio
 import pytest
 from aiohttp import web
+from serving import serving
 
 from pipeline.assembly import load_config
 from pipeline.document import Ack, Document, Key
@@ -84,26 +85,20 @@ class Bench:
 @asynccontextmanager
 async def bench(folder: Path, *answers: Answer) -> AsyncIterator[Bench]:
     one = Bench(folder, list(answers))
-    app = web.Application()
-    app.router.add_route("*", "/{any:.*}", one.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    (folder / "secret").write_text("s3cret")
-    (folder / "synqup.toml").write_text(CONFIG.replace("URL", url))
-    config = load_config(folder / "synqup.toml")
-    source = BilltoboxSource(config.sources[0], config.service.state_dir)
-    entry = Entry("purchase/7", "", "invoice 7", Listed(config))
-    one.document = Document(
-        Key("box", entry.id, ""), entry, Ack(source, entry.id), 0.0, entry.facts
-    )
-    one.download = Download(one.spool)
-    try:
-        yield one
-    finally:
-        await source.close()
-        await runner.cleanup()
+    async with serving(one.handle) as url:
+        (folder / "secret").write_text("s3cret")
+        (folder / "synqup.toml").write_text(CONFIG.replace("URL", str(url.origin())))
+        config = load_config(folder / "synqup.toml")
+        source = BilltoboxSource(config.sources[0], config.service.state_dir)
+        entry = Entry("purchase/7", "", "invoice 7", Listed(config))
+        one.document = Document(
+            Key("box", entry.id, ""), entry, Ack(source, entry.id), 0.0, entry.facts
+        )
+        one.download = Download(one.spool)
+        try:
+            yield one
+        finally:
+            await source.close()
 
 
 def whole(data: bytes, **headers: str) -> Answer:

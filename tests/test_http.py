@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 from hypothesis import given, strategies as st
 from multidict import CIMultiDict
+from serving import Answer, serving
 from yarl import URL
 
 from pipeline.errors import (
@@ -29,21 +30,6 @@ from stages.sources.http import QUOTED, BrokenOff, Http, Timeouts, quoted, refus
 from stages.sources.pace import Pace
 
 pytestmark = pytest.mark.anyio
-
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@asynccontextmanager
-async def serving(answer: Answer) -> AsyncIterator[URL]:
-    app = web.Application()
-    app.router.add_route("*", "/{any:.*}", answer)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield URL(f"http://127.0.0.1:{runner.addresses[0][1]}/")
-    finally:
-        await runner.cleanup()
 
 
 @asynccontextmanager
