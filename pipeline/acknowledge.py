@@ -11,10 +11,11 @@ import anyio
 import structlog
 from msgspec import Struct
 
-from pipeline.document import Key
+from pipeline.document import Ack, Key
 from pipeline.errors import SynqupError
 from pipeline.ledger import Ledger
 from pipeline.queues import Bound, Queue
+from pipeline.records import FORWARDED, Known
 from pipeline.source import Outcome, Source
 
 log = structlog.get_logger(__name__)
@@ -36,6 +37,13 @@ class Settled(Struct, frozen=True):
     def held(self) -> int:
         """Bytes of memory, for the queue's bound; its message is all that may be long."""
         return len(self.outcome.message)
+
+
+def settled(key: Key, source: Source, row: Known) -> Settled:
+    """What the source is to be told of a document that has come to its end."""
+    ack = Ack(source, key.id)
+    forwarded = row.state in FORWARDED
+    return Settled(key, source, ack.forwarded() if forwarded else ack.error(row.reason))
 
 
 class Acknowledger:

@@ -9,7 +9,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from pipeline.config import Service as ServiceSettings
+from pipeline.crew import Crew, Rules
 from pipeline.engine import Engine
+from pipeline.intake import Intake
 from pipeline.ledger import Ledger, open_ledger
 from pipeline.quarantine import Quarantine
 from pipeline.source import Source
@@ -26,7 +29,7 @@ from stages.sandbox import (
     write_config,
     write_manifest,
 )
-from stages.settings import Config, load_config as load
+from stages.settings import Billtobox, Config, load_config as load
 from stages.sources import open_source
 
 __all__ = [
@@ -35,6 +38,7 @@ __all__ = [
     "Explanation",
     "Faults",
     "Finding",
+    "Flow",
     "Lister",
     "Mailbox",
     "assembled",
@@ -54,14 +58,19 @@ __all__ = [
 class Assembly(Struct, frozen=True):
     """The parts of one running program."""
 
-    engine: Engine
+    intake: Intake
     ledger: Ledger
     flow: Flow
+    service: ServiceSettings
+
+    def open(self, settings: Billtobox) -> Source:
+        """The source that a section of the configuration describes."""
+        return open_source(settings, self.service.state_dir, self.service.workers)
 
     async def poll(self, source: Source, config: Config) -> None:
         """Bring what a source holds. Raises what makes it unusable, as Lister.poll() does."""
-        await self.flow.finish()
-        await Lister(source, config, self.ledger, self.engine).poll()
+        await self.flow.finish(self.intake.is_flying)
+        await Lister(source, config, self.ledger, self.intake).poll()
 
 
 def load_config(path: Path) -> Config:
@@ -80,10 +89,16 @@ async def assembled(config: Config, patience: float = math.inf) -> AsyncIterator
 
     patience: seconds to wait for a disk that refuses the ledger.
     """
-    state_dir = config.service.state_dir
-    async with open_ledger(ledger_path(state_dir), patience) as ledger:
-        flow = Flow(state_dir, ledger)
+    service = config.service
+    async with open_ledger(ledger_path(service.state_dir), patience) as ledger:
+        flow = Flow(service.state_dir, ledger)
         await flow.recover()
-        engine = Engine(flow.stages, ledger, Quarantine(state_dir / "quarantine"))
-        engine.resize(config.stages)
-        yield Assembly(engine, ledger, flow)
+        quarantine = Quarantine(service.state_dir / "quarantine")
+        intake: Intake
+        if service.workers == 1:
+            intake = Engine(flow.stages, ledger, quarantine)
+        else:
+            rules = Rules(flow.finish, lambda document: document.facts.config)
+            intake = Crew(service.workers, service.state_dir, ledger, quarantine, rules)
+        intake.resize(config.stages)
+        yield Assembly(intake, ledger, flow, service)

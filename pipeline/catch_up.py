@@ -10,9 +10,9 @@ from typing import Any
 import anyio
 from msgspec import Struct
 
-from pipeline.assembly import Assembly, Config, Lister, assembled, open_source
-from pipeline.engine import Tally
+from pipeline.assembly import Assembly, Config, Lister, assembled
 from pipeline.errors import StateError, SynqupError
+from pipeline.intake import Tally
 from pipeline.source import Entry, Source
 from pipeline.supervision import Stop, stop_on_signals
 
@@ -45,8 +45,7 @@ class CatchUp:
         config = self._config
         stop = Stop(config.service.shutdown_grace)
         async with assembled(config, PATIENCE) as assembly, AsyncExitStack() as closing:
-            state_dir = config.service.state_dir
-            sources = [open_source(settings, state_dir) for settings in config.sources]
+            sources = [assembly.open(settings) for settings in config.sources]
             self._sources = sources
             for source in sources:
                 closing.push_async_callback(source.close)
@@ -59,19 +58,19 @@ class CatchUp:
             stop.hurries.append(assembly.ledger.hurry)
             with stop_on_signals(stop), stop.scope:
                 async with anyio.create_task_group() as showing:
-                    showing.start_soon(show, assembly.engine.tally, self._total)
-                    async with assembly.engine.running():
-                        await stop.feed(feed, assembly.engine.broken)
+                    showing.start_soon(show, assembly.intake.tally, self._total)
+                    async with assembly.intake.running():
+                        await stop.feed(feed, assembly.intake.broken)
                     showing.cancel_scope.cancel()
-            return Outcome(assembly.engine.tally, self._failures, stop.requested.is_set())
+            return Outcome(assembly.intake.tally, self._failures, stop.requested.is_set())
 
     async def rehearse(self) -> dict[str, list[Entry]]:
         """What run() would bring from each source, by its name; nothing is fetched or told."""
         found = {}
         async with assembled(self._config) as assembly:
             for settings in self._config.sources:
-                source = open_source(settings, self._config.service.state_dir)
-                lister = Lister(source, self._config, assembly.ledger, assembly.engine)
+                source = assembly.open(settings)
+                lister = Lister(source, self._config, assembly.ledger, assembly.intake)
                 try:
                     found[source.name] = await lister.waiting()
                 finally:

@@ -122,7 +122,7 @@ class Service(Struct, frozen=True, forbid_unknown_fields=True):
 
     max_document_size, spool_threshold: bytes. A document above the first is refused, one above
     the second is kept in a temporary file on its way. require_checksum: refuse a document that
-    comes with none.
+    comes with none. workers: processes that share the documents; with 1 there is no other process.
     """
 
     state_dir: Annotated[Path, own_path]
@@ -131,6 +131,7 @@ class Service(Struct, frozen=True, forbid_unknown_fields=True):
     max_document_size: Annotated[Size, above_zero] = Size(50_000_000)
     spool_threshold: Size = Size(4_000_000)
     require_checksum: bool = False
+    workers: Annotated[int, above_zero] = 1
 
 
 class StageSettings(Struct, frozen=True, forbid_unknown_fields=True):

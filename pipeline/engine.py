@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
 import structlog
@@ -24,9 +24,11 @@ from pipeline.errors import (
     StateError,
     SynqupError,
 )
+from pipeline.intake import Flight, Intake, Size
 from pipeline.ledger import Ledger
 from pipeline.quarantine import Quarantine
 from pipeline.queues import Bound, Queue
+from pipeline.records import State
 from pipeline.source import Outcome
 from pipeline.stage import Result, Stage, attempt
 
@@ -34,43 +36,6 @@ log = structlog.get_logger(__name__)
 
 #: How often a damaged document is fetched again.
 REFETCHES = 2
-#: Documents that a source may fail in a row before a poll gives it up.
-SETBACKS = 8
-
-
-class Size(Protocol):
-    """A stage's size as the configuration gives it; None keeps the stage's own."""
-
-    @property
-    def workers(self) -> int | None:
-        """How many work at once."""
-
-    @property
-    def queue(self) -> int | None:
-        """Documents in the queue and in hand."""
-
-    @property
-    def queue_bytes(self) -> int | None:
-        """Bytes in the queue and in hand."""
-
-
-class Tally:
-    """What has become of the documents of this run so far."""
-
-    def __init__(self) -> None:
-        self.listed = 0
-        self.delivered = 0
-        self.duplicates = 0
-        self.skipped = 0
-        self.quarantined = 0
-        self.waiting = 0
-        self.bytes = 0
-
-    @property
-    def done(self) -> int:
-        """Documents that this run has finished with, one way or another."""
-        left_out = self.duplicates + self.skipped
-        return self.delivered + left_out + self.quarantined + self.waiting
 
 
 class Station:
@@ -94,36 +59,15 @@ class Station:
         )
 
 
-class Flight:
-    """A document in flight: as it took off, and how often it has come back damaged.
-
-    listed: None for one of which only the source has to be told.
-    """
-
-    def __init__(self, listed: Document[Any] | None) -> None:
-        self.listed = listed
-        self.returns = 0
-
-
-class Engine:
-    """Takes documents in at the first stage and sees each one to its end.
-
-    The end of a document is one of: delivered and acknowledged; quarantined and acknowledged as
-    an error; left for a later poll. No document is in flight twice.
-    """
+class Engine(Intake):
+    """The stages at work in this process: their workers, the queues between them, their drain."""
 
     def __init__(self, stages: Sequence[Stage], ledger: Ledger, quarantine: Quarantine) -> None:
-        self.tally = Tally()
-        #: Set when a stage died of a bug: whoever feeds the engine stops feeding it.
-        self.broken = anyio.Event()
-        self.fault: Exception | None = None
+        super().__init__()
         self._ledger = ledger
         self._quarantine = quarantine
         self._stations = [Station(stage) for stage in stages]
-        self._acknowledger = Acknowledger(ledger, self._finished)
-        self._flying: dict[str, dict[Key, Flight]] = {}
-        self._landed: dict[str, anyio.Event] = {}
-        self._setbacks: dict[str, list[SynqupError]] = {}
+        self._acknowledger = Acknowledger(ledger, self._land)
         self._workers: TaskGroup | None = None
 
     @property
@@ -133,10 +77,7 @@ class Engine:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Work while the block runs; on leaving it, drain what is in flight.
-
-        Raises what a stage died of, once everything else has drained.
-        """
+        """As Intake.running()."""
         async with AsyncExitStack() as stack:
             for station in self._stations:
                 stack.enter_context(station.queue)
@@ -154,72 +95,16 @@ class Engine:
             raise self.fault
 
     def resize(self, sizes: Mapping[str, Size]) -> None:
-        """Apply configured sizes by stage name: more workers at once, fewer after their work."""
+        """As Intake.resize()."""
         for station in self._stations:
             station.resize(sizes.get(station.stage.name))
         self._staff()
 
-    async def offer(self, document: Document[Any]) -> bool:
-        """Take a document in, once there is room; False if it is in flight already."""
-        if self.is_flying(document.key):
-            return False
-        self._take_off(document.key, document)
-        try:
-            await self._stations[0].queue.put(document)
-        except BaseException:
-            self._finished(document.key)
-            raise
-        self.tally.listed += 1
-        return True
-
-    async def tell(self, settled: Settled) -> None:
-        """Tell a source what an earlier run, or an earlier poll, could not."""
-        if self.is_flying(settled.key):
-            return
-        self._take_off(settled.key, None)
-        try:
-            await self._acknowledger.put(settled)
-        except BaseException:
-            self._finished(settled.key)
-            raise
-
-    def is_flying(self, key: Key) -> bool:
-        """Whether the document is between its listing and its end."""
-        return key in self._flying.get(key.source, ())
-
-    def in_flight(self, source: str) -> frozenset[Key]:
-        """The documents of a source that are in flight at this moment."""
-        return frozenset(self._flying.get(source, ()))
-
-    def flying(self, source: str) -> int:
-        """How many of this source's documents are in flight."""
-        return len(self._flying.get(source, ()))
-
-    async def landed(self, source: str) -> None:
-        """Wait until none of this source's documents is in flight."""
-        while self.flying(source):
-            await self._landed[source].wait()
-
-    def setback(self, source: str) -> SynqupError | None:
-        """Why this source is worth no further document for now: it failed several in a row."""
-        setbacks = self._setbacks.get(source, [])
-        return setbacks[-1] if len(setbacks) >= SETBACKS else None
-
-    def forgive(self, source: str) -> None:
-        """A new poll begins: let it find out for itself whether the source serves again."""
-        self._setbacks.pop(source, None)
-
-    def _take_off(self, key: Key, listed: Document[Any] | None) -> None:
-        flying = self._flying.setdefault(key.source, {})
-        if not flying:
-            self._landed[key.source] = anyio.Event()
-        flying[key] = Flight(listed)
-
-    def _finished(self, key: Key) -> None:
-        flying = self._flying[key.source]
-        flying.pop(key, None)
-        if not flying:
-            self._landed[key.source].set()
+    async def _take(self, flight: Flight) -> None:
+        if isinstance(flight.cargo, Settled):
+            await self._acknowledger.put(flight.cargo)
+        else:
+            await self._stations[0].queue.put(flight.cargo)
 
     def _staff(self) -> None:
         if self._workers is None:
@@ -280,8 +165,7 @@ class Engine:
 
     async def _arrive(self, document: Document[Any]) -> None:
         self._setbacks.pop(document.key.source, None)
-        self.tally.delivered += 1
-        self.tally.bytes += document.payload.size if document.payload else 0
+        self._count(document, State.DELIVERED)
         await self._settle(document, document.ack.forwarded())
 
     async def _fail(self, document: Document[Any], error: SynqupError) -> None:
@@ -297,7 +181,7 @@ class Engine:
     async def _return(self, document: Document[Any], error: DocumentDamaged) -> None:
         """Have a damaged document fetched again, as often as is worth it."""
         flight = self._flying[document.key.source][document.key]
-        if flight.returns == REFETCHES or flight.listed is None:
+        if flight.returns == REFETCHES or isinstance(flight.cargo, Settled):
             times = f"{error.reason}; it was fetched {flight.returns + 1} times"
             await self._set_aside(document, type(error)(error.subject, times, error.remedy))
             return
@@ -305,18 +189,18 @@ class Engine:
         log.warning("document damaged", document=document.entry.label, reason=error.reason)
         await document.release()
         try:
-            self._stations[0].queue.put_back(flight.listed)
+            self._stations[0].queue.put_back(flight.cargo)
         except anyio.ClosedResourceError:
             await self._postpone(document, error)
 
     async def _postpone(self, document: Document[Any], error: SynqupError) -> None:
-        self.tally.waiting += 1
+        self._count(document, State.WAITING)
         if isinstance(error, SourceUnreachable | SourceError):
             self._setbacks.setdefault(document.key.source, []).append(error)
         log.warning("document waits", document=document.entry.label, reason=str(error))
         await self._record(self._ledger.waiting, document, error)
         await document.release()
-        self._finished(document.key)
+        self._land(document.key)
 
     async def _set_aside(self, document: Document[Any], error: SynqupError) -> None:
         async def keep(document: Document[Any]) -> Document[Any]:
@@ -327,7 +211,7 @@ class Engine:
         if not isinstance(kept, Document):
             await self._postpone(document, kept)
             return
-        self.tally.quarantined += 1
+        self._count(document, State.QUARANTINED)
         log.error("document quarantined", document=document.entry.label, reason=str(error))
         await self._record(self._ledger.quarantined, document, error)
         await self._settle(document, document.ack.error(str(error)))
@@ -335,10 +219,10 @@ class Engine:
     async def _leave_out(self, document: Document[Any], error: LeftOut) -> None:
         log.info("document left out", document=document.entry.label, reason=str(error))
         if isinstance(error, AlreadyDelivered):
-            self.tally.duplicates += 1
+            self._count(document, State.DUPLICATE)
             await self._record(self._ledger.duplicates, document, error)
         else:
-            self.tally.skipped += 1
+            self._count(document, State.SKIPPED)
             await self._record(self._ledger.skipped, document, error)
         await self._settle(document, document.ack.forwarded())
 
@@ -349,6 +233,11 @@ class Engine:
         error: SynqupError,
     ) -> None:
         await write([(document.key, str(error))], time.time())
+
+    def _count(self, document: Document[Any], end: State) -> None:
+        flight = self._flying[document.key.source][document.key]
+        flight.end, flight.size = end, document.payload.size if document.payload else 0
+        self.tally.count(end, flight.size)
 
     async def _settle(self, document: Document[Any], outcome: Outcome) -> None:
         """Let go of a document whose end the ledger has recorded, and have its source told."""

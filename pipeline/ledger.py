@@ -10,6 +10,7 @@ import math
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, closing
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -27,18 +28,21 @@ from pipeline.records import (
     Unfinished,
 )
 from pipeline.storage import open_file
-from pipeline.writer import Writer
+from pipeline.writer import Changes, Writer
 
 
 class Ledger:
-    """The open ledger of one running program. Made by open_ledger()."""
+    """The open ledger of one running program. Made by open_ledger().
 
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
+    writer: has it changed, here or in the process that writes it.
+    """
+
+    def __init__(self, writer: Changes) -> None:
+        self.writer = writer
 
     def hurry(self) -> None:
         """The program is to stop: a disk that refuses is not waited for any more."""
-        self._writer.hurry()
+        self.writer.hurry()
 
     async def known(self, keys: Sequence[Key]) -> dict[Key, Known]:
         """What the ledger says of these documents; those it has never seen are left out."""
@@ -47,7 +51,8 @@ class Ledger:
             found = {}
             for key in keys:
                 row = connection.execute(
-                    "SELECT state, changed_at, acknowledged_at, reason FROM documents"
+                    "SELECT state, changed_at, acknowledged_at, reason, sha256,"
+                    " coalesce(size, 0) FROM documents"
                     " WHERE source = ? AND id = ? AND revision = ?",
                     (key.source, key.id, key.revision),
                 ).fetchone()
@@ -55,7 +60,7 @@ class Ledger:
                     found[key] = Known(State(row[0]), *row[1:])
             return found
 
-        return await self._writer.change(apply) if keys else {}
+        return await self.writer.change(apply) if keys else {}
 
     async def contents(self, source: str, ids: Iterable[str]) -> dict[str, dict[str, Known]]:
         """What the ledger says of all that these ids have ever stood for, by id and revision."""
@@ -71,11 +76,11 @@ class Ledger:
                 found[id_] = {row[0]: Known(State(row[1]), *row[2:]) for row in rows}
             return found
 
-        return await self._writer.change(apply)
+        return await self.writer.change(apply)
 
     async def seen(self, documents: Iterable[tuple[Key, str]], at: float) -> None:
         """Note that documents (key, label) were listed and are on their way."""
-        await self._writer.note(
+        await self.writer.note(
             "INSERT INTO documents (source, id, revision, label, state, seen_at, changed_at)"
             " VALUES (?1, ?2, ?3, ?4, 'seen', ?5, ?5)"
             " ON CONFLICT DO UPDATE SET state = 'seen', changed_at = excluded.changed_at,"
@@ -90,15 +95,13 @@ class Ledger:
         Gives each document a name that no other one has had, or says of which it is a duplicate;
         of those nothing is recorded.
         """
-
-        def apply(connection: sqlite3.Connection) -> list[Claim | Twin]:
-            return [_stage(connection, document, at) for document in documents]
-
-        return await self._writer.change(apply, durable=True) if documents else []
+        if not documents:
+            return []
+        return await self.writer.change(partial(_stage_all, documents, at), durable=True)
 
     async def delivered(self, deliveries: Iterable[Delivery], at: float) -> None:
         """Record that documents stand durable in their folders: durable on return."""
-        await self._writer.record(
+        await self.writer.record(
             "UPDATE documents SET state = 'delivered', path = ?4, name_hash = ?5, staged = '',"
             " companions = '', reason = '', delivered_at = ?6, changed_at = ?6"
             " WHERE source = ?1 AND id = ?2 AND revision = ?3",
@@ -115,7 +118,7 @@ class Ledger:
 
     async def unstaged(self, failed: Iterable[tuple[Key, str]], at: float) -> None:
         """Record that staged documents did not become visible, (key, reason) each: durable."""
-        await self._writer.record(
+        await self.writer.record(
             "UPDATE documents SET state = 'waiting', reason = ?4, changed_at = ?5, staged = '',"
             " companions = '', name_hash = NULL, identity = NULL, number_hash = NULL"
             " WHERE source = ?1 AND id = ?2 AND revision = ?3",
@@ -132,7 +135,7 @@ class Ledger:
 
     async def _failed(self, state: State, failed: Iterable[tuple[Key, str]], at: float) -> None:
         # Of a staged document only the temporary folder knows whether it became visible.
-        await self._writer.record(
+        await self.writer.record(
             "UPDATE documents SET state = ?4, reason = ?5, changed_at = ?6"
             " WHERE source = ?1 AND id = ?2 AND revision = ?3"
             " AND state NOT IN ('staged', 'delivered')",
@@ -141,7 +144,7 @@ class Ledger:
 
     async def acknowledged(self, keys: Iterable[Key], at: float) -> None:
         """Note that the source has been told; lost in a power cut, it is told again."""
-        await self._writer.note(
+        await self.writer.note(
             "UPDATE documents SET acknowledged_at = ?4"
             " WHERE source = ?1 AND id = ?2 AND revision = ?3",
             [(*_columns(key), at) for key in keys],
@@ -159,7 +162,7 @@ class Ledger:
             )
             return [(Key(source, r[0], r[1]), Known(State(r[2]), *r[3:])) for r in rows]
 
-        return await self._writer.change(apply)
+        return await self.writer.change(apply)
 
     async def unfinished(self) -> list[Unfinished]:
         """What an earlier process left staged."""
@@ -171,11 +174,11 @@ class Ledger:
             )
             return [Unfinished(Key(*r[:3]), r[3], tuple(r[4].split()), r[5]) for r in rows]
 
-        return await self._writer.change(apply)
+        return await self.writer.change(apply)
 
     async def polled(self, source: str, at: float, error: str = "") -> None:
         """Note that a source was read to its end, or why it was not."""
-        await self._writer.note(
+        await self.writer.note(
             "INSERT INTO sources (name, polled_at, error, error_at) VALUES (?1, ?2, ?3, ?4)"
             " ON CONFLICT DO UPDATE SET polled_at = coalesce(?2, polled_at), error = ?3,"
             " error_at = ?4",
@@ -205,6 +208,12 @@ async def open_ledger(path: Path, patience: float = math.inf) -> AsyncIterator[L
 
 def _columns(key: Key) -> tuple[str, str, str]:
     return (key.source, key.id, key.revision)
+
+
+def _stage_all(
+    documents: Sequence[Staged], at: float, connection: sqlite3.Connection
+) -> list[Claim | Twin]:
+    return [_stage(connection, document, at) for document in documents]
 
 
 def _stage(connection: sqlite3.Connection, document: Staged, at: float) -> Claim | Twin:

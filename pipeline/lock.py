@@ -1,4 +1,4 @@
-"""Keeps a state folder to one process."""
+"""Keeps a state folder to one program: one first process, and the workers that it started."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipeline.errors import StateError, StateInUse
+
+#: Seconds in which a worker process ends that has lost its first process.
+ORPHAN = 20.0
 
 
 @contextmanager
@@ -24,6 +27,9 @@ def only_process(state_dir: Path) -> Iterator[None]:
     try:
         _make_durably(state_dir)
         lock.acquire()
+        # The workers of one that was killed end by themselves, and may not have done so yet.
+        for orphan in state_dir.glob(_worker("*")):
+            FileLock(orphan, timeout=ORPHAN).acquire().lock.release()
         owner.write_text(f"{os.getpid()}\n")
     except Timeout:
         process = owner.read_text().strip() if owner.exists() else "unknown"
@@ -38,6 +44,17 @@ def only_process(state_dir: Path) -> Iterator[None]:
         ) from None
     with lock:
         yield
+
+
+@contextmanager
+def only_worker(state_dir: Path, number: int) -> Iterator[None]:
+    """Let whoever owns the state folder next wait for the end of this worker process."""
+    with FileLock(state_dir / _worker(number), timeout=ORPHAN):
+        yield
+
+
+def _worker(number: int | str) -> str:
+    return f"worker-{number}.lock"
 
 
 def _make_durably(folder: Path) -> None:

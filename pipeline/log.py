@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable, Mapping
 from logging.handlers import TimedRotatingFileHandler
 from pathlib import Path
+from typing import Any
 
 import structlog
 from structlog.typing import EventDict
@@ -41,6 +43,30 @@ def set_up(folder: Path | None, *, quiet: bool = False) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
     for name in ("pipeline", "stages"):
         logging.getLogger(name).setLevel(logging.INFO)
+
+
+def set_up_worker(send: Callable[[str, Mapping[str, Any]], None]) -> None:
+    """In a worker process: hand every event (level, fields) on to whoever writes the log."""
+
+    def hand_on(_: object, level: str, event: EventDict) -> EventDict:
+        send(level, {name: _plain(value) for name, value in event.items()})
+        raise structlog.DropEvent
+
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, hand_on],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        cache_logger_on_first_use=True,
+    )
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            send(record.levelname.lower(), {"event": self.format(record)})
+
+    logging.basicConfig(level=logging.WARNING, handlers=[Handler()], force=True)
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, str | int | float | None) else str(value)
 
 
 def _one_line(_: object, __: str, event: EventDict) -> EventDict:

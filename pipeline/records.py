@@ -56,10 +56,14 @@ class State(StrEnum):
     WAITING = "waiting"
 
 
+#: The ends of a document of which its source is told FORWARDED.
+FORWARDED = (State.DELIVERED, State.DUPLICATE, State.SKIPPED)
+
+
 class Known(Struct, frozen=True):
     """What the lister needs of a row; the times in seconds since 1970.
 
-    sha256: of what the source sent, in hexadecimal; empty before it is staged.
+    sha256, size: of what the source sent, the first in hexadecimal; empty before it is staged.
     """
 
     state: State
@@ -67,6 +71,7 @@ class Known(Struct, frozen=True):
     acknowledged_at: float | None
     reason: str
     sha256: str = ""
+    size: int = 0
 
 
 class Name(Struct, frozen=True):
@@ -81,11 +86,11 @@ class Staged(Struct, frozen=True):
 
     staged: its temporary file, flushed. companions: extensions of the files that go beside it,
     whose temporary files are `staged` and a dot and the extension. names: makes the names that it
-    may get, the best first. identity: the same for documents that are one and the same, None if
-    that can't be told. number_hash: the same for documents that bear one number. may_repeat:
-    whether it gets a name although the same is delivered. sha256: of what the source sent, which
-    is not the file where another form of it is delivered. checksum: what vouched for that,
-    "structure" if nothing else did.
+    may get, the best first, in the process that writes the ledger. identity: the same for documents
+    that are one and the same, None if that can't be told. number_hash: the same for documents that
+    bear one number. may_repeat: whether it gets a name although the same is delivered. sha256: of
+    what the source sent, which is not the file where another form of it is delivered. checksum:
+    what vouched for that, "structure" if nothing else did.
     """
 
     key: Key

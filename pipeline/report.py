@@ -16,7 +16,7 @@ from rich.tree import Tree
 
 from pipeline.assembly import Explanation, Finding
 from pipeline.catch_up import Outcome
-from pipeline.engine import Tally
+from pipeline.intake import Tally
 from pipeline.records import State
 from pipeline.source import Entry
 from pipeline.summary import Kept, Summary

@@ -10,7 +10,7 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from pipeline.assembly import Assembly, Config, assembled, load_config, open_source
+from pipeline.assembly import Assembly, Config, assembled, load_config
 from pipeline.errors import PassingError, StateError, SynqupError
 from pipeline.reload import edits
 from pipeline.source import Source
@@ -43,8 +43,8 @@ async def serve(path: Path, config: Config) -> Stop:
 
         stop.hurries.append(assembly.ledger.hurry)
         with stop_on_signals(stop), stop.scope:
-            async with assembly.engine.running():
-                await stop.feed(feed, assembly.engine.broken)
+            async with assembly.intake.running():
+                await stop.feed(feed, assembly.intake.broken)
     log.info("stopped", dropped=stop.at_once)
     return stop
 
@@ -68,7 +68,7 @@ class Service:
 
     def __init__(self, assembly: Assembly, sources: AsyncExitStack, config: Config) -> None:
         self.config = config
-        self.engine = assembly.engine
+        self._intake = assembly.intake
         self._assembly = assembly
         self._ledger = assembly.ledger
         self._sources = sources
@@ -85,8 +85,10 @@ class Service:
         """Go on under another configuration: for the next documents, not for those in flight."""
         if config.service.state_dir != self.config.service.state_dir:
             log.warning("state_dir changes at the next start", in_use=self.config.service.state_dir)
+        if config.service.workers != self.config.service.workers:
+            log.warning("workers changes at the next start", in_use=self._assembly.service.workers)
         self.config = config
-        self.engine.resize(config.stages)
+        self._intake.resize(config.stages)
         self._match_pollers()
         # Polls begin anew, for the rest of a backlog is under this configuration.
         for poller in self._pollers.values():
@@ -106,14 +108,13 @@ class Service:
                 self._group.start_soon(self._retire, poller.source)
         for name, settings in wanted.items():
             if name not in self._pollers:
-                poller = Poller(settings, open_source(settings, self.config.service.state_dir))
+                poller = Poller(settings, self._assembly.open(settings))
                 self._sources.push_async_callback(poller.source.close)
                 self._pollers[name] = poller
                 self._group.start_soon(self._poll, poller)
 
     async def _retire(self, source: Source) -> None:
-        await self.engine.landed(source.name)
-        await source.close()
+        await self._intake.retire(source)
         log.info("source drained", source=source.name)
 
     async def _poll(self, poller: Poller) -> None:

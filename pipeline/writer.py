@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio
@@ -45,7 +47,31 @@ class _Change:
         self.error: Exception | None = None
 
 
-class Writer:
+class Changes(ABC):
+    """Has a database changed, by the one who writes it."""
+
+    @abstractmethod
+    async def change(self, apply: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
+        """Have something done in its turn and return what it returns; durable: on the disk then.
+
+        StateError when the disk refuses for longer than we are patient, or the file is damaged.
+        """
+
+    @abstractmethod
+    async def note(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Apply a statement to rows in its turn, which nobody waits for."""
+
+    @abstractmethod
+    def hurry(self) -> None:
+        """The program is to stop: a disk that refuses is not waited for any more."""
+
+    async def record(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Apply a statement to rows and wait until that is durable. StateError as for change()."""
+        if rows:
+            await self.change(partial(_apply, statement, rows), durable=True)
+
+
+class Writer(Changes):
     """Takes changes from many and commits them, one group after the other.
 
     patience: seconds to wait for a disk that refuses.
@@ -72,33 +98,25 @@ class Writer:
                         change.done.set()
 
     def hurry(self) -> None:
-        """The program is to stop: a disk that refuses is not waited for any more."""
+        """As Changes.hurry()."""
         self._hurried.set()
 
     def close(self) -> None:
         """Take no more changes; run() ends after what has been taken."""
         self._changes.close()
 
-    async def record(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Apply a statement to rows and wait until that is durable. StateError as for change()."""
-        if rows:
-            await self.change(_many(statement, rows), durable=True)
-
     async def note(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Apply a statement to rows in its turn, which nobody waits for."""
+        """As Changes.note()."""
         if not rows:
             return
-        change = _Change(_many(statement, rows), durable=False)
+        change = _Change(partial(_apply, statement, rows), durable=False)
         try:
             self._changes.send_nowait(change)
         except anyio.WouldBlock:
             await self._changes.send(change)
 
     async def change(self, apply: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
-        """Have something done in its turn and return what it returns; durable: on the disk then.
-
-        StateError when the disk refuses for longer than patience, or the file is damaged.
-        """
+        """As Changes.change()."""
         change = _Change(apply, durable=durable)
         change.done = anyio.Event()
         # Who is cancelled still waits: one who went on without knowing whether the commit
@@ -154,12 +172,9 @@ class Writer:
             log.info("ledger can be written again")
 
 
-def _many(statement: str, rows: Sequence[tuple[Any, ...]]) -> Callable[[sqlite3.Connection], None]:
-    def apply(connection: sqlite3.Connection) -> None:
-        # A cursor that somebody still holds would keep the file open beyond close().
-        connection.executemany(statement, rows).close()
-
-    return apply
+def _apply(statement: str, rows: Sequence[tuple[Any, ...]], connection: sqlite3.Connection) -> None:
+    # A cursor that somebody still holds would keep the file open beyond close().
+    connection.executemany(statement, rows).close()
 
 
 def _commit(connection: sqlite3.Connection, group: Sequence[_Change]) -> None:

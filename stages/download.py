@@ -40,8 +40,9 @@ class Download:
 
     def __init__(self, spool_dir: Path) -> None:
         spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for leftover in spool_dir.iterdir():
-            leftover.unlink(missing_ok=True)
+        for leftover in spool_dir.rglob("*"):
+            if leftover.is_file():
+                leftover.unlink(missing_ok=True)
         self._spool_dir = spool_dir
 
     async def process(self, document: Document[Listed]) -> Document[Fetched]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from pipeline.document import Key
 from pipeline.ledger import Ledger
 from pipeline.queues import Bound
 from pipeline.stage import MEBIBYTE, Stage, Work, one_by_one
@@ -23,10 +24,10 @@ from stages.write import Write
 
 
 class Parts:
-    """What the stages of one running program share; it keeps its files in state_dir."""
+    """What the stages of one process share; it keeps its files in state_dir, below its name."""
 
-    def __init__(self, state_dir: Path, ledger: Ledger) -> None:
-        self.download = Download(state_dir / "spool")
+    def __init__(self, state_dir: Path, ledger: Ledger, process: str) -> None:
+        self.download = Download(state_dir / "spool" / process)
         self.write = Write(ledger, Staging(state_dir / "staging", Volumes(state_dir / "volumes")))
 
 
@@ -55,10 +56,10 @@ NAMES = tuple(step.name for step in FLOW)
 
 
 class Flow:
-    """The stages of one running program, put together."""
+    """The stages of one process, put together. process: its name, where there are several."""
 
-    def __init__(self, state_dir: Path, ledger: Ledger) -> None:
-        self._parts = parts = Parts(state_dir, ledger)
+    def __init__(self, state_dir: Path, ledger: Ledger, process: str = "") -> None:
+        self._parts = parts = Parts(state_dir, ledger, process)
         self.stages = tuple(
             Stage(step.name, step.work(parts), step.workers, step.queue, step.group)
             for step in FLOW
@@ -68,6 +69,9 @@ class Flow:
         """Settle what an earlier process left unfinished; before the first document flows."""
         await self._parts.write.recover()
 
-    async def finish(self) -> None:
-        """Settle what could not be settled so far, say for want of a folder that is back now."""
-        await self._parts.write.finish()
+    async def finish(self, busy: Callable[[Key], bool]) -> None:
+        """Settle what could not be settled so far, say for want of a folder that is back now.
+
+        busy: whether a document is in flight.
+        """
+        await self._parts.write.finish(busy)

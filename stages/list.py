@@ -11,17 +11,14 @@ import anyio
 import structlog
 from msgspec import Struct, structs
 
-from pipeline.acknowledge import Settled
+from pipeline.acknowledge import Settled, settled
 from pipeline.document import Ack, Document, Key
-from pipeline.engine import Engine
 from pipeline.errors import PassingError, SignInRefused, SynqupError
+from pipeline.intake import Intake
 from pipeline.ledger import Ledger
-from pipeline.records import Known, State
+from pipeline.records import FORWARDED, Known, State
 from pipeline.source import Entry, Source
 from stages.settings import Config
-
-#: What the source is told FORWARDED of.
-TAKEN = (State.DELIVERED, State.DUPLICATE, State.SKIPPED)
 
 log = structlog.get_logger(__name__)
 
@@ -82,11 +79,11 @@ class Walked(Struct, frozen=True):
 class Lister:
     """One poll of one source, under the configuration in force when it begins."""
 
-    def __init__(self, source: Source, config: Config, ledger: Ledger, engine: Engine) -> None:
+    def __init__(self, source: Source, config: Config, ledger: Ledger, intake: Intake) -> None:
         self._source = source
         self._config = config
         self._ledger = ledger
-        self._engine = engine
+        self._intake = intake
         self._began = time.time()
 
     async def poll(self) -> None:
@@ -97,10 +94,10 @@ class Lister:
         new. Raises what makes the source unusable: SourceUnreachable, SignInRefused, SourceError;
         the last of them when the parts of the list that can be read have been.
         """
-        self._engine.forgive(self._source.name)
+        self._intake.forgive(self._source.name)
         await self._tell_again()
         while True:
-            quiet = not self._engine.flying(self._source.name)
+            quiet = not self._intake.flying(self._source.name)
             walked = await self._walk()
             if walked.failure is not None and walked.hopeless:
                 raise walked.failure
@@ -109,7 +106,7 @@ class Lister:
             backlog = self._source.backlog()
             if not walked.started or (backlog is not None and walked.shown >= backlog):
                 # What is left, if anything, shows best when these have left the list.
-                await self._engine.landed(self._source.name)
+                await self._intake.landed(self._source.name)
         if walked.failure is not None:
             raise walked.failure
         await self._ledger.polled(self._source.name, time.time())
@@ -126,10 +123,10 @@ class Lister:
     async def _tell_again(self) -> None:
         """Acknowledge what an earlier poll delivered or quarantined and could not tell."""
         # What is in flight now is told by itself, and may have been before the ledger answers.
-        flying = self._engine.in_flight(self._source.name)
+        flying = self._intake.in_flight(self._source.name)
         for key, known in await self._ledger.unacknowledged(self._source.name):
             if key not in flying:
-                await self._engine.tell(self._settled(key, known))
+                await self._intake.tell(settled(key, self._source, known))
 
     async def _walk(self) -> Walked:
         """Start what is new, a page at a time, while the next ones are on their way."""
@@ -153,7 +150,7 @@ class Lister:
             async for page in receive:
                 started += await self._start(page)
                 shown += len(page)
-                if (setback := self._engine.setback(self._source.name)) is not None:
+                if (setback := self._intake.setback(self._source.name)) is not None:
                     reading.cancel_scope.cancel()
                     failure, hopeless = setback, True
                     break
@@ -161,14 +158,14 @@ class Lister:
 
     async def _start(self, page: Sequence[Entry]) -> int:
         fresh, forgotten = await self._sift(page)
-        for settled in forgotten:
-            await self._engine.tell(settled)
+        for one in forgotten:
+            await self._intake.tell(one)
         if not fresh:
             return 0
         now = time.time()
         documents = [self._document(entry, now) for entry in fresh]
         await self._ledger.seen([(d.key, d.entry.label) for d in documents], now)
-        return sum([await self._engine.offer(document) for document in documents])
+        return sum([await self._intake.offer(document) for document in documents])
 
     async def _sift(self, page: Sequence[Entry]) -> tuple[list[Entry], list[Settled]]:
         """Of a page: what to start, and what the source was told of and seems to have forgotten.
@@ -176,16 +173,16 @@ class Lister:
         The second are those whose revision says that they are the same still.
         """
         # What is in flight is left out before the ledger is asked: its row may still change.
-        keys = {key: entry for entry in page if not self._engine.is_flying(key := self._key(entry))}
+        keys = {key: entry for entry in page if not self._intake.is_flying(key := self._key(entry))}
         known = await self._ledger.known(list(keys))
         fresh, forgotten, unsure = [], [], []
         for key, entry in keys.items():
             row = known.get(key)
             if row is None or self._again(row):
                 fresh.append(entry)
-            elif row.state in TAKEN and self._told_before(row):
+            elif row.state in FORWARDED and self._told_before(row):
                 if entry.revision:
-                    forgotten.append(self._settled(key, row))
+                    forgotten.append(settled(key, self._source, row))
                 else:
                     unsure.append(entry)
         if unsure:
@@ -205,7 +202,7 @@ class Lister:
         landed = [
             entry
             for entry in page
-            if not self._engine.is_flying(self._key(_next(entry, contents[entry.id])))
+            if not self._intake.is_flying(self._key(_next(entry, contents[entry.id])))
         ]
         contents = await self._ledger.contents(self._source.name, [entry.id for entry in landed])
         again = []
@@ -213,8 +210,8 @@ class Lister:
             rows = contents[entry.id]
             following = _next(entry, rows)
             row = rows.get(following.revision)
-            told = all(self._told_before(one) for one in rows.values() if one.state in TAKEN)
-            if told and (row is None or row.state in TAKEN or self._again(row)):
+            told = all(self._told_before(one) for one in rows.values() if one.state in FORWARDED)
+            if told and (row is None or row.state in FORWARDED or self._again(row)):
                 again.append(following)
         return again
 
@@ -233,11 +230,6 @@ class Lister:
 
     def _told_before(self, row: Known) -> bool:
         return row.acknowledged_at is not None and row.acknowledged_at < self._began
-
-    def _settled(self, key: Key, row: Known) -> Settled:
-        ack = Ack(self._source, key.id)
-        forwarded = row.state in TAKEN
-        return Settled(key, self._source, ack.forwarded() if forwarded else ack.error(row.reason))
 
     def _key(self, entry: Entry) -> Key:
         return Key(self._source.name, entry.id, entry.revision)

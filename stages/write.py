@@ -43,6 +43,11 @@ from stages.settings import destination
 
 log = structlog.get_logger(__name__)
 
+#: How often a group looks whether the twin of one of its documents, which another process has in
+#: hand, has become visible; and the seconds between two looks.
+LOOKS = 20
+LOOK = 0.1
+
 
 class Written(Struct, frozen=True):
     """Where the document stands."""
@@ -80,7 +85,7 @@ class Write:
         self._ledger = ledger
         self._staging = staging
         self._publishing = anyio.Lock()
-        self._unfinished: dict[Key, Unfinished] = {}
+        self._finishing = anyio.Lock()
 
     async def work(self, documents: Sequence[Document[Classified]]) -> list[Result]:
         """Deliver a group; each document's result, in order."""
@@ -94,22 +99,35 @@ class Write:
                 ends[document.key] = plan
         # From here on a stop waits: what is half done would have to be found out again.
         with anyio.CancelScope(shield=True):
-            async with self._publishing:
-                ends |= await self._deliver(plans)
+            for left in reversed(range(LOOKS)):
+                async with self._publishing:
+                    ends |= await self._deliver(plans, patient=left > 0)
+                plans = [plan for plan in plans if plan.key not in ends]
+                if not plans:
+                    break
+                await anyio.sleep(LOOK)
         return [_result(document, ends[document.key]) for document in documents]
 
     async def recover(self) -> None:
         """Find out, at the start, what a crash left staged, and bring it to its end."""
-        self._unfinished = {one.key: one for one in await self._ledger.unfinished()}
-        await self.finish()
-        kept = {Path(one.staged).name for one in self._unfinished.values()}
+        await self.finish(lambda _: False)
+        kept = {Path(one.staged).name for one in await self._ledger.unfinished()}
         await anyio.to_thread.run_sync(self._staging.clear, kept)
 
-    async def finish(self) -> None:
-        """Bring to their end the documents that are staged and could not become visible so far."""
-        if not self._unfinished:
-            return
-        unfinished = list(self._unfinished.values())
+    async def finish(self, busy: Callable[[Key], bool]) -> None:
+        """Bring to their end the documents that are staged and could not become visible so far.
+
+        busy: whether somebody has this one in hand.
+        """
+        async with self._finishing:
+            before = {one.key for one in await self._ledger.unfinished() if not busy(one.key)}
+            if not before:
+                return
+            # Asked again, for one that has just landed was staged still when it was asked first.
+            unfinished = [one for one in await self._ledger.unfinished() if one.key in before]
+            await self._finish(unfinished)
+
+    async def _finish(self, unfinished: Sequence[Unfinished]) -> None:
         resumed = await anyio.to_thread.run_sync(self._resume, unfinished)
         ended = list(zip(unfinished, resumed, strict=True))
         placed = [Delivery(one.key, _name(end)) for one, end in ended if isinstance(end, Path)]
@@ -123,9 +141,7 @@ class Write:
         for one, end in ended:
             if isinstance(end, OSError):
                 log.warning("document waits", path=one.path, reason=str(end))
-            else:
-                del self._unfinished[one.key]
-        log.info("recovered", documents=len(unfinished) - len(self._unfinished))
+        log.info("recovered", documents=len(placed) + len(lost))
 
     def _stage(self, documents: Sequence[Document[Classified]]) -> list[Plan | PassingError]:
         """Write the temporary files of a group and flush them, together where that is faster."""
@@ -158,8 +174,11 @@ class Write:
                     plans = [_failed_in(place, plan, error) for plan in plans]
         return plans
 
-    async def _deliver(self, plans: Sequence[Plan]) -> dict[Key, End]:
-        """Name a group, make it visible, and record both."""
+    async def _deliver(self, plans: Sequence[Plan], *, patient: bool) -> dict[Key, End]:
+        """Name a group, make it visible, and record both.
+
+        patient: a twin of what another process has in hand is left out for now.
+        """
         claims = await self._ledger.stage([_row(plan) for plan in plans], time.time())
         claimed = list(zip(plans, claims, strict=True))
         named = [(plan, Path(one.path)) for plan, one in claimed if isinstance(one, Claim)]
@@ -170,17 +189,16 @@ class Write:
         ]
         await self._ledger.delivered(deliveries, time.time())
         for plan, claim in claimed:
-            if isinstance(claim, Twin):
+            if not isinstance(claim, Twin):
+                if isinstance(ends[plan.key], Path):
+                    _mark(plan, claim)
+            elif claim.state is State.DELIVERED or claim.key in ends or not patient:
                 ends[plan.key] = _twin_end(plan, claim, ends.get(claim.key))
-            elif isinstance(ends[plan.key], Path):
-                _mark(plan, claim)
         if len(deliveries) < len(plans):
-            await self._take_back(plans, ends, {plan.key: path for plan, path in named})
+            await self._take_back([plan for plan in plans if plan.key in ends], ends)
         return ends
 
-    async def _take_back(
-        self, plans: Sequence[Plan], ends: dict[Key, End], names_: dict[Key, Path]
-    ) -> None:
+    async def _take_back(self, plans: Sequence[Plan], ends: dict[Key, End]) -> None:
         """Let go of what did not become visible; what did in part stays staged, to be resumed."""
         gone: list[Plan] = []
         failed: list[tuple[Key, str]] = []
@@ -190,9 +208,6 @@ class Write:
                 continue
             if isinstance(end, PassingError):
                 if await anyio.to_thread.run_sync(visible, plan.staged, plan.companions):
-                    self._unfinished[plan.key] = Unfinished(
-                        plan.key, str(plan.staged), plan.companions, str(names_[plan.key])
-                    )
                     continue
                 failed.append((plan.key, str(end)))
             gone.append(plan)
@@ -326,7 +341,7 @@ def _row(plan: Plan) -> Staged:
         key=plan.key,
         staged=str(plan.staged),
         companions=plan.companions,
-        names=partial(_names, plan),
+        names=partial(candidates, plan.target, plan.companions),
         company=facts.company.identifier,
         kind=facts.kind.value,
         sha256=plan.document.fetched,
@@ -345,8 +360,9 @@ def _whose(facts: Classified) -> tuple[str, str]:
     return facts.company.identifier, facts.kind.value
 
 
-def _names(plan: Plan) -> Iterator[Name]:
-    return map(_name, names(plan.target, plan.companions))
+def candidates(target: Path, companions: Sequence[str]) -> Iterator[Name]:
+    """The names that a document may get, as the ledger compares them, the best first."""
+    return map(_name, names(target, companions))
 
 
 def _name(path: Path) -> Name:

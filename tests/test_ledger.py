@@ -212,7 +212,7 @@ async def test_a_disk_that_refuses_is_waited_for(tmp_path: Path) -> None:
         await ledger.known([KEY])
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")  # SQLite says "busy" as long as this lasts
-            ledger._writer._connection.execute("PRAGMA busy_timeout = 1")
+            ledger.writer._connection.execute("PRAGMA busy_timeout = 1")
             async with anyio.create_task_group() as group:
                 group.start_soon(bring, ledger)
                 await anyio.sleep(0.1)
@@ -226,7 +226,7 @@ async def test_a_program_that_stops_waits_no_longer_for_the_disk(tmp_path: Path)
         with pytest.raises(ExceptionGroup) as refused:
             async with open_ledger(path) as ledger:
                 other.execute("BEGIN IMMEDIATE")
-                ledger._writer._connection.execute("PRAGMA busy_timeout = 1")
+                ledger.writer._connection.execute("PRAGMA busy_timeout = 1")
                 async with anyio.create_task_group() as group:
                     group.start_soon(bring, ledger)
                     await anyio.sleep(0.1)

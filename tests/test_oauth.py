@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,14 +11,14 @@ from typing import Any
 import anyio
 import pytest
 from aiohttp import web
-from msgspec import structs
 
 from pipeline.config import Secret
 from pipeline.errors import PassingError, SignInRefused, SourceError, SynqupError
 from pipeline.retries import Retries
 from stages.sources import oauth
 from stages.sources.http import Http, Timeouts
-from stages.sources.oauth import Client, Token
+from stages.sources.oauth import Client, SignIn
+from stages.sources.token import Token
 
 pytestmark = pytest.mark.anyio
 
@@ -60,16 +61,16 @@ async def issuer() -> AsyncIterator[Issuer]:
 
 
 @asynccontextmanager
-async def token(folder: Path, one: Issuer, refresh_token: bool = False) -> AsyncIterator[Token]:
+async def token(
+    folder: Path, one: Issuer, refresh_token: Secret | None = None
+) -> AsyncIterator[Token]:
     (folder / "secret").write_text("s3cret-one")
-    client = Client(one.url, "us", Secret(file=str(folder / "secret")), "openid")
-    if refresh_token:
-        if not (folder / "refresh").exists():
-            (folder / "refresh").write_text("r0")
-        client = structs.replace(client, refresh_token=Secret(file=str(folder / "refresh")))
+    if not (folder / "refresh").exists():
+        (folder / "refresh").write_text("r0")
+    client = Client(one.url, "us", Secret(file=str(folder / "secret")), "openid", refresh_token)
     http = Http("box", connections=60, timeouts=Timeouts(5, 5, 5))
     try:
-        yield Token("box", client, http, folder / "kept" / "box")
+        yield Token(SignIn("box", client, http, folder / "kept" / "box").grant)
     finally:
         await http.close()
 
@@ -135,8 +136,8 @@ async def test_a_token_is_renewed_before_it_expires(
         await one.get()
         assert len(it.forms) == requests
         if requests == 1:
-            now = oauth.time.monotonic()
-            monkeypatch.setattr(oauth.time, "monotonic", lambda: now + 1000 - oauth.MARGIN_MOST)
+            now = time.monotonic()
+            monkeypatch.setattr(time, "monotonic", lambda: now + 1000 - oauth.MARGIN_MOST)
             await one.get()
             monkeypatch.undo()
             assert len(it.forms) == 2
@@ -156,11 +157,13 @@ async def test_a_changed_secret_is_used_from_the_next_token(tmp_path: Path) -> N
 async def test_a_refresh_token_is_used_once_and_the_next_one_kept(tmp_path: Path) -> None:
     async with issuer() as it:
         it.rotates = True
-        async with token(tmp_path, it, refresh_token=True) as one:
+        async with token(tmp_path, it, refresh_token=Secret(file=str(tmp_path / "refresh"))) as one:
             await one.get()
             one.reject("t1")
             await one.get()
-        async with token(tmp_path, it, refresh_token=True) as again:
+        async with token(
+            tmp_path, it, refresh_token=Secret(file=str(tmp_path / "refresh"))
+        ) as again:
             await again.get()
         assert [form["refresh_token"] for form in it.forms] == ["r0", "r1", "r2"]
         assert {form["grant_type"] for form in it.forms} == {"refresh_token"}
@@ -173,19 +176,13 @@ async def test_a_refresh_token_whose_file_can_not_be_written_is_kept_elsewhere(
         it.rotates = True
         monkeypatch.setenv("SYNQUP_TEST_REFRESH", "r0")
         for _ in range(2):
-            async with token(tmp_path, it) as one:
-                one._client = structs.replace(
-                    one._client, refresh_token=Secret(env="SYNQUP_TEST_REFRESH")
-                )
+            async with token(tmp_path, it, Secret(env="SYNQUP_TEST_REFRESH")) as one:
                 await one.get()
         assert [form["refresh_token"] for form in it.forms] == ["r0", "r1"]
         kept = tmp_path / "kept" / "box"
         assert kept.stat().st_mode & 0o777 == 0o600
         monkeypatch.setenv("SYNQUP_TEST_REFRESH", "signed-in-anew")
-        async with token(tmp_path, it) as one:
-            one._client = structs.replace(
-                one._client, refresh_token=Secret(env="SYNQUP_TEST_REFRESH")
-            )
+        async with token(tmp_path, it, Secret(env="SYNQUP_TEST_REFRESH")) as one:
             await one.get()
         assert it.forms[-1]["refresh_token"] == "signed-in-anew"
 
@@ -193,7 +190,7 @@ async def test_a_refresh_token_whose_file_can_not_be_written_is_kept_elsewhere(
 async def test_a_refresh_token_is_kept_even_by_one_who_is_cancelled(tmp_path: Path) -> None:
     async with issuer() as it:
         it.rotates, it.delay = True, 0.1
-        async with token(tmp_path, it, refresh_token=True) as one:
+        async with token(tmp_path, it, refresh_token=Secret(file=str(tmp_path / "refresh"))) as one:
             with anyio.move_on_after(0.05):
                 await one.get()
             assert (tmp_path / "refresh").read_text().strip() == "r1"

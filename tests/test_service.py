@@ -33,7 +33,7 @@ async def serving(config: Config) -> AsyncIterator[Service]:
     with only_process(config.service.state_dir):
         async with assembled(config) as assembly, AsyncExitStack() as sources:
             service = Service(assembly, sources, config)
-            async with assembly.engine.running(), anyio.create_task_group() as group:
+            async with assembly.intake.running(), anyio.create_task_group() as group:
                 service.start(group)
                 yield service
                 group.cancel_scope.cancel()

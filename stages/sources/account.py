@@ -12,8 +12,8 @@ from yarl import URL
 
 from pipeline.errors import SignInRefused, SourceUnreachable, WebPage
 from stages.sources.http import Http, refuse, retry_after
-from stages.sources.oauth import Token
 from stages.sources.pace import Pace
+from stages.sources.token import Token
 
 #: Statuses of a source that has too much to do.
 PRESSED = (429, 503)

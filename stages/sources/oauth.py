@@ -1,4 +1,4 @@
-"""The access token of a source: fetched, renewed in time and on 401, by one task for all.
+"""Signs in at a source: asks its token endpoint for an access token.
 
 OAuth 2.0 (RFC 6749): client credentials (4.4), or a refresh token (6) that an authorisation-code
 sign-in has left behind.
@@ -7,7 +7,6 @@ sign-in has left behind.
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import anyio
@@ -18,8 +17,9 @@ from msgspec import Struct
 from yarl import URL
 
 from pipeline.config import Secret
-from pipeline.errors import PassingError, SignInRefused, SourceError, SynqupError
+from pipeline.errors import PassingError, SignInRefused, SourceError
 from pipeline.secrets import keep_secret, read_secret
+from pipeline.source import Credential
 from stages.sources.http import Http, quoted, refuse
 
 log = structlog.get_logger(__name__)
@@ -55,8 +55,8 @@ class Granted(Struct):
     refresh_token: str | None = None
 
 
-class Token:
-    """The one access token of a source.
+class SignIn:
+    """The sign-in of one source.
 
     kept: where a renewed refresh token goes whose own place can't be written to.
     """
@@ -66,46 +66,19 @@ class Token:
         self._client = client
         self._http = http
         self._kept = Secret(file=str(kept))
-        self._value = ""
-        self._stale_at = 0.0
-        self._renewing = anyio.Lock()
-        self._tries = 0
-        self._failure: SynqupError | None = None
 
-    async def get(self) -> str:
-        """A token with life left in it. SignInRefused, SourceUnreachable or PassingError."""
-        if time.monotonic() >= self._stale_at:
-            tries = self._tries
-            async with self._renewing:
-                # Whoever held the lock before us has tried it for all who waited.
-                if tries == self._tries:
-                    await self._try()
-                if self._failure is not None:
-                    raise self._failure
-        return self._value
+    async def grant(self, _refused: str = "") -> Credential:
+        """An access token, good until shortly before it expires.
 
-    def reject(self, value: str) -> None:
-        """A server answered 401 to this token: get() fetches another, if it still is the one."""
-        if value == self._value:
-            self._stale_at = 0.0
-
-    async def _try(self) -> None:
-        try:
-            # A refresh token is used once: whoever asks has to keep the next one, come what may.
-            with anyio.CancelScope(shield=self._client.refresh_token is not None):
-                await self._renew()
-            self._failure = None
-        except SynqupError as error:
-            self._failure = error
-        self._tries += 1
-
-    async def _renew(self) -> None:
-        granted = await self._ask(await anyio.to_thread.run_sync(self._form))
+        SignInRefused, SourceError, SourceUnreachable or PassingError.
+        """
+        # A refresh token is used once: whoever asks has to keep the next one, come what may.
+        with anyio.CancelScope(shield=self._client.refresh_token is not None):
+            granted = await self._ask(await anyio.to_thread.run_sync(self._form))
+            if granted.refresh_token:
+                await anyio.to_thread.run_sync(self._keep, granted.refresh_token)
         life = granted.expires_in
-        if granted.refresh_token:
-            await anyio.to_thread.run_sync(self._keep, granted.refresh_token)
-        self._value = granted.access_token
-        self._stale_at = time.monotonic() + life - min(life * MARGIN_SHARE, MARGIN_MOST)
+        return Credential(granted.access_token, life - min(life * MARGIN_SHARE, MARGIN_MOST))
 
     def _form(self) -> dict[str, str]:
         form = {

@@ -15,7 +15,7 @@ from yarl import URL
 
 from pipeline.errors import DocumentRefused, SourceError
 from pipeline.retries import Retries
-from pipeline.source import Entry, Incoming, Outcome, Source
+from pipeline.source import Borrow, Credential, Entry, Incoming, Outcome, Source
 from stages.list import Listed
 from stages.settings import Billtobox, Config
 from stages.sources.account import Account, Request
@@ -23,8 +23,9 @@ from stages.sources.billtobox.lists import Mailbox, Owners, Resource, mailboxes,
 from stages.sources.billtobox.walk import Walk
 from stages.sources.billtobox.wire import Item, Page, Status
 from stages.sources.http import Http, Timeouts, quoted
-from stages.sources.oauth import Client, Token
+from stages.sources.oauth import Client, SignIn
 from stages.sources.pace import Pace
+from stages.sources.token import Token
 
 log = structlog.get_logger(__name__)
 
@@ -82,10 +83,22 @@ class Arriving(AbstractAsyncContextManager[Incoming]):
 
 
 class BilltoboxSource(Source):
-    """One account at the platform, with one session and one token."""
+    """One account at the platform, with one session and one token.
 
-    def __init__(self, settings: Billtobox, state_dir: Path) -> None:
+    connections: this process's share of them. borrow: gets a token where this process does not
+    sign in itself.
+    """
+
+    def __init__(
+        self,
+        settings: Billtobox,
+        state_dir: Path,
+        connections: int | None = None,
+        borrow: Borrow | None = None,
+    ) -> None:
+        connections = connections or settings.connections
         self.name = settings.name
+        self.settings = settings
         self.retries = Retries(
             settings.attempts,
             settings.retry_wait,
@@ -95,12 +108,11 @@ class BilltoboxSource(Source):
         self._list_retries = msgspec.structs.replace(
             self.retries, attempts=min(settings.attempts, LIST_ATTEMPTS)
         )
-        self._settings = settings
         self._base = URL(settings.url)
         self._pending = dict(parse_qsl(settings.pending_filter))
         self._http = Http(
             self.name,
-            connections=settings.connections,
+            connections=connections,
             timeouts=Timeouts(
                 settings.connect_timeout, settings.first_byte_timeout, settings.stall_timeout
             ),
@@ -113,11 +125,12 @@ class BilltoboxSource(Source):
             settings.scope,
             settings.refresh_token,
         )
-        token = Token(self.name, client, self._http, state_dir / "tokens" / self.name)
-        self._pace = Pace(settings.connections, self.retries)
-        self._account = Account(self.name, self._http, token, self._pace)
+        sign_in = SignIn(self.name, client, self._http, state_dir / "tokens" / self.name)
+        self._token = Token(borrow or sign_in.grant)
+        self._pace = Pace(connections, self.retries)
+        self._account = Account(self.name, self._http, self._token, self._pace)
         # Documents come first: acknowledgements take up to half of what may be under way.
-        self._telling = anyio.Semaphore(max(settings.connections // 2, 1), fast_acquire=True)
+        self._telling = anyio.Semaphore(max(connections // 2, 1), fast_acquire=True)
         self._resources = {resource.word: resource for resource in resources(settings)}
         self._unreadable: set[int] = set()
         self._walk: Walk[Mailbox] | None = None
@@ -127,7 +140,7 @@ class BilltoboxSource(Source):
         companies = [company for company in config.companies if company.source == self.name]
         owners = Owners(companies)
         self._walk = Walk(
-            mailboxes(self._resources.values(), companies), self._page, self._settings.page_size
+            mailboxes(self._resources.values(), companies), self._page, self.settings.page_size
         )
         async with aclosing(self._walk.pages()) as pages:
             async for mailbox, page in pages:
@@ -159,6 +172,11 @@ class BilltoboxSource(Source):
             async with self._telling:
                 await self._tell(outcome)
 
+    async def credential(self, refused: str) -> Credential:
+        """The access token, another one if that was refused."""
+        self._token.reject(refused)
+        return Credential(await self._token.get(), self._token.life)
+
     async def check(self, config: Config) -> str:
         """Sign in and ask each list how much it holds."""
         companies = [company for company in config.companies if company.source == self.name]
@@ -178,13 +196,13 @@ class BilltoboxSource(Source):
 
     async def _page(self, mailbox: Mailbox, number: int) -> Page:
         """A page of a list, asked for again while it fails for now."""
-        ask = partial(self._ask, mailbox, number, self._settings.page_size)
+        ask = partial(self._ask, mailbox, number, self.settings.page_size)
         return await self._list_retries.run(ask, NoList)
 
     async def _ask(self, mailbox: Mailbox, number: int, size: int) -> Page:
         query = {"page": str(number), "size": str(size)} | self._pending
-        if self._settings.sort:
-            query["sort"] = self._settings.sort
+        if self.settings.sort:
+            query["sort"] = self.settings.sort
         if mailbox.platform_id is not None:
             query["platform_id"] = mailbox.platform_id
         subject = f"source {self.name}, list of {mailbox.resource.plural}"
@@ -251,7 +269,7 @@ class BilltoboxSource(Source):
 
     async def _tell(self, outcome: Outcome) -> None:
         resource, id_ = self._locate(outcome.id)
-        url = self._url(resource, id_, self._settings.status_path)
+        url = self._url(resource, id_, self.settings.status_path)
         subject = f"source {self.name}, acknowledgement of {resource.word} {id_}"
         body = Status(outcome.status.value, outcome.message)
         async with self._account.request(

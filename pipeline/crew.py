@@ -1,0 +1,401 @@
+"""Shares documents out among worker processes, and outlives them.
+
+The first process reads the lists, signs in and writes the ledger; each worker (worker.py) sees
+its documents through all stages to their acknowledgement. A worker that dies takes nothing along:
+what it had in hand is settled by the same rule as after a crash of the whole program, and a new
+one goes on, at first with one document at a time, for one of them may be what it died of.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from subprocess import PIPE
+from typing import Any
+
+import anyio
+import structlog
+from anyio.abc import Process, SocketStream
+from msgspec import Struct, structs
+
+from pipeline.acknowledge import Settled, settled
+from pipeline.document import Document, Key
+from pipeline.errors import DocumentRefused, StateError, SynqupError, WorkerLost
+from pipeline.intake import Flight, Intake, Size
+from pipeline.ledger import Ledger
+from pipeline.link import Link
+from pipeline.orders import (
+    Answer,
+    Begin,
+    Broken,
+    Change,
+    Drop,
+    End,
+    Forgive,
+    Landed,
+    Lend,
+    Logged,
+    Note,
+    OpenSource,
+    Ready,
+    Resize,
+    Share,
+    Take,
+)
+from pipeline.quarantine import Quarantine
+from pipeline.records import Known, State
+from pipeline.source import Source
+
+log = structlog.get_logger(__name__)
+
+#: Starts a worker; -P: what lies in the folder we happen to run in is none of its modules.
+COMMAND = [sys.executable, "-P", "-m", "pipeline.worker"]
+#: Documents that one worker may have in flight: its queues hold fewer.
+WINDOW = 512
+#: How often workers may end before they are ready until that is given up.
+STARTS = 3
+#: How often a worker may die with one document alone in its hands until it is not tried again.
+DEATHS = 2
+#: Seconds that workers are given to end when they are told to.
+PATIENCE = 20.0
+#: Seconds before a worker that died is followed by another: doubled each time, up to the second.
+REST = 0.1
+LONGEST_REST = 30.0
+
+
+class Fault(Exception):
+    """A bug that a worker process met; its traceback is the message."""
+
+
+class Rules(Struct, frozen=True):
+    """What the crew is told of documents when it is put together.
+
+    finish: settles what is staged and not busy. common: what is the same for many documents,
+    that of one of them; it crosses to a worker once.
+    """
+
+    finish: Callable[[Callable[[Key], bool]], Awaitable[None]]
+    common: Callable[[Document[Any]], object]
+
+
+class Member:
+    """One worker process, and what it has in hand.
+
+    at_large: whether it takes whatever comes; if not it is on probation, or not ready yet.
+    """
+
+    def __init__(self, number: int, process: Process, stream: SocketStream) -> None:
+        self.number = number
+        self.process = process
+        self.link = Link(stream, self._name, _find_nothing)
+        self.flights: dict[Key, Flight] = {}
+        self.ready = False
+        self.at_large = False
+        self.idle = anyio.Event()
+        self.setbacks: Mapping[str, SynqupError] = {}
+        # What it knows by a number, by id(): held here too, so that nothing else gets that id.
+        self._shared: dict[int, tuple[int, object]] = {}
+        self._numbers = itertools.count(1)
+
+    def take(self, flight: Flight, common: object) -> None:
+        """Give it a document, or what has to be told of one."""
+        cargo = flight.cargo
+        source = cargo.source if isinstance(cargo, Settled) else cargo.ack.source
+        self._share(source, OpenSource(next(self._numbers), source.settings))
+        if id(common) not in self._shared:
+            # One configuration follows another: what is in flight has its own in hand.
+            self.forget(lambda thing: type(thing) is type(common))
+            self._share(common, Share(next(self._numbers), common))
+        self.flights[cargo.key] = flight
+        self.idle = anyio.Event()
+        self.link.send(Take(cargo))
+
+    def land(self, key: Key) -> None:
+        """It has seen one to its end."""
+        del self.flights[key]
+        if not self.flights:
+            self.idle.set()
+
+    def forget(self, which: Callable[[object], bool]) -> None:
+        """Have it let go of what it knows by a number."""
+        for number, thing in list(self._shared.values()):
+            if which(thing):
+                del self._shared[id(thing)]
+                self.link.send(Drop(number))
+
+    def source(self, number: int) -> Source:
+        """The source that it knows by this number. LookupError."""
+        for known, thing in self._shared.values():
+            if known == number and isinstance(thing, Source):
+                return thing
+        raise LookupError(f"no source {number}")
+
+    def _share(self, thing: object, order: OpenSource | Share) -> None:
+        if id(thing) not in self._shared:
+            self.link.send(order)
+            self._shared[id(thing)] = (order.number, thing)
+
+    def _name(self, thing: object) -> int | None:
+        shared = self._shared.get(id(thing))
+        return shared[0] if shared is not None else None
+
+
+class Crew(Intake):
+    """The worker processes of one program, each with an engine of its own."""
+
+    def __init__(
+        self, workers: int, state_dir: Path, ledger: Ledger, quarantine: Quarantine, rules: Rules
+    ) -> None:
+        super().__init__()
+        self._workers = workers
+        self._state_dir = state_dir
+        self._ledger = ledger
+        self._quarantine = quarantine
+        self._rules = rules
+        self._sizes: Mapping[str, Size] = {}
+        self._members: dict[int, Member] = {}
+        self._scopes: dict[int, anyio.CancelScope] = {}
+        self._deaths: Counter[Key] = Counter()
+        self._changed = anyio.Event()
+        self._ended: End | None = None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """As Intake.running()."""
+        end = End(at_once=True)
+        async with anyio.create_task_group() as group:
+            for number in range(1, self._workers + 1):
+                group.start_soon(self._keep, number)
+            try:
+                yield
+                for source in list(self._flying):
+                    await self.landed(source)
+                end = End(at_once=False)
+            finally:
+                self._ended = end
+                for member in self._members.values():
+                    member.link.send(end)
+                for scope in self._scopes.values():
+                    scope.deadline = anyio.current_time() + PATIENCE
+        if self.fault is not None:
+            raise self.fault
+
+    def resize(self, sizes: Mapping[str, Size]) -> None:
+        """As Intake.resize(); each worker process has stages of these sizes."""
+        self._sizes = sizes
+        for member in self._members.values():
+            member.link.send(Resize(sizes))
+
+    async def retire(self, source: Source) -> None:
+        """As Intake.retire()."""
+        await self.landed(source.name)
+        for member in self._members.values():
+            member.forget(lambda thing: thing is source)
+        await source.close()
+
+    def setback(self, source: str) -> SynqupError | None:
+        """As Intake.setback()."""
+        for member in self._members.values():
+            if (error := member.setbacks.get(source)) is not None:
+                return error
+        return None
+
+    def forgive(self, source: str) -> None:
+        """As Intake.forgive()."""
+        for member in self._members.values():
+            member.setbacks = {}
+            member.link.send(Forgive(source))
+
+    async def _take(self, flight: Flight) -> None:
+        while (member := self._least_busy()) is None:
+            await self._changed.wait()
+        self._give(member, flight)
+
+    def _least_busy(self) -> Member | None:
+        free = [one for one in self._members.values() if one.at_large]
+        member = min(free, key=lambda one: len(one.flights), default=None)
+        return member if member is not None and len(member.flights) < WINDOW else None
+
+    def _give(self, member: Member, flight: Flight) -> None:
+        cargo = flight.cargo
+        member.take(flight, None if isinstance(cargo, Settled) else self._rules.common(cargo))
+
+    def _change(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    async def _keep(self, number: int) -> None:
+        """Have a worker of this number at work, one after the other should they die."""
+        left: list[Flight] = []
+        starts, rest = 0, REST
+        while self._ended is None:
+            # A stop comes to the worker as an order; it still needs us to end well.
+            with anyio.CancelScope(shield=True) as self._scopes[number]:
+                member = await self._work(number, left)
+            if self._ended is not None:
+                return
+            starts = 0 if member.ready else starts + 1
+            if starts == STARTS:
+                raise WorkerLost(f"worker {number}", f"it ended {STARTS} times before it was ready")
+            left = await self._outlive(member, left)
+            rest = REST if member.at_large else min(rest * 2, LONGEST_REST)
+            await anyio.sleep(rest)
+
+    async def _work(self, number: int, left: Sequence[Flight]) -> Member:
+        """Be there for one worker process until it ends; it takes what is left of another first."""
+        process, stream = await _start()
+        async with stream:
+            member = self._members[number] = Member(number, process, stream)
+            try:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(member.link.run)
+                    sizes = self._sizes
+                    member.link.send(Begin(number, self._workers, self._state_dir, sizes))
+                    if self._ended is not None:
+                        member.link.send(self._ended)
+                    async for message in member.link:
+                        if isinstance(message, Ready):
+                            member.ready = True
+                            group.start_soon(self._probe, member, list(left))
+                        elif isinstance(message, Change | Lend):
+                            group.start_soon(self._answer, member, message)
+                        else:
+                            await self._hear(member, message)
+                    group.cancel_scope.cancel()
+            finally:
+                del self._members[number]
+                with suppress(ProcessLookupError):
+                    process.kill()
+                with anyio.CancelScope(shield=True):
+                    await process.wait()
+        return member
+
+    async def _probe(self, member: Member, left: Sequence[Flight]) -> None:
+        """Give a new worker what the last one died with, one by one; then whatever comes."""
+        for flight in left:
+            self._give(member, flight)
+            await member.idle.wait()
+        member.at_large = True
+        self._change()
+
+    async def _hear(self, member: Member, message: object) -> None:
+        match message:
+            case Note(statement, rows):
+                await self._ledger.writer.note(statement, rows)
+            case Landed(keys, counts, setbacks):
+                self.tally.add(counts)
+                member.setbacks = setbacks
+                for key in keys:
+                    member.land(key)
+                    self._land(key)
+                self._change()
+            case Broken(traceback):
+                self.fault = self.fault or Fault(f"worker {member.number}:\n{traceback}")
+                self.broken.set()
+            case Logged(level, event):
+                getattr(log, level)(**event, worker=member.number)
+            case _:
+                raise TypeError(f"no worker says {message!r}")
+
+    async def _answer(self, member: Member, ask: Change | Lend) -> None:
+        try:
+            value: Any
+            if isinstance(ask, Change):
+                value = await self._ledger.writer.change(ask.apply, durable=ask.durable)
+            else:
+                value = await member.source(ask.source).credential(ask.refused)
+        except Exception as error:
+            member.link.send(Answer(ask.number, error=error))
+            if isinstance(error, StateError):
+                raise
+        else:
+            member.link.send(Answer(ask.number, value))
+
+    async def _outlive(self, member: Member, left: Sequence[Flight]) -> list[Flight]:
+        """Settle what a worker that died had in hand; what the next one has to take up."""
+        log.error(
+            "a worker process died",
+            worker=member.number,
+            status=member.process.returncode,
+            documents=len(member.flights),
+        )
+        await self._rules.finish(lambda key: self.is_flying(key) and key not in member.flights)
+        known = await self._ledger.known(list(member.flights))
+        alone = len(member.flights) == 1
+        again = []
+        for key, flight in member.flights.items():
+            row = known.get(key)
+            if isinstance(flight.cargo, Document) and row is not None:
+                flown_on = await self._settle(flight, flight.cargo, row, alone=alone)
+            else:
+                flown_on = True
+            if flown_on:
+                again.append(flight)
+            else:
+                self._land(key)
+        untried = [one for one in left if self._is_aloft(one) and one not in again]
+        return [*untried, *again]
+
+    async def _settle(
+        self, flight: Flight, document: Document[Any], row: Known, *, alone: bool
+    ) -> bool:
+        """Whether another worker has to take a document up, or what has to be told of it."""
+        key = document.key
+        match row.state:
+            case State.SEEN:
+                self._deaths[key] += alone
+                if self._deaths[key] < DEATHS:
+                    return True
+                error = DocumentRefused(
+                    document.entry.label,
+                    f"the process that worked on it died of it, {DEATHS} times",
+                    "Send the log and the document to support",
+                )
+                try:
+                    await self._quarantine.keep(document, str(error))
+                except OSError as trouble:
+                    log.warning("quarantine can't be written", reason=str(trouble))
+                    return True
+                await self._ledger.quarantined([(key, str(error))], time.time())
+                log.error("document quarantined", document=error.subject, reason=str(error))
+                row = structs.replace(row, state=State.QUARANTINED, reason=str(error))
+            case State.STAGED | State.WAITING:
+                self.tally.waiting += 1
+                return False
+        self.tally.count(row.state, row.size)
+        flight.cargo = settled(key, document.ack.source, row)
+        return row.acknowledged_at is None
+
+    def _is_aloft(self, flight: Flight) -> bool:
+        key = flight.cargo.key
+        return self._flying[key.source].get(key) is flight
+
+
+async def _start() -> tuple[Process, SocketStream]:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        # It finds its modules where we found ours.
+        path = os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path)
+        process = await anyio.open_process(
+            COMMAND,
+            stdin=PIPE if sys.platform == "win32" else theirs.fileno(),
+            stdout=None,
+            stderr=None,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,
+        )
+        if sys.platform == "win32" and process.stdin is not None:
+            async with process.stdin:
+                await process.stdin.send(theirs.share(process.pid))
+    return process, await SocketStream.from_socket(ours)
+
+
+def _find_nothing(_: object) -> object:
+    raise LookupError("a worker names nothing by a number")

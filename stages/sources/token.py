@@ -1,0 +1,61 @@
+"""The access token of a source: renewed in time and on 401, by one task for all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from pipeline.errors import SynqupError
+from pipeline.source import Credential
+
+#: Gets a token: from the platform, or from the process that signs in for us. Its argument is the
+#: last one that was refused, or empty.
+Grant = Callable[[str], Awaitable[Credential]]
+
+
+class Token:
+    """The one access token of a source in this process."""
+
+    def __init__(self, grant: Grant) -> None:
+        self._grant = grant
+        self._value = ""
+        self._refused = ""
+        self._stale_at = 0.0
+        self._renewing = anyio.Lock()
+        self._tries = 0
+        self._failure: SynqupError | None = None
+
+    @property
+    def life(self) -> float:
+        """Seconds for which the token is good still."""
+        return max(self._stale_at - time.monotonic(), 0.0)
+
+    async def get(self) -> str:
+        """A token with life left in it. SignInRefused, SourceUnreachable or PassingError."""
+        if time.monotonic() >= self._stale_at:
+            tries = self._tries
+            async with self._renewing:
+                # Whoever held the lock before us has tried it for all who waited.
+                if tries == self._tries:
+                    await self._try()
+                if self._failure is not None:
+                    raise self._failure
+        return self._value
+
+    def reject(self, value: str) -> None:
+        """A server answered 401 to this token: get() fetches another, if it still is the one."""
+        if value == self._value:
+            self._refused = value
+            self._stale_at = 0.0
+
+    async def _try(self) -> None:
+        try:
+            granted = await self._grant(self._refused)
+            self._value = granted.value
+            self._stale_at = time.monotonic() + granted.life
+            self._failure = None
+        except SynqupError as error:
+            self._failure = error
+        self._tries += 1
