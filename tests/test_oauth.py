@@ -157,7 +157,7 @@ async def test_a_changed_secret_is_used_from_the_next_token(tmp_path: Path) -> N
 async def test_a_refresh_token_is_used_once_and_the_next_one_kept(tmp_path: Path) -> None:
     async with issuer() as it:
         it.rotates = True
-        async with token(tmp_path, it, refresh_token=Secret(file=str(tmp_path / "refresh"))) as one:
+        async with token(tmp_path, it, Secret(file=str(tmp_path / "refresh"))) as one:
             await one.get()
             one.reject("t1")
             await one.get()
@@ -190,7 +190,7 @@ async def test_a_refresh_token_whose_file_can_not_be_written_is_kept_elsewhere(
 async def test_a_refresh_token_is_kept_even_by_one_who_is_cancelled(tmp_path: Path) -> None:
     async with issuer() as it:
         it.rotates, it.delay = True, 0.1
-        async with token(tmp_path, it, refresh_token=Secret(file=str(tmp_path / "refresh"))) as one:
+        async with token(tmp_path, it, Secret(file=str(tmp_path / "refresh"))) as one:
             with anyio.move_on_after(0.05):
                 await one.get()
             assert (tmp_path / "refresh").read_text().strip() == "r1"
