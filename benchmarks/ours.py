@@ -21,13 +21,15 @@ SYNQUP = (sys.executable, "-c", "from pipeline.cli import main; main()")
 ROOT = Path(__file__).parents[1]
 
 
-def configure(folder: Path, dataset: Dataset, url: str, token_url: str, more: str = "") -> Path:
-    """Write a configuration that delivers below `folder`/out; `more` goes to its end."""
+def configure(folder: Path, dataset: Dataset, url: str, token_url: str, workers: int = 1) -> Path:
+    """Write a configuration that delivers below `folder`/out, by so many processes."""
     path = folder / "synqup.toml"
     served = Sandbox(url, token_url, "benchmark", "secret", "")
     write_config(path, served, dataset.mailbox)
-    if more:
-        path.write_text(path.read_text(encoding="utf-8") + more, encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(
+        text.replace("[service]\n", f"[service]\nworkers = {workers}\n", 1), encoding="utf-8"
+    )
     return path
 
 

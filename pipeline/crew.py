@@ -125,6 +125,7 @@ class Member:
 
     def forget(self, which: Callable[[object], bool]) -> None:
         """Have it let go of what it knows by a number."""
+        self.link.seal()
         for number, thing in list(self._shared.values()):
             if which(thing):
                 del self._shared[id(thing)]
@@ -140,6 +141,7 @@ class Member:
     def _share(self, thing: object, order: OpenSource | Share) -> None:
         if id(thing) not in self._shared:
             self.link.send(order)
+            self.link.seal()
             self._shared[id(thing)] = (order.number, thing)
 
     def _name(self, thing: object) -> int | None:

@@ -14,7 +14,7 @@ import anyio
 from anyio.abc import SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-#: In front of each message: how many bytes it has.
+#: In front of messages that are packed together: how many bytes they have.
 LENGTH = struct.Struct("!I")
 
 #: Says what stands in a message for something that both sides have already; None for all else.
@@ -33,15 +33,22 @@ class Link:
         self._stream = stream
         self._name = name
         self._find = find
-        self._out = bytearray()
+        self._messages: list[object] = []
+        self._packed = bytearray()
         self._more = anyio.Event()
 
     def send(self, message: object) -> None:
-        """Have a message sent: those of one turn of the event loop go together."""
-        packed = BytesIO()
-        _Packer(packed, self._name).dump(message)
-        self._out += LENGTH.pack(packed.tell()) + packed.getbuffer()
+        """Have a message sent: those of one turn of the event loop are packed together."""
+        self._messages.append(message)
         self._more.set()
+
+    def seal(self) -> None:
+        """Pack what there is: what has a name from now on, or has none any more, goes by it."""
+        if self._messages:
+            packed = BytesIO()
+            _Packer(packed, self._name).dump(self._messages)
+            self._packed += LENGTH.pack(packed.tell()) + packed.getbuffer()
+            self._messages = []
 
     async def run(self) -> None:
         """Send what there is to send, until cancelled or the other side is gone."""
@@ -55,10 +62,11 @@ class Link:
 
     async def flush(self) -> None:
         """Wait until all has been handed to the system."""
+        self.seal()
         self._more = anyio.Event()
-        out, self._out = self._out, bytearray()
-        if out:
-            await self._stream.send(bytes(out))
+        packed, self._packed = self._packed, bytearray()
+        if packed:
+            await self._stream.send(bytes(packed))
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         """What the other side sends, until it ends, in whatever way."""
@@ -66,7 +74,9 @@ class Link:
         try:
             while True:
                 (length,) = LENGTH.unpack(await stream.receive_exactly(LENGTH.size))
-                yield _Unpacker(BytesIO(await stream.receive_exactly(length)), self._find).load()
+                packed = BytesIO(await stream.receive_exactly(length))
+                for message in _Unpacker(packed, self._find).load():
+                    yield message
         except (anyio.IncompleteRead, anyio.BrokenResourceError, anyio.ClosedResourceError):
             return
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import gc
 import itertools
-import math
 import os
 import signal
 import sqlite3
+import sys
 import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import anyio
@@ -51,7 +52,9 @@ from pipeline.orders import (
     Take,
 )
 from pipeline.quarantine import Quarantine
+from pipeline.queues import Bound, Queue
 from pipeline.source import Credential, Source
+from pipeline.stage import Stage
 from pipeline.supervision import SIGNALS
 from pipeline.writer import Changes
 
@@ -59,6 +62,8 @@ T = TypeVar("T")
 
 #: Seconds between two reports of what has landed, at least.
 REPORT = 0.005
+#: Documents that are taken in at a time, at most.
+GROUP = 64
 
 
 class Remote(Changes):
@@ -68,6 +73,7 @@ class Remote(Changes):
         self._link = link
         self._numbers = itertools.count()
         self._asked: dict[int, tuple[anyio.Event, list[Answer]]] = {}
+        self._notes: dict[str, list[tuple[Any, ...]]] = {}
 
     async def change(self, apply: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
         """As Changes.change(); what is done has to be a function of a module, or partial()."""
@@ -75,8 +81,14 @@ class Remote(Changes):
         return value
 
     async def note(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """As Changes.note()."""
-        self._link.send(Note(statement, tuple(rows)))
+        """As Changes.note(), with tell_notes()."""
+        self._notes.setdefault(statement, []).extend(rows)
+
+    def tell_notes(self) -> None:
+        """Hand over what is noted so far."""
+        for statement, rows in self._notes.items():
+            self._link.send(Note(statement, tuple(rows)))
+        self._notes.clear()
 
     def hurry(self) -> None:
         """The first process knows when to."""
@@ -106,23 +118,26 @@ class Remote(Changes):
 class Reporter(Engine):
     """An engine that tells the first process what has landed, a few at a time."""
 
-    def __init__(self, *parts: Any) -> None:
-        super().__init__(*parts)
+    def __init__(self, stages: Sequence[Stage], remote: Remote, link: Link, folder: Path) -> None:
+        super().__init__(stages, Ledger(remote), Quarantine(folder))
+        self._remote = remote
+        self._link = link
         self._keys: list[Key] = []
         self._counts = Tally()
         self._news = anyio.Event()
 
-    async def report(self, link: Link) -> None:
+    async def report(self) -> None:
         """Tell what lands, until cancelled."""
         while True:
             await self._news.wait()
-            self.tell_landed(link)
+            self.tell_landed()
             await anyio.sleep(REPORT)
 
-    def tell_landed(self, link: Link) -> None:
-        """Tell what has landed since the last time."""
+    def tell_landed(self) -> None:
+        """Tell what has landed since the last time, after what is noted of it."""
+        self._remote.tell_notes()
         setbacks = {name: error for name in self._setbacks if (error := self.setback(name))}
-        link.send(Landed(tuple(self._keys), self._counts, setbacks))
+        self._link.send(Landed(tuple(self._keys), self._counts, setbacks))
         self._keys, self._counts, self._news = [], Tally(), anyio.Event()
 
     def _land(self, key: Key) -> None:
@@ -142,9 +157,8 @@ class Worker:
         self._shared: dict[int, Any] = {}
         self._link = Link(stream, lambda _: None, self._shared.__getitem__)
         self._remote = Remote(self._link)
-        self._given, self._inbox = anyio.create_memory_object_stream[Document[Any] | Settled](
-            math.inf
-        )
+        # The first process bounds what is in flight here.
+        self._given: Queue[Document[Any] | Settled] = Queue(Bound(sys.maxsize, sys.maxsize))
         self._ended = anyio.Event()
         self._scope = anyio.CancelScope()
 
@@ -159,18 +173,17 @@ class Worker:
             async with self._engine(begin) as engine, anyio.create_task_group() as group:
                 group.start_soon(self._link.run)
                 group.start_soon(self._follow, orders, engine, begin)
-                group.start_soon(engine.report, self._link)
+                group.start_soon(engine.report)
                 await self._work(engine)
-                engine.tell_landed(self._link)
+                engine.tell_landed()
                 group.cancel_scope.cancel()
             await self._link.flush()
 
     @asynccontextmanager
     async def _engine(self, begin: Begin) -> AsyncIterator[Reporter]:
         state_dir = begin.state_dir
-        ledger = Ledger(self._remote)
-        flow = Flow(state_dir, ledger, f"worker-{begin.number}")
-        engine = Reporter(flow.stages, ledger, Quarantine(state_dir / "quarantine"))
+        flow = Flow(state_dir, Ledger(self._remote), f"worker-{begin.number}")
+        engine = Reporter(flow.stages, self._remote, self._link, state_dir / "quarantine")
         engine.resize(begin.sizes)
         try:
             yield engine
@@ -196,11 +209,14 @@ class Worker:
                 raise
 
     async def _take_in(self, engine: Reporter) -> None:
-        async for cargo in self._inbox:
-            if isinstance(cargo, Settled):
-                await engine.tell(cargo)
-            else:
-                await engine.offer(cargo)
+        while True:
+            given = await self._given.take(GROUP)
+            for cargo in given:
+                if isinstance(cargo, Settled):
+                    await engine.tell(cargo)
+                else:
+                    await engine.offer(cargo)
+            self._given.done(given)
 
     async def _tell_of_bug(self, engine: Reporter) -> None:
         await engine.broken.wait()
@@ -210,7 +226,7 @@ class Worker:
         async for order in orders:
             match order:
                 case Take(cargo):
-                    self._given.send_nowait(cargo)
+                    self._given.put_back(cargo)
                 case Answer():
                     self._remote.answered(order)
                 case Share() | OpenSource() | Drop():

@@ -138,11 +138,13 @@ class Http:
             await self._session.close()
 
     async def _open(self) -> aiohttp.ClientSession:
-        # To read the authorities' certificates takes a while.
-        context = await anyio.to_thread.run_sync(self._trusting)
+        # To read certificates takes a while; aiohttp has read the system's when it was imported.
+        trusted: ssl.SSLContext | bool = True
+        if self._ca_file is not None:
+            trusted = await anyio.to_thread.run_sync(self._trusting, self._ca_file)
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections, ssl=context),
+                connector=aiohttp.TCPConnector(limit=self._connections, ssl=trusted),
                 timeout=aiohttp.ClientTimeout(
                     total=None,
                     sock_connect=self._timeouts.connect,
@@ -153,17 +155,16 @@ class Http:
             )
         return self._session
 
-    def _trusting(self) -> ssl.SSLContext:
+    def _trusting(self, ca_file: Path) -> ssl.SSLContext:
         context = ssl.create_default_context()
-        if self._ca_file is not None:
-            try:
-                context.load_verify_locations(self._ca_file)
-            except OSError as error:  # ssl.SSLError is one
-                raise SourceError(
-                    f"source {self._name}",
-                    f"ca_file {self._ca_file} can't be used ({error.strerror or error})",
-                    "Name a readable file of certificates in PEM form",
-                ) from None
+        try:
+            context.load_verify_locations(ca_file)
+        except OSError as error:  # ssl.SSLError is one
+            raise SourceError(
+                f"source {self._name}",
+                f"ca_file {ca_file} can't be used ({error.strerror or error})",
+                "Name a readable file of certificates in PEM form",
+            ) from None
         return context
 
 
