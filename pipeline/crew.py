@@ -15,7 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any
@@ -63,8 +63,9 @@ WINDOW = 512
 STARTS = 3
 #: How often a worker may die with one document alone in its hands until it is not tried again.
 DEATHS = 2
-#: Seconds that workers are given to end when they are told to.
-PATIENCE = 20.0
+#: Seconds that workers are given to end when they are told to, and then to be gone.
+PATIENCE = 15.0
+LAST_WORDS = 5.0
 #: Seconds before a worker that died is followed by another: doubled each time, up to the second.
 REST = 0.1
 LONGEST_REST = 30.0
@@ -165,6 +166,9 @@ class Crew(Intake):
         self._members: dict[int, Member] = {}
         self._scopes: dict[int, anyio.CancelScope] = {}
         self._deaths: Counter[Key] = Counter()
+        # Numbers of the workers that have yet to be ready for the first time: what comes before
+        # that is shared out among all.
+        self._awaited = set(range(1, workers + 1))
         self._changed = anyio.Event()
         self._ended: End | None = None
 
@@ -216,7 +220,7 @@ class Crew(Intake):
             member.link.send(Forgive(source))
 
     async def _take(self, flight: Flight) -> None:
-        while (member := self._least_busy()) is None:
+        while self._awaited or (member := self._least_busy()) is None:
             await self._changed.wait()
         self._give(member, flight)
 
@@ -273,10 +277,8 @@ class Crew(Intake):
                     group.cancel_scope.cancel()
             finally:
                 del self._members[number]
-                with suppress(ProcessLookupError):
-                    process.kill()
                 with anyio.CancelScope(shield=True):
-                    await process.wait()
+                    await _end(process)
         return member
 
     async def _probe(self, member: Member, left: Sequence[Flight]) -> None:
@@ -285,6 +287,7 @@ class Crew(Intake):
             self._give(member, flight)
             await member.idle.wait()
         member.at_large = True
+        self._awaited.discard(member.number)
         self._change()
 
     async def _hear(self, member: Member, message: object) -> None:
@@ -397,6 +400,15 @@ async def _start() -> tuple[Process, SocketStream]:
             async with process.stdin:
                 await process.stdin.send(theirs.share(process.pid))
     return process, await SocketStream.from_socket(ours)
+
+
+async def _end(process: Process) -> None:
+    """Wait for the end of a process that has let go of us, or has no more time to."""
+    with anyio.move_on_after(LAST_WORDS):
+        await process.wait()
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
 
 
 def _find_nothing(_: object) -> object:

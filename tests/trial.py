@@ -76,9 +76,10 @@ async def trial(
     companies: int = 3,
     tls: Path | None = None,
     latency: float = 0.0,
+    mailbox: Mailbox | None = None,
 ) -> AsyncIterator[Trial]:
     folder.mkdir(exist_ok=True)
-    mailbox = Mailbox(documents, companies, seed=7)
+    mailbox = mailbox or Mailbox(documents, companies, seed=7)
     faults = Faults(planned, seed=7)
     async with serve_sandbox(
         mailbox, journal=folder / "journal.jsonl", faults=faults, tls=tls, latency=latency
