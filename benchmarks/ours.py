@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
 from contextlib import closing
@@ -19,6 +20,9 @@ from stages.sandbox.server import Sandbox
 #: The command line, by the interpreter that runs the benchmark.
 SYNQUP = (sys.executable, "-c", "from pipeline.cli import main; main()")
 ROOT = Path(__file__).parents[1]
+#: One worker process for each core.
+WORKERS = max(os.cpu_count() or 1, 2)
+CREW = f"Synqup, {WORKERS} workers"
 
 
 def configure(folder: Path, dataset: Dataset, url: str, token_url: str, workers: int = 1) -> Path:
