@@ -109,8 +109,9 @@ class Member:
         """Give it a document, or what has to be told of one."""
         cargo = flight.cargo
         source = cargo.source if isinstance(cargo, Settled) else cargo.ack.source
-        self._share(source, OpenSource(next(self._numbers), source.settings))
-        if id(common) not in self._shared:
+        if id(source) not in self._shared:
+            self._share(source, OpenSource(next(self._numbers), source.settings))
+        if common is not None and id(common) not in self._shared:
             # One configuration follows another: what is in flight has its own in hand.
             self.forget(lambda thing: type(thing) is type(common))
             self._share(common, Share(next(self._numbers), common))
@@ -140,10 +141,9 @@ class Member:
         raise LookupError(f"no source {number}")
 
     def _share(self, thing: object, order: OpenSource | Share) -> None:
-        if id(thing) not in self._shared:
-            self.link.send(order)
-            self.link.seal()
-            self._shared[id(thing)] = (order.number, thing)
+        self.link.send(order)
+        self.link.seal()
+        self._shared[id(thing)] = (order.number, thing)
 
     def _name(self, thing: object) -> int | None:
         shared = self._shared.get(id(thing))
@@ -216,7 +216,7 @@ class Crew(Intake):
     def forgive(self, source: str) -> None:
         """As Intake.forgive()."""
         for member in self._members.values():
-            member.setbacks = {}
+            member.setbacks = {name: one for name, one in member.setbacks.items() if name != source}
             member.link.send(Forgive(source))
 
     async def _take(self, flight: Flight) -> None:
