@@ -105,3 +105,19 @@ def test_nothing_is_written_below_where_a_volume_was(
     state.unlink()
     mounted.clear()
     Volumes(state).check(folder)
+
+
+def test_a_volume_that_another_process_wrote_to_is_known_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounted = {str(tmp_path / "mnt"), str(tmp_path / "usb")}
+    monkeypatch.setattr(volumes.os.path, "ismount", lambda path: path in mounted or path == "/")
+    one, other = Volumes(tmp_path / "volumes"), Volumes(tmp_path / "volumes")
+    one.check(tmp_path / "mnt" / "achats")
+    other.check(tmp_path / "usb" / "achats")
+    mounted.clear()
+    for volume in ("mnt", "usb"):
+        with pytest.raises(OSError, match="no volume is mounted there any more"):
+            one.check(tmp_path / volume / "achats")
+        with pytest.raises(OSError, match="no volume is mounted there any more"):
+            other.check(tmp_path / volume / "achats")
