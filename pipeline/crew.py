@@ -13,7 +13,6 @@ import os
 import socket
 import sys
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,7 +26,7 @@ from msgspec import Struct, structs
 
 from pipeline.acknowledge import Settled, settled
 from pipeline.document import Document, Key
-from pipeline.errors import DocumentRefused, StateError, SynqupError, WorkerLost
+from pipeline.errors import DocumentRefused, PassingError, StateError, SynqupError, WorkerLost
 from pipeline.intake import Flight, Intake, Size
 from pipeline.ledger import Ledger
 from pipeline.link import Link
@@ -165,7 +164,9 @@ class Crew(Intake):
         self._sizes: Mapping[str, Size] = {}
         self._members: dict[int, Member] = {}
         self._scopes: dict[int, anyio.CancelScope] = {}
-        self._deaths: Counter[Key] = Counter()
+        # How many had landed each time that a worker died with this one alone in its hands.
+        self._deaths: dict[Key, list[int]] = {}
+        self._landings = 0
         # Numbers of the workers that have yet to be ready for the first time: what comes before
         # that is shared out among all.
         self._awaited = set(range(1, workers + 1))
@@ -297,7 +298,9 @@ class Crew(Intake):
             case Landed(keys, counts, setbacks):
                 self.tally.add(counts)
                 member.setbacks = setbacks
+                self._landings += len(keys)
                 for key in keys:
+                    self._deaths.pop(key, None)
                     member.land(key)
                     self._land(key)
                 self._change()
@@ -352,31 +355,44 @@ class Crew(Intake):
         self, flight: Flight, document: Document[Any], row: Known, *, alone: bool
     ) -> bool:
         """Whether another worker has to take a document up, or what has to be told of it."""
-        key = document.key
-        match row.state:
-            case State.SEEN:
-                self._deaths[key] += alone
-                if self._deaths[key] < DEATHS:
-                    return True
-                error = DocumentRefused(
-                    document.entry.label,
-                    f"the process that worked on it died of it, {DEATHS} times",
-                    "Send the log and the document to support",
-                )
-                try:
-                    await self._quarantine.keep(document, str(error))
-                except OSError as trouble:
-                    log.warning("quarantine can't be written", reason=str(trouble))
-                    return True
-                await self._ledger.quarantined([(key, str(error))], time.time())
-                log.error("document quarantined", document=error.subject, reason=str(error))
-                row = structs.replace(row, state=State.QUARANTINED, reason=str(error))
-            case State.STAGED | State.WAITING:
-                self.tally.waiting += 1
-                return False
+        if row.state is State.SEEN:
+            deaths = self._deaths.setdefault(document.key, [])
+            if alone:
+                deaths.append(self._landings)
+            if len(deaths) < DEATHS:
+                return True
+            del self._deaths[document.key]
+            row = await self._judge(document, row, to_blame=self._landings > deaths[0])
+        if row.state in (State.STAGED, State.WAITING):
+            self.tally.waiting += 1
+            return False
         self.tally.count(row.state, row.size)
-        flight.cargo = settled(key, document.ack.source, row)
+        flight.cargo = settled(document.key, document.ack.source, row)
         return row.acknowledged_at is None
+
+    async def _judge(self, document: Document[Any], row: Known, *, to_blame: bool) -> Known:
+        """What becomes of a document with which alone in hand worker after worker has died.
+
+        to_blame: whether others have landed meanwhile; else workers die of something else.
+        """
+        label, now = document.entry.label, time.time()
+        died = f"the process that worked on it died, {DEATHS} times"
+        if to_blame:
+            refused = DocumentRefused(label, died, "Send the log and the document to support")
+            try:
+                await self._quarantine.keep(document, str(refused))
+            except OSError as error:
+                log.warning("document can't be quarantined", document=label, reason=str(error))
+            else:
+                log.error("document quarantined", document=label, reason=str(refused))
+                await self._ledger.quarantined([(document.key, str(refused))], now)
+                return structs.replace(row, state=State.QUARANTINED, reason=str(refused))
+        waits = PassingError(
+            label, died, "See to it that the system does not kill it for its memory"
+        )
+        log.warning("document waits", document=label, reason=str(waits))
+        await self._ledger.waiting([(document.key, str(waits))], now)
+        return structs.replace(row, state=State.WAITING, reason=str(waits))
 
     def _is_aloft(self, flight: Flight) -> bool:
         key = flight.cargo.key

@@ -201,6 +201,42 @@ async def running(it: Trial, service: str) -> AsyncIterator[crew.Crew]:
             await source.close()
 
 
+DYING = """
+            from stages import verify
+            process = verify.process
+            async def dies(document):
+                if {condition}:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return await process(document)
+            verify.process = dies"""
+
+
+async def test_what_workers_die_of_is_quarantined_and_the_others_arrive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with trial(tmp_path, documents=100) as it:
+        poison = next(iter(it.mailbox)).id
+        starting(monkeypatch, DYING.format(condition=f"document.key.id.endswith({poison!r})"))
+        outcome = await it.bring(it.config(service=TWO))
+        assert counted(it) == {State.DELIVERED: 99, State.QUARANTINED: 1}
+        assert outcome.tally.quarantined == 1
+        (kept,) = it.summary().quarantine
+        assert kept.id.endswith(poison)
+        assert "the process that worked on it died, 2 times" in kept.reason
+        assert it.journal()[poison] == ["ERROR"]
+
+
+async def test_where_workers_die_of_everything_nothing_is_blamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starting(monkeypatch, DYING.format(condition="True"))
+    async with trial(tmp_path, documents=3) as it:
+        outcome = await it.bring(it.config(service=TWO))
+        assert outcome.tally.waiting == 3
+        assert counted(it) == {State.WAITING: 3}
+        assert not (tmp_path / "journal.jsonl").exists() or it.journal() == {}
+
+
 async def test_workers_that_never_get_ready_are_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
