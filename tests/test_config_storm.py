@@ -138,7 +138,8 @@ def wait_until_polled_anew(world: World) -> None:
     def polled() -> bool:
         assert world.synqup("status", "--json") == 0
         (source,) = json.loads(world.said())["sources"]
-        return bool(source["polled_at"] > began + 1)
+        # The first poll may not have come to an end before the edit began it anew.
+        return (source["polled_at"] or 0.0) > began + 1
 
     wait_until(polled)
 

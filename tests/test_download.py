@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gzip
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from hashlib import sha256
+from hashlib import md5, sha256
 from pathlib import Path
 from random import Random
 
 import anyio
+import google_crc32c
 import pytest
 from aiohttp import web
+from multidict import CIMultiDict
 from serving import serving
 
 from pipeline.assembly import load_config
@@ -22,6 +25,7 @@ from pipeline.source import Entry
 from stages.download import Download, Fetched
 from stages.list import Listed
 from stages.sources.billtobox.source import BilltoboxSource
+from stages.verify import process as verify
 
 pytestmark = pytest.mark.anyio
 
@@ -274,3 +278,35 @@ async def test_a_web_page_is_no_document(tmp_path: Path) -> None:
     async with bench(tmp_path, page, whole(SMALL)) as it:
         await it.fetch()
         assert it.asked == 2
+
+
+def hashes(crc32c_of: bytes, md5_of: bytes) -> Sequence[str]:
+    """The checksums of two contents, as Google Cloud Storage says them."""
+    crc32c = google_crc32c.value(crc32c_of).to_bytes(4, "big")
+    digests = {"crc32c": crc32c, "md5": md5(md5_of).digest()}
+    return [f"{name}={b64encode(digest).decode()}" for name, digest in digests.items()]
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+async def test_a_header_that_comes_twice_says_all_of_it(tmp_path: Path, turn: int) -> None:
+    """As Google Cloud Storage may send its two checksums (RFC 9110, 5.3): each is checked."""
+
+    def answer(crc32c_of: bytes, md5_of: bytes) -> Answer:
+        async def answer(_: web.Request) -> web.Response:
+            said = hashes(crc32c_of, md5_of)[::turn]
+            headers = CIMultiDict(zip(("X-Goog-Hash", "x-goog-hash"), said, strict=True))
+            return web.Response(body=SMALL, headers=headers)
+
+        return answer
+
+    async with bench(
+        tmp_path, answer(SMALL, SMALL), answer(LARGE, SMALL), answer(SMALL, LARGE)
+    ) as it:
+        well = (await verify(await it.fetch())).facts
+        assert well.checksum == "x-goog-hash md5"
+        assert not well.warnings
+        odd = (await verify(await it.fetch())).facts
+        assert odd.checksum == "x-goog-hash md5"
+        assert "x-goog-hash crc32c says" in odd.warnings[0]
+        with pytest.raises(DocumentDamaged, match="x-goog-hash md5 says"):
+            await verify(await it.fetch())

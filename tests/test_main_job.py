@@ -222,10 +222,17 @@ def test_a_second_process_on_the_same_state_is_refused_in_words(tmp_path: Path) 
 def test_a_source_that_is_gone_is_said_in_words(tmp_path: Path) -> None:
     with mailbox(tmp_path, "--documents", 1) as box:
         pass
+    (source,) = box.status()["sources"]
+    assert source == {"name": "billtobox", "polled_at": None, "error": "", "error_at": None}
     said = synqup("catch-up", "--config", box.config, expect=3)
     assert "does not answer" in said
     assert "Traceback" not in said
-    assert "does not answer" in box.status()["sources"][0]["error"]
+    (source,) = box.status()["sources"]
+    assert source["polled_at"] is None
+    assert "does not answer" in source["error"]
+    told = synqup("status", "--config", box.config)
+    assert "source billtobox: not read through to its end so far" in told
+    assert "does not answer" in told
 
 
 def test_a_refused_sign_in_is_said_in_words_without_the_secret(tmp_path: Path) -> None:
