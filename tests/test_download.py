@@ -51,7 +51,7 @@ attempts = 3
 retry_wait = 0.01
 longest_retry_wait = 0.02
 longest_asked_wait = 5
-stall_timeout = 0.3
+stall_timeout = STALL
 [[companies]]
 name = "One"
 identifier = "BE0403170701"
@@ -87,11 +87,12 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(folder: Path, *answers: Answer) -> AsyncIterator[Bench]:
+async def bench(folder: Path, *answers: Answer, stall: float = 30) -> AsyncIterator[Bench]:
     one = Bench(folder, list(answers))
     async with serving(one.handle) as url:
         (folder / "secret").write_text("s3cret")
-        (folder / "synqup.toml").write_text(CONFIG.replace("URL", str(url.origin())))
+        text = CONFIG.replace("URL", str(url.origin())).replace("STALL", str(stall))
+        (folder / "synqup.toml").write_text(text)
         config = load_config(folder / "synqup.toml")
         source = BilltoboxSource(config.sources[0], config.service.state_dir)
         entry = Entry("purchase/7", "", "invoice 7", Listed(config))
@@ -113,14 +114,17 @@ def whole(data: bytes, **headers: str) -> Answer:
     return answer
 
 
-def pieces(data: bytes, *, announced: int | None = None, pause: float = 0.0) -> Answer:
+def pieces(data: bytes, *, announced: int | None = None, stops: int | None = None) -> Answer:
+    """stops: after so many bytes nothing more comes."""
+
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         response.content_length = announced
         await response.prepare(request)
         for start in range(0, len(data), 5_000):
             await response.write(data[start : start + 5_000])
-            await anyio.sleep(pause)
+            if start + 5_000 == stops:
+                await anyio.sleep_forever()
         if announced is not None and announced > len(data) and request.transport is not None:
             request.transport.close()
         return response
@@ -225,17 +229,17 @@ async def test_one_that_always_breaks_off_waits_and_leaves_nothing(tmp_path: Pat
 
 
 async def test_one_that_stalls_is_fetched_again_and_leaves_nothing(tmp_path: Path) -> None:
-    async with bench(tmp_path, pieces(LARGE, pause=9), whole(LARGE)) as it:
+    async with bench(tmp_path, pieces(LARGE, stops=30_000), whole(LARGE), stall=0.5) as it:
         payload = (await it.fetch()).payload
         assert payload is not None
         assert it.left() == [payload.spool]
 
 
 async def test_one_who_is_cancelled_in_mid_body_leaves_nothing(tmp_path: Path) -> None:
-    async with bench(tmp_path, pieces(LARGE, pause=0.02)) as it:
+    async with bench(tmp_path, pieces(LARGE, stops=30_000)) as it:
         async with anyio.create_task_group() as group:
             group.start_soon(it.fetch)
-            with anyio.fail_after(5):
+            with anyio.fail_after(60):
                 while not it.left():
                     await anyio.sleep(0.005)
             group.cancel_scope.cancel()
