@@ -14,7 +14,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 from aiohttp import web
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from msgspec import Raw, json
 from serving import serving
 from trial import trial
@@ -387,7 +387,6 @@ def shown(page: Page) -> list[int]:
     return [int(bytes(raw)) for raw in page.results]
 
 
-@settings(deadline=None)
 @given(
     count=st.integers(0, 100),
     size=st.integers(1, 20),
@@ -408,7 +407,6 @@ def test_a_list_that_stands_still_is_shown_whole_and_nothing_twice(
     assert total is not None or len(found) == count
 
 
-@settings(deadline=None)
 @given(data=st.data(), count=st.integers(0, 150), size=st.integers(1, 12))
 def test_a_list_that_documents_leave_once_shown_is_shown_whole_in_one_walk(
     data: st.DataObject, count: int, size: int
@@ -426,7 +424,6 @@ def test_a_list_that_documents_leave_once_shown_is_shown_whole_in_one_walk(
     assert asyncio.run(walk()) == set(range(count))
 
 
-@settings(deadline=None)
 @given(data=st.data(), count=st.integers(0, 60), size=st.integers(1, 9))
 def test_whatever_arrives_and_leaves_meanwhile_walks_until_quiet_miss_none(
     data: st.DataObject, count: int, size: int

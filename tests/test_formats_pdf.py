@@ -377,7 +377,7 @@ class TestRecognition:
         assert content != pdf.read(payload(written()))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=400), st.integers(0, 2000), st.integers(0, 40))
 def test_nothing_but_a_reason_escapes(noise: bytes, at: int, cut: int) -> None:
     whole = with_stream(zlib.compress(ubl("A1")))
