@@ -22,7 +22,7 @@ from benchmarks.failure import BenchmarkError
 from benchmarks.measure import descendants
 
 #: Seconds within which it has to listen.
-PATIENCE = 10.0
+PATIENCE = 60.0
 #: Open files that it is given at most.
 DESCRIPTORS = 200_000
 

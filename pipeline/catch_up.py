@@ -38,7 +38,7 @@ class CatchUp:
         self._config = config
         self._failures: dict[str, str] = {}
         self._sources: list[Source] = []
-        self._expected = 0
+        self._expected: dict[str, int] = {}
 
     async def run(self, show: Show) -> Outcome:
         """Bring everything. Raises what a stage died of, after the rest has drained."""
@@ -87,7 +87,10 @@ class CatchUp:
             await assembly.ledger.polled(source.name, time.time(), str(error))
 
     def _total(self) -> int | None:
-        known = [count for source in self._sources if (count := source.backlog()) is not None]
-        # A later walk sees only what is left.
-        self._expected = max(self._expected, sum(known))
-        return self._expected if known else None
+        """What all sources hold; None as long as one that can be read has not said."""
+        for source in self._sources:
+            if (count := source.backlog()) is not None:
+                # A later walk sees only what is left.
+                self._expected[source.name] = max(self._expected.get(source.name, 0), count)
+        silent = {source.name for source in self._sources} - {*self._expected, *self._failures}
+        return sum(self._expected.values()) if self._sources and not silent else None

@@ -137,9 +137,10 @@ def check(config: ConfigFile) -> None:
 
 @app.command()
 def status(config: ConfigFile, json: AsJson = False) -> None:
-    """Tell what the ledger knows: counts, the last poll, the last error, the quarantine."""
+    """Tell what became of documents and sources: counts, last polls and errors, the quarantine."""
     settings = load_config(config.resolve())
-    summary = summarise(ledger_path(settings.service.state_dir))
+    configured = [source.name for source in settings.sources]
+    summary = summarise(ledger_path(settings.service.state_dir), configured)
     names = {company.identifier: company.name for company in settings.companies}
     if json:
         print(msgspec.json.encode(summary).decode())

@@ -75,10 +75,8 @@ def findings(console: Console, found: Iterable[Finding]) -> None:
 
 def summary(console: Console, told: Summary, names: Mapping[str, str]) -> None:
     """The whole of `synqup status`."""
-    if not told.sources:
-        console.print("No source has been read through so far.")
     for source in told.sources:
-        console.print(f"source {source.name}: last read through {_moment(source.polled_at)}")
+        console.print(Text(f"source {source.name}: {_read_through(source.polled_at)}"))
         if source.error:
             console.print(Text(f"  error {_moment(source.error_at)}: {source.error}", style="red"))
     counts(console, told, names)
@@ -142,6 +140,12 @@ def _kept(console: Console, title: str, documents: Sequence[Kept]) -> None:
         console.print(Text(f"  {kept.reason}"), soft_wrap=True)
     if len(documents) > MOST:
         console.print(f"  and {len(documents) - MOST:,} more")
+
+
+def _read_through(at: float | None) -> str:
+    if at is None:
+        return "not read through to its end so far"
+    return f"last read through {_moment(at)}"
 
 
 def _moment(at: float | None) -> str:

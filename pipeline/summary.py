@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -32,7 +33,10 @@ class Count(Struct, frozen=True):
 
 
 class SourceState(Struct, frozen=True):
-    """When a source was last read through, and what went wrong last, if it did since."""
+    """When a source was last read through, and what went wrong last, if it did since.
+
+    polled_at: None when it was never read through to its end.
+    """
 
     name: str
     polled_at: float | None
@@ -50,14 +54,19 @@ class Summary(Struct, frozen=True):
     waiting: tuple[Kept, ...]
 
 
-def summarise(path: Path) -> Summary:
-    """Read the ledger at a path; there is none before the first poll. StateError."""
+def summarise(path: Path, configured: Iterable[str] = ()) -> Summary:
+    """Read the ledger at a path; there is none before the first start. StateError.
+
+    configured: names of sources that are told of first, and also where the ledger has no word of
+    them.
+    """
+    sources = {name: SourceState(name, None, "", None) for name in configured}
     if not path.exists():
-        return Summary((), (), 0, (), ())
+        return Summary(tuple(sources.values()), (), 0, (), ())
     try:
         connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=10)
         with closing(connection):
-            return _summary(connection)
+            return _summary(connection, sources)
     except sqlite3.DatabaseError as error:
         raise StateError(
             str(path),
@@ -66,7 +75,7 @@ def summarise(path: Path) -> Summary:
         ) from None
 
 
-def _summary(connection: sqlite3.Connection) -> Summary:
+def _summary(connection: sqlite3.Connection, sources: dict[str, SourceState]) -> Summary:
     def kept(state: State) -> tuple[Kept, ...]:
         rows = connection.execute(
             "SELECT source, id, label, reason, changed_at FROM documents"
@@ -82,9 +91,10 @@ def _summary(connection: sqlite3.Connection) -> Summary:
         "SELECT count(*) FROM documents WHERE acknowledged_at IS NULL"
         " AND state IN ('delivered', 'duplicate', 'skipped', 'quarantined')"
     ).fetchone()
-    sources = connection.execute("SELECT name, polled_at, error, error_at FROM sources ORDER BY 1")
+    known = connection.execute("SELECT name, polled_at, error, error_at FROM sources ORDER BY 1")
+    sources |= {row[0]: SourceState(*row) for row in known}
     return Summary(
-        sources=tuple(SourceState(*row) for row in sources),
+        sources=tuple(sources.values()),
         counts=tuple(Count(r[0], r[1], State(r[2]), r[3]) for r in counts),
         unacknowledged=unacknowledged[0],
         quarantine=kept(State.QUARANTINED),

@@ -151,7 +151,7 @@ def test_a_ratio_is_taken_within_each_round() -> None:
 
 
 def test_a_process_is_measured_and_its_failure_told(tmp_path: Path) -> None:
-    hold = "held = bytearray(200_000_000); import time; time.sleep(0.3)"
+    hold = "held = bytearray(200_000_000); import time; time.sleep(1)"
     run = execute([sys.executable, "-c", hold], folder=tmp_path, documents=1)
     assert run.peak > 200_000_000
     assert execute([sys.executable, "-c", "pass"], folder=tmp_path, documents=1).peak < 100_000_000

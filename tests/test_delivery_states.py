@@ -12,7 +12,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 from anyio.from_thread import start_blocking_portal
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from pipeline.document import Key
@@ -186,9 +186,4 @@ def name_hash(name: str) -> int:
 
 
 TestLedger = LedgerMachine.TestCase
-TestLedger.settings = settings(
-    max_examples=40,
-    stateful_step_count=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+TestLedger.settings = settings(max_examples=40, stateful_step_count=30)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gzip
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from hashlib import sha256
+from hashlib import md5, sha256
 from pathlib import Path
 from random import Random
 
 import anyio
+import google_crc32c
 import pytest
 from aiohttp import web
+from multidict import CIMultiDict
 from serving import serving
 
 from pipeline.assembly import load_config
@@ -22,6 +25,7 @@ from pipeline.source import Entry
 from stages.download import Download, Fetched
 from stages.list import Listed
 from stages.sources.billtobox.source import BilltoboxSource
+from stages.verify import process as verify
 
 pytestmark = pytest.mark.anyio
 
@@ -47,7 +51,7 @@ attempts = 3
 retry_wait = 0.01
 longest_retry_wait = 0.02
 longest_asked_wait = 5
-stall_timeout = 0.3
+stall_timeout = STALL
 [[companies]]
 name = "One"
 identifier = "BE0403170701"
@@ -83,11 +87,12 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(folder: Path, *answers: Answer) -> AsyncIterator[Bench]:
+async def bench(folder: Path, *answers: Answer, stall: float = 30) -> AsyncIterator[Bench]:
     one = Bench(folder, list(answers))
     async with serving(one.handle) as url:
         (folder / "secret").write_text("s3cret")
-        (folder / "synqup.toml").write_text(CONFIG.replace("URL", str(url.origin())))
+        text = CONFIG.replace("URL", str(url.origin())).replace("STALL", str(stall))
+        (folder / "synqup.toml").write_text(text)
         config = load_config(folder / "synqup.toml")
         source = BilltoboxSource(config.sources[0], config.service.state_dir)
         entry = Entry("purchase/7", "", "invoice 7", Listed(config))
@@ -109,14 +114,17 @@ def whole(data: bytes, **headers: str) -> Answer:
     return answer
 
 
-def pieces(data: bytes, *, announced: int | None = None, pause: float = 0.0) -> Answer:
+def pieces(data: bytes, *, announced: int | None = None, stops: int | None = None) -> Answer:
+    """stops: after so many bytes nothing more comes."""
+
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         response.content_length = announced
         await response.prepare(request)
         for start in range(0, len(data), 5_000):
             await response.write(data[start : start + 5_000])
-            await anyio.sleep(pause)
+            if start + 5_000 == stops:
+                await anyio.sleep_forever()
         if announced is not None and announced > len(data) and request.transport is not None:
             request.transport.close()
         return response
@@ -221,17 +229,17 @@ async def test_one_that_always_breaks_off_waits_and_leaves_nothing(tmp_path: Pat
 
 
 async def test_one_that_stalls_is_fetched_again_and_leaves_nothing(tmp_path: Path) -> None:
-    async with bench(tmp_path, pieces(LARGE, pause=9), whole(LARGE)) as it:
+    async with bench(tmp_path, pieces(LARGE, stops=30_000), whole(LARGE), stall=0.5) as it:
         payload = (await it.fetch()).payload
         assert payload is not None
         assert it.left() == [payload.spool]
 
 
 async def test_one_who_is_cancelled_in_mid_body_leaves_nothing(tmp_path: Path) -> None:
-    async with bench(tmp_path, pieces(LARGE, pause=0.02)) as it:
+    async with bench(tmp_path, pieces(LARGE, stops=30_000)) as it:
         async with anyio.create_task_group() as group:
             group.start_soon(it.fetch)
-            with anyio.fail_after(5):
+            with anyio.fail_after(60):
                 while not it.left():
                     await anyio.sleep(0.005)
             group.cancel_scope.cancel()
@@ -274,3 +282,35 @@ async def test_a_web_page_is_no_document(tmp_path: Path) -> None:
     async with bench(tmp_path, page, whole(SMALL)) as it:
         await it.fetch()
         assert it.asked == 2
+
+
+def hashes(crc32c_of: bytes, md5_of: bytes) -> Sequence[str]:
+    """The checksums of two contents, as Google Cloud Storage says them."""
+    crc32c = google_crc32c.value(crc32c_of).to_bytes(4, "big")
+    digests = {"crc32c": crc32c, "md5": md5(md5_of).digest()}
+    return [f"{name}={b64encode(digest).decode()}" for name, digest in digests.items()]
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+async def test_a_header_that_comes_twice_says_all_of_it(tmp_path: Path, turn: int) -> None:
+    """As Google Cloud Storage may send its two checksums (RFC 9110, 5.3): each is checked."""
+
+    def answer(crc32c_of: bytes, md5_of: bytes) -> Answer:
+        async def answer(_: web.Request) -> web.Response:
+            said = hashes(crc32c_of, md5_of)[::turn]
+            headers = CIMultiDict(zip(("X-Goog-Hash", "x-goog-hash"), said, strict=True))
+            return web.Response(body=SMALL, headers=headers)
+
+        return answer
+
+    async with bench(
+        tmp_path, answer(SMALL, SMALL), answer(LARGE, SMALL), answer(SMALL, LARGE)
+    ) as it:
+        well = (await verify(await it.fetch())).facts
+        assert well.checksum == "x-goog-hash md5"
+        assert not well.warnings
+        odd = (await verify(await it.fetch())).facts
+        assert odd.checksum == "x-goog-hash md5"
+        assert "x-goog-hash crc32c says" in odd.warnings[0]
+        with pytest.raises(DocumentDamaged, match="x-goog-hash md5 says"):
+            await verify(await it.fetch())

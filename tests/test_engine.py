@@ -207,20 +207,26 @@ async def test_more_and_fewer_workers_take_effect_while_running(tmp_path: Path) 
         at_work -= 1
         return document
 
+    async def at_work_are(count: int) -> None:
+        """Wait until so many are, and stay so many while more documents wait."""
+        steady = 0
+        with anyio.fail_after(60):
+            while steady < 30:
+                await anyio.sleep(0.001)
+                waiting = it.engine.queues["work"].documents
+                steady = steady + 1 if at_work == count < waiting else 0
+
     farm = Farm(60)
     async with bench(tmp_path, Stage("work", one_by_one(process), 1, Bound(50, 10**6))) as it:
         async with it.engine.running(), anyio.create_task_group() as group:
             group.start_soon(it.bring, farm)
-            await anyio.sleep(0.05)
-            assert at_work == 1
+            await at_work_are(1)
             it.engine.resize({"work": Sizes(workers=5)})
-            await anyio.sleep(0.05)
-            assert at_work == 5
+            await at_work_are(5)
             it.engine.resize({"work": Sizes(workers=2)})
             gate.set()
             gate = anyio.Event()
-            await anyio.sleep(0.05)
-            assert at_work == 2
+            await at_work_are(2)
             gate.set()
             it.engine.resize({})
             gate = anyio.Event()
@@ -302,7 +308,7 @@ async def test_a_damaged_document_is_fetched_again_while_others_go_on(tmp_path: 
     stages = [Stage(one.__name__, one_by_one(one), queue=small) for one in (fetch, verify)]
     async with bench(tmp_path, *stages) as it:
         async with it.engine.running():
-            with anyio.fail_after(10):
+            with anyio.fail_after(60):
                 await it.bring(farm, b"bytes")
                 await it.engine.landed("farm")
         assert it.states() == {"quarantined": 1, "seen": 4}

@@ -178,8 +178,8 @@ def _flows_after(host: Host, tmp_path: Path, make_plan: Callable[[Path], Plan]) 
         flag = world.folder / "fault"
         flag.touch()
         with world.running("run", plan=make_plan(flag)) as process:
-            wait_until(lambda: "fault" in process.said() or "system says" in process.said(), 10)
-            time.sleep(1.5)
+            wait_until(lambda: "fault" in process.said() or "system says" in process.said())
+            time.sleep(1)
             assert process.alive, process.said()
             assert not world.standing()
             flag.unlink()
@@ -211,8 +211,8 @@ def test_a_ledger_that_finds_no_room_is_waited_for(host: Host, tmp_path: Path) -
             wait_until(lambda: len(world.acknowledged()) == 12)
             flag.touch()
             world.grow(12)
-            wait_until(lambda: "ledger" in process.said(), 20)
-            time.sleep(2)
+            wait_until(lambda: "ledger" in process.said())
+            time.sleep(1)
             assert process.alive, process.said()
             flag.unlink()
             wait_until(lambda: len(world.acknowledged()) == 24)
@@ -226,8 +226,8 @@ def test_a_full_volume_of_the_state_folder_is_waited_for(host: Host, tmp_path: P
             wait_until(lambda: len(world.acknowledged()) == 8)
             filler = fill(world.state)
             world.grow(40)
-            wait_until(lambda: "ledger can't be written" in process.said(), 20)
-            time.sleep(2)
+            wait_until(lambda: "ledger can't be written" in process.said())
+            time.sleep(1)
             assert process.alive, process.said()
             filler.unlink()
             wait_until(lambda: len(world.acknowledged()) == 48)
@@ -251,11 +251,11 @@ def test_a_volume_that_is_gone_and_back_gets_every_document(host: Host, tmp_path
     """Under the place where it is mounted nothing may be left: nobody would ever see it."""
     kept = tmp_path / "kept"
     with volume(kept, "1m"), host.world(tmp_path, 12) as world:
-        with world.running("run"):
+        with world.running("run") as process:
             with mounted(world.out, "--bind", str(kept)):
                 wait_until(lambda: len(world.acknowledged()) == 12)
             world.grow(12)
-            time.sleep(3)
+            wait_until(lambda: process.said().count("document waits") >= 12)
             hidden = world.standing()
             with mounted(world.out, "--bind", str(kept)):
                 wait_until(lambda: len(world.acknowledged()) == 24)
@@ -284,10 +284,10 @@ def test_a_name_that_another_program_has_taken_is_left_alone(host: Host, tmp_pat
 def test_names_that_differ_in_case_alone_are_never_given(host: Host, tmp_path: Path) -> None:
     with host.world(tmp_path, 12) as world:
         world.edit("[delivery]", '[delivery]\ninvoice_name = "same"\nstatement_name = "same"')
-        with world.running("run"):
+        with world.running("run") as process:
             wait_until(lambda: len(world.acknowledged()) == 12)
             world.edit('"same"', '"SAME"')
-            time.sleep(1)
+            wait_until(lambda: "configuration applied" in process.said())
             world.grow(12)
             wait_until(lambda: len(world.acknowledged()) == 24)
         names = [str(path).casefold() for path in world.standing()]

@@ -16,7 +16,8 @@ import anyio
 import pytest
 from aiohttp import web
 from msgspec import Struct
-from trial import Trial, trial
+from trial import PATIENCE, Trial, trial
+from yarl import URL
 
 from pipeline.catch_up import Outcome
 from pipeline.errors import ConfigurationError
@@ -34,6 +35,7 @@ class Case(Struct, frozen=True):
 
     end: "delivered" for all; "waiting" or "quarantined" for those it meets, and what is read of
     each of them; "source" when the poll is given up, and what is read of the source.
+    silence: seconds for which the server may say nothing.
     """
 
     end: str
@@ -41,6 +43,7 @@ class Case(Struct, frozen=True):
     said: str = ""
     source: str = ""
     service: str = ""
+    silence: float = 30
 
     def __str__(self) -> str:
         faults = "+".join(one.name for one in self.planned)
@@ -48,15 +51,18 @@ class Case(Struct, frozen=True):
         return f"{faults} {self.planned[0].on or ''} {often} {self.end}".replace("  ", " ")
 
 
-def once(name: str, **more: object) -> Case:
+def once(name: str, silence: float = 30, **more: object) -> Case:
     """Each request is met once: everything arrives."""
-    return Case("delivered", (Planned(name, each=1, **more),))  # type: ignore[arg-type]
+    planned = Planned(name, each=1, **more)  # type: ignore[arg-type]
+    return Case("delivered", (planned,), silence=silence)
 
 
-def some(name: str, end: str, said: str, service: str = "", **more: object) -> Case:
+def some(
+    name: str, end: str, said: str, service: str = "", silence: float = 30, **more: object
+) -> Case:
     """A part of the documents is met always."""
     planned = Planned(name, share=0.2, on="document", **more)  # type: ignore[arg-type]
-    return Case(end, (planned,), said, service=service)
+    return Case(end, (planned,), said, service=service, silence=silence)
 
 
 def source(name: str, said: str, **more: object) -> Case:
@@ -95,10 +101,15 @@ CASES = (
     some("length-too-short", "waiting", "the answer breaks the rules of HTTP (Bad status line"),
     once("wrong-checksum"),
     some("wrong-checksum", "quarantined", "content-digest sha-256 says 000"),
-    some("slow-body", "waiting", "the answer comes too slowly (in 0.", seconds=0.02),
-    once("no-answer", on="document"),
-    once("no-answer", on="list"),
-    some("no-answer", "waiting", "the source does not answer in time. Check the address"),
+    some("slow-body", "waiting", "the answer comes too slowly (in ", silence=0.6, seconds=0.02),
+    once("no-answer", on="document", silence=0.6),
+    once("no-answer", on="list", silence=0.6),
+    some(
+        "no-answer",
+        "waiting",
+        "the source does not answer in time. Check the address",
+        silence=0.6,
+    ),
     source("redirect", "sends us elsewhere (302, to 127.0.0.2), where credentials must not go"),
     some(
         "explosion",
@@ -134,12 +145,11 @@ CASES = (
 @pytest.mark.parametrize("case", CASES, ids=str)
 async def test_a_fault_of_the_server(tmp_path: Path, case: Case) -> None:
     async with trial(tmp_path, *case.planned) as it:
-        config = it.config(case.source, case.service)
-        outcome = await it.bring(config)
+        outcome = await it.bring(it.config(case.source, case.service, case.silence))
         assert it.faults.struck[case.planned[0].name]
         check(case, it, outcome)
         it.faults.planned = ()
-        await it.bring(config)
+        await it.bring(it.config(case.source, case.service))
         assert all_arrived_once(it, spared=quarantined(it))
         if case.end != "quarantined":
             assert not quarantined(it)
@@ -206,15 +216,31 @@ async def test_a_list_that_breaks_stops_no_other(tmp_path: Path) -> None:
 
 
 async def test_a_listener_that_is_closed_for_a_while_costs_a_poll(tmp_path: Path) -> None:
-    async with trial(tmp_path, Planned("refused", after=0.0, until=0.5)) as it:
+    async with trial(tmp_path, Planned("refused", after=0.0, until=3)) as it:
         config = it.config()
-        await anyio.sleep(0.1)
+        await listening(it, False)
         outcome = await it.bring(config)
         assert "does not answer (127.0.0.1:" in outcome.failures["billtobox"]
         assert "Check the address, the network and the firewall" in outcome.failures["billtobox"]
-        await anyio.sleep(0.6)
+        await listening(it, True)
         await it.bring(config)
         assert all_arrived_once(it)
+
+
+async def listening(it: Trial, wanted: bool) -> None:
+    """Wait until somebody listens, or nobody."""
+    url = URL(it.sandbox.url)
+    assert url.host
+    assert url.port
+    found = not wanted
+    with anyio.fail_after(PATIENCE):
+        while found is not wanted:
+            await anyio.sleep(0.01)
+            try:
+                async with await anyio.connect_tcp(url.host, url.port):
+                    found = True
+            except OSError:
+                found = False
 
 
 async def test_no_damaged_document_passes_where_a_checksum_is_required(tmp_path: Path) -> None:

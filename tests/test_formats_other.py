@@ -196,7 +196,7 @@ def test_xml_in_any_encoding_is_no_text(encoding: str) -> None:
     assert format_of(payload("<?xml version='1.0'?><a/>".encode(encoding))) is xml
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=300))
 @example(b"<!---->" * 580 + b"<")
 @example(b"<!-- " * 800)

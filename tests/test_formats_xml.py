@@ -162,7 +162,7 @@ def test_a_comment_in_the_midst_of_a_number_is_not_of_it() -> None:
     assert values(ubl(split))[0] == ["0403170701"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.sampled_from(

@@ -62,7 +62,7 @@ def streaming(*chunks: bytes, pause: float = 0, before: float = 0) -> Answer:
 
 
 async def test_the_first_byte_may_take_longer_than_the_pauses_after_it() -> None:
-    async with serving(streaming(b"ab", before=0.3)) as url, session(stall=0.1) as http:
+    async with serving(streaming(b"ab", before=0.8)) as url, session(stall=0.5) as http:
         assert await get(http, url) == b"ab"
 
 
@@ -83,17 +83,17 @@ async def test_a_pause_that_is_too_long_is_said() -> None:
 
 async def test_a_trickle_is_as_good_as_a_stall() -> None:
     answer = streaming(*[b"x"] * 100, pause=0.02)
-    async with serving(answer) as url, session(stall=0.1) as http:
+    async with serving(answer) as url, session(stall=0.5) as http:
         with pytest.raises(
-            BrokenOff, match=r"it: the answer comes too slowly \(in 0\.\d s \d+ bytes"
+            BrokenOff, match=r"it: the answer comes too slowly \(in \d+\.\d s \d+ bytes"
         ):
             await get(http, url)
 
 
 async def test_an_answer_may_take_as_long_as_it_flows() -> None:
-    answer = streaming(*[b"x" * 2000] * 20, pause=0.02)
-    async with serving(answer) as url, session(stall=0.1, first_byte=0.1) as http:
-        assert len(await get(http, url)) == 40_000
+    answer = streaming(*[b"x" * 2000] * 5, pause=0.25)
+    async with serving(answer) as url, session(stall=1, first_byte=1) as http:
+        assert len(await get(http, url)) == 10_000
 
 
 async def test_a_limit_holds_whatever_the_length_says() -> None:
@@ -261,8 +261,8 @@ async def test_a_source_that_always_is_slow_gets_as_many_as_any() -> None:
 
 async def test_all_rest_as_long_as_the_source_has_asked_one_of_them_to() -> None:
     pace = Pace(4, RETRIES)
-    pace.refused(time.monotonic(), 0.2)
     since = time.monotonic()
+    pace.refused(since, 0.2)
     entered: list[float] = []
 
     async def work() -> None:
@@ -274,13 +274,13 @@ async def test_all_rest_as_long_as_the_source_has_asked_one_of_them_to() -> None
         for _ in range(20):
             group.start_soon(work)
     assert len(entered) == 20
-    assert min(entered) > 0.15
+    assert min(entered) >= 0.2
 
 
 async def test_a_rest_that_is_too_long_is_a_failure_at_once() -> None:
     pace = Pace(4, RETRIES)
     pace.refused(time.monotonic(), 3600)
-    with pytest.raises(PassingError, match=r"asks to be left alone for 3,\d00 s") as failed:
+    with pytest.raises(PassingError, match=r"asks to be left alone for 3,[56]\d\d s") as failed:
         await pace.enter("it")
     assert failed.value.retry_after is not None
     assert failed.value.retry_after > 3000

@@ -174,10 +174,26 @@ async def test_polls_and_their_errors_are_told(tmp_path: Path) -> None:
     assert await told(3.0) == SourceState("box", 3.0, "", None)
 
 
+async def test_every_configured_source_is_told_of_before_those_that_only_the_ledger_knows(
+    tmp_path: Path,
+) -> None:
+    never = [SourceState(name, None, "", None) for name in ("one", "box")]
+    assert summarise(tmp_path / "ledger", ["one", "box"]).sources == tuple(never)
+    async with open_ledger(tmp_path / "ledger") as ledger:
+        assert summarise(tmp_path / "ledger", ["one", "box"]).sources == tuple(never)
+        await ledger.polled("box", 1.0)
+        await ledger.polled("a former one", 2.0)
+    assert summarise(tmp_path / "ledger", ["one", "box"]).sources == (
+        SourceState("one", None, "", None),
+        SourceState("box", 1.0, "", None),
+        SourceState("a former one", 2.0, "", None),
+    )
+
+
 async def test_what_nobody_waits_for_is_written_all_the_same(tmp_path: Path) -> None:
     async with open_ledger(tmp_path / "ledger") as ledger:
         await ledger.seen([(KEY, "")], 1.0)
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             while not summarise(tmp_path / "ledger").counts:
                 await anyio.sleep(0.01)
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 #: Seconds after which a process that ought to have done something has failed to.
-PATIENCE = 60
+PATIENCE = 100
 
 SYNQUP = [sys.executable, "-c", "from pipeline.cli import main; main()"]
 ROOT = Path(__file__).parents[1]
@@ -52,10 +52,11 @@ def process(*arguments: object) -> Iterator[subprocess.Popen[str]]:
 class Mailbox:
     """A sandbox process with the configuration, the manifest and the journal that it wrote."""
 
+    process: subprocess.Popen[str]
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.config = folder / "synqup.toml"
-        self.url = ""
 
     def manifest(self) -> list[dict[str, Any]]:
         return lines(self.folder / "manifest.jsonl")
@@ -65,6 +66,10 @@ class Mailbox:
 
     def delivered(self) -> list[Path]:
         return [path for path in (self.folder / "out").rglob("*") if path.is_file()]
+
+    def log(self) -> str:
+        """What the program has logged so far."""
+        return (self.folder / "state" / "logs" / "synqup.log").read_text(errors="replace")
 
     def status(self) -> dict[str, Any]:
         told: dict[str, Any] = json.loads(synqup("status", "--config", self.config, "--json"))
@@ -90,7 +95,11 @@ class Mailbox:
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """Those that are whole: another process may be writing."""
+    if not path.exists():
+        return []
+    whole, _, _ = path.read_text().rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 @contextmanager
@@ -101,9 +110,8 @@ def mailbox(folder: Path, *options: object) -> Iterator[Mailbox]:
         *("--journal", folder / "journal.jsonl", *options),
     ) as sandbox:
         assert sandbox.stdout is not None
-        ready = re.match("listening on (http://.*)", sandbox.stdout.readline())
-        assert ready
-        box.url = ready[1]
+        assert re.match("listening on http://", sandbox.stdout.readline())
+        box.process = sandbox
         yield box
 
 
@@ -180,7 +188,7 @@ def test_the_service_survives_edits_of_its_configuration_in_mid_backlog(tmp_path
                 wait_until(lambda seen=seen: len(box.journal()) >= min(seen + 40, 400))
                 box.config.write_text(text)
                 time.sleep(0.3)
-            wait_until(lambda: len(box.journal()) == 400)
+            wait_until(lambda: len(box.journal()) >= 400)
             service.send_signal(signal.SIGTERM)
             assert service.wait(PATIENCE) == 0
         found = Counter(sha256(path.read_bytes()).hexdigest() for path in box.delivered())
@@ -189,11 +197,16 @@ def test_the_service_survives_edits_of_its_configuration_in_mid_backlog(tmp_path
 
 
 def test_an_edit_applies_to_the_rest_of_a_backlog(tmp_path: Path) -> None:
-    with mailbox(tmp_path, "--documents", 400, "--latency", 50) as box:
+    with mailbox(tmp_path, "--documents", 400, "--latency", 100) as box:
         with process("run", "--config", box.config) as service:
-            wait_until(lambda: sum(path.parts[-2] == "achats" for path in box.delivered()) > 10)
-            before = len(box.journal())
+            wait_until(
+                lambda: (tmp_path / "out").exists() and list(tmp_path.glob("out/*/achats/*"))
+            )
+            # The mailbox holds its breath, lest it be empty before the edit is seen.
+            box.process.send_signal(signal.SIGSTOP)
             box.config.write_text(box.config.read_text().replace("/achats", "/aankopen"))
+            wait_until(lambda: "configuration applied" in box.log())
+            box.process.send_signal(signal.SIGCONT)
             wait_until(lambda: len(box.journal()) >= 400)
             service.send_signal(signal.SIGTERM)
             assert service.wait(PATIENCE) == 0
@@ -203,9 +216,8 @@ def test_an_edit_applies_to_the_rest_of_a_backlog(tmp_path: Path) -> None:
         found = Counter(sha256(path.read_bytes()).hexdigest() for path in box.delivered())
         assert found == Counter(one["sha256"] for one in box.manifest())
         folders = Counter(path.parts[-2] for path in box.delivered())
-        assert before < 200
-        assert folders["aankopen"] > 20
-        assert folders["achats"] > 10
+        assert folders["aankopen"] > 10
+        assert folders["achats"] > 0
 
 
 def test_a_second_process_on_the_same_state_is_refused_in_words(tmp_path: Path) -> None:
@@ -222,10 +234,17 @@ def test_a_second_process_on_the_same_state_is_refused_in_words(tmp_path: Path) 
 def test_a_source_that_is_gone_is_said_in_words(tmp_path: Path) -> None:
     with mailbox(tmp_path, "--documents", 1) as box:
         pass
+    (source,) = box.status()["sources"]
+    assert source == {"name": "billtobox", "polled_at": None, "error": "", "error_at": None}
     said = synqup("catch-up", "--config", box.config, expect=3)
     assert "does not answer" in said
     assert "Traceback" not in said
-    assert "does not answer" in box.status()["sources"][0]["error"]
+    (source,) = box.status()["sources"]
+    assert source["polled_at"] is None
+    assert "does not answer" in source["error"]
+    told = synqup("status", "--config", box.config)
+    assert "source billtobox: not read through to its end so far" in told
+    assert "does not answer" in told
 
 
 def test_a_refused_sign_in_is_said_in_words_without_the_secret(tmp_path: Path) -> None:

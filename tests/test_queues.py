@@ -18,12 +18,18 @@ class Parcel(Struct, frozen=True):
 async def fill(queue: Queue[Parcel], parcel: Parcel) -> int:
     """Put until the queue makes us wait; how many went in."""
     fitted = 0
-    while True:
-        with anyio.move_on_after(0.01):
+
+    async def put() -> None:
+        nonlocal fitted
+        while True:
             await queue.put(parcel)
             fitted += 1
-            continue
-        return fitted
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(put)
+        await anyio.wait_all_tasks_blocked()
+        group.cancel_scope.cancel()
+    return fitted
 
 
 async def test_the_bound_on_documents_makes_putters_wait() -> None:

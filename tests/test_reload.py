@@ -16,12 +16,28 @@ from pipeline.reload import edits
 
 pytestmark = pytest.mark.anyio
 
+#: Seconds after which an edit that ought to have been seen has not been.
+PATIENCE = 100
+
+
+#: What was read of the file, each time that it was looked into.
+looks: list[str] = []
+
 
 def load(path: Path) -> str:
     text = path.read_text()
+    looks.append(text)
     if "wrong" in text:
         raise ConfigurationError(str(path), [f"key: {text}"])
     return text
+
+
+async def save(path: Path, text: str) -> None:
+    """Save the file and wait until it was looked into."""
+    before = len(looks)
+    path.write_text(text)
+    while text not in looks[before:]:
+        await anyio.sleep(0.01)
 
 
 @asynccontextmanager
@@ -36,7 +52,7 @@ async def watching(path: Path) -> AsyncIterator[MemoryObjectReceiveStream[str]]:
         async with anyio.create_task_group() as group:
             group.start_soon(watch)
             await anyio.sleep(0.5)  # the watch of the folder has to stand before the first edit
-            with anyio.fail_after(30):
+            with anyio.fail_after(PATIENCE):
                 yield receive
             group.cancel_scope.cancel()
 
@@ -65,8 +81,7 @@ async def test_an_invalid_file_changes_nothing_and_is_reported_once(tmp_path: Pa
     with structlog.testing.capture_logs() as logged:
         async with watching(path) as edited:
             for text in ("wrong one", "wrong one", "wrong two"):
-                path.write_text(text)
-                await anyio.sleep(0.6)
+                await save(path, text)
             path.write_text("second")
             assert await edited.receive() == "second"
     problems = [entry["problems"] for entry in logged]
@@ -79,8 +94,7 @@ async def test_a_file_saved_unchanged_is_no_edit(tmp_path: Path) -> None:
     path = tmp_path / "synqup.toml"
     path.write_text("first")
     async with watching(path) as edited:
-        path.write_text("first")
-        await anyio.sleep(0.6)
+        await save(path, "first")
         path.write_text("second")
         assert await edited.receive() == "second"
 
@@ -88,7 +102,7 @@ async def test_a_file_saved_unchanged_is_no_edit(tmp_path: Path) -> None:
 async def test_an_edit_before_the_first_look_is_found(tmp_path: Path) -> None:
     path = tmp_path / "synqup.toml"
     path.write_text("second")
-    with anyio.fail_after(30):
+    with anyio.fail_after(PATIENCE):
         async for edit in edits(path, load, "first"):
             assert edit == "second"
             break

@@ -41,7 +41,7 @@ async def serving(config: Config) -> AsyncIterator[Service]:
 
 async def until(condition: object) -> None:
     assert callable(condition)
-    with anyio.fail_after(20):
+    with anyio.fail_after(100):
         while not condition():
             await anyio.sleep(0.01)
 

@@ -17,13 +17,16 @@ from pipeline.lock import only_process
 from pipeline.summary import Summary, summarise
 from stages.sandbox import Faults, Mailbox, Planned, Sandbox, serve_sandbox, write_config
 
+#: Seconds after which a catch-up that ought to have ended has failed to.
+PATIENCE = 100
+
 SHORT = """\
 attempts = 3
 retry_wait = 0.01
 longest_retry_wait = 0.05
-connect_timeout = 2
-first_byte_timeout = 0.4
-stall_timeout = 0.4
+connect_timeout = 30
+first_byte_timeout = {silence}
+stall_timeout = {silence}
 """
 
 
@@ -37,16 +40,21 @@ class Trial:
         self.faults = faults
         self.path = folder / "synqup.toml"
 
-    def config(self, source: str = "", service: str = "") -> Config:
+    def config(self, source: str = "", service: str = "", silence: float = 30) -> Config:
+        """silence: seconds after which a server that says nothing is given up.
+
+        Short only where it is the fault: a busy machine is silent for a while as well.
+        """
+        short = SHORT.format(silence=silence)
         text = self.path.read_text("utf-8")
-        text = text.replace('kind = "billtobox"\n', f'kind = "billtobox"\n{SHORT}{source}')
+        text = text.replace('kind = "billtobox"\n', f'kind = "billtobox"\n{short}{source}')
         text = text.replace("[service]\n", f"[service]\n{service}")
         path = self.folder / "tried.toml"
         path.write_text(text, "utf-8")
         return load_config(path)
 
     async def bring(self, config: Config) -> Outcome:
-        with only_process(config.service.state_dir), anyio.fail_after(30):
+        with only_process(config.service.state_dir), anyio.fail_after(PATIENCE):
             return await CatchUp(config).run(_show)
 
     def summary(self) -> Summary:

@@ -13,7 +13,7 @@ from pathlib import Path
 from .hook import Plan
 
 #: Seconds after which a process that ought to have ended has failed to.
-PATIENCE = 60
+PATIENCE = 100
 
 KILLED = -signal.SIGKILL
 

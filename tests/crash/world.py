@@ -240,6 +240,8 @@ def _visible(folder: Path) -> Iterator[Path]:
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
+    """Those that are whole: another thread may be writing."""
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    whole, _, _ = path.read_text().rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines()]

@@ -71,6 +71,8 @@ class Arriving(AbstractAsyncContextManager[Incoming]):
             await self._request.__aexit__()
             raise DocumentRefused(self._label, f"the source does not have it as {self._media_type}")
         headers = {name.lower(): value for name, value in response.headers.items()}
+        if len(headers) < len(response.headers):
+            headers = {name: ", ".join(response.headers.getall(name)) for name in headers}
         coded = headers.get("content-encoding", AS_IT_IS) != AS_IT_IS
         return Incoming(
             headers=headers,

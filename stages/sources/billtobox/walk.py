@@ -23,28 +23,34 @@ List = TypeVar("List")
 
 #: Pages that are asked for at once.
 AT_ONCE = 8
+#: Lists that are begun ahead of their turn, at most: of each a page is held back meanwhile.
+AHEAD = 100
 
 #: Asks for a page of a list, counted from zero.
 Ask = Callable[[List, int], Awaitable[Page]]
 
 
 class Walk(Generic[List]):
-    """One walk over all lists of an account; `total` is what they state, as far as it has got.
+    """One walk over all lists of an account; `total` is what they state.
 
+    Lists are begun before any is gone on with, for whoever waits wants to know the total early.
     size: documents that a page has, unless it says otherwise itself.
     """
 
     def __init__(self, lists: Iterable[List], ask: Ask[List], size: int) -> None:
         self._open = [Progress(one, size) for one in lists]
+        self._silent = len(self._open)
         self._ask = ask
         self._stated: list[int | None] = []
         self._failure: SourceError | None = None
 
     @property
     def total(self) -> int | None:
-        """Documents of the lists that have been begun; None if one does not say."""
+        """Documents of all lists that can be read; None until each has said, or if one does not."""
         stated = [count for count in self._stated if count is not None]
-        return sum(stated) if stated and len(stated) == len(self._stated) else None
+        if self._silent or not stated or len(stated) < len(self._stated):
+            return None
+        return sum(stated)
 
     async def pages(self) -> AsyncGenerator[tuple[List, Page], None]:
         """Every page, with its list. A list that can't be read does not stop the others.
@@ -54,10 +60,13 @@ class Walk(Generic[List]):
         while self._open:
             asked = list(self._next())
             answers = await self._all(asked)
+            begun = [
+                answer for (_, number), answer in zip(asked, answers, strict=True) if not number
+            ]
+            self._silent -= len(begun)
+            self._stated += [answer.total for answer in begun if isinstance(answer, Page)]
             for (progress, number), answer in zip(asked, answers, strict=True):
                 if isinstance(answer, Page):
-                    if number == 0:
-                        self._stated.append(answer.total)
                     for page in progress.take(number, answer):
                         yield progress.list, page
                 else:
@@ -73,7 +82,9 @@ class Walk(Generic[List]):
 
     def _next(self) -> Iterator[tuple[Progress[List], int]]:
         room = AT_ONCE
-        for progress in self._open:
+        begun = [one for one in self._open if one.begun]
+        fresh = [one for one in self._open if not one.begun]
+        for progress in [*fresh[: max(AHEAD - len(begun), 0)], *begun]:
             while room and (number := progress.next()) is not None:
                 yield progress, number
                 room -= 1
@@ -113,6 +124,7 @@ class Progress(Generic[List]):
 
     def __init__(self, list_: List, size: int) -> None:
         self.list = list_
+        self.begun = False
         self.done = False
         self._size = size
         self._first: Page | None = None
@@ -128,6 +140,7 @@ class Progress(Generic[List]):
         """The page to be asked for, if there is one that may be asked for now."""
         if self.done or not self._todo:
             return None
+        self.begun = True
         self._asked += 1
         number, self._todo = self._todo[0], self._todo[1:]
         return number
