@@ -17,7 +17,7 @@ from invoices import ubl
 from msgspec import structs
 from structlog.testing import capture_logs
 from test_service import often, serving, until
-from trial import Trial, trial
+from trial import PATIENCE, Trial, trial
 
 from pipeline import crew
 from pipeline.assembly import Config, assembled
@@ -106,12 +106,14 @@ async def test_no_more_is_given_than_a_worker_may_have(
 
 async def test_only_the_first_process_signs_in(tmp_path: Path) -> None:
     """A refresh token can be used once: one that signed in by itself would lock the others out."""
-    async with trial(tmp_path, Planned("expired-token", after=0.5, times=2), latency=0.02) as it:
+    expired = Planned("expired-token", on="document", times=2)
+    async with trial(tmp_path, expired, latency=0.02) as it:
         refresh = tmp_path / "refresh"
         refresh.write_text(it.sandbox.refresh_token)
         config = it.config(service=TWO)
         source = structs.replace(config.sources[0], refresh_token=Secret(file=str(refresh)))
         outcome = await it.bring(structs.replace(config, sources=(source,)))
+        assert it.faults.struck["expired-token"] == 2
         assert outcome.failures == {}
         assert it.delivered() == it.held()
 
@@ -191,7 +193,7 @@ async def test_a_worker_that_dies_is_followed_by_another(
 async def running(it: Trial, service: str) -> AsyncIterator[crew.Crew]:
     """A catch-up of which the crew is given while it is under way; it ends with the block."""
     config = it.config(service=service)
-    with only_process(config.service.state_dir), anyio.fail_after(60):
+    with only_process(config.service.state_dir), anyio.fail_after(PATIENCE):
         async with assembled(config) as assembly:
             assert isinstance(assembly.intake, crew.Crew)
             source = assembly.open(config.sources[0])
@@ -324,7 +326,7 @@ async def test_the_number_of_workers_changes_at_the_next_start(tmp_path: Path) -
 
 
 async def test_a_stop_at_once_ends_the_workers_and_loses_nothing(tmp_path: Path) -> None:
-    async with trial(tmp_path, documents=400, latency=0.1) as it:
+    async with trial(tmp_path, documents=300, latency=0.4) as it:
         config = it.config(service=TWO)
         with only_process(config.service.state_dir), anyio.CancelScope() as scope:
 
@@ -333,7 +335,7 @@ async def test_a_stop_at_once_ends_the_workers_and_loses_nothing(tmp_path: Path)
                 scope.cancel()
 
             await CatchUp(config).run(stop_when_under_way)
-        assert 0 < len(it.delivered()) < 400
+        assert 0 < len(it.delivered()) < 300
         outcome = await it.bring(config)
         assert it.delivered() == it.held()
         assert outcome.tally.waiting == 0
