@@ -15,16 +15,17 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
+from pipeline.claims import claim
 from pipeline.document import Key
 from pipeline.records import (
     Claim,
     Delivery,
     Known,
-    Name,
     Staged,
     State,
     Twin,
     Unfinished,
+    columns,
 )
 from pipeline.storage import open_file
 from pipeline.writer import Writer
@@ -81,7 +82,7 @@ class Ledger:
             " ON CONFLICT DO UPDATE SET state = 'seen', changed_at = excluded.changed_at,"
             " reason = '', name_hash = NULL, acknowledged_at = NULL"
             " WHERE state NOT IN ('staged', 'delivered')",
-            [(*_columns(key), label, at) for key, label in documents],
+            [(*columns(key), label, at) for key, label in documents],
         )
 
     async def stage(self, documents: Sequence[Staged], at: float) -> list[Claim | Twin]:
@@ -92,18 +93,30 @@ class Ledger:
         """
 
         def apply(connection: sqlite3.Connection) -> list[Claim | Twin]:
-            return [_stage(connection, document, at) for document in documents]
+            return claim(connection, documents, at)
 
         return await self._writer.change(apply, durable=True) if documents else []
 
-    async def delivered(self, deliveries: Iterable[Delivery], at: float) -> None:
+    async def delivered(self, deliveries: Sequence[Delivery], at: float) -> None:
         """Record that documents stand durable in their folders: durable on return."""
-        await self._writer.record(
-            "UPDATE documents SET state = 'delivered', path = ?4, name_hash = ?5, staged = '',"
-            " companions = '', reason = '', delivered_at = ?6, changed_at = ?6"
-            " WHERE source = ?1 AND id = ?2 AND revision = ?3",
-            [(*_columns(d.key), d.name.path, d.name.hash, at) for d in deliveries],
-        )
+        rows = [(*columns(d.key), at) for d in deliveries]
+        renamed = [(*columns(d.key), d.name.path, d.name.hash) for d in deliveries if d.name]
+
+        def apply(connection: sqlite3.Connection) -> None:
+            connection.executemany(
+                "UPDATE documents SET state = 'delivered', staged = '', companions = '',"
+                " reason = '', delivered_at = ?4, changed_at = ?4"
+                " WHERE source = ?1 AND id = ?2 AND revision = ?3",
+                rows,
+            ).close()
+            connection.executemany(
+                "UPDATE documents SET path = ?4, name_hash = ?5"
+                " WHERE source = ?1 AND id = ?2 AND revision = ?3",
+                renamed,
+            ).close()
+
+        if rows:
+            await self._writer.change(apply, durable=True)
 
     async def duplicates(self, found: Iterable[tuple[Key, str]], at: float) -> None:
         """Record that documents are delivered already, (key, of which) each: durable on return."""
@@ -119,7 +132,7 @@ class Ledger:
             "UPDATE documents SET state = 'waiting', reason = ?4, changed_at = ?5, staged = '',"
             " companions = '', name_hash = NULL, identity = NULL, number_hash = NULL"
             " WHERE source = ?1 AND id = ?2 AND revision = ?3",
-            [(*_columns(key), reason, at) for key, reason in failed],
+            [(*columns(key), reason, at) for key, reason in failed],
         )
 
     async def waiting(self, failed: Iterable[tuple[Key, str]], at: float) -> None:
@@ -136,7 +149,7 @@ class Ledger:
             "UPDATE documents SET state = ?4, reason = ?5, changed_at = ?6"
             " WHERE source = ?1 AND id = ?2 AND revision = ?3"
             " AND state NOT IN ('staged', 'delivered')",
-            [(*_columns(key), state.value, reason, at) for key, reason in failed],
+            [(*columns(key), state.value, reason, at) for key, reason in failed],
         )
 
     async def acknowledged(self, keys: Iterable[Key], at: float) -> None:
@@ -144,7 +157,7 @@ class Ledger:
         await self._writer.note(
             "UPDATE documents SET acknowledged_at = ?4"
             " WHERE source = ?1 AND id = ?2 AND revision = ?3",
-            [(*_columns(key), at) for key in keys],
+            [(*columns(key), at) for key in keys],
         )
 
     async def unacknowledged(self, source: str) -> list[tuple[Key, Known]]:
@@ -201,59 +214,3 @@ async def open_ledger(path: Path, patience: float = math.inf) -> AsyncIterator[L
             finally:
                 writer.hurry()
                 writer.close()
-
-
-def _columns(key: Key) -> tuple[str, str, str]:
-    return (key.source, key.id, key.revision)
-
-
-def _stage(connection: sqlite3.Connection, document: Staged, at: float) -> Claim | Twin:
-    twin = _twin(connection, document)
-    if twin is not None and not document.may_repeat:
-        return twin
-    name = next(name for name in document.names() if not _is_taken(connection, name, document.key))
-    corrects = _corrected(connection, document)
-    connection.execute(
-        "UPDATE documents SET state = 'staged', staged = ?4, path = ?5, name_hash = ?6,"
-        " company = ?7, kind = ?8, sha256 = ?9, size = ?10, checksum = ?11, warnings = ?12,"
-        " verified_at = ?13, changed_at = ?14, companions = ?15, identity = ?16,"
-        " number_hash = ?17 WHERE source = ?1 AND id = ?2 AND revision = ?3",
-        (
-            *_columns(document.key),
-            *(document.staged, name.path, name.hash, document.company, document.kind),
-            *(document.sha256, document.size, document.checksum, document.warnings),
-            *(document.verified_at, at, " ".join(document.companions)),
-            *(document.identity, document.number_hash),
-        ),
-    )
-    return Claim(name.path, repeats=twin.label) if twin is not None else Claim(name.path, corrects)
-
-
-def _is_taken(connection: sqlite3.Connection, name: Name, key: Key) -> bool:
-    rows = connection.execute(
-        "SELECT source, id, revision FROM documents WHERE name_hash = ? LIMIT 2", (name.hash,)
-    )
-    return any(Key(*row) != key for row in rows)
-
-
-def _twin(connection: sqlite3.Connection, document: Staged) -> Twin | None:
-    if document.identity is None:
-        return None
-    rows = connection.execute(
-        "SELECT source, id, revision, label, state FROM documents WHERE identity = ?"
-        " AND state IN ('staged', 'delivered') LIMIT 2",
-        (document.identity,),
-    )
-    twins = (Twin(Key(*row[:3]), row[3], State(row[4])) for row in rows)
-    return next((twin for twin in twins if twin.key != document.key), None)
-
-
-def _corrected(connection: sqlite3.Connection, document: Staged) -> str:
-    if document.number_hash is None:
-        return ""
-    rows = connection.execute(
-        "SELECT source, id, revision, label FROM documents WHERE number_hash = ?"
-        " AND state IN ('staged', 'delivered') LIMIT 2",
-        (document.number_hash,),
-    )
-    return next((row[3] for row in rows if Key(*row[:3]) != document.key), "")

@@ -166,7 +166,9 @@ class Write:
         ends: dict[Key, End] = {}
         ends |= await anyio.to_thread.run_sync(_publish, named)
         deliveries = [
-            Delivery(key, _name(end)) for key, end in ends.items() if isinstance(end, Path)
+            Delivery(plan.key, None if end == path else _name(end))
+            for plan, path in named
+            if isinstance(end := ends[plan.key], Path)
         ]
         await self._ledger.delivered(deliveries, time.time())
         for plan, claim in claimed:
