@@ -38,17 +38,17 @@ def claim(
         _record(connection, document, name, at)
         # From here on they stand in the way of the rest of the group.
         hashes.add(name.hash)
-        identities.add(document.identity)
-        numbers.add(document.number_hash)
+        if document.identity is not None:
+            identities.add(document.identity)
+        if document.number_hash is not None:
+            numbers.add(document.number_hash)
         ends.append(
             Claim(name.path, repeats=twin.label) if twin else Claim(name.path, corrects=corrected)
         )
     return ends
 
 
-def _held(
-    connection: sqlite3.Connection, column: str, values: Sequence[int | None]
-) -> set[int | None]:
+def _held(connection: sqlite3.Connection, column: str, values: Sequence[int | None]) -> set[int]:
     """Which of these values of a column some document has."""
     rows = connection.execute(
         f"SELECT {column} FROM documents"  # noqa: S608 - one of the table's own columns
