@@ -12,20 +12,22 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
 
+from pipeline.claims import claim
 from pipeline.document import Key
 from pipeline.records import (
     Claim,
     Delivery,
     Known,
-    Name,
     Staged,
     State,
     Twin,
     Unfinished,
+    columns,
 )
 from pipeline.storage import open_file
 from pipeline.writer import Changes, Writer
@@ -86,7 +88,7 @@ class Ledger:
             " ON CONFLICT DO UPDATE SET state = 'seen', changed_at = excluded.changed_at,"
             " reason = '', name_hash = NULL, acknowledged_at = NULL"
             " WHERE state NOT IN ('staged', 'delivered')",
-            [(*_columns(key), label, at) for key, label in documents],
+            [(*columns(key), label, at) for key, label in documents],
         )
 
     async def stage(self, documents: Sequence[Staged], at: float) -> list[Claim | Twin]:
@@ -97,16 +99,14 @@ class Ledger:
         """
         if not documents:
             return []
-        return await self.writer.change(partial(_stage_all, documents, at), durable=True)
+        return await self.writer.change(partial(claim, documents, at), durable=True)
 
-    async def delivered(self, deliveries: Iterable[Delivery], at: float) -> None:
+    async def delivered(self, deliveries: Sequence[Delivery], at: float) -> None:
         """Record that documents stand durable in their folders: durable on return."""
-        await self.writer.record(
-            "UPDATE documents SET state = 'delivered', path = ?4, name_hash = ?5, staged = '',"
-            " companions = '', reason = '', delivered_at = ?6, changed_at = ?6"
-            " WHERE source = ?1 AND id = ?2 AND revision = ?3",
-            [(*_columns(d.key), d.name.path, d.name.hash, at) for d in deliveries],
-        )
+        rows = [(*columns(d.key), at) for d in deliveries]
+        renamed = [(*columns(d.key), d.name.path, d.name.hash) for d in deliveries if d.name]
+        if rows:
+            await self.writer.change(partial(_deliver, rows, renamed), durable=True)
 
     async def duplicates(self, found: Iterable[tuple[Key, str]], at: float) -> None:
         """Record that documents are delivered already, (key, of which) each: durable on return."""
@@ -122,7 +122,7 @@ class Ledger:
             "UPDATE documents SET state = 'waiting', reason = ?4, changed_at = ?5, staged = '',"
             " companions = '', name_hash = NULL, identity = NULL, number_hash = NULL"
             " WHERE source = ?1 AND id = ?2 AND revision = ?3",
-            [(*_columns(key), reason, at) for key, reason in failed],
+            [(*columns(key), reason, at) for key, reason in failed],
         )
 
     async def waiting(self, failed: Iterable[tuple[Key, str]], at: float) -> None:
@@ -139,7 +139,7 @@ class Ledger:
             "UPDATE documents SET state = ?4, reason = ?5, changed_at = ?6"
             " WHERE source = ?1 AND id = ?2 AND revision = ?3"
             " AND state NOT IN ('staged', 'delivered')",
-            [(*_columns(key), state.value, reason, at) for key, reason in failed],
+            [(*columns(key), state.value, reason, at) for key, reason in failed],
         )
 
     async def acknowledged(self, keys: Iterable[Key], at: float) -> None:
@@ -147,7 +147,7 @@ class Ledger:
         await self.writer.note(
             "UPDATE documents SET acknowledged_at = ?4"
             " WHERE source = ?1 AND id = ?2 AND revision = ?3",
-            [(*_columns(key), at) for key in keys],
+            [(*columns(key), at) for key in keys],
         )
 
     async def unacknowledged(self, source: str) -> list[tuple[Key, Known]]:
@@ -206,63 +206,18 @@ async def open_ledger(path: Path, patience: float = math.inf) -> AsyncIterator[L
                 writer.close()
 
 
-def _columns(key: Key) -> tuple[str, str, str]:
-    return (key.source, key.id, key.revision)
-
-
-def _stage_all(
-    documents: Sequence[Staged], at: float, connection: sqlite3.Connection
-) -> list[Claim | Twin]:
-    return [_stage(connection, document, at) for document in documents]
-
-
-def _stage(connection: sqlite3.Connection, document: Staged, at: float) -> Claim | Twin:
-    twin = _twin(connection, document)
-    if twin is not None and not document.may_repeat:
-        return twin
-    name = next(name for name in document.names() if not _is_taken(connection, name, document.key))
-    corrects = _corrected(connection, document)
-    connection.execute(
-        "UPDATE documents SET state = 'staged', staged = ?4, path = ?5, name_hash = ?6,"
-        " company = ?7, kind = ?8, sha256 = ?9, size = ?10, checksum = ?11, warnings = ?12,"
-        " verified_at = ?13, changed_at = ?14, companions = ?15, identity = ?16,"
-        " number_hash = ?17 WHERE source = ?1 AND id = ?2 AND revision = ?3",
-        (
-            *_columns(document.key),
-            *(document.staged, name.path, name.hash, document.company, document.kind),
-            *(document.sha256, document.size, document.checksum, document.warnings),
-            *(document.verified_at, at, " ".join(document.companions)),
-            *(document.identity, document.number_hash),
-        ),
-    )
-    return Claim(name.path, repeats=twin.label) if twin is not None else Claim(name.path, corrects)
-
-
-def _is_taken(connection: sqlite3.Connection, name: Name, key: Key) -> bool:
-    rows = connection.execute(
-        "SELECT source, id, revision FROM documents WHERE name_hash = ? LIMIT 2", (name.hash,)
-    )
-    return any(Key(*row) != key for row in rows)
-
-
-def _twin(connection: sqlite3.Connection, document: Staged) -> Twin | None:
-    if document.identity is None:
-        return None
-    rows = connection.execute(
-        "SELECT source, id, revision, label, state FROM documents WHERE identity = ?"
-        " AND state IN ('staged', 'delivered') LIMIT 2",
-        (document.identity,),
-    )
-    twins = (Twin(Key(*row[:3]), row[3], State(row[4])) for row in rows)
-    return next((twin for twin in twins if twin.key != document.key), None)
-
-
-def _corrected(connection: sqlite3.Connection, document: Staged) -> str:
-    if document.number_hash is None:
-        return ""
-    rows = connection.execute(
-        "SELECT source, id, revision, label FROM documents WHERE number_hash = ?"
-        " AND state IN ('staged', 'delivered') LIMIT 2",
-        (document.number_hash,),
-    )
-    return next((row[3] for row in rows if Key(*row[:3]) != document.key), "")
+def _deliver(
+    rows: Sequence[tuple[Any, ...]],
+    renamed: Sequence[tuple[Any, ...]],
+    connection: sqlite3.Connection,
+) -> None:
+    connection.executemany(
+        "UPDATE documents SET state = 'delivered', staged = '', companions = '', reason = '',"
+        " delivered_at = ?4, changed_at = ?4 WHERE source = ?1 AND id = ?2 AND revision = ?3",
+        rows,
+    ).close()
+    connection.executemany(
+        "UPDATE documents SET path = ?4, name_hash = ?5"
+        " WHERE source = ?1 AND id = ?2 AND revision = ?3",
+        renamed,
+    ).close()

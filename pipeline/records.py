@@ -139,7 +139,12 @@ class Unfinished(Struct, frozen=True):
 
 
 class Delivery(Struct, frozen=True):
-    """A document that stands in its folder: the name that it really got."""
+    """A document that stands in its folder. name: None if it got the one that it had claimed."""
 
     key: Key
-    name: Name
+    name: Name | None = None
+
+
+def columns(key: Key) -> tuple[str, str, str]:
+    """A key as the ledger's tables have it: source, id and revision."""
+    return (key.source, key.id, key.revision)

@@ -89,8 +89,9 @@ class Writer(Changes):
         with anyio.CancelScope(shield=True), self._inbox:
             async for first in self._inbox:
                 group = [first]
-                while len(group) < GROUP and self._inbox.statistics().current_buffer_used:
-                    group.append(self._inbox.receive_nowait())
+                with suppress(anyio.WouldBlock, anyio.EndOfStream):
+                    while len(group) < GROUP:
+                        group.append(self._inbox.receive_nowait())
                 await self._linger(group)
                 await self._commit(group)
                 for change in group:

@@ -96,33 +96,44 @@ class Download:
         return payload, incoming.headers
 
     async def _receive(self, incoming: Incoming, label: str, service: Service) -> Payload:
-        digest = hashlib.sha256()
+        counted = _Counted(label, service.max_document_size)
         held: list[bytes] = []
-        size = 0
-
-        async def chunks() -> AsyncIterator[bytes]:
-            nonlocal size
-            async for chunk in incoming.chunks:
-                size += len(chunk)
-                if size > service.max_document_size:
-                    raise _too_large(label, size, service.max_document_size)
-                digest.update(chunk)
-                yield chunk
-
-        coming = chunks()
-        async for chunk in coming:
+        async for chunk in incoming.chunks:
+            counted.add(chunk)
             held.append(chunk)
-            if size > service.spool_threshold:
+            if counted.size > service.spool_threshold:
                 break
         else:
-            return Payload(size, digest.hexdigest(), b"".join(held))
+            return Payload(counted.size, counted.sha256, b"".join(held))
         path = self._spool_dir / uuid.uuid4().hex
         async with _new_file(path) as spool:
             await spool.write(b"".join(held))
             held.clear()
-            async for chunk in coming:
+            async for chunk in incoming.chunks:
+                counted.add(chunk)
                 await spool.write(chunk)
-        return Payload(size, digest.hexdigest(), spool=path)
+        return Payload(counted.size, counted.sha256, spool=path)
+
+
+class _Counted:
+    """The bytes of a document so far: how many, and their SHA-256 in hexadecimal."""
+
+    def __init__(self, label: str, limit: int) -> None:
+        self.size = 0
+        self._digest = hashlib.sha256()
+        self._label = label
+        self._limit = limit
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def add(self, chunk: bytes) -> None:
+        """Count more in. DocumentRefused when they are too many."""
+        self.size += len(chunk)
+        if self.size > self._limit:
+            raise _too_large(self._label, self.size, self._limit)
+        self._digest.update(chunk)
 
 
 @asynccontextmanager

@@ -152,18 +152,20 @@ class Write:
         with ExitStack() as stack:
             for document in documents:
                 try:
-                    target = _target(document)
-                    place = places.get(target.parent)
+                    facts = document.facts
+                    delivery = facts.listed.config.delivery
+                    folder = destination(delivery, facts.company, facts.kind.path)
+                    place = places.get(folder)
                     if place is None:
-                        mode = document.facts.listed.config.delivery.folder_mode
-                        place = self._staging.for_folder(target.parent, mode)
-                        places[target.parent] = place
+                        place = self._staging.for_folder(folder, delivery.folder_mode)
+                        places[folder] = place
                     if place not in flushes:
                         flushes[place] = (
                             stack.enter_context(volume(place))
                             if grouped
                             else partial(flush_folder, place)
                         )
+                    target = folder / _file_name(document)
                     plans.append(_write(document, place, target, flush=not grouped))
                 except OSError as error:
                     plans.append(disk_trouble(document.entry.label, error))
@@ -185,7 +187,9 @@ class Write:
         ends: dict[Key, End] = {}
         ends |= await anyio.to_thread.run_sync(_publish, named)
         deliveries = [
-            Delivery(key, _name(end)) for key, end in ends.items() if isinstance(end, Path)
+            Delivery(plan.key, None if end == path else _name(end))
+            for plan, path in named
+            if isinstance(end := ends[plan.key], Path)
         ]
         await self._ledger.delivered(deliveries, time.time())
         for plan, claim in claimed:
@@ -243,8 +247,8 @@ class Write:
         return path
 
 
-def _target(document: Document[Classified]) -> Path:
-    """The folder and the name that the configuration gives the document."""
+def _file_name(document: Document[Classified]) -> str:
+    """The name that the configuration gives the document."""
     facts = document.facts
     config = facts.listed.config
     statement = facts.kind is Kind.STATEMENT
@@ -260,9 +264,7 @@ def _target(document: Document[Classified]) -> Path:
         "enterprise_identifier": facts.company.identifier,
         "accounting_file_id": facts.company.accounting_file_id,
     }
-    return destination(config.delivery, facts.company, facts.kind.path) / file_name(
-        template, variables, facts.extension
-    )
+    return file_name(template, variables, facts.extension)
 
 
 def _write(document: Document[Classified], place: Path, target: Path, *, flush: bool) -> Plan:

@@ -92,6 +92,44 @@ async def test_a_name_that_was_given_stays_taken(tmp_path: Path) -> None:
         assert await ledger.stage(group, 6.0) == [Claim("out/9.xml"), Claim("out/10.xml")]
 
 
+async def test_names_and_twins_are_found_within_a_group_too(tmp_path: Path) -> None:
+    async with open_ledger(tmp_path / "ledger") as ledger:
+        keys = [Key("box", id_, "") for id_ in "123456"]
+        await ledger.seen([(key, f"invoice {key.id}") for key in keys], 1.0)
+        group = [
+            staged(keys[0], identity=5, number_hash=6),
+            staged(keys[1], identity=50, number_hash=6),
+            # What it would like best has just been given to the one before it.
+            staged(keys[2], name=8),
+            staged(keys[3], name=20, identity=5, number_hash=6),
+            # A duplicate keeps neither its name nor its number from others.
+            staged(keys[4], name=20, identity=500, number_hash=60),
+            staged(keys[5], name=21),
+        ]
+        assert await ledger.stage(group, 2.0) == [
+            Claim("out/7.xml"),
+            Claim("out/8.xml", corrects="invoice 1"),
+            Claim("out/9.xml"),
+            Twin(keys[0], "invoice 1", State.STAGED),
+            Claim("out/20.xml"),
+            Claim("out/21.xml"),
+        ]
+
+
+async def test_a_document_that_got_its_name_keeps_it(tmp_path: Path) -> None:
+    other = Key("box", "2", "")
+    async with open_ledger(tmp_path / "ledger") as ledger:
+        await ledger.seen([(KEY, ""), (other, "")], 1.0)
+        await ledger.stage([staged()], 2.0)
+        await ledger.delivered([Delivery(KEY)], 3.0)
+        assert await ledger.stage([staged(other)], 4.0) == [Claim("out/8.xml")]
+        assert [one.path for one in await ledger.unfinished()] == ["out/8.xml"]
+    (row,) = sqlite3.connect(tmp_path / "ledger").execute(
+        "SELECT state, path, name_hash, staged FROM documents WHERE id = '1'"
+    )
+    assert row == ("delivered", "out/7.xml", 7, "")
+
+
 async def test_a_document_by_two_routes_is_known_as_one(tmp_path: Path) -> None:
     async with open_ledger(tmp_path / "ledger") as ledger:
         await bring(ledger, identity=5)

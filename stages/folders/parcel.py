@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from pipeline.payload import Payload
@@ -30,16 +31,18 @@ def write_file(payload: Payload, path: Path, mode: int, *, flush: bool) -> None:
 
 def _write(payload: Payload, path: Path, mode: int, *, flush: bool) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, mode)
-    with os.fdopen(descriptor, "wb", buffering=0) as target:
+    try:
         if payload.data is not None:
             left = memoryview(payload.data)
             while left:
-                left = left[target.write(left) :]
+                left = left[os.write(descriptor, left) :]
         else:
-            with payload.open() as source:
+            with payload.open() as source, os.fdopen(descriptor, "wb", closefd=False) as target:
                 shutil.copyfileobj(source, target, 1 << 20)
         if flush:
-            os.fsync(target.fileno())
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def companion(path: Path, extension: str) -> Path:
@@ -118,7 +121,8 @@ def _waits(staged: Path, extension: str) -> bool:
 
 
 def _twin_paths(path: Path) -> Iterator[Path]:
-    return (path.with_name(name) for name in twins(path.name))
+    yield path
+    yield from (path.with_name(name) for name in islice(twins(path.name), 1, None))
 
 
 _BINARY = getattr(os, "O_BINARY", 0)
