@@ -18,6 +18,7 @@ from benchmarks.failure import BenchmarkError
 
 #: Seconds between two looks at the memory of a process.
 LOOK = 0.02
+KEEPS_NOTHING = "PYTHONDONTWRITEBYTECODE"
 #: Characters of a failed process's last words that are told.
 LAST_WORDS = 2_000
 
@@ -80,7 +81,12 @@ def execute(command: Sequence[str], *, folder: Path, documents: int) -> Run:
     with tempfile.TemporaryFile() as output:
         began = time.perf_counter()
         process = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            command,
+            cwd=folder,
+            env=_usual(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
         )
         with _Watch(process.pid) as watch:
             _, status, usage = os.wait4(process.pid, 0)
@@ -100,6 +106,11 @@ def descendants(pid: int) -> list[int]:
     except OSError:
         return []
     return [one for child in children for one in (int(child), *descendants(int(child)))]
+
+
+def _usual() -> dict[str, str]:
+    """The environment, but that Python keeps what it has compiled, as it does for its users."""
+    return {name: value for name, value in os.environ.items() if name != KEEPS_NOTHING}
 
 
 class _Watch:
