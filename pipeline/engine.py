@@ -119,7 +119,7 @@ class Engine(Intake):
         following = self._stations[index + 1] if index + 1 < len(self._stations) else None
         try:
             while station.active <= station.wanted:
-                documents = await station.queue.take(station.stage.group)
+                documents = await station.queue.take(station.stage.group, station.stage.linger)
                 try:
                     results = await self._results(station.stage, documents)
                     for document, result in zip(documents, results, strict=True):

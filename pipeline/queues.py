@@ -75,14 +75,18 @@ class Queue(Generic[T]):
         self.documents += 1
         self.bytes += thing.held
 
-    async def take(self, most: int = 1) -> list[T]:
+    async def take(self, most: int = 1, linger: float = 0.0) -> list[T]:
         """Wait for one and take with it what else is there, at most `most`; then say done().
 
-        Raises anyio.EndOfStream when the queue is closed and empty.
+        linger: seconds to wait for more. Raises anyio.EndOfStream when it is closed and empty.
         """
         # What is there goes without a turn of the event loop, which would cost more.
         taken = self._there(most) or [await self._receive.receive()]
-        return taken + self._there(most - len(taken))
+        taken += self._there(most - len(taken))
+        if linger and len(taken) < most:
+            await anyio.sleep(linger)
+            taken += self._there(most - len(taken))
+        return taken
 
     def done(self, taken: Sequence[T]) -> None:
         """What was taken has been handed on, and its room is free."""

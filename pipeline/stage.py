@@ -26,7 +26,8 @@ class Stage(Struct, frozen=True):
     """One step of the flow. Its place in the tuple of stages is its place in the flow.
 
     workers: how many work at once. queue: the bound of what waits for them and of what they have
-    in hand. group: the most documents one worker takes at a time.
+    in hand. group: the most documents one worker takes at a time. linger: seconds that it waits for
+    others to go along with those that are there, unless they are as many.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Stage(Struct, frozen=True):
     workers: int = 1
     queue: Bound = Bound(64, 16 * MEBIBYTE)
     group: int = 1
+    linger: float = 0.0
 
 
 def one_by_one(process: Callable[[Any], Awaitable[Document[Any]]]) -> Work:

@@ -32,13 +32,14 @@ class Parts:
 
 
 class Step(Struct, frozen=True):
-    """A stage before it is put together; workers, queue, group: as in Stage."""
+    """A stage before it is put together; workers, queue, group, linger: as in Stage."""
 
     name: str
     work: Callable[[Parts], Work]
     workers: int
     queue: Bound
     group: int = 1
+    linger: float = 0.0
 
 
 BOUND = Bound(64, 8 * MEBIBYTE)
@@ -48,7 +49,7 @@ FLOW = (
     Step("verify", lambda _: one_by_one(verify.process), 2, BOUND, group=8),
     Step("classify", lambda _: one_by_one(Classify().process), 2, BOUND, group=8),
     Step("render", lambda it: one_by_one(Render(it.download.form).process), 4, BOUND),
-    Step("write", lambda it: it.write.work, 2, Bound(256, 16 * MEBIBYTE), group=64),
+    Step("write", lambda it: it.write.work, 2, Bound(256, 16 * MEBIBYTE), group=64, linger=0.02),
 )
 
 #: What [stages] of the configuration may size.
@@ -61,7 +62,7 @@ class Flow:
     def __init__(self, state_dir: Path, ledger: Ledger, process: str = "") -> None:
         self._parts = parts = Parts(state_dir, ledger, process)
         self.stages = tuple(
-            Stage(step.name, step.work(parts), step.workers, step.queue, step.group)
+            Stage(step.name, step.work(parts), step.workers, step.queue, step.group, step.linger)
             for step in FLOW
         )
 

@@ -75,6 +75,28 @@ async def test_a_taker_gets_what_is_there_up_to_its_group() -> None:
         assert [parcel.held for parcel in await queue.take(3)] == [3, 4]
 
 
+async def test_a_taker_that_lingers_gets_what_comes_meanwhile() -> None:
+    with Queue[Parcel](Bound(10, 1000)) as queue:
+        await queue.put(Parcel(1))
+        taken: list[Parcel] = []
+
+        async def take() -> None:
+            taken.extend(await queue.take(3, linger=0.2))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(take)
+            await anyio.wait_all_tasks_blocked()
+            await queue.put(Parcel(2))
+        assert [parcel.held for parcel in taken] == [1, 2]
+
+
+async def test_a_taker_whose_group_is_full_does_not_linger() -> None:
+    with Queue[Parcel](Bound(10, 1000)) as queue, anyio.fail_after(60):
+        for held in range(3):
+            await queue.put(Parcel(held))
+        assert len(await queue.take(3, linger=3600)) == 3
+
+
 async def test_closing_lets_takers_empty_the_queue_and_then_ends_them() -> None:
     with Queue[Parcel](Bound(10, 1000)) as queue:
         await queue.put(Parcel(1))

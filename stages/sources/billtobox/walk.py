@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 List = TypeVar("List")
 
 #: Pages that are asked for at once.
-AT_ONCE = 8
+AT_ONCE = 16
 #: Lists that are begun ahead of their turn, at most: of each a page is held back meanwhile.
 AHEAD = 100
 
