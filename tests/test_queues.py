@@ -81,7 +81,7 @@ async def test_a_taker_that_lingers_gets_what_comes_meanwhile() -> None:
         taken: list[Parcel] = []
 
         async def take() -> None:
-            taken.extend(await queue.take(3, linger=0.2))
+            taken.extend(await queue.take(3, linger=0.5))
 
         async with anyio.create_task_group() as group:
             group.start_soon(take)
