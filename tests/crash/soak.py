@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 from stages.sandbox.planned import Planned
 
-from .processes import Process
 from .world import Host, World
 
 #: Short lives; the ones after them are long, for what grows to show.

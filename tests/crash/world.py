@@ -215,7 +215,8 @@ class Host:
     ) -> Iterator[World]:
         """A world in a folder, which may hold a state already.
 
-        workers: how many processes see the documents. told: ids of the documents that an earlier run has acknowledged.
+        told: ids of the documents that an earlier run has acknowledged. workers: how many
+        processes share the documents.
         """
         folder.mkdir(parents=True, exist_ok=True)
         world = World(folder, Mailbox(documents, companies, seed))
