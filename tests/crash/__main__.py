@@ -119,15 +119,21 @@ def strace(every: Every = 1, documents: int = 3) -> None:
 
 
 @app.command()
-def power(every: Every = 1, documents: int = 8, seeds: int = 2) -> None:
-    """Cut the power after each call: what was not flushed is gone, or as seeds decide."""
-    with tempfile.TemporaryDirectory(prefix="synqup-power-") as name, hosting() as host:
-        recording = cutting.record(host, Path(name), documents)
-        cuts = range(0, len(recording.calls), every)
-        print(f"{len(cuts)} cuts; trees that are the same are tried once")
-        trials = cutting.try_all(host, recording, cuts, cutting.losses(seeds))
-        named = ((f"after {t.cut} ({t.call}), {t.loss}", True, t.problems) for t in trials)
-        wrong = _report("power cuts", named)
+def power(every: Every = 1, documents: int = 8, seeds: int = 2, kills: int = 3) -> None:
+    """Cut the power after each call: what was not flushed is gone, or as seeds decide.
+
+    Then the same of a restart, after a SIGKILL at one of the first renames (--kills of them).
+    """
+    wrong = False
+    for number in range(kills + 1):
+        with tempfile.TemporaryDirectory(prefix="synqup-power-") as name, hosting() as host:
+            recording = cutting.record(host, Path(name), documents, kill=number)
+            cuts = cutting.cuts(recording, every)
+            print(f"{len(cuts)} cuts; trees that are the same are tried once")
+            trials = cutting.try_all(host, recording, cuts, cutting.losses(seeds))
+            named = ((f"after {t.cut} ({t.call}), {t.loss}", True, t.problems) for t in trials)
+            what = f"power cuts after a kill at rename {number}" if number else "power cuts"
+            wrong |= _report(what, named)
     _end(wrong)
 
 

@@ -59,7 +59,8 @@ class Fault(NamedTuple):
 class Plan(NamedTuple):
     """What to do at the calls that concern the folder `root`, the ledger, or the network.
 
-    kill: the number of the call at which to die; after: once it is done, not before it.
+    kill: the number of the call at which to die, of all or of those of these names (`among`);
+    after: once it is done, not before it.
     record: a file that gets every call. importer: wait, after a file became visible, until
     somebody has taken it from below `importer`.
 
@@ -74,6 +75,7 @@ class Plan(NamedTuple):
     record: Path | None = None
     importer: Path | None = None
     faults: tuple[Fault, ...] = ()
+    among: tuple[str, ...] = ()
     mark: Path | None = None
     together: bool = False
     poison: bytes = b""
@@ -99,6 +101,7 @@ class Call(NamedTuple):
 class _State:
     plan: Plan | None = None
     number = 0
+    counted = 0
     record: int | None = None
     lock = threading.RLock()
 
@@ -153,13 +156,15 @@ def _call(name: str, paths: tuple[str, ...], real: Callable[[], Any], content: A
         _State.number += 1
         number = _State.number
         _refuse(plan, name, paths)
-        if number == plan.kill and not plan.after:
+        _State.counted += not plan.among or name in plan.among
+        dies = _State.counted == plan.kill and (not plan.among or name in plan.among)
+        if dies and not plan.after:
             _die(plan)
         result = real()
         if _State.record is not None:
             call = Call(number, name, paths, time.time(), content() if content else None)
             _real["write"](_State.record, pickle.dumps(call))
-        if number == plan.kill and plan.after:
+        if dies and plan.after:
             _die(plan)
     if name in SHOWING and plan.importer is not None:
         _wait(plan.importer, Path(paths[-1]))

@@ -61,6 +61,16 @@ def test_a_power_cut_after_any_call_loses_nothing_and_brings_nothing_twice(
     assert [trial for trial in trials if trial.problems] == []
 
 
+def test_a_power_cut_soon_after_a_kill_and_a_restart_loses_nothing(
+    host: Host, tmp_path: Path
+) -> None:
+    recording = power.record(host, tmp_path, documents=3, kill=2)
+    cuts = power.cuts(recording, every=5)
+    trials = list(power.try_all(host, recording, cuts, [Loss(journal=False, importer=False)]))
+    assert trials
+    assert [trial for trial in trials if trial.problems] == []
+
+
 def test_the_checks_notice_what_is_lost_doubled_partial_and_misplaced(
     host: Host, tmp_path: Path
 ) -> None:
