@@ -172,6 +172,7 @@ class Crew(Intake):
         self._awaited = set(range(1, workers + 1))
         self._changed = anyio.Event()
         self._ended: End | None = None
+        self._over = anyio.Event()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -187,6 +188,7 @@ class Crew(Intake):
                 end = End(at_once=False)
             finally:
                 self._ended = end
+                self._over.set()
                 for member in self._members.values():
                     member.link.send(end)
                 for scope in self._scopes.values():
@@ -253,7 +255,8 @@ class Crew(Intake):
                 raise WorkerLost(f"worker {number}", f"it ended {STARTS} times before it was ready")
             left = await self._outlive(member, left)
             rest = REST if member.at_large else min(rest * 2, LONGEST_REST)
-            await anyio.sleep(rest)
+            with anyio.move_on_after(rest):
+                await self._over.wait()
 
     async def _work(self, number: int, left: Sequence[Flight]) -> Member:
         """Be there for one worker process until it ends; it takes what is left of another first."""

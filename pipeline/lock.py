@@ -29,7 +29,7 @@ def only_process(state_dir: Path) -> Iterator[None]:
         lock.acquire()
         # The workers of one that was killed end by themselves, and may not have done so yet.
         for orphan in state_dir.glob(_worker("*")):
-            FileLock(orphan, timeout=ORPHAN).acquire().lock.release()
+            _wait_for(orphan)
         owner.write_text(f"{os.getpid()}\n")
     except Timeout:
         process = owner.read_text().strip() if owner.exists() else "unknown"
@@ -44,6 +44,18 @@ def only_process(state_dir: Path) -> Iterator[None]:
         ) from None
     with lock:
         yield
+
+
+def _wait_for(orphan: Path) -> None:
+    try:
+        FileLock(orphan, timeout=ORPHAN).acquire().lock.release()
+    except Timeout:
+        raise StateInUse(
+            str(orphan.parent),
+            "a worker process of a synqup that was killed has yet to end",
+            f"Start again later; if that does not help, end the process that has {orphan.name} open"
+            " there (its command is python -m pipeline.worker)",
+        ) from None
 
 
 @contextmanager

@@ -237,6 +237,9 @@ class Write:
         if not staged.parent.is_dir():
             return None
         if is_published(staged):
+            # Whoever made it visible may have died before that was durable.
+            if target.parent.is_dir():
+                flush_folder(target.parent)
             # Second names, of which the temporary one was yet to be removed.
             remove(staged, one.companions)
             return target

@@ -189,6 +189,20 @@ async def test_a_worker_that_dies_is_followed_by_another(
         assert it.summary().unacknowledged == 0
 
 
+async def test_a_stop_does_not_wait_for_a_worker_that_is_to_follow_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "REST", 600.0)
+    async with trial(tmp_path, documents=5) as it:
+        (source,) = it.config().sources
+        with capture_logs() as logs:
+            async with running(it, TWO) as crew_:
+                await until(lambda: it.delivered() == it.held() and not crew_.flying(source.name))
+                os.kill(next(iter(crew_._members.values())).process.pid, signal.SIGKILL)
+                await until(lambda: any("died" in line["event"] for line in logs))
+        assert it.summary().unacknowledged == 0
+
+
 @asynccontextmanager
 async def running(it: Trial, service: str) -> AsyncIterator[crew.Crew]:
     """A catch-up of which the crew is given while it is under way; it ends with the block."""

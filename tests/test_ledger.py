@@ -339,7 +339,7 @@ def test_a_worker_that_does_not_end_keeps_the_next_owner_out(
     monkeypatch.setattr(lock, "ORPHAN", 0.1)
     with (
         lock.only_worker(tmp_path, 1),
-        pytest.raises(StateInUse),
+        pytest.raises(StateInUse, match=r"worker-1\.lock open"),
         only_process(tmp_path),
     ):
         pass

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from . import kill as killing, power as cutting, soak as soaking, traced
+from .kill import Dies
 from .world import hosting
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
@@ -22,10 +23,15 @@ app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
 logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
 Every = Annotated[int, typer.Option(min=1, help="Try every n-th only.")]
+Workers = Annotated[int, typer.Option(min=1, help="[service] workers of the configuration.")]
 
 
-def _report(what: str, trials: Iterable[tuple[str, bool, list[str]]]) -> None:
-    """Print what is wrong as it is found, then the sum; end with status 1 if anything is."""
+#: The name of each, whether the process died there, and what is wrong then.
+Trials = Iterable[tuple[str, bool, list[str]]]
+
+
+def _report(what: str, trials: Trials) -> bool:
+    """Print what is wrong as it is found, then the sum; whether anything is."""
     began, tried, reached, wrong = time.monotonic(), 0, 0, 0
     for name, was_reached, problems in trials:
         tried += 1
@@ -37,48 +43,64 @@ def _report(what: str, trials: Iterable[tuple[str, bool, list[str]]]) -> None:
             print(f"\r{tried}", end="\r", file=sys.stderr)
     seconds = time.monotonic() - began
     print(f"{what}: {tried} tried, {reached} reached, {wrong} wrong, in {seconds:.0f} s")
-    if wrong or not reached:
+    return bool(wrong or not reached)
+
+
+def _end(wrong: bool) -> None:
+    if wrong:
         raise typer.Exit(1)
 
 
 @app.command()
-def kill(every: Every = 1) -> None:
+def kill(every: Every = 1, workers: Workers = 1) -> None:
     """SIGKILL before and after each call, with a quick importer and with a slow one."""
     with tempfile.TemporaryDirectory(prefix="synqup-kill-") as name, hosting() as host:
-        calls = killing.record(host, Path(name))
-        print(f"{len(calls)} calls in a run that nothing disturbs")
+        recorded = killing.record(host, Path(name), workers)
+        wrong = False
+        for dies, calls in recorded.items():
+            print(f"{dies}: {len(calls)} calls in a run that nothing disturbs")
 
-        def trials() -> Iterable[tuple[str, bool, list[str]]]:
-            for importer in (True, False):
-                for after in (False, True):
-                    numbers = range(1, 2 * len(calls), every)
-                    points = (killing.Point(number, after, importer) for number in numbers)
-                    for trial in killing.try_all(host, Path(name), points):
-                        yield str(trial.point), trial.reached, trial.problems
+            def trials(dies: Dies = dies, count: int = len(calls)) -> Trials:
+                for importer in (True, False):
+                    for after in (False, True):
+                        points = (
+                            killing.Point(n, after, importer, workers=workers, dies=dies)
+                            for n in range(1, 2 * count, every)
+                        )
+                        for trial in killing.try_all(host, Path(name), points):
+                            yield str(trial.point), trial.reached, trial.problems
 
-        _report("crash points", trials())
+            wrong |= _report(f"crash points of {dies}", trials())
+    _end(wrong)
 
 
 @app.command()
-def twice(points: int = 150, seed: int = 1) -> None:
+def twice(points: int = 150, seed: int = 1, workers: Workers = 1) -> None:
     """SIGKILL at a call, and at a call of the restart too: drawn by a seed."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="synqup-twice-") as name, hosting() as host:
-        count = len(killing.record(host, Path(name)))
+        counts = {
+            dies: len(calls) for dies, calls in killing.record(host, Path(name), workers).items()
+        }
 
-        def trials() -> Iterable[tuple[str, bool, list[str]]]:
-            for _ in range(points):
+        def trials() -> Trials:
+            for index in range(points):
+                dies = list(counts)[index % len(counts)]
+                count = counts[dies]
                 # The first third of the calls of a restart are those of recovery.
                 point = killing.Point(
                     rng.randint(count // 4, count),
                     rng.random() < 0.5,
                     rng.random() < 0.5,
                     rng.randint(1, count // 3),
+                    workers,
+                    dies,
                 )
                 trial = killing.try_point(host, Path(name) / "trial", point)
                 yield str(trial.point), trial.reached, trial.problems
 
-        _report("double crashes", trials())
+        wrong = _report("double crashes", trials())
+    _end(wrong)
 
 
 @app.command()
@@ -91,28 +113,35 @@ def strace(every: Every = 1, documents: int = 3) -> None:
         steps = traced.steps(host, Path(name), documents)[::every]
         print(f"{len(steps)} steps")
         trials = traced.try_steps(host, Path(name), documents, steps)
-        _report("steps", ((str(step), died, problems) for step, died, problems in trials))
+        named = ((str(step), died, problems) for step, died, problems in trials)
+        wrong = _report("steps", named)
+    _end(wrong)
 
 
 @app.command()
-def power(every: Every = 1, documents: int = 8, seeds: int = 2) -> None:
-    """Cut the power after each call: what was not flushed is gone, or as seeds decide."""
-    with tempfile.TemporaryDirectory(prefix="synqup-power-") as name, hosting() as host:
-        recording = cutting.record(host, Path(name), documents)
-        cuts = range(0, len(recording.calls), every)
-        print(f"{len(cuts)} cuts; trees that are the same are tried once")
-        trials = cutting.try_all(host, recording, cuts, cutting.losses(seeds))
-        _report(
-            "power cuts",
-            ((f"after {t.cut} ({t.call}), {t.loss}", True, t.problems) for t in trials),
-        )
+def power(every: Every = 1, documents: int = 8, seeds: int = 2, kills: int = 3) -> None:
+    """Cut the power after each call: what was not flushed is gone, or as seeds decide.
+
+    Then the same of a restart, after a SIGKILL at one of the first renames (--kills of them).
+    """
+    wrong = False
+    for number in range(kills + 1):
+        with tempfile.TemporaryDirectory(prefix="synqup-power-") as name, hosting() as host:
+            recording = cutting.record(host, Path(name), documents, kill=number)
+            cuts = cutting.cuts(recording, every)
+            print(f"{len(cuts)} cuts; trees that are the same are tried once")
+            trials = cutting.try_all(host, recording, cuts, cutting.losses(seeds))
+            named = ((f"after {t.cut} ({t.call}), {t.loss}", True, t.problems) for t in trials)
+            what = f"power cuts after a kill at rename {number}" if number else "power cuts"
+            wrong |= _report(what, named)
+    _end(wrong)
 
 
 @app.command()
-def soak(documents: int = 20_000, seed: int = 1, minutes: float = 10) -> None:
+def soak(documents: int = 20_000, seed: int = 1, minutes: float = 10, workers: Workers = 1) -> None:
     """The service under restarts by SIGKILL, edits and an importer; memory and files watched."""
     with tempfile.TemporaryDirectory(prefix="synqup-soak-") as name, hosting() as host:
-        result = soaking.soak(host, Path(name), documents, seed, minutes * 60)
+        result = soaking.soak(host, Path(name), documents, seed, minutes * 60, workers)
     print(result)
     if result.problems:
         raise typer.Exit(1)

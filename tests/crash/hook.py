@@ -31,6 +31,8 @@ BY_PATH = {
 BY_DESCRIPTOR = ("write", "pwrite", "writev", "ftruncate", "fsync", "fdatasync")
 COPIES = ("sendfile", "copy_file_range")
 SENDS = ("connect", "send", "sendall", "sendmsg", "sendto")
+#: What the event loop sends to itself.
+WAKING = b"\0"
 #: Of the C library, called without the os module.
 FOREIGN = ("renameat2", "rename", "link", "linkat", "syncfs", "sync", "fsync", "fdatasync")
 READING = ("SELECT", "PRAGMA USER_VERSION", "PRAGMA SYNCHRONOUS", "PRAGMA QUICK", "PRAGMA INTEG")
@@ -57,9 +59,14 @@ class Fault(NamedTuple):
 class Plan(NamedTuple):
     """What to do at the calls that concern the folder `root`, the ledger, or the network.
 
-    kill: the number of the call at which to die; after: once it is done, not before it.
+    kill: the number of the call at which to die, of all or of those of these names (`among`);
+    after: once it is done, not before it.
     record: a file that gets every call. importer: wait, after a file became visible, until
     somebody has taken it from below `importer`.
+
+    Of workers, each of which counts for itself. mark: whoever dies makes this file, and once it is
+    there nobody dies any more. together: the first process and all its workers die as well.
+    poison: die, each time, before writing a file that holds this.
     """
 
     root: Path
@@ -68,6 +75,10 @@ class Plan(NamedTuple):
     record: Path | None = None
     importer: Path | None = None
     faults: tuple[Fault, ...] = ()
+    among: tuple[str, ...] = ()
+    mark: Path | None = None
+    together: bool = False
+    poison: bytes = b""
 
 
 class Snapshot(NamedTuple):
@@ -90,6 +101,7 @@ class Call(NamedTuple):
 class _State:
     plan: Plan | None = None
     number = 0
+    counted = 0
     record: int | None = None
     lock = threading.RLock()
 
@@ -144,14 +156,16 @@ def _call(name: str, paths: tuple[str, ...], real: Callable[[], Any], content: A
         _State.number += 1
         number = _State.number
         _refuse(plan, name, paths)
-        if number == plan.kill and not plan.after:
-            _die()
+        _State.counted += not plan.among or name in plan.among
+        dies = _State.counted == plan.kill and (not plan.among or name in plan.among)
+        if dies and not plan.after:
+            _die(plan)
         result = real()
         if _State.record is not None:
             call = Call(number, name, paths, time.time(), content() if content else None)
             _real["write"](_State.record, pickle.dumps(call))
-        if number == plan.kill:
-            _die()
+        if dies and plan.after:
+            _die(plan)
     if name in SHOWING and plan.importer is not None:
         _wait(plan.importer, Path(paths[-1]))
     return result
@@ -167,9 +181,23 @@ def _refuse(plan: Plan, name: str, paths: tuple[str, ...]) -> None:
             raise OSError(fault.code, os.strerror(fault.code), paths[0])
 
 
-def _die() -> None:
+def _die(plan: Plan) -> None:
+    if plan.mark is not None:
+        try:
+            os.close(_real["open"](plan.mark, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return
+    if plan.together:
+        first = os.getppid()
+        for pid in (first, *_children(first)):
+            os.kill(pid, signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(60)
+
+
+def _children(process: int) -> list[int]:
+    tasks = Path(f"/proc/{process}/task").glob("*/children")
+    return [int(pid) for task in tasks for pid in task.read_text().split()]
 
 
 def _wait(folder: Path, path: Path) -> None:
@@ -259,6 +287,9 @@ class _File(io.FileIO):
             _call("create", (_path(file),), real, lambda: _read(_path(file)) or b"")
 
     def write(self, data: Any) -> int:
+        plan = _State.plan
+        if plan is not None and plan.poison and plan.poison in bytes(data):
+            _die(plan)
         path = _path(self.fileno())
         return _call("write", (path,), lambda: io.FileIO.write(self, data), _content(path, "write"))
 
@@ -295,7 +326,7 @@ def _sending(name: str) -> Callable[..., Any]:
     real = getattr(socket.socket, name)
 
     def call(self: socket.socket, *args: Any) -> Any:
-        ours = self.family in (socket.AF_INET, socket.AF_INET6) and _State.plan is not None
+        ours = _State.plan is not None and args[:1] != (WAKING,)
         path = str(_State.plan.root) if ours and _State.plan else ""
         return _call(name, (path,), lambda: real(self, *args))
 

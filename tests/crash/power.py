@@ -18,6 +18,10 @@ The model
   made that durable, which by the same journal made durable the name too. One whose memory of
   the document is lost with the name imports it again rightly, and is `journal` without it.
 - The platform is elsewhere: what it was told, it knows.
+- The program may have been killed before, and started again: what the first life left is on the
+  disk as little as anything else that nobody flushed. With worker processes the model is the same:
+  each document's files and commits follow each other in the same order, in whichever process, and
+  what the first process does after the death of a worker is what a restart does.
 
 Left out: disks that lie about flushes, torn sectors, bit rot, journals off (ext2, FAT), the
 order of SQLite's own writes within a commit, times and permissions of files, and a second
@@ -28,14 +32,16 @@ from __future__ import annotations
 
 import random
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from .hook import Call, Plan, Snapshot
+from .hook import SHOWING, Call, Plan, Snapshot
 from .kill import load
+from .processes import KILLED
 from .world import FOLDERS, Host, Taken
 
 
@@ -203,21 +209,35 @@ def _reachable(path: str, tree: Tree, root: Path) -> bool:
 
 
 class Recording(NamedTuple):
-    """A run of synqup: its calls, where it lived, and when which document was acknowledged."""
+    """A run of synqup: its calls, where it lived, and when which document was acknowledged.
+
+    began: when the last life of it began, in seconds since 1970.
+    """
 
     root: Path
     documents: int
     calls: list[Call]
     told: list[tuple[float, str]]
+    began: float
 
 
-def record(host: Host, folder: Path, documents: int) -> Recording:
-    """Record a catch-up that nothing disturbs."""
+def record(host: Host, folder: Path, documents: int, kill: int = 0) -> Recording:
+    """Record a catch-up; kill: one that dies once so many files have been renamed, and the next."""
     with host.world(folder / "world", documents) as world:
-        plan = Plan(world.folder, record=folder / "calls")
+        file = folder / "calls"
+        plan = Plan(world.folder, record=file)
+        if kill:
+            dying = plan._replace(kill=kill, after=True, among=SHOWING)
+            assert world.synqup("catch-up", plan=dying) == KILLED
+        began = time.time()
         assert world.synqup("catch-up", plan=plan) == 0, world.said()
         told = [(datetime.fromisoformat(one["at"]).timestamp(), one["id"]) for one in world.journal]
-        return Recording(world.folder, documents, list(load(folder / "calls")), told)
+        return Recording(world.folder, documents, list(load(file)), told, began)
+
+
+def cuts(recording: Recording, every: int) -> list[int]:
+    """The index of each n-th call of the last life."""
+    return [i for i, call in enumerate(recording.calls) if call.at >= recording.began][::every]
 
 
 class Trial(NamedTuple):

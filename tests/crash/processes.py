@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from .hook import Plan
 
@@ -22,14 +23,22 @@ _server.set_forkserver_preload([f"{__package__}.child"])
 
 
 class Process:
-    """One synqup process. mortal: permissions hold for it, also when root runs the tests."""
+    """One synqup process. mortal: permissions hold for it, also when root runs the tests.
+
+    workers: what its workers do, see worker.py; without, they are as they always are.
+    """
 
     def __init__(
-        self, *arguments: object, output: Path, plan: Plan | None = None, mortal: bool = False
+        self,
+        *arguments: object,
+        output: Path,
+        plan: Plan | None = None,
+        mortal: bool = False,
+        workers: tuple[Plan, ...] = (),
     ) -> None:
         self.output = output
         self._process = _server.Process(
-            target=_be, args=([str(one) for one in arguments], output, plan, mortal)
+            target=_be, args=([str(one) for one in arguments], output, plan, mortal, workers)
         )
         with _import_path():
             self._process.start()
@@ -73,10 +82,10 @@ def running(*arguments: object, output: Path, **options: object) -> Iterator[Pro
         process.kill()
 
 
-def _be(arguments: list[str], output: Path, plan: Plan | None, mortal: bool) -> None:
+def _be(*planned: Any) -> None:
     from .child import be  # noqa: PLC0415 - it wraps the system's calls: not in this process
 
-    be(arguments, output, plan, mortal)
+    be(*planned)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def host() -> Iterator[Host]:
 def test_a_crash_at_any_call_loses_nothing_and_brings_nothing_twice(
     host: Host, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    calls = kill.record(host, tmp_path)
+    calls = kill.record(host, tmp_path)[kill.Dies.FIRST]
     numbers = kill.around_delivery(calls, every=4)
     numbers = numbers[:: -(-len(numbers) // POINTS)]
     # By turns: before and after the call, a quick importer and a slow one, one crash and two.
@@ -57,6 +57,16 @@ def test_a_power_cut_after_any_call_loses_nothing_and_brings_nothing_twice(
         trials += list(power.try_all(host, recording, cuts, [loss]))
     with capsys.disabled():
         print(f" [{len(trials)} of {len(losses) * len(recording.calls)} power cuts]", end="")
+    assert trials
+    assert [trial for trial in trials if trial.problems] == []
+
+
+def test_a_power_cut_soon_after_a_kill_and_a_restart_loses_nothing(
+    host: Host, tmp_path: Path
+) -> None:
+    recording = power.record(host, tmp_path, documents=3, kill=2)
+    cuts = power.cuts(recording, every=5)
+    trials = list(power.try_all(host, recording, cuts, [Loss(journal=False, importer=False)]))
     assert trials
     assert [trial for trial in trials if trial.problems] == []
 
