@@ -8,20 +8,14 @@ one goes on, at first with one document at a time, for one of them may be what i
 
 from __future__ import annotations
 
-import itertools
-import os
-import socket
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from subprocess import PIPE
 from typing import Any
 
 import anyio
 import structlog
-from anyio.abc import Process, SocketStream
 from msgspec import Struct, structs
 
 from pipeline.acknowledge import Settled, settled
@@ -29,24 +23,20 @@ from pipeline.document import Document, Key
 from pipeline.errors import DocumentRefused, PassingError, StateError, SynqupError, WorkerLost
 from pipeline.intake import Flight, Intake, Size
 from pipeline.ledger import Ledger
-from pipeline.link import Link
+from pipeline.member import Member, started
 from pipeline.orders import (
     Answer,
     Begin,
     Broken,
     Change,
-    Drop,
     End,
     Forgive,
     Landed,
     Lend,
     Logged,
     Note,
-    OpenSource,
     Ready,
     Resize,
-    Share,
-    Take,
 )
 from pipeline.quarantine import Quarantine
 from pipeline.records import Known, State
@@ -54,17 +44,14 @@ from pipeline.source import Source
 
 log = structlog.get_logger(__name__)
 
-#: Starts a worker; -P: what lies in the folder we happen to run in is none of its modules.
-COMMAND = [sys.executable, "-P", "-m", "pipeline.worker"]
 #: Documents that one worker may have in flight: its queues hold fewer.
 WINDOW = 512
 #: How often workers may end before they are ready until that is given up.
 STARTS = 3
 #: How often a worker may die with one document alone in its hands until it is not tried again.
 DEATHS = 2
-#: Seconds that workers are given to end when they are told to, and then to be gone.
+#: Seconds that workers are given to end when they are told to.
 PATIENCE = 15.0
-LAST_WORDS = 5.0
 #: Seconds before a worker that died is followed by another: doubled each time, up to the second.
 REST = 0.1
 LONGEST_REST = 30.0
@@ -83,70 +70,6 @@ class Rules(Struct, frozen=True):
 
     finish: Callable[[Callable[[Key], bool]], Awaitable[None]]
     common: Callable[[Document[Any]], object]
-
-
-class Member:
-    """One worker process, and what it has in hand.
-
-    at_large: whether it takes whatever comes; if not it is on probation, or not ready yet.
-    """
-
-    def __init__(self, number: int, process: Process, stream: SocketStream) -> None:
-        self.number = number
-        self.process = process
-        self.link = Link(stream, self._name, _find_nothing)
-        self.flights: dict[Key, Flight] = {}
-        self.ready = False
-        self.at_large = False
-        self.idle = anyio.Event()
-        self.setbacks: Mapping[str, SynqupError] = {}
-        # What it knows by a number, by id(): held here too, so that nothing else gets that id.
-        self._shared: dict[int, tuple[int, object]] = {}
-        self._numbers = itertools.count(1)
-
-    def take(self, flight: Flight, common: object) -> None:
-        """Give it a document, or what has to be told of one."""
-        cargo = flight.cargo
-        source = cargo.source if isinstance(cargo, Settled) else cargo.ack.source
-        if id(source) not in self._shared:
-            self._share(source, OpenSource(next(self._numbers), source.settings))
-        if common is not None and id(common) not in self._shared:
-            # One configuration follows another: what is in flight has its own in hand.
-            self.forget(lambda thing: type(thing) is type(common))
-            self._share(common, Share(next(self._numbers), common))
-        self.flights[cargo.key] = flight
-        self.idle = anyio.Event()
-        self.link.send(Take(cargo))
-
-    def land(self, key: Key) -> None:
-        """It has seen one to its end."""
-        del self.flights[key]
-        if not self.flights:
-            self.idle.set()
-
-    def forget(self, which: Callable[[object], bool]) -> None:
-        """Have it let go of what it knows by a number."""
-        self.link.seal()
-        for number, thing in list(self._shared.values()):
-            if which(thing):
-                del self._shared[id(thing)]
-                self.link.send(Drop(number))
-
-    def source(self, number: int) -> Source:
-        """The source that it knows by this number. LookupError."""
-        for known, thing in self._shared.values():
-            if known == number and isinstance(thing, Source):
-                return thing
-        raise LookupError(f"no source {number}")
-
-    def _share(self, thing: object, order: OpenSource | Share) -> None:
-        self.link.send(order)
-        self.link.seal()
-        self._shared[id(thing)] = (order.number, thing)
-
-    def _name(self, thing: object) -> int | None:
-        shared = self._shared.get(id(thing))
-        return shared[0] if shared is not None else None
 
 
 class Crew(Intake):
@@ -260,9 +183,8 @@ class Crew(Intake):
 
     async def _work(self, number: int, left: Sequence[Flight]) -> Member:
         """Be there for one worker process until it ends; it takes what is left of another first."""
-        process, stream = await _start()
-        async with stream:
-            member = self._members[number] = Member(number, process, stream)
+        async with started(number) as member:
+            self._members[number] = member
             try:
                 async with anyio.create_task_group() as group:
                     group.start_soon(member.link.run)
@@ -281,8 +203,6 @@ class Crew(Intake):
                     group.cancel_scope.cancel()
             finally:
                 del self._members[number]
-                with anyio.CancelScope(shield=True):
-                    await _end(process)
         return member
 
     async def _probe(self, member: Member, left: Sequence[Flight]) -> None:
@@ -400,35 +320,3 @@ class Crew(Intake):
     def _is_aloft(self, flight: Flight) -> bool:
         key = flight.cargo.key
         return self._flying[key.source].get(key) is flight
-
-
-async def _start() -> tuple[Process, SocketStream]:
-    ours, theirs = socket.socketpair()
-    with theirs:
-        # It finds its modules where we found ours.
-        path = os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path)
-        process = await anyio.open_process(
-            COMMAND,
-            stdin=PIPE if sys.platform == "win32" else theirs.fileno(),
-            stdout=None,
-            stderr=None,
-            env={**os.environ, "PYTHONPATH": path},
-            start_new_session=True,
-        )
-        if sys.platform == "win32" and process.stdin is not None:
-            async with process.stdin:
-                await process.stdin.send(theirs.share(process.pid))
-    return process, await SocketStream.from_socket(ours)
-
-
-async def _end(process: Process) -> None:
-    """Wait for the end of a process that has let go of us, or has no more time to."""
-    with anyio.move_on_after(LAST_WORDS):
-        await process.wait()
-    if process.returncode is None:
-        process.kill()
-        await process.wait()
-
-
-def _find_nothing(_: object) -> object:
-    raise LookupError("a worker names nothing by a number")

@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from test_service import often, serving, until
 from trial import PATIENCE, Trial, trial
 
-from pipeline import crew
+from pipeline import crew, member
 from pipeline.assembly import Config, assembled
 from pipeline.catch_up import CatchUp
 from pipeline.config import Secret
@@ -50,7 +50,7 @@ def starting(monkeypatch: pytest.MonkeyPatch, before: str, number: int | None = 
             {before}
         worker.main()
     """
-    monkeypatch.setattr(crew, "COMMAND", [sys.executable, "-P", "-c", dedent(lines)])
+    monkeypatch.setattr(member, "COMMAND", [sys.executable, "-P", "-c", dedent(lines)])
 
 
 def counted(it: Trial) -> dict[State, int]:
@@ -72,13 +72,13 @@ async def test_workers_bring_every_document_once(tmp_path: Path) -> None:
 
 async def test_the_work_is_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: Counter[int] = Counter()
-    take = crew.Member.take
+    take = member.Member.take
 
-    def counting(self: crew.Member, *arguments: object) -> None:
+    def counting(self: member.Member, *arguments: object) -> None:
         given[self.number] += 1
         take(self, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(crew.Member, "take", counting)
+    monkeypatch.setattr(member.Member, "take", counting)
     async with trial(tmp_path, documents=300, latency=0.01) as it:
         await it.bring(it.config(service="workers = 3\n"))
         assert it.delivered() == it.held()
@@ -90,13 +90,13 @@ async def test_no_more_is_given_than_a_worker_may_have(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     most: Counter[int] = Counter()
-    take = crew.Member.take
+    take = member.Member.take
 
-    def watching(self: crew.Member, *arguments: object) -> None:
+    def watching(self: member.Member, *arguments: object) -> None:
         take(self, *arguments)  # type: ignore[arg-type]
         most[self.number] = max(most[self.number], len(self.flights))
 
-    monkeypatch.setattr(crew.Member, "take", watching)
+    monkeypatch.setattr(member.Member, "take", watching)
     monkeypatch.setattr(crew, "WINDOW", 5)
     async with trial(tmp_path, documents=100) as it:
         await it.bring(it.config(service=TWO))
@@ -180,8 +180,8 @@ async def test_a_worker_that_dies_is_followed_by_another(
         with capture_logs() as logs:
             async with running(it, TWO) as crew_:
                 await until(lambda: len(it.delivered()) > 50)
-                for member in list(crew_._members.values()):
-                    os.kill(member.process.pid, signal.SIGKILL)
+                for one in list(crew_._members.values()):
+                    os.kill(one.process.pid, signal.SIGKILL)
         assert it.delivered() == it.held()
         assert crew_.tally.delivered == 300
         died = [line for line in logs if line["event"] == "a worker process died"]
@@ -256,7 +256,7 @@ async def test_where_workers_die_of_everything_nothing_is_blamed(
 async def test_workers_that_never_get_ready_are_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crew, "COMMAND", [sys.executable, "-c", "raise SystemExit(3)"])
+    monkeypatch.setattr(member, "COMMAND", [sys.executable, "-c", "raise SystemExit(3)"])
     async with trial(tmp_path) as it:
         with pytest.raises(ExceptionGroup) as lost:
             await it.bring(it.config(service=TWO))
@@ -319,13 +319,13 @@ async def test_an_edit_holds_for_what_the_workers_are_given_next(tmp_path: Path)
         await until(lambda: all(sources(one) == 1 for one in members(service._intake)))
 
 
-def members(intake: object) -> list[crew.Member]:
+def members(intake: object) -> list[member.Member]:
     assert isinstance(intake, crew.Crew)
     return list(intake._members.values())
 
 
-def sources(member: crew.Member) -> int:
-    return sum(hasattr(thing, "fetch") for _, thing in member._shared.values())
+def sources(one: member.Member) -> int:
+    return sum(hasattr(thing, "fetch") for _, thing in one._shared.values())
 
 
 async def test_the_number_of_workers_changes_at_the_next_start(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from . import hook, worker
 
 hook.install()
 
-from pipeline import crew  # noqa: E402 - the calls are wrapped before they are imported
+from pipeline import crew, member  # noqa: E402 - the calls are wrapped before they are imported
 from pipeline.cli import main  # noqa: E402
 
 
@@ -36,7 +36,7 @@ def be(
     worker.be_known_by(output)
     if workers:
         worker.pass_on(workers)
-        crew.COMMAND = worker.COMMAND
+        member.COMMAND = worker.COMMAND
         # One that is killed twice by us with the same document in hand has not died of it.
         crew.DEATHS = max(crew.DEATHS, len(workers) + 1)
     hook.arm(plan)

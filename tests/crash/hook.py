@@ -195,6 +195,13 @@ def _die(plan: Plan) -> None:
     time.sleep(60)
 
 
+def _taste(data: Any) -> None:
+    """Die of what is to be written, if that is poison."""
+    plan = _State.plan
+    if plan is not None and plan.poison and plan.poison in bytes(data):
+        _die(plan)
+
+
 def _children(process: int) -> list[int]:
     tasks = Path(f"/proc/{process}/task").glob("*/children")
     return [int(pid) for task in tasks for pid in task.read_text().split()]
@@ -233,6 +240,8 @@ def _by_descriptor(name: str) -> Callable[..., Any]:
         path = _path(fd if isinstance(fd, int) else fd.fileno())
         kind = "write" if name in ("pwrite", "writev", "ftruncate") else name
         kind = "fsync" if name == "fdatasync" else kind
+        if name == "write":
+            _taste(args[0])
         return _call(kind, (path,), lambda: real(fd, *args), _content(path, kind))
 
     return call
@@ -287,9 +296,7 @@ class _File(io.FileIO):
             _call("create", (_path(file),), real, lambda: _read(_path(file)) or b"")
 
     def write(self, data: Any) -> int:
-        plan = _State.plan
-        if plan is not None and plan.poison and plan.poison in bytes(data):
-            _die(plan)
+        _taste(data)
         path = _path(self.fileno())
         return _call("write", (path,), lambda: io.FileIO.write(self, data), _content(path, "write"))
 
