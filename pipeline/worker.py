@@ -107,8 +107,8 @@ class Remote(Changes):
     async def _ask(self, question: Change | Lend) -> Any:
         came, answers = self._asked[question.number] = (anyio.Event(), [])
         self._link.send(question)
-        # Who is cancelled still waits: as Writer.change().
-        with anyio.CancelScope(shield=True):
+        # Who is cancelled still waits for a change: as Writer.change().
+        with anyio.CancelScope(shield=isinstance(question, Change)):
             await came.wait()
         if answers[0].error is not None:
             raise answers[0].error
