@@ -9,6 +9,7 @@ from logging.handlers import TimedRotatingFileHandler
 from pathlib import Path
 from typing import Any
 
+import stamina.instrumentation
 import structlog
 from structlog.typing import EventDict
 
@@ -18,6 +19,7 @@ DAYS = 30
 
 def set_up(folder: Path | None, *, quiet: bool = False) -> None:
     """Log to standard error, unless quiet, and to synqup.log in a folder, if there is one."""
+    _keep_retries_quiet()
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -47,6 +49,7 @@ def set_up(folder: Path | None, *, quiet: bool = False) -> None:
 
 def set_up_worker(send: Callable[[str, Mapping[str, Any]], None]) -> None:
     """In a worker process: hand every event (level, fields) on to whoever writes the log."""
+    _keep_retries_quiet()
 
     def hand_on(_: object, level: str, event: EventDict) -> EventDict:
         send(level, {name: _plain(value) for name, value in event.items()})
@@ -63,6 +66,11 @@ def set_up_worker(send: Callable[[str, Mapping[str, Any]], None]) -> None:
             send(record.levelname.lower(), {"event": self.format(record)})
 
     logging.basicConfig(level=logging.WARNING, handlers=[Handler()], force=True)
+
+
+def _keep_retries_quiet() -> None:
+    """What goes on failing is told once, by whoever gives up, and not at each try by stamina."""
+    stamina.instrumentation.set_on_retry_hooks([])
 
 
 def _plain(value: object) -> object:

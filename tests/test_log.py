@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import stamina.instrumentation
 import structlog
 
-from pipeline.log import set_up
+from pipeline.errors import PassingError
+from pipeline.log import set_up, set_up_worker
+from pipeline.retries import Retries
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +25,7 @@ def _restored() -> Iterator[None]:
         handler.close()
     root.handlers, root.level = handlers, level
     structlog.reset_defaults()
+    stamina.instrumentation.set_on_retry_hooks(None)
 
 
 def test_no_text_forges_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,3 +49,28 @@ def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
     told = json.loads((tmp_path / "logs" / "synqup.log").read_text())
     assert "Traceback (most recent call last)" in told["exception"]
     assert "ZeroDivisionError" in told["exception"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("in_a_worker", [False, True])
+async def test_what_is_tried_again_is_not_told_each_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, in_a_worker: bool
+) -> None:
+    told: list[object] = []
+    if in_a_worker:
+        set_up_worker(lambda *event: told.append(event))
+    else:
+        set_up(tmp_path / "logs")
+    tries = 0
+
+    async def fail() -> None:
+        nonlocal tries
+        tries += 1
+        raise PassingError("source", "it does not answer")
+
+    with pytest.raises(PassingError):
+        await Retries(attempts=3, first_wait=0.01, longest_wait=0.01).run(fail)
+    assert tries == 3
+    assert told == []
+    assert capsys.readouterr().err == ""
+    assert in_a_worker or (tmp_path / "logs" / "synqup.log").read_text() == ""
