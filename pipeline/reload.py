@@ -25,14 +25,17 @@ SETTLE = 200
 LOOK = 2000
 
 
-async def edits(path: Path, load: Callable[[Path], T], current: T) -> AsyncIterator[T]:
+async def edits(
+    path: Path, load: Callable[[Path], T], current: T, stop: anyio.Event | None = None
+) -> AsyncIterator[T]:
     """Yield what the file says after each edit that changes it to something valid.
 
     The folder is watched, not the file: editors save by putting another file in its place. An
     invalid or half-saved file changes nothing and is reported once, until it says something else.
+    stop: tells that this will be cancelled, which would otherwise wait for the next look.
     """
     reported = ""
-    async for _ in _changes(path):
+    async for _ in _changes(path, stop):
         try:
             loaded = await anyio.to_thread.run_sync(load, path)
         except ConfigurationError as error:
@@ -46,7 +49,7 @@ async def edits(path: Path, load: Callable[[Path], T], current: T) -> AsyncItera
             yield loaded
 
 
-async def _changes(path: Path) -> AsyncGenerator[None]:
+async def _changes(path: Path, stop: anyio.Event | None) -> AsyncGenerator[None]:
     """Yield when the file may have changed; its folder may go and come, or be replaced."""
 
     def ours(_: object, changed: str) -> bool:
@@ -64,6 +67,7 @@ async def _changes(path: Path) -> AsyncGenerator[None]:
                 recursive=False,
                 rust_timeout=LOOK,
                 yield_on_timeout=True,
+                stop_event=stop,
             )
             async with aclosing(watch) as told:
                 async for changes in told:

@@ -37,7 +37,7 @@ async def serve(path: Path, config: Config) -> Stop:
         async def feed() -> None:
             async with anyio.create_task_group() as group:
                 service.start(group)
-                async for edited in edits(path, load_config, config):
+                async for edited in edits(path, load_config, config, stop.requested):
                     stop.grace = edited.service.shutdown_grace
                     service.apply(edited)
 

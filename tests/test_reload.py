@@ -11,6 +11,7 @@ import pytest
 import structlog.testing
 from anyio.streams.memory import MemoryObjectReceiveStream
 
+from pipeline import reload
 from pipeline.errors import ConfigurationError
 from pipeline.reload import edits
 
@@ -120,3 +121,26 @@ async def test_a_folder_that_another_one_replaces_is_followed(tmp_path: Path) ->
         assert await edited.receive() == "second"
         path.write_text("third")
         assert await edited.receive() == "third"
+
+
+async def test_a_stop_does_not_wait_for_the_next_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reload, "LOOK", 200_000)
+    path = tmp_path / "synqup.toml"
+    path.write_text("one")
+    stop, seen = anyio.Event(), anyio.Event()
+
+    async def watch() -> None:
+        async for _ in edits(path, load, "another", stop):
+            seen.set()
+
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch)
+            while not seen.is_set():
+                await anyio.sleep(0.2)
+                path.touch()
+            await anyio.sleep(0.5)  # the folder is watched again
+            stop.set()
+            group.cancel_scope.cancel()
