@@ -8,7 +8,6 @@ one goes on, at first with one document at a time, for one of them may be what i
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 import anyio
 import structlog
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from pipeline.acknowledge import Settled, settled
 from pipeline.document import Document, Key
@@ -40,7 +39,7 @@ from pipeline.orders import (
 )
 from pipeline.quarantine import Quarantine
 from pipeline.records import Known, State
-from pipeline.source import Source
+from pipeline.source import Outcome, Source
 
 log = structlog.get_logger(__name__)
 
@@ -78,11 +77,9 @@ class Crew(Intake):
     def __init__(
         self, workers: int, state_dir: Path, ledger: Ledger, quarantine: Quarantine, rules: Rules
     ) -> None:
-        super().__init__()
+        super().__init__(ledger, quarantine)
         self._workers = workers
         self._state_dir = state_dir
-        self._ledger = ledger
-        self._quarantine = quarantine
         self._rules = rules
         self._sizes: Mapping[str, Size] = {}
         self._members: dict[int, Member] = {}
@@ -94,13 +91,12 @@ class Crew(Intake):
         # that is shared out among all.
         self._awaited = set(range(1, workers + 1))
         self._changed = anyio.Event()
-        self._ended: End | None = None
-        self._over = anyio.Event()
+        self._end = End(at_once=True)
+        self._ended = anyio.Event()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """As Intake.running()."""
-        end = End(at_once=True)
         async with anyio.create_task_group() as group:
             for number in range(1, self._workers + 1):
                 group.start_soon(self._keep, number)
@@ -108,12 +104,11 @@ class Crew(Intake):
                 yield
                 for source in list(self._flying):
                     await self.landed(source)
-                end = End(at_once=False)
+                self._end = End(at_once=False)
             finally:
-                self._ended = end
-                self._over.set()
+                self._ended.set()
                 for member in self._members.values():
-                    member.link.send(end)
+                    member.link.send(self._end)
                 for scope in self._scopes.values():
                     scope.deadline = anyio.current_time() + PATIENCE
         if self.fault is not None:
@@ -167,11 +162,11 @@ class Crew(Intake):
         """Have a worker of this number at work, one after the other should they die."""
         left: list[Flight] = []
         starts, rest = 0, REST
-        while self._ended is None:
+        while not self._ended.is_set():
             # A stop comes to the worker as an order; it still needs us to end well.
             with anyio.CancelScope(shield=True) as self._scopes[number]:
                 member = await self._work(number, left)
-            if self._ended is not None:
+            if self._ended.is_set():
                 return
             starts = 0 if member.ready else starts + 1
             if starts == STARTS:
@@ -179,7 +174,7 @@ class Crew(Intake):
             left = await self._outlive(member, left)
             rest = REST if member.at_large else min(rest * 2, LONGEST_REST)
             with anyio.move_on_after(rest):
-                await self._over.wait()
+                await self._ended.wait()
 
     async def _work(self, number: int, left: Sequence[Flight]) -> Member:
         """Be there for one worker process until it ends; it takes what is left of another first."""
@@ -190,8 +185,8 @@ class Crew(Intake):
                     group.start_soon(member.link.run)
                     sizes = self._sizes
                     member.link.send(Begin(number, self._workers, self._state_dir, sizes))
-                    if self._ended is not None:
-                        member.link.send(self._ended)
+                    if self._ended.is_set():
+                        member.link.send(self._end)
                     async for message in member.link:
                         if isinstance(message, Ready):
                             member.ready = True
@@ -259,63 +254,53 @@ class Crew(Intake):
         )
         await self._rules.finish(lambda key: self.is_flying(key) and key not in member.flights)
         known = await self._ledger.known(list(member.flights))
-        alone = len(member.flights) == 1
-        again = []
-        for key, flight in member.flights.items():
-            row = known.get(key)
+        lost = list(member.flights.values())
+        for flight in lost:
+            row = known.get(flight.cargo.key)
             if isinstance(flight.cargo, Document) and row is not None:
-                flown_on = await self._settle(flight, flight.cargo, row, alone=alone)
-            else:
-                flown_on = True
-            if flown_on:
-                again.append(flight)
-            else:
-                self._land(key)
-        untried = [one for one in left if self._is_aloft(one) and one not in again]
-        return [*untried, *again]
+                await self._take_stock(flight, flight.cargo, row, alone=len(lost) == 1)
+        untried = [one for one in left if one not in lost]
+        return [one for one in (*untried, *lost) if self._is_aloft(one)]
 
-    async def _settle(
+    async def _take_stock(
         self, flight: Flight, document: Document[Any], row: Known, *, alone: bool
-    ) -> bool:
-        """Whether another worker has to take a document up, or what has to be told of it."""
-        if row.state is State.SEEN:
-            deaths = self._deaths.setdefault(document.key, [])
-            if alone:
-                deaths.append(self._landings)
-            if len(deaths) < DEATHS:
-                return True
-            del self._deaths[document.key]
-            row = await self._judge(document, row, to_blame=self._landings > deaths[0])
-        if row.state in (State.STAGED, State.WAITING):
-            self.tally.waiting += 1
-            return False
-        self.tally.count(row.state, row.size)
-        flight.cargo = settled(document.key, document.ack.source, row)
-        return row.acknowledged_at is None
+    ) -> None:
+        """Land a document that has come to its end, or have what is left to do with it done."""
+        match row.state:
+            case State.SEEN:
+                deaths = self._deaths.setdefault(document.key, [])
+                if alone:
+                    deaths.append(self._landings)
+                if len(deaths) == DEATHS:
+                    del self._deaths[document.key]
+                    await self._judge(document, to_blame=self._landings > deaths[0])
+            case State.STAGED | State.WAITING:
+                self._count(document, State.WAITING)
+                self._land(document.key)
+            case _:
+                self.tally.count(row.state, row.size)
+                flight.cargo = settled(document.key, document.ack.source, row)
+                if row.acknowledged_at is not None:
+                    self._land(document.key)
 
-    async def _judge(self, document: Document[Any], row: Known, *, to_blame: bool) -> Known:
-        """What becomes of a document with which alone in hand worker after worker has died.
+    async def _judge(self, document: Document[Any], *, to_blame: bool) -> None:
+        """End a document with which alone in hand worker after worker has died.
 
         to_blame: whether others have landed meanwhile; else workers die of something else.
         """
-        label, now = document.entry.label, time.time()
+        label = document.entry.label
         died = f"the process that worked on it died, {DEATHS} times"
         if to_blame:
             refused = DocumentRefused(label, died, "Send the log and the document to support")
-            try:
-                await self._quarantine.keep(document, str(refused))
-            except OSError as error:
-                log.warning("document can't be quarantined", document=label, reason=str(error))
-            else:
-                log.error("document quarantined", document=label, reason=str(refused))
-                await self._ledger.quarantined([(document.key, str(refused))], now)
-                return structs.replace(row, state=State.QUARANTINED, reason=str(refused))
-        waits = PassingError(
-            label, died, "See to it that the system does not kill it for its memory"
-        )
-        log.warning("document waits", document=label, reason=str(waits))
-        await self._ledger.waiting([(document.key, str(waits))], now)
-        return structs.replace(row, state=State.WAITING, reason=str(waits))
+            await self._set_aside(document, refused)
+        else:
+            remedy = "See to it that the system does not kill it for its memory"
+            await self._postpone(document, PassingError(label, died, remedy))
+
+    async def _settle(self, document: Document[Any], outcome: Outcome) -> None:
+        """As Intake._settle(): by the next worker."""
+        flight = self._flying[document.key.source][document.key]
+        flight.cargo = Settled(document.key, document.ack.source, outcome)
 
     def _is_aloft(self, flight: Flight) -> bool:
         key = flight.cargo.key

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -12,15 +11,13 @@ import structlog
 from anyio.abc import TaskGroup
 
 from pipeline.acknowledge import Acknowledger, Settled
-from pipeline.document import Document, Key
+from pipeline.document import Document
 from pipeline.errors import (
     AlreadyDelivered,
     DocumentDamaged,
     DocumentRefused,
     LeftOut,
     PassingError,
-    SourceError,
-    SourceUnreachable,
     StateError,
     SynqupError,
 )
@@ -30,7 +27,7 @@ from pipeline.quarantine import Quarantine
 from pipeline.queues import Bound, Queue
 from pipeline.records import State
 from pipeline.source import Outcome
-from pipeline.stage import Result, Stage, attempt
+from pipeline.stage import Result, Stage
 
 log = structlog.get_logger(__name__)
 
@@ -63,9 +60,7 @@ class Engine(Intake):
     """The stages at work in this process: their workers, the queues between them, their drain."""
 
     def __init__(self, stages: Sequence[Stage], ledger: Ledger, quarantine: Quarantine) -> None:
-        super().__init__()
-        self._ledger = ledger
-        self._quarantine = quarantine
+        super().__init__(ledger, quarantine)
         self._stations = [Station(stage) for stage in stages]
         self._acknowledger = Acknowledger(ledger, self._land)
         self._workers: TaskGroup | None = None
@@ -193,29 +188,6 @@ class Engine(Intake):
         except anyio.ClosedResourceError:
             await self._postpone(document, error)
 
-    async def _postpone(self, document: Document[Any], error: SynqupError) -> None:
-        self._count(document, State.WAITING)
-        if isinstance(error, SourceUnreachable | SourceError):
-            self._setbacks.setdefault(document.key.source, []).append(error)
-        log.warning("document waits", document=document.entry.label, reason=str(error))
-        await self._record(self._ledger.waiting, document, error)
-        await document.release()
-        self._land(document.key)
-
-    async def _set_aside(self, document: Document[Any], error: SynqupError) -> None:
-        async def keep(document: Document[Any]) -> Document[Any]:
-            await self._quarantine.keep(document, str(error))
-            return document
-
-        kept = await attempt(keep, document)
-        if not isinstance(kept, Document):
-            await self._postpone(document, kept)
-            return
-        self._count(document, State.QUARANTINED)
-        log.error("document quarantined", document=document.entry.label, reason=str(error))
-        await self._record(self._ledger.quarantined, document, error)
-        await self._settle(document, document.ack.error(str(error)))
-
     async def _leave_out(self, document: Document[Any], error: LeftOut) -> None:
         log.info("document left out", document=document.entry.label, reason=str(error))
         if isinstance(error, AlreadyDelivered):
@@ -226,20 +198,7 @@ class Engine(Intake):
             await self._record(self._ledger.skipped, document, error)
         await self._settle(document, document.ack.forwarded())
 
-    async def _record(
-        self,
-        write: Callable[[Sequence[tuple[Key, str]], float], Awaitable[None]],
-        document: Document[Any],
-        error: SynqupError,
-    ) -> None:
-        await write([(document.key, str(error))], time.time())
-
-    def _count(self, document: Document[Any], end: State) -> None:
-        flight = self._flying[document.key.source][document.key]
-        flight.end, flight.size = end, document.payload.size if document.payload else 0
-        self.tally.count(end, flight.size)
-
     async def _settle(self, document: Document[Any], outcome: Outcome) -> None:
-        """Let go of a document whose end the ledger has recorded, and have its source told."""
+        """As Intake._settle()."""
         await document.release()
         await self._acknowledger.put(Settled(document.key, document.ack.source, outcome))

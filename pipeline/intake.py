@@ -5,19 +5,26 @@ Two do so: the engine (engine.py), in this process, and the crew (crew.py), in s
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 import anyio
+import structlog
 from msgspec import Struct
 
 from pipeline.acknowledge import Settled
 from pipeline.document import Document, Key
-from pipeline.errors import SynqupError
+from pipeline.errors import SourceError, SourceUnreachable, SynqupError
+from pipeline.ledger import Ledger
+from pipeline.quarantine import Quarantine
 from pipeline.records import State
-from pipeline.source import Source
+from pipeline.source import Outcome, Source
+from pipeline.stage import attempt
+
+log = structlog.get_logger(__name__)
 
 #: Documents that a source may fail in a row before a poll gives it up.
 SETBACKS = 8
@@ -98,7 +105,9 @@ class Intake(ABC):
     acknowledged; left for a later poll.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Ledger, quarantine: Quarantine) -> None:
+        self._ledger = ledger
+        self._quarantine = quarantine
         self.tally = Tally()
         #: Set when a stage died of a bug: whoever feeds documents in stops feeding.
         self.broken = anyio.Event()
@@ -164,6 +173,10 @@ class Intake(ABC):
     async def _take(self, flight: Flight) -> None:
         """Bring what has just taken off on its way, once there is room."""
 
+    @abstractmethod
+    async def _settle(self, document: Document[Any], outcome: Outcome) -> None:
+        """Let go of a document whose end the ledger has recorded, and have its source told."""
+
     async def _admit(self, key: Key, cargo: Document[Any] | Settled) -> bool:
         if self.is_flying(key):
             return False
@@ -183,3 +196,39 @@ class Intake(ABC):
         flying.pop(key, None)
         if not flying:
             self._landed[key.source].set()
+
+    async def _postpone(self, document: Document[Any], error: SynqupError) -> None:
+        self._count(document, State.WAITING)
+        if isinstance(error, SourceUnreachable | SourceError):
+            self._setbacks.setdefault(document.key.source, []).append(error)
+        log.warning("document waits", document=document.entry.label, reason=str(error))
+        await self._record(self._ledger.waiting, document, error)
+        await document.release()
+        self._land(document.key)
+
+    async def _set_aside(self, document: Document[Any], error: SynqupError) -> None:
+        async def keep(document: Document[Any]) -> Document[Any]:
+            await self._quarantine.keep(document, str(error))
+            return document
+
+        kept = await attempt(keep, document)
+        if not isinstance(kept, Document):
+            await self._postpone(document, kept)
+            return
+        self._count(document, State.QUARANTINED)
+        log.error("document quarantined", document=document.entry.label, reason=str(error))
+        await self._record(self._ledger.quarantined, document, error)
+        await self._settle(document, document.ack.error(str(error)))
+
+    async def _record(
+        self,
+        write: Callable[[Sequence[tuple[Key, str]], float], Awaitable[None]],
+        document: Document[Any],
+        error: SynqupError,
+    ) -> None:
+        await write([(document.key, str(error))], time.time())
+
+    def _count(self, document: Document[Any], end: State) -> None:
+        flight = self._flying[document.key.source][document.key]
+        flight.end, flight.size = end, document.payload.size if document.payload else 0
+        self.tally.count(end, flight.size)
