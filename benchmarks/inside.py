@@ -21,12 +21,11 @@ import anyio
 import msgspec
 from msgspec import Struct, structs
 
-from pipeline.assembly import Lister, load_config, open_source
+from pipeline.assembly import Lister, load_config, open_source, quarantine_in
 from pipeline.document import Document
 from pipeline.engine import Engine
 from pipeline.ledger import Ledger, open_ledger
 from pipeline.log import set_up
-from pipeline.quarantine import Quarantine
 from pipeline.source import Entry, Source
 from pipeline.stage import Result, Stage
 from stages.flow import Flow
@@ -179,7 +178,7 @@ async def observe(config: Config, slow: str, rate: float, polls: int) -> Finding
         flow = Flow(state_dir, ledger)
         await flow.recover()
         stages = [instruments.stage(stage) for stage in flow.stages]
-        engine = Engine(stages, ledger, Quarantine(state_dir / "quarantine"))
+        engine = Engine(stages, ledger, quarantine_in(state_dir))
         engine.resize(config.stages)
         source = instruments.source(open_source(config.sources[0], state_dir))
         began, loop, process = time.perf_counter(), time.thread_time(), time.process_time()
@@ -215,7 +214,7 @@ async def _poll_again(
     source: Source, config: Config, ledger: Ledger, stages: Sequence[Stage], times: int
 ) -> list[Poll]:
     found = []
-    engine = Engine(stages, ledger, Quarantine(config.service.state_dir / "quarantine"))
+    engine = Engine(stages, ledger, quarantine_in(config.service.state_dir))
     async with engine.running():
         for _ in range(times):
             before = time.process_time()

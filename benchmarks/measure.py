@@ -18,6 +18,7 @@ from benchmarks.failure import BenchmarkError
 
 #: Seconds between two looks at the memory of a process.
 LOOK = 0.02
+#: Says that Python is to keep nothing of what it compiles.
 KEEPS_NOTHING = "PYTHONDONTWRITEBYTECODE"
 #: Characters of a failed process's last words that are told.
 LAST_WORDS = 2_000

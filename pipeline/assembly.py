@@ -48,6 +48,7 @@ __all__ = [
     "load_config",
     "open_source",
     "parse_fault",
+    "quarantine_in",
     "read_faults",
     "serve_sandbox",
     "write_config",
@@ -83,6 +84,11 @@ def ledger_path(state_dir: Path) -> Path:
     return state_dir / "ledger.sqlite"
 
 
+def quarantine_in(state_dir: Path) -> Quarantine:
+    """The quarantine of a state folder."""
+    return Quarantine(state_dir / "quarantine")
+
+
 @asynccontextmanager
 async def assembled(config: Config, patience: float = math.inf) -> AsyncIterator[Assembly]:
     """Open the ledger, settle what a crash left behind, and join the stages by their queues.
@@ -93,7 +99,7 @@ async def assembled(config: Config, patience: float = math.inf) -> AsyncIterator
     async with open_ledger(ledger_path(service.state_dir), patience) as ledger:
         flow = Flow(service.state_dir, ledger)
         await flow.recover()
-        quarantine = Quarantine(service.state_dir / "quarantine")
+        quarantine = quarantine_in(service.state_dir)
         intake: Intake
         if service.workers == 1:
             intake = Engine(flow.stages, ledger, quarantine)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 import sys
 import traceback
@@ -12,7 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-import anyio
 import msgspec
 import typer
 from rich.console import Console
@@ -36,6 +34,7 @@ from pipeline.demo import demonstrate
 from pipeline.errors import ConfigurationError, PassingError, SourceError, SynqupError
 from pipeline.lock import only_process
 from pipeline.log import set_up
+from pipeline.loop import run as run_loop
 from pipeline.progress import Display
 from pipeline.service import serve
 from pipeline.summary import summarise
@@ -243,11 +242,8 @@ def demo(
 
 def _run(work: Callable[[], Awaitable[T]]) -> T:
     """Run in an event loop; of a group of errors raise the first, which brought the rest."""
-    # What has been imported stays: to look through it again at each collection takes 50 ms.
-    gc.collect()
-    gc.freeze()
     try:
-        return anyio.run(work)
+        return run_loop(work)
     except BaseExceptionGroup as group:
         raise _first(group) from None
 

@@ -65,9 +65,9 @@ class Credential(Struct, frozen=True):
     life: float
 
 
-#: Gets a credential where this process signs in nowhere itself. Its argument is the last one that
-#: was refused, or empty.
-Borrow = Callable[[str], Awaitable[Credential]]
+#: Gets a credential: from the source, or from the process that signs in for us. Its argument is the
+#: last one that was refused, or empty.
+Grant = Callable[[str], Awaitable[Credential]]
 
 
 class Source(ABC):

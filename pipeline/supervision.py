@@ -14,7 +14,11 @@ import structlog
 log = structlog.get_logger(__name__)
 
 #: Ctrl-C, the service manager, and on Windows Ctrl-Break, which service wrappers send.
-SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK")
+SIGNALS = tuple(
+    signal.Signals[name]
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK")
+    if name in signal.Signals.__members__
+)
 
 
 class Stop:
@@ -80,9 +84,8 @@ def stop_on_signals(stop: Stop) -> Iterator[None]:
         loop.call_soon_threadsafe(stop.request, signal.Signals(number).name)
 
     before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
-    for name in SIGNALS:
-        if (number := getattr(signal, name, None)) is not None:
-            before[number] = signal.signal(number, handle)
+    for one in SIGNALS:
+        before[one] = signal.signal(one, handle)
     try:
         yield
     finally:

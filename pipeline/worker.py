@@ -7,7 +7,6 @@ it has not recorded is settled at the next start.
 
 from __future__ import annotations
 
-import gc
 import itertools
 import os
 import signal
@@ -17,14 +16,13 @@ import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import anyio
 from anyio.abc import SocketStream
 
 from pipeline.acknowledge import Settled
-from pipeline.assembly import Flow, open_source
+from pipeline.assembly import Flow, open_source, quarantine_in
 from pipeline.document import Document, Key
 from pipeline.engine import Engine
 from pipeline.errors import StateError
@@ -33,6 +31,7 @@ from pipeline.ledger import Ledger
 from pipeline.link import Link, inherited
 from pipeline.lock import only_worker
 from pipeline.log import set_up_worker
+from pipeline.loop import run
 from pipeline.orders import (
     Answer,
     Begin,
@@ -118,8 +117,15 @@ class Remote(Changes):
 class Reporter(Engine):
     """An engine that tells the first process what has landed, a few at a time."""
 
-    def __init__(self, stages: Sequence[Stage], remote: Remote, link: Link, folder: Path) -> None:
-        super().__init__(stages, Ledger(remote), Quarantine(folder))
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        ledger: Ledger,
+        quarantine: Quarantine,
+        remote: Remote,
+        link: Link,
+    ) -> None:
+        super().__init__(stages, ledger, quarantine)
         self._remote = remote
         self._link = link
         self._keys: list[Key] = []
@@ -181,9 +187,10 @@ class Worker:
 
     @asynccontextmanager
     async def _engine(self, begin: Begin) -> AsyncIterator[Reporter]:
-        state_dir = begin.state_dir
-        flow = Flow(state_dir, Ledger(self._remote), f"worker-{begin.number}")
-        engine = Reporter(flow.stages, self._remote, self._link, state_dir / "quarantine")
+        ledger = Ledger(self._remote)
+        flow = Flow(begin.state_dir, ledger, f"worker-{begin.number}")
+        quarantine = quarantine_in(begin.state_dir)
+        engine = Reporter(flow.stages, ledger, quarantine, self._remote, self._link)
         engine.resize(begin.sizes)
         try:
             yield engine
@@ -265,12 +272,9 @@ async def _work() -> None:
 
 def main() -> None:
     """Be a worker until told to end. What asks a program to end is for the first process."""
-    for name in SIGNALS:
-        if (number := getattr(signal, name, None)) is not None:
-            signal.signal(number, signal.SIG_IGN)
-    gc.collect()
-    gc.freeze()
-    anyio.run(_work)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    run(_work)
 
 
 if __name__ == "__main__":

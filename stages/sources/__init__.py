@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.source import Borrow, Source
+from pipeline.source import Grant, Source
 from stages.settings import Billtobox
 from stages.sources.billtobox.source import BilltoboxSource
 
 
 def open_source(
-    settings: Billtobox, state_dir: Path, workers: int = 1, borrow: Borrow | None = None
+    settings: Billtobox, state_dir: Path, workers: int = 1, borrow: Grant | None = None
 ) -> Source:
     """The source that a [[sources]] section describes; nothing is asked of it yet.
 

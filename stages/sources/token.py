@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
 
 import anyio
 
 from pipeline.errors import SynqupError
-from pipeline.source import Credential
-
-#: Gets a token: from the platform, or from the process that signs in for us. Its argument is the
-#: last one that was refused, or empty.
-Grant = Callable[[str], Awaitable[Credential]]
+from pipeline.source import Grant
 
 
 class Token:

@@ -15,7 +15,7 @@ from yarl import URL
 
 from pipeline.errors import DocumentRefused, SourceError
 from pipeline.retries import Retries
-from pipeline.source import Borrow, Credential, Entry, Incoming, Outcome, Source
+from pipeline.source import Credential, Entry, Grant, Incoming, Outcome, Source
 from stages.list import Listed
 from stages.settings import Billtobox, Config
 from stages.sources.account import Account, Request
@@ -96,7 +96,7 @@ class BilltoboxSource(Source):
         settings: Billtobox,
         state_dir: Path,
         connections: int | None = None,
-        borrow: Borrow | None = None,
+        borrow: Grant | None = None,
     ) -> None:
         connections = connections or settings.connections
         self.name = settings.name
