@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from crash.world import Host
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
 
@@ -27,3 +32,12 @@ def corpus() -> Path:
     if not CORPUS.is_dir():
         pytest.skip(f"the real documents are not here: no folder {CORPUS.parent.name}/corpus")
     return CORPUS
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Host]:
+    """Worlds of synqup processes whose calls are watched; Linux only."""
+    from crash.world import hosting  # noqa: PLC0415 - elsewhere it can't be imported
+
+    with hosting() as host:
+        yield host

@@ -12,24 +12,18 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from crash.processes import Process
-from crash.world import Host, World, hosting, wait_until
+from crash.world import Host, World, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the hook reads /proc")
 
 EDITS = int(os.environ.get("SYNQUP_STORM", "20"))
 DOCUMENTS = 12
 OURS = "out/[enterprise_name]_[enterprise_identifier]/achats"
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
-    with hosting() as host:
-        yield host
 
 
 class Storm:

@@ -14,18 +14,12 @@ from pathlib import Path
 
 import pytest
 from crash.hook import Fault, Plan
-from crash.world import Host, World, hosting, wait_until
+from crash.world import Host, World, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the hook reads /proc")
 
 #: Breaks a folder and mends it; gives the plan for the process that meets the fault, if any.
 Trouble = Callable[[World, Path], AbstractContextManager[Plan | None]]
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
-    with hosting() as host:
-        yield host
 
 
 @contextmanager

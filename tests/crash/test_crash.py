@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -12,19 +11,13 @@ import pytest
 from . import kill, power
 from .hook import Call
 from .power import Disk, Loss
-from .world import Host, hosting
+from .world import Host
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the hook reads /proc")
 
 #: Crash points and power cuts that a run of pytest tries, about.
 POINTS = 60
 CUTS = 36
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
-    with hosting() as host:
-        yield host
 
 
 def test_a_crash_at_any_call_loses_nothing_and_brings_nothing_twice(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,19 +15,13 @@ from stages.sandbox.pdf import to_pdf
 from . import kill
 from .hook import Plan
 from .processes import KILLED
-from .world import Host, World, hosting
+from .world import Host, World
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the hook reads /proc")
 
 DOCUMENTS = 8
 #: Crash points that a run of pytest tries, about.
 POINTS = 16
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
-    with hosting() as host:
-        yield host
 
 
 def want_both(world: World) -> None:

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
 
@@ -19,18 +18,12 @@ from stages.sandbox.invoices import Invoice
 from . import kill
 from .hook import Plan
 from .kill import Dies, Point
-from .world import Host, hosting, wait_until
+from .world import Host, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the hook reads /proc")
 
 #: Crash points that a run of pytest tries: a worker takes half a second to start.
 POINTS = 6
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
-    with hosting() as host:
-        yield host
 
 
 def test_a_death_at_any_call_of_any_process_loses_nothing_and_brings_nothing_twice(
