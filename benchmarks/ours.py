@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import sys
 from contextlib import closing
@@ -20,20 +19,13 @@ from stages.sandbox.server import Sandbox
 #: The command line, by the interpreter that runs the benchmark.
 SYNQUP = (sys.executable, "-c", "from pipeline.cli import main; main()")
 ROOT = Path(__file__).parents[1]
-#: One worker process for each core.
-WORKERS = max(os.cpu_count() or 1, 2)
-CREW = f"Synqup, {WORKERS} workers"
 
 
-def configure(folder: Path, dataset: Dataset, url: str, token_url: str, workers: int = 1) -> Path:
-    """Write a configuration that delivers below `folder`/out, by so many processes."""
+def configure(folder: Path, dataset: Dataset, url: str, token_url: str) -> Path:
+    """Write a configuration that delivers below `folder`/out."""
     path = folder / "synqup.toml"
     served = Sandbox(url, token_url, "benchmark", "secret", "")
     write_config(path, served, dataset.mailbox)
-    text = path.read_text(encoding="utf-8")
-    path.write_text(
-        text.replace("[service]\n", f"[service]\nworkers = {workers}\n", 1), encoding="utf-8"
-    )
     return path
 
 

@@ -59,27 +59,19 @@ def standings(results: Mapping[str, Sequence[Run]], ours: str) -> list[Standing]
 
 
 STANDING_COLUMNS = ("", "documents/s", "Synqup is … times as fast", "CPU µs/document", "peak MB")
-CREW_COLUMNS = (*STANDING_COLUMNS[:3], "with workers … times", *STANDING_COLUMNS[3:])
 
 
-def standing_rows(
-    found: Sequence[Standing], crew: Sequence[Standing] = ()
-) -> list[tuple[str, ...]]:
-    """The rows of a table with STANDING_COLUMNS, or with CREW_COLUMNS.
-
-    crew: the same contenders, beside ours with several processes.
-    """
-    also: list[tuple[str, ...]] = [(str(one.times),) for one in crew] or [()] * len(found)
+def standing_rows(found: Sequence[Standing]) -> list[tuple[str, ...]]:
+    """The rows of a table with STANDING_COLUMNS."""
     return [
         (
             one.name,
             str(one.rate),
             str(one.times),
-            *with_crew,
             f"{one.cpu.median:,.0f}",
             f"{one.peak.median / 1e6:,.0f}",
         )
-        for one, with_crew in zip(found, also, strict=True)
+        for one in found
     ]
 
 

@@ -60,10 +60,10 @@ def scratch(base: Path) -> Iterator[Path]:
         yield folder
 
 
-def run_ours(base: Path, dataset: Dataset, url: str, token_url: str, workers: int = 1) -> Run:
+def run_ours(base: Path, dataset: Dataset, url: str, token_url: str) -> Run:
     """Bring everything by Synqup, and see that it is all there and told."""
     with scratch(base) as folder:
-        config = ours.configure(folder, dataset, url, token_url, workers)
+        config = ours.configure(folder, dataset, url, token_url)
         run = execute(ours.catch_up(config), folder=ours.ROOT, documents=len(dataset.items))
         delivered.check(folder / "out", dataset.items)
         ours.check_ledger(config, len(dataset.items))

@@ -10,9 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from pipeline.config import Service as ServiceSettings
-from pipeline.crew import Crew, Rules
 from pipeline.engine import Engine
-from pipeline.intake import Intake
 from pipeline.ledger import Ledger, open_ledger
 from pipeline.quarantine import Quarantine
 from pipeline.source import Source
@@ -59,14 +57,14 @@ __all__ = [
 class Assembly(Struct, frozen=True):
     """The parts of one running program."""
 
-    intake: Intake
+    intake: Engine
     ledger: Ledger
     flow: Flow
     service: ServiceSettings
 
     def open(self, settings: Billtobox) -> Source:
         """The source that a section of the configuration describes."""
-        return open_source(settings, self.service.state_dir, self.service.workers)
+        return open_source(settings, self.service.state_dir)
 
     async def poll(self, source: Source, config: Config) -> None:
         """Bring what a source holds. Raises what makes it unusable, as Lister.poll() does."""
@@ -100,11 +98,6 @@ async def assembled(config: Config, patience: float = math.inf) -> AsyncIterator
         flow = Flow(service.state_dir, ledger)
         await flow.recover()
         quarantine = quarantine_in(service.state_dir)
-        intake: Intake
-        if service.workers == 1:
-            intake = Engine(flow.stages, ledger, quarantine)
-        else:
-            rules = Rules(flow.finish, lambda document: document.facts.config)
-            intake = Crew(service.workers, service.state_dir, ledger, quarantine, rules)
+        intake = Engine(flow.stages, ledger, quarantine)
         intake.resize(config.stages)
         yield Assembly(intake, ledger, flow, service)

@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from pipeline.assembly import Assembly, Config, Lister, assembled
 from pipeline.errors import StateError, SynqupError
-from pipeline.intake import Tally
 from pipeline.source import Entry, Source
 from pipeline.supervision import Stop, stop_on_signals
+from pipeline.tally import Tally
 
 #: Seconds that somebody who waits for the end is kept waiting for a disk that refuses.
 PATIENCE = 30.0

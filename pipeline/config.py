@@ -72,6 +72,15 @@ def one_of(*choices: str) -> Callable[[str], str]:
     return check
 
 
+def gone(why: str) -> Callable[[object], object]:
+    """Make a check that refuses a key of an earlier version; it raises ValueError."""
+
+    def check(_: object) -> object:
+        raise ValueError(f"{why}; remove this key")
+
+    return check
+
+
 def above_zero(value: Number) -> Number:
     """Check a number, a duration or a size. Raises ValueError."""
     if value <= 0:
@@ -122,7 +131,7 @@ class Service(Struct, frozen=True, forbid_unknown_fields=True):
 
     max_document_size, spool_threshold: bytes. A document above the first is refused, one above
     the second is kept in a temporary file on its way. require_checksum: refuse a document that
-    comes with none. workers: processes that share the documents; with 1 there is no other process.
+    comes with none. workers: refused; an earlier version had it.
     """
 
     state_dir: Annotated[Path, own_path]
@@ -131,7 +140,7 @@ class Service(Struct, frozen=True, forbid_unknown_fields=True):
     max_document_size: Annotated[Size, above_zero] = Size(50_000_000)
     spool_threshold: Size = Size(4_000_000)
     require_checksum: bool = False
-    workers: Annotated[int, above_zero] = 1
+    workers: Annotated[int | None, gone("there are no worker processes any more")] = None
 
 
 class StageSettings(Struct, frozen=True, forbid_unknown_fields=True):

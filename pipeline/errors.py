@@ -53,12 +53,6 @@ class StateInUse(StateError):
     remedy = "Stop that one first, or give this one a state_dir of its own"
 
 
-class WorkerLost(SynqupError):
-    """worker processes can't be started"""
-
-    remedy = "Standard error may say why; with workers = 1 in [service] none is needed"
-
-
 class PassingError(SynqupError):
     """it failed for now and may well succeed later"""
 

@@ -30,16 +30,13 @@ from pipeline.records import (
     columns,
 )
 from pipeline.storage import open_file
-from pipeline.writer import Changes, Writer
+from pipeline.writer import Writer
 
 
 class Ledger:
-    """The open ledger of one running program. Made by open_ledger().
+    """The open ledger of one running program. Made by open_ledger()."""
 
-    writer: has it changed, here or in the process that writes it.
-    """
-
-    def __init__(self, writer: Changes) -> None:
+    def __init__(self, writer: Writer) -> None:
         self.writer = writer
 
     def hurry(self) -> None:

@@ -1,4 +1,4 @@
-"""Keeps a state folder to one program: one first process, and the workers that it started."""
+"""Keeps a state folder to one program."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipeline.errors import StateError, StateInUse
-
-#: Seconds in which a worker process ends that has lost its first process.
-ORPHAN = 20.0
 
 
 @contextmanager
@@ -27,9 +24,6 @@ def only_process(state_dir: Path) -> Iterator[None]:
     try:
         _make_durably(state_dir)
         lock.acquire()
-        # The workers of one that was killed end by themselves, and may not have done so yet.
-        for orphan in state_dir.glob(_worker("*")):
-            _wait_for(orphan)
         owner.write_text(f"{os.getpid()}\n")
     except Timeout:
         process = owner.read_text().strip() if owner.exists() else "unknown"
@@ -44,29 +38,6 @@ def only_process(state_dir: Path) -> Iterator[None]:
         ) from None
     with lock:
         yield
-
-
-def _wait_for(orphan: Path) -> None:
-    try:
-        FileLock(orphan, timeout=ORPHAN).acquire().lock.release()
-    except Timeout:
-        raise StateInUse(
-            str(orphan.parent),
-            "a worker process of a synqup that was killed has yet to end",
-            f"Start again later; if that does not help, end the process that has {orphan.name} open"
-            " there (its command is python -m pipeline.worker)",
-        ) from None
-
-
-@contextmanager
-def only_worker(state_dir: Path, number: int) -> Iterator[None]:
-    """Let whoever owns the state folder next wait for the end of this worker process."""
-    with FileLock(state_dir / _worker(number), timeout=ORPHAN):
-        yield
-
-
-def _worker(number: int | str) -> str:
-    return f"worker-{number}.lock"
 
 
 def _make_durably(folder: Path) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Mapping
 from logging.handlers import TimedRotatingFileHandler
 from pathlib import Path
-from typing import Any
 
 import stamina.instrumentation
 import structlog
@@ -47,34 +45,9 @@ def set_up(folder: Path | None, *, quiet: bool = False) -> None:
         logging.getLogger(name).setLevel(logging.INFO)
 
 
-def set_up_worker(send: Callable[[str, Mapping[str, Any]], None]) -> None:
-    """In a worker process: hand every event (level, fields) on to whoever writes the log."""
-    _keep_retries_quiet()
-
-    def hand_on(_: object, level: str, event: EventDict) -> EventDict:
-        send(level, {name: _plain(value) for name, value in event.items()})
-        raise structlog.DropEvent
-
-    structlog.configure(
-        processors=[structlog.processors.format_exc_info, hand_on],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        cache_logger_on_first_use=True,
-    )
-
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            send(record.levelname.lower(), {"event": self.format(record)})
-
-    logging.basicConfig(level=logging.WARNING, handlers=[Handler()], force=True)
-
-
 def _keep_retries_quiet() -> None:
     """What goes on failing is told once, by whoever gives up, and not at each try by stamina."""
     stamina.instrumentation.set_on_retry_hooks([])
-
-
-def _plain(value: object) -> object:
-    return value if isinstance(value, str | int | float | None) else str(value)
 
 
 def _one_line(_: object, __: str, event: EventDict) -> EventDict:

@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from pipeline.intake import Tally
+from pipeline.tally import Tally
 
 #: Seconds between two looks at the tally, on a terminal and in a log.
 LIVELY = 0.1

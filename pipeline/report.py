@@ -16,10 +16,10 @@ from rich.tree import Tree
 
 from pipeline.assembly import Explanation, Finding
 from pipeline.catch_up import Outcome
-from pipeline.intake import Tally
 from pipeline.records import State
 from pipeline.source import Entry
 from pipeline.summary import Kept, Summary
+from pipeline.tally import Tally
 
 #: Lines of one kind that are printed before the rest is only counted.
 MOST = 20

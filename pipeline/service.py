@@ -85,8 +85,6 @@ class Service:
         """Go on under another configuration: for the next documents, not for those in flight."""
         if config.service.state_dir != self.config.service.state_dir:
             log.warning("state_dir changes at the next start", in_use=self.config.service.state_dir)
-        if config.service.workers != self.config.service.workers:
-            log.warning("workers changes at the next start", in_use=self._assembly.service.workers)
         self.config = config
         self._intake.resize(config.stages)
         self._match_pollers()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from typing import Any
@@ -58,18 +58,6 @@ class Incoming(Struct, frozen=True):
     chunks: AsyncIterator[bytes]
 
 
-class Credential(Struct, frozen=True):
-    """What opens the door at a source, and for how many seconds it does from now on."""
-
-    value: str
-    life: float
-
-
-#: Gets a credential: from the source, or from the process that signs in for us. Its argument is the
-#: last one that was refused, or empty.
-Grant = Callable[[str], Awaitable[Credential]]
-
-
 class Source(ABC):
     """A remote system that holds documents for us.
 
@@ -118,13 +106,6 @@ class Source(ABC):
 
         When this returns the source has taken all of them. When it raises it has taken any
         number, and all may be told again: an acknowledgement is idempotent.
-        """
-
-    @abstractmethod
-    async def credential(self, refused: str) -> Credential:
-        """What a worker process is to bear in its requests, which does not sign in by itself.
-
-        refused: one that the source has refused to it, or empty.
         """
 
     @abstractmethod

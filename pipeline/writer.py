@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -47,31 +46,7 @@ class _Change:
         self.error: Exception | None = None
 
 
-class Changes(ABC):
-    """Has a database changed, by the one who writes it."""
-
-    @abstractmethod
-    async def change(self, apply: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
-        """Have something done in its turn and return what it returns; durable: on the disk then.
-
-        StateError when the disk refuses for longer than we are patient, or the file is damaged.
-        """
-
-    @abstractmethod
-    async def note(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Apply a statement to rows in its turn, which nobody waits for."""
-
-    @abstractmethod
-    def hurry(self) -> None:
-        """The program is to stop: a disk that refuses is not waited for any more."""
-
-    async def record(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Apply a statement to rows and wait until that is durable. StateError as for change()."""
-        if rows:
-            await self.change(partial(_apply, statement, rows), durable=True)
-
-
-class Writer(Changes):
+class Writer:
     """Takes changes from many and commits them, one group after the other.
 
     patience: seconds to wait for a disk that refuses.
@@ -99,7 +74,7 @@ class Writer(Changes):
                         change.done.set()
 
     def hurry(self) -> None:
-        """As Changes.hurry()."""
+        """The program is to stop: a disk that refuses is not waited for any more."""
         self._hurried.set()
 
     def close(self) -> None:
@@ -107,7 +82,7 @@ class Writer(Changes):
         self._changes.close()
 
     async def note(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """As Changes.note()."""
+        """Apply a statement to rows in its turn, which nobody waits for."""
         if not rows:
             return
         change = _Change(partial(_apply, statement, rows), durable=False)
@@ -117,7 +92,10 @@ class Writer(Changes):
             await self._changes.send(change)
 
     async def change(self, apply: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
-        """As Changes.change()."""
+        """Have something done in its turn and return what it returns; durable: on the disk then.
+
+        StateError when the disk refuses for longer than we are patient, or the file is damaged.
+        """
         change = _Change(apply, durable=durable)
         change.done = anyio.Event()
         # Who is cancelled still waits: one who went on without knowing whether the commit
@@ -141,6 +119,11 @@ class Writer(Changes):
             raise change.error
         result: T = change.result
         return result
+
+    async def record(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Apply a statement to rows and wait until that is durable. StateError as for change()."""
+        if rows:
+            await self.change(partial(_apply, statement, rows), durable=True)
 
     async def _linger(self, group: list[_Change]) -> None:
         """Wait a moment for somebody whose commit can take these changes along."""

@@ -24,10 +24,10 @@ from stages.write import Write
 
 
 class Parts:
-    """What the stages of one process share; it keeps its files in state_dir, below its name."""
+    """What the stages share; they keep their files in state_dir."""
 
-    def __init__(self, state_dir: Path, ledger: Ledger, process: str) -> None:
-        self.download = Download(state_dir / "spool" / process)
+    def __init__(self, state_dir: Path, ledger: Ledger) -> None:
+        self.download = Download(state_dir / "spool")
         self.write = Write(ledger, Staging(state_dir / "staging", Volumes(state_dir / "volumes")))
 
 
@@ -57,10 +57,10 @@ NAMES = tuple(step.name for step in FLOW)
 
 
 class Flow:
-    """The stages of one process, put together. process: its name, where there are several."""
+    """The stages, put together."""
 
-    def __init__(self, state_dir: Path, ledger: Ledger, process: str = "") -> None:
-        self._parts = parts = Parts(state_dir, ledger, process)
+    def __init__(self, state_dir: Path, ledger: Ledger) -> None:
+        self._parts = parts = Parts(state_dir, ledger)
         self.stages = tuple(
             Stage(step.name, step.work(parts), step.workers, step.queue, step.group, step.linger)
             for step in FLOW

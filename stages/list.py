@@ -13,8 +13,8 @@ from msgspec import Struct, structs
 
 from pipeline.acknowledge import Settled, settled
 from pipeline.document import Ack, Document, Key
+from pipeline.engine import Engine
 from pipeline.errors import PassingError, SignInRefused, SynqupError
-from pipeline.intake import Intake
 from pipeline.ledger import Ledger
 from pipeline.records import FORWARDED, Known, State
 from pipeline.source import Entry, Source
@@ -79,7 +79,7 @@ class Walked(Struct, frozen=True):
 class Lister:
     """One poll of one source, under the configuration in force when it begins."""
 
-    def __init__(self, source: Source, config: Config, ledger: Ledger, intake: Intake) -> None:
+    def __init__(self, source: Source, config: Config, ledger: Ledger, intake: Engine) -> None:
         self._source = source
         self._config = config
         self._ledger = ledger

@@ -43,11 +43,6 @@ from stages.settings import destination
 
 log = structlog.get_logger(__name__)
 
-#: How often a group looks whether the twin of one of its documents, which another process has in
-#: hand, has become visible; and the seconds between two looks.
-LOOKS = 20
-LOOK = 0.1
-
 
 class Written(Struct, frozen=True):
     """Where the document stands."""
@@ -99,13 +94,8 @@ class Write:
                 ends[document.key] = plan
         # From here on a stop waits: what is half done would have to be found out again.
         with anyio.CancelScope(shield=True):
-            for left in reversed(range(LOOKS)):
-                async with self._publishing:
-                    ends |= await self._deliver(plans, patient=left > 0)
-                plans = [plan for plan in plans if plan.key not in ends]
-                if not plans:
-                    break
-                await anyio.sleep(LOOK)
+            async with self._publishing:
+                ends |= await self._deliver(plans)
         return [_result(document, ends[document.key]) for document in documents]
 
     async def recover(self) -> None:
@@ -176,11 +166,8 @@ class Write:
                     plans = [_failed_in(place, plan, error) for plan in plans]
         return plans
 
-    async def _deliver(self, plans: Sequence[Plan], *, patient: bool) -> dict[Key, End]:
-        """Name a group, make it visible, and record both.
-
-        patient: a twin of what another process has in hand is left out for now.
-        """
+    async def _deliver(self, plans: Sequence[Plan]) -> dict[Key, End]:
+        """Name a group, make it visible, and record both."""
         claims = await self._ledger.stage([_row(plan) for plan in plans], time.time())
         claimed = list(zip(plans, claims, strict=True))
         named = [(plan, Path(one.path)) for plan, one in claimed if isinstance(one, Claim)]
@@ -196,10 +183,10 @@ class Write:
             if not isinstance(claim, Twin):
                 if isinstance(ends[plan.key], Path):
                     _mark(plan, claim)
-            elif claim.state is State.DELIVERED or claim.key in ends or not patient:
+            else:
                 ends[plan.key] = _twin_end(plan, claim, ends.get(claim.key))
         if len(deliveries) < len(plans):
-            await self._take_back([plan for plan in plans if plan.key in ends], ends)
+            await self._take_back(plans, ends)
         return ends
 
     async def _take_back(self, plans: Sequence[Plan], ends: dict[Key, End]) -> None:

@@ -10,7 +10,7 @@ import anyio
 
 from pipeline.document import Ack, Document, Key
 from pipeline.payload import Payload
-from pipeline.source import Credential, Entry, Incoming, Outcome, Source
+from pipeline.source import Entry, Incoming, Outcome, Source
 
 
 class Farm(Source):
@@ -48,9 +48,6 @@ class Farm(Source):
         self.told.extend(outcomes)
         told = {outcome.id for outcome in outcomes}
         self.open = [id_ for id_ in self.open if id_ not in told]
-
-    async def credential(self, refused: str) -> Credential:
-        return Credential("", 60)
 
     async def check(self, config: Any) -> str:
         return "well"

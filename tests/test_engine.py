@@ -16,7 +16,7 @@ from farm import Farm
 from msgspec import Struct
 
 from pipeline.document import Document
-from pipeline.engine import Engine
+from pipeline.engine import SETBACKS, Engine
 from pipeline.errors import (
     DocumentDamaged,
     DocumentRefused,
@@ -24,7 +24,6 @@ from pipeline.errors import (
     SignInRefused,
     SourceUnreachable,
 )
-from pipeline.intake import SETBACKS
 from pipeline.ledger import Ledger, open_ledger
 from pipeline.quarantine import Quarantine
 from pipeline.queues import Bound

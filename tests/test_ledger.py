@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import count
@@ -15,7 +14,6 @@ from typing import Any
 import anyio
 import pytest
 
-from pipeline import lock
 from pipeline.document import Key
 from pipeline.errors import StateError, StateInUse
 from pipeline.ledger import Ledger, open_ledger
@@ -312,34 +310,3 @@ def test_a_second_process_is_refused(tmp_path: Path) -> None:
     assert StateInUse.__name__ in refused.stderr
     assert "already works with this folder" in refused.stderr
     assert subprocess.run(command, cwd=root, check=False).returncode == 0
-
-
-def test_the_next_owner_waits_for_the_workers_of_the_last(tmp_path: Path) -> None:
-    program = (
-        "import sys; from pathlib import Path; from pipeline.lock import only_worker\n"
-        "with only_worker(Path(sys.argv[1]), 7): print(flush=True); sys.stdin.read()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path)],
-        cwd=Path(__file__).parents[1],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as orphan:
-        assert orphan.stdout is not None
-        assert orphan.stdin is not None
-        orphan.stdout.readline()
-        threading.Timer(0.3, orphan.stdin.close).start()
-        with only_process(tmp_path):
-            assert orphan.stdin.closed
-
-
-def test_a_worker_that_does_not_end_keeps_the_next_owner_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lock, "ORPHAN", 0.1)
-    with (
-        lock.only_worker(tmp_path, 1),
-        pytest.raises(StateInUse, match=r"worker-1\.lock open"),
-        only_process(tmp_path),
-    ):
-        pass

@@ -16,9 +16,8 @@ from farm import Farm
 from trial import trial
 
 from pipeline.document import Document
-from pipeline.engine import Engine
+from pipeline.engine import SETBACKS, Engine
 from pipeline.errors import DocumentRefused, SignInRefused, SourceError, SourceUnreachable
-from pipeline.intake import SETBACKS
 from pipeline.ledger import Ledger, open_ledger
 from pipeline.quarantine import Quarantine
 from pipeline.records import Delivery, Name, Staged

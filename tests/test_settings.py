@@ -81,6 +81,11 @@ def test_a_path_of_a_company_goes_before_that_of_delivery(tmp_path: Path) -> Non
         ('"5m"', '"0s"', ["service.poll_interval: less than a second"]),
         ("poll_interval", "pol_interval", ["service.pol_interval", 'mean "poll_interval"']),
         ('state_dir = "state"', "", ["service.state_dir: this key is missing"]),
+        (
+            "poll_interval",
+            "workers = 2\npoll_interval",
+            ["service.workers: there are no worker processes any more"],
+        ),
         ("poll_interval", "scope = 'a'\npoll_interval", ["it belongs in [[sources]]"]),
         ('state_dir = "state"', 'state_dir = "../state"', ["service.state_dir", "leaves"]),
         ("[service]", "[servise]", ['servise: there is no such key; did you mean "service"']),

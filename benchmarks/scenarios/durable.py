@@ -10,8 +10,7 @@ from pathlib import Path
 from benchmarks import plot
 from benchmarks.failure import BenchmarkError
 from benchmarks.measure import Run, alternate
-from benchmarks.ours import CREW, WORKERS
-from benchmarks.report import CREW_COLUMNS, Report, standing_rows, standings
+from benchmarks.report import STANDING_COLUMNS, Report, standing_rows, standings
 from benchmarks.server import serve
 from benchmarks.workplace import Workplace, run_ours, run_storage
 
@@ -34,18 +33,17 @@ def measure(work: Workplace) -> Report:
         raise BenchmarkError(f"{work.disk} is memory ({kind}); name a disk's folder with --disk")
     with serve(dataset.root) as server:
         contenders: dict[str, Callable[[], Run]] = {
-            OURS: partial(run_ours, work.disk, dataset, server.url, server.token_url),
-            CREW: partial(run_ours, work.disk, dataset, server.url, server.token_url, WORKERS),
+            OURS: partial(run_ours, work.disk, dataset, server.url, server.token_url)
         }
         for name, what in CEILINGS.items():
             contenders[name] = partial(run_storage, what, work.disk, dataset.items)
         results = alternate(contenders, work.runs, work.tell)
-    found, crew = standings(results, OURS), standings(results, CREW)
+    found = standings(results, OURS)
     return Report(
         scenario="durable",
         title=f"Durable: {len(dataset.items):,} documents on {kind}",
-        columns=CREW_COLUMNS,
-        rows=standing_rows(found, crew),
+        columns=STANDING_COLUMNS,
+        rows=standing_rows(found),
         charts={
             "durable": plot.bars(
                 "Documents a second", "documents/s", {one.name: one.rate for one in found}, OURS
@@ -56,7 +54,6 @@ def measure(work: Workplace) -> Report:
             "bytes": dataset.bytes,
             "file_system": kind,
             "standings": found,
-            "with_workers": {one.name: one.times for one in crew},
         },
     )
 

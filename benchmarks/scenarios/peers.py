@@ -7,9 +7,8 @@ from functools import partial
 
 from benchmarks import plot
 from benchmarks.measure import Figure, Run, alternate
-from benchmarks.ours import CREW, WORKERS
 from benchmarks.peers import PEERS
-from benchmarks.report import CREW_COLUMNS, Report, Standing, standing_rows, standings
+from benchmarks.report import STANDING_COLUMNS, Report, Standing, standing_rows, standings
 from benchmarks.server import serve
 from benchmarks.workplace import Workplace, run_ours, run_peer
 
@@ -31,8 +30,7 @@ def measure(work: Workplace) -> Report:
             return run
 
         contenders: dict[str, Callable[[], Run]] = {
-            OURS: partial(run_ours, memory, dataset, server.url, server.token_url),
-            CREW: partial(run_ours, memory, dataset, server.url, server.token_url, WORKERS),
+            OURS: partial(run_ours, memory, dataset, server.url, server.token_url)
         }
         for peer in PEERS:
             if peer.is_here:
@@ -42,20 +40,19 @@ def measure(work: Workplace) -> Report:
             work.runs,
             work.tell,
         )
-    found, crew = standings(results, OURS), standings(results, CREW)
+    found = standings(results, OURS)
     busiest = max(max(one) for one in busy.values())
     missing = [f"{peer.program} is not installed" for peer in PEERS if not peer.is_here]
     return Report(
         scenario="peers",
         title=f"Peers: {len(dataset.items):,} documents into memory",
-        columns=CREW_COLUMNS,
-        rows=standing_rows(found, crew),
+        columns=STANDING_COLUMNS,
+        rows=standing_rows(found),
         charts={"peers": plot.bars("Documents a second", "documents/s", _rates(found), OURS)},
         data={
             "documents": len(dataset.items),
             "bytes": dataset.bytes,
             "standings": found,
-            "with_workers": {one.name: one.times for one in crew},
             "server_busy": busy,
         },
         notes=(

@@ -19,8 +19,8 @@ from yarl import URL
 from pipeline.config import Secret
 from pipeline.errors import PassingError, SignInRefused, SourceError
 from pipeline.secrets import keep_secret, read_secret
-from pipeline.source import Credential
 from stages.sources.http import Http, quoted, refuse
+from stages.sources.token import Credential
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +67,7 @@ class SignIn:
         self._http = http
         self._kept = Secret(file=str(kept))
 
-    async def grant(self, _refused: str = "") -> Credential:
+    async def grant(self) -> Credential:
         """An access token, good until shortly before it expires.
 
         SignInRefused, SourceError, SourceUnreachable or PassingError.

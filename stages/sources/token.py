@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 
 import anyio
+from msgspec import Struct
 
 from pipeline.errors import SynqupError
-from pipeline.source import Grant
+
+
+class Credential(Struct, frozen=True):
+    """An access token, and for how many seconds it is good from now on."""
+
+    value: str
+    life: float
+
+
+#: Signs in and gets a credential.
+Grant = Callable[[], Awaitable[Credential]]
 
 
 class Token:
-    """The one access token of a source in this process."""
+    """The one access token of a source."""
 
     def __init__(self, grant: Grant) -> None:
         self._grant = grant
         self._value = ""
-        self._refused = ""
         self._stale_at = 0.0
         self._renewing = anyio.Lock()
         self._tries = 0
         self._failure: SynqupError | None = None
-
-    @property
-    def life(self) -> float:
-        """Seconds for which the token is good still."""
-        return max(self._stale_at - time.monotonic(), 0.0)
 
     async def get(self) -> str:
         """A token with life left in it. SignInRefused, SourceUnreachable or PassingError."""
@@ -42,12 +48,11 @@ class Token:
     def reject(self, value: str) -> None:
         """A server answered 401 to this token: get() fetches another, if it still is the one."""
         if value == self._value:
-            self._refused = value
             self._stale_at = 0.0
 
     async def _try(self) -> None:
         try:
-            granted = await self._grant(self._refused)
+            granted = await self._grant()
             self._value = granted.value
             self._stale_at = time.monotonic() + granted.life
             self._failure = None

@@ -14,7 +14,6 @@ from typing import Annotated
 import typer
 
 from . import kill as killing, power as cutting, soak as soaking, traced
-from .kill import Dies
 from .world import hosting
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
@@ -23,8 +22,6 @@ app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
 logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
 Every = Annotated[int, typer.Option(min=1, help="Try every n-th only.")]
-Workers = Annotated[int, typer.Option(min=1, help="[service] workers of the configuration.")]
-
 
 #: The name of each, whether the process died there, and what is wrong then.
 Trials = Iterable[tuple[str, bool, list[str]]]
@@ -52,49 +49,39 @@ def _end(wrong: bool) -> None:
 
 
 @app.command()
-def kill(every: Every = 1, workers: Workers = 1) -> None:
+def kill(every: Every = 1) -> None:
     """SIGKILL before and after each call, with a quick importer and with a slow one."""
     with tempfile.TemporaryDirectory(prefix="synqup-kill-") as name, hosting() as host:
-        recorded = killing.record(host, Path(name), workers)
-        wrong = False
-        for dies, calls in recorded.items():
-            print(f"{dies}: {len(calls)} calls in a run that nothing disturbs")
+        count = len(killing.record(host, Path(name)))
+        print(f"{count} calls in a run that nothing disturbs")
 
-            def trials(dies: Dies = dies, count: int = len(calls)) -> Trials:
-                for importer in (True, False):
-                    for after in (False, True):
-                        points = (
-                            killing.Point(n, after, importer, workers=workers, dies=dies)
-                            for n in range(1, 2 * count, every)
-                        )
-                        for trial in killing.try_all(host, Path(name), points):
-                            yield str(trial.point), trial.reached, trial.problems
+        def trials() -> Trials:
+            for importer in (True, False):
+                for after in (False, True):
+                    numbers = range(1, 2 * count, every)
+                    points = (killing.Point(number, after, importer) for number in numbers)
+                    for trial in killing.try_all(host, Path(name), points):
+                        yield str(trial.point), trial.reached, trial.problems
 
-            wrong |= _report(f"crash points of {dies}", trials())
+        wrong = _report("crash points", trials())
     _end(wrong)
 
 
 @app.command()
-def twice(points: int = 150, seed: int = 1, workers: Workers = 1) -> None:
+def twice(points: int = 150, seed: int = 1) -> None:
     """SIGKILL at a call, and at a call of the restart too: drawn by a seed."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="synqup-twice-") as name, hosting() as host:
-        counts = {
-            dies: len(calls) for dies, calls in killing.record(host, Path(name), workers).items()
-        }
+        count = len(killing.record(host, Path(name)))
 
         def trials() -> Trials:
-            for index in range(points):
-                dies = list(counts)[index % len(counts)]
-                count = counts[dies]
+            for _ in range(points):
                 # The first third of the calls of a restart are those of recovery.
                 point = killing.Point(
                     rng.randint(count // 4, count),
                     rng.random() < 0.5,
                     rng.random() < 0.5,
                     rng.randint(1, count // 3),
-                    workers,
-                    dies,
                 )
                 trial = killing.try_point(host, Path(name) / "trial", point)
                 yield str(trial.point), trial.reached, trial.problems
@@ -138,10 +125,10 @@ def power(every: Every = 1, documents: int = 8, seeds: int = 2, kills: int = 3) 
 
 
 @app.command()
-def soak(documents: int = 20_000, seed: int = 1, minutes: float = 10, workers: Workers = 1) -> None:
+def soak(documents: int = 20_000, seed: int = 1, minutes: float = 10) -> None:
     """The service under restarts by SIGKILL, edits and an importer; memory and files watched."""
     with tempfile.TemporaryDirectory(prefix="synqup-soak-") as name, hosting() as host:
-        result = soaking.soak(host, Path(name), documents, seed, minutes * 60, workers)
+        result = soaking.soak(host, Path(name), documents, seed, minutes * 60)
     print(result)
     if result.problems:
         raise typer.Exit(1)

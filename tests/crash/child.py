@@ -8,24 +8,17 @@ import struct
 import sys
 from pathlib import Path
 
-from . import hook, worker
+from . import hook
 
 hook.install()
 
-from pipeline import crew, member  # noqa: E402 - the calls are wrapped before they are imported
-from pipeline.cli import main  # noqa: E402
+from pipeline.cli import main  # noqa: E402 - the calls are wrapped before they are imported
 
 
-def be(
-    arguments: list[str],
-    output: Path,
-    plan: hook.Plan | None,
-    mortal: bool,
-    workers: tuple[hook.Plan, ...],
-) -> None:
+def be(arguments: list[str], output: Path, plan: hook.Plan | None, mortal: bool) -> None:
     """Be `synqup ARGUMENTS` as planned, with both outputs in a file.
 
-    mortal: permissions hold, also for root. workers: what its workers do, see worker.py.
+    mortal: permissions hold, also for root.
     """
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     os.dup2(file, 1)
@@ -33,12 +26,6 @@ def be(
     sys.argv = ["synqup", *arguments]
     if mortal:
         _obey_permissions()
-    worker.be_known_by(output)
-    if workers:
-        worker.pass_on(workers)
-        member.COMMAND = worker.COMMAND
-        # One that is killed twice by us with the same document in hand has not died of it.
-        crew.DEATHS = max(crew.DEATHS, len(workers) + 1)
     hook.arm(plan)
     main()
 

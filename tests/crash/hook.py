@@ -31,8 +31,6 @@ BY_PATH = {
 BY_DESCRIPTOR = ("write", "pwrite", "writev", "ftruncate", "fsync", "fdatasync")
 COPIES = ("sendfile", "copy_file_range")
 SENDS = ("connect", "send", "sendall", "sendmsg", "sendto")
-#: What the event loop sends to itself.
-WAKING = b"\0"
 #: Of the C library, called without the os module.
 FOREIGN = ("renameat2", "rename", "link", "linkat", "syncfs", "sync", "fsync", "fdatasync")
 READING = ("SELECT", "PRAGMA USER_VERSION", "PRAGMA SYNCHRONOUS", "PRAGMA QUICK", "PRAGMA INTEG")
@@ -63,10 +61,6 @@ class Plan(NamedTuple):
     after: once it is done, not before it.
     record: a file that gets every call. importer: wait, after a file became visible, until
     somebody has taken it from below `importer`.
-
-    Of workers, each of which counts for itself. mark: whoever dies makes this file, and once it is
-    there nobody dies any more. together: the first process and all its workers die as well.
-    poison: die, each time, before writing a file that holds this.
     """
 
     root: Path
@@ -76,9 +70,6 @@ class Plan(NamedTuple):
     importer: Path | None = None
     faults: tuple[Fault, ...] = ()
     among: tuple[str, ...] = ()
-    mark: Path | None = None
-    together: bool = False
-    poison: bytes = b""
 
 
 class Snapshot(NamedTuple):
@@ -159,13 +150,13 @@ def _call(name: str, paths: tuple[str, ...], real: Callable[[], Any], content: A
         _State.counted += not plan.among or name in plan.among
         dies = _State.counted == plan.kill and (not plan.among or name in plan.among)
         if dies and not plan.after:
-            _die(plan)
+            _die()
         result = real()
         if _State.record is not None:
             call = Call(number, name, paths, time.time(), content() if content else None)
             _real["write"](_State.record, pickle.dumps(call))
-        if dies and plan.after:
-            _die(plan)
+        if dies:
+            _die()
     if name in SHOWING and plan.importer is not None:
         _wait(plan.importer, Path(paths[-1]))
     return result
@@ -181,30 +172,9 @@ def _refuse(plan: Plan, name: str, paths: tuple[str, ...]) -> None:
             raise OSError(fault.code, os.strerror(fault.code), paths[0])
 
 
-def _die(plan: Plan) -> None:
-    if plan.mark is not None:
-        try:
-            os.close(_real["open"](plan.mark, os.O_CREAT | os.O_EXCL))
-        except FileExistsError:
-            return
-    if plan.together:
-        first = os.getppid()
-        for pid in (first, *_children(first)):
-            os.kill(pid, signal.SIGKILL)
+def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(60)
-
-
-def _taste(data: Any) -> None:
-    """Die of what is to be written, if that is poison."""
-    plan = _State.plan
-    if plan is not None and plan.poison and plan.poison in bytes(data):
-        _die(plan)
-
-
-def _children(process: int) -> list[int]:
-    tasks = Path(f"/proc/{process}/task").glob("*/children")
-    return [int(pid) for task in tasks for pid in task.read_text().split()]
 
 
 def _wait(folder: Path, path: Path) -> None:
@@ -240,8 +210,6 @@ def _by_descriptor(name: str) -> Callable[..., Any]:
         path = _path(fd if isinstance(fd, int) else fd.fileno())
         kind = "write" if name in ("pwrite", "writev", "ftruncate") else name
         kind = "fsync" if name == "fdatasync" else kind
-        if name == "write":
-            _taste(args[0])
         return _call(kind, (path,), lambda: real(fd, *args), _content(path, kind))
 
     return call
@@ -296,7 +264,6 @@ class _File(io.FileIO):
             _call("create", (_path(file),), real, lambda: _read(_path(file)) or b"")
 
     def write(self, data: Any) -> int:
-        _taste(data)
         path = _path(self.fileno())
         return _call("write", (path,), lambda: io.FileIO.write(self, data), _content(path, "write"))
 
@@ -333,7 +300,7 @@ def _sending(name: str) -> Callable[..., Any]:
     real = getattr(socket.socket, name)
 
     def call(self: socket.socket, *args: Any) -> Any:
-        ours = _State.plan is not None and args[:1] != (WAKING,)
+        ours = self.family in (socket.AF_INET, socket.AF_INET6) and _State.plan is not None
         path = str(_State.plan.root) if ours and _State.plan else ""
         return _call(name, (path,), lambda: real(self, *args))
 

@@ -1,15 +1,10 @@
-"""A crash at every step: SIGKILL before and after each call, a restart, and what must hold.
-
-With workers there are three sorts of it: the first process dies, a worker dies, or all of them.
-A worker that dies has to be outlived: no restart helps.
-"""
+"""A crash at every step: SIGKILL before and after each call, a restart, and what must hold."""
 
 from __future__ import annotations
 
 import pickle
 import shutil
 from collections.abc import Iterable, Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,27 +18,16 @@ DOCUMENTS = 8
 BEYOND = 3
 
 
-class Dies(StrEnum):
-    """Who dies, at a call of whom."""
-
-    FIRST = "the first process"
-    WORKER = "a worker"
-    ALL = "all, at a call of a worker"
-
-
 class Point(NamedTuple):
     """Where to die. importer: files are taken the instant that they appear; else at the end.
 
-    again: the number of the call at which the restart dies too, or the worker that follows; 0: it
-    does not. dies: who, where there is more than one process.
+    again: the number of the call at which the restart dies too; 0: it does not.
     """
 
     number: int
     after: bool = False
     importer: bool = True
     again: int = 0
-    workers: int = 1
-    dies: Dies = Dies.FIRST
 
 
 class Trial(NamedTuple):
@@ -54,20 +38,16 @@ class Trial(NamedTuple):
     problems: list[str]
 
 
-def record(host: Host, folder: Path, workers: int = 1) -> dict[Dies, list[Call]]:
-    """Every call of a run that nothing disturbs, of the first process and of the busiest worker."""
-    with host.world(folder / "record", DOCUMENTS, workers=workers) as world:
+def record(host: Host, folder: Path) -> list[Call]:
+    """Every call of a run that nothing disturbs."""
+    with host.world(folder / "record", DOCUMENTS) as world:
         file = folder / "calls"
         plan = Plan(world.folder, record=file)
-        status = world.synqup("catch-up", plan=plan, workers=(plan,) if workers > 1 else ())
+        status = world.synqup("catch-up", plan=plan)
         world.take()
         assert status == 0, world.said()
         assert not world.problems()
-    calls = {Dies.FIRST: list(load(file))}
-    if workers > 1:
-        busiest = max((list(load(one)) for one in folder.glob("calls-*")), key=len)
-        calls |= {Dies.WORKER: busiest, Dies.ALL: busiest}
-    return calls
+    return list(load(file))
 
 
 def load(file: Path) -> Iterator[Call]:
@@ -83,46 +63,27 @@ def load(file: Path) -> Iterator[Call]:
 def try_point(host: Host, folder: Path, point: Point) -> Trial:
     """Die at one point, restart, look."""
     shutil.rmtree(folder, ignore_errors=True)
-    with host.world(folder, DOCUMENTS, workers=point.workers) as world:
-        outlived = point.dies is Dies.WORKER
+    with host.world(folder, DOCUMENTS) as world:
         numbers = [point.number, point.again] if point.again else [point.number]
-        statuses = []
-        if outlived:
-            statuses.append(_run(world, point, *numbers))
-        else:
-            statuses += [_run(world, point, number) for number in numbers]
-            world.take()
-            statuses.append(_run(world, point))
-        *died, last = statuses
+        died = [_run(world, point, number) for number in numbers]
+        world.take()
+        last = _run(world, point)
         problems = [] if last == 0 else [f"the last run ended with {last}:\n{world.said()}"]
         problems += [f"a run ended with {one}" for one in died if one not in (0, KILLED)]
-        reached = (folder / "mark-0").exists() if outlived else died[0] == KILLED
-        return Trial(point, reached, problems + world.problems() + world.orphans())
+        return Trial(point, died[0] == KILLED, problems + world.problems())
 
 
-def _run(world: World, point: Point, *numbers: int) -> int:
-    """Run with so many deaths at calls of these numbers, by whoever the point says."""
-    plan = Plan(world.folder, after=point.after, importer=world.out if point.importer else None)
-    first, workers = plan, (plan,) if point.workers > 1 else ()
-    marks = len(list(world.folder.glob("mark-*")))
-    if point.dies is Dies.FIRST:
-        first = plan._replace(kill=numbers[0] if numbers else 0)
-    elif numbers:
-        workers = tuple(
-            plan._replace(
-                kill=number,
-                mark=world.folder / f"mark-{index}",
-                together=point.dies is Dies.ALL,
-            )
-            for index, number in enumerate(numbers, marks)
-        )
+def _run(world: World, point: Point, number: int = 0) -> int:
+    """Run, and die at the call of this number; with 0 at none."""
+    taking = world.out if point.importer else None
+    plan = Plan(world.folder, kill=number, after=point.after, importer=taking)
     if not point.importer:
-        status = world.synqup("catch-up", plan=first, workers=workers)
+        status = world.synqup("catch-up", plan=plan)
         if status == 0:
             world.take()
         return status
     with world.importer():
-        return world.synqup("catch-up", plan=first, workers=workers)
+        return world.synqup("catch-up", plan=plan)
 
 
 def try_all(host: Host, folder: Path, points: Iterable[Point]) -> Iterator[Trial]:

@@ -19,9 +19,7 @@ The model
   the document is lost with the name imports it again rightly, and is `journal` without it.
 - The platform is elsewhere: what it was told, it knows.
 - The program may have been killed before, and started again: what the first life left is on the
-  disk as little as anything else that nobody flushed. With worker processes the model is the same:
-  each document's files and commits follow each other in the same order, in whichever process, and
-  what the first process does after the death of a worker is what a restart does.
+  disk as little as anything else that nobody flushed.
 
 Left out: disks that lie about flushes, torn sectors, bit rot, journals off (ext2, FAT), the
 order of SQLite's own writes within a commit, times and permissions of files, and a second

@@ -23,10 +23,7 @@ _server.set_forkserver_preload([f"{__package__}.child"])
 
 
 class Process:
-    """One synqup process. mortal: permissions hold for it, also when root runs the tests.
-
-    workers: what its workers do, see worker.py; without, they are as they always are.
-    """
+    """One synqup process. mortal: permissions hold for it, also when root runs the tests."""
 
     def __init__(
         self,
@@ -34,11 +31,10 @@ class Process:
         output: Path,
         plan: Plan | None = None,
         mortal: bool = False,
-        workers: tuple[Plan, ...] = (),
     ) -> None:
         self.output = output
         self._process = _server.Process(
-            target=_be, args=([str(one) for one in arguments], output, plan, mortal, workers)
+            target=_be, args=([str(one) for one in arguments], output, plan, mortal)
         )
         with _import_path():
             self._process.start()

@@ -1,17 +1,11 @@
-"""The service for long: a server at fault, SIGKILLs, edits of the configuration, an importer.
-
-With workers, in every second life of the service single workers are killed as well.
-"""
+"""The service for long: a server at fault, SIGKILLs, edits of the configuration, an importer."""
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,8 +15,6 @@ from .world import Host, World
 
 #: Short lives; the ones after them are long, for what grows to show.
 SHORT = 20
-#: How likely it is that a worker is killed, at each sample of a life in which that may happen.
-FATE = 0.1
 #: Seconds between two samples of a process, and the time it is given to grow up.
 BETWEEN = 0.5
 GROWN = 4.0
@@ -56,42 +48,30 @@ class Sample(NamedTuple):
 
 
 class Soaked(NamedTuple):
-    """What came of it. most_memory: of all processes together, at one time.
-
-    growth: of the process that was watched longest, memory late over memory early; with workers
-    that of the longest watched worker as well.
-    """
+    """What came of it. growth: of the longest life, memory late over memory early."""
 
     documents: int
     seconds: float
     kills: int
-    worker_kills: int
     edits: int
     most_memory: int
     most_descriptors: int
     growth: float
-    worker_growth: float
     problems: list[str]
 
 
-def soak(
-    host: Host, folder: Path, documents: int, seed: int, patience: float, workers: int = 1
-) -> Soaked:
+def soak(host: Host, folder: Path, documents: int, seed: int, patience: float) -> Soaked:
     """Bring so many documents through kills and edits drawn by a seed; give up after patience."""
     rng = random.Random(seed)
     began = time.monotonic()
-    firsts: list[Sample] = []
-    others: list[Sample] = []
-    most_memory = kills = worker_kills = edits = 0
-    with host.world(
-        folder / "soak", documents, companies=3, seed=seed, faults=FAULTS, workers=workers
-    ) as world:
+    samples: list[Sample] = []
+    kills = edits = 0
+    with host.world(folder / "soak", documents, companies=3, seed=seed, faults=FAULTS) as world:
         versions = _versions(world)
         with world.importer():
             done = False
             while not done and time.monotonic() < began + patience:
                 life = rng.uniform(1, 8) if kills < SHORT else rng.uniform(15, 40)
-                deadly = kills % 2 == 1
                 with world.running("run") as process:
                     until = time.monotonic() + life
                     while time.monotonic() < until and not (done := _done(world, documents)):
@@ -99,13 +79,7 @@ def soak(
                             world.config.write_text(rng.choice(versions))
                             edits += 1
                         time.sleep(BETWEEN)
-                        crew = world.workers()
-                        first, rest = _sample([process.pid]), _sample(crew)
-                        firsts += first
-                        others += rest
-                        most_memory = max(most_memory, sum(one.memory for one in first + rest))
-                        if crew and deadly and rng.random() < FATE:
-                            worker_kills += _kill(rng.choice(crew))
+                        samples += _sample(process.pid)
                     if done:
                         world.config.write_text(versions[0])
                         process.send(signal.SIGTERM)
@@ -113,7 +87,7 @@ def soak(
                     else:
                         process.kill()
                         kills += 1
-        problems = world.problems() + world.orphans()
+        problems = world.problems()
         if not done:
             problems.append("it did not come to its end in time")
         elif status:
@@ -122,12 +96,10 @@ def soak(
         documents,
         round(time.monotonic() - began, 1),
         kills,
-        worker_kills,
         edits,
-        most_memory,
-        max(sample.descriptors for sample in firsts + others),
-        _growth(firsts),
-        _growth(others),
+        max(sample.memory for sample in samples),
+        max(sample.descriptors for sample in samples),
+        _growth(samples),
         problems[:20],
     )
 
@@ -148,22 +120,14 @@ def _done(world: World, documents: int) -> bool:
     return len(world.taken) >= documents and len(world.acknowledged()) >= documents
 
 
-def _kill(pid: int) -> bool:
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-        return True
-    return False
-
-
-def _sample(pids: Sequence[int]) -> list[Sample]:
-    samples = []
-    for pid in pids:
-        proc = Path("/proc") / str(pid)
-        with suppress(OSError, IndexError):  # it has just ended
-            resident = int((proc / "statm").read_text().split()[1]) * 4096
-            descriptors = len(list((proc / "fd").iterdir()))
-            samples.append(Sample(pid, time.monotonic(), resident, descriptors))
-    return samples
+def _sample(pid: int) -> list[Sample]:
+    proc = Path("/proc") / str(pid)
+    try:
+        resident = int((proc / "statm").read_text().split()[1]) * 4096
+        descriptors = len(list((proc / "fd").iterdir()))
+    except (OSError, IndexError):
+        return []  # it has just ended
+    return [Sample(pid, time.monotonic(), resident, descriptors)]
 
 
 def _growth(samples: list[Sample]) -> float:

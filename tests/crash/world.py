@@ -20,10 +20,6 @@ from stages.sandbox.planned import Planned
 
 from .hook import Plan
 from .processes import PATIENCE, Process, running
-from .worker import living
-
-#: Seconds after which a worker that has lost its first process ought to have ended, on any machine.
-ORPHAN = 20.0
 
 FOLDERS = {"purchase": "achats", "sales": "ventes", "statement": "coda"}
 
@@ -50,45 +46,21 @@ class World:
         self.told: list[str] = []
         self._runs = 0
 
-    def synqup(
-        self, *arguments: object, plan: Plan | None = None, workers: tuple[Plan, ...] = ()
-    ) -> int:
+    def synqup(self, *arguments: object, plan: Plan | None = None) -> int:
         """Run to the end; its status."""
-        with self.running(*arguments, plan=plan, workers=workers) as process:
+        with self.running(*arguments, plan=plan) as process:
             return process.wait()
 
     @contextmanager
     def running(
-        self,
-        command: object,
-        *arguments: object,
-        plan: Plan | None = None,
-        mortal: bool = False,
-        workers: tuple[Plan, ...] = (),
+        self, command: object, *arguments: object, plan: Plan | None = None, mortal: bool = False
     ) -> Iterator[Process]:
         self._runs += 1
         output = self.folder / f"said-{self._runs}"
         with running(
-            *(command, "--config", self.config, *arguments),
-            output=output,
-            plan=plan,
-            mortal=mortal,
-            workers=workers,
+            command, "--config", self.config, *arguments, output=output, plan=plan, mortal=mortal
         ) as process:
             yield process
-
-    def workers(self) -> list[int]:
-        """The worker processes of all runs that live at this moment."""
-        return living(self.folder)
-
-    def orphans(self) -> list[str]:
-        """What is wrong with how workers end: which live on long after their first process."""
-        until = time.monotonic() + ORPHAN
-        while left := self.workers():
-            if time.monotonic() > until:
-                return [f"worker {pid} lives on" for pid in left]
-            time.sleep(0.02)
-        return []
 
     def said(self) -> str:
         """What the last process printed."""
@@ -211,12 +183,10 @@ class Host:
         told: list[str] | None = None,
         latency: float = 0.0,
         faults: Sequence[Planned] = (),
-        workers: int = 1,
     ) -> Iterator[World]:
         """A world in a folder, which may hold a state already.
 
-        told: ids of the documents that an earlier run has acknowledged. workers: how many
-        processes share the documents.
+        told: ids of the documents that an earlier run has acknowledged.
         """
         folder.mkdir(parents=True, exist_ok=True)
         world = World(folder, Mailbox(documents, companies, seed))
@@ -235,8 +205,7 @@ class Host:
         with self._portal.wrap_async_context_manager(serving) as sandbox:
             write_config(world.config, sandbox, world.mailbox)
             text = world.config.read_text().replace('"5m"', f'"{poll}"')
-            text = text.replace('"state"', f'"var/state"\nworkers = {workers}')
-            world.config.write_text(text)
+            world.config.write_text(text.replace('"state"', '"var/state"'))
             write_manifest(folder / "manifest.jsonl", world.mailbox)
             yield world
 

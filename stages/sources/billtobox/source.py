@@ -15,7 +15,7 @@ from yarl import URL
 
 from pipeline.errors import DocumentRefused, SourceError
 from pipeline.retries import Retries
-from pipeline.source import Credential, Entry, Grant, Incoming, Outcome, Source
+from pipeline.source import Entry, Incoming, Outcome, Source
 from stages.list import Listed
 from stages.settings import Billtobox, Config
 from stages.sources.account import Account, Request
@@ -85,20 +85,9 @@ class Arriving(AbstractAsyncContextManager[Incoming]):
 
 
 class BilltoboxSource(Source):
-    """One account at the platform, with one session and one token.
+    """One account at the platform, with one session and one token."""
 
-    connections: this process's share of them. borrow: gets a token where this process does not
-    sign in itself.
-    """
-
-    def __init__(
-        self,
-        settings: Billtobox,
-        state_dir: Path,
-        connections: int | None = None,
-        borrow: Grant | None = None,
-    ) -> None:
-        connections = connections or settings.connections
+    def __init__(self, settings: Billtobox, state_dir: Path) -> None:
         self.name = settings.name
         self.settings = settings
         self.retries = Retries(
@@ -114,7 +103,7 @@ class BilltoboxSource(Source):
         self._pending = dict(parse_qsl(settings.pending_filter))
         self._http = Http(
             self.name,
-            connections=connections,
+            connections=settings.connections,
             timeouts=Timeouts(
                 settings.connect_timeout, settings.first_byte_timeout, settings.stall_timeout
             ),
@@ -128,11 +117,11 @@ class BilltoboxSource(Source):
             settings.refresh_token,
         )
         sign_in = SignIn(self.name, client, self._http, state_dir / "tokens" / self.name)
-        self._token = Token(borrow or sign_in.grant)
-        self._pace = Pace(connections, self.retries)
+        self._token = Token(sign_in.grant)
+        self._pace = Pace(settings.connections, self.retries)
         self._account = Account(self.name, self._http, self._token, self._pace)
         # Documents come first: acknowledgements take up to half of what may be under way.
-        self._telling = anyio.Semaphore(max(connections // 2, 1), fast_acquire=True)
+        self._telling = anyio.Semaphore(max(settings.connections // 2, 1), fast_acquire=True)
         self._resources = {resource.word: resource for resource in resources(settings)}
         self._unreadable: set[int] = set()
         self._walk: Walk[Mailbox] | None = None
@@ -173,11 +162,6 @@ class BilltoboxSource(Source):
         for outcome in outcomes:
             async with self._telling:
                 await self._tell(outcome)
-
-    async def credential(self, refused: str) -> Credential:
-        """The access token, another one if that was refused."""
-        self._token.reject(refused)
-        return Credential(await self._token.get(), self._token.life)
 
     async def check(self, config: Config) -> str:
         """Sign in and ask each list how much it holds."""
