@@ -9,8 +9,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import anyio
-import anyio.to_thread
 import pytest
 from msgspec import structs
 from structlog.testing import capture_logs
@@ -19,7 +17,7 @@ from pipeline.document import Companion, Document
 from pipeline.errors import AlreadyDelivered, PassingError
 from pipeline.ledger import Ledger, open_ledger
 from pipeline.payload import Payload
-from pipeline.records import Claim, State
+from pipeline.records import State
 from pipeline.stage import Result
 from stages.classify import Classified
 from stages.folders import parcel
@@ -31,7 +29,7 @@ from stages.list import Kind
 from stages.sandbox.invoices import Invoice
 from stages.sandbox.shelf import State as Shelved
 from stages.settings import Config
-from stages.write import Plan, Write, _row
+from stages.write import Write
 from tests.documents import SUPPLIER, classified, configured
 from tests.invoices import invoice, ubl
 from tests.test_formats_cii import SELLER, d16b
@@ -240,31 +238,6 @@ async def test_when_the_first_fails_its_duplicate_waits_and_nothing_is_lost(
         assert isinstance(second, Document)
         assert isinstance(first, AlreadyDelivered)
         assert one.files() == ["F-1.xml"]
-
-
-async def test_a_twin_that_another_process_has_in_hand_is_waited_for(tmp_path: Path) -> None:
-    async with bench(tmp_path) as one:
-        first, second = [await one.make(INVOICE, id_) for id_ in "12"]
-        elsewhere = Write(one.ledger, one.write._staging)
-        await one.ledger.seen([(first.key, first.entry.label)], one.at)
-        (plan,) = await anyio.to_thread.run_sync(elsewhere._stage, [first])
-        assert isinstance(plan, Plan)
-        (claim,) = await one.ledger.stage([_row(plan)], one.at)
-        assert isinstance(claim, Claim)
-        ends: list[Result] = []
-
-        async def bring_second() -> None:
-            ends.extend(await one.work(second))
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(bring_second)
-            await anyio.sleep(0.2)
-            assert ends == []
-            # The other process goes on: only now does it become visible.
-            await elsewhere.finish(lambda key: key != first.key)
-        assert [type(end) for end in ends] == [AlreadyDelivered]
-        assert one.files() == ["F-1.xml"]
-        assert not list((tmp_path / "staging").iterdir())
 
 
 async def test_while_the_first_is_half_visible_its_duplicate_waits(
