@@ -7,6 +7,7 @@ tell: where that is missing, the document became visible.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -65,6 +66,8 @@ class Settler:
         self._lanes = lanes
         self._seen: dict[Key, bool] = {}
         self._held: set[Key] = set()
+        self._early: set[Key] = set()
+        self._lock = threading.Lock()
         self._settling = anyio.Lock()
 
     def note(self, key: Key, *, visible: bool | None) -> None:
@@ -74,12 +77,20 @@ class Settler:
 
     def hold(self, key: Key) -> None:
         """A call for a document has not returned: nobody else may touch its files until then."""
-        self._held.add(key)
+        with self._lock:
+            if key in self._early:
+                self._early.remove(key)
+            else:
+                self._held.add(key)
 
     def returned(self, key: Key, *, visible: bool | None) -> None:
-        """The call for a document that is held has returned, and what it saw."""
+        """The call for a document has returned, and what it saw: perhaps just before hold()."""
         self.note(key, visible=visible)
-        self._held.discard(key)
+        with self._lock:
+            if key in self._held:
+                self._held.remove(key)
+            else:
+                self._early.add(key)
 
     async def recover(self) -> None:
         """Find out, at the start, what an earlier process left staged, and bring it to its end."""

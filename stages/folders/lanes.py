@@ -57,7 +57,8 @@ class Hanging(OSError):
 class Call(Generic[R]):
     """What is to be done in a folder, by a thread.
 
-    late: called by that thread with what a call came to that nobody waited for any more.
+    late: called by that thread with what a call came to that nobody waited for any more; the one
+    who waited may not have learned of that yet.
     """
 
     def __init__(
