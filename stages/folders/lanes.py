@@ -119,12 +119,13 @@ class Lane:
                 if run.done.is_set():
                     break
                 if (call := run.give_up(self._patience, self._returned)) is not None:
-                    self._hangs(call.folder)
+                    self._hangs(call.folder, after=run.answered)
+                    run.answered = False
                     return False
         except BaseException:
             run.abandon()
             raise
-        if any(not isinstance(result, Hanging) for result in run.results):
+        if run.answered:
             self._in_a_row = 0
             self._patience = max(self._patience * LESS, PATIENCE)
         return True
@@ -140,9 +141,10 @@ class Lane:
                 run.results[index] = Hanging(run.calls[index].folder, self._patience, begun=False)
                 run.left.remove(index)
 
-    def _hangs(self, folder: Path) -> None:
+    def _hangs(self, folder: Path, *, after: bool) -> None:
+        """Take note of a folder that hangs; after: whether another one answered before it."""
         self._stuck += 1
-        self._in_a_row += 1
+        self._in_a_row = 1 if after else self._in_a_row + 1
         self._hanging.setdefault(folder, _Rest()).begin()
         log.error(
             "a folder hangs",
@@ -225,7 +227,8 @@ class _Run:
     """Calls that are done one after the other, by one thread at a time.
 
     left: the calls to be done, the last first. since: when the current one began or last showed
-    that it goes on, by the monotonic clock.
+    that it goes on, by the monotonic clock. answered: whether a call has returned in time since one
+    hung.
     """
 
     def __init__(self, calls: Sequence[Call[Any]]) -> None:
@@ -233,6 +236,7 @@ class _Run:
         self.results: list[Any] = [None] * len(calls)
         self.left = list(reversed(range(len(calls))))
         self.since = time.monotonic()
+        self.answered = False
         self.bug: BaseException | None = None
         self.done = anyio.Event()
         self._current: int | None = None
@@ -258,6 +262,7 @@ class _Run:
                 if in_time:
                     self.results[index] = result
                     self._current = None
+                    self.answered = True
             if not in_time:
                 call.late(result)
                 self._tell(self._returned, call, time.monotonic() - began)
