@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from crash.hook import HANGS, VANISHES, Fault, Plan
 from crash.processes import KILLED
-from crash.world import FOLDERS, Host, World, wait_until
+from crash.world import Host, World, wait_until
 
 from tests.test_faults_disk import volume, waiting
 
@@ -36,13 +36,6 @@ def victims_of(world: World, company: int = 0) -> set[str]:
     return {one["id"] for one in world.manifest if one["company"] == identifier}
 
 
-def make_folders(world: World) -> None:
-    """A new folder has to be flushed by itself; here they are there."""
-    for company in range(len(world.mailbox.companies)):
-        for kind in FOLDERS:
-            world.folder_of(company, kind).mkdir(parents=True, exist_ok=True)
-
-
 # Flushes.
 
 
@@ -52,7 +45,7 @@ def test_what_is_not_known_to_be_durable_is_not_told_until_it_is(
     with host.world(tmp_path, 30, companies=2) as world:
         flag = world.folder / "fault"
         flag.touch()
-        make_folders(world)
+        world.make_folders()
         faults = tuple(Fault(call, str(world.out), errno.EIO, flag) for call in FLUSHES)
         plan = Plan(world.folder, faults=faults)
         assert world.synqup("catch-up", plan=plan) == 1
@@ -73,7 +66,7 @@ def test_a_service_settles_it_by_itself_once_the_folder_can_be_flushed(
     with host.world(tmp_path, 24, companies=2) as world:
         flag = world.folder / "fault"
         flag.touch()
-        make_folders(world)
+        world.make_folders()
         company = world.folder_of(0, "purchase").parent
         # The volume can't be flushed as a whole, for the sake of one company's folders.
         faults = (
@@ -290,7 +283,7 @@ def test_a_kill_while_a_folder_hangs_loses_and_doubles_nothing(host: Host, tmp_p
 
 def test_a_check_goes_on_while_a_folder_hangs(host: Host, tmp_path: Path) -> None:
     with host.world(tmp_path, 4, companies=2) as world:
-        make_folders(world)
+        world.make_folders()
         place = world.folder_of(0, "purchase")
         plan, flag = hanging(world, ("create",), str(place))
         assert world.synqup("check", plan=plan) == 1
@@ -303,7 +296,7 @@ def test_a_check_goes_on_while_a_folder_hangs(host: Host, tmp_path: Path) -> Non
 
 def test_a_check_warns_of_folders_that_others_may_write_to(host: Host, tmp_path: Path) -> None:
     with host.world(tmp_path, 4) as world:
-        make_folders(world)
+        world.make_folders()
         world.folder_of(0, "purchase").chmod(0o777)
         assert world.synqup("check") == 0, world.said()
         assert "every account may write there (mode 0777)" in world.said()
