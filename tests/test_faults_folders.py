@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -264,6 +266,46 @@ def test_a_catch_up_and_a_stop_go_on_while_a_folder_hangs(
         flag.unlink()
         assert world.synqup("catch-up") == 0, world.said()
         world.take()
+        assert world.problems() == []
+
+
+@contextmanager
+def share(folder: Path, real: Path) -> Iterator[Callable[[signal.Signals], None]]:
+    """A real share at a folder; gives what stops its server, which hangs every call, or goes on."""
+    if shutil.which("bindfs") is None:
+        pytest.skip("no share can be made here: bindfs is not installed")
+    folder.mkdir(parents=True)
+    real.mkdir()
+    server = subprocess.Popen(["bindfs", "-f", str(real), str(folder)], stderr=subprocess.PIPE)
+    try:
+        wait_until(lambda: server.poll() is not None or os.path.ismount(folder))
+        if server.poll() is not None:
+            pytest.skip("no share can be made here: bindfs may not mount")
+        yield server.send_signal
+    finally:
+        server.send_signal(signal.SIGCONT)
+        subprocess.run(["umount", "--lazy", str(folder)], check=False)
+        server.wait()
+
+
+def test_a_share_whose_server_stops_answering_holds_up_nobody_else(
+    host: Host, tmp_path: Path
+) -> None:
+    with host.world(tmp_path, 40, companies=3) as world:
+        company = world.folder_of(0, "purchase").parent
+        everything = {one["id"] for one in world.manifest}
+        with share(company, tmp_path / "real") as tell:
+            tell(signal.SIGSTOP)
+            plan = Plan(world.folder, patience=1.0)
+            assert world.synqup("catch-up", plan=plan) == 1, world.said()
+            assert world.acknowledged() == everything - victims_of(world)
+            with world.running("run", plan=plan) as process:
+                wait_until(lambda: "a folder hangs" in process.said())
+                process.send(signal.SIGTERM)
+                assert process.wait() == 0, process.said()
+            tell(signal.SIGCONT)
+            assert world.synqup("catch-up", plan=plan) == 0, world.said()
+            world.take_copies()
         assert world.problems() == []
 
 
