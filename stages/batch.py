@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,8 +34,7 @@ class Batch:
     def write(self, plan: Plan, beat: Beat) -> Staged:
         """Write the temporary files of a document, which flush() has to follow. OSError."""
         place = self._place(plan)
-        # A name that nobody can know beforehand, and that no call that hung can still write to.
-        staged = place / f"{plan.key.digest}-{secrets.token_hex(4)}"
+        staged = place / self._staging.new_name(plan.key.digest)
         mode, flush = plan.delivery.file_mode, not self._grouped
         document = plan.document
         assert document.payload is not None

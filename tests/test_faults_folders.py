@@ -276,7 +276,7 @@ def share(folder: Path, real: Path) -> Iterator[Callable[[signal.Signals], None]
         pytest.skip("no share can be made here: bindfs is not installed")
     folder.mkdir(parents=True)
     real.mkdir()
-    server = subprocess.Popen(["bindfs", "-f", str(real), str(folder)], stderr=subprocess.PIPE)
+    server = subprocess.Popen(["bindfs", "-f", str(real), str(folder)], stderr=subprocess.DEVNULL)
     try:
         wait_until(lambda: server.poll() is not None or os.path.ismount(folder))
         if server.poll() is not None:

@@ -7,8 +7,10 @@ it is ours: a folder, no link, that belongs to the account that runs us.
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import re
+import secrets
 import stat
 import sys
 from collections.abc import Collection
@@ -23,7 +25,7 @@ OWN_MODE = 0o700
 #: The name of a place in or beside a destination.
 NAME = ".synqup"
 #: Names of temporary files: nothing else is ever removed from a place.
-OURS = re.compile(r"[0-9a-f]{64}(-[0-9a-f]+)?(\.\w+)?|probe-[0-9a-f]+(-renamed)?")
+OURS = re.compile(r"[0-9a-f]{64}(-[0-9a-f]+)*(\.\w+)?")
 
 
 class Staging:
@@ -37,6 +39,9 @@ class Staging:
         self._own = own
         self._kept: frozenset[str] = frozenset()
         self._cleared: set[Path] = set()
+        # Tells the files of this process from those of earlier ones, which are cleared.
+        self._mark = secrets.token_hex(4)
+        self._numbers = itertools.count(1)
         make_folder(own.parent, 0o750)
         _make_ours(own)
 
@@ -59,6 +64,10 @@ class Staging:
             self._clear(place)
         return place
 
+    def new_name(self, digest: str) -> str:
+        """A name for a temporary file of a document that none has had: not even one that hangs."""
+        return f"{digest}-{self._mark}-{next(self._numbers):x}"
+
     def is_gone(self, place: Path, folder: Path) -> bool:
         """Whether a temporary folder is missing because the volume of its destination is."""
         existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
@@ -68,7 +77,10 @@ class Staging:
         """Remove what earlier processes left in a place and nobody needs any more."""
         self._cleared.add(place)
         for leftover in place.iterdir():
-            if OURS.fullmatch(leftover.name) and leftover.stem not in self._kept:
+            name = leftover.name
+            if not OURS.fullmatch(name) or f"-{self._mark}-" in name:
+                continue
+            if leftover.stem not in self._kept:
                 with suppress(OSError):
                     leftover.unlink(missing_ok=True)
 
