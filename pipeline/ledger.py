@@ -12,20 +12,19 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import anyio
 import anyio.to_thread
 
-from pipeline.claims import claim
+from pipeline.claims import Numbers, allocate, reallocate
 from pipeline.document import Key
 from pipeline.records import (
+    Allocation,
     Claim,
-    Delivery,
     Known,
     Staged,
     State,
-    Twin,
+    Taken,
     Unfinished,
     columns,
 )
@@ -38,6 +37,7 @@ class Ledger:
 
     def __init__(self, writer: Writer) -> None:
         self.writer = writer
+        self._numbers = Numbers()
 
     def hurry(self) -> None:
         """The program is to stop: a disk that refuses is not waited for any more."""
@@ -88,22 +88,30 @@ class Ledger:
             [(*columns(key), label, at) for key, label in documents],
         )
 
-    async def stage(self, documents: Sequence[Staged], at: float) -> list[Claim | Twin]:
+    async def stage(self, documents: Sequence[Staged], at: float) -> list[Allocation]:
         """Record that files lie ready and are about to become visible: durable on return.
 
         Gives each document a name that no other one has had, or says of which it is a duplicate;
-        of those nothing is recorded.
+        of those nothing is recorded, nor of a document that has no row or has been through this.
         """
         if not documents:
             return []
-        return await self.writer.change(partial(claim, documents, at), durable=True)
+        apply = partial(allocate, documents, at, self._numbers)
+        return await self.writer.change(apply, durable=True)
 
-    async def delivered(self, deliveries: Sequence[Delivery], at: float) -> None:
+    async def rename(self, taken: Sequence[Taken], at: float) -> list[Claim]:
+        """Give staged documents other names, for somebody took theirs: durable on return."""
+        if not taken:
+            return []
+        return await self.writer.change(partial(reallocate, taken, at, self._numbers), durable=True)
+
+    async def delivered(self, keys: Iterable[Key], at: float) -> None:
         """Record that documents stand durable in their folders: durable on return."""
-        rows = [(*columns(d.key), at) for d in deliveries]
-        renamed = [(*columns(d.key), d.name.path, d.name.hash) for d in deliveries if d.name]
-        if rows:
-            await self.writer.change(partial(_deliver, rows, renamed), durable=True)
+        await self.writer.record(
+            "UPDATE documents SET state = 'delivered', staged = '', companions = '', reason = '',"
+            " delivered_at = ?4, changed_at = ?4 WHERE source = ?1 AND id = ?2 AND revision = ?3",
+            [(*columns(key), at) for key in keys],
+        )
 
     async def duplicates(self, found: Iterable[tuple[Key, str]], at: float) -> None:
         """Record that documents are delivered already, (key, of which) each: durable on return."""
@@ -201,20 +209,3 @@ async def open_ledger(path: Path, patience: float = math.inf) -> AsyncIterator[L
             finally:
                 writer.hurry()
                 writer.close()
-
-
-def _deliver(
-    rows: Sequence[tuple[Any, ...]],
-    renamed: Sequence[tuple[Any, ...]],
-    connection: sqlite3.Connection,
-) -> None:
-    connection.executemany(
-        "UPDATE documents SET state = 'delivered', staged = '', companions = '', reason = '',"
-        " delivered_at = ?4, changed_at = ?4 WHERE source = ?1 AND id = ?2 AND revision = ?3",
-        rows,
-    ).close()
-    connection.executemany(
-        "UPDATE documents SET path = ?4, name_hash = ?5"
-        " WHERE source = ?1 AND id = ?2 AND revision = ?3",
-        renamed,
-    ).close()

@@ -64,6 +64,15 @@ def test_a_power_cut_soon_after_a_kill_and_a_restart_loses_nothing(
     assert [trial for trial in trials if trial.problems] == []
 
 
+def test_a_power_cut_after_a_flush_that_failed_loses_nothing(host: Host, tmp_path: Path) -> None:
+    recording = power.record(host, tmp_path, documents=4, unflushed=True)
+    cuts = power.cuts(recording, every=12)
+    losses = [Loss(journal=False, importer=False), Loss(journal=True, importer=True)]
+    trials = list(power.try_all(host, recording, cuts, losses))
+    assert trials
+    assert [trial for trial in trials if trial.problems] == []
+
+
 def test_the_checks_notice_what_is_lost_doubled_partial_and_misplaced(
     host: Host, tmp_path: Path
 ) -> None:
