@@ -11,12 +11,14 @@ import anyio
 import structlog
 from msgspec import Struct
 
+from pipeline.breaker import Breaker
 from pipeline.document import Ack, Key
-from pipeline.errors import SynqupError
+from pipeline.errors import OwnFault
 from pipeline.ledger import Ledger
 from pipeline.queues import Bound, Queue
 from pipeline.records import FORWARDED, Known
 from pipeline.source import Outcome, Source
+from pipeline.unforeseen import Unforeseen
 
 log = structlog.get_logger(__name__)
 
@@ -53,16 +55,27 @@ class Acknowledger:
     it again, so one that is lost costs a delay and nothing else.
     """
 
-    def __init__(self, ledger: Ledger, finished: Callable[[Key], None]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        finished: Callable[[Key], None],
+        breaker: Breaker,
+        unforeseen: Unforeseen,
+    ) -> None:
         self._ledger = ledger
         self._finished = finished
+        self._breaker = breaker
+        self._unforeseen = unforeseen
         self._queue: Queue[Settled] = Queue(BOUND)
         self._batch = 1
 
     async def put(self, settled: Settled) -> None:
-        """Have it told, once there is room."""
+        """Have it told, once there is room; after a stop at once, by a later run."""
         self._batch = max(self._batch, settled.source.ack_batch)
-        await self._queue.put(settled)
+        try:
+            await self._queue.put(settled)
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+            self._finished(settled.key)
 
     def close(self) -> None:
         """Nothing will be put any more; run() ends when all has been told."""
@@ -99,9 +112,15 @@ class Acknowledger:
         outcomes = [one.outcome for one in batch]
         try:
             await source.retries.run(partial(source.acknowledge, outcomes))
-        except (SynqupError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever a source raises concerns it alone
+            reason = self._unforeseen.words(f"source {source.name}", error)
+            if isinstance(reason, OwnFault):
+                self._breaker.stop(source.name, reason)
             log.warning(
-                "acknowledgements wait", source=source.name, documents=len(batch), reason=str(error)
+                "acknowledgements wait",
+                source=source.name,
+                documents=len(batch),
+                reason=str(reason),
             )
             return
         await self._ledger.acknowledged([one.key for one in batch], time.time())
