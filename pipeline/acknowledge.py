@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import groupby
 
@@ -89,17 +90,18 @@ class Acknowledger:
                     group.start_soon(self._work)
 
     async def _work(self) -> None:
-        while True:
-            try:
-                settled = await self._queue.take(self._batch)
-            except anyio.EndOfStream:
-                return
-            try:
-                await self._tell_all(settled)
-            finally:
-                self._queue.done(settled)
-                for one in settled:
-                    self._finished(one.key)
+        with suppress(anyio.EndOfStream):
+            while True:
+                # No name here: who waits for the next ones keeps neither these nor their source.
+                await self._finish(await self._queue.take(self._batch))
+
+    async def _finish(self, settled: Sequence[Settled]) -> None:
+        try:
+            await self._tell_all(settled)
+        finally:
+            self._queue.done(settled)
+            for one in settled:
+                self._finished(one.key)
 
     async def _tell_all(self, settled: Sequence[Settled]) -> None:
         for _, group in groupby(settled, key=lambda one: id(one.source)):

@@ -59,7 +59,7 @@ class CatchUp:
             async with assembled(config, PATIENCE) as assembly, AsyncExitStack() as closing:
                 self._intake = assembly.intake
                 for settings in config.sources:
-                    self._open(settings, assembly, closing)
+                    await self._open(settings, assembly, closing)
 
                 async def feed() -> None:
                     async with anyio.create_task_group() as polling:
@@ -96,11 +96,11 @@ class CatchUp:
     def _note_stop(self) -> None:
         self._stopped = True
 
-    def _open(self, settings: Billtobox, assembly: Assembly, closing: AsyncExitStack) -> None:
+    async def _open(self, settings: Billtobox, assembly: Assembly, closing: AsyncExitStack) -> None:
         try:
             source = assembly.open(settings)
         except SynqupError as error:
-            self._failures[settings.name] = str(error)
+            await self._failed(settings.name, error, assembly)
             return
         self._sources.append(source)
         closing.push_async_callback(assembly.close, source)
@@ -111,8 +111,11 @@ class CatchUp:
         except StateError:
             raise
         except SynqupError as error:
-            self._failures[source.name] = str(error)
-            await assembly.ledger.polled(source.name, time.time(), str(error))
+            await self._failed(source.name, error, assembly)
+
+    async def _failed(self, source: str, error: SynqupError, assembly: Assembly) -> None:
+        self._failures[source] = str(error)
+        await assembly.ledger.polled(source, time.time(), str(error))
 
     def _total(self) -> int | None:
         """What all sources hold; None as long as one that can be read has not said."""

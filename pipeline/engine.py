@@ -132,9 +132,12 @@ class Engine:
         """Wait until none of the documents of the source of this name is in flight."""
         await self._flights.landed(source)
 
-    async def left(self, source: Source) -> None:
-        """Wait until none of the documents that this very source has shown is in flight."""
-        await self._flights.left(source)
+    async def retire(self, source: Source) -> None:
+        """Wait until nothing that this very source has shown is in flight.
+
+        Another one may bear its name from now on, and does not wait for these documents.
+        """
+        await self._flights.retire(source)
 
     def setback(self, source: str) -> SynqupError | None:
         """Why this source is worth no further document for now."""
@@ -170,27 +173,38 @@ class Engine:
         following = self._stations[index + 1] if index + 1 < len(self._stations) else None
         try:
             while station.active <= station.wanted:
-                documents = await station.queue.take(station.stage.group, station.stage.linger)
-                try:
-                    results = await station.work(documents)
-                    for document, result in zip(documents, results, strict=True):
-                        if not isinstance(result, Document):
-                            await self._fail(document, result)
-                            continue
-                        if index == 0:
-                            self.breaker.record_success(document.key.source)
-                        if following is not None:
-                            await following.queue.put(result)
-                        else:
-                            await self._arrive(result)
-                finally:
-                    station.queue.done(documents)
+                # No name here: who waits for the next ones keeps neither these nor their source.
+                await self._move(
+                    await station.queue.take(station.stage.group, station.stage.linger),
+                    station,
+                    following,
+                )
         except anyio.EndOfStream:
             station.wanted = 0
         finally:
             station.active -= 1
             if not station.active and not station.wanted and following is not None:
                 following.queue.close()
+
+    async def _move(
+        self, documents: Sequence[Document[Any]], station: Station, following: Station | None
+    ) -> None:
+        """Have a stage work on documents, and hand on each to where it goes from there."""
+        first = station is self._stations[0]
+        try:
+            results = await station.work(documents)
+            for document, result in zip(documents, results, strict=True):
+                if not isinstance(result, Document):
+                    await self._fail(document, result)
+                    continue
+                if first:
+                    self.breaker.record_success(document.key.source)
+                if following is not None:
+                    await following.queue.put(result)
+                else:
+                    await self._arrive(result)
+        finally:
+            station.queue.done(documents)
 
     async def _arrive(self, document: Document[Any]) -> None:
         self._count(document, State.DELIVERED)

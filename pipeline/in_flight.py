@@ -38,6 +38,8 @@ class InFlight:
     def __init__(self) -> None:
         self._flights: dict[str, dict[str, Flight]] = {}
         self._aboard: dict[Source, int] = {}
+        #: Sources that are polled no more, while something of theirs is in flight.
+        self._retired: set[Source] = set()
         self._emptied: dict[Hashable, anyio.Event] = {}
 
     def add(self, key: Key, cargo: Document[Any] | Settled) -> bool:
@@ -59,8 +61,9 @@ class InFlight:
         self._aboard[source] -= 1
         if not self._aboard[source]:
             del self._aboard[source]
+            self._retired.discard(source)
             self._tell(source)
-        if not self._flights[key.source]:
+        if not self.count(key.source):
             self._tell(key.source)
 
     def clear(self) -> None:
@@ -83,19 +86,27 @@ class InFlight:
         return frozenset(flight.key for flight in self._flights.get(source, {}).values())
 
     def count(self, source: str) -> int:
-        """How many documents of a source are in flight."""
-        return len(self._flights.get(source, ()))
+        """How many documents of a source are in flight, without those of one that has retired."""
+        count = len(self._flights.get(source, ()))
+        for one in self._retired:
+            if one.name == source:
+                count -= self._aboard[one]
+        return count
 
     async def landed(self, source: str) -> None:
-        """Wait until nothing of the source of this name is in flight."""
+        """Wait until count() is nought."""
         while self.count(source):
             await self._emptying(source).wait()
 
-    async def left(self, source: Source) -> None:
+    async def retire(self, source: Source) -> None:
         """Wait until nothing that this very source has shown is in flight.
 
-        After an edit of the configuration another source bears its name.
+        Another one may bear its name meanwhile, whose polls do not wait for this one's documents.
         """
+        if source in self._aboard:
+            self._retired.add(source)
+            if not self.count(source.name):
+                self._tell(source.name)
         while source in self._aboard:
             await self._emptying(source).wait()
 

@@ -135,7 +135,7 @@ class Service:
                 closing.start_soon(self._assembly.close, source)
 
     async def _retire(self, source: Source) -> None:
-        await self._intake.left(source)
+        await self._intake.retire(source)
         await self._assembly.close(source)
         self._sources.discard(source)
         log.info("source drained", source=source.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ import pytest
 from farm import Farm
 from msgspec import Struct
 
-from pipeline.document import Document
 from pipeline.breaker import SETBACKS
+from pipeline.document import Document
 from pipeline.engine import Engine
 from pipeline.errors import (
     DocumentDamaged,
@@ -30,7 +30,7 @@ from pipeline.quarantine import Quarantine
 from pipeline.queues import Bound
 from pipeline.records import State
 from pipeline.source import Status
-from pipeline.stage import Result, Stage, one_by_one
+from pipeline.stage import Stage, one_by_one
 from pipeline.summary import Summary, summarise
 
 pytestmark = pytest.mark.anyio

@@ -15,8 +15,8 @@ import pytest
 from farm import Farm
 from trial import trial
 
-from pipeline.document import Document
 from pipeline.breaker import SETBACKS
+from pipeline.document import Document
 from pipeline.engine import Engine
 from pipeline.errors import DocumentRefused, SignInRefused, SourceError, SourceUnreachable
 from pipeline.ledger import Ledger, open_ledger

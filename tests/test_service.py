@@ -31,11 +31,15 @@ def often(it: Trial) -> Config:
 @asynccontextmanager
 async def serving(config: Config) -> AsyncIterator[Service]:
     with only_process(config.service.state_dir):
-        async with assembled(config) as assembly, running(assembly, config) as service:
-            async with assembly.intake.running(), anyio.create_task_group() as group:
-                service.start(group)
-                yield service
-                group.cancel_scope.cancel()
+        async with (
+            assembled(config) as assembly,
+            running(assembly, config) as service,
+            assembly.intake.running(),
+            anyio.create_task_group() as group,
+        ):
+            service.start(group)
+            yield service
+            group.cancel_scope.cancel()
 
 
 async def until(condition: object) -> None:
