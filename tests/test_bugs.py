@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -14,15 +15,13 @@ import anyio
 import anyio.lowlevel
 import pytest
 from farm import Farm
-from hypothesis import given, settings, strategies as st
-from msgspec import Struct
 from structlog.testing import capture_logs
+from test_main_job import PATIENCE, ROOT, mailbox, synqup
 
 from pipeline.breaker import MOST
 from pipeline.document import Document
 from pipeline.engine import Engine
 from pipeline.errors import (
-    DocumentDamaged,
     DocumentRefused,
     LeftOut,
     OwnFault,
@@ -330,6 +329,48 @@ async def test_acknowledgements_that_a_bug_hits_stay_open_and_stop_their_source_
         assert it.engine.setback("other") is None
 
 
+# What the user sees
+
+STAGE = """
+import stages.verify
+async def process(document): return {}["ours"]
+stages.verify.process = process
+"""
+ENGINE = """
+import pipeline.tally
+pipeline.tally.Tally.count = lambda *_: {}["ours"]
+"""
+
+
+@pytest.mark.parametrize(("before", "traceback"), [(STAGE, False), (ENGINE, True)])
+def test_a_catch_up_that_a_bug_hits_says_so_and_ends_with_70(
+    tmp_path: Path, before: str, traceback: bool
+) -> None:
+    with mailbox(tmp_path, "--documents", 30) as box:
+        code = f"{before}\nfrom pipeline.cli import main; main()"
+        done = subprocess.run(
+            [sys.executable, "-c", code, "catch-up", "--config", str(box.config)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert done.returncode == 70
+        assert ("Traceback" in done.stderr) is traceback
+        assert "fault of synqup's own" in done.stderr
+        if not traceback:
+            assert "0 delivered" in done.stdout
+            assert "left for a later run" in done.stdout
+            assert "source billtobox: stage verify fails by a fault of" in done.stdout
+            assert box.log().count("Traceback") == 1
+            (source,) = box.status()["sources"]
+            assert "a fault of synqup's own (KeyError). Send the log to support" in source["error"]
+        assert not [one for one in box.journal() if one["status"] == "ERROR"]
+        synqup("catch-up", "--config", box.config)
+        box.assert_everything_stands_once()
+
+
 # The breaker
 
 
@@ -362,108 +403,3 @@ async def test_each_document_that_is_served_shows_that_the_source_is_at_work(
     async with bench(tmp_path, single(fetch), single(write)) as it:
         await it.bring(farm)
         assert it.engine.setback("farm") is None
-
-
-# Every document has exactly one end
-
-WAYS: dict[str, type[Exception] | None] = {
-    "pass": None,
-    "refuse": DocumentRefused,
-    "damage": DocumentDamaged,
-    "leave": LeftOut,
-    "wait": PassingError,
-    "source": SourceUnreachable,
-    "disk": OSError,
-    "bug": KeyError,
-    "group": None,
-    "hang": None,
-}
-
-
-class Plan(Struct, frozen=True):
-    """ways: what each document meets in each of three stages. cancels: whose offer is cancelled."""
-
-    ways: list[tuple[str, ...]]
-    group: int
-    workers: int
-    room: int
-    cancels: set[int]
-    stop: bool
-
-    @property
-    def ends_by_itself(self) -> bool:
-        return not self.stop and not any("hang" in ways for ways in self.ways)
-
-    def stage(self, place: int) -> Stage:
-        async def work(documents: Sequence[Document[Any]]) -> list[Result]:
-            await anyio.lowlevel.checkpoint()
-            ways = [self.ways[int(document.key.id)][place] for document in documents]
-            if "hang" in ways:
-                await anyio.sleep_forever()
-            if "bug" in ways or ("group" in ways and len(ways) > 1):
-                raise KeyError
-            if "disk" in ways:
-                raise OSError
-            return [
-                document if (error := WAYS[way]) is None else error("it", "is so")  # type: ignore[misc]
-                for document, way in zip(documents, ways, strict=True)
-            ]
-
-        return Stage(f"stage {place}", work, self.workers, Bound(self.room, 1000), self.group)
-
-
-@settings(max_examples=60)
-@given(
-    st.builds(
-        Plan,
-        ways=st.lists(st.tuples(*[st.sampled_from([*WAYS])] * 3), min_size=1, max_size=25),
-        group=st.integers(1, 8),
-        workers=st.integers(1, 3),
-        room=st.integers(1, 6),
-        cancels=st.sets(st.integers(0, 24)),
-        stop=st.booleans(),
-    )
-)
-def test_every_document_comes_to_one_end_and_none_stays_in_flight(plan: Plan) -> None:
-    with tempfile.TemporaryDirectory() as folder, capture_logs():
-        anyio.run(_one_end, Path(folder), plan)
-
-
-async def _one_end(folder: Path, plan: Plan) -> None:
-    farm = Farm(len(plan.ways))
-    taken = 0
-
-    async def offer(number: int, document: Document[Any]) -> None:
-        nonlocal taken
-        with anyio.CancelScope() as scope:
-            if number in plan.cancels:
-                offering.start_soon(_cancel, scope)
-            came = await engine.offer(document)
-            taken += came
-
-    async with open_ledger(folder / "ledger") as ledger:
-        stages = [plan.stage(place) for place in range(3)]
-        engine = Engine(stages, ledger, Quarantine(folder / "quarantine"))
-        documents = [farm.document(id_) for id_ in farm.open]
-        await ledger.seen([(d.key, d.entry.label) for d in documents], 1.0)
-        with anyio.CancelScope() as everything, anyio.fail_after(60):
-            async with engine.running(), anyio.create_task_group() as offering:
-                for number, document in enumerate(documents):
-                    offering.start_soon(offer, number, document)
-                if not plan.ends_by_itself:
-                    for _ in range(50):
-                        await anyio.lowlevel.checkpoint()
-                    everything.cancel()
-        assert not engine.flying("farm")
-        assert not engine._flights._aboard
-        told = Counter(outcome.id for outcome in farm.told)
-        assert set(told.values()) <= {1}
-        assert engine.tally.done <= taken
-        if plan.ends_by_itself:
-            assert engine.tally.listed == engine.tally.done == taken
-            assert told.total() == taken - engine.tally.waiting
-
-
-async def _cancel(scope: anyio.CancelScope) -> None:
-    await anyio.lowlevel.checkpoint()
-    scope.cancel()
