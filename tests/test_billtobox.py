@@ -65,6 +65,8 @@ class Platform:
         self.refusing = False
         self.knows_pages = True
         self.says_whose = True
+        self.knows_size = True
+        self.says_size: int | None = None
         self.answer: Callable[[web.Request], Awaitable[web.Response]] = self.handle
         self.url = ""
 
@@ -87,9 +89,13 @@ class Platform:
         if not self.says_whose:
             items = [{"id": i["id"]} for i in items]
         size, page = int(request.query["size"]), int(request.query["page"]) * self.knows_pages
+        if not self.knows_size:
+            size = len(items) or 1
         answer: dict[str, Any] = {"results": items[page * size : page * size + size]}
         if (total := self.total(len(items))) is not None:
             answer["total"] = total
+        if self.says_size is not None:
+            answer["size"] = self.says_size
         return web.json_response(answer)
 
 
