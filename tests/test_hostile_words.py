@@ -329,7 +329,22 @@ async def plain():  # type: ignore[no-untyped-def]
         server.close()
 
 
-@pytest.mark.parametrize("server", [resetting, plain])
+@asynccontextmanager
+async def closing():  # type: ignore[no-untyped-def]
+    """A server that closes the connection in the middle of a handshake."""
+
+    async def close(reader: asyncio.StreamReader, writer: Writer) -> None:
+        await reader.read(1)
+        writer.close()
+
+    server = await asyncio.start_server(close, "127.0.0.1", 0)
+    try:
+        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("server", [resetting, closing, plain])
 async def test_a_handshake_that_fails_has_a_reason(tmp_path: Path, server) -> None:  # type: ignore[no-untyped-def]
     async with platform() as one, server() as url:
         one.url = url

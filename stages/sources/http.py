@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import aiohttp
+import anyio
 import anyio.to_thread
 import msgspec
 from aiohttp.connector import Connection
@@ -29,6 +30,8 @@ from stages.sources.headers import quoted, retry_after
 #: Bytes of an error's answer that are read to quote it, and seconds that are spent on it.
 EXPLANATION = 10_000
 EXPLAINING = 5.0
+#: Seconds that connections are given to close.
+CLOSING = 5.0
 #: Bytes a second, unpacked, that an answer brings in each time of a stall: fewer are as good as
 #: none. It is what is left to each of sixty requests on a line of one megabit.
 TRICKLE = 2048
@@ -188,7 +191,9 @@ class Http:
     async def close(self) -> None:
         """Close every connection."""
         if self._session is not None:
-            await self._session.close()
+            # A server that does not read what it was sent keeps its connection open.
+            with anyio.move_on_after(CLOSING):
+                await self._session.close()
 
     async def _open(self) -> aiohttp.ClientSession:
         # To read certificates takes a while; aiohttp has read the system's when it was imported.
@@ -279,6 +284,8 @@ def _no_answer(error: aiohttp.ClientError | OSError, subject: str) -> SynqupErro
             )
         case TimeoutError():
             return SourceUnreachable(subject, "the source does not answer in time")
+        case aiohttp.ServerDisconnectedError():
+            return SourceUnreachable(subject, "the other side has ended the connection")
         case aiohttp.ClientConnectorError():
             reason = quoted(error.strerror or "") or _words(error.os_error)
             return SourceUnreachable(
@@ -328,7 +335,6 @@ SILENT: Mapping[type[BaseException], str] = {
     TimeoutError: "no answer in time",
     ssl.SSLError: "the secure connection could not be made",
     ConnectionError: "the connection was lost",
-    aiohttp.ServerDisconnectedError: "the other side has closed the connection",
 }
 
 

@@ -44,6 +44,7 @@ class Pace:
         self._retries = retries
         self._flying = 0
         self._waiting: deque[Turn] = deque()
+        self._resting: set[anyio.Event] = set()
         self._held_until = 0.0
         self._cut_at = 0.0
         self._refusals = 0
@@ -57,12 +58,17 @@ class Pace:
         if not self._held_until and not self._waiting and self._flying < int(self.limit):
             self._flying += 1
             return
-        await self._turn(subject)
-        try:
-            await self._rest(subject)
-        except BaseException:
-            self.leave()
-            raise
+        while True:
+            await self._turn(subject)
+            try:
+                await self._rest(subject)
+            except BaseException:
+                self.leave()
+                raise
+            if self._flying <= int(self.limit):
+                return
+            # The limit has fallen since the turn was given away.
+            self._flying -= 1
 
     def leave(self) -> None:
         """A request has ended, whichever way."""
@@ -97,6 +103,8 @@ class Pace:
             # Nobody waits for as long as that: they are called to be told so.
             while self._waiting:
                 self._waiting.popleft().called.set()
+            for called_off in self._resting:
+                called_off.set()
 
     def timed_out(self, began: float) -> None:
         """The source did not answer a request that began then."""
@@ -137,11 +145,17 @@ class Pace:
             if rest <= 0:
                 self._held_until = 0.0
                 return
-            await anyio.sleep(rest)
+            called_off = anyio.Event()
+            self._resting.add(called_off)
+            try:
+                with anyio.move_on_after(rest):
+                    await called_off.wait()
+            finally:
+                self._resting.remove(called_off)
 
     def _give_up_a_long_rest(self, subject: str) -> float:
         """Seconds that the source wants to rest. PassingError if nobody is to wait for so long."""
-        rest = self._held_until - time.monotonic()
+        rest = min(self._held_until - time.monotonic(), LONGEST_REST)
         if rest > self._retries.longest_asked:
             raise PassingError(
                 subject, f"the source asks to be left alone for {rest:,.0f} s", retry_after=rest
