@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hostile import (
     Act,
-    Asked,
+    Front,
     chunk,
     chunked,
     cut_gzip,
@@ -23,6 +22,7 @@ from hostile import (
     says,
     turned,
 )
+from trial import Trial
 
 from pipeline.catch_up import Outcome
 
@@ -170,7 +170,7 @@ async def test_half_a_document_is_none(tmp_path: Path, name: str) -> None:
         await mended(it, front, outcome)
 
 
-async def mended(it, front, outcome: Outcome) -> None:  # type: ignore[no-untyped-def]
+async def mended(it: Trial, front: Front, outcome: Outcome) -> None:
     """What was read is words, and once the server is well everything arrives once."""
     said = [*outcome.failures.values(), *(one.reason for one in it.summary().waiting)]
     assert all(one.isprintable() and len(one) < 1000 for one in said)

@@ -9,8 +9,7 @@ import gzip
 import re
 import socket
 import struct
-from collections.abc import Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import anyio
@@ -297,61 +296,38 @@ async def test_labels_hold_nothing_that_steers_a_terminal(tmp_path: Path) -> Non
         assert len(entry.label) < 600
 
 
-@asynccontextmanager
-async def resetting():  # type: ignore[no-untyped-def]
-    """A server that resets whoever connects, in the middle of a handshake of TLS."""
-
-    async def reset(reader: asyncio.StreamReader, writer: Writer) -> None:
-        await reader.read(1)
-        handle = writer.get_extra_info("socket")
-        handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        writer.transport.abort()
-
-    server = await asyncio.start_server(reset, "127.0.0.1", 0)
-    try:
-        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
+async def reset(reader: asyncio.StreamReader, writer: Writer) -> None:
+    """End the connection as a crash does, in the middle of a handshake of TLS."""
+    await reader.read(1)
+    handle = writer.get_extra_info("socket")
+    handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
-@asynccontextmanager
-async def plain():  # type: ignore[no-untyped-def]
-    """A server that speaks no TLS."""
-
-    async def speak(reader: asyncio.StreamReader, writer: Writer) -> None:
-        writer.write(head())
-        writer.close()
-
-    server = await asyncio.start_server(speak, "127.0.0.1", 0)
-    try:
-        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
+async def close(reader: asyncio.StreamReader, writer: Writer) -> None:
+    """End it as one does that has nothing to say."""
+    await reader.read(1)
+    writer.close()
 
 
-@asynccontextmanager
-async def closing():  # type: ignore[no-untyped-def]
-    """A server that closes the connection in the middle of a handshake."""
-
-    async def close(reader: asyncio.StreamReader, writer: Writer) -> None:
-        await reader.read(1)
-        writer.close()
-
-    server = await asyncio.start_server(close, "127.0.0.1", 0)
-    try:
-        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
+async def speak_plainly(reader: asyncio.StreamReader, writer: Writer) -> None:
+    """Answer without TLS."""
+    writer.write(head())
+    writer.close()
 
 
-@pytest.mark.parametrize("server", [resetting, closing, plain])
-async def test_a_handshake_that_fails_has_a_reason(tmp_path: Path, server) -> None:  # type: ignore[no-untyped-def]
-    async with platform() as one, server() as url:
-        one.url = url
+@pytest.mark.parametrize("shake", [reset, close, speak_plainly])
+async def test_a_handshake_that_fails_has_a_reason(
+    tmp_path: Path, shake: Callable[[asyncio.StreamReader, Writer], Awaitable[None]]
+) -> None:
+    server = await asyncio.start_server(shake, "127.0.0.1", 0)
+    async with platform() as one:
+        one.url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         config = configure(tmp_path, one)
         async with opened(config) as source:
             with pytest.raises(SynqupError) as failed:
                 await entries(source, config)
+    server.close()
     said = str(failed.value)
     assert re.search(r"\((127.0.0.1:\d+: )?\w[^()]{10,}", said), said
     assert "again by itself" in said
