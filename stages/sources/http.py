@@ -169,6 +169,7 @@ class Http:
         async for chunk in self.body(response, subject):
             body += chunk
             if len(body) > limit:
+                body.clear()  # which the error would keep in memory
                 raise SourceError(subject, f"the answer is longer than {limit:,} bytes")
         return bytes(body)
 

@@ -234,14 +234,16 @@ class BilltoboxSource(Source):
         try:
             return await read_page(body)
         except Crowded:
-            raise SourceError(
-                subject, f"a page has more than {ITEMS:,} documents", "Tell the platform"
-            ) from None
+            said = f"a page has more than {ITEMS:,} documents"
+            failure = SourceError(subject, said, "Tell the platform")
         except UNREADABLE:
             start = quoted(body[:60].decode("utf-8", "replace"))
-            raise NoList(
+            failure = NoList(
                 subject, f'the answer is no list of documents but begins with "{start}"'
-            ) from None
+            )
+        # An error that is kept until the walk is over would keep all that is seen from here.
+        del body
+        raise failure
 
     def _entry(
         self, raw: msgspec.Raw, mailbox: Mailbox, config: Config, owners: Owners
