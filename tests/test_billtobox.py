@@ -313,6 +313,14 @@ async def test_an_acknowledgement_that_nobody_wants_any_more_is_done(
         assert len(one.told) == 1
 
 
+async def test_what_is_left_of_a_list_that_was_switched_off_is_said(tmp_path: Path) -> None:
+    async with platform() as one:
+        config = configure(tmp_path, one, sales_path="")
+        async with opened(config) as source:
+            with pytest.raises(SourceError, match="sales 1: its list has been switched off"):
+                await source.acknowledge([Outcome("sales/1", Status.FORWARDED)])
+
+
 async def test_a_path_that_is_not_there_is_said(tmp_path: Path) -> None:
     async with trial(tmp_path) as it:
         config = it.config('sales_path = "ventes"\n')

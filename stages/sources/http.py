@@ -285,8 +285,6 @@ def _no_answer(error: aiohttp.ClientError | OSError, subject: str) -> SynqupErro
             )
         case TimeoutError():
             return SourceUnreachable(subject, "the source does not answer in time")
-        case aiohttp.ServerDisconnectedError():
-            return SourceUnreachable(subject, "the other side has ended the connection")
         case aiohttp.ClientConnectorError():
             reason = quoted(error.strerror or "") or _words(error.os_error)
             return SourceUnreachable(
@@ -319,7 +317,9 @@ def _host(response: aiohttp.ClientResponse) -> str:
 
 def _words(error: BaseException) -> str:
     """What an error says; many that break a connection say nothing."""
-    if said := quoted(str(error)):
+    # One that was left in the middle of an answer shows all that had come of it.
+    said = "" if isinstance(error, aiohttp.ServerDisconnectedError) else quoted(str(error))
+    if said:
         return said
     for kind, words in SILENT.items():
         if isinstance(error, kind):
@@ -336,6 +336,7 @@ SILENT: Mapping[type[BaseException], str] = {
     TimeoutError: "no answer in time",
     ssl.SSLError: "the secure connection could not be made",
     ConnectionError: "the connection was lost",
+    aiohttp.ServerDisconnectedError: "the other side has closed the connection",
 }
 
 

@@ -319,4 +319,10 @@ class BilltoboxSource(Source):
 
     def _locate(self, id_: str) -> tuple[Resource, str]:
         word, _, rest = id_.partition("/")
+        if word not in self._resources:
+            raise SourceError(
+                f"source {self.name}, {word} {quoted(rest)}",
+                "its list has been switched off",
+                "Set the path of that list again until the platform has been told",
+            )
         return self._resources[word], rest
