@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,7 +28,7 @@ from pipeline.errors import (
 )
 from pipeline.retries import Retries
 from stages.sources.headers import QUOTED, quoted, retry_after
-from stages.sources.http import BrokenOff, Http, Timeouts, refuse
+from stages.sources.http import BrokenOff, Flow, Http, Timeouts, refuse
 from stages.sources.pace import Pace
 
 pytestmark = pytest.mark.anyio
@@ -116,6 +117,43 @@ async def test_an_answer_that_is_no_http_is_said() -> None:
         with pytest.raises(SourceUnreachable, match="breaks the rules of HTTP"):
             await get(http, url)
     server.close()
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body")
+async def test_a_server_that_reads_nothing_is_left_and_its_connection_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("stages.sources.http.CLOSING", 0.1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, anyio.fail_after(60):
+        url = URL(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        async with session(first_byte=0.2) as http:
+            with pytest.raises(SourceUnreachable, match="does not answer in time"):
+                await http.send("PUT", url, subject="it", data=bytes(50_000_000))
+    # What was left open closes once its other side is gone.
+    await anyio.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("steps", "slow"),
+    [
+        # Seconds of waiting and bytes that came with each read; the stall is one second.
+        ([(0.5, 1)] * 2, ""),
+        ([(0.5, 1)] * 3, "in 1.5 s 3 bytes"),
+        ([(0.0, 0)] * 99, ""),
+        ([(0.4, 2000)] * 20, ""),
+        ([(0.4, 2000)] * 40, "in 10.8 s 54,000 bytes"),
+        ([(0.4, 10_000)] * 99, ""),
+        ([(0.4, 10_000)] * 99 + [(0.9, 0)] * 2, "in 1.8 s 0 bytes"),
+    ],
+)
+def test_how_slow_is_too_slow(steps: list[tuple[float, int]], slow: str) -> None:
+    flow = Flow(1)
+    said = ""
+    for waited, size in steps:
+        flow.size += size
+        said = said or flow.too_slow(waited)
+    assert said == slow
 
 
 async def test_a_name_that_is_none_is_said() -> None:
