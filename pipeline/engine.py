@@ -162,6 +162,10 @@ class Engine:
         """The documents of a source that are in flight at this moment."""
         return frozenset(self._flying.get(source, ()))
 
+    def flying_ids(self, source: str) -> set[str]:
+        """The ids of a source of which some revision is in flight at this moment."""
+        return {key.id for key in self._flying.get(source, ())}
+
     def flying(self, source: str) -> int:
         """How many of this source's documents are in flight."""
         return len(self._flying.get(source, ()))
