@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from msgspec import Struct
@@ -94,8 +94,12 @@ async def assembled(config: Config, patience: float = math.inf) -> AsyncIterator
     patience: seconds to wait for a disk that refuses the ledger.
     """
     service = config.service
-    async with open_ledger(ledger_path(service.state_dir), patience) as ledger:
+    async with (
+        open_ledger(ledger_path(service.state_dir), patience) as ledger,
+        AsyncExitStack() as stack,
+    ):
         flow = Flow(service.state_dir, ledger)
+        stack.callback(flow.close)
         await flow.recover()
         quarantine = quarantine_in(service.state_dir)
         intake = Engine(flow.stages, ledger, quarantine)

@@ -12,21 +12,20 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import anyio
 import anyio.to_thread
 
-from pipeline.claims import claim
+from pipeline.claims import Numbers, allocate, reallocate
 from pipeline.document import Key
 from pipeline.records import (
     TOLD,
+    Allocation,
     Claim,
-    Delivery,
     Known,
     Staged,
     State,
-    Twin,
+    Taken,
     Unfinished,
     columns,
 )
@@ -47,6 +46,7 @@ class Ledger:
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
+        self._numbers = Numbers()
 
     def hurry(self) -> None:
         """The program is to stop: a disk that refuses is not waited for any more."""
@@ -89,22 +89,32 @@ class Ledger:
         )
         await self._writer.note(Statement(sql, [columns(key) for key in keys]))
 
-    async def stage(self, documents: Sequence[Staged], at: float) -> list[Claim | Twin]:
+    async def stage(self, documents: Sequence[Staged], at: float) -> list[Allocation]:
         """Record that files lie ready and are about to become visible: durable on return.
 
         Gives each document a name that no other one has had, or says of which it is a duplicate;
-        of those nothing is recorded.
+        of those nothing is recorded, nor of a document that has no row or has been through this.
         """
         if not documents:
             return []
-        return await self._writer.change(partial(claim, documents, at), durable=True)
+        apply = partial(allocate, documents, at, self._numbers)
+        return await self._writer.change(apply, durable=True)
 
-    async def delivered(self, deliveries: Sequence[Delivery], at: float) -> None:
+    async def rename(self, taken: Sequence[Taken], at: float) -> list[Claim]:
+        """Give staged documents other names, for somebody took theirs: durable on return."""
+        if not taken:
+            return []
+        apply = partial(reallocate, taken, at, self._numbers)
+        return await self._writer.change(apply, durable=True)
+
+    async def delivered(self, keys: Iterable[Key], at: float) -> None:
         """Record that documents stand durable in their folders: durable on return."""
-        rows = [(*columns(d.key), at) for d in deliveries]
-        renamed = [(*columns(d.key), d.name.path, d.name.hash) for d in deliveries if d.name]
-        if rows:
-            await self._writer.change(partial(_deliver, rows, renamed), durable=True)
+        sql = (
+            "UPDATE documents SET state = 'delivered', staged = '', companions = '', reason = '',"
+            " delivered_at = ?4, changed_at = ?4 WHERE source = ?1 AND id = ?2 AND revision = ?3"
+        )
+        rows = [(*columns(key), at) for key in keys]
+        await self._writer.record(Statement(sql, rows, hits=True))
 
     async def duplicates(self, found: Iterable[tuple[Key, str]], at: float) -> None:
         """Record that documents are delivered already, (key, of which) each: durable on return."""
@@ -250,22 +260,3 @@ def _unfinished(connection: sqlite3.Connection) -> list[Unfinished]:
         " WHERE state = 'staged'"
     )
     return [Unfinished(Key(*r[:3]), r[3], tuple(r[4].split()), r[5]) for r in rows]
-
-
-def _deliver(
-    rows: Sequence[tuple[Any, ...]],
-    renamed: Sequence[tuple[Any, ...]],
-    connection: sqlite3.Connection,
-) -> None:
-    Statement(
-        "UPDATE documents SET state = 'delivered', staged = '', companions = '', reason = '',"
-        " delivered_at = ?4, changed_at = ?4 WHERE source = ?1 AND id = ?2 AND revision = ?3",
-        rows,
-        hits=True,
-    )(connection)
-    Statement(
-        "UPDATE documents SET path = ?4, name_hash = ?5"
-        " WHERE source = ?1 AND id = ?2 AND revision = ?3",
-        renamed,
-        hits=True,
-    )(connection)

@@ -1,19 +1,25 @@
-"""Keeps what can't be delivered: the bytes and the reason, side by side, durable."""
+"""Quarantine: keeps what can't be delivered, the bytes and the reason side by side, durable."""
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import time
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import anyio.to_thread
 import msgspec
 
-from pipeline.document import Document
+from pipeline.document import Document, Key
+from pipeline.durable import make_folder, replace_file
+
+#: Bytes of a name that a person recognises, so that all of a file's name fits into 255.
+RECOGNISED = 120
+#: Digits of the digest of a document's key that tell its files from those of others.
+DIGITS = 12
+#: The files of one document.
+ENDINGS = (".bin", ".json")
 
 
 class Quarantine:
@@ -21,19 +27,27 @@ class Quarantine:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._kept: set[str] | None = None
 
     async def keep(self, document: Document[Any], reason: str) -> None:
         """Set a document aside; again under the same key replaces what was kept. OSError."""
         await anyio.to_thread.run_sync(self._keep, document, reason)
 
+    async def remove(self, key: Key) -> None:
+        """Remove what was kept of a document, which has been delivered now. OSError."""
+        if self._kept is None:
+            self._kept = await anyio.to_thread.run_sync(self._look)
+        if _mark(key) in self._kept:
+            await anyio.to_thread.run_sync(self._remove, key)
+            self._kept.discard(_mark(key))
+
     def _keep(self, document: Document[Any], reason: str) -> None:
-        folder = self.folder / _plain(document.key.source)
-        self.folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        folder.mkdir(mode=0o750, exist_ok=True)
-        base = folder / _name(document)
+        folder = self._folder(document.key)
+        make_folder(folder, 0o750)
+        base = f"{_shortened(_plain(document.entry.label))}-{_mark(document.key)}"
         if document.payload is not None:
             with document.payload.open() as source:
-                _replace(base.with_name(base.name + ".bin"), source)
+                replace_file(folder / f"{base}.bin", source, 0o640)
         note = {
             "source": document.key.source,
             "id": document.key.id,
@@ -45,22 +59,38 @@ class Quarantine:
             "sha256": document.payload.sha256 if document.payload else None,
         }
         text = msgspec.json.format(msgspec.json.encode(note), indent=2)
-        _replace(base.with_name(base.name + ".json"), BytesIO(text + b"\n"))
+        replace_file(folder / f"{base}.json", BytesIO(text + b"\n"), 0o640)
+        # What was kept under another label goes; bytes that could not be had anew stay.
+        for path in self._files(document.key):
+            if path.stem != base and (path.suffix == ".json" or document.payload is not None):
+                path.unlink(missing_ok=True)
+        if self._kept is not None:
+            self._kept.add(_mark(document.key))
+
+    def _look(self) -> set[str]:
+        """The marks of all documents that are kept, by the names of their files."""
+        return {path.stem[-DIGITS:] for path in self.folder.glob("*/*") if path.suffix in ENDINGS}
+
+    def _remove(self, key: Key) -> None:
+        for path in self._files(key):
+            path.unlink(missing_ok=True)
+
+    def _files(self, key: Key) -> list[Path]:
+        found = self._folder(key).glob(f"*-{_mark(key)}.*")
+        return [path for path in found if path.suffix in ENDINGS]
+
+    def _folder(self, key: Key) -> Path:
+        return self.folder / _shortened(_plain(key.source))
 
 
-def _name(document: Document[Any]) -> str:
-    """A name that a person recognises and that no other document gets."""
-    return f"{_plain(document.entry.label)[:80]}-{document.key.digest[:12]}"
+def _mark(key: Key) -> str:
+    return key.digest[:DIGITS]
 
 
 def _plain(text: str) -> str:
     return re.sub(r"[^\w-]+", "_", text).strip("_") or "unnamed"
 
 
-def _replace(path: Path, source: BinaryIO) -> None:
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("wb") as target:
-        shutil.copyfileobj(source, target)
-        target.flush()
-        os.fsync(target.fileno())
-    temporary.replace(path)
+def _shortened(text: str) -> str:
+    """Cut at a character to what a name may measure, in bytes of UTF-8."""
+    return text.encode("utf-8", "replace")[:RECOGNISED].decode("utf-8", "ignore")

@@ -7,7 +7,6 @@ the source was told. Times are for people to read: what happens next hangs on no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from enum import StrEnum
 
 from msgspec import Struct
@@ -86,29 +85,23 @@ class Known(Struct, frozen=True):
     sha256: str = ""
 
 
-class Name(Struct, frozen=True):
-    """A path that a document may get, and a hash of it by which names are compared."""
-
-    path: str
-    hash: int
-
-
 class Staged(Struct, frozen=True):
     """A document about to become visible: everything that a delivery records of it.
 
     staged: its temporary file, flushed. companions: extensions of the files that go beside it,
-    whose temporary files are `staged` and a dot and the extension. names: makes the names that it
-    may get, the best first, in the process that writes the ledger. identity: the same for documents
-    that are one and the same, None if that can't be told. number_hash: the same for documents that
-    bear one number. may_repeat: whether it gets a name although the same is delivered. sha256: of
-    what the source sent, which is not the file where another form of it is delivered. checksum:
-    what vouched for that, "structure" if nothing else did.
+    whose temporary files are `staged` and a dot and the extension. path: the name that it would
+    like; first: the number of the first of that name's alternatives that nothing on the disk has.
+    identity: the same for documents that are one and the same, None if that can't be told.
+    number_hash: the same for documents that bear one number. may_repeat: whether it gets a name
+    although the same is delivered. sha256: of what the source sent, which is not the file where
+    another form of it is delivered. checksum: what vouched for that, "structure" if nothing else
+    did.
     """
 
     key: Key
     staged: str
     companions: tuple[str, ...]
-    names: Callable[[], Iterator[Name]]
+    path: str
     company: str
     kind: str
     sha256: str
@@ -116,19 +109,21 @@ class Staged(Struct, frozen=True):
     checksum: str
     warnings: str
     verified_at: float
+    first: int = 1
     identity: int | None = None
     number_hash: int | None = None
     may_repeat: bool = False
 
 
 class Claim(Struct, frozen=True):
-    """The name that a staged document was given.
+    """The name that a staged document was given: the n-th alternative of the one that it liked.
 
     corrects: the label of a delivered document that bears the same number and says otherwise.
     repeats: the label of a delivered document that is the same.
     """
 
     path: str
+    number: int = 1
     corrects: str = ""
     repeats: str = ""
 
@@ -141,6 +136,20 @@ class Twin(Struct, frozen=True):
     state: State
 
 
+class Unrecorded(Struct, frozen=True):
+    """The ledger can't hold that a document is staged, so it gets no name.
+
+    state: what its row says: that it is staged or delivered already. None: there is no row, for
+    the one that was noted when it was listed has not been written.
+    """
+
+    state: State | None
+
+
+#: What becomes of a document that asks for a name.
+Allocation = Claim | Twin | Unrecorded
+
+
 class Unfinished(Struct, frozen=True):
     """A document that is staged: its temporary file, its companions, and the name it is to get."""
 
@@ -150,11 +159,15 @@ class Unfinished(Struct, frozen=True):
     path: str
 
 
-class Delivery(Struct, frozen=True):
-    """A document that stands in its folder. name: None if it got the one that it had claimed."""
+class Taken(Struct, frozen=True):
+    """A staged document whose name somebody else took before it became visible.
+
+    path: the name that it would like; first: the number of the first alternative to try now.
+    """
 
     key: Key
-    name: Name | None = None
+    path: str
+    first: int
 
 
 def columns(key: Key) -> tuple[str, str, str]:

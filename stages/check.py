@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import anyio.to_thread
+import anyio
 from msgspec import Struct
 
 from pipeline.errors import SynqupError
+from stages.folders.lanes import Beat, Call, Lane, Lanes
 from stages.list import Kind
 from stages.settings import (
     Billtobox,
@@ -46,7 +49,7 @@ class Finding(Struct, frozen=True):
 
 async def examine(config: Config) -> list[Finding]:
     """Try every folder, then every source."""
-    findings = await anyio.to_thread.run_sync(lambda: list(_folders(config)))
+    findings = await _folders(config)
     for settings in config.sources:
         findings.append(await _source(config, settings))
     return findings
@@ -63,15 +66,39 @@ async def _source(config: Config, settings: Billtobox) -> Finding:
     return Finding("source", True, f"source {settings.name}: {found}")
 
 
-def _folders(config: Config) -> Iterator[Finding]:
-    yield _try_folder("state_dir", config.service.state_dir)
+async def _folders(config: Config) -> list[Finding]:
+    """Try every folder: each by the lane of its volume, for one may hang."""
+    wanted = [("state_dir", config.service.state_dir, True)]
     for company in config.companies:
-        for kind in Kind:
-            if kind.path in destinations(config.delivery):
-                yield _try_folder(
-                    _whose(config.delivery, company, kind),
-                    destination(config.delivery, company, kind.path),
-                )
+        wanted += [
+            (
+                _whose(config.delivery, company, kind),
+                destination(config.delivery, company, kind.path),
+                False,
+            )
+            for kind in Kind
+            if kind.path in destinations(config.delivery)
+        ]
+    lanes = Lanes()
+    lanes.look()
+    findings: dict[int, Finding] = {}
+
+    async def try_all(lane: Lane, numbers: Sequence[int]) -> None:
+        calls = [Call(wanted[n][1], partial(_try_folder, *wanted[n])) for n in numbers]
+        found = await lane.each(calls)
+        for number, end in zip(numbers, found, strict=True):
+            whose, path, _ = wanted[number]
+            hangs = Finding("folder", False, f"{whose}: {path} does not answer; check the share")
+            findings[number] = end if isinstance(end, Finding) else hangs
+
+    by_lane: dict[Lane, list[int]] = {}
+    for number, (_, path, _) in enumerate(wanted):
+        by_lane.setdefault(lanes.of(path), []).append(number)
+    async with anyio.create_task_group() as group:
+        for lane, numbers in by_lane.items():
+            group.start_soon(try_all, lane, numbers)
+    lanes.close()
+    return [findings[number] for number in range(len(wanted))]
 
 
 def _whose(delivery: Delivery, company: Company, kind: Kind) -> str:
@@ -82,10 +109,27 @@ def _whose(delivery: Delivery, company: Company, kind: Kind) -> str:
     return f"{company.name} ({company.identifier}), {what}"
 
 
-def _try_folder(whose: str, path: Path) -> Finding:
+def _try_folder(whose: str, path: Path, private: bool, _: Beat) -> Finding:
+    """Try one folder; private: what others may do to it is no warning but has to be mended."""
     trouble = _trouble(path)
+    open_to = "" if trouble else _open_to_others(path)
     said = trouble or ("is ready" if path.is_dir() else "will be made when it is needed")
-    return Finding("folder", not trouble, f"{whose}: {path} {said}")
+    if open_to:
+        said += f"; {open_to}"
+    return Finding("folder", not trouble and not (private and open_to), f"{whose}: {path} {said}")
+
+
+def _open_to_others(path: Path) -> str:
+    """A warning of a folder that other accounts may write to, as the end of a sentence."""
+    if sys.platform == "win32" or not path.is_dir():
+        return ""
+    mode = path.stat().st_mode
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        return (
+            f"every account may write there (mode {mode & 0o7777:04o}), and could replace or remove"
+            " documents; take that right away"
+        )
+    return ""
 
 
 def _trouble(path: Path) -> str:

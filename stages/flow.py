@@ -17,6 +17,7 @@ from pipeline.stage import MEBIBYTE, Stage, Work, one_by_one
 from stages import verify
 from stages.classify import Classify
 from stages.download import Download
+from stages.folders.lanes import Lanes
 from stages.folders.staging import Staging
 from stages.folders.volumes import Volumes
 from stages.render import Render
@@ -28,7 +29,9 @@ class Parts:
 
     def __init__(self, state_dir: Path, ledger: Ledger) -> None:
         self.download = Download(state_dir / "spool")
-        self.write = Write(ledger, Staging(state_dir / "staging", Volumes(state_dir / "volumes")))
+        self.lanes = Lanes()
+        staging, volumes = Staging(state_dir / "staging"), Volumes(state_dir / "volumes")
+        self.write = Write(ledger, staging, volumes, self.lanes)
 
 
 class Step(Struct, frozen=True):
@@ -68,11 +71,15 @@ class Flow:
 
     async def recover(self) -> None:
         """Settle what an earlier process left unfinished; before the first document flows."""
-        await self._parts.write.recover()
+        await self._parts.write.settler.recover()
 
     async def finish(self, busy: Callable[[Key], bool]) -> None:
         """Settle what could not be settled so far, say for want of a folder that is back now.
 
         busy: whether a document is in flight.
         """
-        await self._parts.write.finish(busy)
+        await self._parts.write.settler.finish(busy)
+
+    def close(self) -> None:
+        """Let go of threads; nothing flows afterwards."""
+        self._parts.lanes.close()

@@ -1,45 +1,38 @@
 """Stage 6, write: a document stands in its folder, whole and durable, under a name of its own.
 
-For a group of documents: the bytes go to temporary files that are flushed together; the ledger
-records them as staged, with their names; each is renamed to its final name; the folders are
-flushed; the ledger records them as delivered. docs/delivery.md tells why no crash loses or
-doubles one.
+For a group of documents of one volume: the bytes go to temporary files that are flushed together;
+the ledger records them as staged, with their names; each is renamed to its final name; the folders
+are flushed; the ledger records them as delivered. docs/delivery.md tells why no crash loses or
+doubles one. Folders are touched by the lane of their volume alone (folders/lanes.py).
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
-import anyio.to_thread
 import structlog
 from msgspec import Struct
 
 from pipeline.document import Document, Key
+from pipeline.durable import flush_folder
 from pipeline.errors import AlreadyDelivered, PassingError
 from pipeline.ledger import Ledger
-from pipeline.records import Claim, Delivery, Name, Staged, State, Twin, Unfinished
+from pipeline.records import Claim, Staged, State, Taken, Twin, Unrecorded
 from pipeline.stage import Result, disk_trouble
+from stages.batch import Batch, discard, flush_alone
 from stages.classify import Classified
-from stages.folders.flush import WORTH_IT, can_flush_volumes, flush_folder, volume
-from stages.folders.names import file_name
-from stages.folders.parcel import (
-    companion,
-    is_published,
-    names,
-    publish,
-    remove,
-    visible,
-    write_file,
-)
-from stages.folders.staging import Staging, make_folder
-from stages.list import Kind
-from stages.settings import destination
+from stages.folders.flush import flush_names
+from stages.folders.lanes import Beat, Call, Hanging, Lane, Lanes
+from stages.folders.parcel import Attempt, free_number, publish, remove
+from stages.folders.staging import Staging
+from stages.folders.volumes import Volumes
+from stages.plan import Plan, plan_of
+from stages.settle import NAMES, Settler
 
 log = structlog.get_logger(__name__)
 
@@ -50,258 +43,237 @@ class Written(Struct, frozen=True):
     path: Path
 
 
-class Plan(Struct, frozen=True):
-    """A document whose bytes lie in `staged` and are meant to get the name `target`."""
-
-    document: Document[Classified]
-    staged: Path
-    companions: tuple[str, ...]
-    target: Path
-
-    @property
-    def key(self) -> Key:
-        """The document's."""
-        return self.document.key
-
-    @property
-    def label(self) -> str:
-        """The document, as its owner knows it."""
-        return self.document.entry.label
-
-
 #: Where a document ended, or why it did not.
 End = Path | PassingError | AlreadyDelivered
 
 
-class Write:
-    """Writes groups of documents; one group at a time gets its names and becomes visible."""
+class Named(Struct, frozen=True):
+    """A staged document and the name that the ledger gave it. companions: still to be shown."""
 
-    def __init__(self, ledger: Ledger, staging: Staging) -> None:
+    plan: Plan
+    staged: Staged
+    claim: Claim
+    companions: tuple[str, ...]
+
+
+class Write:
+    """Writes groups of documents; in each lane one group at a time gets its names.
+
+    settler: brings to their end what is left staged here, and in earlier processes.
+    """
+
+    def __init__(self, ledger: Ledger, staging: Staging, volumes: Volumes, lanes: Lanes) -> None:
         self._ledger = ledger
         self._staging = staging
-        self._publishing = anyio.Lock()
-        self._finishing = anyio.Lock()
+        self._volumes = volumes
+        self._lanes = lanes
+        self.settler = Settler(ledger, staging, volumes, lanes)
 
     async def work(self, documents: Sequence[Document[Classified]]) -> list[Result]:
         """Deliver a group; each document's result, in order."""
-        planned = await anyio.to_thread.run_sync(self._stage, documents)
+        self._lanes.look()
+        by_lane: dict[Lane, list[Plan]] = {}
+        for document in documents:
+            plan = plan_of(document)
+            by_lane.setdefault(self._lanes.of(plan.folder), []).append(plan)
         ends: dict[Key, End] = {}
-        plans: list[Plan] = []
-        for document, plan in zip(documents, planned, strict=True):
-            if isinstance(plan, Plan):
-                plans.append(plan)
-            else:
-                ends[document.key] = plan
-        # From here on a stop waits: what is half done would have to be found out again.
-        with anyio.CancelScope(shield=True):
-            async with self._publishing:
-                ends |= await self._deliver(plans)
+        if len(by_lane) == 1:
+            await self._bring(*by_lane.popitem(), ends)
+        else:
+            async with anyio.create_task_group() as lanes:
+                for lane, plans in by_lane.items():
+                    lanes.start_soon(self._bring, lane, plans, ends)
         return [_result(document, ends[document.key]) for document in documents]
 
-    async def recover(self) -> None:
-        """Find out, at the start, what a crash left staged, and bring it to its end."""
-        await self.finish(lambda _: False)
-        kept = {Path(one.staged).name for one in await self._ledger.unfinished()}
-        await anyio.to_thread.run_sync(self._staging.clear, kept)
-
-    async def finish(self, busy: Callable[[Key], bool]) -> None:
-        """Bring to their end the documents that are staged and could not become visible so far.
-
-        busy: whether somebody has this one in hand.
-        """
-        async with self._finishing:
-            before = {one.key for one in await self._ledger.unfinished() if not busy(one.key)}
-            if not before:
-                return
-            # Asked again, for one that has just landed was staged still when it was asked first.
-            unfinished = [one for one in await self._ledger.unfinished() if one.key in before]
-            await self._finish(unfinished)
-
-    async def _finish(self, unfinished: Sequence[Unfinished]) -> None:
-        resumed = await anyio.to_thread.run_sync(self._resume, unfinished)
-        ended = list(zip(unfinished, resumed, strict=True))
-        placed = [Delivery(one.key, _name(end)) for one, end in ended if isinstance(end, Path)]
-        # Their temporary folder is gone for good, so they have to be fetched again.
-        why = "its temporary file was removed before it became visible"
-        lost = [(one.key, why) for one, end in ended if end is None]
-        now = time.time()
+    async def _bring(self, lane: Lane, plans: Sequence[Plan], ends: dict[Key, End]) -> None:
+        """Bring documents to the folders of one volume, and note how each one ended."""
+        staged = await self._stage(lane, plans, ends)
+        # From here on a stop waits: what is half done would have to be found out again.
         with anyio.CancelScope(shield=True):
-            await self._ledger.delivered(placed, now)
-            await self._ledger.unstaged(lost, now)
-        for one, end in ended:
-            if isinstance(end, OSError):
-                log.warning("document waits", path=one.path, reason=str(end))
-        log.info("recovered", documents=len(placed) + len(lost))
+            async with lane.turn:
+                await self._deliver(lane, staged, ends)
 
-    def _stage(self, documents: Sequence[Document[Classified]]) -> list[Plan | PassingError]:
+    async def _stage(
+        self, lane: Lane, plans: Sequence[Plan], ends: dict[Key, End]
+    ) -> list[tuple[Plan, Staged]]:
         """Write the temporary files of a group and flush them, together where that is faster."""
-        grouped = len(documents) >= WORTH_IT and can_flush_volumes()
-        plans: list[Plan | PassingError] = []
-        flushes: dict[Path, Callable[[], None]] = {}
-        places: dict[Path, Path] = {}
-        with ExitStack() as stack:
-            for document in documents:
-                try:
-                    facts = document.facts
-                    delivery = facts.listed.config.delivery
-                    folder = destination(delivery, facts.company, facts.kind.path)
-                    place = places.get(folder)
-                    if place is None:
-                        place = self._staging.for_folder(folder, delivery.folder_mode)
-                        places[folder] = place
-                    if place not in flushes:
-                        flushes[place] = (
-                            stack.enter_context(volume(place))
-                            if grouped
-                            else partial(flush_folder, place)
-                        )
-                    target = folder / _file_name(document)
-                    plans.append(_write(document, place, target, flush=not grouped))
-                except OSError as error:
-                    plans.append(disk_trouble(document.entry.label, error))
-            for place, flush in flushes.items():
-                try:
-                    flush()
-                except OSError as error:
-                    plans = [_failed_in(place, plan, error) for plan in plans]
-        return plans
-
-    async def _deliver(self, plans: Sequence[Plan]) -> dict[Key, End]:
-        """Name a group, make it visible, and record both."""
-        claims = await self._ledger.stage([_row(plan) for plan in plans], time.time())
-        claimed = list(zip(plans, claims, strict=True))
-        named = [(plan, Path(one.path)) for plan, one in claimed if isinstance(one, Claim)]
-        ends: dict[Key, End] = {}
-        ends |= await anyio.to_thread.run_sync(_publish, named)
-        deliveries = [
-            Delivery(plan.key, None if end == path else _name(end))
-            for plan, path in named
-            if isinstance(end := ends[plan.key], Path)
+        batch = Batch(self._staging, self._volumes, len(plans))
+        calls: list[Call[Any]] = [
+            *(Call(plan.folder, partial(batch.write, plan), discard) for plan in plans),
+            Call(Path(lane.volume), batch.flush),
         ]
-        await self._ledger.delivered(deliveries, time.time())
-        for plan, claim in claimed:
-            if not isinstance(claim, Twin):
-                if isinstance(ends[plan.key], Path):
-                    _mark(plan, claim)
+        *written, flushed = await lane.each(calls)
+        staged = [
+            (plan, one) for plan, one in zip(plans, written, strict=True) if isinstance(one, Staged)
+        ]
+        failed = {
+            plan.key: one
+            for plan, one in zip(plans, written, strict=True)
+            if isinstance(one, OSError)
+        }
+        if isinstance(flushed, OSError):
+            # It hangs, and perhaps for one of many.
+            alone = [Call(plan.folder, partial(_flush_alone, one)) for plan, one in staged]
+            errors = await lane.each(alone)
+            flushed = {
+                plan.key: error for (plan, _), error in zip(staged, errors, strict=True) if error
+            }
+        assert isinstance(flushed, dict)
+        await self._remove(lane, [pair for pair in staged if pair[0].key in flushed])
+        failed |= flushed
+        ends |= {p.key: disk_trouble(p.label, failed[p.key]) for p in plans if p.key in failed}
+        return [pair for pair in staged if pair[0].key not in failed]
+
+    async def _deliver(
+        self, lane: Lane, staged: Sequence[tuple[Plan, Staged]], ends: dict[Key, End]
+    ) -> None:
+        """Name a group, make it visible, and record both."""
+        allocations = await self._ledger.stage([one for _, one in staged], time.time())
+        named: list[Named] = []
+        nameless: list[tuple[Plan, Staged, Twin | Unrecorded]] = []
+        for (plan, one), allocation in zip(staged, allocations, strict=True):
+            if isinstance(allocation, Claim):
+                named.append(Named(plan, one, allocation, plan.companions))
             else:
-                ends[plan.key] = _twin_end(plan, claim, ends.get(claim.key))
-        if len(deliveries) < len(plans):
-            await self._take_back(plans, ends)
-        return ends
-
-    async def _take_back(self, plans: Sequence[Plan], ends: dict[Key, End]) -> None:
-        """Let go of what did not become visible; what did in part stays staged, to be resumed."""
-        gone: list[Plan] = []
-        failed: list[tuple[Key, str]] = []
-        for plan in plans:
-            end = ends[plan.key]
-            if isinstance(end, Path):
-                continue
-            if isinstance(end, PassingError):
-                if await anyio.to_thread.run_sync(visible, plan.staged, plan.companions):
-                    continue
-                failed.append((plan.key, str(end)))
-            gone.append(plan)
+                nameless.append((plan, one, allocation))
+        failed = await self._show_all(lane, named, ends)
+        durable = [one.plan.key for one in named if isinstance(ends[one.plan.key], Path)]
+        await self._ledger.delivered(durable, time.time())
+        for plan, _, allocation in nameless:
+            ends[plan.key] = _nameless_end(plan, allocation, ends)
         # The ledger first: a staged row without its file means that it was delivered.
-        await self._ledger.unstaged(failed, time.time())
-        for plan in gone:
-            await anyio.to_thread.run_sync(remove, plan.staged, plan.companions)
+        wait = [one.plan.key for one in failed]
+        wait += [
+            plan.key
+            for plan, _, allocation in nameless
+            if isinstance(allocation, Twin) and isinstance(ends[plan.key], PassingError)
+        ]
+        await self._ledger.unstaged([(key, str(ends[key])) for key in wait], time.time())
+        await self._remove(
+            lane,
+            [*((plan, one) for plan, one, _ in nameless), *((o.plan, o.staged) for o in failed)],
+        )
 
-    def _resume(self, unfinished: Sequence[Unfinished]) -> list[Path | OSError | None]:
-        ends: list[Path | OSError | None] = []
-        for one in unfinished:
-            staged, target = Path(one.staged), Path(one.path)
-            try:
-                ends.append(self._end_of(one, staged, target))
-            except OSError as error:
-                ends.append(error)
-        return ends
+    async def _show_all(
+        self, lane: Lane, named: Sequence[Named], ends: dict[Key, End]
+    ) -> list[Named]:
+        """Make documents visible and durable, under other names where theirs are taken.
 
-    def _end_of(self, one: Unfinished, staged: Path, target: Path) -> Path | None:
-        """Where a staged document stands now; None if its temporary file is lost. OSError."""
-        if self._staging.is_gone(staged.parent, target.parent):
-            raise FileNotFoundError(f"the volume of {target.parent} is not there")
-        if not staged.parent.is_dir():
-            return None
-        if is_published(staged):
-            # Whoever made it visible may have died before that was durable.
-            if target.parent.is_dir():
-                flush_folder(target.parent)
-            # Second names, of which the temporary one was yet to be removed.
-            remove(staged, one.companions)
-            return target
-        make_folder(target.parent, target.parent.parent.stat().st_mode & 0o777)
-        path = publish(staged, one.companions, target, resumed=True)
-        flush_folder(path.parent)
-        remove(staged, one.companions)
-        return path
+        Notes how each one ended; returns those that certainly are not visible. What is left
+        otherwise, or in doubt, stays staged for the settler.
+        """
+        failed: list[Named] = []
+        for left in reversed(range(NAMES)):
+            attempts, undurable = await self._show(lane, named)
+            taken: list[Named] = []
+            for one, attempt in zip(named, attempts, strict=True):
+                if attempt.error is None:
+                    ends[one.plan.key] = self._shown_end(one, undurable)
+                elif attempt.taken and left:
+                    waiting = tuple(c for c in one.companions if c not in attempt.out)
+                    taken.append(Named(one.plan, one.staged, one.claim, waiting))
+                else:
+                    ends[one.plan.key] = disk_trouble(one.plan.label, attempt.error)
+                    if isinstance(attempt.error, Hanging) and attempt.error.begun:
+                        self.settler.hold(one.plan.key)
+                    elif attempt.out or one.companions != one.plan.companions:
+                        self.settler.note(one.plan.key, visible=False)
+                    else:
+                        failed.append(one)
+            if not taken:
+                break
+            named = await self._renamed(lane, taken)
+        return failed
+
+    async def _show(
+        self, lane: Lane, named: Sequence[Named]
+    ) -> tuple[list[Attempt], dict[Path, OSError]]:
+        """Give each its name, then make the names durable; folders where that failed, and why."""
+        folders: set[Path] = set()
+
+        def show(one: Named, _: Beat) -> Attempt:
+            path = Path(one.claim.path)
+            attempt = publish(Path(one.staged.staged), one.companions, path)
+            if attempt.error is None:
+                folders.add(path.parent)
+            return attempt
+
+        def flush(_: Beat) -> dict[Path, OSError]:
+            return flush_names(folders)
+
+        calls: list[Call[Any]] = [
+            *(Call(one.plan.folder, partial(show, one), self._late(one)) for one in named),
+            Call(Path(lane.volume), flush),
+        ]
+        *attempts, flushed = await lane.each(calls)
+        if isinstance(flushed, OSError):
+            # It hangs, and perhaps for one of many.
+            alone = list(folders)
+            errors = await lane.each([Call(one, partial(_flush_names_in, one)) for one in alone])
+            flushed = {one: error for one, error in zip(alone, errors, strict=True) if error}
+        assert isinstance(flushed, dict)
+        return [one if isinstance(one, Attempt) else Attempt(one) for one in attempts], flushed
+
+    def _late(self, one: Named) -> Callable[[object], None]:
+        def late(attempt: object) -> None:
+            visible = isinstance(attempt, Attempt) and attempt.error is None
+            self.settler.returned(one.plan.key, visible=visible)
+
+        return late
+
+    def _shown_end(self, one: Named, undurable: Mapping[Path, OSError]) -> End:
+        """The end of a document that is visible: only what is durable is delivered."""
+        plan, path = one.plan, Path(one.claim.path)
+        error = undurable.get(path.parent)
+        if error is None:
+            _tell(plan, one.claim)
+            return path
+        self.settler.note(plan.key, visible=True)
+        return PassingError(
+            plan.label,
+            f"it stands in its folder, and the system can't make that durable:"
+            f" {error.strerror or error} ({path.parent})",
+            "Mend the disk or the folder; the platform is told at the first poll at which that can"
+            " be done",
+        )
+
+    async def _renamed(self, lane: Lane, taken: Sequence[Named]) -> list[Named]:
+        """Have the ledger give other names to documents whose own somebody took."""
+
+        def find(one: Named, _: Beat) -> int:
+            return free_number(one.plan.target, one.plan.companions, one.claim.number + 1)
+
+        numbers = await lane.each([Call(one.plan.folder, partial(find, one)) for one in taken])
+        free = [
+            (one, number if isinstance(number, int) else one.claim.number + 1)
+            for one, number in zip(taken, numbers, strict=True)
+        ]
+        wanted = [Taken(one.plan.key, str(one.plan.target), number) for one, number in free]
+        claims = await self._ledger.rename(wanted, time.time())
+        return [
+            Named(one.plan, one.staged, claim, one.companions)
+            for one, claim in zip(taken, claims, strict=True)
+        ]
+
+    async def _remove(self, lane: Lane, rest: Sequence[tuple[Plan, Staged]]) -> None:
+        """Remove temporary files that nobody needs; what can't be removed now goes later."""
+
+        def gone(one: Staged, _: Beat) -> None:
+            remove(Path(one.staged), one.companions)
+
+        if rest:
+            await lane.each([Call(plan.folder, partial(gone, one)) for plan, one in rest])
 
 
-def _file_name(document: Document[Classified]) -> str:
-    """The name that the configuration gives the document."""
-    facts = document.facts
-    config = facts.listed.config
-    statement = facts.kind is Kind.STATEMENT
-    template = config.delivery.statement_name if statement else config.delivery.invoice_name
-    variables = {
-        "issue_date": facts.issue_date,
-        "document_number": facts.number,
-        "counterparty": facts.counterparty,
-        "kind": facts.kind.value,
-        "id": document.key.id.partition("/")[2],
-        "account": facts.account,
-        "enterprise_name": facts.company.name,
-        "enterprise_identifier": facts.company.identifier,
-        "accounting_file_id": facts.company.accounting_file_id,
-    }
-    return file_name(template, variables, facts.extension)
+def _flush_alone(staged: Staged, _: Beat) -> OSError | None:
+    return flush_alone(staged)
 
 
-def _write(document: Document[Classified], place: Path, target: Path, *, flush: bool) -> Plan:
-    assert document.payload is not None
-    staged = place / document.key.digest
-    mode = document.facts.listed.config.delivery.file_mode
-    write_file(document.payload, staged, mode, flush=flush)
-    for one in document.companions:
-        write_file(one.payload, companion(staged, one.extension), mode, flush=flush)
-    return Plan(document, staged, tuple(one.extension for one in document.companions), target)
+def _flush_names_in(folder: Path, _: Beat) -> None:
+    flush_folder(folder)
 
 
-def _failed_in(place: Path, plan: Plan | PassingError, error: OSError) -> Plan | PassingError:
-    if isinstance(plan, Plan) and plan.staged.parent == place:
-        return disk_trouble(plan.label, error)
-    return plan
-
-
-def _publish(named: Sequence[tuple[Plan, Path]]) -> dict[Key, Path | PassingError]:
-    """Give each its name, then make the names durable."""
-    ends: dict[Key, Path | PassingError] = {}
-    for plan, path in named:
-        try:
-            ends[plan.key] = publish(plan.staged, plan.companions, path)
-        except OSError as error:
-            ends[plan.key] = disk_trouble(plan.label, error)
-    folders = {end.parent for end in ends.values() if isinstance(end, Path)}
-    try:
-        _flush_names(folders)
-    except OSError as error:
-        # The names are there; only their surviving a power cut in this instant is in doubt.
-        log.warning("folders not flushed", reason=str(error))
-    return ends
-
-
-def _flush_names(folders: set[Path]) -> None:
-    if len(folders) >= WORTH_IT and can_flush_volumes():
-        by_volume = {folder.stat().st_dev: folder for folder in folders}
-        for folder in by_volume.values():
-            with volume(folder) as flush:
-                flush()
-    else:
-        for folder in folders:
-            flush_folder(folder)
-
-
-def _mark(plan: Plan, claim: Claim) -> None:
+def _tell(plan: Plan, claim: Claim) -> None:
     """Log what was delivered before under the same number."""
     if claim.repeats:
         log.warning("document was delivered before", document=plan.label, before=claim.repeats)
@@ -313,56 +285,28 @@ def _mark(plan: Plan, claim: Claim) -> None:
         )
 
 
-def _twin_end(plan: Plan, twin: Twin, its_end: End | None) -> End:
-    same = f"it is the same as {twin.label}"
-    if twin.key.source != plan.key.source:
-        same += f" of source {twin.key.source}"
-    if twin.state is State.DELIVERED or isinstance(its_end, Path):
+def _nameless_end(plan: Plan, allocation: Twin | Unrecorded, ends: Mapping[Key, End]) -> End:
+    """Why a document got no name."""
+    if isinstance(allocation, Unrecorded):
+        if allocation.state is None:
+            return PassingError(
+                plan.label,
+                "the ledger does not hold that it was listed",
+                "It will be retried at the next poll; if that goes on, check the disk that holds"
+                " state_dir",
+            )
+        return PassingError(
+            plan.label,
+            f"it is {allocation.state} already",
+            "The platform is told at the next poll",
+        )
+    same = f"it is the same as {allocation.label}"
+    if allocation.key.source != plan.key.source:
+        same += f" of source {allocation.key.source}"
+    if allocation.state is State.DELIVERED or isinstance(ends.get(allocation.key), Path):
         return AlreadyDelivered(plan.label, f"{same}, which was delivered")
     return PassingError(plan.label, f"{same}, which has yet to be delivered")
 
 
 def _result(document: Document[Classified], end: End) -> Result:
     return document.grown(Written(end)) if isinstance(end, Path) else end
-
-
-def _row(plan: Plan) -> Staged:
-    facts = plan.document.facts
-    assert plan.document.payload is not None
-    return Staged(
-        key=plan.key,
-        staged=str(plan.staged),
-        companions=plan.companions,
-        names=partial(candidates, plan.target, plan.companions),
-        company=facts.company.identifier,
-        kind=facts.kind.value,
-        sha256=plan.document.fetched,
-        size=plan.document.payload.size,
-        checksum=facts.checksum or "structure",
-        warnings="\n".join(facts.warnings),
-        verified_at=facts.verified_at,
-        identity=facts.identity.hash(*_whose(facts)) if facts.identity else None,
-        number_hash=facts.identity.number_hash(*_whose(facts)) if facts.identity else None,
-        may_repeat=facts.listed.config.delivery.duplicates == "deliver",
-    )
-
-
-def _whose(facts: Classified) -> tuple[str, str]:
-    """An invoice between two of our companies is delivered to both."""
-    return facts.company.identifier, facts.kind.value
-
-
-def candidates(target: Path, companions: Sequence[str]) -> Iterator[Name]:
-    """The names that a document may get, as the ledger compares them, the best first."""
-    return map(_name, names(target, companions))
-
-
-def _name(path: Path) -> Name:
-    """A path, and 63 bits of it without regard to case, as NTFS compares, and to the extension.
-
-    A package that takes the files of one base name for one document sees no two as one.
-    """
-    text = str(path)
-    base = text[: text.rindex(".")].casefold()
-    digest = hashlib.sha256(base.encode("utf-8", "surrogatepass")).digest()
-    return Name(text, int.from_bytes(digest[:8]) >> 1)

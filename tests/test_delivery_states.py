@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from pipeline.document import Key
 from pipeline.ledger import Ledger, open_ledger
-from pipeline.records import Claim, Delivery, Name, Staged, State, Twin
+from pipeline.records import Claim, Staged, State, Taken, Twin
 
 #: Few of each, so that they meet.
 KEYS = [Key("box", str(number), "") for number in range(6)]
@@ -108,15 +106,16 @@ class LedgerMachine(RuleBasedStateMachine):
             row.state, row.name, row.identity = State.STAGED, end.path, identity
 
     @precondition(lambda self: self.staged())
-    @rule(data=st.data(), other=st.booleans())
-    def deliver(self, data: st.DataObject, other: bool) -> None:
+    @rule(data=st.data(), times=st.integers(0, 2))
+    def deliver(self, data: st.DataObject, times: int) -> None:
         """A staged document becomes visible, perhaps under another name than it was to get."""
         key = data.draw(st.sampled_from(self.staged()))
         row = self.rows[key]
-        if other:
-            row.name = f"{row.name}-taken-by-somebody-{key.id}"
-        name = Name(row.name, name_hash(row.name))
-        self.ask("delivered", [Delivery(key, name)], self.now())
+        for first in range(2, 2 + times):
+            (claim,) = self.ask("rename", [Taken(key, row.name, first)], self.now())
+            assert claim.path != row.name
+            row.name = claim.path
+        self.ask("delivered", [key], self.now())
         row.state = State.DELIVERED
 
     @precondition(lambda self: self.staged())
@@ -182,16 +181,10 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 def staged(key: Key, wish: int, identity: int | None) -> Staged:
-    def names() -> Iterator[Name]:
-        return (Name(f"out/{n}.xml", name_hash(f"out/{n}.xml")) for n in count(wish))
-
+    path = f"out/{wish}.xml"
     return Staged(
-        key, f"t/{key.id}", (), names, "BE1", "sales", "ab", 9, "Digest", "", 3.0, identity
+        key, f"t/{key.id}", (), path, "BE1", "sales", "ab", 9, "Digest", "", 3.0, identity=identity
     )
-
-
-def name_hash(name: str) -> int:
-    return int.from_bytes(name.encode()[-7:])
 
 
 TestLedger = LedgerMachine.TestCase

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
-from itertools import islice
 from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
 
-from stages.folders.names import clean, file_name, twins
+from pipeline.alternatives import alternative
+from stages.folders.names import clean, file_name
 from stages.folders.paths import folder
 from stages.folders.templates import NAME_VARIABLES, fill, fill_closely
 
@@ -43,7 +43,7 @@ def test_any_text_becomes_one_component(text: str) -> None:
 def test_any_values_make_a_valid_name_and_so_do_its_twins(values: dict[str, str]) -> None:
     name = file_name(TEMPLATE, values, "xml")
     assert name.endswith(".xml")
-    several = list(islice(twins(name), 12))
+    several = [alternative(name, number) for number in range(1, 13)]
     assert len({one.casefold() for one in several}) == 12
     for one in several:
         assert_valid(one)
@@ -81,8 +81,9 @@ def test_names_read_as_their_template_says(values: dict[str, str], name: str) ->
 
 
 def test_twins_keep_the_extension() -> None:
-    assert list(islice(twins("a.b.xml"), 3)) == ["a.b.xml", "a.b-2.xml", "a.b-3.xml"]
-    assert list(islice(twins("a"), 2)) == ["a", "a-2"]
+    names = [alternative("out/a.b.xml", number) for number in (1, 2, 3)]
+    assert names == ["out/a.b.xml", "out/a.b-2.xml", "out/a.b-3.xml"]
+    assert [alternative("a", number) for number in (1, 2)] == ["a", "a-2"]
 
 
 @pytest.mark.parametrize(

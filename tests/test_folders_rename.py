@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.durable import make_folder
 from stages.folders import rename, volumes
-from stages.folders.staging import Staging, make_folder
+from stages.folders.staging import Staging
 from stages.folders.volumes import Volumes
 
 
@@ -60,7 +61,7 @@ def test_folders_are_made_with_their_parents(tmp_path: Path) -> None:
 
 
 def test_on_one_volume_files_wait_in_the_state_folder(tmp_path: Path) -> None:
-    staging = Staging(tmp_path / "state", Volumes(tmp_path / "volumes"))
+    staging = Staging(tmp_path / "state")
     assert staging.for_folder(tmp_path / "out" / "achats", 0o750) == tmp_path / "state"
     assert (tmp_path / "out" / "achats").is_dir()
 
@@ -74,17 +75,20 @@ def test_on_another_volume_files_wait_there_out_of_sight(
     with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
         if Path(other).stat().st_dev == tmp_path.stat().st_dev:
             pytest.skip("no second volume: /dev/shm is the same one")
-        staging = Staging(tmp_path / "state", Volumes(tmp_path / "volumes"))
+        staging = Staging(tmp_path / "state")
         place = staging.for_folder(Path(other) / "firm" / "achats", 0o750)
         assert place == Path(other) / "firm" / ".synqup"
 
 
 def test_leftovers_are_cleared_but_for_what_is_unfinished(tmp_path: Path) -> None:
-    staging = Staging(tmp_path / "state", Volumes(tmp_path / "volumes"))
-    for name in ("left", "abc", "abc.pdf"):
+    staging = Staging(tmp_path / "state")
+    left, kept = "a" * 64 + "-12", "b" * 64 + "-34"
+    for name in (left, f"{left}.pdf", kept, f"{kept}.pdf", "somebody's"):
         (tmp_path / "state" / name).touch()
-    staging.clear({"abc"})
-    assert {path.name for path in (tmp_path / "state").iterdir()} == {"abc", "abc.pdf"}
+    staging.keep([kept])
+    assert {path.name for path in (tmp_path / "state").iterdir()} == {
+        *(kept, f"{kept}.pdf", "somebody's")
+    }
 
 
 def test_nothing_is_written_below_where_a_volume_was(

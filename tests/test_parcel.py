@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -9,11 +10,21 @@ import pytest
 from hypothesis import given, strategies as st
 from msgspec import structs
 
+from pipeline.alternatives import alternative, first_free, name_hash
 from pipeline.document import Companion
 from pipeline.payload import Payload
 from pipeline.records import State
-from stages.folders import parcel
-from stages.folders.parcel import companion, is_published, names, publish, remove, visible
+from stages.folders import parcel, rename
+from stages.folders.parcel import (
+    Attempt,
+    Vanished,
+    companion,
+    free_number,
+    is_waiting,
+    publish,
+    remove,
+    resume,
+)
 from stages.folders.rename import rename_exclusively
 from stages.folders.staging import Staging
 from tests.invoices import ubl
@@ -34,7 +45,7 @@ def stage(folder: Path) -> Path:
     (folder / "out").mkdir()
     staged = place / "0123abcd"
     for path, data in ((staged, XML_BYTES), (staged.with_suffix(".pdf"), PDF_BYTES)):
-        parcel.write_file(Payload(len(data), "", data), path, 0o640, flush=True)
+        parcel.write_file(Payload(len(data), "", data), path, 0o640, lambda: None, flush=True)
     return staged
 
 
@@ -66,12 +77,16 @@ class Crashing:
         self.renamed.append(to.name)
 
 
+def second(staged: Path) -> Path:
+    return Path(alternative(str(target(staged)), 2))
+
+
 def test_the_companion_is_there_before_the_document(
     staged: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     renames = Crashing(at=-1)
     monkeypatch.setattr(parcel, "rename_exclusively", renames)
-    assert publish(staged, PDF, target(staged)) == target(staged)
+    assert publish(staged, PDF, target(staged)) == Attempt()
     assert renames.renamed == ["F.1.pdf", "F.1.xml"]
     assert out(staged) == {"F.1.pdf": PDF_BYTES, "F.1.xml": XML_BYTES}
     assert not left(staged)
@@ -80,9 +95,11 @@ def test_the_companion_is_there_before_the_document(
 @pytest.mark.parametrize("taken", ["F.1.xml", "F.1.pdf"])
 def test_a_name_is_taken_by_either_file(staged: Path, taken: str) -> None:
     (target(staged).parent / taken).write_text("somebody's")
-    first = next(names(target(staged), PDF))
-    assert first.name == "F.1-2.xml"
-    assert publish(staged, PDF, target(staged)) == first
+    assert free_number(target(staged), PDF) == 2
+    attempt = publish(staged, PDF, target(staged))
+    assert attempt.taken
+    assert attempt.out == ()
+    assert publish(staged, PDF, second(staged)) == Attempt()
     assert out(staged) == {
         taken: b"somebody's",
         "F.1-2.pdf": PDF_BYTES,
@@ -92,24 +109,24 @@ def test_a_name_is_taken_by_either_file(staged: Path, taken: str) -> None:
 
 def test_a_document_alone_does_not_mind_what_is_beside_it(staged: Path) -> None:
     (target(staged).parent / "F.1.pdf").write_text("somebody's")
-    assert next(names(target(staged), ())) == target(staged)
+    assert free_number(target(staged), ()) == 1
 
 
-def test_a_companion_comes_back_from_a_name_that_was_taken_in_this_instant(
-    staged: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("denied", [FileExistsError, PermissionError])
+def test_a_companion_comes_back_when_the_document_can_not_follow(
+    staged: Path, monkeypatch: pytest.MonkeyPatch, denied: type[OSError]
 ) -> None:
-    def meanwhile(source: Path, to: Path) -> None:
+    def refuse(source: Path, to: Path) -> None:
+        if to.name == "F.1.xml":
+            raise denied(13, "denied")
         rename_exclusively(source, to)
-        if to.name == "F.1.pdf":
-            target(staged).write_text("somebody's")
 
-    monkeypatch.setattr(parcel, "rename_exclusively", meanwhile)
-    assert publish(staged, PDF, target(staged)).name == "F.1-2.xml"
-    assert out(staged) == {
-        "F.1.xml": b"somebody's",
-        "F.1-2.pdf": PDF_BYTES,
-        "F.1-2.xml": XML_BYTES,
-    }
+    monkeypatch.setattr(parcel, "rename_exclusively", refuse)
+    attempt = publish(staged, PDF, target(staged))
+    assert isinstance(attempt.error, denied)
+    assert attempt.out == ()
+    assert out(staged) == {}
+    assert left(staged) == {staged.name, f"{staged.name}.pdf"}
 
 
 def test_who_took_the_companion_meanwhile_keeps_it(
@@ -121,9 +138,28 @@ def test_who_took_the_companion_meanwhile_keeps_it(
             target(staged).write_text("somebody's")
             to.unlink()
 
-    monkeypatch.setattr(parcel, "rename_exclusively", meanwhile)
-    assert publish(staged, PDF, target(staged)).name == "F.1-2.xml"
+    with monkeypatch.context() as patch:
+        patch.setattr(parcel, "rename_exclusively", meanwhile)
+        attempt = publish(staged, PDF, target(staged))
+    assert attempt.taken
+    assert attempt.out == PDF
+    assert publish(staged, (), second(staged)) == Attempt()
     assert out(staged) == {"F.1.xml": b"somebody's", "F.1-2.xml": XML_BYTES}
+
+
+@pytest.mark.parametrize("gone", ["", "pdf"])
+def test_a_temporary_file_that_vanished_was_not_published(staged: Path, gone: str) -> None:
+    companion(staged, gone).unlink()
+    attempt = publish(staged, PDF, target(staged))
+    assert isinstance(attempt.error, Vanished)
+    assert attempt.out == ()
+    assert out(staged) == {}
+
+
+def test_a_missing_folder_is_not_taken_for_a_vanished_file(staged: Path) -> None:
+    attempt = publish(staged, PDF, target(staged).parent / "gone" / "F.xml")
+    assert isinstance(attempt.error, FileNotFoundError)
+    assert not isinstance(attempt.error, Vanished)
 
 
 @pytest.mark.parametrize("imported", [False, True])
@@ -138,14 +174,13 @@ def test_after_a_crash_it_goes_on_under_the_same_name(
             assert at == 2
         except KeyboardInterrupt:
             assert at < 2
-    assert visible(staged, PDF) is (at > 0)
-    assert is_published(staged) is (at == 2)
+    assert is_waiting(staged) is (at < 2)
     seen = out(staged)
     if imported:
         for path in target(staged).parent.iterdir():
             path.unlink()
-    if not is_published(staged):
-        assert publish(staged, PDF, target(staged), resumed=True) == target(staged)
+    if is_waiting(staged):
+        assert resume(staged, PDF, target(staged)) == Attempt()
     if imported:
         seen |= out(staged)
     else:
@@ -154,35 +189,73 @@ def test_after_a_crash_it_goes_on_under_the_same_name(
     assert not left(staged)
 
 
-def test_a_link_that_took_the_name_is_a_file_that_is_visible(staged: Path) -> None:
+def unsupported(source: str, to: str) -> None:
+    raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+
+def test_a_link_that_took_the_name_is_a_file_that_is_visible(
+    staged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As on file systems without an exclusive rename, in a crash between link and removal."""
+    monkeypatch.setattr(rename, "_rename", unsupported)
     os.link(staged.with_suffix(".pdf"), target(staged).with_suffix(".pdf"))
-    assert visible(staged, PDF)
-    assert not is_published(staged)
-    publish(staged, PDF, target(staged), resumed=True)
+    assert not is_waiting(staged.with_suffix(".pdf"))
+    assert is_waiting(staged)
+    assert resume(staged, PDF, target(staged)) == Attempt()
     assert out(staged) == {"F.1.pdf": PDF_BYTES, "F.1.xml": XML_BYTES}
-    remove(staged, PDF)
     assert not left(staged)
 
 
-def test_a_refusal_between_the_two_leaves_the_document_staged(
+def test_a_second_name_says_nothing_where_a_rename_is_one_step(
+    staged: Path, tmp_path: Path
+) -> None:
+    """As a backup or a tool that saves room makes one."""
+    (tmp_path / "backup").mkdir()
+    os.link(staged, tmp_path / "backup" / "kept")
+    assert is_waiting(staged)
+    assert resume(staged, PDF, target(staged)) == Attempt()
+    assert out(staged) == {"F.1.pdf": PDF_BYTES, "F.1.xml": XML_BYTES}
+
+
+def test_where_a_rename_is_two_steps_it_goes_on_after_the_first(
     staged: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(rename, "_rename", unsupported)
+    os.link(staged, target(staged))
+    rename_exclusively(staged, target(staged))
+    assert out(staged) == {"F.1.xml": XML_BYTES}
+    assert left(staged) == {f"{staged.name}.pdf"}
+
+
+def test_a_name_that_cannot_be_removed_after_its_link_is_published_all_the_same(
+    staged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stuck(*_: object, **__: object) -> None:
+        raise PermissionError(13, "denied")
+
     with monkeypatch.context() as patch:
-        patch.setattr(parcel, "rename_exclusively", Crashing(1, PermissionError))
-        with pytest.raises(PermissionError):
-            publish(staged, PDF, target(staged))
-    assert visible(staged, PDF)
-    assert left(staged) == {staged.name}
-    publish(staged, PDF, target(staged), resumed=True)
-    assert out(staged) == {"F.1.pdf": PDF_BYTES, "F.1.xml": XML_BYTES}
+        patch.setattr(rename, "_rename", unsupported)
+        patch.setattr(Path, "unlink", stuck)
+        assert publish(staged, (), target(staged)) == Attempt()
+    assert out(staged) == {"F.1.xml": XML_BYTES}
 
 
 def test_what_does_not_become_visible_is_removed_with_its_companions(staged: Path) -> None:
-    assert not visible(staged, PDF)
     remove(staged, PDF)
     remove(staged, PDF)
     assert not left(staged)
+
+
+def test_no_link_is_followed_that_lies_where_a_temporary_file_goes(staged: Path) -> None:
+    """Nor is a file overwritten that somebody else has put there."""
+    victim = staged.parent / "victim"
+    victim.write_text("precious")
+    link = staged.parent / "link"
+    link.symlink_to(victim)
+    for path in (link, victim):
+        with pytest.raises(FileExistsError):
+            parcel.write_file(Payload(3, "", b"new"), path, 0o640, lambda: None, flush=False)
+    assert victim.read_text() == "precious"
 
 
 class Crash(BaseException):
@@ -217,7 +290,7 @@ async def test_the_next_start_brings_both_files_to_their_end(
             path.unlink()
     async with bench(tmp_path) as one:
         assert await one.state(document) is State.STAGED
-        await one.write.recover()
+        await one.write.settler.recover()
         assert await one.state(document) is State.DELIVERED
     if imported:
         assert not seen.keys() & files().keys()
@@ -250,8 +323,9 @@ async def test_second_names_are_removed_at_the_next_start(
                 await one.work(document)
     async with bench(tmp_path) as one:
         # Elsewhere than in the agent's own folder nobody else clears up.
-        monkeypatch.setattr(Staging, "clear", lambda *_: None)
-        await one.write.recover()
+        monkeypatch.setattr(Staging, "keep", lambda *_: None)
+        monkeypatch.setattr(rename, "_rename", unsupported)
+        await one.write.settler.recover()
         assert await one.state(document) is State.DELIVERED
         assert one.files() == ["F-1.pdf", "F-1.xml"]
         assert not list((tmp_path / "staging").iterdir())
@@ -267,3 +341,29 @@ def test_a_companion_has_the_same_base_name(name: str) -> None:
     beside = companion(path, "pdf")
     assert beside.name == name.removesuffix(".xml") + ".pdf"
     assert companion(path, "") == path
+
+
+@given(st.integers(1, 3000), st.integers(1, 200))
+def test_a_free_number_is_found_by_few_questions(taken: int, start: int) -> None:
+    asked: list[int] = []
+
+    def is_taken(number: int) -> bool:
+        asked.append(number)
+        return number <= taken
+
+    assert first_free(is_taken, start) == max(taken + 1, start)
+    assert len(asked) <= 2 * max(taken - start, 1).bit_length() + 3
+
+
+@given(st.sets(st.integers(1, 40)), st.integers(1, 40))
+def test_a_free_number_is_free_whatever_the_gaps(taken: set[int], start: int) -> None:
+    found = first_free(taken.__contains__, start)
+    assert found not in taken
+    assert found >= start
+
+
+def test_names_are_compared_without_case_and_extension() -> None:
+    assert name_hash("out/A.xml") == name_hash("OUT/a.pdf")
+    assert name_hash("out/a.xml") != name_hash("out/a-2.xml")
+    assert name_hash("o/ut/a.xml") != name_hash("out/a.xml")
+    assert 0 <= name_hash("out/a.xml") < 2**63

@@ -16,7 +16,7 @@ from pipeline import ledger as ledger_module
 from pipeline.document import Key
 from pipeline.errors import StateError
 from pipeline.ledger import Ledger, open_ledger
-from pipeline.records import Delivery, State
+from pipeline.records import State
 from pipeline.writer import Missed, Statement, Writer
 
 pytestmark = pytest.mark.anyio
@@ -104,7 +104,7 @@ async def test_what_the_ledger_does_not_hold_is_not_delivered_in_silence(tmp_pat
     async with open_ledger(tmp_path / "ledger") as ledger:
         await ledger.seen([(Key("box", "1", ""), "invoice")], 1.0)
         with pytest.raises(Missed):
-            await ledger.delivered([Delivery(Key("box", id_, "")) for id_ in "12"], 2.0)
+            await ledger.delivered([Key("box", id_, "") for id_ in "12"], 2.0)
         assert await states(ledger) == {"1": State.SEEN}
 
 

@@ -1,4 +1,4 @@
-"""Makes files and names durable: many with one flush where the system can, else one by one."""
+"""Flushes a whole volume at once, where the system can: everything that was written to it."""
 
 from __future__ import annotations
 
@@ -7,37 +7,60 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
+
+from pipeline.durable import flush_folder
 
 #: Files for which one flush of the volume is worth it: it takes what others wrote along.
 WORTH_IT = 4
 
 
-def flush_folder(folder: Path) -> None:
-    """Make the names in a folder durable. Windows has no such call: NTFS journals them itself."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def volume(folder: Path) -> Iterator[Callable[[], None]]:
-    """Give what makes all durable that was written to a folder's volume since; it raises OSError.
+class Volume:
+    """The volume of a folder, kept open so that syncfs(2) tells of the errors since then.
 
     Only where can_flush_volumes().
     """
-    # Opened before anything is written: syncfs(2) tells of the errors since then.
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield lambda: _syncfs(descriptor, folder)
-    finally:
-        os.close(descriptor)
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+    def flush(self) -> None:
+        """Make everything durable that was written to the volume since it was opened. OSError."""
+        assert _LIBRARY is not None
+        if _LIBRARY.syncfs(self._descriptor):
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), str(self._folder))
+
+    def close(self) -> None:
+        """Let go of the folder; once."""
+        os.close(self._descriptor)
+
+
+def flush_names(folders: Collection[Path]) -> dict[Path, OSError]:
+    """Make the names in folders of one or more volumes durable; those where that failed, and why.
+
+    Where they are many their volumes are flushed at once. A volume that can't be flushed may be so
+    for another folder's sake: then each answers for itself.
+    """
+    if len(folders) >= WORTH_IT and can_flush_volumes():
+        with suppress(OSError):
+            for folder in {folder.stat().st_dev: folder for folder in folders}.values():
+                volume = Volume(folder)
+                try:
+                    volume.flush()
+                finally:
+                    volume.close()
+            return {}
+    failed = {}
+    for folder in folders:
+        try:
+            flush_folder(folder)
+        except OSError as error:
+            failed[folder] = error
+    return failed
 
 
 def can_flush_volumes() -> bool:
@@ -53,13 +76,6 @@ def _load() -> ctypes.CDLL | None:
         return None
     library = ctypes.CDLL(None, use_errno=True)
     return library if hasattr(library, "syncfs") else None
-
-
-def _syncfs(descriptor: int, folder: Path) -> None:
-    assert _LIBRARY is not None
-    if _LIBRARY.syncfs(descriptor):
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), str(folder))
 
 
 _LIBRARY = _load()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
-from itertools import count
+from collections.abc import Mapping
 
 from stages.folders.templates import fill_closely, variables
 
@@ -54,15 +53,6 @@ def file_name(template: str, values: Mapping[str, str], extension: str) -> str:
     stem = clean(filled.strip(_SEPARATORS)) or clean(_part(values["id"])) or "document"
     suffix = f".{extension}" if extension else ""
     return clean(_shorten(stem, LONGEST - TWIN - len(suffix) - 1).rstrip(" .") + suffix)
-
-
-def twins(name: str) -> Iterator[str]:
-    """A name, and the names to try when it is taken: a.xml, a-2.xml, a-3.xml, ..."""
-    yield name
-    stem, dot, extension = name.rpartition(".")
-    stem, tail = (stem, dot + extension) if stem else (name, "")
-    for number in count(2):
-        yield f"{stem}-{number}{tail}"
 
 
 def _part(value: str) -> str:

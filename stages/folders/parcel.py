@@ -1,48 +1,88 @@
-"""The files of one document on their way from the temporary folder to their final names.
+"""The files of one document: written in the temporary folder, then given their names together.
 
-A document has one file that counts and may have companions, which go beside it under the same
-base name and are there before it. Each rename takes a file out of the temporary folder: so that
-folder alone tells what has become visible, wherever an importer may have taken it since.
+A document with companions (the PDF beside its XML) is visible when it is itself: they go by the
+same name and are there before it. Each rename takes a file out of the temporary folder, and the
+process that renames knows what it saw; only for one that died has that folder to tell.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 
+from msgspec import Struct
+
+from pipeline.alternatives import alternative, first_free
+from pipeline.durable import new_file
 from pipeline.payload import Payload
-from stages.folders.names import twins
-from stages.folders.rename import rename_exclusively
+from stages.folders.rename import rename_exclusively, renames_in_one_step
+
+#: Bytes that are written before the next sign of life.
+PIECE = 1 << 20
 
 
-def write_file(payload: Payload, path: Path, mode: int, *, flush: bool) -> None:
-    """Write a temporary file, in place of any that a crash has left there. OSError."""
+class Vanished(FileNotFoundError):
+    """The temporary file is gone, and not because this process gave it a name."""
+
+
+class Attempt(Struct, frozen=True):
+    """What came of giving a document its name: error is None if it has become visible.
+
+    out: companions that are not in the temporary folder any more although the document is not
+    visible: they could not be taken back, or somebody has taken them.
+    """
+
+    error: OSError | None = None
+    out: tuple[str, ...] = ()
+
+    @property
+    def taken(self) -> bool:
+        """Whether somebody else has the name, so that another one may do."""
+        return isinstance(self.error, FileExistsError)
+
+
+def write_file(
+    payload: Payload, path: Path, mode: int, beat: Callable[[], None], *, flush: bool
+) -> None:
+    """Write a new temporary file; beat: called at each piece, as a sign of life. OSError."""
     try:
-        _write(payload, path, mode, flush=flush)
+        _write(payload, path, mode, beat, flush=flush)
     except OSError as error:
         # A full disk is told without a name: say at least on which one it was.
         error.filename = error.filename or str(path)
         raise
 
 
-def _write(payload: Payload, path: Path, mode: int, *, flush: bool) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, mode)
+def _write(
+    payload: Payload, path: Path, mode: int, beat: Callable[[], None], *, flush: bool
+) -> None:
+    descriptor = new_file(path, mode)
     try:
         if payload.data is not None:
-            left = memoryview(payload.data)
-            while left:
-                left = left[os.write(descriptor, left) :]
+            _write_all(descriptor, payload.data, beat)
         else:
-            with payload.open() as source, os.fdopen(descriptor, "wb", closefd=False) as target:
-                shutil.copyfileobj(source, target, 1 << 20)
+            with payload.open() as source:
+                while piece := source.read(PIECE):
+                    _write_all(descriptor, piece, beat)
+                    beat()
         if flush:
             os.fsync(descriptor)
+    except OSError:
+        with suppress(OSError):
+            path.unlink()
+        raise
     finally:
         os.close(descriptor)
+
+
+def _write_all(descriptor: int, data: bytes, beat: Callable[[], None]) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left[:PIECE]) :]
+        if left:
+            beat()
 
 
 def companion(path: Path, extension: str) -> Path:
@@ -50,79 +90,71 @@ def companion(path: Path, extension: str) -> Path:
     return path.with_suffix(f".{extension}") if extension else path
 
 
-def names(target: Path, companions: Sequence[str]) -> Iterator[Path]:
-    """The names that a document may get, the best first: those that nothing on the disk has."""
-    for path in _twin_paths(target):
-        beside = (companion(path, extension) for extension in companions)
-        if not any(os.path.lexists(one) for one in (path, *beside)):
-            yield path
+def free_number(target: Path, companions: Sequence[str], start: int = 1) -> int:
+    """The number, from one on, of an alternative of a name that nothing on the disk has."""
+
+    def taken(number: int) -> bool:
+        path = Path(alternative(str(target), number))
+        return any(os.path.lexists(companion(path, one)) for one in ("", *companions))
+
+    return first_free(taken, start)
 
 
-def publish(
-    staged: Path, companions: Sequence[str], target: Path, *, resumed: bool = False
-) -> Path:
-    """Give the files of a document their final names, companions first; the name that it got.
+def publish(staged: Path, companions: Sequence[str], target: Path) -> Attempt:
+    """Give the files of a document their final names, companions first; what came of it.
 
-    resumed: what an earlier call has done already stays done. Never overwrites: a name that
-    somebody took in this instant is left to him, and what went ahead under it comes back.
-    Raises OSError as it is.
+    Never overwrites. Where the document can't have its name, what went ahead of it comes back.
     """
-    files = (*companions, "")
-    left = [extension for extension in files if not resumed or _waits(staged, extension)]
-    for path in _twin_paths(target):
-        done: list[str] = []
+    done: list[str] = []
+    for extension in (*companions, ""):
+        source = companion(staged, extension)
         try:
-            for extension in left:
-                rename_exclusively(companion(staged, extension), companion(path, extension))
-                done.append(extension)
-        except FileExistsError:
-            left = [*_taken_back(staged, path, done), *left[len(done) :]]
-            continue
-        return path
-    raise AssertionError("there is always another twin")
+            rename_exclusively(source, companion(target, extension))
+        except OSError as error:
+            out = _taken_back(staged, target, done)
+            if isinstance(error, FileNotFoundError) and not os.path.lexists(source):
+                return Attempt(Vanished(error.errno, error.strerror, str(source)), out)
+            return Attempt(error, out)
+        done.append(extension)
+    return Attempt()
 
 
-def visible(staged: Path, companions: Sequence[str]) -> bool:
-    """Whether any of its files has become visible."""
-    return not all(_waits(staged, extension) for extension in ("", *companions))
+def resume(staged: Path, companions: Sequence[str], target: Path) -> Attempt:
+    """As publish(), of a document that another process may have brought part of the way.
+
+    What is not in the temporary folder any more has become visible.
+    """
+    left = [one for one in companions if is_waiting(companion(staged, one))]
+    attempt = publish(staged, left, target)
+    if attempt.error is None:
+        remove(staged, companions)
+    return attempt
 
 
-def is_published(staged: Path) -> bool:
-    """Whether the document itself has become visible; its temporary folder has to exist."""
-    return not _waits(staged, "")
+def is_waiting(staged: Path) -> bool:
+    """Whether a file that another process staged has not become visible. OSError.
+
+    Where a rename takes two steps, a second name of the same file is the proof that it has.
+    """
+    try:
+        links = os.lstat(staged).st_nlink
+    except FileNotFoundError:
+        return False
+    return links == 1 or renames_in_one_step(staged.parent)
 
 
 def remove(staged: Path, companions: Sequence[str]) -> None:
-    """Remove the temporary files of a document that does not become visible. OSError."""
+    """Remove the temporary files of a document that does not need them. OSError."""
     for extension in ("", *companions):
         companion(staged, extension).unlink(missing_ok=True)
 
 
-def _taken_back(staged: Path, path: Path, extensions: Sequence[str]) -> list[str]:
-    """Which of these companions are in the temporary folder again: who took one keeps it."""
-    back = []
+def _taken_back(staged: Path, path: Path, extensions: Sequence[str]) -> tuple[str, ...]:
+    """Which of these companions don't come back: who took one meanwhile keeps it."""
+    out = []
     for extension in extensions:
-        with suppress(FileNotFoundError):
+        try:
             rename_exclusively(companion(path, extension), companion(staged, extension))
-            back.append(extension)
-    return back
-
-
-def _waits(staged: Path, extension: str) -> bool:
-    """Whether a file is in the temporary folder still, and nowhere else.
-
-    A second name of the same file is the proof that it became visible, on file systems without
-    an exclusive rename.
-    """
-    try:
-        return companion(staged, extension).stat().st_nlink == 1
-    except FileNotFoundError:
-        return False
-
-
-def _twin_paths(path: Path) -> Iterator[Path]:
-    yield path
-    yield from (path.with_name(name) for name in islice(twins(path.name), 1, None))
-
-
-_BINARY = getattr(os, "O_BINARY", 0)
+        except OSError:
+            out.append(extension)
+    return tuple(out)

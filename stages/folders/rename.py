@@ -5,9 +5,13 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import secrets
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+from pipeline.durable import new_file
 
 #: Of Linux's renameat2(2) and macOS's renamex_np(2): fail with EEXIST if the name is taken.
 RENAME_NOREPLACE = 1
@@ -22,15 +26,65 @@ def rename_exclusively(source: Path, target: Path) -> None:
     """Give a file its final name. FileExistsError if that is taken; any other OSError as it is.
 
     Where the file system can't do it in one step, a hard link takes the name, which never
-    overwrites either, and the old name is removed after it.
+    overwrites either, and the old name is removed after it. A crash between the two leaves both
+    names, and the next call goes on from there.
     """
     try:
         _rename(os.fspath(source), os.fspath(target))
     except OSError as error:
         if error.errno not in UNSUPPORTED:
             raise
+        _link(source, target)
+
+
+def renames_in_one_step(folder: Path) -> bool:
+    """Whether rename_exclusively() is one step in the file system of a folder of ours. OSError."""
+    probe = _probe(folder)
+    renamed = probe.with_name(f"{probe.name}-renamed")
+    try:
+        _rename(os.fspath(probe), os.fspath(renamed))
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+        return False
+    else:
+        return True
+    finally:
+        for path in (probe, renamed):
+            path.unlink(missing_ok=True)
+
+
+def probed(folder: Path) -> os.stat_result:
+    """What the file system says of a file that we make in a folder. OSError."""
+    probe = _probe(folder)
+    try:
+        return os.lstat(probe)
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _probe(folder: Path) -> Path:
+    probe = folder / f"probe-{secrets.token_hex(8)}"
+    os.close(new_file(probe, 0o600))
+    return probe
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
         os.link(source, target)
+    except FileExistsError:
+        if not _is_same(source, target):
+            raise
+    # The name is there: one that can't be removed in its place does no harm.
+    with suppress(OSError):
         source.unlink()
+
+
+def _is_same(source: Path, target: Path) -> bool:
+    try:
+        return os.path.samestat(os.lstat(source), os.lstat(target))
+    except OSError:
+        return False
 
 
 def _native() -> Callable[[str, str], None]:

@@ -109,17 +109,21 @@ def strace(every: Every = 1, documents: int = 3) -> None:
 def power(every: Every = 1, documents: int = 8, seeds: int = 2, kills: int = 3) -> None:
     """Cut the power after each call: what was not flushed is gone, or as seeds decide.
 
-    Then the same of a restart, after a SIGKILL at one of the first renames (--kills of them).
+    Then the same of a restart, after a SIGKILL at one of the first renames (--kills of them), and
+    of a run in which no folder of documents could be flushed, and the next.
     """
     wrong = False
-    for number in range(kills + 1):
+    for number in [*range(kills + 1), -1]:
         with tempfile.TemporaryDirectory(prefix="synqup-power-") as name, hosting() as host:
-            recording = cutting.record(host, Path(name), documents, kill=number)
+            recording = cutting.record(
+                host, Path(name), documents, kill=max(number, 0), unflushed=number < 0
+            )
             cuts = cutting.cuts(recording, every)
             print(f"{len(cuts)} cuts; trees that are the same are tried once")
             trials = cutting.try_all(host, recording, cuts, cutting.losses(seeds))
             named = ((f"after {t.cut} ({t.call}), {t.loss}", True, t.problems) for t in trials)
             what = f"power cuts after a kill at rename {number}" if number else "power cuts"
+            what = "power cuts around flushes that fail" if number < 0 else what
             wrong |= _report(what, named)
     _end(wrong)
 

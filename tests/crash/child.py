@@ -13,6 +13,7 @@ from . import hook
 hook.install()
 
 from pipeline.cli import main  # noqa: E402 - the calls are wrapped before they are imported
+from stages.folders import lanes  # noqa: E402
 
 
 def be(arguments: list[str], output: Path, plan: hook.Plan | None, mortal: bool) -> None:
@@ -26,6 +27,8 @@ def be(arguments: list[str], output: Path, plan: hook.Plan | None, mortal: bool)
     sys.argv = ["synqup", *arguments]
     if mortal:
         _obey_permissions()
+    if plan is not None:
+        lanes.PATIENCE = plan.patience
     hook.arm(plan)
     main()
 

@@ -42,10 +42,18 @@ TAKING = 2.0
 FULL = 2
 
 
+#: Of open(2), without what it shares with O_DIRECTORY: a file without a name.
+NAMELESS = os.O_TMPFILE & ~os.O_DIRECTORY
+#: In place of an errno; see Fault.
+HANGS = 0
+VANISHES = -1
+
+
 class Fault(NamedTuple):
     """Calls of this name on a path with `part` in it fail while the file `flag` exists.
 
-    code: an errno; for "commit" SQLite says that the disk is full.
+    code: an errno; for "commit" SQLite says that the disk is full. HANGS: the call does not return
+    for as long. VANISHES: somebody removes its first path just before it.
     """
 
     call: str
@@ -58,7 +66,7 @@ class Plan(NamedTuple):
     """What to do at the calls that concern the folder `root`, the ledger, or the network.
 
     kill: the number of the call at which to die, of all or of those of these names (`among`);
-    after: once it is done, not before it.
+    after: once it is done, not before it. patience: of the lanes to the folders, in seconds.
     record: a file that gets every call. importer: wait, after a file became visible, until
     somebody has taken it from below `importer`.
     """
@@ -70,6 +78,7 @@ class Plan(NamedTuple):
     importer: Path | None = None
     faults: tuple[Fault, ...] = ()
     among: tuple[str, ...] = ()
+    patience: float = 10.0
 
 
 class Snapshot(NamedTuple):
@@ -143,6 +152,8 @@ def _call(name: str, paths: tuple[str, ...], real: Callable[[], Any], content: A
     root = f"{plan.root}/" if plan else ""
     if plan is None or not any(f"{path}/".startswith(root) for path in paths if path):
         return real()
+    # Without the lock, for nobody else hangs.
+    _hang(plan, name, paths)
     with _State.lock:
         _State.number += 1
         number = _State.number
@@ -162,9 +173,22 @@ def _call(name: str, paths: tuple[str, ...], real: Callable[[], Any], content: A
     return result
 
 
+def _hang(plan: Plan, name: str, paths: tuple[str, ...]) -> None:
+    for fault in plan.faults:
+        while fault.code == HANGS and _meets(fault, name, paths):
+            time.sleep(0.02)
+
+
+def _meets(fault: Fault, name: str, paths: tuple[str, ...]) -> bool:
+    return name == fault.call and any(fault.part in path for path in paths) and fault.flag.exists()
+
+
 def _refuse(plan: Plan, name: str, paths: tuple[str, ...]) -> None:
     for fault in plan.faults:
-        if name == fault.call and any(fault.part in path for path in paths) and fault.flag.exists():
+        if fault.code != HANGS and _meets(fault, name, paths):
+            if fault.code == VANISHES:
+                _real["unlink"](paths[0])
+                return
             if name == "commit":
                 full = sqlite3.OperationalError("database or disk is full")
                 full.sqlite_errorcode = sqlite3.SQLITE_FULL
@@ -246,7 +270,7 @@ def _os_open(path: Any, flags: int, *args: Any, **options: Any) -> int:
     def real() -> int:
         return _real["open"](path, flags, *args, **options)
 
-    if _State.plan is None or not flags & (os.O_CREAT | os.O_TRUNC):
+    if _State.plan is None or not flags & (os.O_CREAT | os.O_TRUNC | NAMELESS):
         return real()
     return _call("create", (_path(path),), real, lambda: _read(_path(path)) or b"")
 

@@ -18,6 +18,7 @@ The model
   made that durable, which by the same journal made durable the name too. One whose memory of
   the document is lost with the name imports it again rightly, and is `journal` without it.
 - The platform is elsewhere: what it was told, it knows.
+- A flush that failed flushed nothing.
 - The program may have been killed before, and started again: what the first life left is on the
   disk as little as anything else that nobody flushed.
 
@@ -28,6 +29,7 @@ power loss during the restart.
 
 from __future__ import annotations
 
+import errno
 import random
 import shutil
 import time
@@ -37,7 +39,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from .hook import SHOWING, Call, Plan, Snapshot
+from .hook import SHOWING, Call, Fault, Plan, Snapshot
 from .kill import load
 from .processes import KILLED
 from .world import FOLDERS, Host, Taken
@@ -219,18 +221,37 @@ class Recording(NamedTuple):
     began: float
 
 
-def record(host: Host, folder: Path, documents: int, kill: int = 0) -> Recording:
-    """Record a catch-up; kill: one that dies once so many files have been renamed, and the next."""
+def record(
+    host: Host, folder: Path, documents: int, kill: int = 0, *, unflushed: bool = False
+) -> Recording:
+    """Record a catch-up; kill: one that dies once so many files have been renamed, and the next.
+
+    unflushed: one in which no folder of documents can be flushed, and the next, where they can.
+    """
     with host.world(folder / "world", documents) as world:
         file = folder / "calls"
         plan = Plan(world.folder, record=file)
+        life = time.time()
+        before: list[Call] = []
+        if unflushed:
+            flag = folder / "unflushed"
+            flag.touch()
+            folders = world.make_folders()
+            before = [Call(0, "mkdir", (str(one),), life) for one in folders]
+            before.append(Call(0, "sync", (), life))
+            faults = tuple(
+                Fault(call, str(world.out), errno.EIO, flag) for call in ("fsync", "syncfs")
+            )
+            assert world.synqup("catch-up", plan=plan._replace(faults=faults)) == 1, world.said()
+            assert not world.journal, "told before it was durable"
+            flag.unlink()
         if kill:
             dying = plan._replace(kill=kill, after=True, among=SHOWING)
             assert world.synqup("catch-up", plan=dying) == KILLED
-        began = time.time()
+        began = life if unflushed else time.time()
         assert world.synqup("catch-up", plan=plan) == 0, world.said()
         told = [(datetime.fromisoformat(one["at"]).timestamp(), one["id"]) for one in world.journal]
-        return Recording(world.folder, documents, list(load(file)), told, began)
+        return Recording(world.folder, documents, [*before, *load(file)], told, began)
 
 
 def cuts(recording: Recording, every: int) -> list[int]:

@@ -25,7 +25,7 @@ def test_a_crash_at_any_call_loses_nothing_and_brings_nothing_twice(
 ) -> None:
     calls = kill.record(host, tmp_path)
     numbers = kill.around_delivery(calls, every=4)
-    numbers = numbers[:: -(-len(numbers) // POINTS)]
+    numbers = numbers[:: max(1, round(len(numbers) / POINTS))]
     # By turns: before and after the call, a quick importer and a slow one, one crash and two.
     points = [
         kill.Point(number, index % 2 == 0, index % 4 < 2, again=index if index % 5 == 4 else 0)
@@ -60,6 +60,15 @@ def test_a_power_cut_soon_after_a_kill_and_a_restart_loses_nothing(
     recording = power.record(host, tmp_path, documents=3, kill=2)
     cuts = power.cuts(recording, every=5)
     trials = list(power.try_all(host, recording, cuts, [Loss(journal=False, importer=False)]))
+    assert trials
+    assert [trial for trial in trials if trial.problems] == []
+
+
+def test_a_power_cut_after_a_flush_that_failed_loses_nothing(host: Host, tmp_path: Path) -> None:
+    recording = power.record(host, tmp_path, documents=4, unflushed=True)
+    cuts = power.cuts(recording, every=12)
+    losses = [Loss(journal=False, importer=False), Loss(journal=True, importer=True)]
+    trials = list(power.try_all(host, recording, cuts, losses))
     assert trials
     assert [trial for trial in trials if trial.problems] == []
 

@@ -92,6 +92,13 @@ class World:
         one = self.mailbox.companies[company]
         return self.out / f"{one.name}_{one.identifier}" / FOLDERS[kind]
 
+    def make_folders(self) -> list[Path]:
+        """Make every folder that documents belong in: those that are there now, parents first."""
+        for company in range(len(self.mailbox.companies)):
+            for kind in FOLDERS:
+                self.folder_of(company, kind).mkdir(parents=True, exist_ok=True)
+        return [self.out, *sorted(path for path in self.out.rglob("*") if path.is_dir())]
+
     def log(self) -> str:
         """What is in the log of the state folder."""
         log = self.state / "logs" / "synqup.log"

@@ -1,0 +1,53 @@
+"""Alternative names for a file whose name is taken: a.xml, a-2.xml, a-3.xml and so on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from functools import lru_cache
+
+
+def alternative(path: str, number: int) -> str:
+    """The path under its n-th name; the first is the path itself."""
+    if number == 1:
+        return path
+    folder, name = os.path.split(path)
+    stem, dot, extension = name.rpartition(".")
+    stem, tail = (stem, dot + extension) if stem else (name, "")
+    return os.path.join(folder, f"{stem}-{number}{tail}")  # noqa: PTH118 - text in, text out
+
+
+def name_hash(path: str) -> int:
+    """63 bits of a path without regard to case, as NTFS compares, and to the extension.
+
+    A package that takes the files of one base name for one document sees no two as one.
+    """
+    folder, name = os.path.split(path)
+    digest = _folder(folder).copy()
+    digest.update((name.rpartition(".")[0] or name).casefold().encode("utf-8", "surrogatepass"))
+    return int.from_bytes(digest.digest()[:8]) >> 1
+
+
+def first_free(taken: Callable[[int], bool], start: int = 1) -> int:
+    """A number from `start` on that is not taken, found by few questions.
+
+    It is the lowest where the taken numbers have no gaps, as numbers given in turn have none:
+    the distance doubles until a free one is met, and is then halved.
+    """
+    if not taken(start):
+        return start
+    low, step = start, 1
+    while taken(low + step):
+        low += step
+        step *= 2
+    high = low + step
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if taken(middle) else (low, middle)
+    return high
+
+
+@lru_cache(1024)  # every document of a company and a kind goes to the same folder
+def _folder(folder: str) -> hashlib._Hash:
+    return hashlib.sha256(f"{folder.casefold()}{os.sep}".encode("utf-8", "surrogatepass"))
