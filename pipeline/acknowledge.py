@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import groupby
 
@@ -11,12 +12,14 @@ import anyio
 import structlog
 from msgspec import Struct
 
+from pipeline.breaker import Breaker
 from pipeline.document import Ack, Key
-from pipeline.errors import SynqupError
+from pipeline.errors import OwnFault
 from pipeline.ledger import Ledger
 from pipeline.queues import Bound, Queue
 from pipeline.records import FORWARDED, Known
 from pipeline.source import Outcome, Source
+from pipeline.unforeseen import Unforeseen
 
 log = structlog.get_logger(__name__)
 
@@ -53,16 +56,27 @@ class Acknowledger:
     it again, so one that is lost costs a delay and nothing else.
     """
 
-    def __init__(self, ledger: Ledger, finished: Callable[[Key], None]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        finished: Callable[[Key], None],
+        breaker: Breaker,
+        unforeseen: Unforeseen,
+    ) -> None:
         self._ledger = ledger
         self._finished = finished
+        self._breaker = breaker
+        self._unforeseen = unforeseen
         self._queue: Queue[Settled] = Queue(BOUND)
         self._batch = 1
 
     async def put(self, settled: Settled) -> None:
-        """Have it told, once there is room."""
+        """Have it told, once there is room; after a stop at once, by a later run."""
         self._batch = max(self._batch, settled.source.ack_batch)
-        await self._queue.put(settled)
+        try:
+            await self._queue.put(settled)
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+            self._finished(settled.key)
 
     def close(self) -> None:
         """Nothing will be put any more; run() ends when all has been told."""
@@ -76,17 +90,18 @@ class Acknowledger:
                     group.start_soon(self._work)
 
     async def _work(self) -> None:
-        while True:
-            try:
-                settled = await self._queue.take(self._batch)
-            except anyio.EndOfStream:
-                return
-            try:
-                await self._tell_all(settled)
-            finally:
-                self._queue.done(settled)
-                for one in settled:
-                    self._finished(one.key)
+        with suppress(anyio.EndOfStream):
+            while True:
+                # No name here: who waits for the next ones keeps neither these nor their source.
+                await self._finish(await self._queue.take(self._batch))
+
+    async def _finish(self, settled: Sequence[Settled]) -> None:
+        try:
+            await self._tell_all(settled)
+        finally:
+            self._queue.done(settled)
+            for one in settled:
+                self._finished(one.key)
 
     async def _tell_all(self, settled: Sequence[Settled]) -> None:
         for _, group in groupby(settled, key=lambda one: id(one.source)):
@@ -99,9 +114,15 @@ class Acknowledger:
         outcomes = [one.outcome for one in batch]
         try:
             await source.retries.run(partial(source.acknowledge, outcomes))
-        except (SynqupError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever a source raises concerns it alone
+            reason = self._unforeseen.words(f"source {source.name}", error)
+            if isinstance(reason, OwnFault):
+                self._breaker.stop(source.name, reason)
             log.warning(
-                "acknowledgements wait", source=source.name, documents=len(batch), reason=str(error)
+                "acknowledgements wait",
+                source=source.name,
+                documents=len(batch),
+                reason=str(reason),
             )
             return
         await self._ledger.acknowledged([one.key for one in batch], time.time())

@@ -7,13 +7,18 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import anyio
+import structlog
 from msgspec import Struct
 
+from pipeline.breaker import Breaker
 from pipeline.config import Service as ServiceSettings
 from pipeline.engine import Engine
+from pipeline.errors import OwnFault, StateError, SynqupError
 from pipeline.ledger import Ledger, open_ledger
 from pipeline.quarantine import Quarantine
 from pipeline.source import Source
+from pipeline.unforeseen import Unforeseen
 from stages.check import Finding, examine
 from stages.classify import Explanation, explain
 from stages.flow import NAMES, Flow
@@ -32,6 +37,7 @@ from stages.sources import open_source
 
 __all__ = [
     "Assembly",
+    "Billtobox",
     "Config",
     "Explanation",
     "Faults",
@@ -54,6 +60,13 @@ __all__ = [
 ]
 
 
+log = structlog.get_logger(__name__)
+
+
+#: Seconds that a source is given to close its connections.
+CLOSING = 5.0
+
+
 class Assembly(Struct, frozen=True):
     """The parts of one running program."""
 
@@ -61,15 +74,51 @@ class Assembly(Struct, frozen=True):
     ledger: Ledger
     flow: Flow
     service: ServiceSettings
+    unforeseen: Unforeseen
 
     def open(self, settings: Billtobox) -> Source:
-        """The source that a section of the configuration describes."""
-        return open_source(settings, self.service.state_dir)
+        """The source that a section of the configuration describes. SynqupError."""
+        place = f"source {settings.name}"
+        try:
+            return open_source(settings, self.service.state_dir)
+        except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
+            raise self._noted(settings.name, self.unforeseen.words(place, error)) from None
 
     async def poll(self, source: Source, config: Config) -> None:
-        """Bring what a source holds. Raises what makes it unusable, as Lister.poll() does."""
-        await self.flow.finish(self.intake.is_flying)
-        await Lister(source, config, self.ledger, self.intake).poll()
+        """Bring what a source holds. Raises why that was not possible: SynqupError.
+
+        Nothing else comes through, whatever the source raises: what is a fault of synqup's own
+        is an OwnFault, also where it only kept a document waiting.
+        """
+        await self._finish()
+        try:
+            await Lister(source, config, self.ledger, self.intake).poll()
+        except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
+            words = self.unforeseen.words(f"source {source.name}", error)
+            raise self._noted(source.name, words) from None
+        if (fault := self.intake.breaker.fault_of(source.name)) is not None:
+            raise fault
+
+    async def close(self, source: Source) -> None:
+        """Close a source, whatever that raises, and however long it takes."""
+        with anyio.move_on_after(CLOSING, shield=True):
+            try:
+                await source.close()
+            except Exception as error:  # noqa: BLE001 - it is of no use any more
+                self.unforeseen.words(f"source {source.name}", error)
+
+    async def _finish(self) -> None:
+        """Settle what other polls left staged; a destination's trouble is no source's."""
+        try:
+            await self.flow.finish(self.intake.is_flying)
+        except Exception as error:  # noqa: BLE001 - the next poll tries again
+            words = self._noted("", self.unforeseen.words("what is staged", error))
+            log.warning("what is staged can't be settled", reason=str(words))
+
+    def _noted(self, source: str, words: SynqupError) -> SynqupError:
+        if isinstance(words, OwnFault):
+            self.intake.breaker.record_fault(source, words)
+        return words
 
 
 def load_config(path: Path) -> Config:
@@ -98,10 +147,18 @@ async def assembled(config: Config, patience: float = math.inf) -> AsyncIterator
         open_ledger(ledger_path(service.state_dir), patience) as ledger,
         AsyncExitStack() as stack,
     ):
-        flow = Flow(service.state_dir, ledger)
-        stack.callback(flow.close)
-        await flow.recover()
+        breaker, unforeseen = Breaker(), Unforeseen()
+        try:
+            flow = Flow(service.state_dir, ledger, breaker.is_suspect)
+            stack.callback(flow.close)
+            await flow.recover()
+        except OSError as error:
+            raise StateError(
+                str(service.state_dir),
+                f"the state folder can't be used ({error})",
+                "Mend its disk, or let this account write there",
+            ) from error
         quarantine = quarantine_in(service.state_dir)
-        intake = Engine(flow.stages, ledger, quarantine)
+        intake = Engine(flow.stages, ledger, quarantine, breaker, unforeseen)
         intake.resize(config.stages)
-        yield Assembly(intake, ledger, flow, service)
+        yield Assembly(intake, ledger, flow, service, unforeseen)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
-from collections.abc import Awaitable, Callable
+from asyncio import CancelledError
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from enum import IntEnum
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -29,16 +32,17 @@ from pipeline.assembly import (
     write_config,
     write_manifest,
 )
-from pipeline.catch_up import CatchUp
+from pipeline.catch_up import CatchUp, Outcome
 from pipeline.demo import demonstrate
-from pipeline.errors import ConfigurationError, PassingError, SourceError, SynqupError
+from pipeline.errors import ConfigurationError, OwnFault, PassingError, SourceError, SynqupError
 from pipeline.lock import only_process
 from pipeline.log import set_up
-from pipeline.loop import run as run_loop
+from pipeline.loop import end, end_at_once, run as run_loop
 from pipeline.progress import Display
 from pipeline.service import serve
-from pipeline.summary import summarise
-from pipeline.supervision import Stop, stop_on_signals
+from pipeline.summary import Summary, summarise
+from pipeline.supervision import Stop, signals
+from pipeline.unforeseen import leaves
 
 T = TypeVar("T")
 
@@ -86,10 +90,11 @@ def _common(
 def run(config: ConfigFile) -> None:
     """Run as a service: poll every source until stopped, and apply edits of the configuration."""
     path = config.resolve()
-    settings = load_config(path)
-    with only_process(settings.service.state_dir):
-        set_up(settings.service.state_dir / "logs")
-        _run(lambda: serve(path, settings))
+    with _stopped_by_signals(Exit.ALL_WELL):
+        settings = load_config(path)
+        with only_process(settings.service.state_dir):
+            set_up(settings.service.state_dir / "logs")
+            _run(lambda: serve(path, settings, partial(end_at_once, Exit.ALL_WELL)))
 
 
 @app.command("catch-up")
@@ -104,19 +109,25 @@ def catch_up(
     Exit status: 0 all delivered, 1 some quarantined or failed, 2 configuration or usage,
     3 a source unreachable or sign-in refused, 70 a fault of synqup's own.
     """
-    settings = load_config(config.resolve())
-    console = Console()
-    with only_process(settings.service.state_dir):
-        set_up(settings.service.state_dir / "logs", quiet=True)
-        if dry_run:
-            report.rehearsal(console, _run(CatchUp(settings).rehearse))
-            return
-        outcome = _run(lambda: CatchUp(settings).run(Display(console).show))
-    report.outcome(console, outcome, summarise(ledger_path(settings.service.state_dir)))
-    if outcome.failures:
-        raise typer.Exit(Exit.SOURCE)
-    if outcome.tally.quarantined or outcome.tally.waiting or outcome.stopped:
-        raise typer.Exit(Exit.SOME_FAILED)
+    with _stopped_by_signals(Exit.SOME_FAILED):
+        settings = load_config(config.resolve())
+        console = Console()
+        catching_up = CatchUp(settings)
+
+        def abandon() -> None:
+            nothing = Summary((), (), 0, (), ())
+            end_at_once(
+                Exit.SOME_FAILED, lambda: report.outcome(console, catching_up.outcome(), nothing)
+            )
+
+        with only_process(settings.service.state_dir):
+            set_up(settings.service.state_dir / "logs", quiet=True)
+            if dry_run:
+                report.rehearsal(console, _run(catching_up.rehearse))
+                return
+            outcome = _run(lambda: catching_up.run(Display(console).show, abandon))
+        report.outcome(console, outcome, summarise(ledger_path(settings.service.state_dir)))
+        _end(outcome)
 
 
 @app.command()
@@ -207,7 +218,7 @@ def sandbox(
 
     async def listen() -> None:
         stop = Stop(grace=0)
-        with stop_on_signals(stop):
+        with stop.heeded():
             async with serve_sandbox(
                 mailbox,
                 host=host,
@@ -224,7 +235,8 @@ def sandbox(
                 print(f"listening on {served.url}", flush=True)
                 await stop.requested.wait()
 
-    _run(listen)
+    with _stopped_by_signals(Exit.ALL_WELL):
+        _run(listen)
 
 
 @app.command()
@@ -235,37 +247,78 @@ def demo(
     ] = None,
 ) -> None:
     """See it work: a mailbox of three companies is brought to their folders on this machine."""
-    outcome = _run(lambda: demonstrate(Console(), documents, directory))
-    if outcome.failures or outcome.tally.delivered != documents:
+    with _stopped_by_signals(Exit.SOME_FAILED):
+        outcome = _run(lambda: demonstrate(Console(), documents, directory))
+        _end(outcome)
+        if outcome.tally.delivered != documents:
+            raise typer.Exit(Exit.SOME_FAILED)
+
+
+def _end(outcome: Outcome) -> None:
+    """Turn what a catch-up came to into the exit status, if it is another than success."""
+    if outcome.fault:
+        print(f"synqup: {outcome.fault}", file=sys.stderr)
+        raise typer.Exit(Exit.FAULT)
+    if outcome.failures:
+        raise typer.Exit(Exit.SOURCE)
+    if outcome.tally.quarantined or outcome.tally.waiting or outcome.stopped:
         raise typer.Exit(Exit.SOME_FAILED)
+
+
+@contextmanager
+def _stopped_by_signals(status: Exit) -> Iterator[None]:
+    """Have a command that signals are meant to end do so with this status, in any moment."""
+    with signals.caught():
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise typer.Exit(status) from None
 
 
 def _run(work: Callable[[], Awaitable[T]]) -> T:
     """Run in an event loop; of a group of errors raise the first, which brought the rest."""
+    signals.keep()
     try:
         return run_loop(work)
     except BaseExceptionGroup as group:
         raise _first(group) from None
 
 
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+def _first(group: BaseException) -> BaseException:
+    errors = list(leaves(group))
+    return next((one for one in errors if not isinstance(one, CancelledError)), errors[0])
 
 
 def main() -> None:
     """Run the command line; what its user can mend ends in a sentence, not in a traceback."""
+    end(_status())
+
+
+def _status_of(error: SynqupError) -> Exit:
+    match error:
+        case ConfigurationError():
+            return Exit.USAGE
+        case OwnFault():
+            return Exit.FAULT
+        case SourceError() | PassingError():
+            return Exit.SOURCE
+        case _:
+            return Exit.SOME_FAILED
+
+
+def _status() -> int:
+    """Run the command line and return its exit status."""
     try:
         app()
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else int(left.code is not None)
     except SynqupError as error:
         print(f"synqup: {error}", file=sys.stderr)
-        if isinstance(error, ConfigurationError):
-            sys.exit(Exit.USAGE)
-        sys.exit(Exit.SOURCE if isinstance(error, SourceError | PassingError) else Exit.SOME_FAILED)
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+        return _status_of(error)
+    except (KeyboardInterrupt, CancelledError):
+        return 128 + signal.SIGINT
     except Exception:  # noqa: BLE001 - a bug: its traceback is what support needs
         traceback.print_exc()
         print("synqup: this is a fault of synqup's own; send the lines above.", file=sys.stderr)
-        sys.exit(Exit.FAULT)
+        return Exit.FAULT
+    return Exit.ALL_WELL

@@ -64,6 +64,12 @@ class PassingError(SynqupError):
         super().__init__(subject, reason, remedy)
 
 
+class OwnFault(PassingError):
+    """a fault of synqup's own"""
+
+    remedy = "Send the log to support; it is tried again by itself"
+
+
 class SourceUnreachable(PassingError):
     """the source does not answer"""
 

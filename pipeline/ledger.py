@@ -72,10 +72,11 @@ class Ledger:
     async def seen(self, documents: Iterable[tuple[Key, str]], at: float) -> None:
         """Note that documents (key, label) were listed and are on their way."""
         sql = (
-            "INSERT INTO documents (source, id, revision, label, state, seen_at, changed_at)"
-            " VALUES (?1, ?2, ?3, ?4, 'seen', ?5, ?5)"
+            "INSERT INTO documents"  # noqa: S608 - our own words
+            " (source, id, revision, label, state, seen_at, changed_at, poll)"
+            f" VALUES (?1, ?2, ?3, ?4, 'seen', ?5, ?5, {POLL})"
             " ON CONFLICT DO UPDATE SET state = 'seen', changed_at = excluded.changed_at,"
-            " reason = '', name_hash = NULL, acknowledged_at = NULL"
+            " reason = '', name_hash = NULL, acknowledged_at = NULL, poll = excluded.poll"
             " WHERE state NOT IN ('staged', 'delivered')"
         )
         rows = [(*columns(key), label, at) for key, label in documents]

@@ -1,14 +1,25 @@
-"""Runs the one event loop of a process."""
+"""Runs the one event loop of a process, and ends the process when a thread keeps it."""
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import logging
+import os
+import sys
+import threading
+import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import anyio
 
 T = TypeVar("T")
+
+#: Seconds that threads are given to end when the process is to.
+THREADS = 2.0
+#: Seconds that last words may take: whoever was to hear them may be gone.
+LAST_WORDS = 1.0
 
 
 def run(work: Callable[[], Awaitable[T]]) -> T:
@@ -17,3 +28,37 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
     gc.collect()
     gc.freeze()
     return anyio.run(work)
+
+
+def end(status: int) -> NoReturn:
+    """End the process, after the threads that end by themselves."""
+    until = time.monotonic() + THREADS
+    others = [one for one in threading.enumerate() if one is not threading.current_thread()]
+    for thread in others:
+        if not thread.daemon:
+            thread.join(max(until - time.monotonic(), 0))
+    if any(thread.is_alive() and not thread.daemon for thread in others):
+        end_at_once(status)
+    sys.exit(status)
+
+
+def end_at_once(status: int, last_words: Callable[[], None] = lambda: None) -> NoReturn:
+    """End the process although threads are at work: the last resort.
+
+    A thread that waits for a dead share never comes back, and nothing can stop it: neither a
+    cancellation nor the end of the event loop, and the end of the interpreter waits for it. What
+    the ledger holds is safe at each moment, so nothing is lost by leaving.
+    """
+
+    def speak() -> None:
+        with contextlib.suppress(Exception):
+            last_words()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+        logging.shutdown()
+
+    speaker = threading.Thread(target=speak, daemon=True)
+    speaker.start()
+    speaker.join(LAST_WORDS)
+    os._exit(status)

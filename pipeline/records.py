@@ -73,9 +73,10 @@ TOLD = (*FORWARDED, State.QUARANTINED)
 class Known(Struct, frozen=True):
     """What the lister needs of a row.
 
-    poll: the number of its source's poll in which it last failed, was left out or was acknowledged;
-    clocks go back and forward, and polls are counted. acknowledged_at: in seconds since 1970.
-    sha256: of what the source sent, in hexadecimal; empty before it is staged.
+    poll: the number of its source's poll in which it last was started, failed, was left out or was
+    acknowledged; clocks go back and forward, and polls are counted. acknowledged_at: in seconds
+    since 1970. sha256: of what the source sent, in hexadecimal; empty before it is
+    staged.
     """
 
     state: State

@@ -12,6 +12,10 @@ from pipeline.errors import PassingError, SynqupError
 
 T = TypeVar("T")
 
+#: Seconds for which anybody is left alone who asks for it, at most: a rest of ten years is an
+#: error of theirs, and six hours are long enough to find out.
+LONGEST_REST = 6 * 3600.0
+
 
 class Retries(Struct, frozen=True):
     """How often something is tried in all, and the seconds to wait, which double.
@@ -37,6 +41,7 @@ class Retries(Struct, frozen=True):
         def worth(error: Exception) -> bool | float:
             asked = error.retry_after if isinstance(error, PassingError) else None
             if asked is not None:
+                asked = min(asked, LONGEST_REST)
                 return asked if asked <= self.longest_asked else False
             return isinstance(error, (PassingError, *also))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -14,7 +15,7 @@ from pipeline.assembly import Assembly, Config, assembled, load_config
 from pipeline.errors import PassingError, StateError, SynqupError
 from pipeline.reload import edits
 from pipeline.source import Source
-from pipeline.supervision import Stop, stop_on_signals
+from pipeline.supervision import Stop
 
 log = structlog.get_logger(__name__)
 
@@ -25,28 +26,38 @@ SLOWEST = 6
 LONGEST_ASKED = 6 * 3600.0
 
 
-async def serve(path: Path, config: Config) -> Stop:
+async def serve(path: Path, config: Config, abandon: Callable[[], object] = lambda: None) -> Stop:
     """Run until asked to stop; then drain. The configuration is that of the file at `path`.
 
-    Returns how it was stopped. Raises what a stage died of, after the rest has drained.
+    abandon: ends the process; called when a thread keeps it from stopping. Returns how it was
+    stopped.
     """
-    stop = Stop(config.service.shutdown_grace)
-    async with assembled(config) as assembly, AsyncExitStack() as sources:
-        service = Service(assembly, sources, config)
+    stop = Stop(config.service.shutdown_grace, abandon)
+    with stop.heeded():
+        async with assembled(config) as assembly, running(assembly, config) as service:
 
-        async def feed() -> None:
-            async with anyio.create_task_group() as group:
-                service.start(group)
-                async for edited in edits(path, load_config, config, stop.requested):
-                    stop.grace = edited.service.shutdown_grace
-                    service.apply(edited)
+            async def feed() -> None:
+                async with anyio.create_task_group() as group:
+                    service.start(group)
+                    async for edited in edits(path, load_config, config, stop.requested):
+                        stop.grace = edited.service.shutdown_grace
+                        service.apply(edited)
 
-        stop.hurries.append(assembly.ledger.hurry)
-        with stop_on_signals(stop), stop.scope:
+            stop.hurry(assembly.ledger.hurry)
             async with assembly.intake.running():
-                await stop.feed(feed, assembly.intake.broken)
+                await stop.feed(feed)
     log.info("stopped", dropped=stop.at_once)
     return stop
+
+
+@asynccontextmanager
+async def running(assembly: Assembly, config: Config) -> AsyncIterator[Service]:
+    """A service whose sources are closed at the end, when nothing of theirs is in flight."""
+    service = Service(assembly, config)
+    try:
+        yield service
+    finally:
+        await service.close()
 
 
 class Poller:
@@ -66,12 +77,13 @@ class Poller:
 class Service:
     """Keeps one poller for each configured source, under the configuration in force."""
 
-    def __init__(self, assembly: Assembly, sources: AsyncExitStack, config: Config) -> None:
+    def __init__(self, assembly: Assembly, config: Config) -> None:
         self.config = config
         self._intake = assembly.intake
         self._assembly = assembly
         self._ledger = assembly.ledger
-        self._sources = sources
+        #: Those that are not closed yet; some of them are polled no more.
+        self._sources: set[Source] = set()
         self._pollers: dict[str, Poller] = {}
         self._changed = anyio.Event()
         self._group: TaskGroup
@@ -106,13 +118,26 @@ class Service:
                 self._group.start_soon(self._retire, poller.source)
         for name, settings in wanted.items():
             if name not in self._pollers:
-                poller = Poller(settings, self._assembly.open(settings))
-                self._sources.push_async_callback(poller.source.close)
-                self._pollers[name] = poller
+                try:
+                    source = self._assembly.open(settings)
+                except SynqupError as error:
+                    log.error("source can't be opened", source=name, reason=str(error))
+                    self._group.start_soon(self._ledger.polled, name, time.time(), str(error))
+                    continue
+                self._sources.add(source)
+                self._pollers[name] = poller = Poller(settings, source)
                 self._group.start_soon(self._poll, poller)
+
+    async def close(self) -> None:
+        """Close the sources that are open."""
+        async with anyio.create_task_group() as closing:
+            for source in self._sources:
+                closing.start_soon(self._assembly.close, source)
 
     async def _retire(self, source: Source) -> None:
         await self._intake.retire(source)
+        await self._assembly.close(source)
+        self._sources.discard(source)
         log.info("source drained", source=source.name)
 
     async def _poll(self, poller: Poller) -> None:

@@ -16,7 +16,8 @@ Result = Document[Any] | SynqupError
 
 #: Takes some documents and gives each one's result, in the same order. An OSError or a
 #: PassingError leaves a document for later, another SynqupError is final for it; any other
-#: exception is a bug and stops the run.
+#: exception is a bug, after which each document is tried again alone. It may be given again what
+#: it has been given before, in any state in which it left that when it raised.
 Work = Callable[[Sequence[Document[Any]]], Awaitable[list[Result]]]
 
 MEBIBYTE = 1024 * 1024
@@ -66,6 +67,6 @@ def disk_trouble(subject: str, error: OSError) -> PassingError:
     where = f" ({path})" if path else ""
     return PassingError(
         subject,
-        f"the system says: {error.strerror or error}{where}",
+        f"the system says: {error.strerror or str(error) or type(error).__name__}{where}",
         "Mend the disk or the folder; the document waits and is tried again at the next poll",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -36,14 +36,18 @@ class Fetched(Struct, frozen=True):
 
 
 class Download:
-    """Fetches documents; large ones go to files in spool_dir, which whoever ends them removes."""
+    """Fetches documents; large ones go to files in spool_dir, which whoever ends them removes.
 
-    def __init__(self, spool_dir: Path) -> None:
+    suspect: whether the source of this name seems to be out of order, so that one try is enough.
+    """
+
+    def __init__(self, spool_dir: Path, suspect: Callable[[str], bool] = lambda _: False) -> None:
         spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         for leftover in spool_dir.rglob("*"):
             if leftover.is_file():
                 leftover.unlink(missing_ok=True)
         self._spool_dir = spool_dir
+        self._suspect = suspect
 
     async def process(self, document: Document[Listed]) -> Document[Fetched]:
         """Fetch one document, again and again while its failures are passing ones.
@@ -51,6 +55,8 @@ class Download:
         PassingError when that goes on; DocumentRefused when it is too large or gone;
         AlreadyDelivered when it is what this id stood for before.
         """
+        if self._suspect(document.key.source):
+            return await self._fetch(document)
         return await document.ack.source.retries.run(partial(self._fetch, document))
 
     async def form(

@@ -27,8 +27,8 @@ from stages.write import Write
 class Parts:
     """What the stages share; they keep their files in state_dir."""
 
-    def __init__(self, state_dir: Path, ledger: Ledger) -> None:
-        self.download = Download(state_dir / "spool")
+    def __init__(self, state_dir: Path, ledger: Ledger, suspect: Callable[[str], bool]) -> None:
+        self.download = Download(state_dir / "spool", suspect)
         self.lanes = Lanes()
         staging, volumes = Staging(state_dir / "staging"), Volumes(state_dir / "volumes")
         self.write = Write(ledger, staging, volumes, self.lanes)
@@ -60,10 +60,15 @@ NAMES = tuple(step.name for step in FLOW)
 
 
 class Flow:
-    """The stages, put together."""
+    """The stages, put together.
 
-    def __init__(self, state_dir: Path, ledger: Ledger) -> None:
-        self._parts = parts = Parts(state_dir, ledger)
+    suspect: whether the source of this name seems to be out of order.
+    """
+
+    def __init__(
+        self, state_dir: Path, ledger: Ledger, suspect: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        self._parts = parts = Parts(state_dir, ledger, suspect)
         self.stages = tuple(
             Stage(step.name, step.work(parts), step.workers, step.queue, step.group, step.linger)
             for step in FLOW

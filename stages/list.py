@@ -195,10 +195,9 @@ class Lister:
         """Compare a page with the ledger."""
         # What is in flight is left out before the ledger is asked: its rows may still change. Of
         # what an id stands for, one at a time.
-        flying = self._intake.flying_ids(self._source.name)
         entries: dict[str, Entry] = {}
         for entry in page:
-            if entry.id not in flying:
+            if not self._intake.is_flying_id(self._source.name, entry.id):
                 entries.setdefault(entry.id, entry)
         contents = await self._ledger.contents(self._source.name, entries)
         sifted = Sifted([], [], [])

@@ -65,6 +65,8 @@ class Platform:
         self.refusing = False
         self.knows_pages = True
         self.says_whose = True
+        self.knows_size = True
+        self.says_size: int | None = None
         self.answer: Callable[[web.Request], Awaitable[web.Response]] = self.handle
         self.url = ""
 
@@ -87,9 +89,13 @@ class Platform:
         if not self.says_whose:
             items = [{"id": i["id"]} for i in items]
         size, page = int(request.query["size"]), int(request.query["page"]) * self.knows_pages
+        if not self.knows_size:
+            size = len(items) or 1
         answer: dict[str, Any] = {"results": items[page * size : page * size + size]}
         if (total := self.total(len(items))) is not None:
             answer["total"] = total
+        if self.says_size is not None:
+            answer["size"] = self.says_size
         return web.json_response(answer)
 
 
@@ -305,6 +311,14 @@ async def test_an_acknowledgement_that_nobody_wants_any_more_is_done(
         async with opened(config) as source:
             await source.acknowledge([Outcome("purchase/1", Status.FORWARDED)])
         assert len(one.told) == 1
+
+
+async def test_what_is_left_of_a_list_that_was_switched_off_is_said(tmp_path: Path) -> None:
+    async with platform() as one:
+        config = configure(tmp_path, one, sales_path="")
+        async with opened(config) as source:
+            with pytest.raises(SourceError, match="sales 1: its list has been switched off"):
+                await source.acknowledge([Outcome("sales/1", Status.FORWARDED)])
 
 
 async def test_a_path_that_is_not_there_is_said(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ import pytest
 from farm import Farm
 from msgspec import Struct
 
+from pipeline.breaker import SETBACKS
 from pipeline.document import Document
-from pipeline.engine import SETBACKS, Engine
+from pipeline.engine import Engine
 from pipeline.errors import (
     DocumentDamaged,
     DocumentRefused,
@@ -29,7 +30,7 @@ from pipeline.quarantine import Quarantine
 from pipeline.queues import Bound
 from pipeline.records import State
 from pipeline.source import Status
-from pipeline.stage import Result, Stage, one_by_one
+from pipeline.stage import Stage, one_by_one
 from pipeline.summary import Summary, summarise
 
 pytestmark = pytest.mark.anyio
@@ -141,37 +142,6 @@ async def test_a_full_disk_makes_documents_wait(tmp_path: Path) -> None:
         async with it.engine.running():
             await it.bring(farm)
         assert it.states() == {"seen": 1, "waiting": 1}
-
-
-async def test_a_stage_that_dies_of_a_bug_ends_the_run_with_everything_else_drained(
-    tmp_path: Path,
-) -> None:
-    farm = Farm(30)
-    with pytest.raises(ExceptionGroup) as died:
-        async with (
-            bench(
-                tmp_path, refusing("5", error=ZeroDivisionError), Stage("on", one_by_one(passing))
-            ) as it,
-            it.engine.running(),
-        ):
-            await it.bring(farm)
-            await it.engine.broken.wait()
-    assert died.group_contains(ZeroDivisionError)
-    assert sum(o.status is Status.FORWARDED for o in farm.told) == 29
-    assert [o.id for o in farm.told if o.status is Status.ERROR] == ["5"]
-
-
-async def test_of_a_group_that_a_bug_hit_none_is_taken_for_the_culprit(tmp_path: Path) -> None:
-    async def work(documents: Sequence[Document[Any]]) -> list[Result]:
-        raise ZeroDivisionError
-
-    farm = Farm(4)
-    with pytest.raises(ExceptionGroup):
-        stage = Stage("group", work, queue=Bound(10, 1000), group=10)
-        async with bench(tmp_path, stage) as it, it.engine.running():
-            await it.bring(farm)
-    assert not farm.told
-    assert len(summarise(tmp_path / "ledger").waiting) == 4
 
 
 async def test_the_slowest_stage_sets_the_pace(tmp_path: Path) -> None:

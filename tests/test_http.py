@@ -26,7 +26,8 @@ from pipeline.errors import (
     SynqupError,
 )
 from pipeline.retries import Retries
-from stages.sources.http import QUOTED, BrokenOff, Http, Timeouts, quoted, refuse, retry_after
+from stages.sources.headers import QUOTED, quoted, retry_after
+from stages.sources.http import BrokenOff, Http, Timeouts, refuse
 from stages.sources.pace import Pace
 
 pytestmark = pytest.mark.anyio

@@ -15,8 +15,9 @@ import pytest
 from farm import Farm
 from trial import trial
 
+from pipeline.breaker import SETBACKS
 from pipeline.document import Document
-from pipeline.engine import SETBACKS, Engine
+from pipeline.engine import Engine
 from pipeline.errors import DocumentRefused, SignInRefused, SourceError, SourceUnreachable
 from pipeline.ledger import Ledger, open_ledger
 from pipeline.quarantine import Quarantine
@@ -235,8 +236,8 @@ async def test_a_source_that_fails_several_in_a_row_is_given_up_for_this_poll(
 ) -> None:
     farm = Platform(500)
     every = [str(number) for number in range(500)]
-    async with bench(tmp_path, SourceError("box", "no"), every) as it:
-        with pytest.raises(SourceError, match="no"):
+    async with bench(tmp_path, SourceUnreachable("box", "no"), every) as it:
+        with pytest.raises(SourceUnreachable, match="no"):
             await it.poll(farm)
         assert SETBACKS <= it.processed.total() < 250
 

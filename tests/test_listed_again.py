@@ -19,8 +19,8 @@ from trial import Trial, trial
 
 from pipeline.document import Document
 from pipeline.engine import Engine
-from pipeline.errors import DocumentRefused, SignInRefused, SourceUnreachable
-from pipeline.ledger import open_ledger
+from pipeline.errors import DocumentRefused, PassingError, SignInRefused, SourceUnreachable
+from pipeline.ledger import Ledger, open_ledger
 from pipeline.quarantine import Quarantine
 from pipeline.records import State
 from pipeline.source import Entry
@@ -201,6 +201,18 @@ async def test_of_what_an_id_stands_for_one_is_in_flight_and_each_poll_tries_onc
     # What never came to an end is not kept for every revision that was seen.
     kept = {len(rows) for rows in bench.rows.values()}
     assert kept == ({3} if isinstance(error, DocumentRefused) else {1})
+
+
+async def test_what_the_ledger_can_not_record_is_tried_once_a_poll(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise OverflowError("the ledger can't take it")
+
+    monkeypatch.setattr(Ledger, "waiting", fail)
+    bench = Bench(tmp_path, PassingError("no"))
+    await bench.poll(Farm(3), times=3)
+    assert bench.passed == {"0": 3, "1": 3, "2": 3}
 
 
 async def test_revisions_that_came_to_nothing_do_not_fill_the_ledger(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import keyring
@@ -10,7 +11,7 @@ import keyring.backends.fail
 import pytest
 
 from pipeline.config import Secret
-from pipeline.secrets import SecretMissing, keep_secret, read_secret
+from pipeline.secrets import MOST, SecretMissing, keep_secret, read_secret
 
 
 class Ring(keyring.backend.KeyringBackend):
@@ -67,6 +68,57 @@ def test_what_the_system_refuses_to_keep_is_said(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     assert not keep_secret(Secret(file=str(tmp_path / "folder")), "one")
     assert [one.name for one in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize("what", ["pipe", "device", "folder", "long"])
+def test_only_a_file_of_a_sane_size_is_read(tmp_path: Path, what: str) -> None:
+    """Not what never ends, and not what never begins."""
+    path = tmp_path / "secret"
+    if what == "pipe":
+        os.mkfifo(path)
+    elif what == "device":
+        path = Path("/dev/zero")
+    elif what == "folder":
+        path.mkdir()
+    else:
+        path.write_text("x" * (MOST + 1))
+    with pytest.raises(SecretMissing, match="can't be read"):
+        read_secret(Secret(file=str(path)))
+
+
+def test_bytes_that_are_no_text_are_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNQUP_TEST", "s\udcff")
+    with pytest.raises(SecretMissing, match="not UTF-8"):
+        read_secret(Secret(env="SYNQUP_TEST"))
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "else").write_text("mine")
+    (tmp_path / "secret").symlink_to(tmp_path / "else")
+    assert keep_secret(Secret(file=str(tmp_path / "secret")), "two")
+    assert (tmp_path / "else").read_text() == "mine"
+    assert (tmp_path / "secret").read_text() == "two\n"
+
+
+class Broken(Ring):
+    """A keyring whose daemon is gone."""
+
+    def get_password(self, service: str, username: str) -> str | None:
+        raise ConnectionError
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        raise ConnectionError
+
+
+def test_from_a_keyring_that_fails_in_its_own_way() -> None:
+    before = keyring.get_keyring()
+    keyring.set_keyring(Broken())
+    try:
+        with pytest.raises(SecretMissing, match="can't be opened"):
+            read_secret(Secret(keyring="billtobox"))
+        assert not keep_secret(Secret(keyring="billtobox"), "one")
+    finally:
+        keyring.set_keyring(before)
 
 
 def test_from_a_keyring_that_is_closed() -> None:

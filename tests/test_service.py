@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -16,7 +16,7 @@ from pipeline.assembly import Config, assembled
 from pipeline.config import Duration
 from pipeline.errors import PassingError, SourceUnreachable
 from pipeline.lock import only_process
-from pipeline.service import LONGEST_ASKED, LONGEST_PAUSE, Service
+from pipeline.service import LONGEST_ASKED, LONGEST_PAUSE, Service, running
 from stages.sandbox import Planned
 
 pytestmark = pytest.mark.anyio
@@ -31,12 +31,15 @@ def often(it: Trial) -> Config:
 @asynccontextmanager
 async def serving(config: Config) -> AsyncIterator[Service]:
     with only_process(config.service.state_dir):
-        async with assembled(config) as assembly, AsyncExitStack() as sources:
-            service = Service(assembly, sources, config)
-            async with assembly.intake.running(), anyio.create_task_group() as group:
-                service.start(group)
-                yield service
-                group.cancel_scope.cancel()
+        async with (
+            assembled(config) as assembly,
+            running(assembly, config) as service,
+            assembly.intake.running(),
+            anyio.create_task_group() as group,
+        ):
+            service.start(group)
+            yield service
+            group.cancel_scope.cancel()
 
 
 async def until(condition: object) -> None:

@@ -18,7 +18,7 @@ async def test_the_first_wish_ends_the_feeding_and_lets_the_rest_go_on() -> None
     drained = False
     with stop.scope:
         async with anyio.create_task_group() as group:
-            group.start_soon(stop.feed, anyio.sleep_forever, anyio.Event())
+            group.start_soon(stop.feed, anyio.sleep_forever)
             await anyio.sleep(0.01)
             stop.request("a test")
         await anyio.sleep(0.01)
@@ -42,14 +42,6 @@ async def test_after_the_grace_it_stops() -> None:
         stop.request("a test")
         await anyio.sleep_forever()
     assert stop.at_once
-
-
-async def test_a_broken_engine_is_a_wish_to_stop() -> None:
-    stop = Stop(grace=60)
-    broken = anyio.Event()
-    broken.set()
-    await stop.feed(anyio.sleep_forever, broken)
-    assert stop.requested.is_set()
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])

@@ -21,7 +21,7 @@ from stages.sandbox import Faults, Mailbox, Planned, Sandbox, serve_sandbox, wri
 PATIENCE = 100
 
 SHORT = """\
-attempts = 3
+attempts = {attempts}
 retry_wait = 0.01
 longest_retry_wait = 0.05
 connect_timeout = 30
@@ -40,12 +40,14 @@ class Trial:
         self.faults = faults
         self.path = folder / "synqup.toml"
 
-    def config(self, source: str = "", service: str = "", silence: float = 30) -> Config:
+    def config(
+        self, source: str = "", service: str = "", silence: float = 30, attempts: int = 3
+    ) -> Config:
         """silence: seconds after which a server that says nothing is given up.
 
         Short only where it is the fault: a busy machine is silent for a while as well.
         """
-        short = SHORT.format(silence=silence)
+        short = SHORT.format(silence=silence, attempts=attempts)
         text = self.path.read_text("utf-8")
         text = text.replace('kind = "billtobox"\n', f'kind = "billtobox"\n{short}{source}')
         text = text.replace("[service]\n", f"[service]\n{service}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -183,6 +184,43 @@ async def _explode(strike: Strike) -> web.StreamResponse:
     )
 
 
+async def _pack_short(strike: Strike) -> web.StreamResponse:
+    """Pack the body and leave out the end of the packing, under the right length."""
+    whole = await strike.answer()
+    packer = zlib.compressobj(wbits=31)
+    packed = packer.compress(_body(whole)) + packer.flush(zlib.Z_SYNC_FLUSH)
+    headers = {**_headers(whole), "Content-Encoding": "gzip"}
+    return web.Response(body=packed, headers=headers)
+
+
+async def _part(strike: Strike) -> web.StreamResponse:
+    whole = await strike.answer()
+    data = _body(whole)
+    half = data[: len(data) // 2]
+    headers = {**_headers(whole), "Content-Range": f"bytes 0-{len(half) - 1}/{len(data)}"}
+    return web.Response(status=206, body=half, headers=headers)
+
+
+async def _drip(strike: Strike) -> web.StreamResponse:
+    """Headers without an end, one every `seconds`."""
+    transport = strike.request.transport
+    assert transport is not None
+    transport.write(b"HTTP/1.1 200 OK\r\n")
+    while not transport.is_closing():
+        transport.write(b"X-More: to come\r\n")
+        await anyio.sleep(strike.planned.seconds)
+    return web.Response()
+
+
+async def _spoil_item(strike: Strike) -> web.StreamResponse:
+    """Put an item before the others that nobody can read: half a pair of UTF-16."""
+    response = await strike.answer()
+    response.body = re.sub(
+        rb'("results":\s*\[)(?=\s*\{)', rb'\1{"id":"\\ud800"},', _body(response), count=1
+    )
+    return response
+
+
 async def _web_page(_: Strike) -> web.StreamResponse:
     page = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body>Back soon</body>"
     return web.Response(text=f"{page}</html>", content_type="text/html")
@@ -259,6 +297,10 @@ FAULTS: dict[str, Fault] = {
     "no-answer": Fault("there is no answer", _say_nothing, "any"),
     "redirect": Fault("302 to another host", _redirect, "any"),
     "explosion": Fault("a little gzip that unpacks to `size` bytes", _explode),
+    "packed-short": Fault("gzip whose end is missing, though its length is right", _pack_short),
+    "part": Fault("206 and half of it, which nobody asked for", _part),
+    "slow-headers": Fault("headers without an end, one every `seconds`", _drip, "any"),
+    "odd-item": Fault("a list holds an item that can't be read", _spoil_item, "list"),
     "web-page": Fault("200 and an HTML page", _web_page, "any"),
     "invalid-json": Fault("a list breaks off", _garble, "list"),
     "repeated-page": Fault("a list shows the page before", _repeat, "list"),

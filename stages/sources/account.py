@@ -11,7 +11,8 @@ import aiohttp
 from yarl import URL
 
 from pipeline.errors import SignInRefused, SourceUnreachable, WebPage
-from stages.sources.http import Http, refuse, retry_after
+from stages.sources.headers import is_part, media_type, retry_after
+from stages.sources.http import Http, refuse
 from stages.sources.pace import Pace
 from stages.sources.token import Token
 
@@ -30,11 +31,13 @@ class Request(AbstractAsyncContextManager[aiohttp.ClientResponse]):
         send: Callable[[], Awaitable[aiohttp.ClientResponse]],
         pace: Pace,
         subject: str,
+        whole: bool,
         also: Collection[int],
     ) -> None:
         self._send = send
         self._pace = pace
         self._subject = subject
+        self._whole = whole
         self._also = also
         self._response: aiohttp.ClientResponse | None = None
 
@@ -42,9 +45,11 @@ class Request(AbstractAsyncContextManager[aiohttp.ClientResponse]):
         await self._pace.enter(self._subject)
         try:
             self._response = response = await self._send()
-            if not 200 <= response.status < 300 and response.status not in self._also:
+            status = response.status
+            well = status == 200 or (not self._whole and 200 <= status < 300)
+            if not (well or status in self._also) or (self._whole and is_part(response)):
                 raise await refuse(response, self._subject)
-            if response.content_type == "text/html":
+            if media_type(response) == "text/html":
                 # What a proxy, or a platform under repair, shows to people.
                 raise WebPage(self._subject)
         except BaseException:
@@ -78,9 +83,12 @@ class Account:
         data: bytes | None = None,
         also: Collection[int] = (),
     ) -> Request:
-        """Prepare a request, to be entered; also: statuses of failures that are an answer too."""
+        """Prepare a request, to be entered; also: statuses of failures that are an answer too.
+
+        What is asked for is wanted whole, so nothing but 200 is an answer to GET.
+        """
         send = partial(self._send, method, url, subject, headers, data)
-        return Request(send, self._pace, subject, also)
+        return Request(send, self._pace, subject, method == "GET", also)
 
     async def _send(
         self, method: str, url: URL, subject: str, headers: Mapping[str, str], data: bytes | None

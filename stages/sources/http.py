@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import AsyncIterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import aiohttp
+import anyio
 import anyio.to_thread
 import msgspec
+from aiohttp.connector import Connection
 from msgspec import Struct
 from yarl import URL
 
@@ -23,17 +24,28 @@ from pipeline.errors import (
     SourceUnreachable,
     SynqupError,
 )
+from stages.sources.coding import Mispacked, unpacker
+from stages.sources.headers import quoted, retry_after
 
-#: Characters of a server's own words that are worth quoting.
-QUOTED = 200
-#: Bytes of an error's answer that are read to quote it.
+#: Bytes of an error's answer that are read to quote it, and seconds that are spent on it.
 EXPLANATION = 10_000
-#: Bytes that have to come within the time of a stall: fewer are as good as none.
-TRICKLE = 1024
+EXPLAINING = 5.0
+#: Seconds that connections are given to close.
+CLOSING = 5.0
+#: Bytes a second, unpacked, that an answer brings in each time of a stall: fewer are as good as
+#: none. It is what is left to each of sixty requests on a line of one megabit.
+TRICKLE = 2048
+#: Times of a stall (five minutes) after which an answer has to have brought more than that on the
+#: average: so many bytes a second. Else sixteen large documents could hold all workers for hours.
+PATIENCE = 10
+STEADY = 16_384
+
+#: What reading the JSON of a stranger may raise: it may be nested without end, or not be UTF-8.
+UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
 
 
 class Timeouts(Struct, frozen=True):
-    """Seconds for the connection, from the request to the first byte, and between two bytes."""
+    """Seconds for the connection, from the request to the end of the headers, and for each read."""
 
     connect: float
     first_byte: float
@@ -55,6 +67,32 @@ class BrokenOff(PassingError):
     remedy = (
         "It is tried again by itself; if it goes on, check the network and any proxy in between"
     )
+
+
+class Flow:
+    """How much of an answer has come, in the time that we have spent waiting for it.
+
+    What we do with it meanwhile may take its time: that is not the server's fault.
+    """
+
+    def __init__(self, stall: float) -> None:
+        self.size = 0
+        self._stall = stall
+        self._waited = 0.0
+        self._since, self._had = 0.0, 0
+
+    def too_slow(self, waited: float) -> str:
+        """Count the seconds of one more read; why the answer is too slow, or nothing."""
+        self._waited += waited
+        seconds, came = self._waited - self._since, self.size - self._had
+        if seconds <= self._stall:
+            return ""
+        if came < TRICKLE * seconds:
+            return f"in {seconds:.1f} s {came:,} bytes"
+        if self._waited > self._stall * PATIENCE and self.size < STEADY * self._waited:
+            return f"in {self._waited:.1f} s {self.size:,} bytes"
+        self._since, self._had = self._waited, self.size
+        return ""
 
 
 class Http:
@@ -88,40 +126,42 @@ class Http:
         """
         session = self._session or await self._open()
         try:
-            response = await session.request(
+            return await session.request(
                 method, url, headers=headers, data=data, allow_redirects=False
             )
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, OSError) as error:  # TimeoutError is one
             raise _no_answer(error, subject) from None
-        if (connection := response.connection) is not None and connection.protocol is not None:
-            # The body has begun and not ended: another time is allowed between its bytes.
-            connection.protocol.read_timeout = self._timeouts.stall
-            connection.protocol.start_timeout()
-        return response
 
     async def body(self, response: aiohttp.ClientResponse, subject: str) -> AsyncIterator[bytes]:
-        """The bytes of an answer as they come. BrokenOff when they stop, end early or trickle."""
-        stall = self._timeouts.stall
+        """The bytes of an answer as they come, unpacked.
+
+        BrokenOff when they stop, end early or trickle, or can't be unpacked to their end.
+        """
         content = response.content
-        since, came, size = time.monotonic(), 0, 0
+        flow = Flow(self._timeouts.stall)
         try:
-            while chunk := await content.readany():
-                yield chunk
-                came += len(chunk)
-                size += len(chunk)
-                if (now := time.monotonic()) - since > stall:
-                    if came < TRICKLE and not content.at_eof():
-                        raise BrokenOff(
-                            subject,
-                            f"the answer comes too slowly (in {now - since:.1f} s {came:,} bytes)",
-                        )
-                    since, came = now, 0
-        except TimeoutError:
+            packed = unpacker(response.headers)
+            while True:
+                began = time.monotonic()
+                chunk = await self._read(content, flow, subject)
+                waited = time.monotonic() - began
+                if not chunk:
+                    break
+                if packed is None:
+                    flow.size += len(chunk)
+                    yield chunk
+                else:
+                    for piece in packed.unpack(chunk):
+                        flow.size += len(piece)
+                        yield piece
+                if (slow := flow.too_slow(waited)) and not content.at_eof():
+                    raise BrokenOff(subject, f"the answer comes too slowly ({slow})")
+            if packed is not None:
+                packed.finish()
+        except Mispacked as error:
             raise BrokenOff(
-                subject, f"the answer stopped for {stall:g} s after {size:,} bytes"
+                subject, f"the answer is not whole after {flow.size:,} bytes: {error}"
             ) from None
-        except aiohttp.ClientError:
-            raise BrokenOff(subject, f"the answer broke off after {size:,} bytes") from None
 
     async def read(self, response: aiohttp.ClientResponse, limit: int, subject: str) -> bytes:
         """The whole body, unless it is longer than a limit in bytes; then SourceError."""
@@ -129,13 +169,32 @@ class Http:
         async for chunk in self.body(response, subject):
             body += chunk
             if len(body) > limit:
+                body.clear()  # which the error would keep in memory
                 raise SourceError(subject, f"the answer is longer than {limit:,} bytes")
         return bytes(body)
+
+    async def _read(self, content: aiohttp.StreamReader, flow: Flow, subject: str) -> bytes:
+        """What has come, or comes within the time of a stall, whatever else arrives meanwhile."""
+        try:
+            if content.is_eof():
+                return await content.readany()
+            async with asyncio.timeout(self._timeouts.stall):
+                return await content.readany()
+        except TimeoutError:
+            raise BrokenOff(
+                subject,
+                f"the answer stopped for {self._timeouts.stall:g} s after {flow.size:,} bytes",
+            ) from None
+        except (aiohttp.ClientError, OSError, RuntimeError):
+            # RuntimeError is how aiohttp says that there is no connection any more.
+            raise BrokenOff(subject, f"the answer broke off after {flow.size:,} bytes") from None
 
     async def close(self) -> None:
         """Close every connection."""
         if self._session is not None:
-            await self._session.close()
+            # A server that does not read what it was sent keeps its connection open.
+            with anyio.move_on_after(CLOSING):
+                await self._session.close()
 
     async def _open(self) -> aiohttp.ClientSession:
         # To read certificates takes a while; aiohttp has read the system's when it was imported.
@@ -145,13 +204,15 @@ class Http:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._connections, ssl=trusted),
-                timeout=aiohttp.ClientTimeout(
-                    total=None,
-                    sock_connect=self._timeouts.connect,
-                    sock_read=self._timeouts.first_byte,
-                ),
-                headers={"User-Agent": f"synqup/{version('synqup')}"},
-                cookie_jar=aiohttp.DummyCookieJar(),
+                # How long an answer may take is measured where it is waited for.
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeouts.connect),
+                response_class=_answering_within(self._timeouts.first_byte),
+                headers={
+                    "User-Agent": f"synqup/{version('synqup')}",
+                    "Accept-Encoding": "gzip, deflate",
+                },
+                cookie_jar=_NoCookies(),
+                auto_decompress=False,
             )
         return self._session
 
@@ -168,11 +229,31 @@ class Http:
         return context
 
 
+class _NoCookies(aiohttp.DummyCookieJar):
+    """Does not even read them."""
+
+    def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
+        """Leave them."""
+
+
+def _answering_within(seconds: float) -> type[aiohttp.ClientResponse]:
+    """Answers whose headers have so much time to come to their end, whatever arrives meanwhile."""
+
+    class Answer(aiohttp.ClientResponse):
+        async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+            async with asyncio.timeout(seconds):
+                return await super().start(connection)
+
+    return Answer
+
+
 async def refuse(response: aiohttp.ClientResponse, subject: str) -> SynqupError:
     """The error that an answer's status stands for, with the server's own words."""
     said = await _explanation(response)
     status = response.status
     answered = f"the source answered {status}{said}"
+    if 200 <= status < 300:
+        return BrokenOff(subject, f"{answered}, and nobody asked for anything but the whole (200)")
     if status == 429 or status >= 500:
         return SourceUnreachable(
             subject, answered, "It is tried again by itself", retry_after=retry_after(response)
@@ -194,46 +275,23 @@ async def refuse(response: aiohttp.ClientResponse, subject: str) -> SynqupError:
     return SourceError(subject, answered, remedy)
 
 
-def retry_after(response: aiohttp.ClientResponse) -> float | None:
-    """Seconds that the server asks us to wait (RFC 9110, 10.2.3), if it does and is plausible."""
-    text = response.headers.get("Retry-After", "").strip()
-    if text.isdecimal():
-        return float(text)
-    try:
-        until = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    # The server's own clock, where it tells it: ours may be hours off.
-    now = response.headers.get("Date")
-    try:
-        since = parsedate_to_datetime(now) if now else datetime.now(UTC)
-        return max((until - since).total_seconds(), 0.0)
-    except (ValueError, TypeError):
-        return None
-
-
-def quoted(text: str) -> str:
-    """A server's words made fit for one line of a log, and not too long."""
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else " " for c in text)
-    return text[:QUOTED].strip()
-
-
-def _no_answer(error: aiohttp.ClientError | TimeoutError, subject: str) -> SynqupError:
+def _no_answer(error: aiohttp.ClientError | OSError, subject: str) -> SynqupError:
     match error:
         case aiohttp.ClientConnectorCertificateError():
             return CertificateRefused(subject, _certificate(error.certificate_error))
         case aiohttp.ClientConnectorSSLError():
-            return CertificateRefused(subject, f"no secure connection ({_words(error)})")
+            return SourceUnreachable(
+                subject, f"no secure connection can be made ({_words(error.os_error)})"
+            )
         case TimeoutError():
             return SourceUnreachable(subject, "the source does not answer in time")
         case aiohttp.ClientConnectorError():
-            reason = error.strerror or str(error.os_error)
+            reason = quoted(error.strerror or "") or _words(error.os_error)
             return SourceUnreachable(
                 subject, f"the source does not answer ({error.host}:{error.port}: {reason})"
             )
         case aiohttp.ClientResponseError():
-            why = quoted(error.message.partition("\n")[0]).rstrip(":")
+            why = quoted(error.message.partition("\n")[0]).rstrip(":") or "it can't be read"
             return SourceUnreachable(
                 subject,
                 f"the answer breaks the rules of HTTP ({why})",
@@ -257,16 +315,45 @@ def _host(response: aiohttp.ClientResponse) -> str:
         return "nowhere"
 
 
-def _words(error: Exception) -> str:
-    return quoted(str(error)) or type(error).__name__
+def _words(error: BaseException) -> str:
+    """What an error says; many that break a connection say nothing."""
+    # One that was left in the middle of an answer shows all that had come of it.
+    said = "" if isinstance(error, aiohttp.ServerDisconnectedError) else quoted(str(error))
+    if said:
+        return said
+    for kind, words in SILENT.items():
+        if isinstance(error, kind):
+            return words
+    return f"the system says no more than {type(error).__name__}"
+
+
+#: What is said of errors that say nothing themselves.
+SILENT: Mapping[type[BaseException], str] = {
+    ConnectionResetError: "the other side has reset the connection",
+    ConnectionAbortedError: "the connection was broken off",
+    ConnectionRefusedError: "nobody listens there",
+    BrokenPipeError: "the other side has closed the connection",
+    TimeoutError: "no answer in time",
+    ssl.SSLError: "the secure connection could not be made",
+    ConnectionError: "the connection was lost",
+    aiohttp.ServerDisconnectedError: "the other side has closed the connection",
+}
 
 
 async def _explanation(response: aiohttp.ClientResponse) -> str:
     """What the answer says of itself, as the end of a sentence: ` "…"`, or nothing."""
+    body = bytearray()
     try:
-        body = await response.content.read(EXPLANATION)
+        packed = unpacker(response.headers)
+        async with asyncio.timeout(EXPLAINING):
+            while len(body) < EXPLANATION and (chunk := await response.content.readany()):
+                pieces = [chunk] if packed is None else packed.unpack(chunk)
+                for piece in pieces:
+                    body += piece
+                    if len(body) >= EXPLANATION:
+                        break
         said = msgspec.json.decode(body)
         words = said.get("error_description") or said.get("message") or said.get("error")
         return f': "{quoted(str(words))}"' if words else ""
-    except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError, AttributeError):
+    except (aiohttp.ClientError, OSError, RuntimeError, Mispacked, AttributeError, *UNREADABLE):
         return ""

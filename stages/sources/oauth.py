@@ -6,6 +6,7 @@ sign-in has left behind.
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -13,13 +14,14 @@ import anyio
 import anyio.to_thread
 import msgspec
 import structlog
-from msgspec import Struct
+from msgspec import Raw, Struct
 from yarl import URL
 
 from pipeline.config import Secret
 from pipeline.errors import PassingError, SignInRefused, SourceError
-from pipeline.secrets import keep_secret, read_secret
-from stages.sources.http import Http, quoted, refuse
+from pipeline.secrets import SecretMissing, keep_secret, read_note, read_secret, write_note
+from stages.sources.headers import quoted
+from stages.sources.http import UNREADABLE, Http, refuse
 from stages.sources.token import Credential
 
 log = structlog.get_logger(__name__)
@@ -29,10 +31,14 @@ MARGIN_SHARE = 0.2
 MARGIN_MOST = 60.0
 #: Seconds that a token is taken to live whose server does not say.
 LIFE = 300.0
+#: Seconds after which a token is renewed, however long it is said to live.
+LONGEST_LIFE = 86_400.0
 #: Bytes that an answer may have: a token is a few thousand.
 LIMIT = 100_000
 #: RFC 6750, 2.1, and whatever else may stand in a header.
-TOKEN = re.compile(r"[!-~]+")
+TOKEN = re.compile(r"[!-~]{1,16384}")
+#: RFC 6749, A.17.
+REFRESH_TOKEN = re.compile(r"[ -~]{1,16384}")
 #: Statuses of an address that knows nothing of sign-ins.
 NO_TOKENS = (404, 405, 410)
 
@@ -51,8 +57,17 @@ class Granted(Struct):
     """The answer of a token endpoint (RFC 6749, 5.1)."""
 
     access_token: str
-    expires_in: float = LIFE
+    expires_in: Raw = Raw()
     refresh_token: str | None = None
+
+    @property
+    def life(self) -> float:
+        """Seconds that the token lives; LIFE where what is stated is no such number."""
+        try:
+            life = float(bytes(self.expires_in).strip(b'"'))
+        except ValueError:
+            return LIFE
+        return LIFE if math.isnan(life) else min(life, LONGEST_LIFE)
 
 
 class SignIn:
@@ -65,7 +80,13 @@ class SignIn:
         self._name = name
         self._client = client
         self._http = http
-        self._kept = Secret(file=str(kept))
+        self._kept = kept
+        #: The refresh token as it was last read where it is configured, and the one that the
+        #: server gave us in its place.
+        self._configured = ""
+        self._renewed = ""
+        self._stored = True
+        self._told = False
 
     async def grant(self) -> Credential:
         """An access token, good until shortly before it expires.
@@ -75,10 +96,21 @@ class SignIn:
         # A refresh token is used once: whoever asks has to keep the next one, come what may.
         with anyio.CancelScope(shield=self._client.refresh_token is not None):
             granted = await self._ask(await anyio.to_thread.run_sync(self._form))
-            if granted.refresh_token:
-                await anyio.to_thread.run_sync(self._keep, granted.refresh_token)
-        life = granted.expires_in
+            if self._client.refresh_token is not None:
+                if granted.refresh_token and granted.refresh_token != self._renewed:
+                    self._renewed, self._stored = granted.refresh_token, False
+                await self._store()
+        life = granted.life
         return Credential(granted.access_token, life - min(life * MARGIN_SHARE, MARGIN_MOST))
+
+    def read_secrets(self) -> None:
+        """Read what a sign-in needs. Raises SecretMissing."""
+        self._form()
+
+    async def close(self) -> None:
+        """Try a last time to store a refresh token that could not be stored."""
+        with anyio.CancelScope(shield=True):
+            await self._store()
 
     def _form(self) -> dict[str, str]:
         form = {
@@ -109,30 +141,68 @@ class SignIn:
             body = await self._http.read(response, LIMIT, subject)
         try:
             granted = msgspec.json.decode(body, type=Granted, strict=False)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             granted = Granted("")
         if not TOKEN.fullmatch(granted.access_token):
             raise SourceError(
                 subject, "the token address did not answer with a token", "Check token_url"
+            )
+        if granted.refresh_token and not REFRESH_TOKEN.fullmatch(granted.refresh_token):
+            raise SourceError(
+                subject, "the token address gave a refresh token that is none", "Check token_url"
             )
         return granted
 
     def _refresh_token(self) -> str:
         """The configured refresh token, or the one that the server gave us in its place."""
         assert self._client.refresh_token is not None
-        configured = read_secret(self._client.refresh_token)
-        kept = Path(self._kept.file or "")
-        if not kept.exists():
-            return configured
+        try:
+            configured = read_secret(self._client.refresh_token)
+        except SecretMissing:
+            if not self._renewed:
+                raise
+            return self._renewed
+        if self._renewed and configured in (self._configured, self._renewed):
+            self._configured = configured
+            return self._renewed
         # Kept together with the one it replaced: a newly configured token goes before it.
-        replaced, _, renewed = read_secret(self._kept).partition("\n")
-        return renewed if replaced == configured else configured
+        replaced, _, renewed = read_note(self._kept).partition("\n")
+        self._configured = configured
+        self._renewed = renewed if replaced == configured and renewed else configured
+        self._stored = True
+        return self._renewed
 
-    def _keep(self, refresh_token: str) -> None:
-        if self._client.refresh_token is None:
+    async def _store(self) -> None:
+        """Store a renewed refresh token; where that fails it is held, and tried again later."""
+        if self._stored:
             return
-        configured = read_secret(self._client.refresh_token)
-        if refresh_token == configured or keep_secret(self._client.refresh_token, refresh_token):
-            return
-        Path(self._kept.file or "").parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        keep_secret(self._kept, f"{configured}\n{refresh_token}")
+        trouble = await anyio.to_thread.run_sync(self._keep)
+        self._stored = not trouble
+        if trouble and not self._told:
+            log.error(
+                "the renewed refresh token can't be stored",
+                source=self._name,
+                reason=trouble,
+                remedy="Make room, or let this account write there: synqup goes on with it until it"
+                " ends, and needs a new sign-in then",
+            )
+        elif self._told and not trouble:
+            log.info("the renewed refresh token is stored", source=self._name)
+        self._told = bool(trouble)
+
+    def _keep(self) -> str:
+        """Write it down; why that is not possible, or nothing."""
+        assert self._client.refresh_token is not None
+        try:
+            configured = read_secret(self._client.refresh_token)
+        except SecretMissing:
+            configured = ""
+        if configured and configured not in (self._configured, self._renewed):
+            return ""  # Somebody has signed in anew meanwhile, and ours is of no use any more.
+        if configured and keep_secret(self._client.refresh_token, self._renewed):
+            return ""
+        try:
+            write_note(self._kept, f"{self._configured}\n{self._renewed}")
+        except OSError as error:
+            return f"{self._kept}: {error.strerror or error}"
+        return ""

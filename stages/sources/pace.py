@@ -11,7 +11,7 @@ from collections import deque
 import anyio
 
 from pipeline.errors import PassingError
-from pipeline.retries import Retries
+from pipeline.retries import LONGEST_REST, Retries
 
 #: An answer is slow that takes longer than so many seconds, and so many times what is usual.
 SLOW = 1.0
@@ -23,15 +23,28 @@ REFUSED = 0.5
 SLOWED = 0.75
 
 
+class Turn:
+    """Somebody who waits for a turn. granted: whether one has been handed over, or only a word."""
+
+    def __init__(self) -> None:
+        self.called = anyio.Event()
+        self.granted = False
+
+
 class Pace:
-    """The requests of one source that are under way, and the bound of their number."""
+    """The requests of one source that are under way, and the bound of their number.
+
+    A turn is counted from the moment in which it is given away, so it can't be given away twice;
+    who was given one and can't use it, for whatever reason, hands it on by leave().
+    """
 
     def __init__(self, most: int, retries: Retries) -> None:
         self.most = most
         self.limit = float(most)
         self._retries = retries
         self._flying = 0
-        self._waiting: deque[anyio.Event] = deque()
+        self._waiting: deque[Turn] = deque()
+        self._resting: set[anyio.Event] = set()
         self._held_until = 0.0
         self._cut_at = 0.0
         self._refusals = 0
@@ -42,15 +55,29 @@ class Pace:
 
         PassingError when the source has asked for a longer rest than we wait for.
         """
-        if self._held_until or self._waiting or self._flying >= int(self.limit):
+        if not self._held_until and not self._waiting and self._flying < int(self.limit):
+            self._flying += 1
+            return
+        while True:
             await self._turn(subject)
-        self._flying += 1
+            try:
+                await self._rest(subject)
+            except BaseException:
+                self.leave()
+                raise
+            if self._flying <= int(self.limit):
+                return
+            # The limit has fallen since the turn was given away.
+            self._flying -= 1
 
     def leave(self) -> None:
         """A request has ended, whichever way."""
         self._flying -= 1
-        if self._waiting:
-            self._wake()
+        while self._waiting and self._flying < int(self.limit):
+            turn = self._waiting.popleft()
+            turn.granted = True
+            self._flying += 1
+            turn.called.set()
 
     def answered(self, began: float) -> None:
         """A request that began then (by the monotonic clock) has been taken and answered now."""
@@ -71,7 +98,13 @@ class Pace:
         if retry_after is None:
             wait = self._retries.first_wait * 2 ** min(max(self._refusals - 1, 0), 16)
             retry_after = min(wait, self._retries.longest_wait)
-        self._held_until = max(self._held_until, now + retry_after)
+        self._held_until = max(self._held_until, now + min(retry_after, LONGEST_REST))
+        if self._held_until - now > self._retries.longest_asked:
+            # Nobody waits for as long as that: they are called to be told so.
+            while self._waiting:
+                self._waiting.popleft().called.set()
+            for called_off in self._resting:
+                called_off.set()
 
     def timed_out(self, began: float) -> None:
         """The source did not answer a request that began then."""
@@ -86,29 +119,45 @@ class Pace:
         return True
 
     async def _turn(self, subject: str) -> None:
+        """Wait until a turn is ours."""
         while True:
-            rest = self._held_until - time.monotonic()
-            if rest > self._retries.longest_asked:
-                raise PassingError(
-                    subject, f"the source asks to be left alone for {rest:,.0f} s", retry_after=rest
-                )
-            if rest > 0:
-                await anyio.sleep(rest)
-                continue
-            self._held_until = 0.0
-            if self._flying < int(self.limit):
+            self._give_up_a_long_rest(subject)
+            if not self._waiting and self._flying < int(self.limit):
+                self._flying += 1
                 return
-            turn = anyio.Event()
+            turn = Turn()
             self._waiting.append(turn)
             try:
-                await turn.wait()
+                await turn.called.wait()
             except BaseException:
-                if turn.is_set():
-                    self._wake()
-                else:
+                if turn.granted:
+                    self.leave()
+                elif not turn.called.is_set():
                     self._waiting.remove(turn)
                 raise
+            if turn.granted:
+                return
 
-    def _wake(self) -> None:
-        for _ in range(min(int(self.limit) - self._flying, len(self._waiting))):
-            self._waiting.popleft().set()
+    async def _rest(self, subject: str) -> None:
+        """Wait, with a turn of ours, until the source has rested as long as it has asked."""
+        while True:
+            rest = self._give_up_a_long_rest(subject)
+            if rest <= 0:
+                self._held_until = 0.0
+                return
+            called_off = anyio.Event()
+            self._resting.add(called_off)
+            try:
+                with anyio.move_on_after(rest):
+                    await called_off.wait()
+            finally:
+                self._resting.remove(called_off)
+
+    def _give_up_a_long_rest(self, subject: str) -> float:
+        """Seconds that the source wants to rest. PassingError if nobody is to wait for so long."""
+        rest = min(self._held_until - time.monotonic(), LONGEST_REST)
+        if rest > self._retries.longest_asked:
+            raise PassingError(
+                subject, f"the source asks to be left alone for {rest:,.0f} s", retry_after=rest
+            )
+        return rest

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, quote
 
 import anyio
+import anyio.to_thread
 import msgspec
 import structlog
 from yarl import URL
@@ -20,19 +21,21 @@ from stages.list import Listed
 from stages.settings import Billtobox, Config
 from stages.sources.account import Account, Request
 from stages.sources.billtobox.lists import Mailbox, Owners, Resource, mailboxes, resources
+from stages.sources.billtobox.pages import ITEMS, LIST_LIMIT, Crowded, read_item, read_page
 from stages.sources.billtobox.walk import Walk
-from stages.sources.billtobox.wire import Item, Page, Status
-from stages.sources.http import Http, Timeouts, quoted
+from stages.sources.billtobox.wire import Page, Status
+from stages.sources.headers import is_packed, printable, quoted
+from stages.sources.http import UNREADABLE, Http, Timeouts
 from stages.sources.oauth import Client, SignIn
 from stages.sources.pace import Pace
 from stages.sources.token import Token
 
 log = structlog.get_logger(__name__)
 
-#: Bytes that a page of a list may have: fifty items have some thousand each.
-LIST_LIMIT = 16_000_000
 #: Statuses of an address that has nothing.
 NOT_THERE = (404, 410)
+#: Statuses that are no page of a list, and no failure of the source either.
+NO_PAGE = (204, *NOT_THERE)
 #: Statuses that say that a document can't be had in the form that is asked for: the same request
 #: for another form has just been answered.
 NO_SUCH_FORM = (400, 405, 406, 415, 501)
@@ -40,12 +43,12 @@ NO_SUCH_FORM = (400, 405, 406, 415, 501)
 SETTLED = (404, 409, 410)
 #: How often a page of a list is asked for, at most, before the poll is given up.
 LIST_ATTEMPTS = 3
-#: Items of lists that are reported as unreadable, at most.
-UNREADABLE = 1000
+#: Items of lists that can't be read and of which it is said why, at most.
+TOLD = 20
+#: Entries that are handed over at once.
+HANDFUL = 500
 #: Checksums are of the bytes as they are sent, so documents are to be sent as they are.
 AS_IT_IS = "identity"
-
-ITEM = msgspec.json.Decoder(Item)
 
 JSON = {"Accept": "*/*", "Content-Type": "application/json"}
 
@@ -70,13 +73,13 @@ class Arriving(AbstractAsyncContextManager[Incoming]):
         if response.status in NO_SUCH_FORM:
             await self._request.__aexit__()
             raise DocumentRefused(self._label, f"the source does not have it as {self._media_type}")
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        if len(headers) < len(response.headers):
-            headers = {name: ", ".join(response.headers.getall(name)) for name in headers}
-        coded = headers.get("content-encoding", AS_IT_IS) != AS_IT_IS
+        said = response.headers
+        headers = {name.lower(): printable(value) for name, value in said.items()}
+        if len(headers) < len(said):
+            headers = {name: printable(", ".join(said.getall(name))) for name in headers}
         return Incoming(
             headers=headers,
-            length=None if coded else response.content_length,
+            length=None if is_packed(response) else response.content_length,
             chunks=self._http.body(response, self._label),
         )
 
@@ -116,13 +119,16 @@ class BilltoboxSource(Source):
             settings.scope,
             settings.refresh_token,
         )
-        sign_in = SignIn(self.name, client, self._http, state_dir / "tokens" / self.name)
-        self._token = Token(sign_in.grant)
+        self._sign_in = SignIn(self.name, client, self._http, state_dir / "tokens" / self.name)
+        self._token = Token(self._sign_in.grant)
         self._pace = Pace(settings.connections, self.retries)
         self._account = Account(self.name, self._http, self._token, self._pace)
         # Documents come first: acknowledgements take up to half of what may be under way.
         self._telling = anyio.Semaphore(max(settings.connections // 2, 1), fast_acquire=True)
         self._resources = {resource.word: resource for resource in resources(settings)}
+        #: Items that the latest walk over the lists had to leave out, for they can't be read.
+        self.unreadable = 0
+        self._left_out = 0
         self._unreadable: set[int] = set()
         self._walk: Walk[Mailbox] | None = None
 
@@ -133,13 +139,18 @@ class BilltoboxSource(Source):
         self._walk = Walk(
             mailboxes(self._resources.values(), companies), self._page, self.settings.page_size
         )
-        async with aclosing(self._walk.pages()) as pages:
-            async for mailbox, page in pages:
-                yield [
-                    entry
-                    for raw in page.results
-                    if (entry := self._entry(raw, mailbox, config, owners)) is not None
-                ]
+        self._left_out = 0
+        try:
+            async with aclosing(self._walk.pages()) as pages:
+                async for mailbox, page in pages:
+                    for start in range(0, len(page.results), HANDFUL):
+                        yield [
+                            entry
+                            for raw in page.results[start : start + HANDFUL]
+                            if (entry := self._entry(raw, mailbox, config, owners)) is not None
+                        ]
+        finally:
+            self._count_unreadable()
 
     def backlog(self) -> int | None:
         """The totals that the lists state, if all of them do."""
@@ -164,7 +175,12 @@ class BilltoboxSource(Source):
                 await self._tell(outcome)
 
     async def check(self, config: Config) -> str:
-        """Sign in and ask each list how much it holds."""
+        """Sign in and ask each list how much it holds; with a refresh token, only look.
+
+        A refresh token is good for one sign-in, and that is the service's, which may be running.
+        """
+        if self.settings.refresh_token is not None:
+            return await self._look()
         companies = [company for company in config.companies if company.source == self.name]
         totals: dict[str, list[int | None]] = {}
         for mailbox in mailboxes(self._resources.values(), companies):
@@ -177,8 +193,20 @@ class BilltoboxSource(Source):
         return f"signed in; to be fetched: {', '.join(found)}"
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Store what is left to be stored, and close the connections."""
+        await self._sign_in.close()
         await self._http.close()
+
+    async def _look(self) -> str:
+        """Ask the addresses for anything, without credentials."""
+        await anyio.to_thread.run_sync(self._sign_in.read_secrets)
+        for url in (URL(self.settings.token_url), self._base):
+            answer = await self._http.send("GET", url, subject=f"source {self.name}")
+            answer.release()
+        return (
+            "its addresses answer and its secrets can be read; not signed in, for a refresh token"
+            " is good for one sign-in, which is left to the service (catch-up --dry-run signs in)"
+        )
 
     async def _page(self, mailbox: Mailbox, number: int) -> Page:
         """A page of a list, asked for again while it fails for now."""
@@ -194,7 +222,7 @@ class BilltoboxSource(Source):
         subject = f"source {self.name}, list of {mailbox.resource.plural}"
         url = self._url(mailbox.resource).with_query(query)
         async with self._account.request(
-            "GET", url, subject=subject, headers={"Accept": "application/json"}, also=NOT_THERE
+            "GET", url, subject=subject, headers={"Accept": "application/json"}, also=NO_PAGE
         ) as answer:
             if answer.status in NOT_THERE:
                 raise SourceError(
@@ -204,12 +232,18 @@ class BilltoboxSource(Source):
                 )
             body = await self._http.read(answer, LIST_LIMIT, subject)
         try:
-            return msgspec.json.decode(body, type=Page)
-        except msgspec.DecodeError:
+            return await read_page(body)
+        except Crowded:
+            said = f"a page has more than {ITEMS:,} documents"
+            failure = SourceError(subject, said, "Tell the platform")
+        except UNREADABLE:
             start = quoted(body[:60].decode("utf-8", "replace"))
-            raise NoList(
+            failure = NoList(
                 subject, f'the answer is no list of documents but begins with "{start}"'
-            ) from None
+            )
+        # An error that is kept until the walk is over would keep all that is seen from here.
+        del body
+        raise failure
 
     def _entry(
         self, raw: msgspec.Raw, mailbox: Mailbox, config: Config, owners: Owners
@@ -217,8 +251,9 @@ class BilltoboxSource(Source):
         """The entry of a listed item; None for one that can't be read or is not for us."""
         resource = mailbox.resource
         try:
-            item = ITEM.decode(raw)
-        except msgspec.DecodeError as error:
+            item = read_item(raw)
+        except UNREADABLE as error:
+            self._left_out += 1
             self._tell_once(resource, raw, error)
             return None
         pending = self._pending.get("accounting_status")
@@ -238,25 +273,34 @@ class BilltoboxSource(Source):
                 company=company.identifier if company else None,
                 number=item.number,
                 issue_date=item.date,
-                size=item.size,
+                size=item.size if item.size is None or item.size >= 0 else None,
                 sha256=item.sha256.lower() if item.sha256 else None,
             ),
         )
 
-    def _tell_once(self, resource: Resource, raw: msgspec.Raw, error: msgspec.DecodeError) -> None:
-        """Say that an item can't be read: every walk over the list comes by it again."""
+    def _count_unreadable(self) -> None:
+        """Keep how many items a walk left out, and say so when they are more than before."""
+        if self._left_out > self.unreadable:
+            log.warning("listed items can't be read", source=self.name, items=self._left_out)
+        self.unreadable = self._left_out
+
+    def _tell_once(self, resource: Resource, raw: msgspec.Raw, error: Exception) -> None:
+        """Say why an item can't be read: every walk over the list comes by it again."""
         mark = hash(bytes(raw))
-        if mark in self._unreadable or len(self._unreadable) == UNREADABLE:
+        if mark in self._unreadable or len(self._unreadable) == TOLD:
             return
         self._unreadable.add(mark)
         log.warning(
-            "a listed item can't be read", source=self.name, list=resource.path, why=str(error)
+            "a listed item can't be read",
+            source=self.name,
+            list=resource.path,
+            why=quoted(str(error)),
         )
 
     async def _tell(self, outcome: Outcome) -> None:
         resource, id_ = self._locate(outcome.id)
         url = self._url(resource, id_, self.settings.status_path)
-        subject = f"source {self.name}, acknowledgement of {resource.word} {id_}"
+        subject = f"source {self.name}, acknowledgement of {resource.word} {quoted(id_)}"
         body = Status(outcome.status.value, outcome.message)
         async with self._account.request(
             "PUT", url, subject=subject, headers=JSON, data=msgspec.json.encode(body), also=SETTLED
@@ -265,7 +309,7 @@ class BilltoboxSource(Source):
                 log.warning(
                     "the platform does not take this acknowledgement any more",
                     source=self.name,
-                    id=outcome.id,
+                    id=quoted(outcome.id),
                     status=response.status,
                 )
 
@@ -275,4 +319,10 @@ class BilltoboxSource(Source):
 
     def _locate(self, id_: str) -> tuple[Resource, str]:
         word, _, rest = id_.partition("/")
+        if word not in self._resources:
+            raise SourceError(
+                f"source {self.name}, {word} {quoted(rest)}",
+                "its list has been switched off",
+                "Set the path of that list again until the platform has been told",
+            )
         return self._resources[word], rest

@@ -25,6 +25,11 @@ List = TypeVar("List")
 AT_ONCE = 16
 #: Lists that are begun ahead of their turn, at most: of each a page is held back meanwhile.
 AHEAD = 100
+#: Bytes of pages that are asked for at once, as far as the pages before tell; and bytes of pages
+#: that are held back, above which no further list is begun. Pages have some ten thousand bytes.
+WEIGHT = 32_000_000
+#: Pages that a walk reads. What lies behind them is found by a later walk, if it exists at all.
+PAGES = 100_000
 
 #: Asks for a page of a list, counted from zero.
 Ask = Callable[[List, int], Awaitable[Page]]
@@ -43,6 +48,8 @@ class Walk(Generic[List]):
         self._ask = ask
         self._stated: list[int | None] = []
         self._failure: SourceError | None = None
+        self._room = AT_ONCE
+        self._read = 0
 
     @property
     def total(self) -> int | None:
@@ -65,6 +72,7 @@ class Walk(Generic[List]):
             ]
             self._silent -= len(begun)
             self._stated += [answer.total for answer in begun if isinstance(answer, Page)]
+            self._measure(answers)
             for (progress, number), answer in zip(asked, answers, strict=True):
                 if isinstance(answer, Page):
                     for page in progress.take(number, answer):
@@ -77,14 +85,26 @@ class Walk(Generic[List]):
             if self._failure is not None and not self._stated:
                 # Not one of several could be read: it is not the list that is at fault.
                 break
+            if self._read >= PAGES:
+                log.warning("the lists have too many pages and are left there", pages=self._read)
+                break
         if self._failure is not None:
             raise self._failure
 
+    def _measure(self, answers: Sequence[Page | SourceError]) -> None:
+        """Ask for fewer pages at once where they are large."""
+        self._read += len(answers)
+        heaviest = max((answer.weight for answer in answers if isinstance(answer, Page)), default=0)
+        self._room = max(min(WEIGHT // max(heaviest, 1), AT_ONCE), 1)
+
     def _next(self) -> Iterator[tuple[Progress[List], int]]:
-        room = AT_ONCE
+        room = self._room
         begun = [one for one in self._open if one.begun]
         fresh = [one for one in self._open if not one.begun]
-        for progress in [*fresh[: max(AHEAD - len(begun), 0)], *begun]:
+        ahead = max(AHEAD - len(begun), 0)
+        if sum(one.held for one in begun) > WEIGHT:
+            ahead = 0
+        for progress in [*fresh[:ahead], *begun]:
             while room and (number := progress.next()) is not None:
                 yield progress, number
                 room -= 1
@@ -136,6 +156,11 @@ class Progress(Generic[List]):
         self._trusting = True
         self._seen: set[int] = set()
 
+    @property
+    def held(self) -> int:
+        """Bytes of the page that is held back."""
+        return self._first.weight if self._first is not None else 0
+
     def next(self) -> int | None:
         """The page to be asked for, if there is one that may be asked for now."""
         if self.done or not self._todo:
@@ -149,7 +174,8 @@ class Progress(Generic[List]):
         """Take an answer; yields the pages that may be shown now."""
         self._asked -= 1
         if number == 0:
-            self._first = page
+            # A copy, for an item is a view of all that came with it.
+            self._first = Page([raw.copy() for raw in page.results], page.total, page.size)
             self._begin(page)
         elif page.results:
             yield page
@@ -200,7 +226,7 @@ class Progress(Generic[List]):
         return page.total <= number * self._size + count
 
     def _repeats(self, page: Page) -> bool:
-        fingerprint = hash(tuple(bytes(raw) for raw in page.results))
+        fingerprint = hash(tuple(hash(bytes(raw)) for raw in page.results))
         if page.results and fingerprint in self._seen:
             return True
         self._seen.add(fingerprint)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from msgspec import Raw, Struct
+from typing import Annotated
+
+from msgspec import Meta, Raw, Struct
+
+#: What tells documents apart, and is kept of each of them.
+Key = Annotated[str, Meta(max_length=1000)]
 
 
 class Page(Struct):
@@ -15,6 +20,11 @@ class Page(Struct):
     total: int | None = None
     size: int | None = None
 
+    @property
+    def weight(self) -> int:
+        """Bytes of all its documents."""
+        return sum(len(memoryview(raw)) for raw in self.results)
+
 
 class Item(Struct):
     """One document in a list, of any of them; a field that its list doesn't have stays empty.
@@ -23,8 +33,8 @@ class Item(Struct):
     statement_date, sha256 and revision are not published: they are read where they are sent.
     """
 
-    id: str | int
-    platform_id: str | int | None = None
+    id: Key | int
+    platform_id: Key | int | None = None
     purchase_invoice_number: str | None = None
     purchase_invoice_date: str | None = None
     sales_invoice_number: str | None = None
@@ -33,8 +43,8 @@ class Item(Struct):
     statement_number: str | None = None
     statement_date: str | None = None
     accounting_status: str | None = None
-    revision: str | int | None = None
-    sha256: str | None = None
+    revision: Key | int | None = None
+    sha256: Key | None = None
     size: int | None = None
 
     @property

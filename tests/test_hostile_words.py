@@ -1,0 +1,411 @@
+"""What a server may say: JSON without a floor, numbers without an end, dates of no calendar. It is
+read, or refused in words; an item that can't be read is left out, and no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import os
+import re
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import pytest
+from hostile import Act, Asked, Writer, cut_gzip, head, hostile, says, turned
+from structlog.testing import capture_logs
+from test_billtobox import configure, entries, opened, platform, purchases
+
+from pipeline.errors import SynqupError
+from pipeline.retries import LONGEST_REST
+from stages.sources.billtobox.pages import ITEM_LIMIT, ITEMS, LIST_LIMIT
+from stages.sources.billtobox.source import TOLD
+
+pytestmark = pytest.mark.anyio
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+ROOT = Path(__file__).parents[1]
+
+TYPE = b"Content-Type: application/json"
+
+
+def refusing(*lines: bytes, status: bytes = b"429 Busy", body: bytes = b"") -> Act:
+    return says(TYPE, *lines, status=status, body=body)
+
+
+#: Answers that are none, to whatever is asked, and what is read of them.
+REFUSALS: dict[str, tuple[Act, str]] = {
+    "deep words": (refusing(status=b"400 No", body=b'{"message": %s}' % DEEP), "answered 400"),
+    "shallow words": (
+        refusing(status=b"400 No", body=b'{"message": %s}' % (b"[" * 900 + b"]" * 900)),
+        "answered 400",
+    ),
+    "long numbers for words": (
+        refusing(status=b"400 No", body=b'{"message": %s}' % (b"9" * 9000)),
+        "answered 400",
+    ),
+    "half a surrogate for words": (
+        refusing(status=b"400 No", body=b'{"message": "\\ud800"}'),
+        "answered 400",
+    ),
+    "words that steer a terminal": (
+        refusing(status=b"400 No", body='{"message": "\\u001b[31m\u202eno\x9b\u200b"}'.encode()),
+        'answered 400: "[31m no"',
+    ),
+    "a bomb for words": (
+        says(
+            b"Content-Encoding: gzip",
+            status=b"400 No",
+            body=gzip.compress(b'{"message": "' + b"x" * 10_000_000),
+        ),
+        "answered 400",
+    ),
+    "a rest of ten years": (refusing(b"Retry-After: 315360000"), "answered 429"),
+    "a rest without an end": (refusing(b"Retry-After: " + b"9" * 5000), "answered 429"),
+    "a rest until the year 9999": (
+        refusing(b"Retry-After: Fri, 31 Dec 9999 23:59:59 GMT"),
+        "answered 429",
+    ),
+    "a rest in no time zone": (
+        refusing(b"Retry-After: Fri, 31 Dec 9999 23:59:59 -99999999999999999999"),
+        "answered 429",
+    ),
+    "a rest until a year of many digits": (
+        refusing(b"Retry-After: Fri, 31 Dec " + b"9" * 5000 + b" 23:59:59 GMT"),
+        "answered 429",
+    ),
+    "a date in no time zone": (
+        refusing(
+            b"Retry-After: Fri, 31 Dec 9999 23:59:59 GMT",
+            b"Date: Mon, 01 Jan 0001 00:00:00 +2359",
+        ),
+        "answered 429",
+    ),
+    "a date of the first hour": (
+        refusing(
+            b"Retry-After: Mon, 01 Jan 0001 00:00:00 +9959",
+            b"Date: Fri, 31 Dec 9999 23:59:59 -9959",
+        ),
+        "answered 429",
+    ),
+    "elsewhere, which is nowhere": (
+        refusing(b"Location: http://[\xff\xed\xa0\x80:99999999/", status=b"302 There"),
+        "to nowhere",
+    ),
+    "elsewhere, by no number": (
+        refusing(b"Location: http://a:" + b"9" * 5000 + b"/", status=b"307 There"),
+        "to nowhere",
+    ),
+    "elsewhere, in signs": (
+        refusing("Location: http://\u202e\u2066.example/".encode(), status=b"302 There"),
+        "sends us elsewhere",
+    ),
+    "101": (refusing(b"Upgrade: x", b"Connection: Upgrade", status=b"101 Switch"), "answered 101"),
+    "999": (refusing(status=b"999 No"), "answered 999"),
+    "a header without an end": (refusing(b"X: " + b"y" * 100_000), "breaks the rules of HTTP"),
+    "headers without an end": (refusing(*[b"X: y"] * 1000), "breaks the rules of HTTP"),
+    "a header of nothing": (refusing(b"X\0: y"), "breaks the rules of HTTP"),
+    "two lengths": (refusing(b"Content-Length: 7"), "breaks the rules of HTTP"),
+    "a length of many digits": (refusing(b"Content-Length: " + b"9" * 50), "breaks the rules of"),
+}
+
+
+@pytest.mark.parametrize("on", ["document", "list", "token"])
+@pytest.mark.parametrize("name", REFUSALS)
+async def test_a_refusal_is_words_whatever_it_says(tmp_path: Path, name: str, on: str) -> None:
+    act, said = REFUSALS[name]
+    async with hostile(tmp_path, act, on, documents=2) as (it, front):
+        outcome = await it.bring(it.config(attempts=1))
+        assert front.struck
+        words = [*outcome.failures.values(), *(one.reason for one in it.summary().waiting)]
+        assert words
+        assert all(one.isprintable() and len(one) < 1000 for one in words)
+        assert any(said in one for one in words)
+        front.act = None
+        await it.bring(it.config())
+        assert it.delivered() == it.held()
+
+
+TOKENS: dict[str, tuple[bytes, str]] = {
+    "deep": (
+        b'{"access_token": "t", "x": %s}' % DEEP[80_000:-80_000],
+        "did not answer with a token",
+    ),
+    "half a surrogate": (b'{"access_token": "\\ud800"}', "did not answer with a token"),
+    "not UTF-8": (b'{"access_token": "\xff"}', "did not answer with a token"),
+    "not ASCII": ('{"access_token": "\u202e"}'.encode(), "did not answer with a token"),
+    "too long": (b'{"access_token": "%s"}' % (b"x" * 50_000), "did not answer with a token"),
+    "a list": (b"[]", "did not answer with a token"),
+}
+
+
+@pytest.mark.parametrize("name", TOKENS)
+async def test_a_token_that_is_none_is_said(tmp_path: Path, name: str) -> None:
+    body, said = TOKENS[name]
+    async with hostile(tmp_path, says(TYPE, body=body), "token", documents=2) as (it, _):
+        assert said in (await it.bring(it.config())).failures["billtobox"]
+
+
+@pytest.mark.parametrize(
+    "life", [b"1e308", b"1e999", b'"nan"', b"-1e308", b"null", b'"inf"', b"9" * 5000, b"[]", b'""']
+)
+async def test_a_token_may_live_as_long_as_it_likes(tmp_path: Path, life: bytes) -> None:
+    def turn(body: bytes) -> bytes:
+        return re.sub(rb'"expires_in": ?[0-9]+', b'"expires_in":' + life, body)
+
+    async with hostile(tmp_path, turned(turn, TYPE), "token", documents=4) as (it, front):
+        outcome = await it.bring(it.config())
+        assert not outcome.failures
+        assert it.delivered() == it.held()
+        assert front.struck
+
+
+LISTS: dict[str, tuple[Act, str]] = {
+    "deep": (says(TYPE, body=DEEP), 'is no list of documents but begins with "[[['),
+    "deep beside the items": (
+        says(TYPE, body=b'{"results": [], "x": %s}' % DEEP),
+        "is no list of documents",
+    ),
+    "a bomb": (
+        says(TYPE, b"Content-Encoding: gzip", body=gzip.compress(b" " * 50_000_000)),
+        f"longer than {LIST_LIMIT:,} bytes",
+    ),
+    "a million of items": (
+        says(TYPE, body=b'{"results": [%s]}' % b",".join([b'{"id":1}'] * 800_000)),
+        f"a page has more than {ITEMS:,} documents",
+    ),
+    "more items than a page has": (
+        says(TYPE, body=b'{"results": [%s]}' % b",".join([b'{"id":1}'] * (ITEMS + 1))),
+        f"a page has more than {ITEMS:,} documents",
+    ),
+    "nothing but brackets": (says(TYPE, body=b'{"results":' + b"[" * 5_000_000), "more than"),
+    "nothing but quotes": (says(TYPE, body=b'{"results":["' + b'\\"' * 3_000_000), "is no list of"),
+    "gzip without its end": (
+        turned(cut_gzip, TYPE, b"Content-Encoding: gzip"),
+        "ends in the middle",
+    ),
+    "a part": (turned(lambda body: body, TYPE, status=b"206 Part"), "answered 206"),
+    "nothing": (says(TYPE, status=b"204 Nothing", body=b""), "is no list of documents"),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_a_list_that_is_none_is_said(tmp_path: Path, name: str) -> None:
+    act, said = LISTS[name]
+    async with hostile(tmp_path, act, "list", documents=2) as (it, front):
+        outcome = await it.bring(it.config(attempts=1))
+        assert said in outcome.failures["billtobox"]
+        assert outcome.failures["billtobox"].isprintable()
+        front.act = None
+        await it.bring(it.config())
+        assert it.delivered() == it.held()
+
+
+ITEMS_OF_NO_USE: dict[str, bytes] = {
+    "half a surrogate": b'{"id": "x", "purchase_invoice_number": "\\ud800"}',
+    "half a surrogate where nobody reads": b'{"id": "x", "other": {"deeper": ["\\udfff"]}}',
+    "not UTF-8": b'{"id": "\xff\xfe"}',
+    "deep": b'{"id": "x", "y": %s}' % DEEP,
+    "a number that is none": b'{"id": "x", "amount": NaN}',
+    "a word that is none": b'{"id": "x", "amount": undefined}',
+    "no JSON at all": b"<x>[&]{}",
+    "a long number": b'{"id": %s}' % (b"9" * 5000),
+    "a long id": b'{"id": "%s"}' % (b"x" * 5000),
+    "a long revision": b'{"id": "x", "revision": "%s"}' % (b"x" * 5000),
+    "long": b'{"id": "x", "y": "%s"}' % (b"x" * (ITEM_LIMIT + 1)),
+    "null": b"null",
+    "a list": b"[1]",
+    "a bracket in a string": b'{"id": ["]}\\"],"], "x": "\\ud800"}',
+}
+
+
+def among_others(item: bytes) -> Callable[[bytes], bytes]:
+    return lambda body: body.replace(b'"results": [{', b'"results": [%s, {' % item).replace(
+        b'"results":[{', b'"results":[%s,{' % item
+    )
+
+
+@pytest.mark.parametrize("name", ITEMS_OF_NO_USE)
+async def test_one_item_that_can_not_be_read_is_left_out_alone(tmp_path: Path, name: str) -> None:
+    turn = among_others(ITEMS_OF_NO_USE[name])
+    async with hostile(tmp_path, turned(turn, TYPE), "list", documents=6) as (it, front):
+        with capture_logs() as logs:
+            outcome = await it.bring(it.config())
+        assert front.struck
+        assert not outcome.failures
+        assert it.delivered() == it.held()
+        said = [one["event"] for one in logs]
+        assert "a listed item can't be read" in said
+        assert "listed items can't be read" in said
+
+
+async def test_items_that_can_not_be_read_are_counted_and_not_all_told(tmp_path: Path) -> None:
+    async with platform() as one:
+        one.lists = {"purchase-invoices": [*purchases(3), *({"no": n} for n in range(40))]}
+        config = configure(tmp_path, one)
+        async with opened(config) as source:
+            for _ in range(3):
+                with capture_logs() as logs:
+                    assert len(await entries(source, config)) == 3
+                assert source.unreadable == 40
+            assert not logs
+            one.lists = {"purchase-invoices": [*purchases(3), *({"other": n} for n in range(50))]}
+            with capture_logs() as logs:
+                await entries(source, config)
+            assert [log for log in logs if log.get("items") == 50]
+            assert len(source._unreadable) == TOLD
+            one.lists = {}
+            await entries(source, config)
+            assert not source.unreadable
+
+
+async def test_a_server_that_knows_no_pages_may_send_thousands(tmp_path: Path) -> None:
+    async with platform() as one:
+        one.lists = {"purchase-invoices": purchases(5000)}
+        one.knows_size = False
+        config = configure(tmp_path, one)
+        async with opened(config) as source:
+            found = {entry.id for entry in await entries(source, config)}
+        assert len(found) == 5000
+
+
+@pytest.mark.parametrize("total", [10**30, -1, -(10**30), int("9" * 400)])
+@pytest.mark.parametrize("size", [None, -5, 0, 10**30, 1])
+async def test_no_number_of_a_page_hides_a_document(
+    tmp_path: Path, total: int, size: int | None
+) -> None:
+    async with platform() as one:
+        one.lists = {"purchase-invoices": purchases(120)}
+        one.total = lambda _: total
+        one.says_size = size
+        config = configure(tmp_path, one, sales_path="", statements_path="")
+        async with opened(config) as source:
+            found = {entry.id for entry in await entries(source, config)}
+            assert source.backlog() is None
+        assert len(found) == 120
+
+
+async def test_labels_hold_nothing_that_steers_a_terminal(tmp_path: Path) -> None:
+    async with platform() as one:
+        evil = "\x1b]0;x\x07\x9b31m\u202e\u2066\u200b\u2028\U000e0041" + "n" * 10_000
+        one.lists = {"purchase-invoices": [{"id": evil[:500], "purchase_invoice_number": evil}]}
+        config = configure(tmp_path, one)
+        async with opened(config) as source:
+            (entry,) = await entries(source, config)
+        assert entry.label.isprintable()
+        assert len(entry.label) < 600
+
+
+async def reset(reader: asyncio.StreamReader, writer: Writer) -> None:
+    """End the connection as a crash does, in the middle of a handshake of TLS."""
+    await reader.read(1)
+    handle = writer.get_extra_info("socket")
+    handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def close(reader: asyncio.StreamReader, writer: Writer) -> None:
+    """End it as one does that has nothing to say."""
+    await reader.read(1)
+    writer.close()
+
+
+async def speak_plainly(reader: asyncio.StreamReader, writer: Writer) -> None:
+    """Answer without TLS."""
+    writer.write(head())
+    writer.close()
+
+
+@pytest.mark.parametrize("shake", [reset, close, speak_plainly])
+async def test_a_handshake_that_fails_has_a_reason(
+    tmp_path: Path, shake: Callable[[asyncio.StreamReader, Writer], Awaitable[None]]
+) -> None:
+    server = await asyncio.start_server(shake, "127.0.0.1", 0)
+    async with platform() as one:
+        one.url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        config = configure(tmp_path, one)
+        async with opened(config) as source:
+            with pytest.raises(SynqupError) as failed:
+                await entries(source, config)
+    server.close()
+    said = str(failed.value)
+    assert re.search(r"\((127.0.0.1:\d+: )?\w[^()]{10,}", said), said
+    assert "again by itself" in said
+
+
+async def command(folder: Path, *arguments: str) -> tuple[int, str, int]:
+    return await anyio.to_thread.run_sync(run, folder, *arguments)
+
+
+def run(folder: Path, *arguments: str) -> tuple[int, str, int]:
+    """Run synqup: its exit status, what it printed, and the most memory it took, in kB."""
+    line = [sys.executable, "-c", "from pipeline.cli import main; main()", *arguments]
+    with (folder / "printed").open("w+b") as printed:
+        running = subprocess.Popen(line, cwd=ROOT, stdout=printed, stderr=printed)
+        _, status, usage = os.wait4(running.pid, 0)
+        running.returncode = os.waitstatus_to_exitcode(status)
+        printed.seek(0)
+        return running.returncode, printed.read().decode(), usage.ru_maxrss
+
+
+async def test_a_rest_of_an_hour_ends_a_catch_up_in_words(tmp_path: Path) -> None:
+    """Also where few connections have many documents waiting for them."""
+    calm: list[str] = []
+
+    def meets(asked: Asked) -> bool:
+        calm.append(asked.path)
+        return len(calm) > 3
+
+    act = refusing(b"Retry-After: 3600")
+    async with hostile(tmp_path, act, meets=meets, documents=40) as (it, front):
+        config = it.config("connections = 2\n")
+        with anyio.fail_after(60):
+            status, printed, _ = await command(
+                tmp_path, "catch-up", "--config", str(tmp_path / "tried.toml")
+            )
+        assert front.struck
+        assert status == 3
+        assert "asks to be left alone for 3," in " ".join(printed.split())
+        front.act = None
+        await it.bring(config)
+        assert it.delivered() == it.held()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows says nothing of a child's memory")
+async def test_pages_of_a_million_items_take_no_memory_to_speak_of(tmp_path: Path) -> None:
+    async def act(writer: Writer, asked: Asked) -> None:
+        page = small if "page=0" in asked.path else large
+        writer.write(head(TYPE, b"Content-Length: %d" % len(page)))
+        for start in range(0, len(page), 2**17):
+            writer.write(page[start : start + 2**17])
+            await writer.drain()
+
+    small = b'{"total": 100000, "results": [{"id": "none"}]}'
+    large = b'{"total": 100000, "results": [%s]}' % b",".join([b'{"id":1}'] * 800_000)
+
+    async with hostile(tmp_path, act, "list", documents=2) as (it, front):
+        it.config('sales_path = ""\nstatements_path = ""\n', attempts=1)
+        status, printed, most = await command(
+            tmp_path, "catch-up", "--config", str(tmp_path / "tried.toml")
+        )
+        assert front.struck > 16
+        assert status == 3
+        assert "a page has more than 10,000 documents" in " ".join(printed.split())
+        assert most < 400_000
+
+
+async def test_a_rest_of_ten_years_is_one_of_six_hours(tmp_path: Path) -> None:
+    act = refusing(b"Retry-After: 315360000")
+    async with hostile(tmp_path, act, "list", documents=2) as (it, _):
+        config = it.config()
+        async with opened(config) as source:
+            for _ in range(2):
+                with pytest.raises(SynqupError) as failed:
+                    await entries(source, config)
+                assert failed.value.retry_after <= LONGEST_REST  # type: ignore[attr-defined]
