@@ -19,6 +19,7 @@ import anyio.to_thread
 from pipeline.claims import Numbers, allocate, reallocate
 from pipeline.document import Key
 from pipeline.records import (
+    TOLD,
     Allocation,
     Claim,
     Known,
@@ -29,64 +30,65 @@ from pipeline.records import (
     columns,
 )
 from pipeline.storage import open_file
-from pipeline.writer import Writer
+from pipeline.writer import Statement, Writer
+
+#: Ids, or rows, of one query.
+PAGE = 500
+
+#: The number of the poll that a source is in.
+POLL = "coalesce((SELECT poll FROM sources WHERE name = ?1), 0)"
+#: The states of which sources are told.
+ENDS = f"({', '.join(repr(state.value) for state in TOLD)})"
 
 
 class Ledger:
     """The open ledger of one running program. Made by open_ledger()."""
 
     def __init__(self, writer: Writer) -> None:
-        self.writer = writer
+        self._writer = writer
         self._numbers = Numbers()
 
     def hurry(self) -> None:
         """The program is to stop: a disk that refuses is not waited for any more."""
-        self.writer.hurry()
+        self._writer.hurry()
 
-    async def known(self, keys: Sequence[Key]) -> dict[Key, Known]:
-        """What the ledger says of these documents; those it has never seen are left out."""
+    async def begin_poll(self, source: str) -> int:
+        """Count a poll of a source that begins, and return its number; it goes on through stops.
 
-        def apply(connection: sqlite3.Connection) -> dict[Key, Known]:
-            found = {}
-            for key in keys:
-                row = connection.execute(
-                    "SELECT state, changed_at, acknowledged_at, reason, sha256,"
-                    " coalesce(size, 0) FROM documents"
-                    " WHERE source = ? AND id = ? AND revision = ?",
-                    (key.source, key.id, key.revision),
-                ).fetchone()
-                if row is not None:
-                    found[key] = Known(State(row[0]), *row[1:])
-            return found
-
-        return await self.writer.change(apply) if keys else {}
+        What was recorded before that has a smaller one (Known.poll).
+        """
+        return await self._writer.change(partial(_begin_poll, source))
 
     async def contents(self, source: str, ids: Iterable[str]) -> dict[str, dict[str, Known]]:
-        """What the ledger says of all that these ids have ever stood for, by id and revision."""
+        """What the ledger says of all that these ids have ever stood for, by id and revision.
 
-        def apply(connection: sqlite3.Connection) -> dict[str, dict[str, Known]]:
-            found: dict[str, dict[str, Known]] = {}
-            for id_ in ids:
-                rows = connection.execute(
-                    "SELECT revision, state, changed_at, acknowledged_at, reason, sha256"
-                    " FROM documents WHERE source = ? AND id = ?",
-                    (source, id_),
-                )
-                found[id_] = {row[0]: Known(State(row[1]), *row[2:]) for row in rows}
-            return found
-
-        return await self.writer.change(apply)
+        Ids that it has never seen are left out.
+        """
+        wanted = list(ids)
+        if not wanted:
+            return {}
+        return await self._writer.change(partial(_contents, source, wanted))
 
     async def seen(self, documents: Iterable[tuple[Key, str]], at: float) -> None:
         """Note that documents (key, label) were listed and are on their way."""
-        await self.writer.note(
-            "INSERT INTO documents (source, id, revision, label, state, seen_at, changed_at)"
-            " VALUES (?1, ?2, ?3, ?4, 'seen', ?5, ?5)"
+        sql = (
+            "INSERT INTO documents"  # noqa: S608 - our own words
+            " (source, id, revision, label, state, seen_at, changed_at, poll)"
+            f" VALUES (?1, ?2, ?3, ?4, 'seen', ?5, ?5, {POLL})"
             " ON CONFLICT DO UPDATE SET state = 'seen', changed_at = excluded.changed_at,"
-            " reason = '', name_hash = NULL, acknowledged_at = NULL"
-            " WHERE state NOT IN ('staged', 'delivered')",
-            [(*columns(key), label, at) for key, label in documents],
+            " reason = '', name_hash = NULL, acknowledged_at = NULL, poll = excluded.poll"
+            " WHERE state NOT IN ('staged', 'delivered')"
         )
+        rows = [(*columns(key), label, at) for key, label in documents]
+        await self._writer.note(Statement(sql, rows))
+
+    async def forget(self, keys: Iterable[Key]) -> None:
+        """Note that documents that came to nothing have been superseded by others."""
+        sql = (
+            "DELETE FROM documents WHERE source = ?1 AND id = ?2 AND revision = ?3"
+            " AND state NOT IN ('staged', 'delivered')"
+        )
+        await self._writer.note(Statement(sql, [columns(key) for key in keys]))
 
     async def stage(self, documents: Sequence[Staged], at: float) -> list[Allocation]:
         """Record that files lie ready and are about to become visible: durable on return.
@@ -97,21 +99,23 @@ class Ledger:
         if not documents:
             return []
         apply = partial(allocate, documents, at, self._numbers)
-        return await self.writer.change(apply, durable=True)
+        return await self._writer.change(apply, durable=True)
 
     async def rename(self, taken: Sequence[Taken], at: float) -> list[Claim]:
         """Give staged documents other names, for somebody took theirs: durable on return."""
         if not taken:
             return []
-        return await self.writer.change(partial(reallocate, taken, at, self._numbers), durable=True)
+        apply = partial(reallocate, taken, at, self._numbers)
+        return await self._writer.change(apply, durable=True)
 
     async def delivered(self, keys: Iterable[Key], at: float) -> None:
         """Record that documents stand durable in their folders: durable on return."""
-        await self.writer.record(
+        sql = (
             "UPDATE documents SET state = 'delivered', staged = '', companions = '', reason = '',"
-            " delivered_at = ?4, changed_at = ?4 WHERE source = ?1 AND id = ?2 AND revision = ?3",
-            [(*columns(key), at) for key in keys],
+            " delivered_at = ?4, changed_at = ?4 WHERE source = ?1 AND id = ?2 AND revision = ?3"
         )
+        rows = [(*columns(key), at) for key in keys]
+        await self._writer.record(Statement(sql, rows, hits=True))
 
     async def duplicates(self, found: Iterable[tuple[Key, str]], at: float) -> None:
         """Record that documents are delivered already, (key, of which) each: durable on return."""
@@ -123,12 +127,10 @@ class Ledger:
 
     async def unstaged(self, failed: Iterable[tuple[Key, str]], at: float) -> None:
         """Record that staged documents did not become visible, (key, reason) each: durable."""
-        await self.writer.record(
-            "UPDATE documents SET state = 'waiting', reason = ?4, changed_at = ?5, staged = '',"
-            " companions = '', name_hash = NULL, identity = NULL, number_hash = NULL"
-            " WHERE source = ?1 AND id = ?2 AND revision = ?3",
-            [(*columns(key), reason, at) for key, reason in failed],
+        clear = (
+            ", staged = '', companions = '', name_hash = NULL, identity = NULL, number_hash = NULL"
         )
+        await self._end(State.WAITING, failed, at, clear)
 
     async def waiting(self, failed: Iterable[tuple[Key, str]], at: float) -> None:
         """Record that documents failed for now, (key, reason) each: a later poll takes them."""
@@ -140,55 +142,55 @@ class Ledger:
 
     async def _failed(self, state: State, failed: Iterable[tuple[Key, str]], at: float) -> None:
         # Of a staged document only the temporary folder knows whether it became visible.
-        await self.writer.record(
-            "UPDATE documents SET state = ?4, reason = ?5, changed_at = ?6"
-            " WHERE source = ?1 AND id = ?2 AND revision = ?3"
-            " AND state NOT IN ('staged', 'delivered')",
-            [(*columns(key), state.value, reason, at) for key, reason in failed],
+        await self._end(state, failed, at, " WHERE state NOT IN ('staged', 'delivered')")
+
+    async def _end(
+        self, state: State, failed: Iterable[tuple[Key, str]], at: float, tail: str
+    ) -> None:
+        """Record an end, also of a document whose row could not be written when it was seen.
+
+        tail: what else to change of a row, and which rows to leave alone.
+        """
+        sql = (
+            "INSERT INTO documents (source, id, revision, label, state, reason, seen_at,"  # noqa: S608 - our own words
+            f" changed_at, poll) VALUES (?1, ?2, ?3, ?2, ?4, ?5, ?6, ?6, {POLL})"
+            " ON CONFLICT DO UPDATE SET state = excluded.state, reason = excluded.reason,"
+            f" changed_at = excluded.changed_at, poll = excluded.poll{tail}"
         )
+        rows = [(*columns(key), state.value, reason, at) for key, reason in failed]
+        await self._writer.record(Statement(sql, rows))
 
     async def acknowledged(self, keys: Iterable[Key], at: float) -> None:
         """Note that the source has been told; lost in a power cut, it is told again."""
-        await self.writer.note(
-            "UPDATE documents SET acknowledged_at = ?4"
-            " WHERE source = ?1 AND id = ?2 AND revision = ?3",
-            [(*columns(key), at) for key in keys],
+        sql = (
+            f"UPDATE documents SET acknowledged_at = ?4, poll = {POLL}"  # noqa: S608 - our own words
+            f" WHERE source = ?1 AND id = ?2 AND revision = ?3 AND state IN {ENDS}"
         )
+        rows = [(*columns(key), at) for key in keys]
+        await self._writer.note(Statement(sql, rows, hits=True))
 
-    async def unacknowledged(self, source: str) -> list[tuple[Key, Known]]:
-        """What has come to its end and the source has not been told of."""
+    async def unacknowledged(
+        self, source: str, after: tuple[Key, Known] | None = None
+    ) -> list[tuple[Key, Known]]:
+        """What has come to its end and the source has not been told of: some of it at a time.
 
-        def apply(connection: sqlite3.Connection) -> list[tuple[Key, Known]]:
-            rows = connection.execute(
-                "SELECT id, revision, state, changed_at, acknowledged_at, reason FROM documents"
-                " WHERE source = ? AND acknowledged_at IS NULL"
-                " AND state IN ('delivered', 'duplicate', 'skipped', 'quarantined')",
-                (source,),
-            )
-            return [(Key(source, r[0], r[1]), Known(State(r[2]), *r[3:])) for r in rows]
-
-        return await self.writer.change(apply)
+        after: the last one of those before. Empty when there are no more.
+        """
+        return await self._writer.change(partial(_unacknowledged, source, after))
 
     async def unfinished(self) -> list[Unfinished]:
         """What an earlier process left staged."""
-
-        def apply(connection: sqlite3.Connection) -> list[Unfinished]:
-            rows = connection.execute(
-                "SELECT source, id, revision, staged, companions, path FROM documents"
-                " WHERE state = 'staged'"
-            )
-            return [Unfinished(Key(*r[:3]), r[3], tuple(r[4].split()), r[5]) for r in rows]
-
-        return await self.writer.change(apply)
+        return await self._writer.change(_unfinished)
 
     async def polled(self, source: str, at: float, error: str = "") -> None:
         """Note that a source was read to its end, or why it was not."""
-        await self.writer.note(
+        sql = (
             "INSERT INTO sources (name, polled_at, error, error_at) VALUES (?1, ?2, ?3, ?4)"
             " ON CONFLICT DO UPDATE SET polled_at = coalesce(?2, polled_at), error = ?3,"
-            " error_at = ?4",
-            [(source, None if error else at, error, at if error else None)],
+            " error_at = ?4"
         )
+        row = (source, None if error else at, error, at if error else None)
+        await self._writer.note(Statement(sql, [row]))
 
 
 @asynccontextmanager
@@ -197,7 +199,7 @@ async def open_ledger(path: Path, patience: float = math.inf) -> AsyncIterator[L
 
     patience: seconds to wait for a disk that refuses. A file that is no ledger, or a damaged one,
     is kept aside under another name, and a new one begun. Raises StateError when it is a newer
-    program's, or the disk refuses.
+    program's, or the disk refuses; also on leaving, if there are notes that it has refused.
     """
     connection = await anyio.to_thread.run_sync(open_file, path)
     with closing(connection):
@@ -209,3 +211,53 @@ async def open_ledger(path: Path, patience: float = math.inf) -> AsyncIterator[L
             finally:
                 writer.hurry()
                 writer.close()
+        if writer.failure is not None:
+            raise writer.failure
+
+
+def _begin_poll(source: str, connection: sqlite3.Connection) -> int:
+    cursor = connection.execute(
+        "INSERT INTO sources (name, poll) VALUES (?, 1)"
+        " ON CONFLICT DO UPDATE SET poll = poll + 1 RETURNING poll",
+        (source,),
+    )
+    ((number,),) = cursor.fetchall()
+    return int(number)
+
+
+def _contents(
+    source: str, ids: Sequence[str], connection: sqlite3.Connection
+) -> dict[str, dict[str, Known]]:
+    found: dict[str, dict[str, Known]] = {}
+    for some in (ids[start : start + PAGE] for start in range(0, len(ids), PAGE)):
+        rows = connection.execute(
+            "SELECT id, revision, state, poll, acknowledged_at, reason, sha256"  # noqa: S608 - our own words
+            " FROM documents"
+            f" WHERE source = ? AND id IN ({', '.join('?' * len(some))})",
+            (source, *some),
+        )
+        for row in rows:
+            found.setdefault(row[0], {})[row[1]] = Known(State(row[2]), *row[3:])
+    return found
+
+
+def _unacknowledged(
+    source: str, after: tuple[Key, Known] | None, connection: sqlite3.Connection
+) -> list[tuple[Key, Known]]:
+    last = (after[1].state.value, *columns(after[0])[1:]) if after else ("", "", "")
+    rows = connection.execute(
+        "SELECT id, revision, state, poll, acknowledged_at, reason FROM documents"  # noqa: S608 - our own words
+        " INDEXED BY documents_open"
+        f" WHERE source = ?1 AND acknowledged_at IS NULL AND state IN {ENDS}"
+        " AND (state, id, revision) > (?2, ?3, ?4) ORDER BY state, id, revision LIMIT ?5",
+        (source, *last, PAGE),
+    )
+    return [(Key(source, r[0], r[1]), Known(State(r[2]), *r[3:])) for r in rows]
+
+
+def _unfinished(connection: sqlite3.Connection) -> list[Unfinished]:
+    rows = connection.execute(
+        "SELECT source, id, revision, staged, companions, path FROM documents"
+        " WHERE state = 'staged'"
+    )
+    return [Unfinished(Key(*r[:3]), r[3], tuple(r[4].split()), r[5]) for r in rows]

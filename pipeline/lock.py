@@ -1,8 +1,9 @@
-"""Keeps a state folder to one program."""
+"""Keeps a state folder to one program, and to one account."""
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,25 +11,31 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipeline.errors import StateError, StateInUse
+from pipeline.storage import flush_names
+
+#: Bytes of the file that names the owner, of which a process number needs a few.
+LONGEST = 100
 
 
 @contextmanager
 def only_process(state_dir: Path) -> Iterator[None]:
     """Own the state folder, which is made if missing, while the block runs.
 
-    Raises StateInUse when another process does, StateError when the folder can't be used. The
-    operating system releases the lock however a process ends.
+    Raises StateInUse when another process does, StateError when the folder can't be used, or others
+    may write to it. The operating system releases the lock however a process ends.
     """
     owner = state_dir / "owner"
     lock = FileLock(state_dir / "lock", timeout=0)
     try:
         _make_durably(state_dir)
+        if os.name != "nt":  # there a folder has the access rights of the one it is made in
+            _refuse_strange(state_dir)
         lock.acquire()
-        owner.write_text(f"{os.getpid()}\n")
+        _write(owner, f"{os.getpid()}\n")
     except Timeout:
-        process = owner.read_text().strip() if owner.exists() else "unknown"
         raise StateInUse(
-            str(state_dir), f"another synqup (process {process}) already works with this folder"
+            str(state_dir),
+            f"another synqup (process {_read(owner)}) already works with this folder",
         ) from None
     except OSError as error:
         raise StateError(
@@ -46,10 +53,48 @@ def _make_durably(folder: Path) -> None:
         return
     _make_durably(folder.parent)
     folder.mkdir(mode=0o750, exist_ok=True)
-    if os.name == "nt":
-        return  # NTFS journals names itself
-    descriptor = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY)
+    flush_names(folder.parent)
+
+
+def _refuse_strange(state_dir: Path) -> None:
+    """Refuse a folder that is not ours alone: what others lay there would be taken for our own."""
+    ours = {0, os.geteuid()}
+    for part in (state_dir, *state_dir.parents):
+        found = part.lstat()
+        if stat.S_ISLNK(found.st_mode) and found.st_uid not in ours:
+            raise StateError(
+                str(state_dir),
+                f"{part} is a link that another account has laid",
+                "Name a folder in state_dir that belongs to the account that runs synqup",
+            )
+    found = state_dir.stat()
+    if found.st_uid not in ours:
+        raise StateError(
+            str(state_dir),
+            "the state folder belongs to another account",
+            "Run synqup as the account that owns it, or name another state_dir",
+        )
+    if found.st_mode & stat.S_IWOTH:
+        raise StateError(
+            str(state_dir),
+            "every account of this machine may write to the state folder",
+            "Allow it to the account that runs synqup alone (chmod o-w)",
+        )
+    for name in ("lock", "owner"):
+        path = state_dir / name
+        if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+            raise StateError(str(path), "this is no file of synqup's own", "Remove it")
+
+
+def _write(path: Path, text: str) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+    with os.fdopen(os.open(path, flags, 0o640), "w") as file:
+        file.write(text)
+
+
+def _read(path: Path) -> str:
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        with path.open("rb") as file:
+            return file.read(LONGEST).decode("ascii", "replace").strip() or "unknown"
+    except OSError:
+        return "unknown"

@@ -2,7 +2,7 @@
 
 A row goes from `seen` to `staged` to `delivered`, or is a `duplicate` of a delivered one, or is
 `skipped` by a rule, `quarantined`, or `waiting` when it failed for now; `acknowledged_at` says when
-the source was told.
+the source was told. Times are for people to read: what happens next hangs on none of them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,15 @@ from msgspec import Struct
 
 from pipeline.document import Key
 
-VERSION = 1
+#: What brings a ledger of a version to the one after it; a new one gets SCHEMA at once.
+MIGRATIONS = {
+    1: """
+ALTER TABLE documents ADD COLUMN poll INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sources ADD COLUMN poll INTEGER NOT NULL DEFAULT 0;
+""",
+}
+
+VERSION = max(MIGRATIONS) + 1
 
 SCHEMA = f"""
 CREATE TABLE documents (
@@ -26,7 +34,7 @@ CREATE TABLE documents (
     identity INTEGER, number_hash INTEGER,
     reason TEXT NOT NULL DEFAULT '', warnings TEXT NOT NULL DEFAULT '',
     seen_at REAL NOT NULL, changed_at REAL NOT NULL, verified_at REAL,
-    delivered_at REAL, acknowledged_at REAL,
+    delivered_at REAL, acknowledged_at REAL, poll INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (source, id, revision)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX documents_name ON documents (name_hash) WHERE name_hash IS NOT NULL;
@@ -37,7 +45,8 @@ CREATE INDEX documents_open ON documents (source, state)
 CREATE INDEX documents_staged ON documents (source) WHERE state = 'staged';
 CREATE INDEX documents_kept ON documents (changed_at) WHERE state IN ('quarantined', 'waiting');
 CREATE TABLE sources (
-    name TEXT PRIMARY KEY, polled_at REAL, error TEXT NOT NULL DEFAULT '', error_at REAL
+    name TEXT PRIMARY KEY, polled_at REAL, error TEXT NOT NULL DEFAULT '', error_at REAL,
+    poll INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 PRAGMA user_version = {VERSION};
 """
@@ -57,20 +66,24 @@ class State(StrEnum):
 
 #: The ends of a document of which its source is told FORWARDED.
 FORWARDED = (State.DELIVERED, State.DUPLICATE, State.SKIPPED)
+#: All ends of a document of which its source is told.
+TOLD = (*FORWARDED, State.QUARANTINED)
 
 
 class Known(Struct, frozen=True):
-    """What the lister needs of a row; the times in seconds since 1970.
+    """What the lister needs of a row.
 
-    sha256, size: of what the source sent, the first in hexadecimal; empty before it is staged.
+    poll: the number of its source's poll in which it last was started, failed, was left out or was
+    acknowledged; clocks go back and forward, and polls are counted. acknowledged_at: in seconds
+    since 1970. sha256: of what the source sent, in hexadecimal; empty before it is
+    staged.
     """
 
     state: State
-    changed_at: float
+    poll: int
     acknowledged_at: float | None
     reason: str
     sha256: str = ""
-    size: int = 0
 
 
 class Staged(Struct, frozen=True):

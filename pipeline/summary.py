@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import stat
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,7 @@ from msgspec import Struct
 
 from pipeline.errors import StateError
 from pipeline.records import State
+from pipeline.storage import BUSY, is_damage, is_refusal, words
 
 
 class Kept(Struct, frozen=True):
@@ -61,18 +63,28 @@ def summarise(path: Path, configured: Iterable[str] = ()) -> Summary:
     them.
     """
     sources = {name: SourceState(name, None, "", None) for name in configured}
-    if not path.exists():
-        return Summary(tuple(sources.values()), (), 0, (), ())
     try:
-        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=10)
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise StateError(str(path), "this is no ledger, and no file at all", "Move it away")
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=BUSY)
         with closing(connection):
             return _summary(connection, sources)
-    except sqlite3.DatabaseError as error:
-        raise StateError(
-            str(path),
-            f"the ledger can't be read ({error})",
-            "Let this account read it; a damaged one is kept aside at the next start",
-        ) from None
+    except FileNotFoundError:
+        return Summary(tuple(sources.values()), (), 0, (), ())
+    except (OSError, sqlite3.DatabaseError) as error:
+        said, remedy = _words(error)
+        raise StateError(str(path), f"the ledger can't be read: {said}", remedy) from None
+
+
+def _words(error: OSError | sqlite3.DatabaseError) -> tuple[str, str]:
+    """What to say of a ledger that can't be read, and what to do."""
+    if is_damage(error):
+        return f"it is damaged ({error})", "The next start keeps it aside, and begins a new one"
+    if isinstance(error, OSError) or is_refusal(error):
+        said, remedy = words(error)
+        # To be read beside its writer it takes a file that readers share and may have to make.
+        return said, f"{remedy}, or ask as the account that runs synqup; then ask again"
+    return f"{error}", "Ask with the version of synqup that writes it"
 
 
 def _summary(connection: sqlite3.Connection, sources: dict[str, SourceState]) -> Summary:

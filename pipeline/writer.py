@@ -1,7 +1,7 @@
 """One writer for a SQLite database: changes are grouped into commits.
 
 All that arrive while one commit is being flushed share the next one. What nobody has to wait for
-goes along with the others.
+goes along with the others. A change that fails fails alone; what the disk refuses waits.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Any, TypeVar
 
 import anyio
@@ -18,7 +17,7 @@ import anyio.to_thread
 import structlog
 
 from pipeline.errors import StateError
-from pipeline.storage import is_damage, is_mendable, suspect
+from pipeline.storage import is_damage, is_refusal, suspect, words
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +29,35 @@ GROUP = 256
 LINGER = 0.05
 #: Seconds between two tries to write where the disk refuses.
 PAUSE = 1.0
+
+
+class Missed(Exception):
+    """A statement was to change a row for each of its parameters, and some were not there."""
+
+
+class Statement:
+    """A statement and its parameters, row by row.
+
+    hits: whether each of them has to change a row; else Missed.
+    """
+
+    def __init__(self, sql: str, rows: Sequence[tuple[Any, ...]], *, hits: bool = False) -> None:
+        self.sql = sql
+        self.rows = rows
+        self.hits = hits
+
+    def __call__(self, connection: sqlite3.Connection) -> None:
+        """Apply it, within the transaction that is open."""
+        cursor = connection.executemany(self.sql, self.rows)
+        missed = len(self.rows) - cursor.rowcount
+        # A cursor that somebody still holds would keep the file open beyond close().
+        cursor.close()
+        if self.hits and missed > 0:
+            raise Missed(f"{missed} of {len(self.rows)} rows: {self.rows[0]} …")
+
+    def single(self) -> list[Statement]:
+        """The same for each of the rows by itself."""
+        return [Statement(self.sql, [row], hits=self.hits) for row in self.rows]
 
 
 class _Change:
@@ -45,6 +73,12 @@ class _Change:
         self.result: Any = None
         self.error: Exception | None = None
 
+    def parts(self) -> list[_Change]:
+        """What it may be broken into, so that one row that fails fails alone: a note's rows."""
+        if self.done is None and isinstance(self.apply, Statement):
+            return [_Change(one, durable=self.durable) for one in self.apply.single()]
+        return []
+
 
 class Writer:
     """Takes changes from many and commits them, one group after the other.
@@ -57,6 +91,10 @@ class Writer:
         self._patience = patience
         self._hurried = anyio.Event()
         self._changes, self._inbox = anyio.create_memory_object_stream[_Change](GROUP)
+        #: Notes that the disk has refused so far: they go along with the next commit.
+        self._kept: list[_Change] = []
+        #: Why some notes could not be written until the end.
+        self.failure: StateError | None = None
 
     async def run(self) -> None:
         """Be the one writer, until close(): commit all that waits, then tell those who wait."""
@@ -68,10 +106,16 @@ class Writer:
                     while len(group) < GROUP:
                         group.append(self._inbox.receive_nowait())
                 await self._linger(group)
-                await self._commit(group)
+                await self._commit([*self._kept, *group])
                 for change in group:
                     if change.done is not None:
                         change.done.set()
+            if self._kept:
+                await self._commit(self._kept)
+            if self._kept:
+                error = self._kept[0].error
+                self.failure = _failure(error)
+                log.error("notes of the ledger are lost", notes=len(self._kept), reason=str(error))
 
     def hurry(self) -> None:
         """The program is to stop: a disk that refuses is not waited for any more."""
@@ -81,11 +125,11 @@ class Writer:
         """Take no more changes; run() ends after what has been taken."""
         self._changes.close()
 
-    async def note(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Apply a statement to rows in its turn, which nobody waits for."""
-        if not rows:
+    async def note(self, statement: Statement) -> None:
+        """Apply a statement in its turn, which nobody waits for."""
+        if not statement.rows:
             return
-        change = _Change(partial(_apply, statement, rows), durable=False)
+        change = _Change(statement, durable=False)
         try:
             self._changes.send_nowait(change)
         except anyio.WouldBlock:
@@ -103,27 +147,15 @@ class Writer:
         with anyio.CancelScope(shield=True):
             await self._changes.send(change)
             await change.done.wait()
-        if isinstance(change.error, sqlite3.OperationalError):
-            raise StateError(
-                "the ledger",
-                f"it can't be written ({change.error})",
-                "Mend the disk that holds state_dir and start again; nothing is lost",
-            ) from change.error
-        if is_damage(change.error):
-            raise StateError(
-                "the ledger",
-                f"it is damaged ({change.error})",
-                "Start again: it is kept aside then, and a new one begins",
-            ) from change.error
         if change.error is not None:
-            raise change.error
+            raise _failure(change.error) or change.error
         result: T = change.result
         return result
 
-    async def record(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Apply a statement to rows and wait until that is durable. StateError as for change()."""
-        if rows:
-            await self.change(partial(_apply, statement, rows), durable=True)
+    async def record(self, statement: Statement) -> None:
+        """Apply a statement and wait until that is durable. StateError as for change()."""
+        if statement.rows:
+            await self.change(statement, durable=True)
 
     async def _linger(self, group: list[_Change]) -> None:
         """Wait a moment for somebody whose commit can take these changes along."""
@@ -133,43 +165,86 @@ class Writer:
             while len(group) < GROUP and group[-1].done is None:
                 group.append(await self._inbox.receive())
 
-    async def _commit(self, group: list[_Change]) -> None:
-        """Commit a group; while the disk refuses, everything waits, for as long as patience is."""
+    async def _commit(self, group: Sequence[_Change]) -> None:
+        """Commit a group; while the disk refuses, everything waits, for as long as patience is.
+
+        Of what it refuses then, notes are kept for the next commit.
+        """
         began, reported = time.monotonic(), False
-        while True:
-            await anyio.to_thread.run_sync(_commit, self._connection, group)
+        while group := await anyio.to_thread.run_sync(_commit, self._connection, group):
             error = group[0].error
-            if not is_mendable(error):
+            late = self._hurried.is_set() or time.monotonic() - began > self._patience
+            if late or not is_refusal(error):
                 break
-            if self._hurried.is_set() or time.monotonic() - began > self._patience:
-                return
             if not reported:
                 reported = True
-                log.error(
-                    "ledger can't be written",
-                    reason=str(error),
-                    remedy="Mend the disk that holds state_dir; everything waits for it",
-                )
+                said, remedy = words(error)
+                remedy = f"{remedy}; everything waits, and goes on by itself then"
+                log.error("ledger can't be written", reason=said, remedy=remedy)
             with anyio.move_on_after(PAUSE):
                 await self._hurried.wait()
-        if reported:
+        if reported and not group:
             log.info("ledger can be written again")
+        for change in group:
+            change.error = error
+        self._kept = [change for change in group if change.done is None]
 
 
-def _apply(statement: str, rows: Sequence[tuple[Any, ...]], connection: sqlite3.Connection) -> None:
-    # A cursor that somebody still holds would keep the file open beyond close().
-    connection.executemany(statement, rows).close()
+def _failure(error: BaseException | None) -> StateError | None:
+    """What to tell of an error that is not ours; None if it is."""
+    if is_refusal(error):
+        said, remedy = words(error)
+        failure = StateError(
+            "the ledger",
+            f"it can't be written: {said}",
+            f"{remedy}; then start again, nothing is lost",
+        )
+    elif is_damage(error):
+        failure = StateError(
+            "the ledger",
+            f"it is damaged ({error})",
+            "Start again: it is kept aside then, and a new one begins",
+        )
+    else:
+        return None
+    failure.__cause__ = error
+    return failure
 
 
-def _commit(connection: sqlite3.Connection, group: Sequence[_Change]) -> None:
-    """Apply a group of changes in one transaction: all of them, or none and each is told."""
+def _commit(connection: sqlite3.Connection, group: Sequence[_Change]) -> Sequence[_Change]:
+    """Apply changes in one transaction; where one fails, each by itself, so that it fails alone.
+
+    Returns those that have yet to be applied because the disk refuses, or the file is damaged.
+    """
+    error = _apply(connection, group)
+    if error is None:
+        return ()
+    if is_damage(error) or is_refusal(error):
+        group[0].error = error
+        return group
+    parts = group if len(group) > 1 else group[0].parts()
+    if len(parts) > 1:
+        for index, part in enumerate(parts):
+            if refused := _commit(connection, [part]):
+                return [*refused, *parts[index + 1 :]]
+        return ()
+    group[0].error = error
+    if group[0].done is None:
+        log.error("a note of the ledger is lost by a fault of synqup's own", exc_info=error)
+    return ()
+
+
+def _apply(connection: sqlite3.Connection, group: Sequence[_Change]) -> Exception | None:
+    """Apply changes in one transaction: all of them, or none and why."""
     durable = any(change.durable for change in group)
     try:
+        if connection.in_transaction:
+            # The one before could not even be rolled back.
+            connection.execute("ROLLBACK")
         # FULL: on the disk before anyone acts on it, also after a power cut, and all before it.
         connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         connection.execute("BEGIN IMMEDIATE")
         for change in group:
-            change.error = None
             change.result = change.apply(connection)
         connection.execute("COMMIT")
     except Exception as error:  # noqa: BLE001 - handed to those who asked, who raise it
@@ -178,5 +253,7 @@ def _commit(connection: sqlite3.Connection, group: Sequence[_Change]) -> None:
                 connection.execute("ROLLBACK")
         if is_damage(error):
             suspect(connection)
-        for change in group:
-            change.error = error
+        return error
+    for change in group:
+        change.error = None
+    return None

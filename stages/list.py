@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
@@ -16,7 +17,7 @@ from pipeline.document import Ack, Document, Key
 from pipeline.engine import Engine
 from pipeline.errors import PassingError, SignInRefused, SynqupError
 from pipeline.ledger import Ledger
-from pipeline.records import FORWARDED, Known, State
+from pipeline.records import FORWARDED, TOLD, Known, State
 from pipeline.source import Entry, Source
 from stages.settings import Config
 
@@ -24,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 #: Pages that are read before there is room for their documents.
 AHEAD = 8
+#: Revisions of one id that came to nothing and are remembered.
+REMEMBERED = 16
 
 
 class Kind(StrEnum):
@@ -76,6 +79,18 @@ class Walked(Struct, frozen=True):
     hopeless: bool
 
 
+class Sifted(Struct, frozen=True):
+    """What becomes of a page.
+
+    fresh: what starts. forgotten: what the source was told of and seems to have forgotten, where
+    the revision says that it is the same still. superseded: rows in whose place what starts comes.
+    """
+
+    fresh: list[Entry]
+    forgotten: list[Settled]
+    superseded: list[Key]
+
+
 class Lister:
     """One poll of one source, under the configuration in force when it begins."""
 
@@ -84,7 +99,8 @@ class Lister:
         self._config = config
         self._ledger = ledger
         self._intake = intake
-        self._began = time.time()
+        # What is only looked up comes after every poll so far.
+        self._number: float = math.inf
 
     async def poll(self) -> None:
         """Start every document that waits at the source; return when all have come to an end.
@@ -95,6 +111,7 @@ class Lister:
         the last of them when the parts of the list that can be read have been.
         """
         self._intake.forgive(self._source.name)
+        self._number = await self._ledger.begin_poll(self._source.name)
         await self._tell_again()
         while True:
             quiet = not self._intake.flying(self._source.name)
@@ -116,17 +133,23 @@ class Lister:
         entries = {}
         async with aclosing(self._source.list(self._config)) as pages:
             async for page in pages:
-                fresh, _ = await self._sift(page)
-                entries.update({entry.id: entry for entry in fresh})
+                sifted = await self._sift(page)
+                entries.update({entry.id: entry for entry in sifted.fresh})
         return list(entries.values())
 
     async def _tell_again(self) -> None:
         """Acknowledge what an earlier poll delivered or quarantined and could not tell."""
-        # What is in flight now is told by itself, and may have been before the ledger answers.
-        flying = self._intake.in_flight(self._source.name)
-        for key, known in await self._ledger.unacknowledged(self._source.name):
-            if key not in flying:
-                await self._intake.tell(settled(key, self._source, known))
+        last: tuple[Key, Known] | None = None
+        while True:
+            # What is in flight now is told by itself, and may have been before the ledger answers.
+            flying = self._intake.in_flight(self._source.name)
+            found = await self._ledger.unacknowledged(self._source.name, last)
+            if not found:
+                return
+            last = found[-1]
+            for key, known in found:
+                if key not in flying:
+                    await self._intake.tell(settled(key, self._source, known))
 
     async def _walk(self) -> Walked:
         """Start what is new, a page at a time, while the next ones are on their way."""
@@ -157,79 +180,70 @@ class Lister:
         return Walked(started, shown, failure, hopeless)
 
     async def _start(self, page: Sequence[Entry]) -> int:
-        fresh, forgotten = await self._sift(page)
-        for one in forgotten:
+        sifted = await self._sift(page)
+        for one in sifted.forgotten:
             await self._intake.tell(one)
-        if not fresh:
+        if not sifted.fresh:
             return 0
         now = time.time()
-        documents = [self._document(entry, now) for entry in fresh]
+        documents = [self._document(entry, now) for entry in sifted.fresh]
+        await self._ledger.forget(sifted.superseded)
         await self._ledger.seen([(d.key, d.entry.label) for d in documents], now)
         return sum([await self._intake.offer(document) for document in documents])
 
-    async def _sift(self, page: Sequence[Entry]) -> tuple[list[Entry], list[Settled]]:
-        """Of a page: what to start, and what the source was told of and seems to have forgotten.
+    async def _sift(self, page: Sequence[Entry]) -> Sifted:
+        """Compare a page with the ledger."""
+        # What is in flight is left out before the ledger is asked: its rows may still change. Of
+        # what an id stands for, one at a time.
+        entries: dict[str, Entry] = {}
+        for entry in page:
+            if not self._intake.is_flying_id(self._source.name, entry.id):
+                entries.setdefault(entry.id, entry)
+        contents = await self._ledger.contents(self._source.name, entries)
+        sifted = Sifted([], [], [])
+        for entry in entries.values():
+            if rows := contents.get(entry.id):
+                self._judge(entry, rows, sifted)
+            else:
+                sifted.fresh.append(entry)
+        return sifted
 
-        The second are those whose revision says that they are the same still.
-        """
-        # What is in flight is left out before the ledger is asked: its row may still change.
-        keys = {key: entry for entry in page if not self._intake.is_flying(key := self._key(entry))}
-        known = await self._ledger.known(list(keys))
-        fresh, forgotten, unsure = [], [], []
-        for key, entry in keys.items():
-            row = known.get(key)
-            if row is None or self._again(row):
-                fresh.append(entry)
-            elif row.state in FORWARDED and self._told_before(row):
+    def _judge(self, entry: Entry, rows: Mapping[str, Known], sifted: Sifted) -> None:
+        """Decide on one whose id the ledger knows."""
+        row = rows.get(entry.revision)
+        if any(map(self._had_its_turn, rows.values())):
+            return
+        if row is not None and row.state in TOLD:
+            if not self._told_before(row):
+                return
+            if row.state in FORWARDED:
                 if entry.revision:
-                    forgotten.append(settled(key, self._source, row))
-                else:
-                    unsure.append(entry)
-        if unsure:
-            fresh += await self._put_back(unsure)
-        return fresh, forgotten
+                    sifted.forgotten.append(settled(self._key(entry), self._source, row))
+                    return
+                # The source may have forgotten that, or the id may stand for another document now.
+                # Only the content tells: another one is another document, under a revision of ours.
+                if not all(self._told_before(one) for one in rows.values() if one.state in TOLD):
+                    return
+                entry = structs.replace(entry, revision=_next(rows))
+        # Whatever the list says of it, the same bytes are not delivered again under one id.
+        had = frozenset(one.sha256 for one in rows.values() if one.state is State.DELIVERED)
+        sifted.fresh.append(structs.replace(entry, had=had) if had else entry)
+        sifted.superseded.extend(
+            Key(self._source.name, entry.id, revision)
+            for revision in _superseded(entry.revision, rows)
+        )
 
-    async def _put_back(self, page: Sequence[Entry]) -> list[Entry]:
-        """What to fetch again of what is listed again, without a revision, after it was told of.
+    def _had_its_turn(self, row: Known) -> bool:
+        """Whether an id has to wait for the next poll, or for what is staged to be settled.
 
-        The source may have forgotten that, or the id may stand for another document now. Only the
-        content tells: what was delivered before is not delivered again (Entry.had), and another
-        content is another document, under the next revision of our own.
+        One that brought something in this poll may stand for another document already.
         """
-        ids = [entry.id for entry in page]
-        contents = await self._ledger.contents(self._source.name, ids)
-        # What is in flight is left out, and the ledger asked anew of what was not.
-        landed = [
-            entry
-            for entry in page
-            if not self._intake.is_flying(self._key(_next(entry, contents[entry.id])))
-        ]
-        contents = await self._ledger.contents(self._source.name, [entry.id for entry in landed])
-        again = []
-        for entry in landed:
-            rows = contents[entry.id]
-            following = _next(entry, rows)
-            row = rows.get(following.revision)
-            told = all(self._told_before(one) for one in rows.values() if one.state in FORWARDED)
-            if told and (row is None or row.state in FORWARDED or self._again(row)):
-                again.append(following)
-        return again
-
-    def _again(self, row: Known) -> bool:
-        """Whether a document that the ledger knows, and that is listed again, starts again."""
-        match row.state:
-            case State.SEEN:
-                return True
-            case State.WAITING:
-                return row.changed_at < self._began
-            case State.QUARANTINED:
-                # The source was told of the error, so somebody there has put it back.
-                return self._told_before(row)
-            case _:
-                return False
+        if row.state is State.STAGED:
+            return True
+        return row.state is not State.DELIVERED and row.poll >= self._number
 
     def _told_before(self, row: Known) -> bool:
-        return row.acknowledged_at is not None and row.acknowledged_at < self._began
+        return row.acknowledged_at is not None and row.poll < self._number
 
     def _key(self, entry: Entry) -> Key:
         return Key(self._source.name, entry.id, entry.revision)
@@ -239,11 +253,25 @@ class Lister:
         return Document(self._key(entry), entry, ack, seen_at=now, facts=entry.facts)
 
 
-def _next(entry: Entry, rows: Mapping[str, Known]) -> Entry:
-    """An entry under the first revision of our own that has not been delivered."""
+def _next(rows: Mapping[str, Known]) -> str:
+    """The first revision of our own that has not been delivered."""
     revision, number = "", 0
     while (row := rows.get(revision)) is not None and row.state is State.DELIVERED:
         number += 1
         revision = f"~{number}"
-    had = frozenset(row.sha256 for row in rows.values() if row.state is State.DELIVERED)
-    return structs.replace(entry, revision=revision, had=had)
+    return revision
+
+
+def _superseded(revision: str, rows: Mapping[str, Known]) -> list[str]:
+    """Revisions in whose place another one comes: what never ended, and ends beyond a bound.
+
+    A list whose revisions move at each look would fill the ledger with them.
+    """
+    idle = [
+        other
+        for other, row in rows.items()
+        if other != revision and row.state not in (State.STAGED, State.DELIVERED)
+    ]
+    if len(idle) > REMEMBERED:
+        return idle
+    return [other for other in idle if rows[other].state in (State.SEEN, State.WAITING)]

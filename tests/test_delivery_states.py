@@ -131,8 +131,9 @@ class LedgerMachine(RuleBasedStateMachine):
         """A stage fails a document; one that is staged or delivered keeps its state."""
         method = {State.DUPLICATE: "duplicates"}.get(end, end.value)
         self.ask(method, [(key, "a reason")], self.now())
-        if key in self.rows and self.rows[key].state not in FINAL:
-            self.rows[key].state = end
+        row = self.rows.setdefault(key, Row())
+        if row.state not in FINAL:
+            row.state = end
 
     @precondition(lambda self: any(row.state in ENDS for row in self.rows.values()))
     @rule(data=st.data())
@@ -147,9 +148,17 @@ class LedgerMachine(RuleBasedStateMachine):
         self.closing.close()
         self.open()
 
+    @rule(superseded=keys)
+    def supersede(self, superseded: Key) -> None:
+        """Another revision takes the place of a document; of one that is on its way out, none."""
+        self.ask("forget", [superseded])
+        if superseded in self.rows and self.rows[superseded].state not in FINAL:
+            del self.rows[superseded]
+
     @invariant()
     def it_says_what_happened(self) -> None:
-        known = self.ask("known", KEYS)
+        contents = self.ask("contents", "box", [key.id for key in KEYS])
+        known = {Key("box", id_, ""): rows[""] for id_, rows in contents.items()}
         assert {key: one.state for key, one in known.items()} == {
             key: row.state for key, row in self.rows.items()
         }

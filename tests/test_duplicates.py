@@ -193,7 +193,8 @@ class Bench:
         return sorted(path.name for path in (self.folder / "out").rglob("*.*"))
 
     async def state(self, document: Document[Classified]) -> State:
-        return (await self.ledger.known([document.key]))[document.key].state
+        key = document.key
+        return (await self.ledger.contents(key.source, [key.id]))[key.id][key.revision].state
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ from pipeline.lock import only_process
 from pipeline.records import (
     Allocation,
     Claim,
+    Known,
     Staged,
     State,
     Taken,
@@ -38,6 +39,10 @@ def staged(key: Key = KEY, name: str = "out/7.xml", **more: Any) -> Staged:
     return Staged(key, "t/1", (), name, "BE1", "sales", "ab", 9, "Digest", "odd", 3.0, **more)
 
 
+async def row(ledger: Ledger, key: Key = KEY) -> Known:
+    return (await ledger.contents(key.source, [key.id]))[key.id][key.revision]
+
+
 async def bring(ledger: Ledger, key: Key = KEY, **more: Any) -> Allocation:
     await ledger.seen([(key, f"invoice {key.id}")], 1.0)
     (end,) = await ledger.stage([staged(key, **more)], 4.0)
@@ -49,23 +54,23 @@ async def bring(ledger: Ledger, key: Key = KEY, **more: Any) -> Allocation:
 async def test_a_document_is_followed_from_list_to_acknowledgement(tmp_path: Path) -> None:
     path = tmp_path / "ledger"
     async with open_ledger(path) as ledger:
-        assert await ledger.known([KEY]) == {}
+        assert await ledger.contents("box", ["1"]) == {}
         await bring(ledger, identity=5, number_hash=6)
         await ledger.acknowledged([KEY], 6.0)
-        known = (await ledger.known([KEY]))[KEY]
+        known = await row(ledger)
         assert (known.state, known.acknowledged_at) == (State.DELIVERED, 6.0)
-    row = sqlite3.connect(path).execute("SELECT * FROM documents").fetchone()
-    assert row == (
+    found = sqlite3.connect(path).execute("SELECT * FROM documents").fetchone()
+    assert found == (
         *("box", "1", "", "invoice 1", "delivered", "BE1", "sales", "out/7.xml"),
         *(name_hash("out/7.xml"), "", ""),
-        *("ab", 9, "Digest", 5, 6, "", "odd", 1.0, 5.0, 3.0, 5.0, 6.0),
+        *("ab", 9, "Digest", 5, 6, "", "odd", 1.0, 5.0, 3.0, 5.0, 6.0, 0),
     )
 
 
 async def test_it_remembers_after_it_was_closed(tmp_path: Path) -> None:
     for _ in range(2):
         async with open_ledger(tmp_path / "ledger") as ledger:
-            if not await ledger.known([KEY]):
+            if not await ledger.contents("box", ["1"]):
                 await bring(ledger)
     assert summarise(tmp_path / "ledger").counts[0].documents == 1
 
@@ -73,7 +78,7 @@ async def test_it_remembers_after_it_was_closed(tmp_path: Path) -> None:
 async def test_another_revision_is_another_document(tmp_path: Path) -> None:
     async with open_ledger(tmp_path / "ledger") as ledger:
         await bring(ledger)
-        assert await ledger.known([Key("box", "1", "second")]) == {}
+        assert list((await ledger.contents("box", ["1"]))["1"]) == [""]
 
 
 async def test_a_staged_or_delivered_document_is_never_said_to_have_failed(tmp_path: Path) -> None:
@@ -84,7 +89,7 @@ async def test_a_staged_or_delivered_document_is_never_said_to_have_failed(tmp_p
         await ledger.quarantined([(KEY, "never")], 3.0)
         assert await ledger.unfinished() == [Unfinished(KEY, "t/1", (), "out/7.xml")]
         await ledger.unstaged([(KEY, "the folder was gone")], 4.0)
-        assert (await ledger.known([KEY]))[KEY].state is State.WAITING
+        assert (await row(ledger)).state is State.WAITING
         assert await ledger.stage([staged()], 5.0) == [Claim("out/7.xml")]
 
 
@@ -110,9 +115,9 @@ async def test_many_documents_of_one_name_get_theirs_also_after_a_restart(tmp_pa
         async with open_ledger(tmp_path / "ledger") as ledger:
             group = [staged(Key("box", str(n), "")) for n in range(start, start + 300)]
             await ledger.seen([(one.key, "") for one in group], 1.0)
-            ledger.writer._connection.set_trace_callback(count)
+            ledger._writer._connection.set_trace_callback(count)
             claims = await ledger.stage(group, 2.0)
-            ledger.writer._connection.set_trace_callback(None)
+            ledger._writer._connection.set_trace_callback(None)
             names = [claim.path for claim in claims if isinstance(claim, Claim)]
             first = "out/7.xml" if start == 1 else "out/7-301.xml"
             assert names == [first, *(f"out/7-{n}.xml" for n in range(start + 1, start + 300))]
@@ -171,10 +176,10 @@ async def test_a_document_that_got_its_name_keeps_it(tmp_path: Path) -> None:
         await ledger.delivered([KEY], 3.0)
         assert await ledger.stage([staged(other)], 4.0) == [Claim("out/7-2.xml", 2)]
         assert [one.path for one in await ledger.unfinished()] == ["out/7-2.xml"]
-    (row,) = sqlite3.connect(tmp_path / "ledger").execute(
+    (found,) = sqlite3.connect(tmp_path / "ledger").execute(
         "SELECT state, path, name_hash, staged FROM documents WHERE id = '1'"
     )
-    assert row == ("delivered", "out/7.xml", name_hash("out/7.xml"), "")
+    assert found == ("delivered", "out/7.xml", name_hash("out/7.xml"), "")
 
 
 async def test_a_document_by_two_routes_is_known_as_one(tmp_path: Path) -> None:
@@ -183,7 +188,7 @@ async def test_a_document_by_two_routes_is_known_as_one(tmp_path: Path) -> None:
         other = Key("sftp", "1", "")
         assert await bring(ledger, other, identity=5) == Twin(KEY, "invoice 1", State.DELIVERED)
         await ledger.duplicates([(other, "the same as invoice 1")], 7.0)
-        assert (await ledger.known([other]))[other].state is State.DUPLICATE
+        assert (await row(ledger, other)).state is State.DUPLICATE
         assert dict(await ledger.unacknowledged("sftp"))[other].reason == "the same as invoice 1"
         # The same document once more is no duplicate of itself, and gets no second name.
         assert await ledger.stage([staged(identity=5)], 8.0) == [Unrecorded(State.DELIVERED)]
@@ -224,7 +229,7 @@ async def test_a_document_that_is_tried_again_starts_afresh(tmp_path: Path) -> N
         await ledger.quarantined([(KEY, "why")], 2.0)
         await ledger.acknowledged([KEY], 3.0)
         await ledger.seen([(KEY, "")], 4.0)
-        known = (await ledger.known([KEY]))[KEY]
+        known = await row(ledger)
         assert (known.state, known.acknowledged_at, known.reason) == (State.SEEN, None, "")
 
 
@@ -244,7 +249,7 @@ async def test_a_change_that_was_asked_for_is_made_though_its_asker_is_cancelled
             group.start_soon(ledger.quarantined, [(KEY, "why")], 2.0)
             await anyio.lowlevel.checkpoint()
             group.cancel_scope.cancel()
-        assert (await ledger.known([KEY]))[KEY].state is State.QUARANTINED
+        assert (await row(ledger)).state is State.QUARANTINED
 
 
 async def test_polls_and_their_errors_are_told(tmp_path: Path) -> None:
@@ -300,36 +305,40 @@ async def test_a_damaged_ledger_is_kept_aside_and_a_new_one_begun(
         monkeypatch.setattr("pipeline.storage.CHECKED", 0)
         async with open_ledger(path) as ledger:
             with pytest.raises(StateError, match="it is damaged"):
-                await ledger.known([Key("box", str(n), "") for n in range(1000)])
+                await ledger.contents("box", [str(n) for n in range(1000)])
     before = path.read_bytes()
     async with open_ledger(path) as ledger:
-        assert await ledger.known([KEY]) == {}
+        assert await ledger.contents("box", ["1"]) == {}
         await bring(ledger)
     (aside,) = tmp_path.glob("ledger.damaged-*[0-9]")
     assert aside.read_bytes() == before
 
 
-async def test_a_disk_that_refuses_is_waited_for(tmp_path: Path) -> None:
+async def test_a_disk_that_refuses_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.storage.BUSY", 0.001)
     path = tmp_path / "ledger"
     async with open_ledger(path) as ledger:
-        await ledger.known([KEY])
+        await ledger.begin_poll("box")
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")  # SQLite says "busy" as long as this lasts
-            ledger.writer._connection.execute("PRAGMA busy_timeout = 1")
             async with anyio.create_task_group() as group:
                 group.start_soon(bring, ledger)
                 await anyio.sleep(0.1)
                 other.execute("ROLLBACK")
-        assert (await ledger.known([KEY]))[KEY].state is State.DELIVERED
+        assert (await row(ledger)).state is State.DELIVERED
 
 
-async def test_a_program_that_stops_waits_no_longer_for_the_disk(tmp_path: Path) -> None:
+async def test_a_program_that_stops_waits_no_longer_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.storage.BUSY", 0.001)
     path = tmp_path / "ledger"
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         with pytest.raises(ExceptionGroup) as refused:
             async with open_ledger(path) as ledger:
                 other.execute("BEGIN IMMEDIATE")
-                ledger.writer._connection.execute("PRAGMA busy_timeout = 1")
                 async with anyio.create_task_group() as group:
                     group.start_soon(bring, ledger)
                     await anyio.sleep(0.1)
