@@ -115,7 +115,6 @@ class Service:
             if wanted.get(name) != poller.settings:
                 del self._pollers[name]
                 poller.scope.cancel()
-                self._group.start_soon(self._retire, poller.source)
         for name, settings in wanted.items():
             if name not in self._pollers:
                 try:
@@ -158,6 +157,8 @@ class Service:
                 failed, failures = error, failures + 1 if error else 0
                 with anyio.move_on_after(self._pause(error, failures)):
                     await changed.wait()
+        # Only now: what the poll had begun may ask the source for something until it has ended.
+        await self._retire(poller.source)
 
     def _pause(self, error: SynqupError | None, failures: int) -> float:
         """Seconds until the next poll: longer after each one that fails, up to a bound."""
