@@ -10,10 +10,10 @@ from typing import Any
 import anyio
 from msgspec import Struct
 
-from pipeline.assembly import Assembly, Billtobox, Config, Lister, assembled
+from pipeline.assembly import Assembly, Billtobox, Config, assembled
 from pipeline.engine import Engine
 from pipeline.errors import StateError, SynqupError
-from pipeline.source import Entry, Source
+from pipeline.source import Source
 from pipeline.supervision import Stop
 from pipeline.tally import Tally
 
@@ -79,19 +79,6 @@ class CatchUp:
         tally = self._intake.tally if self._intake is not None else Tally()
         fault = self._intake.breaker.fault if self._intake is not None else None
         return Outcome(tally, self._failures, self._stopped, str(fault or ""))
-
-    async def rehearse(self) -> dict[str, list[Entry]]:
-        """What run() would bring from each source, by its name; nothing is fetched or told."""
-        found = {}
-        async with assembled(self._config) as assembly:
-            for settings in self._config.sources:
-                source = assembly.open(settings)
-                lister = Lister(source, self._config, assembly.ledger, assembly.intake)
-                try:
-                    found[source.name] = await lister.waiting()
-                finally:
-                    await assembly.close(source)
-        return found
 
     def _note_stop(self) -> None:
         self._stopped = True

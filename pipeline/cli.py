@@ -7,7 +7,7 @@ import sys
 import traceback
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import IntEnum
 from functools import partial
 from importlib.metadata import version
@@ -20,6 +20,7 @@ from rich.console import Console
 
 from pipeline import report
 from pipeline.assembly import (
+    Config,
     Faults,
     Mailbox,
     examine,
@@ -39,6 +40,7 @@ from pipeline.lock import only_process
 from pipeline.log import set_up
 from pipeline.loop import end, end_at_once, run as run_loop
 from pipeline.progress import Display
+from pipeline.rehearsal import rehearse
 from pipeline.service import serve
 from pipeline.summary import Summary, summarise
 from pipeline.supervision import Stop, signals
@@ -120,14 +122,26 @@ def catch_up(
                 Exit.SOME_FAILED, lambda: report.outcome(console, catching_up.outcome(), nothing)
             )
 
+        if dry_run:
+            _rehearse(settings, console)
+            return
         with only_process(settings.service.state_dir):
             set_up(settings.service.state_dir / "logs", quiet=True)
-            if dry_run:
-                report.rehearsal(console, _run(catching_up.rehearse))
-                return
             outcome = _run(lambda: catching_up.run(Display(console).show, abandon))
         report.outcome(console, outcome, summarise(ledger_path(settings.service.state_dir)))
         _end(outcome)
+
+
+def _rehearse(settings: Config, console: Console) -> None:
+    set_up(None, quiet=True)
+    with ExitStack() as stack:
+        if any(source.refresh_token is not None for source in settings.sources):
+            # It is good for one sign-in, and a service that runs needs it.
+            stack.enter_context(only_process(settings.service.state_dir))
+        rehearsal = _run(lambda: rehearse(settings))
+    report.rehearsal(console, rehearsal)
+    if rehearsal.failures:
+        raise typer.Exit(Exit.SOURCE)
 
 
 @app.command()

@@ -27,7 +27,7 @@ from pipeline.ledger import Ledger
 from pipeline.quarantine import Quarantine
 from pipeline.queues import Queue
 from pipeline.records import State
-from pipeline.source import Outcome, Source
+from pipeline.source import Outcome, Source, Status
 from pipeline.stage import Stage, disk_trouble
 from pipeline.station import Size, Station
 from pipeline.tally import Tally
@@ -110,6 +110,7 @@ class Engine:
 
     async def tell(self, settled: Settled) -> None:
         """Tell a source what an earlier run, or an earlier poll, could not."""
+        await self._clear_quarantine(settled.key, settled.outcome)
         await self._admit(settled.key, settled)
 
     def is_flying(self, key: Key) -> bool:
@@ -288,7 +289,17 @@ class Engine:
     async def _settle(self, document: Document[Any], outcome: Outcome) -> None:
         """Let go of a document whose end the ledger has recorded, and have its source told."""
         await self._release(document)
+        await self._clear_quarantine(document.key, outcome)
         await self._acknowledger.put(Settled(document.key, document.ack.source, outcome))
+
+    async def _clear_quarantine(self, key: Key, outcome: Outcome) -> None:
+        """Remove what was set aside of a document that has arrived since."""
+        if outcome.status is not Status.FORWARDED:
+            return
+        try:
+            await self._quarantine.remove(key)
+        except OSError as error:
+            log.warning("quarantine can't be cleared", id=key.id, reason=str(error))
 
     async def _wait(self, document: Document[Any]) -> None:
         """Let go of a document that a later poll takes up."""

@@ -17,7 +17,7 @@ from rich.tree import Tree
 from pipeline.assembly import Explanation, Finding
 from pipeline.catch_up import Outcome
 from pipeline.records import State
-from pipeline.source import Entry
+from pipeline.rehearsal import Rehearsal
 from pipeline.summary import Kept, Summary
 from pipeline.tally import Tally
 
@@ -56,14 +56,18 @@ def _left_out(tally: Tally) -> str:
     return duplicates + (f" {tally.skipped:,} skipped by a rule," if tally.skipped else "")
 
 
-def rehearsal(console: Console, found: Mapping[str, Sequence[Entry]]) -> None:
+def rehearsal(console: Console, told: Rehearsal) -> None:
     """What a catch-up would bring."""
-    for source, entries in found.items():
+    for source, entries in told.found.items():
         console.print(f"source {source}: {len(entries):,} documents would be brought")
         for entry in entries[:MOST]:
             console.print(f"  {escape(entry.label)}", highlight=False)
         if len(entries) > MOST:
             console.print(f"  and {len(entries) - MOST:,} more")
+    for source, reason in told.failures.items():
+        console.print(Text(f"source {source}: {reason}", style="red"), soft_wrap=True)
+    if told.ready:
+        console.print(f"{told.ready:,} more lie ready and would become visible")
 
 
 def findings(console: Console, found: Iterable[Finding]) -> None:

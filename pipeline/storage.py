@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sqlite3
 import stat
 import time
@@ -21,6 +22,9 @@ log = structlog.get_logger(__name__)
 CHECKED = 8_000_000
 #: Seconds that SQLite itself waits for another program that holds a lock.
 BUSY = 5.0
+
+#: How often a ledger is copied until the copy is whole.
+COPIES = 5
 
 _LOCKED = (
     "another program has it open and keeps it locked",
@@ -68,6 +72,34 @@ def open_file(path: Path) -> sqlite3.Connection:
         raise StateError(
             str(path), f"the ledger can't be opened: {said}", f"{remedy}; then start again"
         ) from None
+
+
+def copy_file(path: Path, copy: Path) -> None:
+    """Copy a ledger, which may be in use, without touching it; there may be none. StateError."""
+    for attempt in range(COPIES):
+        try:
+            for suffix in ("", "-wal"):
+                source = path.with_name(path.name + suffix)
+                target = copy.with_name(copy.name + suffix)
+                target.unlink(missing_ok=True)
+                if source.exists():
+                    shutil.copyfile(source, target)
+            if copy.exists():
+                with closing(_connect(copy)) as connection:
+                    _look_through(connection)
+        except OSError as error:
+            said, remedy = words(error)
+            raise StateError(str(path), f"the ledger can't be read: {said}", remedy) from None
+        except sqlite3.Error as error:
+            # A program that was writing just then leaves a copy that is not whole.
+            if attempt == COPIES - 1:
+                raise StateError(
+                    str(path),
+                    f"the ledger can't be read as a whole ({error})",
+                    "Try again, or stop the service first",
+                ) from None
+        else:
+            return
 
 
 def _open(path: Path) -> sqlite3.Connection:

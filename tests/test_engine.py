@@ -16,7 +16,7 @@ from farm import Farm
 from msgspec import Struct
 
 from pipeline.breaker import SETBACKS
-from pipeline.document import Document
+from pipeline.document import Ack, Document, Key
 from pipeline.engine import Engine
 from pipeline.errors import (
     DocumentDamaged,
@@ -26,10 +26,11 @@ from pipeline.errors import (
     SourceUnreachable,
 )
 from pipeline.ledger import Ledger, open_ledger
+from pipeline.payload import Payload
 from pipeline.quarantine import Quarantine
 from pipeline.queues import Bound
 from pipeline.records import State
-from pipeline.source import Status
+from pipeline.source import Entry, Status
 from pipeline.stage import Stage, one_by_one
 from pipeline.summary import Summary, summarise
 
@@ -295,3 +296,22 @@ async def test_what_is_damaged_while_the_program_stops_waits(tmp_path: Path) -> 
             await it.bring(farm)
         assert it.states() == {"waiting": 1}
     assert not farm.told
+
+
+@pytest.mark.parametrize(
+    "label", ["\N{CYRILLIC CAPITAL LETTER ZHE}" * 200, "x" * 400, "\u0001", ""]
+)
+async def test_a_label_of_any_length_is_kept_in_quarantine_and_leaves_it(
+    tmp_path: Path, label: str
+) -> None:
+    quarantine = Quarantine(tmp_path / "quarantine")
+    key = Key(f"box {LONG}", "1", "")
+    entry = Entry("1", "", label, None)
+    source = Farm(documents=0)
+    document = Document(key, entry, Ack(source, "1"), 0.0, None, Payload(3, "", b"abc"))
+    await quarantine.keep(document, "why")
+    kept = sorted(path.suffix for path in quarantine.folder.rglob("*.*"))
+    assert kept == [".bin", ".json"]
+    # Another one that starts finds what an earlier one kept.
+    await Quarantine(quarantine.folder).remove(key)
+    assert not list(quarantine.folder.rglob("*.*"))

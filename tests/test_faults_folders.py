@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -345,3 +346,56 @@ def test_a_check_warns_of_folders_that_others_may_write_to(host: Host, tmp_path:
         world.state.mkdir(parents=True)
         world.state.chmod(0o777)
         assert world.synqup("check") == 1
+
+
+def tree(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_dry_run_after_a_crash_touches_nothing(host: Host, tmp_path: Path) -> None:
+    with host.world(tmp_path, 8) as world:
+        plan = Plan(world.folder, kill=2, among=RENAMES)
+        assert world.synqup("catch-up", plan=plan) == KILLED
+        assert temporary(world)
+        before = tree(world.state), tree(world.out)
+        assert world.synqup("catch-up", "--dry-run") == 0, world.said()
+        said = world.said()
+        assert (tree(world.state), tree(world.out)) == before
+        assert world.acknowledged() == set()
+        found = re.search(r"(\d+) documents would be brought", said)
+        ready = re.search(r"(\d+) more lie ready", said)
+        assert found, said
+        assert ready, said
+        assert int(found[1]) + int(ready[1]) == 8
+        assert world.synqup("catch-up") == 0, world.said()
+        assert "would" not in world.said()
+        world.take()
+        assert world.problems() == []
+
+
+def test_a_dry_run_goes_beside_a_service(host: Host, tmp_path: Path) -> None:
+    with host.world(tmp_path, 8) as world, world.running("run"):
+        wait_until(lambda: len(world.acknowledged()) == 8)
+        assert world.synqup("catch-up", "--dry-run") == 0, world.said()
+        assert "0 documents would be brought" in world.said()
+
+
+def test_what_was_set_aside_leaves_the_quarantine_once_it_is_delivered(
+    host: Host, tmp_path: Path
+) -> None:
+    with host.world(tmp_path, 6) as world:
+        limit = "[service]\n"
+        world.edit(limit, f"{limit}max_document_size = 10\nspool_threshold = 1\n")
+        assert world.synqup("catch-up") == 1
+        quarantine = world.state / "quarantine"
+        assert len(list(quarantine.rglob("*.json"))) == 6
+        for document in world.mailbox:
+            world.mailbox.settle(document, type(world.mailbox.state(document))["TO_BE_FETCHED"])
+        world.edit("max_document_size = 10\nspool_threshold = 1\n", "")
+        assert world.synqup("catch-up") == 0, world.said()
+        assert [path for path in quarantine.rglob("*") if path.is_file()] == []
+        assert world.take() == 6

@@ -142,6 +142,7 @@ def test_a_dry_run_tells_and_touches_nothing(tmp_path: Path) -> None:
         )
         assert not box.delivered()
         assert not box.journal()
+        assert not (tmp_path / "state").exists()
         synqup("catch-up", "--config", box.config)
         box.assert_everything_stands_once()
 

@@ -1,0 +1,60 @@
+"""Dry run: looks up what a catch-up would bring, and changes nothing anywhere."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import anyio.to_thread
+from msgspec import Struct
+
+from pipeline.assembly import Config, Lister, ledger_path, open_source
+from pipeline.engine import Engine
+from pipeline.errors import StateError, SynqupError
+from pipeline.ledger import open_ledger
+from pipeline.quarantine import Quarantine
+from pipeline.source import Entry
+from pipeline.storage import copy_file
+from pipeline.unforeseen import Unforeseen
+
+
+class Rehearsal(Struct, frozen=True):
+    """What a catch-up would bring from each source, by its name; which fail, and why.
+
+    ready: documents that lie staged already and only have to become visible.
+    """
+
+    found: dict[str, list[Entry]]
+    failures: dict[str, str]
+    ready: int
+
+
+async def rehearse(config: Config) -> Rehearsal:
+    """Read every list, and compare it with a copy of the ledger; nothing is fetched or told.
+
+    Not even the state folder is touched, except that a source whose refresh token is good for one
+    sign-in keeps the next one. Raises StateError where the ledger can't be read.
+    """
+    found: dict[str, list[Entry]] = {}
+    failures: dict[str, str] = {}
+    unforeseen = Unforeseen()
+    with tempfile.TemporaryDirectory(prefix="synqup-") as folder:
+        copy = Path(folder) / "ledger.sqlite"
+        await anyio.to_thread.run_sync(copy_file, ledger_path(config.service.state_dir), copy)
+        async with open_ledger(copy) as ledger:
+            engine = Engine((), ledger, Quarantine(Path(folder) / "quarantine"))
+            for settings in config.sources:
+                try:
+                    source = open_source(settings, config.service.state_dir)
+                    try:
+                        lister = Lister(source, config, ledger, engine)
+                        found[settings.name] = await lister.waiting()
+                    finally:
+                        await source.close()
+                except StateError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
+                    words: SynqupError = unforeseen.words(f"source {settings.name}", error)
+                    failures[settings.name] = str(words)
+            ready = len(await ledger.unfinished())
+    return Rehearsal(found, failures, ready)
