@@ -11,7 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-import msgspec
 import typer
 from rich.console import Console
 
@@ -39,6 +38,8 @@ from pipeline.progress import Display
 from pipeline.service import serve
 from pipeline.summary import summarise
 from pipeline.supervision import Stop, stop_on_signals
+from pipeline.surroundings import stand_alone
+from pipeline.text import printable_lines
 
 T = TypeVar("T")
 
@@ -142,7 +143,7 @@ def status(config: ConfigFile, json: AsJson = False) -> None:
     summary = summarise(ledger_path(settings.service.state_dir), configured)
     names = {company.identifier: company.name for company in settings.companies}
     if json:
-        print(msgspec.json.encode(summary).decode())
+        print(report.in_json(summary))
     else:
         report.summary(Console(), summary, names)
 
@@ -157,7 +158,7 @@ def classify(
     for path in files:
         explanation = explain(path, company)
         if json:
-            print(msgspec.json.encode(explanation).decode(), flush=True)
+            print(report.in_json(explanation), flush=True)
         else:
             report.explanation(Console(), explanation)
 
@@ -256,6 +257,7 @@ def _first(error: BaseException) -> BaseException:
 
 def main() -> None:
     """Run the command line; what its user can mend ends in a sentence, not in a traceback."""
+    stand_alone()
     try:
         app()
     except SynqupError as error:
@@ -266,6 +268,10 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     except Exception:  # noqa: BLE001 - a bug: its traceback is what support needs
-        traceback.print_exc()
+        print(printable_lines(traceback.format_exc()), file=sys.stderr)
         print("synqup: this is a fault of synqup's own; send the lines above.", file=sys.stderr)
         sys.exit(Exit.FAULT)
+
+
+if __name__ == "__main__":
+    main()

@@ -36,8 +36,9 @@ FetchForm = Callable[[Document[Classified], str], Awaitable[tuple[Payload, Mappi
 
 
 class NoPdf(DocumentRefused):
-    """it holds no PDF, and the platform has none"""
+    """An invoice that would have to go as a PDF."""
 
+    reason = "it holds no PDF, and the platform has none"
     remedy = 'Write formats = "ubl+pdf" to have its XML delivered'
 
 
