@@ -72,8 +72,11 @@ class _Found(Struct, frozen=True):
         return self.name.lower() not in NAMES, self.relation not in RELATIONS
 
 
-class _TooCostly(MemoryError):
-    """The limit of what a PDF may cost has been reached; pypdf lets this one through."""
+class _TooCostly(BaseException):
+    """The limit of what a PDF may cost has been reached.
+
+    It is no Exception, for pypdf goes on after any of those in one place or another.
+    """
 
 
 class _Metered(io.BufferedIOBase):
@@ -142,7 +145,7 @@ def xml_files(payload: Payload) -> list[XmlFile]:
         metered = _Metered(stream, payload.size)
         try:
             return list(_xml_files(metered))
-        except (LimitReachedError, MemoryError) as error:
+        except (_TooCostly, LimitReachedError, MemoryError) as error:
             why = _said(error) or "it takes too long"
             raise Hostile(f"the PDF costs more to read than its size warrants: {why}") from None
         except FileNotDecryptedError:
