@@ -7,9 +7,12 @@ from collections.abc import Sized
 from lxml import etree
 from msgspec import Struct
 
+from pipeline.text import told
 from stages.list import Kind
 from stages.parties import Identifier, Party
 
+#: Characters of what is said of a document that can't be read.
+LONGEST = 500
 #: Accounts, and holders, that the statements of one file have: more are of no bank.
 ACCOUNTS = 1000
 
@@ -22,6 +25,10 @@ INVOICES = (Kind.PURCHASE, Kind.SALES)
 
 class Unreadable(Exception):
     """The document is not what its first bytes promise; the message is part of a sentence."""
+
+    def __init__(self, what: str) -> None:
+        """Take the words of a reader, which may repeat the document's own."""
+        super().__init__(told(what, LONGEST))
 
 
 class Hostile(Unreadable):

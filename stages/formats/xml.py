@@ -9,6 +9,7 @@ from io import BytesIO
 from lxml import etree
 
 from pipeline.payload import Payload
+from pipeline.text import NAME, told
 from stages.formats import camt, cii, ubl, vocabularies
 from stages.formats.content import INVOICES, Content, Hostile, Invoice, Other, Unreadable
 from stages.formats.thin import LARGEST, pieces
@@ -159,7 +160,7 @@ def _content_of(root: etree._Element) -> Content:
             return content
     if (inner := vocabularies.enclosed(root)) is not None:
         return _content_of(inner)
-    name = etree.QName(root).localname
+    name = told(etree.QName(root).localname, NAME)
     return Other("xml", f"an XML document of another kind ({name})", "xml", may_be=INVOICES)
 
 
