@@ -14,7 +14,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-import msgspec
 import typer
 from rich.console import Console
 
@@ -44,6 +43,8 @@ from pipeline.rehearsal import rehearse
 from pipeline.service import serve
 from pipeline.summary import Summary, summarise
 from pipeline.supervision import Stop, signals
+from pipeline.surroundings import stand_alone
+from pipeline.text import printable_lines
 from pipeline.unforeseen import leaves
 
 T = TypeVar("T")
@@ -167,7 +168,7 @@ def status(config: ConfigFile, json: AsJson = False) -> None:
     summary = summarise(ledger_path(settings.service.state_dir), configured)
     names = {company.identifier: company.name for company in settings.companies}
     if json:
-        print(msgspec.json.encode(summary).decode())
+        print(report.in_json(summary))
     else:
         report.summary(Console(), summary, names)
 
@@ -182,7 +183,7 @@ def classify(
     for path in files:
         explanation = explain(path, company)
         if json:
-            print(msgspec.json.encode(explanation).decode(), flush=True)
+            print(report.in_json(explanation), flush=True)
         else:
             report.explanation(Console(), explanation)
 
@@ -322,6 +323,7 @@ def _status_of(error: SynqupError) -> Exit:
 
 def _status() -> int:
     """Run the command line and return its exit status."""
+    stand_alone()
     try:
         app()
     except SystemExit as left:
@@ -332,7 +334,11 @@ def _status() -> int:
     except (KeyboardInterrupt, CancelledError):
         return 128 + signal.SIGINT
     except Exception:  # noqa: BLE001 - a bug: its traceback is what support needs
-        traceback.print_exc()
+        print(printable_lines(traceback.format_exc()), file=sys.stderr)
         print("synqup: this is a fault of synqup's own; send the lines above.", file=sys.stderr)
         return Exit.FAULT
     return Exit.ALL_WELL
+
+
+if __name__ == "__main__":
+    main()

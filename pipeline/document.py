@@ -9,6 +9,10 @@ from msgspec import Struct
 
 from pipeline.payload import Payload
 from pipeline.source import Entry, Outcome, Source, Status
+from pipeline.text import told
+
+#: Characters that a source is told of a document.
+MESSAGE = 8000
 
 Facts = TypeVar("Facts")
 Next = TypeVar("Next")
@@ -44,8 +48,8 @@ class Ack(Struct, frozen=True):
         return Outcome(self.id, Status.FORWARDED)
 
     def error(self, reason: str) -> Outcome:
-        """The document can't be placed, for this reason."""
-        return Outcome(self.id, Status.ERROR, reason)
+        """The document can't be placed, for this reason; an older ledger may hold any text."""
+        return Outcome(self.id, Status.ERROR, told(reason, MESSAGE))
 
 
 class Companion(Struct, frozen=True):

@@ -1,17 +1,28 @@
 """Every error that Synqup raises on purpose: a sentence that its reader can act on.
 
-The docstring of a class is its reason, unless the one who raises it knows a better one.
-What is not of this hierarchy is a bug of ours and keeps its traceback.
+A class has a reason of its own, for whoever raises it without knowing a better one. What is not
+of this hierarchy is a bug of ours and keeps its traceback.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.text import LONGEST, printable_lines, shortened, told
+
+#: Characters of what an error concerns and of its remedy, and problems of one file.
+SHORT = 1000
+PROBLEMS = 100
+
 
 class SynqupError(Exception):
-    """it could not be done"""
+    """What its reader can mend, or has to wait for.
 
+    Whatever it is made of may come from a document or a server, and it goes to the terminal, the
+    log, the ledger, the quarantine and the platform: so it is made fit to be shown here, once.
+    """
+
+    reason = "it could not be done"
     remedy = ""
 
     def __init__(self, subject: str, reason: str = "", remedy: str = "") -> None:
@@ -21,10 +32,10 @@ class SynqupError(Exception):
         reason: why, as the middle of a sentence, without a full stop.
         remedy: what to do about it, as a whole sentence without its full stop.
         """
-        self.subject = subject
-        self.reason = reason or (type(self).__doc__ or "").strip()
-        self.remedy = remedy or type(self).remedy
-        super().__init__(subject, reason, remedy)
+        self.subject = told(subject, SHORT)
+        self.reason = told(reason or type(self).reason, LONGEST)
+        self.remedy = told(remedy or type(self).remedy, SHORT)
+        super().__init__(self.subject, self.reason, self.remedy)
 
     def __str__(self) -> str:
         sentence = f"{self.subject}: {self.reason}."
@@ -32,29 +43,40 @@ class SynqupError(Exception):
 
 
 class ConfigurationError(SynqupError):
-    """the configuration can't be used"""
+    """A file that the user wrote, with all that is wrong in it."""
+
+    reason = "the configuration can't be used"
 
     def __init__(self, subject: str, problems: Sequence[str]) -> None:
         """Name every problem of one file at once, each a sentence that starts with its key."""
-        self.problems = tuple(problems)
-        super().__init__(subject, "\n".join(("the configuration can't be used:", *self.problems)))
+        self.problems = tuple(
+            printable_lines(shortened(problem)) for problem in problems[:PROBLEMS]
+        )
+        if len(problems) > PROBLEMS:
+            self.problems += (f"and {len(problems) - PROBLEMS:,} more",)
+        super().__init__(subject)
 
     def __str__(self) -> str:
-        return "\n  - ".join((f"{self.subject}: the configuration can't be used", *self.problems))
+        return "\n  - ".join((f"{self.subject}: {self.reason}", *self.problems))
 
 
 class StateError(SynqupError):
-    """the state folder can't be used"""
+    """The state folder or what lies in it; without it nothing may go on."""
+
+    reason = "the state folder can't be used"
 
 
 class StateInUse(StateError):
-    """another synqup already works with this state folder"""
+    """Another process works with the state folder."""
 
+    reason = "another synqup already works with this state folder"
     remedy = "Stop that one first, or give this one a state_dir of its own"
 
 
 class PassingError(SynqupError):
-    """it failed for now and may well succeed later"""
+    """What is worth trying again."""
+
+    reason = "it failed for now and may well succeed later"
 
     def __init__(
         self, subject: str, reason: str = "", remedy: str = "", *, retry_after: float | None = None
@@ -71,14 +93,16 @@ class OwnFault(PassingError):
 
 
 class SourceUnreachable(PassingError):
-    """the source does not answer"""
+    """No answer, or none that is of the source."""
 
+    reason = "the source does not answer"
     remedy = "Check the address, the network and the firewall; it is tried again by itself"
 
 
 class WebPage(SourceUnreachable):
-    """the source answered with a web page"""
+    """A page of a proxy, or of a platform under repair."""
 
+    reason = "the source answered with a web page"
     remedy = (
         "Check the address of the source, and see in a browser what it says; it is tried again by"
         " itself"
@@ -86,28 +110,38 @@ class WebPage(SourceUnreachable):
 
 
 class SourceError(SynqupError):
-    """the source answers, but not as it should"""
+    """An answer that no next one betters."""
+
+    reason = "the source answers, but not as it should"
 
 
 class SignInRefused(SourceError):
-    """the sign-in was refused"""
+    """Credentials that are not taken."""
 
+    reason = "the sign-in was refused"
     remedy = "Check the client id and secret, and that the platform has approved this application"
 
 
 class LeftOut(SynqupError):
-    """it is not to be delivered"""
+    """A document that is acknowledged without a file."""
+
+    reason = "it is not to be delivered"
 
 
 class AlreadyDelivered(LeftOut):
-    """it was delivered before, by another route"""
+    """A document that has come by another route."""
+
+    reason = "it was delivered before, by another route"
 
 
 class DocumentRefused(SynqupError):
-    """the document can't be delivered, however often it is tried"""
+    """A document that goes to the quarantine."""
+
+    reason = "the document can't be delivered, however often it is tried"
 
 
 class DocumentDamaged(DocumentRefused):
-    """what arrived is not what the source holds"""
+    """A document that is worth fetching again."""
 
+    reason = "what arrived is not what the source holds"
     remedy = "Ask for the document to be sent again"

@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from io import TextIOWrapper
 from logging.handlers import TimedRotatingFileHandler
 from pathlib import Path
+from typing import Any
 
 import stamina.instrumentation
 import structlog
 from structlog.typing import EventDict
 
+from pipeline.files import why
+from pipeline.text import first_few, printable_lines, shortened, told
+
 #: Files of one day each, kept so long.
 DAYS = 30
+#: Characters of a traceback, which may be long.
+TRACEBACK = 100_000
 
 
 def set_up(folder: Path | None, *, quiet: bool = False) -> None:
-    """Log to standard error, unless quiet, and to synqup.log in a folder, if there is one."""
+    """Log to standard error, unless quiet, and to synqup.log in a folder, if there is one.
+
+    Where that file can't be written, standard error says so and all goes on.
+    """
     _keep_retries_quiet()
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     structlog.configure(
-        processors=[*shared, _one_line, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=True,
@@ -34,15 +48,82 @@ def set_up(folder: Path | None, *, quiet: bool = False) -> None:
         console.setFormatter(_formatter(shared, structlog.processors.LogfmtRenderer()))
         handlers.append(console)
     if folder is not None:
-        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        file = TimedRotatingFileHandler(
-            folder / "synqup.log", when="midnight", backupCount=DAYS, encoding="utf-8", utc=True
-        )
+        file = LogFile(folder / "synqup.log")
         file.setFormatter(_formatter(shared, structlog.processors.JSONRenderer()))
         handlers.append(file)
     logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
     for name in ("pipeline", "stages"):
         logging.getLogger(name).setLevel(logging.INFO)
+
+
+class LogFile(TimedRotatingFileHandler):
+    """A file for each day, in a folder that is made; trouble with it is nobody else's.
+
+    It is opened anew after each trouble, and where another program has taken it away.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            path, when="midnight", backupCount=DAYS, encoding="utf-8", utc=True, delay=True
+        )
+        self._path = path
+        self._opened: os.stat_result | None = None
+        self._is_troubled = False
+        self._attempt(self._stand_ready)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, or say once that it can't be done."""
+        self._attempt(lambda: self._write(record))
+
+    def doRollover(self) -> None:  # noqa: N802 - as logging calls it
+        """Begin another day's file, or go on with that of yesterday where it can't be moved."""
+        try:
+            super().doRollover()
+        except OSError:
+            self.rolloverAt = self.computeRollover(int(time.time()))
+
+    def _write(self, record: logging.LogRecord) -> None:
+        line = self.format(record)
+        if self.shouldRollover(record):
+            self.doRollover()
+        stream = self._stand_ready()
+        stream.write(f"{line}\n")
+        stream.flush()
+
+    def _stand_ready(self) -> TextIOWrapper:
+        if self.stream is not None and not self._is_there():
+            self._forget()
+        if self.stream is None:
+            # Not its parents: where the state folder has gone, another must not take its place.
+            self._path.parent.mkdir(mode=0o750, exist_ok=True)
+            self.stream = self._open()
+            self._opened = os.fstat(self.stream.fileno())
+        return self.stream
+
+    def _is_there(self) -> bool:
+        try:
+            return self._opened is not None and os.path.samestat(self._opened, self._path.stat())
+        except OSError:
+            return False
+
+    def _attempt(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except OSError as error:
+            self._forget()
+            if not self._is_troubled:
+                self._is_troubled = True
+                said = f"the log can't be written and is left out: {why(error)} ({self._path})"
+                print(f"synqup: {told(said)}.", file=sys.stderr, flush=True)
+        else:
+            self._is_troubled = False
+
+    def _forget(self) -> None:
+        """Close the file, and drop what it could not take."""
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            with suppress(OSError):
+                stream.close()
 
 
 def _keep_retries_quiet() -> None:
@@ -52,10 +133,20 @@ def _keep_retries_quiet() -> None:
 
 def _one_line(_: object, __: str, event: EventDict) -> EventDict:
     """Make what comes from outside fit for one line, so that no document forges another."""
-    for key, value in event.items():
-        if isinstance(value, str) and not value.isprintable():
-            event[key] = "".join(c if c.isprintable() else " " for c in value)
-    return event
+    return {
+        key: printable_lines(shortened(value, TRACEBACK)) if key == "exception" else _shown(value)
+        for key, value in event.items()
+    }
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, str):
+        return told(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return first_few([str(item) for item in value])
+    if value is None or isinstance(value, int | float):
+        return value
+    return told(str(value))
 
 
 def _formatter(
@@ -66,6 +157,7 @@ def _formatter(
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
+            _one_line,
             renderer,
         ],
     )

@@ -38,7 +38,7 @@ class Display:
 
     async def _bar(self, tally: Tally, expected: Callable[[], int | None]) -> None:
         progress = Progress(
-            SpinnerColumn(),
+            SpinnerColumn("dots" if self._console.encoding.startswith("utf") else "line"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("documents  {task.fields[bytes]}  {task.fields[rate]}"),

@@ -20,9 +20,15 @@ from msgspec.structs import FieldInfo, fields
 
 from pipeline.config import Duration, Mode, Secret, Size
 from pipeline.errors import ConfigurationError
+from pipeline.files import read_file, why
 
 S = TypeVar("S", bound=Struct)
 Check = Callable[[Any], Any]
+
+#: Bytes of a file that anybody has written: some ten thousand companies.
+LARGEST = 5_000_000
+#: Dots of one line: the time for a name of several parts grows with the square of them.
+DOTS = 5000
 
 #: How a field says where its secret lies.
 POINTER = 'write { env = "NAME" }, { file = "PATH" } or { keyring = "NAME" }'
@@ -75,9 +81,12 @@ class Reading:
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file. Raises ConfigurationError."""
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        data = read_file(path, LARGEST)
+        if max(line.count(b".") for line in data.split(b"\n")) > DOTS:
+            raise ValueError(f"one line has more than {DOTS:,} dots")
+        return tomllib.loads(data.decode("utf-8-sig"))
     except OSError as error:
-        problem = f"it can't be read: {error.strerror}"
+        problem = f"it can't be read: {why(error)}"
     except UnicodeDecodeError as error:
         problem = f"it is not UTF-8 at byte {error.start}; save it as UTF-8"
     except (ValueError, RecursionError) as error:

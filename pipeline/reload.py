@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,7 +37,7 @@ async def edits(
     reported = ""
     async for _ in _changes(path, stop):
         try:
-            loaded = await anyio.to_thread.run_sync(load, path)
+            loaded = await anyio.to_thread.run_sync(load, path, abandon_on_cancel=True)
         except ConfigurationError as error:
             if str(error) != reported:
                 reported = str(error)
@@ -50,39 +50,60 @@ async def edits(
 
 
 async def _changes(path: Path, stop: anyio.Event | None) -> AsyncGenerator[None]:
-    """Yield when the file may have changed; its folder may go and come, or be replaced."""
+    """Yield when the file may have changed; its folder may go and come, or be replaced.
+
+    Where the system does not watch the folder, the file is looked at by and by.
+    """
 
     def ours(_: object, changed: str) -> bool:
         return Path(changed).name == path.name
 
     # Nothing has been seen: an edit may have come between the start and the first look.
     seen: tuple[int, ...] = ()
+    told = False
     while True:
-        folder = _state(path.parent)
-        with suppress(OSError):
-            watch = awatch(
-                path.parent,
-                watch_filter=ours,
-                debounce=SETTLE,
-                recursive=False,
-                rust_timeout=LOOK,
-                yield_on_timeout=True,
-                stop_event=stop,
-            )
-            async with aclosing(watch) as told:
-                async for changes in told:
-                    state = _state(path)
+        folder = await _state(path.parent)
+        watch = awatch(
+            path.parent,
+            watch_filter=ours,
+            debounce=SETTLE,
+            recursive=False,
+            rust_timeout=LOOK,
+            yield_on_timeout=True,
+            stop_event=stop,
+        )
+        try:
+            async with aclosing(watch) as news:
+                async for changes in news:
+                    told = False
+                    state = await _state(path)
                     if changes or state != seen:
                         seen = state
                         yield
-                    if _state(path.parent)[:2] != folder[:2]:
+                    if (await _state(path.parent))[:2] != folder[:2]:
                         break
-        # The folder is missing, or is not the one that was watched.
+        except Exception as error:  # noqa: BLE001 - whatever the watch dies of, the file is there
+            if folder and not told:
+                told = True
+                log.warning(
+                    "configuration is looked at by and by, for its folder can't be watched",
+                    seconds=LOOK / 1000,
+                    reason=str(error),
+                )
+        # The folder is missing, is not the one that was watched, or can't be watched.
+        state = await _state(path)
+        if state != seen:
+            seen = state
+            yield
         await anyio.sleep(LOOK / 1000)
 
 
-def _state(path: Path) -> tuple[int, ...]:
+async def _state(path: Path) -> tuple[int, ...]:
     """What changes when the file does: its identity first; empty while there is none."""
+    return await anyio.to_thread.run_sync(_stat, path, abandon_on_cancel=True)
+
+
+def _stat(path: Path) -> tuple[int, ...]:
     try:
         found = path.stat()
     except OSError:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.filesize import decimal
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
@@ -20,6 +22,7 @@ from pipeline.records import State
 from pipeline.rehearsal import Rehearsal
 from pipeline.summary import Kept, Summary
 from pipeline.tally import Tally
+from pipeline.text import printable
 
 #: Lines of one kind that are printed before the rest is only counted.
 MOST = 20
@@ -32,6 +35,11 @@ SAID = {
 LEAVES = 3
 
 
+def in_json(value: Any) -> str:
+    """A line of JSON in ASCII alone, which any terminal and any encoding takes."""
+    return json.dumps(msgspec.to_builtins(value), separators=(",", ":"))
+
+
 def outcome(console: Console, ended: Outcome, summary: Summary) -> None:
     """The end of a catch-up, with the reasons for what did not arrive."""
     tally = ended.tally
@@ -41,7 +49,7 @@ def outcome(console: Console, ended: Outcome, summary: Summary) -> None:
         highlight=False,
     )
     for name, reason in ended.failures.items():
-        console.print(Text(f"source {name}: {reason}", style="red"))
+        console.print(_said(f"source {name}: {reason}", "red"))
     if ended.stopped:
         console.print("Stopped before the end; what is missing is brought by the next run.")
     if tally.quarantined:
@@ -59,13 +67,13 @@ def _left_out(tally: Tally) -> str:
 def rehearsal(console: Console, told: Rehearsal) -> None:
     """What a catch-up would bring."""
     for source, entries in told.found.items():
-        console.print(f"source {source}: {len(entries):,} documents would be brought")
+        console.print(_said(f"source {source}: {len(entries):,} documents would be brought"))
         for entry in entries[:MOST]:
-            console.print(f"  {escape(entry.label)}", highlight=False)
+            console.print(_said(f"  {entry.label}"))
         if len(entries) > MOST:
             console.print(f"  and {len(entries) - MOST:,} more")
     for source, reason in told.failures.items():
-        console.print(Text(f"source {source}: {reason}", style="red"), soft_wrap=True)
+        console.print(_said(f"source {source}: {reason}", "red"), soft_wrap=True)
     if told.ready:
         console.print(f"{told.ready:,} more lie ready and would become visible")
 
@@ -74,15 +82,15 @@ def findings(console: Console, found: Iterable[Finding]) -> None:
     """What a check found, a line each."""
     for finding in found:
         mark = Text("ok    ", style="green") if finding.well else Text("mend  ", style="bold red")
-        console.print(mark + Text(finding.sentence), soft_wrap=True)
+        console.print(mark + _said(finding.sentence), soft_wrap=True)
 
 
 def summary(console: Console, told: Summary, names: Mapping[str, str]) -> None:
     """The whole of `synqup status`."""
     for source in told.sources:
-        console.print(Text(f"source {source.name}: {_read_through(source.polled_at)}"))
+        console.print(_said(f"source {source.name}: {_read_through(source.polled_at)}"))
         if source.error:
-            console.print(Text(f"  error {_moment(source.error_at)}: {source.error}", style="red"))
+            console.print(_said(f"  error {_moment(source.error_at)}: {source.error}", "red"))
     counts(console, told, names)
     if told.unacknowledged:
         console.print(f"{told.unacknowledged:,} acknowledgements wait for the source")
@@ -105,21 +113,21 @@ def counts(console: Console, told: Summary, names: Mapping[str, str]) -> None:
         column.justify = "right"
     for company, of_kind in sorted(delivered.items()):
         name = f"{names.get(company, '')} {company}".strip()
-        table.add_row(escape(name), *(f"{of_kind[kind]:,}" for kind in kinds))
+        table.add_row(_said(name), *(f"{of_kind[kind]:,}" for kind in kinds))
     console.print(table)
     for state, documents in sorted(others.items()):
         console.print(f"{documents:,} {SAID.get(state, state)}")
 
 
-def explanation(console: Console, told: Explanation) -> None:
+def explanation(console: Console, explained: Explanation) -> None:
     """What one file is, and why."""
-    console.print(Text(f"{told.path}: {told.kind}", style="bold"), soft_wrap=True)
-    console.print(Text(f"  {told.reason}"), soft_wrap=True)
+    console.print(_said(f"{explained.path}: {explained.kind}", "bold"), soft_wrap=True)
+    console.print(_said(f"  {explained.reason}"), soft_wrap=True)
 
 
 def tree(console: Console, folder: Path) -> None:
     """A folder and what stands in it, long lists shortened."""
-    root = Tree(Text(str(folder)))
+    root = Tree(_said(str(folder)))
     _branch(root, folder)
     console.print(root)
 
@@ -129,9 +137,9 @@ def _branch(tree_: Tree, folder: Path) -> None:
     files = [path for path in inside if path.is_file()]
     for path in inside:
         if path.is_dir():
-            _branch(tree_.add(Text(path.name, style="bold")), path)
+            _branch(tree_.add(_said(path.name, "bold")), path)
     for path in files[:LEAVES]:
-        tree_.add(Text(path.name))
+        tree_.add(_said(path.name))
     if len(files) > LEAVES:
         tree_.add(f"and {len(files) - LEAVES:,} more")
 
@@ -141,9 +149,14 @@ def _kept(console: Console, title: str, documents: Sequence[Kept]) -> None:
         return
     console.print(f"{title}: {len(documents):,}", style="bold")
     for kept in documents[:MOST]:
-        console.print(Text(f"  {kept.reason}"), soft_wrap=True)
+        console.print(_said(f"  {kept.reason}"), soft_wrap=True)
     if len(documents) > MOST:
         console.print(f"  and {len(documents) - MOST:,} more")
+
+
+def _said(text: str, style: str = "") -> Text:
+    """Text that may come from outside: as it stands, without signs that steer a terminal."""
+    return Text(printable(text), style=style)
 
 
 def _read_through(at: float | None) -> str:

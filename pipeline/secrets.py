@@ -18,8 +18,9 @@ MOST = 65_536
 
 
 class SecretMissing(SignInRefused):
-    """the secret is not where the configuration says"""
+    """A secret that can't be read."""
 
+    reason = "the secret is not where the configuration says"
     remedy = "Put it there, for the account that runs synqup"
 
 

@@ -8,9 +8,13 @@ from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from pipeline.retries import Retries
+from pipeline.text import told
+
+#: Characters of a label.
+LABEL = 300
 
 
 class Status(StrEnum):
@@ -44,6 +48,12 @@ class Entry(Struct, frozen=True):
     label: str
     facts: Any
     had: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Make its label fit to be shown, and to name a file, whatever the list says."""
+        label = told(self.label, LABEL)
+        if label != self.label:
+            structs.force_setattr(self, "label", label)
 
 
 class Incoming(Struct, frozen=True):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+import anyio.lowlevel
 from msgspec import Struct
 
 from pipeline.document import Document
@@ -21,6 +23,9 @@ Result = Document[Any] | SynqupError
 Work = Callable[[Sequence[Document[Any]]], Awaitable[list[Result]]]
 
 MEBIBYTE = 1024 * 1024
+
+#: Seconds of one document after another after which it is the turn of others.
+SLICE = 0.005
 
 
 class Stage(Struct, frozen=True):
@@ -43,7 +48,14 @@ def one_by_one(process: Callable[[Any], Awaitable[Document[Any]]]) -> Work:
     """Make the work of a stage out of a function that takes one document and raises."""
 
     async def work(documents: Sequence[Document[Any]]) -> list[Result]:
-        return [await attempt(process, document) for document in documents]
+        results = []
+        began = time.perf_counter()
+        for document in documents:
+            results.append(await attempt(process, document))
+            if time.perf_counter() - began > SLICE:
+                await anyio.lowlevel.checkpoint()
+                began = time.perf_counter()
+        return results
 
     return work
 

@@ -6,24 +6,27 @@ import mimetypes
 from contextlib import suppress
 from pathlib import Path
 
-import anyio.to_thread
 import structlog
 from msgspec import Struct, structs
 
 from pipeline.document import Document
 from pipeline.errors import ConfigurationError, DocumentRefused, LeftOut
+from pipeline.files import check_file, why
 from pipeline.payload import Payload
 from stages.decide import Hint, Verdict, decide
-from stages.formats import format_of
+from stages.formats import apart, oddities, read
 from stages.formats.content import Content, Invoice, Other, Statement, Unreadable
 from stages.identifiers import company_identifier, iban
 from stages.identity import Identity, identity
 from stages.list import Kind, Listed
 from stages.parties import Directory
 from stages.settings import Company, Config
-from stages.verify import LARGE, Verified
+from stages.verify import Verified
 
 log = structlog.get_logger(__name__)
+
+#: Bytes of a file that is explained: ten times as many as a document has by default.
+LARGEST = 500_000_000
 
 #: Formats of what comes in place of a document when something is wrong, and of what is not
 #: recognised, which nobody may leave out unseen.
@@ -78,15 +81,13 @@ class Classify:
         """Classify one document. DocumentRefused if it is nobody's here, naming both parties."""
         payload = document.payload
         assert payload is not None
-        if payload.size > LARGE:
-            return await anyio.to_thread.run_sync(self._classified, document, payload)
-        return self._classified(document, payload)
+        return await apart(payload, lambda: self._classified(document, payload))
 
     def _classified(self, document: Document[Verified], payload: Payload) -> Document[Classified]:
         label, verified = document.entry.label, document.facts
         listed = verified.listed
         try:
-            content = format_of(payload).read(payload)
+            content = read(payload)
         except Unreadable as error:
             raise DocumentRefused(label, str(error), "Ask its sender for another one") from None
         mailbox = self._mailbox(listed, document.key.source)
@@ -172,12 +173,13 @@ def explain(path: Path, company: str) -> Explanation:
     company: its enterprise or VAT number, or any other identifier that documents bear.
     """
     ours = _company(company)
-    payload = Payload(path.stat().st_size, sha256="", spool=path)
-    format_ = format_of(payload)
     try:
+        payload = Payload(check_file(path, LARGEST), sha256="", spool=path)
         # First, for only what is known to be harmless is read.
-        format_.oddities(payload)
-        content = format_.read(payload)
+        oddities(payload)
+        content = read(payload)
+    except OSError as error:
+        content = Other("unknown", f"nothing that can be read: {why(error)}")
     except Unreadable as error:
         content = Other("unknown", f"no document that can be read: {error}")
     verdict = decide(content, Directory([ours]), Hint())

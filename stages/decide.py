@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct, structs
 
+from pipeline.text import NAME, enumerated, first_few, told
 from stages.formats.content import Content, Invoice, Other, Statement
 from stages.list import Kind
 from stages.parties import Directory, Match, Party
@@ -43,7 +44,10 @@ def decide(content: Content, directory: Directory, hint: Hint) -> Verdict:
             verdict = _statement(content, directory, hint)
         case Other():
             verdict = _other(content, hint)
-    return _held_against_list(verdict, hint)
+    verdict = _held_against_list(verdict, hint)
+    return structs.replace(
+        verdict, reason=told(verdict.reason), warnings=tuple(first_few(verdict.warnings))
+    )
 
 
 def _invoice(invoice: Invoice, directory: Directory, hint: Hint) -> Verdict:
@@ -106,7 +110,7 @@ def _statement(statement: Statement, directory: Directory, hint: Hint) -> Verdic
     # A header may name whom the bank sends it to; an account in the configuration is meant.
     found = by_account or by_number
     companies = {company.identifier: company for company in found.values()}
-    reason = ", ".join(f"{how} {_name(company)}" for how, company in found.items())
+    reason = ", ".join(first_few([f"{how} {_name(company)}" for how, company in found.items()]))
     if len(companies) == 1:
         verdict = Verdict(Kind.STATEMENT, reason, companies.popitem()[1])
         return _held_against_header(verdict, by_number)
@@ -160,6 +164,7 @@ def _name(company: Company) -> str:
 
 
 def _holder(statement: Statement) -> str:
-    numbers = ", ".join(holder.value for holder in statement.holders) or "no number"
-    accounts = ", ".join(statement.accounts)
-    return f"holder {statement.holder_name or 'unnamed'} ({numbers}), account {accounts}"
+    numbers = enumerated([holder.value for holder in statement.holders]) or "no number"
+    accounts = enumerated(statement.accounts)
+    name = told(statement.holder_name, NAME) or "unnamed"
+    return f"holder {name} ({numbers}), account {accounts}"

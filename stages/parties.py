@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
+from pipeline.text import NAME, enumerated, told
 from stages.identifiers import BELGIAN_PREFIX, compact, enterprise_number
 from stages.settings import Company
 
@@ -111,7 +112,7 @@ class Identifier(Struct, frozen=True):
 
     def __str__(self) -> str:
         scheme = f"{self.scheme}:" if self.scheme else ""
-        return f"{self.element} {scheme}{self.value}"
+        return f"{self.element} {told(f'{scheme}{self.value}', NAME)}"
 
 
 class Party(Struct, frozen=True):
@@ -127,9 +128,9 @@ class Party(Struct, frozen=True):
         return all(one.is_contact for one in self.identifiers)
 
     def __str__(self) -> str:
-        """Who it is, for a reason: the name and every identifier, once."""
-        values = ", ".join(dict.fromkeys(one.value for one in self.identifiers))
-        return f"{self.name or 'unnamed'} ({values or 'no identifier'})"
+        """Who it is, for a reason: the name and the first few identifiers, each once."""
+        values = enumerated(list(dict.fromkeys(one.value for one in self.identifiers)))
+        return f"{told(self.name, NAME) or 'unnamed'} ({values or 'no identifier'})"
 
 
 class Match(Struct, frozen=True):

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
-import anyio.to_thread
 import structlog
 from msgspec import structs
 
@@ -19,10 +18,11 @@ from pipeline.engine import REFETCHES
 from pipeline.errors import DocumentDamaged, DocumentRefused, PassingError, WebPage
 from pipeline.payload import Payload
 from stages.classify import Classified
+from stages.formats import apart
 from stages.formats.attachments import Attachment, chosen_pdf
 from stages.list import Kind
 from stages.settings import formats_of
-from stages.verify import LARGE, verify
+from stages.verify import verify
 
 log = structlog.get_logger(__name__)
 
@@ -36,8 +36,9 @@ FetchForm = Callable[[Document[Classified], str], Awaitable[tuple[Payload, Mappi
 
 
 class NoPdf(DocumentRefused):
-    """it holds no PDF, and the platform has none"""
+    """An invoice that would have to go as a PDF."""
 
+    reason = "it holds no PDF, and the platform has none"
     remedy = 'Write formats = "ubl+pdf" to have its XML delivered'
 
 
@@ -121,7 +122,7 @@ class Render:
                 raise NoPdf(label, "it holds no PDF, and the platform sent something else as that")
             check = partial(verify, pdf, listed, headers, subject=label, require_checksum=required)
             try:
-                await anyio.to_thread.run_sync(check) if pdf.size > LARGE else check()
+                await apart(pdf, check)
             except DocumentDamaged as error:
                 await pdf.release()
                 why = error.reason
@@ -140,6 +141,4 @@ class Render:
 async def _inside(document: Document[Classified]) -> Attachment | None:
     payload, number = document.payload, document.facts.number
     assert payload is not None
-    if payload.size > LARGE:
-        return await anyio.to_thread.run_sync(chosen_pdf, payload, number)
-    return chosen_pdf(payload, number)
+    return await apart(payload, lambda: chosen_pdf(payload, number))

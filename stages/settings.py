@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from pipeline.config import (
     one_of,
 )
 from pipeline.errors import ConfigurationError
+from pipeline.files import check_file, why
 from pipeline.reading import Reading, convert, nearest, read_toml
 from stages.folders.names import clean
 from stages.folders.paths import folder
@@ -33,6 +35,11 @@ from stages.folders.templates import (
     variables,
 )
 from stages.identifiers import company_identifier, iban
+
+#: Bytes of a path that are of no letter, as Python keeps them.
+_UNKNOWN_BYTES = re.compile("[\udc80-\udcff]")
+#: Bytes of a file of certificates: those of all authorities in the world are a twentieth.
+CERTIFICATES = 5_000_000
 
 #: What Billtobox gives at once, at most.
 LARGEST_PAGE = 50
@@ -202,6 +209,10 @@ def load_config(path: Path, stages: Sequence[str]) -> Config:
     stages: the names of those that [stages] may size.
     """
     base = Path(os.path.abspath(path)).parent  # noqa: PTH100 - Path.absolute() keeps ".."
+    if _UNKNOWN_BYTES.search(str(base)):
+        raise ConfigurationError(
+            str(path), ["the name of its folder is not UTF-8; rename the folder, or move the file"]
+        )
     raw = read_toml(path)
     reading = Reading(Config)
     config = convert(raw, Config, reading)
@@ -287,10 +298,10 @@ def _check_authorities(base: Path, reading: Reading) -> None:
     for key, source in reading.made(Billtobox):
         if source.ca_file is None:
             continue
+        path = absolute(base, source.ca_file)
         try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(
-                absolute(base, source.ca_file)
-            )
+            check_file(path, CERTIFICATES)
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
         except ssl.SSLError:
             reading.wrong(
                 f"{key}.ca_file",
@@ -300,7 +311,7 @@ def _check_authorities(base: Path, reading: Reading) -> None:
         except OSError as error:
             reading.wrong(
                 f"{key}.ca_file",
-                f"{source.ca_file} can't be read ({error.strerror})",
+                f"{source.ca_file} can't be read ({why(error)})",
                 "name a file of certificates that this account may read",
             )
 

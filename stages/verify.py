@@ -6,20 +6,20 @@ import time
 from collections.abc import Mapping
 from functools import partial
 
-import anyio.to_thread
 from msgspec import Struct
 
 from pipeline.document import Document
 from pipeline.errors import DocumentDamaged, DocumentRefused
 from pipeline.payload import Payload
+from pipeline.text import first_few
 from stages.checksums import coding, digests, stated
 from stages.download import Fetched
-from stages.formats import format_of
+from stages.formats import apart, oddities
 from stages.formats.content import Hostile, Unreadable
 from stages.list import Listed
 
-#: Bytes above which a document is worth a thread.
-LARGE = 256 * 1024
+#: Digits of a length that may be one.
+DIGITS = 20
 
 
 class Verified(Struct, frozen=True):
@@ -51,8 +51,7 @@ async def process(document: Document[Fetched]) -> Document[Verified]:
         subject=document.entry.label,
         require_checksum=facts.listed.config.service.require_checksum,
     )
-    verified = await anyio.to_thread.run_sync(work) if payload.size > LARGE else work()
-    return document.grown(verified)
+    return document.grown(await apart(payload, work))
 
 
 def verify(
@@ -75,16 +74,16 @@ def verify(
     if require_checksum and not checksum:
         raise DocumentRefused(
             subject,
-            "; ".join(("it came with no checksum that could be checked", *warnings)),
+            "; ".join(first_few(("it came with no checksum that could be checked", *warnings))),
             "Set require_checksum = false in [service] if this source never sends one",
         )
     odd = _oddities(payload, subject)
     if odd and not checksum:
-        raise DocumentDamaged(subject, "; ".join(odd))
+        raise DocumentDamaged(subject, "; ".join(first_few(odd)))
     return Verified(
         listed=listed,
         checksum=checksum,
-        warnings=(*warnings, *odd),
+        warnings=tuple(first_few((*warnings, *odd))),
         media_type=headers.get("content-type", "").partition(";")[0].strip().lower(),
         verified_at=time.time(),
     )
@@ -116,7 +115,7 @@ def _check_size(payload: Payload, listed: Listed, headers: Mapping[str, str], su
     said = {"the list": listed.size}
     length = headers.get("content-length", "").strip()
     # The length is of the bytes as they were coded (RFC 9110, 8.6).
-    if length.isdecimal() and not coding(headers):
+    if length.isdecimal() and len(length) <= DIGITS and not coding(headers):
         said["content-length"] = int(length)
     for who, size in said.items():
         if size is not None and size != payload.size:
@@ -127,7 +126,7 @@ def _check_size(payload: Payload, listed: Listed, headers: Mapping[str, str], su
 
 def _oddities(payload: Payload, subject: str) -> list[str]:
     try:
-        return format_of(payload).oddities(payload)
+        return oddities(payload)
     except Hostile as error:
         raise DocumentRefused(subject, str(error), "Ask its sender for a plain one") from None
     except Unreadable as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -21,3 +23,12 @@ def imported(path: Path) -> set[str]:
 def test_the_engine_meets_the_stages_at_one_place() -> None:
     meeting = {path.name for path in (ROOT / "pipeline").glob("*.py") if "stages" in imported(path)}
     assert meeting == {"assembly.py"}
+
+
+def test_the_lowest_versions_that_are_tried_are_those_that_are_allowed() -> None:
+    locked = (ROOT / "requirements-lowest.txt").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    tried = dict(re.findall(r"(?m)^([a-z0-9-]+)==([0-9.]+)", locked))
+    for allowed in project["dependencies"]:
+        name, version = allowed.split(">=")
+        assert f"{tried[name]}.".startswith(f"{version}.")

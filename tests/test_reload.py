@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +16,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from pipeline import reload
 from pipeline.errors import ConfigurationError
+from pipeline.reading import read_toml
 from pipeline.reload import edits
 
 pytestmark = pytest.mark.anyio
@@ -143,4 +147,104 @@ async def test_a_stop_does_not_wait_for_the_next_look(
                 path.touch()
             await anyio.sleep(0.5)  # the folder is watched again
             stop.set()
+            group.cancel_scope.cancel()
+
+
+async def test_when_the_watch_dies_the_file_is_looked_at_by_and_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watches = 0
+
+    async def dying(*_: object, **__: object) -> AsyncIterator[set[object]]:
+        nonlocal watches
+        watches += 1
+        yield set()
+        raise ExceptionGroup("", [RuntimeError("the watch has died")])
+
+    monkeypatch.setattr(reload, "awatch", dying)
+    monkeypatch.setattr(reload, "LOOK", 50)
+    path = tmp_path / "synqup.toml"
+    path.write_text("first")
+    with structlog.testing.capture_logs() as logged:
+        async with watching(path) as edited:
+            for text in ("second", "third"):
+                path.write_text(text)
+                assert await edited.receive() == text
+            while watches < 4:
+                await anyio.sleep(0.05)
+    assert "can't be watched" in logged[0]["event"]
+
+
+NOT_WATCHED = """
+import anyio, sys
+from pathlib import Path
+from pipeline.reload import edits
+
+async def main():
+    path = Path(sys.argv[1])
+    async for edit in edits(path, Path.read_text, "first"):
+        print(edit, flush=True)
+        if edit == "third":
+            return
+        path.write_text("third")
+
+anyio.run(main)
+"""
+
+
+def test_without_a_watch_of_the_system_edits_are_found_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "synqup.toml"
+    path.write_text("second")
+    limit = "/proc/sys/user/max_inotify_instances"
+    inside = ["unshare", "--user", "--map-root-user", "sh", "-c"]
+    if subprocess.run([*inside, f"echo 0 > {limit}"], check=False, capture_output=True).returncode:
+        pytest.skip("no limit of a user's own can be set here")
+    done = subprocess.run(
+        [*inside, f'echo 0 > {limit}; exec "$@"', "sh", sys.executable, "-c", NOT_WATCHED, path],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert [line for line in done.stdout.splitlines() if " " not in line] == ["second", "third"]
+    assert done.stdout.count("can't be watched") == 1
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="of POSIX")
+async def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "synqup.toml"
+    path.write_text("a = 1")
+
+    def pipe() -> None:
+        os.mkfifo(path)
+
+    def huge() -> None:
+        path.touch()
+        os.truncate(path, 2_000_000_000)
+
+    others = {
+        "it is a pipe": pipe,
+        "it is a device": lambda: path.symlink_to("/dev/zero"),
+        "it is a folder": path.mkdir,
+        "it has more than 5,000,000 bytes": huge,
+        "one line has more than 5,000 dots": lambda: path.write_text("a." * 10_000),
+    }
+    with structlog.testing.capture_logs() as logged, anyio.fail_after(PATIENCE):
+        send, receive = anyio.create_memory_object_stream[dict[str, object]](10)
+
+        async def watch() -> None:
+            async for edit in edits(path, read_toml, {"a": 1}):
+                await send.send(edit)
+
+        async with send, receive, anyio.create_task_group() as group:
+            group.start_soon(watch)
+            for said, put in others.items():
+                path.rmdir() if path.is_dir() else path.unlink()
+                put()
+                while not logged or said not in logged[-1]["problems"]:
+                    await anyio.sleep(0.02)
+            path.unlink()
+            path.write_text("a = 2")
+            assert await receive.receive() == {"a": 2}
             group.cancel_scope.cancel()

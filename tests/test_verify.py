@@ -16,9 +16,10 @@ from pipeline.document import Ack, Document, Key
 from pipeline.errors import DocumentDamaged, DocumentRefused
 from pipeline.payload import Payload
 from stages.download import Fetched
+from stages.formats import LARGE
 from stages.list import Listed
 from stages.settings import Config, Delivery
-from stages.verify import LARGE, Verified, process, verify
+from stages.verify import Verified, process, verify
 
 WHOLE = b"<Invoice><ID>1</ID></Invoice>"
 BROKEN = b"<Invoice><ID>1</ID>"

@@ -32,7 +32,7 @@ from msgspec import Struct
 
 from pipeline.payload import Payload
 from stages.formats.cii import CREDIT_NOTES
-from stages.formats.content import Unreadable
+from stages.formats.content import BROKEN, Unreadable
 from stages.formats.thin import in_ascii
 
 #: What refers to a document, and what inside it holds its bytes, by local name.
@@ -99,7 +99,7 @@ def chosen_pdf(payload: Payload, number: str) -> Attachment | None:
     )
     try:
         # What a checksum vouches for may be malformed all the same: what came before counts.
-        with suppress(etree.XMLSyntaxError, Unreadable), payload.open() as stream:
+        with suppress(*BROKEN, Unreadable), payload.open() as stream:
             for piece in in_ascii(stream):
                 parser.feed(piece)
             parser.close()

@@ -11,7 +11,7 @@ import re
 
 from lxml import etree
 
-from stages.formats.content import Content, Other, Statement
+from stages.formats.content import Content, Other, Statement, check_accounts
 from stages.formats.elements import below, each, name_of, text_of
 from stages.parties import Identifier
 
@@ -46,6 +46,8 @@ def read(root: etree._Element) -> Content | None:
         name = name or text_of(below(account, "{*}Ownr", "{*}Nm"))
         for holder in _holders(account):
             holders[holder.scheme, holder.value] = holder
+        check_accounts(accounts)
+        check_accounts(holders)
         number = next(
             (text for key in _NUMBERS if (text := text_of(below(statement, key)))), number
         )

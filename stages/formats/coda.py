@@ -17,7 +17,14 @@ import stdnum.iban
 from msgspec import Struct
 
 from pipeline.payload import Payload
-from stages.formats.content import Content, Other, Statement, Unreadable
+from stages.formats.content import (
+    Content,
+    Hostile,
+    Other,
+    Statement,
+    Unreadable,
+    check_accounts,
+)
 from stages.formats.lines import groups
 from stages.parties import Identifier
 
@@ -26,6 +33,8 @@ RECORD = 128
 LINE = 4 * RECORD
 #: Characters of record 8 up to the end of its amount.
 BALANCE = 57
+#: Bytes of a file that is read within a few milliseconds.
+QUICK = 64 * 1024
 #: How many oddities are worth telling.
 TOLD = 8
 
@@ -64,6 +73,8 @@ def read(payload: Payload) -> Content:
     """
     try:
         return _statement(payload)
+    except Hostile:
+        raise
     except Unreadable as error:
         return Other("coda-like", f"a text that resembles CODA, but {error}")
 
@@ -72,6 +83,11 @@ def oddities(payload: Payload) -> list[str]:
     """Where the records don't add up: their number, the sums, the balances, a missing end."""
     found = list(islice(_oddities(payload), TOLD))
     return [*found, "and more of the kind"] if len(found) == TOLD else found
+
+
+def is_quick(data: bytes) -> bool:
+    """Whether it has a few hundred records."""
+    return len(data) <= QUICK
 
 
 def _oddities(payload: Payload) -> Iterator[str]:
@@ -104,7 +120,7 @@ def _oddities(payload: Payload) -> Iterator[str]:
 
 def _statement(payload: Payload) -> Content:
     holders: dict[str, Identifier] = {}
-    accounts: dict[str, None] = {}
+    accounts: dict[tuple[str, str], None] = {}
     name = number = day = kind = ""
     is_open = False
     for record in _records(payload):
@@ -113,7 +129,8 @@ def _statement(payload: Payload) -> Content:
             continue
         if kind == "1":
             is_open = True
-            accounts[_account(record[1:2], record[5:42])] = None
+            accounts[record[1:2], record[5:42]] = None
+            check_accounts(accounts)
             number = record[2:5].strip()
         elif kind == "8":
             is_open = len(record) < BALANCE
@@ -123,11 +140,13 @@ def _statement(payload: Payload) -> Content:
             day = _day(record[5:11])
             if holder := _holder(record):
                 holders[holder] = Identifier("the header record", "0208", holder)
+                check_accounts(holders)
     if not accounts:
         raise Unreadable("it has no statement (record 1)")
     if is_open and kind != "9":
         raise Unreadable("it breaks off in the middle of a statement")
-    return Statement("coda", tuple(holders.values()), name, tuple(accounts), number, day, "cod")
+    numbers = tuple(dict.fromkeys(_account(*fields) for fields in accounts))
+    return Statement("coda", tuple(holders.values()), name, numbers, number, day, "cod")
 
 
 def _records(payload: Payload) -> Iterator[str]:

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
+
+from lxml import etree
 from msgspec import Struct
 
+from pipeline.text import told
 from stages.list import Kind
 from stages.parties import Identifier, Party
+
+#: Characters of what is said of a document that can't be read.
+LONGEST = 500
+#: Accounts, and holders, that the statements of one file have: more are of no bank.
+ACCOUNTS = 1000
+
+#: What a document may make its reader fail of, in spite of all limits.
+BROKEN = (RecursionError, MemoryError, ArithmeticError, ValueError, etree.LxmlError)
 
 #: What something that the list calls an invoice may be.
 INVOICES = (Kind.PURCHASE, Kind.SALES)
@@ -14,9 +26,19 @@ INVOICES = (Kind.PURCHASE, Kind.SALES)
 class Unreadable(Exception):
     """The document is not what its first bytes promise; the message is part of a sentence."""
 
+    def __init__(self, what: str) -> None:
+        """Take the words of a reader, which may repeat the document's own."""
+        super().__init__(told(what, LONGEST))
+
 
 class Hostile(Unreadable):
     """The document is made to do harm, or might as well be: nothing more is done with it."""
+
+
+def check_accounts(found: Sized) -> None:
+    """Hostile if these are more accounts, or holders, than a file of statements has."""
+    if len(found) > ACCOUNTS:
+        raise Hostile(f"it holds statements of more than {ACCOUNTS:,} accounts or holders")
 
 
 class Invoice(Struct, frozen=True):

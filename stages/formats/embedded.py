@@ -26,6 +26,7 @@ from pypdf.generic import (
 )
 
 from pipeline.payload import Payload
+from pipeline.text import NAME, told
 from stages.formats.content import Hostile, Unreadable
 
 #: Bytes that all XML in a PDF may have, and those of anything else in it that has to be expanded.
@@ -72,8 +73,11 @@ class _Found(Struct, frozen=True):
         return self.name.lower() not in NAMES, self.relation not in RELATIONS
 
 
-class _TooCostly(MemoryError):
-    """The limit of what a PDF may cost has been reached; pypdf lets this one through."""
+class _TooCostly(BaseException):
+    """The limit of what a PDF may cost has been reached.
+
+    It is no Exception, for pypdf goes on after any of those in one place or another.
+    """
 
 
 class _Metered(io.BufferedIOBase):
@@ -142,7 +146,7 @@ def xml_files(payload: Payload) -> list[XmlFile]:
         metered = _Metered(stream, payload.size)
         try:
             return list(_xml_files(metered))
-        except (LimitReachedError, MemoryError) as error:
+        except (_TooCostly, LimitReachedError, MemoryError) as error:
             why = _said(error) or "it takes too long"
             raise Hostile(f"the PDF costs more to read than its size warrants: {why}") from None
         except FileNotDecryptedError:
@@ -188,7 +192,7 @@ def _xml_files(metered: _Metered) -> Iterator[XmlFile]:
         if left <= 0:
             raise _TooCostly(f"the XML in it has more than {XML_SIZE:,} bytes")
         # Some senders leave a line in front of the declaration, where XML allows none.
-        yield XmlFile(one.name, data.lstrip(b"\r\n\t "))
+        yield XmlFile(told(one.name, NAME), data.lstrip(b"\r\n\t "))
 
 
 def _found(catalog: DictionaryObject, metered: _Metered) -> Iterator[_Found]:

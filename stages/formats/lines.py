@@ -6,10 +6,12 @@ import codecs
 from collections.abc import Iterator
 
 from pipeline.payload import Payload
-from stages.formats.content import Unreadable
+from stages.formats.content import Hostile, Unreadable
 
 #: Bytes that are read at a time.
 CHUNK = 65_536
+#: Lines of one file: those of some hundred thousand movements.
+MOST = 1_000_000
 #: Bytes above which a line is of no format that comes in lines.
 LINE = 4096
 
@@ -20,7 +22,7 @@ _PADDING = "\x1a\0"
 def lines(payload: Payload) -> Iterator[str]:
     """The lines that are not blank, without their ends (CRLF, LF or CR).
 
-    Unreadable at a line that is longer than LINE.
+    Unreadable at a line that is longer than LINE, Hostile when there are more than MOST.
     """
     for group in groups(payload):
         yield from group
@@ -29,6 +31,7 @@ def lines(payload: Payload) -> Iterator[str]:
 def groups(payload: Payload) -> Iterator[list[str]]:
     """The same, those together that are read at a time; none of the groups is empty."""
     rest = b""
+    count = 0
     with payload.open() as stream:
         first = stream.read(CHUNK)
         chunk = first.removeprefix(codecs.BOM_UTF8)
@@ -36,6 +39,9 @@ def groups(payload: Payload) -> Iterator[list[str]]:
             whole, rest = _split(rest + chunk)
             if len(rest) > LINE:
                 break
+            count += max(whole.count(b"\n"), whole.count(b"\r"))
+            if count > MOST:
+                raise Hostile(f"it has more than {MOST:,} lines, which no statements have")
             if group := _decoded(whole):
                 yield group
             chunk = stream.read(CHUNK)

@@ -44,6 +44,11 @@ def oddities(payload: Payload) -> list[str]:
     return [] if payload.head(LOOKED_AT).strip(b"\0 \t\r\n\x1a") else ["it is empty"]
 
 
+def is_quick(data: bytes) -> bool:
+    """It is: only its first bytes are read."""
+    return True
+
+
 def _is_table(head: bytes) -> bool:
     """Whether the first lines are parted into as many columns by the same sign."""
     lines = head.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")[:-1][:4]

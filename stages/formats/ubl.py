@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from lxml import etree
 
+from pipeline.text import NAME, told
 from stages.formats.content import INVOICES, Content, Invoice, Other
 from stages.formats.elements import below, text_of
 from stages.parties import BELGIAN_SCHEMES, Identifier, Party
@@ -120,10 +121,11 @@ def _other(name: etree.QName) -> Content | None:
     if not namespace.startswith(UBL):
         return None
     if not namespace.endswith("-2"):
-        what = f"a UBL {name.localname} of another version than 2"
+        what = f"a UBL {told(name.localname, NAME)} of another version than 2"
         return Other("xml", what, "xml", may_be=INVOICES)
-    what = _OTHERS.get(name.localname, f"a UBL {name.localname}")
-    return Other(f"ubl-{name.localname.lower()}", f"{what}, which is no invoice", "xml")
+    local = told(name.localname, NAME)
+    what = _OTHERS.get(local, f"a UBL {local}")
+    return Other(f"ubl-{local.lower()}", f"{what}, which is no invoice", "xml")
 
 
 def _party(party: etree._Element | None) -> Party:

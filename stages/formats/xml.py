@@ -9,6 +9,7 @@ from io import BytesIO
 from lxml import etree
 
 from pipeline.payload import Payload
+from pipeline.text import NAME, told
 from stages.formats import camt, cii, ubl, vocabularies
 from stages.formats.content import INVOICES, Content, Hostile, Invoice, Other, Unreadable
 from stages.formats.thin import LARGEST, pieces
@@ -31,6 +32,8 @@ _NODES = etree.XPath(
     "count(descendant-or-self::*) + count(descendant-or-self::*[node()])"
     "+ count(descendant-or-self::*/@*)"
 )
+#: Tags and quotes of a document that is read within a few milliseconds.
+QUICK = 4000
 #: Bytes of a document without its attachments that are worth a tree.
 TEXT = 24 * 1024 * 1024
 
@@ -68,6 +71,11 @@ def oddities(payload: Payload) -> list[str]:
     _check_size(payload.size)
     _parse_away(pieces(payload))
     return []
+
+
+def is_quick(data: bytes) -> bool:
+    """Whether it has few elements and attributes, whatever is attached to it."""
+    return data.count(b"<") + data.count(b'"') + data.count(b"'") <= QUICK
 
 
 class _Nothing:
@@ -152,7 +160,7 @@ def _content_of(root: etree._Element) -> Content:
             return content
     if (inner := vocabularies.enclosed(root)) is not None:
         return _content_of(inner)
-    name = etree.QName(root).localname
+    name = told(etree.QName(root).localname, NAME)
     return Other("xml", f"an XML document of another kind ({name})", "xml", may_be=INVOICES)
 
 

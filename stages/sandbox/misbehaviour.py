@@ -19,6 +19,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from pipeline.errors import ConfigurationError
+from pipeline.files import read_file, why
+from pipeline.reading import LARGEST
 from stages.sandbox.faults import FAULTS, Strike, cut_off
 from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.planned import Planned, Target
@@ -88,11 +90,12 @@ def read_faults(path: Path) -> list[Planned]:
     Raises ConfigurationError.
     """
     try:
-        text = path.read_text("utf-8")
+        text = read_file(path, LARGEST).decode()
         raw = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
         planned = msgspec.convert(raw.get("faults", []), list[Planned])
-    except (OSError, ValueError, AttributeError) as error:
-        raise ConfigurationError(str(path), [f"--faults: {error}"]) from None
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        said = why(error) if isinstance(error, OSError) else error
+        raise ConfigurationError(str(path), [f"--faults: {said}"]) from None
     return [_known(one, "--faults") for one in planned]
 
 

@@ -53,8 +53,9 @@ class Timeouts(Struct, frozen=True):
 
 
 class CertificateRefused(SourceError):
-    """the server's certificate is not trusted"""
+    """A connection that can't be trusted."""
 
+    reason = "the server's certificate is not trusted"
     remedy = (
         "Check the address; if a private authority has signed it, name that authority's"
         " certificate as ca_file in [[sources]]"
@@ -62,8 +63,9 @@ class CertificateRefused(SourceError):
 
 
 class BrokenOff(PassingError):
-    """the answer broke off"""
+    """A body that has not come whole."""
 
+    reason = "the answer broke off"
     remedy = (
         "It is tried again by itself; if it goes on, check the network and any proxy in between"
     )

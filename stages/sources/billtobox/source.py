@@ -54,8 +54,9 @@ JSON = {"Accept": "*/*", "Content-Type": "application/json"}
 
 
 class NoList(SourceError):
-    """the answer is no list of documents"""
+    """An answer in which nothing is listed."""
 
+    reason = "the answer is no list of documents"
     remedy = "Check url and the paths of the source"
 
 
