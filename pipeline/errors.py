@@ -87,8 +87,9 @@ class PassingError(SynqupError):
 
 
 class OwnFault(PassingError):
-    """a fault of synqup's own"""
+    """A bug of ours, in the words of what it kept from being done."""
 
+    reason = "a fault of synqup's own"
     remedy = "Send the log to support; it is tried again by itself"
 
 
