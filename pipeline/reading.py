@@ -8,6 +8,7 @@ ValueError with what is wrong and what would be right.
 from __future__ import annotations
 
 import difflib
+import os
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -80,6 +81,12 @@ class Reading:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file. Raises ConfigurationError."""
+    try:
+        os.path.abspath(path).encode()  # noqa: PTH100 - as load_config() finds its folder
+    except UnicodeEncodeError:
+        # Paths below it go into the ledger and the log, which take text alone.
+        problem = "the name of its folder is not UTF-8; rename the folder, or move the file"
+        raise ConfigurationError(str(path), [problem]) from None
     try:
         data = read_file(path, LARGEST)
         if max(line.count(b".") for line in data.split(b"\n")) > DOTS:

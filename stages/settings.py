@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import re
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -29,15 +28,9 @@ from pipeline.files import check_file, why
 from pipeline.reading import Reading, convert, nearest, read_toml
 from stages.folders.names import clean
 from stages.folders.paths import folder
-from stages.folders.templates import (
-    NameTemplate,
-    PathTemplate,
-    variables,
-)
+from stages.folders.templates import NameTemplate, PathTemplate, variables
 from stages.identifiers import company_identifier, iban
 
-#: Bytes of a path that are of no letter, as Python keeps them.
-_UNKNOWN_BYTES = re.compile("[\udc80-\udcff]")
 #: Bytes of a file of certificates: those of all authorities in the world are a twentieth.
 CERTIFICATES = 5_000_000
 
@@ -209,10 +202,6 @@ def load_config(path: Path, stages: Sequence[str]) -> Config:
     stages: the names of those that [stages] may size.
     """
     base = Path(os.path.abspath(path)).parent  # noqa: PTH100 - Path.absolute() keeps ".."
-    if _UNKNOWN_BYTES.search(str(base)):
-        raise ConfigurationError(
-            str(path), ["the name of its folder is not UTF-8; rename the folder, or move the file"]
-        )
     raw = read_toml(path)
     reading = Reading(Config)
     config = convert(raw, Config, reading)
