@@ -10,8 +10,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from pipeline.durable import NO_LINK, make_folder
 from pipeline.errors import StateError, StateInUse
-from pipeline.storage import flush_names
 
 #: Bytes of the file that names the owner, of which a process number needs a few.
 LONGEST = 100
@@ -27,7 +27,7 @@ def only_process(state_dir: Path) -> Iterator[None]:
     owner = state_dir / "owner"
     lock = FileLock(state_dir / "lock", timeout=0)
     try:
-        _make_durably(state_dir)
+        make_folder(state_dir, 0o750)
         if os.name != "nt":  # there a folder has the access rights of the one it is made in
             _refuse_strange(state_dir)
         lock.acquire()
@@ -45,15 +45,6 @@ def only_process(state_dir: Path) -> Iterator[None]:
         ) from None
     with lock:
         yield
-
-
-def _make_durably(folder: Path) -> None:
-    """Make a folder and its parents so that a power cut leaves them: the ledger lies within."""
-    if folder.is_dir():
-        return
-    _make_durably(folder.parent)
-    folder.mkdir(mode=0o750, exist_ok=True)
-    flush_names(folder.parent)
 
 
 def _refuse_strange(state_dir: Path) -> None:
@@ -87,7 +78,7 @@ def _refuse_strange(state_dir: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | NO_LINK
     with os.fdopen(os.open(path, flags, 0o640), "w") as file:
         file.write(text)
 

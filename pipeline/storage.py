@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 import sqlite3
 import stat
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from pipeline.durable import flush_folder
 from pipeline.errors import StateError
 from pipeline.records import MIGRATIONS, SCHEMA, VERSION
 
@@ -127,7 +127,7 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         suspect.unlink(missing_ok=True)
         # SQLite flushes its file, and keeps silent where the folder that names it can't be.
-        flush_names(path.parent)
+        flush_folder(path.parent)
     except BaseException:
         connection.close()
         raise
@@ -187,7 +187,7 @@ def _bring_forward(connection: sqlite3.Connection, path: Path, version: int) -> 
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    flush_names(path.parent)
+    flush_folder(path.parent)
     steps = "".join(MIGRATIONS[step] for step in range(version, VERSION))
     connection.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
     log.info("ledger brought forward", version=VERSION, before=version, kept_as=str(kept))
@@ -211,19 +211,8 @@ def _put_aside(path: Path) -> Path:
     for suffix in ("", "-wal", "-shm"):
         with suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
-    flush_names(path.parent)
+    flush_folder(path.parent)
     return aside
-
-
-def flush_names(folder: Path) -> None:
-    """Make the names in a folder durable. Windows has no such call: NTFS journals them itself."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def is_refusal(error: BaseException | None) -> bool:

@@ -118,15 +118,15 @@ def test_the_end_of_the_grace_ends_it_with_its_status(tmp_path: Path) -> None:
 #: What hangs, in a thread or in the main one, and what makes it hang.
 HANGING = {
     "start": "import pipeline.cli; pipeline.cli.load_config = hang",
-    "lock": "import pipeline.lock; pipeline.lock._make_durably = hang",
+    "lock": "import pipeline.lock; pipeline.lock.make_folder = hang",
     "opening": "import pipeline.ledger; pipeline.ledger.open_file = hang",
-    "recovery": "import stages.write; stages.write.Staging.clear = hang",
+    "recovery": "import stages.write; stages.write.Staging.keep = hang",
     "rename": "import stages.write; stages.write.publish = hang",
     "spool": "import stages.download; stages.download._private = hang",
     "commit": (
         "import pipeline.writer as w; real = w._commit\n"
         "def commit(connection, group):\n"
-        "    hang() if any(one.durable for one in group) else real(connection, group)\n"
+        "    return hang() if any(one.durable for one in group) else real(connection, group)\n"
         "w._commit = commit"
     ),
 }
