@@ -16,21 +16,21 @@ from pipeline.durable import make_folder, replace_file
 
 #: Bytes of a name that a person recognises, so that all of a file's name fits into 255.
 RECOGNISED = 120
-#: Digits of the digest of a document's key that tell its files from those of others.
+#: Digits of the digest of a document's id that tell its files from those of others.
 DIGITS = 12
 #: The files of one document.
 ENDINGS = (".bin", ".json")
 
 
 class Quarantine:
-    """A folder for each source; in it, for each document, NAME.bin and NAME.json."""
+    """A folder for each source; in it, for each id, NAME.bin and NAME.json."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._kept: set[str] | None = None
 
     async def keep(self, document: Document[Any], reason: str) -> None:
-        """Set a document aside; again under the same key replaces what was kept. OSError."""
+        """Set a document aside; again under the same id replaces what was kept. OSError."""
         await anyio.to_thread.run_sync(self._keep, document, reason)
 
     async def remove(self, key: Key) -> None:
@@ -84,7 +84,8 @@ class Quarantine:
 
 
 def _mark(key: Key) -> str:
-    return key.digest[:DIGITS]
+    """The same for all revisions of an id: the latest that failed is kept, and no others."""
+    return Key(key.source, key.id, "").digest[:DIGITS]
 
 
 def _plain(text: str) -> str:
