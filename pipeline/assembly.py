@@ -146,7 +146,7 @@ async def assembled(config: Config, patience: float = math.inf) -> AsyncIterator
     async with open_ledger(ledger_path(service.state_dir), patience) as ledger:
         breaker, unforeseen = Breaker(), Unforeseen()
         try:
-            flow = Flow(service.state_dir, ledger, breaker.is_suspect)
+            flow = Flow(service.state_dir, ledger, breaker)
             await flow.recover()
         except OSError as error:
             raise StateError(
