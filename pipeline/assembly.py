@@ -149,7 +149,7 @@ async def assembled(config: Config, patience: float = math.inf) -> AsyncIterator
     ):
         breaker, unforeseen = Breaker(), Unforeseen()
         try:
-            flow = Flow(service.state_dir, ledger, breaker.is_suspect)
+            flow = Flow(service.state_dir, ledger, breaker)
             stack.callback(flow.close)
             await flow.recover()
         except OSError as error:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-from msgspec import Struct
+import anyio
 
 from pipeline.errors import OwnFault, PassingError, SignInRefused, SourceUnreachable, SynqupError
+from pipeline.source import Source
+
+T = TypeVar("T")
 
 #: Documents that a source may fail in a row before it is under suspicion.
 SETBACKS = 8
@@ -16,12 +20,14 @@ MOST = 128
 LONGEST = 30.0
 
 
-class _Row(Struct):
-    """Failures with no success between them: how many, since when, and the latest."""
+class _Row:
+    """Failures with no success between them: documents, tries, since when, and the latest."""
 
-    count: int
-    since: float
-    latest: SynqupError
+    def __init__(self, since: float, latest: SynqupError) -> None:
+        self.documents = 0
+        self.tries = 0
+        self.since = since
+        self.latest = latest
 
 
 class Breaker:
@@ -32,8 +38,8 @@ class Breaker:
     order; each document that it does serve shows that it is not. After SETBACKS failures in a row
     it is under suspicion: each further document is tried once only, which soon tells a source that
     is out of order from one that fails a part of its documents, even where they come in a row. The
-    breaker opens when a source under suspicion serves nothing among MOST documents or for LONGEST
-    seconds, or has served nothing in the whole poll.
+    breaker opens when a source serves nothing among MOST documents or for LONGEST seconds, or, in
+    the end, has served nothing in the whole poll.
 
     A fault of synqup's own opens it at once by stop().
     """
@@ -46,6 +52,8 @@ class Breaker:
         self._faults: dict[str, OwnFault] = {}
         self._rows: dict[str, _Row] = {}
         self._served: set[str] = set()
+        #: What is tried again, or waits for it.
+        self._retrying: dict[str, set[anyio.CancelScope]] = {}
         self._clock = clock
 
     def record_failure(self, source: str, error: SynqupError) -> None:
@@ -53,9 +61,9 @@ class Breaker:
         if isinstance(error, OwnFault):
             self.record_fault(source, error)
         elif _concerns_source(error):
-            row = self._rows.setdefault(source, _Row(0, self._clock(), error))
-            row.count += 1
-            row.latest = error
+            row = self._row(source, error)
+            row.documents += 1
+            row.tries = max(row.tries, row.documents)
 
     def record_success(self, source: str) -> None:
         """The source has served a document."""
@@ -79,24 +87,83 @@ class Breaker:
         self._faults.pop(source, None)
         self.stopped.pop(source, None)
 
+    async def patiently(self, source: Source, work: Callable[[], Awaitable[T]]) -> T:
+        """Fetch a document, as patiently as its source deserves.
+
+        It is tried again as the `retries` of the source say; once while the source is under
+        suspicion; and not any more when the source is given up. Raises as `work` does.
+        """
+        name = source.name
+        if name in self._rows and self._is_hopeless(name):
+            latest = self._rows[name].latest
+            raise PassingError(f"source {name}", latest.reason, latest.remedy)
+        try:
+            return await work()
+        except SynqupError as error:
+            self._tried(name, error)
+            if self.is_suspect(name):
+                raise
+            failed: SynqupError | None = error
+            last: SynqupError = error
+
+        async def again() -> T:
+            nonlocal failed, last
+            if failed is not None:
+                first, failed = failed, None
+                raise first
+            try:
+                return await work()
+            except SynqupError as error:
+                last = error
+                self._tried(name, error)
+                raise
+
+        retrying = self._retrying.setdefault(name, set())
+        with anyio.CancelScope() as scope:
+            retrying.add(scope)
+            try:
+                return await source.retries.run(again)
+            finally:
+                retrying.discard(scope)
+        raise last
+
     def is_suspect(self, source: str) -> bool:
         """Whether one try of each document is enough, until one is served."""
         row = self._rows.get(source)
-        return row is not None and row.count >= SETBACKS
+        return row is not None and row.documents >= SETBACKS
 
     def open(self, source: str, *, idle: bool) -> SynqupError | None:
         """Why the source is worth no further document; idle: none of its own is in flight."""
         if source in self.stopped:
             return self.stopped[source]
-        if not self.is_suspect(source):
+        if source not in self._rows:
             return None
-        row = self._rows[source]
-        hopeless = row.count >= MOST or self._clock() - row.since >= LONGEST
-        return row.latest if hopeless or (idle and source not in self._served) else None
+        in_vain = idle and self.is_suspect(source) and source not in self._served
+        return self._rows[source].latest if in_vain or self._is_hopeless(source) else None
 
     def fault_of(self, source: str) -> OwnFault | None:
         """The first fault of synqup's own that the source has met in this poll."""
         return self._faults.get(source)
+
+    def _tried(self, source: str, error: SynqupError) -> None:
+        """Another try has failed."""
+        if _concerns_source(error):
+            self._row(source, error).tries += 1
+            if self._is_hopeless(source):
+                for scope in self._retrying.get(source, ()):
+                    scope.cancel()
+
+    def _row(self, source: str, error: SynqupError) -> _Row:
+        row = self._rows.get(source)
+        if row is None:
+            row = self._rows[source] = _Row(self._clock(), error)
+        row.latest = error
+        return row
+
+    def _is_hopeless(self, source: str) -> bool:
+        row = self._rows[source]
+        lasting = row.tries >= SETBACKS and self._clock() - row.since >= LONGEST
+        return lasting or row.documents >= MOST
 
 
 def _concerns_source(error: SynqupError) -> bool:

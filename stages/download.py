@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ import structlog
 from aiofiles.threadpool.binary import AsyncBufferedIOBase
 from msgspec import Struct
 
+from pipeline.breaker import Breaker
 from pipeline.config import Service
 from pipeline.document import Document
 from pipeline.errors import AlreadyDelivered, DocumentDamaged, DocumentRefused, PassingError
@@ -38,16 +39,16 @@ class Fetched(Struct, frozen=True):
 class Download:
     """Fetches documents; large ones go to files in spool_dir, which whoever ends them removes.
 
-    suspect: whether the source of this name seems to be out of order, so that one try is enough.
+    breaker: says how patiently a source is to be asked.
     """
 
-    def __init__(self, spool_dir: Path, suspect: Callable[[str], bool] = lambda _: False) -> None:
+    def __init__(self, spool_dir: Path, breaker: Breaker | None = None) -> None:
         spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         for leftover in spool_dir.rglob("*"):
             if leftover.is_file():
                 leftover.unlink(missing_ok=True)
         self._spool_dir = spool_dir
-        self._suspect = suspect
+        self._breaker = breaker or Breaker()
 
     async def process(self, document: Document[Listed]) -> Document[Fetched]:
         """Fetch one document, again and again while its failures are passing ones.
@@ -55,9 +56,8 @@ class Download:
         PassingError when that goes on; DocumentRefused when it is too large or gone;
         AlreadyDelivered when it is what this id stood for before.
         """
-        if self._suspect(document.key.source):
-            return await self._fetch(document)
-        return await document.ack.source.retries.run(partial(self._fetch, document))
+        source = document.ack.source
+        return await self._breaker.patiently(source, partial(self._fetch, document))
 
     async def form(
         self, document: Document[Any], media_type: str

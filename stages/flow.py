@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from pipeline.breaker import Breaker
 from pipeline.document import Key
 from pipeline.ledger import Ledger
 from pipeline.queues import Bound
@@ -27,8 +28,8 @@ from stages.write import Write
 class Parts:
     """What the stages share; they keep their files in state_dir."""
 
-    def __init__(self, state_dir: Path, ledger: Ledger, suspect: Callable[[str], bool]) -> None:
-        self.download = Download(state_dir / "spool", suspect)
+    def __init__(self, state_dir: Path, ledger: Ledger, breaker: Breaker | None) -> None:
+        self.download = Download(state_dir / "spool", breaker)
         self.lanes = Lanes()
         staging, volumes = Staging(state_dir / "staging"), Volumes(state_dir / "volumes")
         self.write = Write(ledger, staging, volumes, self.lanes)
@@ -62,13 +63,11 @@ NAMES = tuple(step.name for step in FLOW)
 class Flow:
     """The stages, put together.
 
-    suspect: whether the source of this name seems to be out of order.
+    breaker: says how patiently a source is to be asked.
     """
 
-    def __init__(
-        self, state_dir: Path, ledger: Ledger, suspect: Callable[[str], bool] = lambda _: False
-    ) -> None:
-        self._parts = parts = Parts(state_dir, ledger, suspect)
+    def __init__(self, state_dir: Path, ledger: Ledger, breaker: Breaker | None = None) -> None:
+        self._parts = parts = Parts(state_dir, ledger, breaker)
         self.stages = tuple(
             Stage(step.name, step.work(parts), step.workers, step.queue, step.group, step.linger)
             for step in FLOW

@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio
 import pytest
+from farm import Farm
 from msgspec import structs
 from structlog.testing import capture_logs
 from trial import Trial, trial
@@ -29,6 +30,7 @@ from pipeline.errors import (
     SourceUnreachable,
 )
 from pipeline.lock import only_process
+from pipeline.retries import Retries
 from pipeline.service import Service, running
 from pipeline.source import Entry, Outcome, Source
 from stages.flow import Flow
@@ -126,14 +128,47 @@ def test_the_breaker_opens_for_what_concerns_the_source_alone() -> None:
     assert one.open("b", idle=True) is None
     one.reset("a")
     assert one.open("a", idle=True) is None
-    fail(SETBACKS)
+    fail(SETBACKS - 1)
     now = LONGEST
+    assert one.open("a", idle=False) is None
+    fail(1)
     assert one.open("a", idle=False) is not None
     one.stop("b", OwnFault("b"))
     assert isinstance(one.open("b", idle=False), OwnFault)
     one.reset("b")
     assert one.open("b", idle=False) is None
     assert isinstance(one.fault, OwnFault)
+
+
+async def test_a_source_that_is_given_up_keeps_nobody_waiting_for_another_try() -> None:
+    now = 0.0
+    one = Breaker(lambda: now)
+    farm = Farm()
+    farm.retries = Retries(attempts=5, first_wait=1000, longest_wait=1000)
+    failures: list[PassingError] = []
+
+    async def fail() -> None:
+        raise SourceUnreachable("document", "503")
+
+    async def fetch() -> None:
+        try:
+            await one.patiently(farm, fail)
+        except PassingError as error:
+            failures.append(error)
+
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as group:
+            for _ in range(SETBACKS):
+                group.start_soon(fetch)
+            await anyio.wait_all_tasks_blocked()
+            assert not failures
+            now = LONGEST
+            group.start_soon(fetch)
+        assert len(failures) == SETBACKS + 1
+        assert {str(error) for error in failures} == {str(failures[0])}
+        await fetch()
+    assert str(failures[-1]).startswith("source farm: 503. ")
+    assert one.open("farm", idle=False) is not None
 
 
 # One net for each source
