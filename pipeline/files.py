@@ -6,6 +6,8 @@ import os
 import stat
 from pathlib import Path
 
+from pipeline.durable import BINARY, NO_LINK
+
 #: What stands under a name in place of a file, by the type in its mode.
 _KINDS = {
     stat.S_IFDIR: "it is a folder",
@@ -16,14 +18,15 @@ _KINDS = {
 }
 
 
-def read_file(path: Path, most: int) -> bytes:
+def read_file(path: Path, most: int, *, follow: bool = True) -> bytes:
     """All of a regular file of at most so many bytes. OSError, which says what is wrong.
 
-    A pipe would keep its reader waiting for ever, a device would fill the memory.
+    A pipe would keep its reader waiting for ever, a device would fill the memory. follow: whether
+    the name may be a link.
     """
     check_file(path, most)
     # Another thing may have taken its place since: to open one that nobody writes to must not wait.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | BINARY | (0 if follow else NO_LINK)
     with os.fdopen(os.open(path, flags), "rb") as file:
         _check(path, os.fstat(file.fileno()), most)
         data = file.read(most + 1)

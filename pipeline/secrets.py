@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import stat
-import tempfile
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 
 from pipeline.config import Secret
+from pipeline.durable import make_folder, replace_file
 from pipeline.errors import SignInRefused
+from pipeline.files import read_file
 
 #: The service under which the operating system's keyring holds them.
 SERVICE = "synqup"
@@ -59,7 +60,7 @@ def keep_secret(secret: Secret, value: str) -> bool:
     """Put a renewed secret durably where the old one lay; False where that can't be written to."""
     if secret.file is not None:
         with suppress(OSError):
-            _replace(Path(secret.file), f"{value}\n")
+            replace_file(Path(secret.file), BytesIO(f"{value}\n".encode()))
             return True
     if secret.keyring is not None:
         import keyring  # noqa: PLC0415 - slow, and needed by few
@@ -74,35 +75,21 @@ def keep_secret(secret: Secret, value: str) -> bool:
 def read_note(path: Path) -> str:
     """What write_note() has left in a file of our own; empty if there is none that can be read."""
     try:
-        return _read(path, os.O_NOFOLLOW if hasattr(os, "O_NOFOLLOW") else 0)
+        return _read(path, follow=False)
     except (OSError, ValueError):
         return ""
 
 
 def write_note(path: Path, text: str) -> None:
     """Keep a secret text durably in a file of our own, in a folder of our own. Raises OSError."""
-    folder = path.parent
-    if not folder.is_dir():
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _flush_folder(folder.parent)
-    if folder.is_symlink():
-        raise OSError(f"{folder} is a link, and a secret is not written through one")
-    _replace(path, text)
+    make_folder(path.parent, 0o700)
+    if path.parent.is_symlink():
+        raise OSError(f"{path.parent} is a link, and a secret is not written through one")
+    replace_file(path, BytesIO(text.encode()))
 
 
-def _read(path: Path, more: int = 0) -> str:
-    """The text of a file, which is a regular one of a sane size: a pipe may never end or begin."""
-
-    def opener(name: str, flags: int) -> int:
-        return os.open(name, flags | getattr(os, "O_NONBLOCK", 0) | more)
-
-    with open(path, "rb", opener=opener) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError("it is no file")
-        data = file.read(MOST + 1)
-    if len(data) > MOST:
-        raise OSError(f"it is longer than {MOST:,} bytes")
-    return data.decode("utf-8-sig")
+def _read(path: Path, *, follow: bool = True) -> str:
+    return read_file(path, MOST, follow=follow).decode("utf-8-sig")
 
 
 def _from_keyring(name: str) -> str | None:
@@ -116,34 +103,6 @@ def _from_keyring(name: str) -> str | None:
             "the keyring of this system can't be opened",
             'Unlock it for the account that runs synqup, or use { file = "PATH" }',
         ) from None
-
-
-def _replace(path: Path, text: str) -> None:
-    """Replace a file whole, readable by its owner alone, so that a power cut leaves it so.
-
-    A link that lies there is replaced and not followed. Raises OSError.
-    """
-    descriptor, temporary = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    _flush_folder(path.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return  # NTFS journals names itself
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _found(value: str | None, place: str, remedy: str) -> str:

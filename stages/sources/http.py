@@ -24,6 +24,8 @@ from pipeline.errors import (
     SourceUnreachable,
     SynqupError,
 )
+from pipeline.files import check_file
+from stages.settings import CERTIFICATES
 from stages.sources.coding import Mispacked, unpacker
 from stages.sources.headers import quoted, retry_after
 
@@ -221,6 +223,7 @@ class Http:
     def _trusting(self, ca_file: Path) -> ssl.SSLContext:
         context = ssl.create_default_context()
         try:
+            check_file(ca_file, CERTIFICATES)
             context.load_verify_locations(ca_file)
         except OSError as error:  # ssl.SSLError is one
             raise SourceError(
