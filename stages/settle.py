@@ -133,7 +133,7 @@ class Settler:
         renamed: list[tuple[Unfinished, Taken]] = []
         ends = await lane.each([self._call(one) for one in unfinished])
         for one, end in zip(unfinished, ends, strict=True):
-            if isinstance(end, Hanging):
+            if isinstance(end, Hanging) and end.begun:
                 self.hold(one.key)
             if isinstance(end, OSError):
                 log.warning("document waits", path=one.path, reason=str(end))

@@ -161,7 +161,9 @@ PARTLY: dict[str, tuple[Act, str]] = {
 async def test_half_a_document_is_none(tmp_path: Path, name: str) -> None:
     act, said = PARTLY[name]
     async with hostile(tmp_path, act, documents=4) as (it, front):
-        outcome = await it.bring(it.config(silence=SILENCE))
+        # Short only where the server drips: a busy machine is silent for a while as well.
+        silence = SILENCE if name == "a chunk without a size" else 30
+        outcome = await it.bring(it.config(silence=silence))
         assert front.struck
         assert not it.delivered()
         waiting = it.summary().waiting
