@@ -136,18 +136,18 @@ class Settler:
             if isinstance(end, Hanging) and end.begun:
                 self.hold(one.key)
             if isinstance(end, OSError):
-                log.warning("document waits", path=one.path, reason=str(end))
+                log.warning("document has not been settled", path=one.path, reason=str(end))
                 continue
             self.note(one.key, visible=end.seen)
             if end.durable:
                 settled.append(one.key)
             elif end.lost:
-                log.warning("document is fetched again", path=one.path, reason=end.lost)
+                log.warning("document will be fetched again", path=one.path, reason=end.lost)
                 lost.append((one.key, end.lost))
             elif end.taken:
                 renamed.append((one, Taken(one.key, one.path, end.taken)))
             else:
-                log.warning("document waits", path=one.path, reason=str(end.error))
+                log.warning("document has not been settled", path=one.path, reason=str(end.error))
         now = time.time()
         await self._ledger.delivered(settled, now)
         await self._ledger.unstaged(lost, now)
