@@ -94,7 +94,7 @@ class Breaker:
         suspicion; and not any more when the source is given up. Raises as `work` does.
         """
         name = source.name
-        if name in self._rows and self._is_hopeless(name):
+        if self._given_up(name):
             latest = self._rows[name].latest
             raise PassingError(f"source {name}", latest.reason, latest.remedy)
         try:
@@ -149,9 +149,15 @@ class Breaker:
         """Another try has failed."""
         if _concerns_source(error):
             self._row(source, error).tries += 1
-            if self._is_hopeless(source):
-                for scope in self._retrying.get(source, ()):
-                    scope.cancel()
+            self._given_up(source)
+
+    def _given_up(self, source: str) -> bool:
+        """Whether nothing more is to be tried; then nobody goes on waiting for another try."""
+        if source not in self._rows or not self._is_hopeless(source):
+            return False
+        for scope in self._retrying.get(source, ()):
+            scope.cancel()
+        return True
 
     def _row(self, source: str, error: SynqupError) -> _Row:
         row = self._rows.get(source)
