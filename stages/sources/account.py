@@ -16,6 +16,9 @@ from stages.sources.http import Http, refuse
 from stages.sources.pace import Pace
 from stages.sources.token import Token
 
+#: Tokens that a request is tried with, at most, and new ones among them.
+TOKENS = 6
+NEW_TOKENS = 2
 #: Statuses of a source that has too much to do.
 PRESSED = (429, 503)
 
@@ -93,7 +96,8 @@ class Account:
     async def _send(
         self, method: str, url: URL, subject: str, headers: Mapping[str, str], data: bytes | None
     ) -> aiohttp.ClientResponse:
-        for _ in range(2):
+        refused = 0
+        for _ in range(TOKENS):
             token = await self._token.get()
             began = time.monotonic()
             try:
@@ -112,7 +116,11 @@ class Account:
             else:
                 self._pace.answered(began)
             if response.status != 401:
+                self._token.accept(token)
                 return response
             response.release()
-            self._token.reject(token)
+            # One that has been good has expired; of those that never were two are enough.
+            refused += self._token.reject(token)
+            if refused == NEW_TOKENS:
+                break
         raise SignInRefused(f"source {self._name}", "the platform refuses a new token")

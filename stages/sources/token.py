@@ -28,6 +28,7 @@ class Token:
     def __init__(self, grant: Grant) -> None:
         self._grant = grant
         self._value = ""
+        self._proven = False
         self._stale_at = 0.0
         self._renewing = anyio.Lock()
         self._tries = 0
@@ -45,15 +46,25 @@ class Token:
                     raise self._failure
         return self._value
 
-    def reject(self, value: str) -> None:
-        """A server answered 401 to this token: get() fetches another, if it still is the one."""
+    def accept(self, value: str) -> None:
+        """A server has taken this token: it is good, until it expires."""
         if value == self._value:
-            self._stale_at = 0.0
+            self._proven = True
+
+    def reject(self, value: str) -> bool:
+        """A server answered 401 to this token: get() fetches another, if it still is the one.
+
+        Whether that was a new one, which no server has ever taken.
+        """
+        if value != self._value:
+            return False
+        self._stale_at = 0.0
+        return not self._proven
 
     async def _try(self) -> None:
         try:
             granted = await self._grant()
-            self._value = granted.value
+            self._value, self._proven = granted.value, False
             self._stale_at = time.monotonic() + granted.life
             self._failure = None
         except SynqupError as error:
