@@ -97,7 +97,9 @@ def response(status: int, headers: dict[str, str], body: bytes) -> bytes:
 
 
 def head(*lines: bytes, status: bytes = b"200 OK") -> bytes:
-    return b"\r\n".join([b"HTTP/1.1 " + status, *lines, b"", b""])
+    # Nobody is to try another request on a connection that is about to end.
+    closing = () if status.startswith(b"1") else (b"Connection: close",)
+    return b"\r\n".join([b"HTTP/1.1 " + status, *lines, *closing, b"", b""])
 
 
 def chunk(data: bytes) -> bytes:

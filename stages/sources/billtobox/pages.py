@@ -13,14 +13,15 @@ from msgspec import Raw
 from stages.sources.billtobox.wire import Item, Page
 from stages.sources.http import UNREADABLE
 
-#: Bytes that a page of a list may have: fifty items have some thousand each.
-LIST_LIMIT = 8_000_000
+#: Bytes that a page of a list may have: an item holds the lines of its invoice, and a long invoice
+#: has thousands.
+LIST_LIMIT = 16_000_000
 #: Items that it may have: a server that ignores the size that is asked for sends thousands.
 ITEMS = 10_000
 #: Commas for each of them, by which a page of millions is known before anything is made of it.
-FIELDS = 40
+FIELDS = 200
 #: Bytes that an item may have.
-ITEM_LIMIT = 65_536
+ITEM_LIMIT = 4_000_000
 #: Totals and sizes above this are none.
 MOST = 10**9
 
@@ -28,8 +29,8 @@ ITEM = msgspec.json.Decoder(Item)
 
 #: Strings, brackets and commas; a quote alone is a string without an end.
 TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},"]', re.DOTALL)
-#: How many of them are worth reading to find the item that is at fault: a second's work.
-TOKENS = 1_000_000
+#: How many of them are worth reading to find the item that is at fault: some seconds' work.
+TOKENS = 4_000_000
 
 
 class Crowded(Exception):
