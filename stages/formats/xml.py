@@ -32,8 +32,10 @@ _NODES = etree.XPath(
     "count(descendant-or-self::*) + count(descendant-or-self::*[node()])"
     "+ count(descendant-or-self::*/@*)"
 )
-#: Tags and quotes of a document that is read within a few milliseconds.
-QUICK = 4000
+#: Tags and quotes of a document that is read within a few milliseconds, and bytes in which they are
+#: not worth counting.
+QUICK = 8000
+SHORT = 64 * 1024
 #: Bytes of a document without its attachments that are worth a tree.
 TEXT = 24 * 1024 * 1024
 
@@ -75,6 +77,8 @@ def oddities(payload: Payload) -> list[str]:
 
 def is_quick(data: bytes) -> bool:
     """Whether it has few elements and attributes, whatever is attached to it."""
+    if len(data) <= SHORT:
+        return True
     return data.count(b"<") + data.count(b'"') + data.count(b"'") <= QUICK
 
 
