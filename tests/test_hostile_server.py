@@ -272,7 +272,10 @@ async def test_an_answer_without_an_end_is_left(tmp_path: Path, on: str, name: s
         assert not it.delivered()
         if on == "document":
             assert len(it.summary().waiting) == 2
-            assert all(said in one.reason for one in it.summary().waiting)
+            words = [one.reason for one in it.summary().waiting]
         else:
-            assert said in outcome.failures["billtobox"]
+            words = [outcome.failures["billtobox"]]
+        # So short a time may be over on a busy machine before the headers have come.
+        late = "does not answer in time"
+        assert all(said in one or late in one for one in words)
         await mended(it, front, outcome)
