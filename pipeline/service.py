@@ -14,16 +14,16 @@ from anyio.abc import TaskGroup
 from pipeline.assembly import Assembly, Config, assembled, load_config
 from pipeline.errors import PassingError, StateError, SynqupError
 from pipeline.reload import edits
+from pipeline.retries import LONGEST_REST
 from pipeline.source import Source
 from pipeline.supervision import Stop
 
 log = structlog.get_logger(__name__)
 
-#: Seconds between the polls of a source that fails, at most; and when it asks for such a rest.
+#: Seconds between the polls of a source that fails, at most, unless it asks for a longer rest.
 LONGEST_PAUSE = 1800.0
 #: How many times the interval between two polls it may become.
 SLOWEST = 6
-LONGEST_ASKED = 6 * 3600.0
 
 
 async def serve(path: Path, config: Config, abandon: Callable[[], object] = lambda: None) -> Stop:
@@ -166,7 +166,7 @@ class Service:
         longest = max(interval, min(interval * SLOWEST, LONGEST_PAUSE))
         pause = min(interval * 2.0 ** min(failures, 16), longest)
         asked = error.retry_after if isinstance(error, PassingError) else None
-        return max(pause, min(asked or 0.0, LONGEST_ASKED))
+        return max(pause, min(asked or 0.0, LONGEST_REST))
 
     async def _poll_once(self, source: Source) -> SynqupError | None:
         try:

@@ -16,7 +16,8 @@ from pipeline.assembly import Config, assembled
 from pipeline.config import Duration
 from pipeline.errors import PassingError, SourceUnreachable
 from pipeline.lock import only_process
-from pipeline.service import LONGEST_ASKED, LONGEST_PAUSE, Service, running
+from pipeline.retries import LONGEST_REST
+from pipeline.service import LONGEST_PAUSE, Service, running
 from stages.sandbox import Planned
 
 pytestmark = pytest.mark.anyio
@@ -105,7 +106,7 @@ async def test_polls_grow_rarer_up_to_a_bound(tmp_path: Path) -> None:
         assert service._pause(None, 0) == 300
         busy = PassingError("source", retry_after=7000)
         assert service._pause(busy, 1) == 7000
-        assert service._pause(PassingError("source", retry_after=10**9), 1) == LONGEST_ASKED
+        assert service._pause(PassingError("source", retry_after=10**9), 1) == LONGEST_REST
         service.config = structs.replace(
             service.config,
             service=structs.replace(service.config.service, poll_interval=Duration(86400)),
