@@ -34,7 +34,8 @@ def zipped(*names: str, stored: bytes = b"x") -> bytes:
     stream = BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         for name in names:
-            archive.writestr(name, stored)
+            # A time of its own would give each process of the tests other data, and other names.
+            archive.writestr(zipfile.ZipInfo(name), stored)
     return stream.getvalue()
 
 
