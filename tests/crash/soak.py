@@ -79,6 +79,8 @@ def soak(host: Host, folder: Path, documents: int, seed: int, patience: float) -
             done = False
             while not done and time.monotonic() < began + patience:
                 life = rng.uniform(1, 8) if kills < SHORT else rng.uniform(15, 40)
+                # Nothing starts with a configuration that can't be used.
+                world.config.write_text(versions[0])
                 with world.running("run") as process:
                     until = time.monotonic() + life
                     while time.monotonic() < until and not (done := _done(world, documents)):
@@ -97,7 +99,8 @@ def soak(host: Host, folder: Path, documents: int, seed: int, patience: float) -
         excused = _excuse(world)
         problems = world.problems()
         if not done:
-            problems.append("it did not come to its end in time")
+            came = f"{len(world.taken)} of {documents} came, {len(world.acknowledged())} were told"
+            problems.insert(0, f"it did not come to its end in time: {came}; what follows may come")
         elif status:
             problems.append(f"the last life ended with {status}:\n{world.said()[-2000:]}")
     return Soaked(
