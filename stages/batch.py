@@ -28,6 +28,7 @@ class Batch:
         self._known = volumes
         self._grouped = size >= WORTH_IT and can_flush_volumes()
         self._places: dict[Path, Path] = {}
+        self._opened: set[Path] = set()
         self._volumes: dict[int, Volume] = {}
         self._written: list[Staged] = []
 
@@ -46,7 +47,10 @@ class Batch:
             ):
                 write_file(payload, path, mode, beat, flush=flush)
                 written.append(path)
-            row = staged_row(plan, staged, free_number(plan.target, plan.companions))
+            # The rename finds out whether a name is taken; what goes beside a document ought not to
+            # be seen meanwhile.
+            first = free_number(plan.target, plan.companions) if plan.companions else 1
+            row = staged_row(plan, staged, first)
         except OSError:
             for path in written:
                 with suppress(OSError):
@@ -81,7 +85,8 @@ class Batch:
             self._known.check(plan.folder)
             place = self._staging.for_folder(plan.folder, plan.delivery.folder_mode)
             self._places[plan.folder] = place
-            if self._grouped:
+            if self._grouped and place not in self._opened:
+                self._opened.add(place)
                 # Opened before anything is written there: it is flushed from here on.
                 volume = place.stat().st_dev
                 if volume not in self._volumes:

@@ -31,7 +31,10 @@ class Parts:
     def __init__(self, state_dir: Path, ledger: Ledger, breaker: Breaker | None) -> None:
         self.download = Download(state_dir / "spool", breaker)
         self.lanes = Lanes()
-        staging, volumes = Staging(state_dir / "staging"), Volumes(state_dir / "volumes")
+        staging, volumes = (
+            Staging(state_dir / "staging"),
+            Volumes(state_dir / "volumes", self.lanes.is_mounted),
+        )
         self.write = Write(ledger, staging, volumes, self.lanes)
 
 

@@ -192,10 +192,9 @@ class Write:
         folders: set[Path] = set()
 
         def show(one: Named, _: Beat) -> Attempt:
-            path = Path(one.claim.path)
-            attempt = publish(Path(one.staged.staged), one.companions, path)
+            attempt = publish(Path(one.staged.staged), one.companions, Path(one.claim.path))
             if attempt.error is None:
-                folders.add(path.parent)
+                folders.add(one.plan.folder)
             return attempt
 
         def flush(_: Beat) -> dict[Path, OSError]:
@@ -224,7 +223,7 @@ class Write:
     def _shown_end(self, one: Named, undurable: Mapping[Path, OSError]) -> End:
         """The end of a document that is visible: only what is durable is delivered."""
         plan, path = one.plan, Path(one.claim.path)
-        error = undurable.get(path.parent)
+        error = undurable.get(plan.folder)
         if error is None:
             _tell(plan, one.claim)
             return path
@@ -232,7 +231,7 @@ class Write:
         return PassingError(
             plan.label,
             f"it stands in its folder, and the system can't make that durable:"
-            f" {error.strerror or error} ({path.parent})",
+            f" {error.strerror or error} ({plan.folder})",
             "Mend the disk or the folder; the platform is told at the first poll at which that can"
             " be done",
         )

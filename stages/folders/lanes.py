@@ -184,6 +184,10 @@ class Lanes:
             self._lanes[volume] = lane = Lane(volume)
         return lane
 
+    def is_mounted(self, path: str) -> bool:
+        """Whether a volume is mounted at a path, by the table where there is one."""
+        return path in self._mounts if self._table else os.path.ismount(path)
+
     def look(self) -> None:
         """Read the table of mounted volumes anew: once for each group of documents."""
         if sys.platform != "linux":

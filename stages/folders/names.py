@@ -35,7 +35,8 @@ def clean(text: str) -> str:
     if len(text) < LONGEST // 4 and "  " not in text and _PLAIN.fullmatch(text):
         return text
     text = unicodedata.normalize("NFC", text)
-    text = "".join("_" if unicodedata.category(c) in _UNPRINTABLE else c for c in text)
+    if not text.isprintable():
+        text = "".join("_" if unicodedata.category(c) in _UNPRINTABLE else c for c in text)
     text = _RESERVED.sub("_", text)
     text = re.sub(r"\s+", " ", text)
     text = text.strip(" .") or "_" * bool(text)

@@ -44,6 +44,7 @@ class Staging:
         self._numbers = itertools.count(1)
         make_folder(own.parent, 0o750)
         _make_ours(own)
+        self._volume = own.stat().st_dev
 
     def keep(self, staged: Collection[str]) -> None:
         """Say which temporary files of earlier processes are needed, before the first is made."""
@@ -88,7 +89,7 @@ class Staging:
         if os.name == "nt":
             return folder / NAME
         volume = folder.stat().st_dev
-        if self._own.stat().st_dev == volume:
+        if self._volume == volume:
             return self._own
         beside = folder.parent if folder.parent.stat().st_dev == volume else folder
         return beside / NAME
@@ -107,6 +108,9 @@ def is_private(place: Path) -> bool:
 
 def _make_ours(place: Path) -> None:
     """Make a folder that only we use, unless it is there and ours. OSError."""
+    with suppress(FileNotFoundError):
+        _check_ours(place)
+        return
     try:
         place.mkdir(mode=OWN_MODE)
     except FileExistsError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -18,10 +19,13 @@ class Volumes:
     A volume that is not mounted leaves an empty folder behind, and what is written there lies
     hidden below the volume when that comes back. Used by several threads; none of them holds the
     lock while it asks a volume anything.
+
+    is_mounted: whether a volume is mounted at a path.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, is_mounted: Callable[[str], bool] = os.path.ismount) -> None:
         self._path = path
+        self._is_mounted = is_mounted
         self._known: set[str] = set()
         self._size = 0
         self._lock = threading.Lock()
@@ -33,14 +37,14 @@ class Volumes:
             self._learn()
             known = self._known & set(parents)
         for parent in parents:
-            if parent in known and not os.path.ismount(parent):
+            if parent in known and not self._is_mounted(parent):
                 raise OSError(
                     errno.ENODEV,
                     "no volume is mounted there any more; if the documents are to lie on this"
                     f" disk from now on, remove its line from {self._path}",
                     parent,
                 )
-        mounted = next((parent for parent in parents if os.path.ismount(parent)), "")
+        mounted = next((parent for parent in parents if self._is_mounted(parent)), "")
         if mounted and mounted != parents[-1] and mounted not in known:
             with self._lock:
                 self._remember(mounted)
