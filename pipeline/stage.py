@@ -48,13 +48,14 @@ def one_by_one(process: Callable[[Any], Awaitable[Document[Any]]]) -> Work:
     """Make the work of a stage out of a function that takes one document and raises."""
 
     async def work(documents: Sequence[Document[Any]]) -> list[Result]:
-        results = []
+        results: list[Result] = []
         began = time.perf_counter()
         for document in documents:
-            results.append(await attempt(process, document))
-            if time.perf_counter() - began > SLICE:
+            # After the last one whoever takes the next ones looks around by itself.
+            if results and time.perf_counter() - began > SLICE:
                 await anyio.lowlevel.checkpoint()
                 began = time.perf_counter()
+            results.append(await attempt(process, document))
         return results
 
     return work
