@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from pipeline.breaker import Breaker
@@ -77,8 +77,9 @@ class Station:
             # One that has been worked on keeps its result, if its source was stopped meanwhile.
             held = set(map(id, documents)) - set(map(id, going))
             return [self._waits(one) if id(one) in held else next(results) for one in documents]
+        before = self._bugs.copy()
         try:
-            return await self._run(documents)
+            return self._looked_through(documents, await self.stage.work(documents), before)
         except StateError:
             raise
         except OSError as error:
@@ -92,26 +93,36 @@ class Station:
                 for one in documents
             ]
 
-    async def _run(self, documents: Sequence[Document[Any]]) -> Sequence[Result]:
-        # What began before a bug says nothing of the time since then.
-        before = self._bugs.copy()
-        results = await self.stage.work(documents)
+    def _looked_through(
+        self,
+        documents: Sequence[Document[Any]],
+        results: Sequence[Result],
+        before: Mapping[str, int],
+    ) -> Sequence[Result]:
+        """The results of a stage, if they are any, of which it is noted what has passed.
+
+        before: the bugs when the work began; what began before a bug says nothing of the time
+        since then.
+        """
         if len(results) != len(documents):
             raise RuntimeError(f"{len(results)} results of {len(documents)} documents")
-        bugs = self._bugs
+        passed = set()
         for document, result in zip(documents, results, strict=True):
             if isinstance(result, Document):
-                source = document.key.source
-                if not bugs or bugs.get(source) == before.get(source):
-                    self._passing.add(source)
-                    self._in_a_row.pop(source, None)
+                passed.add(document.key.source)
             elif not isinstance(result, SynqupError):
                 raise TypeError(f"{type(result).__name__} is no result")
+        for source in passed:
+            if self._bugs.get(source) == before.get(source):
+                self._passing.add(source)
+                self._in_a_row.pop(source, None)
         return results
 
     async def _alone(self, document: Document[Any], tries: int) -> Result:
         try:
-            (result,) = await self._run([document])
+            before = self._bugs.copy()
+            work = await self.stage.work([document])
+            (result,) = self._looked_through([document], work, before)
         except StateError:
             raise
         except OSError as error:

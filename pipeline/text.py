@@ -36,11 +36,15 @@ def shortened(text: str, most: int = LONGEST) -> str:
 
 def told(text: str, most: int = LONGEST) -> str:
     """A text from outside as it is shown: printable, and not too long."""
+    if len(text) <= most and text.isprintable():
+        return text
     return printable(shortened(text, most))
 
 
 def first_few(items: Sequence[str], most: int = FEW) -> list[str]:
     """The first items, each of one line, and how many are left out, if any are."""
+    if not items:
+        return []
     few = [told(item, LONGEST // most) for item in items[:most]]
     return [*few, f"and {len(items) - most:,} more"] if len(items) > most else few
 

@@ -69,7 +69,10 @@ FORMATS: tuple[Format, ...] = (pdf, coda, answer, xml, mt940, binary, text, Unkn
 def format_of(payload: Payload) -> Format:
     """The format of a document, by its first bytes."""
     head = payload.head(HEAD)
-    return next(one for one in FORMATS if one.recognises(head))
+    for one in FORMATS:
+        if one.recognises(head):
+            return one
+    raise AssertionError("the last one recognises whatever comes")
 
 
 def read(payload: Payload) -> Content:

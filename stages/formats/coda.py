@@ -34,7 +34,7 @@ LINE = 4 * RECORD
 #: Characters of record 8 up to the end of its amount.
 BALANCE = 57
 #: Bytes of a file that is read within a few milliseconds.
-QUICK = 64 * 1024
+QUICK = 128 * 1024
 #: How many oddities are worth telling.
 TOLD = 8
 

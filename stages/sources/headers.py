@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 
 from pipeline.retries import LONGEST_REST
+from pipeline.text import printable
 from stages.sources.coding import Mispacked, unpacker
 
 #: Characters of a server's own words that are worth quoting.
@@ -67,14 +68,9 @@ def _moment(text: str) -> datetime | None:
         return None
 
 
-def printable(text: str) -> str:
-    """A stranger's words without what would steer a terminal or turn the reading direction."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else " " for c in text)
-
-
 def quoted(text: str) -> str:
     """A server's words made fit for one line of a log, and not too long."""
+    if len(text) <= QUOTED and text.isprintable():
+        return text.strip()
     # What is cut off need not be looked at, however long it is.
     return printable(text[: 2 * QUOTED].strip())[:QUOTED].strip()

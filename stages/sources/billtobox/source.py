@@ -17,6 +17,7 @@ from yarl import URL
 from pipeline.errors import DocumentRefused, SourceError
 from pipeline.retries import Retries
 from pipeline.source import Entry, Incoming, Outcome, Source
+from pipeline.text import printable
 from stages.list import Listed
 from stages.settings import Billtobox, Config
 from stages.sources.account import Account, Request
@@ -24,7 +25,7 @@ from stages.sources.billtobox.lists import Mailbox, Owners, Resource, mailboxes,
 from stages.sources.billtobox.pages import ITEMS, LIST_LIMIT, Crowded, read_item, read_page
 from stages.sources.billtobox.walk import Walk
 from stages.sources.billtobox.wire import Page, Status
-from stages.sources.headers import is_packed, printable, quoted
+from stages.sources.headers import is_packed, quoted
 from stages.sources.http import UNREADABLE, Http, Timeouts
 from stages.sources.oauth import Client, SignIn
 from stages.sources.pace import Pace
@@ -75,7 +76,10 @@ class Arriving(AbstractAsyncContextManager[Incoming]):
             await self._request.__aexit__()
             raise DocumentRefused(self._label, f"the source does not have it as {self._media_type}")
         said = response.headers
-        headers = {name.lower(): printable(value) for name, value in said.items()}
+        headers = {
+            name.lower(): value if value.isprintable() else printable(value)
+            for name, value in said.items()
+        }
         if len(headers) < len(said):
             headers = {name: printable(", ".join(said.getall(name))) for name in headers}
         return Incoming(
@@ -104,6 +108,7 @@ class BilltoboxSource(Source):
             self.retries, attempts=min(settings.attempts, LIST_ATTEMPTS)
         )
         self._base = URL(settings.url)
+        self._root = self._base.raw_path.rstrip("/")
         self._pending = dict(parse_qsl(settings.pending_filter))
         self._http = Http(
             self.name,
@@ -301,7 +306,7 @@ class BilltoboxSource(Source):
     async def _tell(self, outcome: Outcome) -> None:
         resource, id_ = self._locate(outcome.id)
         url = self._url(resource, id_, self.settings.status_path)
-        subject = f"source {self.name}, acknowledgement of {resource.word} {quoted(id_)}"
+        subject = f"source {self.name}, acknowledgement of {resource.word} {id_}"
         body = Status(outcome.status.value, outcome.message)
         async with self._account.request(
             "PUT", url, subject=subject, headers=JSON, data=msgspec.json.encode(body), also=SETTLED
@@ -315,8 +320,8 @@ class BilltoboxSource(Source):
                 )
 
     def _url(self, resource: Resource, *parts: str) -> URL:
-        below = "/".join([resource.path, *[quote(part, safe="") for part in parts]])
-        return self._base.with_path(f"{self._base.raw_path.rstrip('/')}/{below}", encoded=True)
+        below = "/".join([self._root, resource.path, *[quote(part, safe="") for part in parts]])
+        return self._base.with_path(below, encoded=True)
 
     def _locate(self, id_: str) -> tuple[Resource, str]:
         word, _, rest = id_.partition("/")
