@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.durable import make_folder
-from stages.folders import rename, volumes
+from stages.folders import rename
 from stages.folders.staging import Staging
 from stages.folders.volumes import Volumes
 
@@ -91,32 +91,26 @@ def test_leftovers_are_cleared_but_for_what_is_unfinished(tmp_path: Path) -> Non
     }
 
 
-def test_nothing_is_written_below_where_a_volume_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mounted = {str(tmp_path / "mnt")}
-    monkeypatch.setattr(volumes.os.path, "ismount", lambda path: path in mounted or path == "/")
+def test_nothing_is_written_below_where_a_volume_was(tmp_path: Path) -> None:
+    mounted = {"/", str(tmp_path / "mnt")}
     state, folder = tmp_path / "volumes", tmp_path / "mnt" / "firm" / "achats"
-    Volumes(state).check(folder)
+    Volumes(state, mounted.__contains__).check(folder)
     assert state.read_text() == f"{tmp_path / 'mnt'}\n"
-    mounted.clear()
+    mounted.remove(str(tmp_path / "mnt"))
     with pytest.raises(OSError, match="no volume is mounted there any more") as refused:
-        Volumes(state).check(folder)
+        Volumes(state, mounted.__contains__).check(folder)
     assert refused.value.filename == str(tmp_path / "mnt")
-    Volumes(state).check(tmp_path / "elsewhere")
+    Volumes(state, mounted.__contains__).check(tmp_path / "elsewhere")
     mounted.add(str(tmp_path / "mnt"))
-    Volumes(state).check(folder)
+    Volumes(state, mounted.__contains__).check(folder)
     state.unlink()
-    mounted.clear()
-    Volumes(state).check(folder)
+    mounted.remove(str(tmp_path / "mnt"))
+    Volumes(state, mounted.__contains__).check(folder)
 
 
-def test_a_volume_that_another_process_wrote_to_is_known_as_well(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_volume_that_another_process_wrote_to_is_known_as_well(tmp_path: Path) -> None:
     mounted = {str(tmp_path / "mnt"), str(tmp_path / "usb")}
-    monkeypatch.setattr(volumes.os.path, "ismount", lambda path: path in mounted or path == "/")
-    one, other = Volumes(tmp_path / "volumes"), Volumes(tmp_path / "volumes")
+    one, other = (Volumes(tmp_path / "volumes", mounted.__contains__) for _ in range(2))
     one.check(tmp_path / "mnt" / "achats")
     other.check(tmp_path / "usb" / "achats")
     mounted.clear()

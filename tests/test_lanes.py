@@ -160,7 +160,9 @@ def test_the_lane_of_a_folder_is_found_by_the_table_of_volumes(
     assert found.of(Path("/mnt/another")).volume == "/mnt"
     assert found.of(Path("/mntx")).volume == "/"
     assert found.of(Path("/srv/x")) is found.of(Path("/srv/y"))
+    assert [found.is_mounted(path) for path in ("/mnt/a share", "/mnt/another")] == [True, False]
     mount("/", "/mnt", "/mnt/another")
     found.look()
     assert found.of(Path("/mnt/another")).volume == "/mnt/another"
     assert found.of(Path("/mnt/a share/achats")).volume == "/mnt"
+    assert [found.is_mounted(path) for path in ("/mnt/a share", "/mnt/another")] == [False, True]
