@@ -16,7 +16,7 @@ from msgspec import Struct
 from benchmarks.dataset import LISTS, Item
 from benchmarks.failure import BenchmarkError
 from benchmarks.ours import ROOT, SYNQUP
-from pipeline.assembly import load_config
+from pipeline.app.wiring import load_config
 from stages.list import Kind
 
 #: Seconds within which it has to end.

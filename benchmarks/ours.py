@@ -12,12 +12,12 @@ import anyio
 
 from benchmarks.dataset import Dataset
 from benchmarks.failure import BenchmarkError
-from pipeline.ledger import open_ledger
+from pipeline.ledger.ledger import open_ledger
 from stages.sandbox import write_config
 from stages.sandbox.server import Sandbox
 
 #: The command line, by the interpreter that runs the benchmark.
-SYNQUP = (sys.executable, "-c", "from pipeline.cli import main; main()")
+SYNQUP = (sys.executable, "-c", "from pipeline.app.cli import main; main()")
 ROOT = Path(__file__).parents[1]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from pipeline.retries import Retries
+from pipeline.retry import Retries
 from pipeline.text import told
 
 #: Characters of a label.

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from pipeline.document import Document
 from pipeline.errors import PassingError, SynqupError
-from pipeline.queues import Bound
+from pipeline.engine.queue import Bound
 
 #: What became of one document in a stage: the document for the next one, or why there is none.
 Result = Document[Any] | SynqupError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.document import Key
 from pipeline.durable import flush_file, flush_folder
-from pipeline.records import Staged
+from pipeline.ledger.models import Staged
 from stages.folders.flush import WORTH_IT, Volume, can_flush_volumes, flush_names
 from stages.folders.lanes import Beat
 from stages.folders.parcel import companion, free_number, remove, write_file

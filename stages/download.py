@@ -18,8 +18,8 @@ import structlog
 from aiofiles.threadpool.binary import AsyncBufferedIOBase
 from msgspec import Struct
 
-from pipeline.breaker import Breaker
-from pipeline.config import Service
+from pipeline.engine.breaker import Breaker
+from pipeline.config.types import Service
 from pipeline.document import Document
 from pipeline.errors import AlreadyDelivered, DocumentDamaged, DocumentRefused, PassingError
 from pipeline.payload import Payload

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from pipeline.breaker import Breaker
+from pipeline.engine.breaker import Breaker
 from pipeline.document import Key
-from pipeline.ledger import Ledger
-from pipeline.queues import Bound
+from pipeline.ledger.ledger import Ledger
+from pipeline.engine.queue import Bound
 from pipeline.stage import MEBIBYTE, Stage, Work, one_by_one
 from stages import verify
 from stages.classify import Classify

@@ -12,12 +12,12 @@ import anyio
 import structlog
 from msgspec import Struct, structs
 
-from pipeline.acknowledge import Settled, settled
+from pipeline.engine.acknowledger import Settled, settled
 from pipeline.document import Ack, Document, Key
-from pipeline.engine import Engine
+from pipeline.engine.engine import Engine
 from pipeline.errors import PassingError, SignInRefused, SynqupError
-from pipeline.ledger import Ledger
-from pipeline.records import FORWARDED, TOLD, Known, State
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.models import FORWARDED, TOLD, Known, State
 from pipeline.source import Entry, Source
 from stages.settings import Config
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from pipeline.document import Document, Key
-from pipeline.records import Staged
+from pipeline.ledger.models import Staged
 from stages.classify import Classified
 from stages.folders.names import file_name
 from stages.list import Kind

@@ -14,7 +14,7 @@ import structlog
 from msgspec import structs
 
 from pipeline.document import Companion, Document
-from pipeline.engine import REFETCHES
+from pipeline.engine.engine import REFETCHES
 from pipeline.errors import DocumentDamaged, DocumentRefused, PassingError, WebPage
 from pipeline.payload import Payload
 from stages.classify import Classified

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 from msgspec import Struct, structs
 from yarl import URL
 
-from pipeline.config import (
+from pipeline.config.types import (
     Duration,
     Mode,
     Secret,
@@ -25,7 +25,7 @@ from pipeline.config import (
 )
 from pipeline.errors import ConfigurationError
 from pipeline.files import check_file, why
-from pipeline.reading import Reading, convert, nearest, read_toml
+from pipeline.config.loader import Reading, convert, nearest, read_toml
 from stages.folders.names import clean
 from stages.folders.paths import folder
 from stages.folders.templates import NameTemplate, PathTemplate, variables

@@ -19,8 +19,8 @@ from msgspec import Struct, structs
 
 from pipeline.document import Key
 from pipeline.durable import flush_folder, make_folder
-from pipeline.ledger import Ledger
-from pipeline.records import Taken, Unfinished
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.models import Taken, Unfinished
 from stages.folders.lanes import Beat, Call, Hanging, Lane, Lanes
 from stages.folders.parcel import Vanished, free_number, is_waiting, remove, resume
 from stages.folders.staging import Staging, is_private

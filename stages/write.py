@@ -21,8 +21,8 @@ from msgspec import Struct
 from pipeline.document import Document, Key
 from pipeline.durable import flush_folder
 from pipeline.errors import AlreadyDelivered, PassingError
-from pipeline.ledger import Ledger
-from pipeline.records import Claim, Staged, State, Taken, Twin, Unrecorded
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.models import Claim, Staged, State, Taken, Twin, Unrecorded
 from pipeline.stage import Result, disk_trouble
 from stages.batch import Batch, discard, flush_alone
 from stages.classify import Classified

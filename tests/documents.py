@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from pipeline.assembly import load_config
+from pipeline.app.wiring import load_config
 from pipeline.document import Ack, Document, Key
 from pipeline.payload import Payload
 from pipeline.source import Entry

@@ -19,7 +19,7 @@ from msgspec import Raw, json
 from serving import serving
 from trial import trial
 
-from pipeline.assembly import Config, load_config
+from pipeline.app.wiring import Config, load_config
 from pipeline.errors import SignInRefused, SourceError
 from pipeline.source import Entry, Outcome, Status
 from stages.list import Kind

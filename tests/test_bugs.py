@@ -18,9 +18,9 @@ from farm import Farm
 from structlog.testing import capture_logs
 from test_main_job import PATIENCE, ROOT, mailbox, synqup
 
-from pipeline.breaker import MOST
+from pipeline.engine.breaker import MOST
 from pipeline.document import Document
-from pipeline.engine import Engine
+from pipeline.engine.engine import Engine
 from pipeline.errors import (
     DocumentRefused,
     LeftOut,
@@ -30,13 +30,13 @@ from pipeline.errors import (
     SourceUnreachable,
     StateError,
 )
-from pipeline.ledger import Ledger, open_ledger
-from pipeline.quarantine import Quarantine
-from pipeline.queues import Bound
+from pipeline.ledger.ledger import Ledger, open_ledger
+from pipeline.engine.quarantine import Quarantine
+from pipeline.engine.queue import Bound
 from pipeline.source import Status
 from pipeline.stage import Result, Stage, one_by_one
-from pipeline.station import BUGS
-from pipeline.summary import Summary, summarise
+from pipeline.engine.runner import BUGS
+from pipeline.ledger.summary import Summary, summarise
 
 pytestmark = pytest.mark.anyio
 
@@ -338,8 +338,8 @@ async def process(document): return {}["ours"]
 stages.verify.process = process
 """
 ENGINE = """
-import pipeline.tally
-pipeline.tally.Tally.count = lambda *_: {}["ours"]
+import pipeline.engine.counters
+pipeline.engine.counters.Tally.count = lambda *_: {}["ours"]
 """
 
 
@@ -348,7 +348,7 @@ def test_a_catch_up_that_a_bug_hits_says_so_and_ends_with_70(
     tmp_path: Path, before: str, traceback: bool
 ) -> None:
     with mailbox(tmp_path, "--documents", 30) as box:
-        code = f"{before}\nfrom pipeline.cli import main; main()"
+        code = f"{before}\nfrom pipeline.app.cli import main; main()"
         done = subprocess.run(
             [sys.executable, "-c", code, "catch-up", "--config", str(box.config)],
             cwd=ROOT,

@@ -8,7 +8,7 @@ import pytest
 from farm import Farm
 from trial import trial
 
-from pipeline.catch_up import CatchUp
+from pipeline.app.catch_up import CatchUp
 
 pytestmark = pytest.mark.anyio
 

@@ -14,8 +14,8 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from pipeline.document import Key
-from pipeline.ledger import Ledger, open_ledger
-from pipeline.records import Claim, Staged, State, Taken, Twin
+from pipeline.ledger.ledger import Ledger, open_ledger
+from pipeline.ledger.models import Claim, Staged, State, Taken, Twin
 
 #: Few of each, so that they meet.
 KEYS = [Key("box", str(number), "") for number in range(6)]

@@ -18,7 +18,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from serving import serving
 
-from pipeline.assembly import load_config
+from pipeline.app.wiring import load_config
 from pipeline.document import Ack, Document, Key
 from pipeline.errors import DocumentDamaged, DocumentRefused, PassingError, SourceUnreachable
 from pipeline.source import Entry

@@ -15,9 +15,9 @@ from structlog.testing import capture_logs
 
 from pipeline.document import Companion, Document
 from pipeline.errors import AlreadyDelivered, PassingError
-from pipeline.ledger import Ledger, open_ledger
+from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.payload import Payload
-from pipeline.records import State
+from pipeline.ledger.models import State
 from pipeline.stage import Result
 from stages.classify import Classified
 from stages.folders import parcel

@@ -15,9 +15,9 @@ import pytest
 from farm import Farm
 from msgspec import Struct
 
-from pipeline.breaker import SETBACKS
+from pipeline.engine.breaker import SETBACKS
 from pipeline.document import Ack, Document, Key
-from pipeline.engine import Engine
+from pipeline.engine.engine import Engine
 from pipeline.errors import (
     DocumentDamaged,
     DocumentRefused,
@@ -25,14 +25,14 @@ from pipeline.errors import (
     SignInRefused,
     SourceUnreachable,
 )
-from pipeline.ledger import Ledger, open_ledger
+from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.payload import Payload
-from pipeline.quarantine import Quarantine
-from pipeline.queues import Bound
-from pipeline.records import State
+from pipeline.engine.quarantine import Quarantine
+from pipeline.engine.queue import Bound
+from pipeline.ledger.models import State
 from pipeline.source import Entry, Status
 from pipeline.stage import Stage, one_by_one
-from pipeline.summary import Summary, summarise
+from pipeline.ledger.summary import Summary, summarise
 
 pytestmark = pytest.mark.anyio
 

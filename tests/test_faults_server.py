@@ -19,9 +19,9 @@ from msgspec import Struct
 from trial import PATIENCE, Trial, trial
 from yarl import URL
 
-from pipeline.catch_up import Outcome
+from pipeline.app.catch_up import Outcome
 from pipeline.errors import ConfigurationError
-from pipeline.records import State
+from pipeline.ledger.models import State
 from stages.sandbox import Planned, parse_fault, read_faults
 from stages.sandbox.faults import FAULTS
 
@@ -377,7 +377,7 @@ async def test_the_command_misbehaves_as_it_is_told(tmp_path: Path, certificate:
     faults = tmp_path / "faults.toml"
     faults.write_text('[[faults]]\nname = "error"\non = "document"\neach = 1\n')
     config = tmp_path / "synqup.toml"
-    command = [sys.executable, "-c", "from pipeline.cli import main; main()"]
+    command = [sys.executable, "-c", "from pipeline.app.cli import main; main()"]
     options = ["--documents", "20", "--write-config", str(config)]
     options += ["--faults", str(faults), "--fault", "clock=0.5", "--tls", str(certificate)]
     async with await anyio.open_process(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.assembly import load_config
+from pipeline.app.wiring import load_config
 from pipeline.errors import ConfigurationError
 from stages.classify import explain
 from stages.sandbox import read_faults

@@ -24,7 +24,7 @@ from hostile import (
 )
 from trial import Trial
 
-from pipeline.catch_up import Outcome
+from pipeline.app.catch_up import Outcome
 
 pytestmark = pytest.mark.anyio
 

@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from test_billtobox import configure, entries, opened, platform, purchases
 
 from pipeline.errors import SynqupError
-from pipeline.retries import LONGEST_REST
+from pipeline.retry import LONGEST_REST
 from stages.sources.billtobox.pages import ITEM_LIMIT, ITEMS, LIST_LIMIT
 from stages.sources.billtobox.source import TOLD
 
@@ -343,7 +343,7 @@ def tell():
     status = pathlib.Path("/proc/self/status")
     print("peak", status.read_text().split("VmHWM:")[1].split()[0] if status.exists() else 0)
 atexit.register(tell)
-from pipeline.cli import main
+from pipeline.app.cli import main
 main()
 """
 

@@ -26,7 +26,7 @@ from pipeline.errors import (
     SourceUnreachable,
     SynqupError,
 )
-from pipeline.retries import Retries
+from pipeline.retry import Retries
 from stages.sources.headers import QUOTED, quoted, retry_after
 from stages.sources.http import BrokenOff, Flow, Http, Timeouts, refuse
 from stages.sources.pace import Pace

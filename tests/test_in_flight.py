@@ -16,7 +16,7 @@ from msgspec import Struct, structs
 from structlog.testing import capture_logs
 
 from pipeline.document import Document
-from pipeline.engine import Engine
+from pipeline.engine.engine import Engine
 from pipeline.errors import (
     DocumentDamaged,
     DocumentRefused,
@@ -24,10 +24,10 @@ from pipeline.errors import (
     PassingError,
     SourceUnreachable,
 )
-from pipeline.in_flight import InFlight
-from pipeline.ledger import open_ledger
-from pipeline.quarantine import Quarantine
-from pipeline.queues import Bound
+from pipeline.engine.in_flight import InFlight
+from pipeline.ledger.ledger import open_ledger
+from pipeline.engine.quarantine import Quarantine
+from pipeline.engine.queue import Bound
 from pipeline.stage import Result, Stage
 
 WAYS: dict[str, type[Exception] | None] = {

@@ -15,9 +15,9 @@ import pytest
 from pipeline.alternatives import name_hash
 from pipeline.document import Key
 from pipeline.errors import StateError, StateInUse
-from pipeline.ledger import Ledger, open_ledger
-from pipeline.lock import only_process
-from pipeline.records import (
+from pipeline.ledger.ledger import Ledger, open_ledger
+from pipeline.app.lock import only_process
+from pipeline.ledger.models import (
     Allocation,
     Claim,
     Known,
@@ -28,7 +28,7 @@ from pipeline.records import (
     Unfinished,
     Unrecorded,
 )
-from pipeline.summary import SourceState, summarise
+from pipeline.ledger.summary import SourceState, summarise
 
 pytestmark = pytest.mark.anyio
 
@@ -302,7 +302,7 @@ async def test_a_damaged_ledger_is_kept_aside_and_a_new_one_begun(
             file.seek(4096)
             file.write(b"\xff" * 60_000)
         # As if it were too large to be looked through at each start.
-        monkeypatch.setattr("pipeline.storage.CHECKED", 0)
+        monkeypatch.setattr("pipeline.ledger.database.CHECKED", 0)
         async with open_ledger(path) as ledger:
             with pytest.raises(StateError, match="it is damaged"):
                 await ledger.contents("box", [str(n) for n in range(1000)])
@@ -317,7 +317,7 @@ async def test_a_damaged_ledger_is_kept_aside_and_a_new_one_begun(
 async def test_a_disk_that_refuses_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.storage.BUSY", 0.001)
+    monkeypatch.setattr("pipeline.ledger.database.BUSY", 0.001)
     path = tmp_path / "ledger"
     async with open_ledger(path) as ledger:
         await ledger.begin_poll("box")
@@ -333,7 +333,7 @@ async def test_a_disk_that_refuses_is_waited_for(
 async def test_a_program_that_stops_waits_no_longer_for_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.storage.BUSY", 0.001)
+    monkeypatch.setattr("pipeline.ledger.database.BUSY", 0.001)
     path = tmp_path / "ledger"
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         with pytest.raises(ExceptionGroup) as refused:
@@ -358,7 +358,7 @@ async def test_a_newer_ledger_is_left_alone(tmp_path: Path) -> None:
 def test_a_second_process_is_refused(tmp_path: Path) -> None:
     state = tmp_path / "state"
     second = (
-        "import sys; from pathlib import Path; from pipeline.lock import only_process\n"
+        "import sys; from pathlib import Path; from pipeline.app.lock import only_process\n"
         "with only_process(Path(sys.argv[1])): pass"
     )
     root = Path(__file__).parents[1]

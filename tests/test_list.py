@@ -15,13 +15,13 @@ import pytest
 from farm import Farm
 from trial import trial
 
-from pipeline.breaker import SETBACKS
+from pipeline.engine.breaker import SETBACKS
 from pipeline.document import Document
-from pipeline.engine import Engine
+from pipeline.engine.engine import Engine
 from pipeline.errors import DocumentRefused, SignInRefused, SourceError, SourceUnreachable
-from pipeline.ledger import Ledger, open_ledger
-from pipeline.quarantine import Quarantine
-from pipeline.records import Staged
+from pipeline.ledger.ledger import Ledger, open_ledger
+from pipeline.engine.quarantine import Quarantine
+from pipeline.ledger.models import Staged
 from pipeline.source import Entry, Status
 from pipeline.stage import Stage, one_by_one
 from stages.list import Kind, Lister

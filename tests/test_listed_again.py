@@ -18,11 +18,11 @@ from msgspec import structs
 from trial import Trial, trial
 
 from pipeline.document import Document
-from pipeline.engine import Engine
+from pipeline.engine.engine import Engine
 from pipeline.errors import DocumentRefused, PassingError, SignInRefused, SourceUnreachable
-from pipeline.ledger import Ledger, open_ledger
-from pipeline.quarantine import Quarantine
-from pipeline.records import State
+from pipeline.ledger.ledger import Ledger, open_ledger
+from pipeline.engine.quarantine import Quarantine
+from pipeline.ledger.models import State
 from pipeline.source import Entry
 from pipeline.stage import Stage, one_by_one
 from stages.list import Lister

@@ -14,8 +14,8 @@ import stamina.instrumentation
 import structlog
 
 from pipeline.errors import PassingError
-from pipeline.log import LogFile, set_up
-from pipeline.retries import Retries
+from pipeline.app.logging import LogFile, set_up
+from pipeline.retry import Retries
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ import pytest
 #: Seconds after which a process that ought to have done something has failed to.
 PATIENCE = 100
 
-SYNQUP = [sys.executable, "-c", "from pipeline.cli import main; main()"]
+SYNQUP = [sys.executable, "-c", "from pipeline.app.cli import main; main()"]
 ROOT = Path(__file__).parents[1]
 FOLDERS = {"purchase": "achats", "sales": "ventes", "statement": "coda"}
 

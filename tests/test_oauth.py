@@ -20,9 +20,9 @@ from aiohttp import web
 from structlog.testing import capture_logs
 from trial import trial
 
-from pipeline.config import Secret
+from pipeline.config.types import Secret
 from pipeline.errors import PassingError, SignInRefused, SourceError, SynqupError
-from pipeline.retries import Retries
+from pipeline.retry import Retries
 from stages.check import examine
 from stages.sources import oauth
 from stages.sources.http import Http, Timeouts

@@ -17,10 +17,12 @@ from msgspec import structs
 from structlog.testing import capture_logs
 from trial import Trial, trial
 
-from pipeline import assembly, breaker
-from pipeline.assembly import Config, assembled
-from pipeline.breaker import LONGEST, MOST, SETBACKS, Breaker
-from pipeline.config import Duration
+from pipeline.app import wiring as assembly
+
+from pipeline.engine import breaker
+from pipeline.app.wiring import Config, assembled
+from pipeline.engine.breaker import LONGEST, MOST, SETBACKS, Breaker
+from pipeline.config.types import Duration
 from pipeline.errors import (
     DocumentRefused,
     OwnFault,
@@ -29,9 +31,9 @@ from pipeline.errors import (
     SourceError,
     SourceUnreachable,
 )
-from pipeline.lock import only_process
-from pipeline.retries import Retries
-from pipeline.service import Service, running
+from pipeline.app.lock import only_process
+from pipeline.retry import Retries
+from pipeline.app.service import Service, running
 from pipeline.source import Entry, Outcome, Source
 from stages.flow import Flow
 from stages.sandbox import Planned

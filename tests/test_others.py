@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline import report
-from pipeline.catch_up import Outcome
+from pipeline.app import output as report
+from pipeline.app.catch_up import Outcome
 from pipeline.errors import DocumentRefused, LeftOut
-from pipeline.records import State
+from pipeline.ledger.models import State
 from stages.check import examine
 from stages.classify import Classified
 from stages.list import Kind

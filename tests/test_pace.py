@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from pipeline.errors import PassingError
-from pipeline.retries import LONGEST_REST, Retries
+from pipeline.retry import LONGEST_REST, Retries
 from stages.sources import pace
 from stages.sources.pace import Pace
 

@@ -13,7 +13,7 @@ from msgspec import structs
 from pipeline.alternatives import alternative, first_free, name_hash
 from pipeline.document import Companion
 from pipeline.payload import Payload
-from pipeline.records import State
+from pipeline.ledger.models import State
 from stages.folders import parcel, rename
 from stages.folders.parcel import (
     Attempt,

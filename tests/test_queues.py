@@ -6,7 +6,7 @@ import anyio
 import pytest
 from msgspec import Struct
 
-from pipeline.queues import Bound, Queue
+from pipeline.engine.queue import Bound, Queue
 
 pytestmark = pytest.mark.anyio
 

@@ -14,10 +14,10 @@ import pytest
 import structlog.testing
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from pipeline import reload
+from pipeline.config import watcher as reload
 from pipeline.errors import ConfigurationError
-from pipeline.reading import read_toml
-from pipeline.reload import edits
+from pipeline.config.loader import read_toml
+from pipeline.config.watcher import edits
 
 pytestmark = pytest.mark.anyio
 
@@ -178,7 +178,7 @@ async def test_when_the_watch_dies_the_file_is_looked_at_by_and_by(
 NOT_WATCHED = """
 import anyio, sys
 from pathlib import Path
-from pipeline.reload import edits
+from pipeline.config.watcher import edits
 
 async def main():
     path = Path(sys.argv[1])

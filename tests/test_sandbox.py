@@ -17,7 +17,7 @@ import stdnum.be.vat
 import stdnum.iban
 from lxml import etree
 
-from pipeline.assembly import load_config
+from pipeline.app.wiring import load_config
 from pipeline.errors import ConfigurationError
 from pipeline.payload import Payload
 from stages.formats import coda, content, format_of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import Secret
+from pipeline.config.types import Secret
 from pipeline.errors import ConfigurationError
 from stages.flow import NAMES as STAGES
 from stages.identifiers import company_identifier, enterprise_number

@@ -21,7 +21,7 @@ from test_main_job import PATIENCE, ROOT, Mailbox, mailbox, synqup, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are sent to processes")
 
-MAIN = "from pipeline.cli import main; main()"
+MAIN = "from pipeline.app.cli import main; main()"
 #: Threads that never come back, as on a dead share; the file says that one has begun.
 HANG = """
 import pathlib, sys, time
@@ -117,14 +117,14 @@ def test_the_end_of_the_grace_ends_it_with_its_status(tmp_path: Path) -> None:
 
 #: What hangs, in a thread or in the main one, and what makes it hang.
 HANGING = {
-    "start": "import pipeline.cli; pipeline.cli.load_config = hang",
-    "lock": "import pipeline.lock; pipeline.lock.make_folder = hang",
-    "opening": "import pipeline.ledger; pipeline.ledger.open_file = hang",
+    "start": "import pipeline.app.cli; pipeline.app.cli.load_config = hang",
+    "lock": "import pipeline.app.lock; pipeline.app.lock.make_folder = hang",
+    "opening": "import pipeline.ledger.ledger; pipeline.ledger.ledger.open_file = hang",
     "recovery": "import stages.write; stages.write.Staging.keep = hang",
     "rename": "import stages.write; stages.write.publish = hang",
     "spool": "import stages.download; stages.download._private = hang",
     "commit": (
-        "import pipeline.writer as w; real = w._commit\n"
+        "import pipeline.ledger.writer as w; real = w._commit\n"
         "def commit(connection, group):\n"
         "    return hang() if any(one.durable for one in group) else real(connection, group)\n"
         "w._commit = commit"
@@ -171,7 +171,7 @@ def test_what_hangs_does_not_keep_the_process(
 
 
 def test_a_reload_that_hangs_does_not_keep_the_process(tmp_path: Path) -> None:
-    before = "import pipeline.service; pipeline.service.load_config = hang"
+    before = "import pipeline.app.service; pipeline.app.service.load_config = hang"
     with mailbox(tmp_path, "--documents", 20) as box:
         grace(box.config, 0.2)
         with running("run", box.config, before) as it:

@@ -18,10 +18,10 @@ import anyio
 import pytest
 
 from pipeline.errors import StateError
-from pipeline.ledger import open_ledger
-from pipeline.lock import only_process
-from pipeline.records import VERSION, State
-from pipeline.summary import summarise
+from pipeline.ledger.ledger import open_ledger
+from pipeline.app.lock import only_process
+from pipeline.ledger.models import VERSION, State
+from pipeline.ledger.summary import summarise
 
 pytestmark = pytest.mark.anyio
 
@@ -142,8 +142,8 @@ async def test_a_fresh_ledger_has_the_tables_of_one_that_was_brought_forward(
 async def test_a_locked_ledger_is_told_as_one(
     ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.storage.BUSY", 0.01)
-    monkeypatch.setattr("pipeline.summary.BUSY", 0.01)
+    monkeypatch.setattr("pipeline.ledger.database.BUSY", 0.01)
+    monkeypatch.setattr("pipeline.ledger.summary.BUSY", 0.01)
     async with open_ledger(ledger):
         pass
     with locked(ledger):
@@ -257,7 +257,7 @@ def test_a_state_folder_of_another_account_is_refused(tmp_path: Path) -> None:
 
 def test_whoever_owns_the_folder_is_told_whatever_the_file_says(tmp_path: Path) -> None:
     second = (
-        "import sys; from pathlib import Path; from pipeline.lock import only_process\n"
+        "import sys; from pathlib import Path; from pipeline.app.lock import only_process\n"
         "with only_process(Path(sys.argv[1])): pass"
     )
     with only_process(tmp_path / "state"):
@@ -281,7 +281,7 @@ def test_status_for_another_account_ends_in_words(mode: int) -> None:
         (folder / "ledger").chmod(0o644)
         folder.chmod(mode)
         program = (
-            "import os, sys; from pathlib import Path; from pipeline.summary import summarise\n"
+            "import os, sys; from pathlib import Path; from pipeline.ledger.summary import summarise\n"
             f"os.setuid({NOBODY})\n"
             "print(summarise(Path(sys.argv[1])))"
         )

@@ -8,7 +8,7 @@ import signal
 import anyio
 import pytest
 
-from pipeline.supervision import Stop, stop_on_signals
+from pipeline.app.shutdown import Stop, stop_on_signals
 
 pytestmark = pytest.mark.anyio
 

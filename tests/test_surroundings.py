@@ -15,7 +15,7 @@ from tests.test_main_job import PATIENCE, ROOT, mailbox, synqup
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the shell is that of POSIX")
 
-SYNQUP = f"{sys.executable} -m pipeline.cli"
+SYNQUP = f"{sys.executable} -m pipeline.app.cli"
 #: Ways in which nobody reads what is printed.
 UNREAD = [
     ">/dev/full 2>/dev/full",
@@ -123,7 +123,7 @@ def test_names_of_files_are_utf_8_under_any_locale(tmp_path: Path) -> None:
 def test_what_is_told_to_nobody_who_reads_is_dropped() -> None:
     """The log of a service goes to standard error, whose reader may have stopped for good."""
     program = (
-        "import sys; from pipeline.surroundings import stand_alone; stand_alone()\n"
+        "import sys; from pipeline.app.streams import stand_alone; stand_alone()\n"
         "for number in range(20_000): print('a line of the log', number, file=sys.stderr)"
     )
     with subprocess.Popen(
@@ -134,7 +134,7 @@ def test_what_is_told_to_nobody_who_reads_is_dropped() -> None:
 
 
 def test_without_docstrings_and_assertions_all_works(tmp_path: Path) -> None:
-    optimised = f"{sys.executable} -OO -m pipeline.cli"
+    optimised = f"{sys.executable} -OO -m pipeline.app.cli"
     shell(f"{optimised} demo --documents 12 --directory {tmp_path}/demo")
     assert files(tmp_path / "demo" / "out") == 12
     config = tmp_path / "synqup.toml"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from farm import Farm
 
-from pipeline.config import Service
+from pipeline.config.types import Service
 from pipeline.document import Ack, Document, Key
 from pipeline.errors import DocumentDamaged, DocumentRefused
 from pipeline.payload import Payload

@@ -12,12 +12,12 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline import ledger as ledger_module
+from pipeline.ledger import ledger as ledger_module
 from pipeline.document import Key
 from pipeline.errors import StateError
-from pipeline.ledger import Ledger, open_ledger
-from pipeline.records import State
-from pipeline.writer import Missed, Statement, Writer
+from pipeline.ledger.ledger import Ledger, open_ledger
+from pipeline.ledger.models import State
+from pipeline.ledger.writer import Missed, Statement, Writer
 
 pytestmark = pytest.mark.anyio
 
@@ -26,8 +26,8 @@ SURROGATE = "\ud800"
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.storage.BUSY", 0.001)
-    monkeypatch.setattr("pipeline.writer.PAUSE", 0.01)
+    monkeypatch.setattr("pipeline.ledger.database.BUSY", 0.001)
+    monkeypatch.setattr("pipeline.ledger.writer.PAUSE", 0.01)
 
 
 @contextmanager

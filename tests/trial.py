@@ -11,10 +11,10 @@ from pathlib import Path
 import anyio
 import msgspec
 
-from pipeline.assembly import Config, load_config
-from pipeline.catch_up import CatchUp, Outcome
-from pipeline.lock import only_process
-from pipeline.summary import Summary, summarise
+from pipeline.app.wiring import Config, load_config
+from pipeline.app.catch_up import CatchUp, Outcome
+from pipeline.app.lock import only_process
+from pipeline.ledger.summary import Summary, summarise
 from stages.sandbox import Faults, Mailbox, Planned, Sandbox, serve_sandbox, write_config
 
 #: Seconds after which a catch-up that ought to have ended has failed to.

@@ -20,7 +20,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from pipeline.errors import ConfigurationError
 from pipeline.files import read_file, why
-from pipeline.reading import LARGEST
+from pipeline.config.loader import LARGEST
 from stages.sandbox.faults import FAULTS, Strike, cut_off
 from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.planned import Planned, Target

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 
-from pipeline.retries import LONGEST_REST
+from pipeline.retry import LONGEST_REST
 from pipeline.text import printable
 from stages.sources.coding import Mispacked, unpacker
 

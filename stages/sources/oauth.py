@@ -17,9 +17,9 @@ import structlog
 from msgspec import Raw, Struct
 from yarl import URL
 
-from pipeline.config import Secret
+from pipeline.config.types import Secret
 from pipeline.errors import PassingError, SignInRefused, SourceError
-from pipeline.secrets import SecretMissing, keep_secret, read_note, read_secret, write_note
+from pipeline.config.secrets import SecretMissing, keep_secret, read_note, read_secret, write_note
 from stages.sources.headers import quoted
 from stages.sources.http import UNREADABLE, Http, refuse
 from stages.sources.token import Credential

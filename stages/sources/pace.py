@@ -11,7 +11,7 @@ from collections import deque
 import anyio
 
 from pipeline.errors import PassingError
-from pipeline.retries import LONGEST_REST, Retries
+from pipeline.retry import LONGEST_REST, Retries
 
 #: An answer is slow that takes longer than so many seconds, and so many times what is usual.
 SLOW = 1.0

@@ -12,7 +12,7 @@ from . import hook
 
 hook.install()
 
-from pipeline.cli import main  # noqa: E402 - the calls are wrapped before they are imported
+from pipeline.app.cli import main  # noqa: E402 - the calls are wrapped before they are imported
 from stages.folders import lanes  # noqa: E402
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from pipeline.assembly import Faults, Mailbox, serve_sandbox, write_config, write_manifest
+from pipeline.app.wiring import Faults, Mailbox, serve_sandbox, write_config, write_manifest
 from stages.sandbox.planned import Planned
 
 from .hook import Plan

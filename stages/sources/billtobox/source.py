@@ -15,7 +15,7 @@ import structlog
 from yarl import URL
 
 from pipeline.errors import DocumentRefused, SourceError
-from pipeline.retries import Retries
+from pipeline.retry import Retries
 from pipeline.source import Entry, Incoming, Outcome, Source
 from pipeline.text import printable
 from stages.list import Listed

@@ -12,14 +12,14 @@ import anyio
 import structlog
 from msgspec import Struct
 
-from pipeline.breaker import Breaker
+from pipeline.engine.breaker import Breaker
 from pipeline.document import Ack, Key
 from pipeline.errors import OwnFault
-from pipeline.ledger import Ledger
-from pipeline.queues import Bound, Queue
-from pipeline.records import FORWARDED, Known
+from pipeline.ledger.ledger import Ledger
+from pipeline.engine.queue import Bound, Queue
+from pipeline.ledger.models import FORWARDED, Known
 from pipeline.source import Outcome, Source
-from pipeline.unforeseen import Unforeseen
+from pipeline.engine.unforeseen import Unforeseen
 
 log = structlog.get_logger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 
-from pipeline.acknowledge import Settled
+from pipeline.engine.acknowledger import Settled
 from pipeline.document import Document, Key
 from pipeline.source import Source
 

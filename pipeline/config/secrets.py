@@ -7,7 +7,7 @@ from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
-from pipeline.config import Secret
+from pipeline.config.types import Secret
 from pipeline.durable import make_folder, replace_file
 from pipeline.errors import SignInRefused
 from pipeline.files import read_file

@@ -12,7 +12,7 @@ import anyio
 import structlog
 
 from pipeline.errors import StateError
-from pipeline.unforeseen import leaves
+from pipeline.engine.unforeseen import leaves
 
 log = structlog.get_logger(__name__)
 

@@ -11,14 +11,14 @@ import anyio
 import structlog
 from msgspec import Struct
 
-from pipeline.breaker import Breaker
-from pipeline.config import Service as ServiceSettings
-from pipeline.engine import Engine
+from pipeline.engine.breaker import Breaker
+from pipeline.config.types import Service as ServiceSettings
+from pipeline.engine.engine import Engine
 from pipeline.errors import OwnFault, StateError, SynqupError
-from pipeline.ledger import Ledger, open_ledger
-from pipeline.quarantine import Quarantine
+from pipeline.ledger.ledger import Ledger, open_ledger
+from pipeline.engine.quarantine import Quarantine
 from pipeline.source import Source
-from pipeline.unforeseen import Unforeseen
+from pipeline.engine.unforeseen import Unforeseen
 from stages.check import Finding, examine
 from stages.classify import Explanation, explain
 from stages.flow import NAMES, Flow

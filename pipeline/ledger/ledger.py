@@ -16,9 +16,9 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from pipeline.claims import Numbers, allocate, reallocate
+from pipeline.ledger.allocation import Numbers, allocate, reallocate
 from pipeline.document import Key
-from pipeline.records import (
+from pipeline.ledger.models import (
     TOLD,
     Allocation,
     Claim,
@@ -29,8 +29,8 @@ from pipeline.records import (
     Unfinished,
     columns,
 )
-from pipeline.storage import open_file
-from pipeline.writer import Statement, Writer
+from pipeline.ledger.database import open_file
+from pipeline.ledger.writer import Statement, Writer
 
 #: Ids, or rows, of one query.
 PAGE = 500

@@ -10,12 +10,12 @@ from typing import Any
 import anyio
 from msgspec import Struct
 
-from pipeline.assembly import Assembly, Billtobox, Config, assembled
-from pipeline.engine import Engine
+from pipeline.app.wiring import Assembly, Billtobox, Config, assembled
+from pipeline.engine.engine import Engine
 from pipeline.errors import StateError, SynqupError
 from pipeline.source import Source
-from pipeline.supervision import Stop
-from pipeline.tally import Tally
+from pipeline.app.shutdown import Stop
+from pipeline.engine.counters import Tally
 
 #: Seconds that somebody who waits for the end is kept waiting for a disk that refuses.
 PATIENCE = 30.0

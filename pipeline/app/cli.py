@@ -17,8 +17,8 @@ from typing import Annotated, TypeVar
 import typer
 from rich.console import Console
 
-from pipeline import report
-from pipeline.assembly import (
+from pipeline.app import output as report
+from pipeline.app.wiring import (
     Config,
     Faults,
     Mailbox,
@@ -32,20 +32,20 @@ from pipeline.assembly import (
     write_config,
     write_manifest,
 )
-from pipeline.catch_up import CatchUp, Outcome
-from pipeline.demo import demonstrate
+from pipeline.app.catch_up import CatchUp, Outcome
+from pipeline.app.demo import demonstrate
 from pipeline.errors import ConfigurationError, OwnFault, PassingError, SourceError, SynqupError
-from pipeline.lock import only_process
-from pipeline.log import set_up
-from pipeline.loop import end, end_at_once, run as run_loop
-from pipeline.progress import Display
-from pipeline.rehearsal import rehearse
-from pipeline.service import serve
-from pipeline.summary import Summary, summarise
-from pipeline.supervision import Stop, signals
-from pipeline.surroundings import stand_alone
+from pipeline.app.lock import only_process
+from pipeline.app.logging import set_up
+from pipeline.app.loop import end, end_at_once, run as run_loop
+from pipeline.app.progress import Display
+from pipeline.app.dry_run import rehearse
+from pipeline.app.service import serve
+from pipeline.ledger.summary import Summary, summarise
+from pipeline.app.shutdown import Stop, signals
+from pipeline.app.streams import stand_alone
 from pipeline.text import printable_lines
-from pipeline.unforeseen import leaves
+from pipeline.engine.unforeseen import leaves
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ import anyio.to_thread
 import structlog
 
 from pipeline.errors import StateError
-from pipeline.storage import is_damage, is_refusal, suspect, words
+from pipeline.ledger.database import is_damage, is_refusal, suspect, words
 
 log = structlog.get_logger(__name__)
 

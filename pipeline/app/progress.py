@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from pipeline.tally import Tally
+from pipeline.engine.counters import Tally
 
 #: Seconds between two looks at the tally, on a terminal and in a log.
 LIVELY = 0.1

@@ -11,8 +11,8 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from pipeline.acknowledge import Acknowledger, Settled
-from pipeline.breaker import Breaker
+from pipeline.engine.acknowledger import Acknowledger, Settled
+from pipeline.engine.breaker import Breaker
 from pipeline.document import Document, Key
 from pipeline.errors import (
     AlreadyDelivered,
@@ -22,16 +22,16 @@ from pipeline.errors import (
     StateError,
     SynqupError,
 )
-from pipeline.in_flight import InFlight
-from pipeline.ledger import Ledger
-from pipeline.quarantine import Quarantine
-from pipeline.queues import Queue
-from pipeline.records import State
+from pipeline.engine.in_flight import InFlight
+from pipeline.ledger.ledger import Ledger
+from pipeline.engine.quarantine import Quarantine
+from pipeline.engine.queue import Queue
+from pipeline.ledger.models import State
 from pipeline.source import Outcome, Source, Status
 from pipeline.stage import Stage, disk_trouble
-from pipeline.station import Size, Station
-from pipeline.tally import Tally
-from pipeline.unforeseen import Unforeseen
+from pipeline.engine.runner import Size, Station
+from pipeline.engine.counters import Tally
+from pipeline.engine.unforeseen import Unforeseen
 
 log = structlog.get_logger(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from pipeline.records import State
+from pipeline.ledger.models import State
 
 
 class Tally(Struct):

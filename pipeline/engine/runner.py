@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from pipeline.breaker import Breaker
+from pipeline.engine.breaker import Breaker
 from pipeline.document import Document
 from pipeline.errors import DocumentRefused, OwnFault, StateError, SynqupError
-from pipeline.queues import Bound, Queue
+from pipeline.engine.queue import Bound, Queue
 from pipeline.stage import Result, Stage, disk_trouble
-from pipeline.unforeseen import Unforeseen, own_fault
+from pipeline.engine.unforeseen import Unforeseen, own_fault
 
 #: Documents of a source that bugs may hit in a row before the source is stopped for this poll.
 BUGS = 8

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo, fields
 
-from pipeline.config import Duration, Mode, Secret, Size
+from pipeline.config.types import Duration, Mode, Secret, Size
 from pipeline.errors import ConfigurationError
 from pipeline.files import read_file, why
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import anyio.to_thread
 from rich.console import Console
 
-from pipeline import report
-from pipeline.assembly import Mailbox, ledger_path, load_config, serve_sandbox, write_config
-from pipeline.catch_up import CatchUp, Outcome
+from pipeline.app import output as report
+from pipeline.app.wiring import Mailbox, ledger_path, load_config, serve_sandbox, write_config
+from pipeline.app.catch_up import CatchUp, Outcome
 from pipeline.errors import ConfigurationError
-from pipeline.lock import only_process
-from pipeline.log import set_up
-from pipeline.progress import Display
-from pipeline.summary import summarise
+from pipeline.app.lock import only_process
+from pipeline.app.logging import set_up
+from pipeline.app.progress import Display
+from pipeline.ledger.summary import summarise
 
 COMPANIES = 3
 SEED = 1

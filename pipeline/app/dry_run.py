@@ -8,14 +8,14 @@ from pathlib import Path
 import anyio.to_thread
 from msgspec import Struct
 
-from pipeline.assembly import Config, Lister, ledger_path, open_source
-from pipeline.engine import Engine
+from pipeline.app.wiring import Config, Lister, ledger_path, open_source
+from pipeline.engine.engine import Engine
 from pipeline.errors import StateError, SynqupError
-from pipeline.ledger import open_ledger
-from pipeline.quarantine import Quarantine
+from pipeline.ledger.ledger import open_ledger
+from pipeline.engine.quarantine import Quarantine
 from pipeline.source import Entry
-from pipeline.storage import copy_file
-from pipeline.unforeseen import Unforeseen
+from pipeline.ledger.database import copy_file
+from pipeline.engine.unforeseen import Unforeseen
 
 
 class Rehearsal(Struct, frozen=True):

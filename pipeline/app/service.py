@@ -11,12 +11,12 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from pipeline.assembly import Assembly, Config, assembled, load_config
+from pipeline.app.wiring import Assembly, Config, assembled, load_config
 from pipeline.errors import PassingError, StateError, SynqupError
-from pipeline.reload import edits
-from pipeline.retries import LONGEST_REST
+from pipeline.config.watcher import edits
+from pipeline.retry import LONGEST_REST
 from pipeline.source import Source
-from pipeline.supervision import Stop
+from pipeline.app.shutdown import Stop
 
 log = structlog.get_logger(__name__)
 
