@@ -27,9 +27,9 @@ from stages.sandbox.invoices import Invoice
 from stages.sandbox.items import item
 from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.pdf import to_pdf
-from stages.sandbox.shelf import State
+from stages.sandbox.state_index import State
 from stages.sandbox.statements import Statement
-from stages.sandbox.stock import Document
+from stages.sandbox.corpus import Document
 from stages.sandbox.ubl import to_ubl
 
 #: Raised when the same seed makes other documents than before: what is cached is made anew.

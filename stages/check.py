@@ -16,7 +16,7 @@ import anyio
 from msgspec import Struct
 
 from pipeline.errors import SynqupError
-from stages.folders.lanes import Beat, Call, Lane, Lanes
+from stages.delivery.lanes import Beat, Call, Lane, Lanes
 from stages.list import Kind
 from stages.settings import (
     Billtobox,

@@ -13,13 +13,13 @@ from pipeline.document import Document
 from pipeline.errors import ConfigurationError, DocumentRefused, LeftOut
 from pipeline.files import check_file, why
 from pipeline.payload import Payload
-from stages.decide import Hint, Verdict, decide
+from stages.matching.rules import Hint, Verdict, decide
 from stages.formats import apart, oddities, read
 from stages.formats.content import Content, Invoice, Other, Statement, Unreadable
-from stages.identifiers import company_identifier, iban
-from stages.identity import Identity, identity
+from stages.matching.identifiers import company_identifier, iban
+from stages.matching.fingerprint import Identity, identity
 from stages.list import Kind, Listed
-from stages.parties import Directory
+from stages.matching.parties import Directory
 from stages.settings import Company, Config
 from stages.verify import Verified
 

@@ -18,9 +18,9 @@ from pipeline.stage import MEBIBYTE, Stage, Work, one_by_one
 from stages import verify
 from stages.classify import Classify
 from stages.download import Download
-from stages.folders.lanes import Lanes
-from stages.folders.staging import Staging
-from stages.folders.volumes import Volumes
+from stages.delivery.lanes import Lanes
+from stages.delivery.staging import Staging
+from stages.delivery.volumes import Volumes
 from stages.render import Render
 from stages.write import Write
 

@@ -24,15 +24,15 @@ from pipeline.errors import AlreadyDelivered, PassingError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import Claim, Staged, State, Taken, Twin, Unrecorded
 from pipeline.stage import Result, disk_trouble
-from stages.batch import Batch, discard, flush_alone
+from stages.delivery.batch import Batch, discard, flush_alone
 from stages.classify import Classified
-from stages.folders.flush import flush_names
-from stages.folders.lanes import Beat, Call, Hanging, Lane, Lanes
-from stages.folders.parcel import Attempt, free_number, publish, remove
-from stages.folders.staging import Staging
-from stages.folders.volumes import Volumes
-from stages.plan import Plan, plan_of
-from stages.settle import NAMES, Settler
+from stages.delivery.fsync import flush_names
+from stages.delivery.lanes import Beat, Call, Hanging, Lane, Lanes
+from stages.delivery.publish import Attempt, free_number, publish, remove
+from stages.delivery.staging import Staging
+from stages.delivery.volumes import Volumes
+from stages.delivery.plan import Plan, plan_of
+from stages.delivery.settle import NAMES, Settler
 
 log = structlog.get_logger(__name__)
 

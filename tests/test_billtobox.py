@@ -24,8 +24,8 @@ from pipeline.errors import SignInRefused, SourceError
 from pipeline.source import Entry, Outcome, Status
 from stages.list import Kind
 from stages.sources.billtobox.source import BilltoboxSource
-from stages.sources.billtobox.walk import AHEAD, AT_ONCE, Walk
-from stages.sources.billtobox.wire import Page
+from stages.sources.billtobox.pagination import AHEAD, AT_ONCE, Walk
+from stages.sources.billtobox.api import Page
 
 pytestmark = pytest.mark.anyio
 

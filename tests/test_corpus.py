@@ -11,7 +11,7 @@ import pytest
 
 from stages.classify import explain
 from stages.list import Kind
-from stages.parties import Identifier, spellings
+from stages.matching.parties import Identifier, spellings
 
 STRANGER = "BE0999999922"
 INVOICES = {"ubl-invoice", "ubl-credit-note", "cii-invoice", "facturx-pdf"}

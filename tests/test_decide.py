@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from stages.decide import Hint, Verdict, decide
+from stages.matching.rules import Hint, Verdict, decide
 from stages.formats.content import INVOICES, Invoice, Other, Statement
 from stages.list import Kind
-from stages.parties import Directory, Identifier, Party
+from stages.matching.parties import Directory, Identifier, Party
 from stages.settings import Company
 
 A = Company(name="A", identifier="BE0403170701", source="s", accounts=("BE68539007547034",))

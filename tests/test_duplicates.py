@@ -20,15 +20,15 @@ from pipeline.payload import Payload
 from pipeline.ledger.models import State
 from pipeline.stage import Result
 from stages.classify import Classified
-from stages.folders import parcel
-from stages.folders.lanes import Lanes
-from stages.folders.rename import rename_exclusively
-from stages.folders.staging import Staging
-from stages.folders.volumes import Volumes
-from stages.identity import Identity, identity
+from stages.delivery import publish as parcel
+from stages.delivery.lanes import Lanes
+from stages.delivery.rename import rename_exclusively
+from stages.delivery.staging import Staging
+from stages.delivery.volumes import Volumes
+from stages.matching.fingerprint import Identity, identity
 from stages.list import Kind
 from stages.sandbox.invoices import Invoice
-from stages.sandbox.shelf import State as Shelved
+from stages.sandbox.state_index import State as Shelved
 from stages.settings import Config
 from stages.write import Write
 from tests.documents import SUPPLIER, classified, configured

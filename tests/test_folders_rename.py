@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.durable import make_folder
-from stages.folders import rename
-from stages.folders.staging import Staging
-from stages.folders.volumes import Volumes
+from stages.delivery import rename
+from stages.delivery.staging import Staging
+from stages.delivery.volumes import Volumes
 
 
 def test_a_free_name_is_given(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from lxml import etree
 from pipeline.payload import Payload
 from stages.formats import format_of, xml
 from stages.formats.content import Hostile, Invoice, Other, Unreadable
-from stages.formats.thin import BLOCK, thinned
+from stages.formats.xml_strip import BLOCK, thinned
 from tests.invoices import attachment, invoice, payload, ubl, values
 
 OURS = (["0403170701"], ["0417497106"])

@@ -24,12 +24,12 @@ from pipeline.payload import Payload
 from pipeline.stage import one_by_one
 from stages import formats
 from stages.classify import Classify, explain
-from stages.decide import Hint, decide
+from stages.matching.rules import Hint, decide
 from stages.formats import pdf, xml
 from stages.formats.attachments import chosen_pdf
 from stages.formats.content import Invoice, Unreadable
-from stages.identity import identity
-from stages.parties import Directory
+from stages.matching.fingerprint import identity
+from stages.matching.parties import Directory
 from stages.settings import Company
 from tests.conftest import CORPUS
 from tests.documents import configured, verified

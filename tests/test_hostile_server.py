@@ -248,8 +248,8 @@ ENDLESS: dict[str, tuple[Act, str]] = {
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """The words of a refusal are waited for a shorter time, and steadiness is asked for sooner."""
-    monkeypatch.setattr("stages.sources.http.EXPLAINING", SILENCE)
-    monkeypatch.setattr("stages.sources.http.PATIENCE", 2)
+    monkeypatch.setattr("stages.sources.http.client.EXPLAINING", SILENCE)
+    monkeypatch.setattr("stages.sources.http.client.PATIENCE", 2)
 
 
 #: What is tried with lists and tokens too.

@@ -27,9 +27,9 @@ from pipeline.errors import (
     SynqupError,
 )
 from pipeline.retry import Retries
-from stages.sources.headers import QUOTED, quoted, retry_after
-from stages.sources.http import BrokenOff, Flow, Http, Timeouts, refuse
-from stages.sources.pace import Pace
+from stages.sources.http.headers import QUOTED, quoted, retry_after
+from stages.sources.http.client import BrokenOff, Flow, Http, Timeouts, refuse
+from stages.sources.http.limiter import Pace
 
 pytestmark = pytest.mark.anyio
 
@@ -123,7 +123,7 @@ async def test_an_answer_that_is_no_http_is_said() -> None:
 async def test_a_server_that_reads_nothing_is_left_and_its_connection_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("stages.sources.http.CLOSING", 0.1)
+    monkeypatch.setattr("stages.sources.http.client.CLOSING", 0.1)
 
     with socket.create_server(("127.0.0.1", 0)) as listener, anyio.fail_after(60):
         url = URL(f"http://127.0.0.1:{listener.getsockname()[1]}/")

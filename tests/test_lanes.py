@@ -11,8 +11,8 @@ from typing import Any
 import anyio
 import pytest
 
-from stages.folders import lanes
-from stages.folders.lanes import Beat, Call, Hanging, Lane, Lanes
+from stages.delivery import lanes
+from stages.delivery.lanes import Beat, Call, Hanging, Lane, Lanes
 
 pytestmark = pytest.mark.anyio
 

@@ -28,8 +28,8 @@ from pipeline.stage import Stage, one_by_one
 from stages.list import Lister
 from stages.sandbox import Planned
 from stages.sandbox.mailbox import Page
-from stages.sandbox.shelf import State as Shelved
-from stages.sandbox.stock import Revision
+from stages.sandbox.state_index import State as Shelved
+from stages.sandbox.corpus import Revision
 
 pytestmark = pytest.mark.anyio
 

@@ -24,10 +24,10 @@ from pipeline.config.types import Secret
 from pipeline.errors import PassingError, SignInRefused, SourceError, SynqupError
 from pipeline.retry import Retries
 from stages.check import examine
-from stages.sources import oauth
-from stages.sources.http import Http, Timeouts
-from stages.sources.oauth import Client, SignIn
-from stages.sources.token import Token
+from stages.sources.http import oauth
+from stages.sources.http.client import Http, Timeouts
+from stages.sources.http.oauth import Client, SignIn
+from stages.sources.http.token import Token
 
 pytestmark = pytest.mark.anyio
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings, strategies as st
 
 from pipeline.errors import PassingError
 from pipeline.retry import LONGEST_REST, Retries
-from stages.sources import pace
-from stages.sources.pace import Pace
+from stages.sources.http import limiter as pace
+from stages.sources.http.limiter import Pace
 
 RETRIES = Retries(first_wait=0.5, longest_wait=4, longest_asked=60)
 MOST = 4

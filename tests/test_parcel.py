@@ -14,8 +14,9 @@ from pipeline.alternatives import alternative, first_free, name_hash
 from pipeline.document import Companion
 from pipeline.payload import Payload
 from pipeline.ledger.models import State
-from stages.folders import parcel, rename
-from stages.folders.parcel import (
+from stages.delivery import publish as parcel
+from stages.delivery import rename
+from stages.delivery.publish import (
     Attempt,
     Vanished,
     companion,
@@ -25,8 +26,8 @@ from stages.folders.parcel import (
     remove,
     resume,
 )
-from stages.folders.rename import rename_exclusively
-from stages.folders.staging import Staging
+from stages.delivery.rename import rename_exclusively
+from stages.delivery.staging import Staging
 from tests.invoices import ubl
 from tests.test_duplicates import bench
 

@@ -25,9 +25,9 @@ from stages.list import Kind
 from stages.sandbox import Mailbox, Sandbox, serve_sandbox, write_config, write_manifest
 from stages.sandbox.identity import Ids
 from stages.sandbox.invoices import Invoice
-from stages.sandbox.shelf import State
+from stages.sandbox.state_index import State
 from stages.sandbox.statements import Statement
-from stages.sandbox.stock import Document
+from stages.sandbox.corpus import Document
 
 CBC = "{urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2}"
 CAC = "{urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2}"

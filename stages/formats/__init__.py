@@ -15,7 +15,8 @@ import anyio.to_thread
 from msgspec import Struct
 
 from pipeline.payload import Payload
-from stages.formats import answer, binary, coda, mt940, pdf, text, xml
+from stages.formats import binary, coda, mt940, pdf, text, xml
+from stages.formats import error_page as answer
 from stages.formats.content import BROKEN, Content, Other, Unreadable
 
 T = TypeVar("T")

@@ -33,7 +33,7 @@ from msgspec import Struct
 from pipeline.payload import Payload
 from stages.formats.cii import CREDIT_NOTES
 from stages.formats.content import BROKEN, Unreadable
-from stages.formats.thin import in_ascii
+from stages.formats.xml_strip import in_ascii
 
 #: What refers to a document, and what inside it holds its bytes, by local name.
 REFERENCES = {"AdditionalDocumentReference", "AdditionalReferencedDocument"}

@@ -26,7 +26,7 @@ from stages.formats.content import (
     check_accounts,
 )
 from stages.formats.lines import groups
-from stages.parties import Identifier
+from stages.matching.parties import Identifier
 
 RECORD = 128
 #: Characters above which a line is no record, even one that has been shifted.

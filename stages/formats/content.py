@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from pipeline.text import told
 from stages.list import Kind
-from stages.parties import Identifier, Party
+from stages.matching.parties import Identifier, Party
 
 #: Characters of what is said of a document that can't be read.
 LONGEST = 500

@@ -5,8 +5,8 @@ from __future__ import annotations
 from stages.sandbox.configuration import write_config
 from stages.sandbox.journal import write_manifest
 from stages.sandbox.mailbox import Mailbox
-from stages.sandbox.misbehaviour import Faults, parse_fault, read_faults
-from stages.sandbox.planned import Planned
+from stages.sandbox.fault_injection import Faults, parse_fault, read_faults
+from stages.sandbox.fault_spec import Planned
 from stages.sandbox.server import Sandbox, serve_sandbox
 
 __all__ = [

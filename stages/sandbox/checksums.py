@@ -9,7 +9,7 @@ from hashlib import md5, sha256
 import google_crc32c
 
 from stages.list import Kind
-from stages.sandbox.stock import Document
+from stages.sandbox.corpus import Document
 
 
 def checksum_headers(document: Document, data: bytes) -> dict[str, str]:

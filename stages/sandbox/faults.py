@@ -14,7 +14,7 @@ from aiohttp.typedefs import Handler
 from msgspec import Struct
 
 from stages.sandbox.mailbox import Mailbox
-from stages.sandbox.planned import Planned, Target
+from stages.sandbox.fault_spec import Planned, Target
 from stages.sandbox.tokens import Tokens
 
 #: Bytes of a body between which a slow one pauses, and zeros that are packed at a time.

@@ -10,9 +10,9 @@ from typing import Any
 
 from stages.list import Kind
 from stages.sandbox.invoices import Invoice
-from stages.sandbox.shelf import State
+from stages.sandbox.state_index import State
 from stages.sandbox.statements import Statement
-from stages.sandbox.stock import Document
+from stages.sandbox.corpus import Document
 
 
 def item(document: Document, state: State) -> Mapping[str, Any]:

@@ -11,8 +11,8 @@ from msgspec import Struct
 from stages.list import Kind
 from stages.sandbox.companies import Company
 from stages.sandbox.identity import Ids
-from stages.sandbox.shelf import Shelf, State
-from stages.sandbox.stock import (
+from stages.sandbox.state_index import Shelf, State
+from stages.sandbox.corpus import (
     NO_REVISION,
     Document,
     FileStock,

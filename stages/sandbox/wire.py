@@ -20,8 +20,8 @@ from stages.sandbox.invoices import Invoice
 from stages.sandbox.items import item
 from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.pdf import to_pdf
-from stages.sandbox.shelf import State
-from stages.sandbox.stock import Document
+from stages.sandbox.state_index import State
+from stages.sandbox.corpus import Document
 from stages.sandbox.tokens import Tokens
 
 LISTS = {

@@ -13,7 +13,7 @@ from . import hook
 hook.install()
 
 from pipeline.app.cli import main  # noqa: E402 - the calls are wrapped before they are imported
-from stages.folders import lanes  # noqa: E402
+from stages.delivery import lanes  # noqa: E402
 
 
 def be(arguments: list[str], output: Path, plan: hook.Plan | None, mortal: bool) -> None:

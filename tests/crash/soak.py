@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stages.sandbox.checksums import checksum_headers
-from stages.sandbox.planned import Planned
+from stages.sandbox.fault_spec import Planned
 
 from .world import Host, Taken, World
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from pipeline.app.wiring import Faults, Mailbox, serve_sandbox, write_config, write_manifest
-from stages.sandbox.planned import Planned
+from stages.sandbox.fault_spec import Planned
 
 from .hook import Plan
 from .processes import PATIENCE, Process, running

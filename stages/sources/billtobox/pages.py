@@ -10,8 +10,8 @@ import anyio.to_thread
 import msgspec
 from msgspec import Raw
 
-from stages.sources.billtobox.wire import Item, Page
-from stages.sources.http import UNREADABLE
+from stages.sources.billtobox.api import Item, Page
+from stages.sources.http.client import UNREADABLE
 
 #: Bytes that a page of a list may have: an item holds the lines of its invoice, and a long invoice
 #: has thousands.

@@ -20,16 +20,16 @@ from pipeline.source import Entry, Incoming, Outcome, Source
 from pipeline.text import printable
 from stages.list import Listed
 from stages.settings import Billtobox, Config
-from stages.sources.account import Account, Request
-from stages.sources.billtobox.lists import Mailbox, Owners, Resource, mailboxes, resources
+from stages.sources.http.session import Account, Request
+from stages.sources.billtobox.resources import Mailbox, Owners, Resource, mailboxes, resources
 from stages.sources.billtobox.pages import ITEMS, LIST_LIMIT, Crowded, read_item, read_page
-from stages.sources.billtobox.walk import Walk
-from stages.sources.billtobox.wire import Page, Status
-from stages.sources.headers import is_packed, quoted
-from stages.sources.http import UNREADABLE, Http, Timeouts
-from stages.sources.oauth import Client, SignIn
-from stages.sources.pace import Pace
-from stages.sources.token import Token
+from stages.sources.billtobox.pagination import Walk
+from stages.sources.billtobox.api import Page, Status
+from stages.sources.http.headers import is_packed, quoted
+from stages.sources.http.client import UNREADABLE, Http, Timeouts
+from stages.sources.http.oauth import Client, SignIn
+from stages.sources.http.limiter import Pace
+from stages.sources.http.token import Token
 
 log = structlog.get_logger(__name__)
 

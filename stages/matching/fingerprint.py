@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from stages.formats.cii import CREDIT_NOTES
 from stages.formats.content import Invoice
-from stages.parties import Identifier, Party, spellings
+from stages.matching.parties import Identifier, Party, spellings
 
 
 class Identity(Struct, frozen=True):

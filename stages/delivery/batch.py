@@ -8,12 +8,12 @@ from pathlib import Path
 from pipeline.document import Key
 from pipeline.durable import flush_file, flush_folder
 from pipeline.ledger.models import Staged
-from stages.folders.flush import WORTH_IT, Volume, can_flush_volumes, flush_names
-from stages.folders.lanes import Beat
-from stages.folders.parcel import companion, free_number, remove, write_file
-from stages.folders.staging import Staging
-from stages.folders.volumes import Volumes
-from stages.plan import Plan, staged_row
+from stages.delivery.fsync import WORTH_IT, Volume, can_flush_volumes, flush_names
+from stages.delivery.lanes import Beat
+from stages.delivery.publish import companion, free_number, remove, write_file
+from stages.delivery.staging import Staging
+from stages.delivery.volumes import Volumes
+from stages.delivery.plan import Plan, staged_row
 
 
 class Batch:

@@ -15,7 +15,7 @@ import anyio
 import structlog
 
 from pipeline.errors import SignInRefused, SourceError, SynqupError
-from stages.sources.billtobox.wire import Page
+from stages.sources.billtobox.api import Page
 
 log = structlog.get_logger(__name__)
 

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline.durable import flush_folder, make_folder
-from stages.folders.rename import probed
+from stages.delivery.rename import probed
 
 #: Mode of the folders that only the agent looks into.
 OWN_MODE = 0o700

@@ -21,10 +21,10 @@ from pipeline.document import Key
 from pipeline.durable import flush_folder, make_folder
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import Taken, Unfinished
-from stages.folders.lanes import Beat, Call, Hanging, Lane, Lanes
-from stages.folders.parcel import Vanished, free_number, is_waiting, remove, resume
-from stages.folders.staging import Staging, is_private
-from stages.folders.volumes import Volumes
+from stages.delivery.lanes import Beat, Call, Hanging, Lane, Lanes
+from stages.delivery.publish import Vanished, free_number, is_waiting, remove, resume
+from stages.delivery.staging import Staging, is_private
+from stages.delivery.volumes import Volumes
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 from pipeline.alternatives import alternative, first_free
 from pipeline.durable import new_file
 from pipeline.payload import Payload
-from stages.folders.rename import rename_exclusively, renames_in_one_step
+from stages.delivery.rename import rename_exclusively, renames_in_one_step
 
 #: Bytes that are written before the next sign of life.
 PIECE = 1 << 20

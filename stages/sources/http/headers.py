@@ -10,7 +10,7 @@ import aiohttp
 
 from pipeline.retry import LONGEST_REST
 from pipeline.text import printable
-from stages.sources.coding import Mispacked, unpacker
+from stages.sources.http.coding import Mispacked, unpacker
 
 #: Characters of a server's own words that are worth quoting.
 QUOTED = 200

@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 from pipeline.text import NAME, enumerated, first_few, told
 from stages.formats.content import Content, Invoice, Other, Statement
 from stages.list import Kind
-from stages.parties import Directory, Match, Party
+from stages.matching.parties import Directory, Match, Party
 from stages.settings import Company
 
 

@@ -23,7 +23,7 @@ from pipeline.files import read_file, why
 from pipeline.config.loader import LARGEST
 from stages.sandbox.faults import FAULTS, Strike, cut_off
 from stages.sandbox.mailbox import Mailbox
-from stages.sandbox.planned import Planned, Target
+from stages.sandbox.fault_spec import Planned, Target
 from stages.sandbox.tokens import Tokens
 
 

@@ -26,8 +26,8 @@ from pipeline.errors import (
 )
 from pipeline.files import check_file
 from stages.settings import CERTIFICATES
-from stages.sources.coding import Mispacked, unpacker
-from stages.sources.headers import quoted, retry_after
+from stages.sources.http.coding import Mispacked, unpacker
+from stages.sources.http.headers import quoted, retry_after
 
 #: Bytes of an error's answer that are read to quote it, and seconds that are spent on it.
 EXPLANATION = 10_000

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from stages.list import Kind
 from stages.settings import Billtobox, Company
-from stages.sources.billtobox.wire import Item
+from stages.sources.billtobox.api import Item
 
 
 class Resource(Struct, frozen=True):

@@ -11,10 +11,10 @@ import aiohttp
 from yarl import URL
 
 from pipeline.errors import SignInRefused, SourceUnreachable, WebPage
-from stages.sources.headers import is_part, media_type, retry_after
-from stages.sources.http import Http, refuse
-from stages.sources.pace import Pace
-from stages.sources.token import Token
+from stages.sources.http.headers import is_part, media_type, retry_after
+from stages.sources.http.client import Http, refuse
+from stages.sources.http.limiter import Pace
+from stages.sources.http.token import Token
 
 #: Tokens that a request is tried with, at most, and new ones among them.
 TOKENS = 6
