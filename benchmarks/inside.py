@@ -198,7 +198,7 @@ async def observe(config: Config, slow: str, rate: float, polls: int) -> Finding
         finally:
             await source.close()
     return Findings(
-        delivered=engine.tally.delivered,
+        delivered=engine.counters.delivered,
         seconds=seconds,
         bounds={
             name: (queue.bound.documents, queue.bound.bytes)

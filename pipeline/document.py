@@ -14,7 +14,7 @@ from pipeline.text import told
 #: Characters that a source is told of a document.
 MESSAGE = 8000
 
-Facts = TypeVar("Facts")
+MetaT = TypeVar("MetaT")
 Next = TypeVar("Next")
 
 
@@ -52,19 +52,19 @@ class Ack(Struct, frozen=True):
         return Outcome(self.id, Status.ERROR, told(reason, MESSAGE))
 
 
-class Companion(Struct, frozen=True):
+class Sidecar(Struct, frozen=True):
     """A file that goes beside a document, under the same base name and this extension."""
 
     extension: str
     payload: Payload
 
 
-class Document(Struct, Generic[Facts], frozen=True):
+class Document(Struct, Generic[MetaT], frozen=True):
     """What flows: each stage takes one and hands on another with more known about it.
 
     entry: as the source listed it. seen_at: when, in seconds since 1970.
-    payload: its bytes, once they are here. companions: what goes beside it.
-    facts: what the last stage found out.
+    payload: its bytes, once they are here. sidecars: what goes beside it.
+    meta: what the last stage found out.
     fetched: SHA-256 (hexadecimal) of the bytes as the source sent them, whatever is made of them.
     """
 
@@ -72,32 +72,32 @@ class Document(Struct, Generic[Facts], frozen=True):
     entry: Entry
     ack: Ack
     seen_at: float
-    facts: Facts
+    meta: MetaT
     payload: Payload | None = None
-    companions: tuple[Companion, ...] = ()
+    sidecars: tuple[Sidecar, ...] = ()
     fetched: str = ""
 
     @property
     def held(self) -> int:
         """Bytes of memory that it occupies."""
         held = self.payload.held if self.payload is not None else 0
-        return held + sum(one.payload.held for one in self.companions) if self.companions else held
+        return held + sum(one.payload.held for one in self.sidecars) if self.sidecars else held
 
     async def release(self) -> None:
         """Remove its temporary files; twice does no harm."""
-        for payload in (self.payload, *(one.payload for one in self.companions)):
+        for payload in (self.payload, *(one.payload for one in self.sidecars)):
             if payload is not None:
                 await payload.release()
 
-    def grown(self, facts: Next, payload: Payload | None = None) -> Document[Next]:
+    def grown(self, meta: Next, payload: Payload | None = None) -> Document[Next]:
         """The same document as the next stage sees it; the payload is kept if not replaced."""
         return Document(
             self.key,
             self.entry,
             self.ack,
             self.seen_at,
-            facts,
+            meta,
             payload or self.payload,
-            self.companions,
+            self.sidecars,
             self.fetched or (payload.sha256 if payload is not None else ""),
         )

@@ -73,7 +73,7 @@ class StateInUse(StateError):
     remedy = "Stop that one first, or give this one a state_dir of its own"
 
 
-class PassingError(SynqupError):
+class RetryableError(SynqupError):
     """What is worth trying again."""
 
     reason = "it failed for now and may well succeed later"
@@ -86,21 +86,21 @@ class PassingError(SynqupError):
         super().__init__(subject, reason, remedy)
 
 
-class OwnFault(PassingError):
+class InternalError(RetryableError):
     """A bug of ours, in the words of what it kept from being done."""
 
     reason = "a fault of synqup's own"
     remedy = "Send the log to support; it is tried again by itself"
 
 
-class SourceUnreachable(PassingError):
+class SourceUnavailable(RetryableError):
     """No answer, or none that is of the source."""
 
     reason = "the source does not answer"
     remedy = "Check the address, the network and the firewall; it is tried again by itself"
 
 
-class WebPage(SourceUnreachable):
+class WebPage(SourceUnavailable):
     """A page of a proxy, or of a platform under repair."""
 
     reason = "the source answered with a web page"
@@ -123,25 +123,25 @@ class SignInRefused(SourceError):
     remedy = "Check the client id and secret, and that the platform has approved this application"
 
 
-class LeftOut(SynqupError):
+class Skipped(SynqupError):
     """A document that is acknowledged without a file."""
 
     reason = "it is not to be delivered"
 
 
-class AlreadyDelivered(LeftOut):
+class AlreadyDelivered(Skipped):
     """A document that has come by another route."""
 
     reason = "it was delivered before, by another route"
 
 
-class DocumentRefused(SynqupError):
+class Rejected(SynqupError):
     """A document that goes to the quarantine."""
 
     reason = "the document can't be delivered, however often it is tried"
 
 
-class DocumentDamaged(DocumentRefused):
+class Corrupt(Rejected):
     """A document that is worth fetching again."""
 
     reason = "what arrived is not what the source holds"

@@ -8,7 +8,7 @@ from typing import TypeVar
 import stamina
 from msgspec import Struct
 
-from pipeline.errors import PassingError, SynqupError
+from pipeline.errors import RetryableError, SynqupError
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ class Retries(Struct, frozen=True):
     async def run(self, work: Callable[[], Awaitable[T]], *also: type[SynqupError]) -> T:
         """Do some work; raises what it failed of the last time.
 
-        also: what is worth another try besides a PassingError.
+        also: what is worth another try besides a RetryableError.
         """
         try:
             return await work()
@@ -39,11 +39,11 @@ class Retries(Struct, frozen=True):
             failed: SynqupError | None = error
 
         def worth(error: Exception) -> bool | float:
-            asked = error.retry_after if isinstance(error, PassingError) else None
+            asked = error.retry_after if isinstance(error, RetryableError) else None
             if asked is not None:
                 asked = min(asked, LONGEST_REST)
                 return asked if asked <= self.longest_asked else False
-            return isinstance(error, (PassingError, *also))
+            return isinstance(error, (RetryableError, *also))
 
         async for attempt in stamina.retry_context(
             on=worth,

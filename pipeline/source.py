@@ -39,14 +39,14 @@ class Entry(Struct, frozen=True):
     revision: changes when, and only when, the document under this id becomes another one;
         empty where the source has no such word.
     label: how a person would name it, for logs and errors.
-    facts: whatever the stages want of the list; the engine passes it on unread.
+    meta: whatever the stages want of the list; the engine passes it on unread.
     had: SHA-256 (hexadecimal) of what was delivered under this id before; no source sets it.
     """
 
     id: str
     revision: str
     label: str
-    facts: Any
+    meta: Any
     had: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -71,7 +71,7 @@ class Incoming(Struct, frozen=True):
 class Source(ABC):
     """A remote system that holds documents for us.
 
-    Any method may raise PassingError (worth trying again; retry_after if the source said so),
+    Any method may raise RetryableError (worth trying again; retry_after if the source said so),
     SignInRefused or SourceError. Methods run concurrently; nothing is kept beyond close().
     """
 
@@ -107,7 +107,7 @@ class Source(ABC):
     def fetch(self, entry: Entry, media_type: str = "") -> AbstractAsyncContextManager[Incoming]:
         """Ask for one document, or for another form of it by its media type.
 
-        DocumentRefused if the source no longer has it, or not in that form.
+        Rejected if the source no longer has it, or not in that form.
         """
 
     @abstractmethod

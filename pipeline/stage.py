@@ -10,14 +10,14 @@ import anyio.lowlevel
 from msgspec import Struct
 
 from pipeline.document import Document
-from pipeline.errors import PassingError, SynqupError
+from pipeline.errors import RetryableError, SynqupError
 from pipeline.engine.queue import Bound
 
 #: What became of one document in a stage: the document for the next one, or why there is none.
 Result = Document[Any] | SynqupError
 
 #: Takes some documents and gives each one's result, in the same order. An OSError or a
-#: PassingError leaves a document for later, another SynqupError is final for it; any other
+#: RetryableError leaves a document for later, another SynqupError is final for it; any other
 #: exception is a bug, after which each document is tried again alone. It may be given again what
 #: it has been given before, in any state in which it left that when it raised.
 Work = Callable[[Sequence[Document[Any]]], Awaitable[list[Result]]]
@@ -73,12 +73,12 @@ async def attempt(
         return disk_trouble(document.entry.label, error)
 
 
-def disk_trouble(subject: str, error: OSError) -> PassingError:
+def disk_trouble(subject: str, error: OSError) -> RetryableError:
     """Put into words what the operating system refused: a full disk, a missing folder."""
     # Of two names it is the second, where the document was to stand, that a person can mend.
     path = error.filename2 or error.filename
     where = f" ({path})" if path else ""
-    return PassingError(
+    return RetryableError(
         subject,
         f"the system says: {error.strerror or str(error) or type(error).__name__}{where}",
         "Mend the disk or the folder; the document waits and is tried again at the next poll",

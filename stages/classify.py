@@ -10,11 +10,11 @@ import structlog
 from msgspec import Struct, structs
 
 from pipeline.document import Document
-from pipeline.errors import ConfigurationError, DocumentRefused, LeftOut
+from pipeline.errors import ConfigurationError, Rejected, Skipped
 from pipeline.files import check_file, why
 from pipeline.payload import Payload
-from stages.matching.rules import Hint, Verdict, decide
-from stages.formats import apart, oddities, read
+from stages.matching.rules import ListHint, Classification, decide
+from stages.formats import apart, problems, read
 from stages.formats.content import Content, Invoice, Other, Statement, Unreadable
 from stages.matching.identifiers import company_identifier, iban
 from stages.matching.fingerprint import Identity, identity
@@ -78,24 +78,24 @@ class Classify:
         self._latest: tuple[Config, Directory] | None = None
 
     async def process(self, document: Document[Verified]) -> Document[Classified]:
-        """Classify one document. DocumentRefused if it is nobody's here, naming both parties."""
+        """Classify one document. Rejected if it is nobody's here, naming both parties."""
         payload = document.payload
         assert payload is not None
         return await apart(payload, lambda: self._classified(document, payload))
 
     def _classified(self, document: Document[Verified], payload: Payload) -> Document[Classified]:
-        label, verified = document.entry.label, document.facts
+        label, verified = document.entry.label, document.meta
         listed = verified.listed
         try:
             content = read(payload)
         except Unreadable as error:
-            raise DocumentRefused(label, str(error), "Ask its sender for another one") from None
+            raise Rejected(label, str(error), "Ask its sender for another one") from None
         mailbox = self._mailbox(listed, document.key.source)
         verdict = self._decide(content, listed, mailbox, document.key.source)
         if isinstance(content, Other):
             verdict = _by_rule(content, verdict, listed, mailbox, label)
         if verdict.company is None:
-            raise DocumentRefused(label, verdict.reason, _remedy(content, listed))
+            raise Rejected(label, verdict.reason, _remedy(content, listed))
         if verdict.warnings:
             log.warning("list and content disagree", document=label, why=list(verdict.warnings))
         return document.grown(
@@ -122,8 +122,8 @@ class Classify:
 
     def _decide(
         self, content: Content, listed: Listed, mailbox: Company | None, source: str
-    ) -> Verdict:
-        return decide(content, self._directory(listed.config), Hint(listed.kind, mailbox, source))
+    ) -> Classification:
+        return decide(content, self._directory(listed.config), ListHint(listed.kind, mailbox, source))
 
     def _directory(self, config: Config) -> Directory:
         """The companies of a configuration; nearly always that of the document before."""
@@ -134,9 +134,9 @@ class Classify:
 
 
 def _by_rule(
-    content: Other, verdict: Verdict, listed: Listed, mailbox: Company | None, label: str
-) -> Verdict:
-    """What becomes of a document that is no invoice and no statement. LeftOut if it is skipped.
+    content: Other, verdict: Classification, listed: Listed, mailbox: Company | None, label: str
+) -> Classification:
+    """What becomes of a document that is no invoice and no statement. Skipped if it is skipped.
 
     The rule is for documents that are known to be something else: not for an answer that came in
     the place of one, nor for what the list calls an invoice and may well be one. What nobody
@@ -148,7 +148,7 @@ def _by_rule(
     if rule == "skip" and content.format in UNRECOGNISED:
         return verdict
     if rule == "skip":
-        raise LeftOut(label, f'{verdict.reason}, and others = "skip"')
+        raise Skipped(label, f'{verdict.reason}, and others = "skip"')
     if mailbox is None:
         return structs.replace(verdict, reason=f"{verdict.reason}, and nothing says whose it is")
     return structs.replace(verdict, company=mailbox)
@@ -176,13 +176,13 @@ def explain(path: Path, company: str) -> Explanation:
     try:
         payload = Payload(check_file(path, LARGEST), sha256="", spool=path)
         # First, for only what is known to be harmless is read.
-        oddities(payload)
+        problems(payload)
         content = read(payload)
     except OSError as error:
         content = Other("unknown", f"nothing that can be read: {why(error)}")
     except Unreadable as error:
         content = Other("unknown", f"no document that can be read: {error}")
-    verdict = decide(content, Directory([ours]), Hint())
+    verdict = decide(content, Directory([ours]), ListHint())
     return Explanation(
         path=str(path),
         # What it is does not depend on whose it is, as it does for an invoice.

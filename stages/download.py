@@ -21,7 +21,7 @@ from msgspec import Struct
 from pipeline.engine.breaker import Breaker
 from pipeline.config.types import Service
 from pipeline.document import Document
-from pipeline.errors import AlreadyDelivered, DocumentDamaged, DocumentRefused, PassingError
+from pipeline.errors import AlreadyDelivered, Corrupt, Rejected, RetryableError
 from pipeline.payload import Payload
 from pipeline.source import Incoming
 from stages.list import Listed
@@ -53,7 +53,7 @@ class Download:
     async def process(self, document: Document[Listed]) -> Document[Fetched]:
         """Fetch one document, again and again while its failures are passing ones.
 
-        PassingError when that goes on; DocumentRefused when it is too large or gone;
+        RetryableError when that goes on; Rejected when it is too large or gone;
         AlreadyDelivered when it is what this id stood for before.
         """
         source = document.ack.source
@@ -64,14 +64,14 @@ class Download:
     ) -> tuple[Payload, Mapping[str, str]]:
         """Fetch another form of a document, with the headers of the answer.
 
-        DocumentRefused if there is none; otherwise as process().
+        Rejected if there is none; otherwise as process().
         """
-        service = document.facts.listed.config.service
+        service = document.meta.listed.config.service
         work = partial(self._bring, document, service, media_type)
         return await document.ack.source.retries.run(work)
 
     async def _fetch(self, document: Document[Listed]) -> Document[Fetched]:
-        payload, headers = await self._bring(document, document.facts.config.service, "")
+        payload, headers = await self._bring(document, document.meta.config.service, "")
         if payload.sha256 in document.entry.had:
             await payload.release()
             raise AlreadyDelivered(
@@ -82,7 +82,7 @@ class Download:
                 "the source holds another document where one was delivered before",
                 document=document.entry.label,
             )
-        return document.grown(Fetched(document.facts, headers), payload)
+        return document.grown(Fetched(document.meta, headers), payload)
 
     async def _bring(
         self, document: Document[Any], service: Service, media_type: str
@@ -94,11 +94,11 @@ class Download:
             payload = await self._receive(incoming, label, service)
         if incoming.length is not None and payload.size < incoming.length:
             payload.discard()
-            raise PassingError(
+            raise RetryableError(
                 label, f"only {payload.size:,} of {incoming.length:,} bytes have arrived"
             )
         if not payload.size:
-            raise DocumentDamaged(label, "the source sent nothing")
+            raise Corrupt(label, "the source sent nothing")
         return payload, incoming.headers
 
     async def _receive(self, incoming: Incoming, label: str, service: Service) -> Payload:
@@ -135,7 +135,7 @@ class _Counted:
         return self._digest.hexdigest()
 
     def add(self, chunk: bytes) -> None:
-        """Count more in. DocumentRefused when they are too many."""
+        """Count more in. Rejected when they are too many."""
         self.size += len(chunk)
         if self.size > self._limit:
             raise _too_large(self._label, self.size, self._limit)
@@ -166,8 +166,8 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _too_large(label: str, size: int, limit: int) -> DocumentRefused:
-    return DocumentRefused(
+def _too_large(label: str, size: int, limit: int) -> Rejected:
+    return Rejected(
         label,
         f"it has {size:,} bytes or more, and max_document_size is {limit:,}",
         "Raise max_document_size in [service] if such documents are to come",

@@ -12,10 +12,10 @@ import anyio
 import structlog
 from msgspec import Struct, structs
 
-from pipeline.engine.acknowledger import Settled, settled
+from pipeline.engine.acknowledger import PendingAck, settled
 from pipeline.document import Ack, Document, Key
 from pipeline.engine.engine import Engine
-from pipeline.errors import PassingError, SignInRefused, SynqupError
+from pipeline.errors import RetryableError, SignInRefused, SynqupError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import FORWARDED, TOLD, Known, State
 from pipeline.source import Entry, Source
@@ -87,18 +87,18 @@ class Sifted(Struct, frozen=True):
     """
 
     fresh: list[Entry]
-    forgotten: list[Settled]
+    forgotten: list[PendingAck]
     superseded: list[Key]
 
 
 class Lister:
     """One poll of one source, under the configuration in force when it begins."""
 
-    def __init__(self, source: Source, config: Config, ledger: Ledger, intake: Engine) -> None:
+    def __init__(self, source: Source, config: Config, ledger: Ledger, dispatcher: Engine) -> None:
         self._source = source
         self._config = config
         self._ledger = ledger
-        self._intake = intake
+        self._dispatcher = dispatcher
         # What is only looked up comes after every poll so far.
         self._number: float = math.inf
 
@@ -107,14 +107,14 @@ class Lister:
 
         The list shifts while documents are acknowledged and new ones arrive, so one walk may
         miss some: walks are repeated until one that began with nothing in flight shows nothing
-        new. Raises what makes the source unusable: SourceUnreachable, SignInRefused, SourceError;
+        new. Raises what makes the source unusable: SourceUnavailable, SignInRefused, SourceError;
         the last of them when the parts of the list that can be read have been.
         """
-        self._intake.forgive(self._source.name)
+        self._dispatcher.forgive(self._source.name)
         self._number = await self._ledger.begin_poll(self._source.name)
         await self._tell_again()
         while True:
-            quiet = not self._intake.flying(self._source.name)
+            quiet = not self._dispatcher.flying(self._source.name)
             walked = await self._walk()
             if walked.failure is not None and walked.hopeless:
                 raise walked.failure
@@ -123,7 +123,7 @@ class Lister:
             backlog = self._source.backlog()
             if not walked.started or (backlog is not None and walked.shown >= backlog):
                 # What is left, if anything, shows best when these have left the list.
-                await self._intake.landed(self._source.name)
+                await self._dispatcher.landed(self._source.name)
         if walked.failure is not None:
             raise walked.failure
         await self._ledger.polled(self._source.name, time.time())
@@ -142,14 +142,14 @@ class Lister:
         last: tuple[Key, Known] | None = None
         while True:
             # What is in flight now is told by itself, and may have been before the ledger answers.
-            flying = self._intake.in_flight(self._source.name)
+            flying = self._dispatcher.in_flight(self._source.name)
             found = await self._ledger.unacknowledged(self._source.name, last)
             if not found:
                 return
             last = found[-1]
             for key, known in found:
                 if key not in flying:
-                    await self._intake.tell(settled(key, self._source, known))
+                    await self._dispatcher.tell(settled(key, self._source, known))
 
     async def _walk(self) -> Walked:
         """Start what is new, a page at a time, while the next ones are on their way."""
@@ -166,14 +166,14 @@ class Lister:
                         await send.send(page)
                 except SynqupError as error:
                     failure = error
-                    hopeless = isinstance(error, PassingError | SignInRefused)
+                    hopeless = isinstance(error, RetryableError | SignInRefused)
 
         async with receive, anyio.create_task_group() as reading:
             reading.start_soon(read)
             async for page in receive:
                 started += await self._start(page)
                 shown += len(page)
-                if (setback := self._intake.setback(self._source.name)) is not None:
+                if (setback := self._dispatcher.setback(self._source.name)) is not None:
                     reading.cancel_scope.cancel()
                     failure, hopeless = setback, True
                     break
@@ -182,14 +182,14 @@ class Lister:
     async def _start(self, page: Sequence[Entry]) -> int:
         sifted = await self._sift(page)
         for one in sifted.forgotten:
-            await self._intake.tell(one)
+            await self._dispatcher.tell(one)
         if not sifted.fresh:
             return 0
         now = time.time()
         documents = [self._document(entry, now) for entry in sifted.fresh]
         await self._ledger.forget(sifted.superseded)
         await self._ledger.seen([(d.key, d.entry.label) for d in documents], now)
-        return sum([await self._intake.offer(document) for document in documents])
+        return sum([await self._dispatcher.offer(document) for document in documents])
 
     async def _sift(self, page: Sequence[Entry]) -> Sifted:
         """Compare a page with the ledger."""
@@ -197,7 +197,7 @@ class Lister:
         # what an id stands for, one at a time.
         entries: dict[str, Entry] = {}
         for entry in page:
-            if not self._intake.is_flying_id(self._source.name, entry.id):
+            if not self._dispatcher.is_flying_id(self._source.name, entry.id):
                 entries.setdefault(entry.id, entry)
         contents = await self._ledger.contents(self._source.name, entries)
         sifted = Sifted([], [], [])
@@ -250,7 +250,7 @@ class Lister:
 
     def _document(self, entry: Entry, now: float) -> Document[Listed]:
         ack = Ack(self._source, entry.id)
-        return Document(self._key(entry), entry, ack, seen_at=now, facts=entry.facts)
+        return Document(self._key(entry), entry, ack, seen_at=now, meta=entry.meta)
 
 
 def _next(rows: Mapping[str, Known]) -> str:

@@ -13,9 +13,9 @@ from functools import partial
 import structlog
 from msgspec import structs
 
-from pipeline.document import Companion, Document
+from pipeline.document import Sidecar, Document
 from pipeline.engine.engine import REFETCHES
-from pipeline.errors import DocumentDamaged, DocumentRefused, PassingError, WebPage
+from pipeline.errors import Corrupt, Rejected, RetryableError, WebPage
 from pipeline.payload import Payload
 from stages.classify import Classified
 from stages.formats import apart
@@ -31,11 +31,11 @@ PDF = "application/pdf"
 FETCHES = 1 + REFETCHES
 
 #: Fetches another form of a document, by its media type, with the headers of the answer.
-#: DocumentRefused if there is none.
+#: Rejected if there is none.
 FetchForm = Callable[[Document[Classified], str], Awaitable[tuple[Payload, Mapping[str, str]]]]
 
 
-class NoPdf(DocumentRefused):
+class NoPdf(Rejected):
     """An invoice that would have to go as a PDF."""
 
     reason = "it holds no PDF, and the platform has none"
@@ -52,12 +52,12 @@ class Render:
         """Give a document the forms that `formats` asks for.
 
         Without a PDF, an XML that would have had it beside goes alone and the log says so; where
-        only a PDF may go, NoPdf. PassingError while the platform can't say whether it has one.
+        only a PDF may go, NoPdf. RetryableError while the platform can't say whether it has one.
         """
-        facts = document.facts
-        formats = formats_of(facts.listed.config.delivery, facts.company)
-        is_invoice = facts.kind in (Kind.PURCHASE, Kind.SALES)
-        if formats == "ubl" or facts.extension != "xml" or not is_invoice:
+        meta = document.meta
+        formats = formats_of(meta.listed.config.delivery, meta.company)
+        is_invoice = meta.kind in (Kind.PURCHASE, Kind.SALES)
+        if formats == "ubl" or meta.extension != "xml" or not is_invoice:
             return document
         alone = formats == "pdf"
         try:
@@ -66,12 +66,12 @@ class Render:
             if alone:
                 raise
             log.warning("invoice goes without a PDF", document=error.subject, reason=error.reason)
-            warnings = (*facts.warnings, f"no PDF goes beside it: {error.reason}")
-            return document.grown(structs.replace(facts, warnings=warnings))
+            warnings = (*meta.warnings, f"no PDF goes beside it: {error.reason}")
+            return document.grown(structs.replace(meta, warnings=warnings))
         if alone:
             await document.release()
-            return document.grown(structs.replace(facts, extension="pdf"), pdf)
-        return structs.replace(document, companions=(Companion("pdf", pdf),))
+            return document.grown(structs.replace(meta, extension="pdf"), pdf)
+        return structs.replace(document, sidecars=(Sidecar("pdf", pdf),))
 
     async def _pdf(self, document: Document[Classified], *, alone: bool) -> Payload:
         """The PDF of an invoice; NoPdf if there is none.
@@ -94,8 +94,8 @@ class Render:
                 await inside.pdf.release()
 
     async def _platforms(self, document: Document[Classified], *, alone: bool) -> Payload:
-        """The platform's own PDF, whole. NoPdf; PassingError while that can't be told."""
-        label, listed = document.entry.label, document.facts.listed
+        """The platform's own PDF, whole. NoPdf; RetryableError while that can't be told."""
+        label, listed = document.entry.label, document.meta.listed
         # What the list states is of the document itself.
         listed = structs.replace(listed, size=None, sha256=None)
         required = listed.config.service.require_checksum
@@ -103,18 +103,18 @@ class Render:
         for _ in range(FETCHES):
             try:
                 pdf, headers = await self._fetch_form(document, PDF)
-            except DocumentRefused as error:
+            except Rejected as error:
                 raise NoPdf(
                     label, f"it holds no PDF, and the platform's can't be had: {error.reason}"
                 ) from None
             except WebPage as error:
                 # It may be under repair, and it may be how the platform says that it has none.
                 if alone:
-                    raise PassingError(label, error.reason, error.remedy) from None
+                    raise RetryableError(label, error.reason, error.remedy) from None
                 raise NoPdf(label, f"it holds no PDF, and for one {error.reason}") from None
-            except PassingError as error:
+            except RetryableError as error:
                 # Of its own sort, for that the source fails documents is another matter.
-                raise PassingError(
+                raise RetryableError(
                     label, f"its PDF can't be had for now: {error.reason}", error.remedy
                 ) from None
             if b"%PDF-" not in pdf.head(1024):
@@ -123,11 +123,11 @@ class Render:
             check = partial(verify, pdf, listed, headers, subject=label, require_checksum=required)
             try:
                 await apart(pdf, check)
-            except DocumentDamaged as error:
+            except Corrupt as error:
                 await pdf.release()
                 why = error.reason
                 continue
-            except DocumentRefused as error:
+            except Rejected as error:
                 await pdf.release()
                 raise NoPdf(
                     label, f"it holds no PDF, and of the platform's: {error.reason}"
@@ -139,6 +139,6 @@ class Render:
 
 
 async def _inside(document: Document[Classified]) -> Attachment | None:
-    payload, number = document.payload, document.facts.number
+    payload, number = document.payload, document.meta.number
     assert payload is not None
     return await apart(payload, lambda: chosen_pdf(payload, number))

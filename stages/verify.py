@@ -9,12 +9,12 @@ from functools import partial
 from msgspec import Struct
 
 from pipeline.document import Document
-from pipeline.errors import DocumentDamaged, DocumentRefused
+from pipeline.errors import Corrupt, Rejected
 from pipeline.payload import Payload
 from pipeline.text import first_few
 from stages.checksums import coding, digests, stated
 from stages.download import Fetched
-from stages.formats import apart, oddities
+from stages.formats import apart, problems
 from stages.formats.content import Hostile, Unreadable
 from stages.list import Listed
 
@@ -39,17 +39,17 @@ class Verified(Struct, frozen=True):
 async def process(document: Document[Fetched]) -> Document[Verified]:
     """Verify one document.
 
-    DocumentDamaged when it has not arrived whole, DocumentRefused when it may not be delivered.
+    Corrupt when it has not arrived whole, Rejected when it may not be delivered.
     """
-    payload, facts = document.payload, document.facts
+    payload, meta = document.payload, document.meta
     assert payload is not None
     work = partial(
         verify,
         payload,
-        facts.listed,
-        facts.headers,
+        meta.listed,
+        meta.headers,
         subject=document.entry.label,
-        require_checksum=facts.listed.config.service.require_checksum,
+        require_checksum=meta.listed.config.service.require_checksum,
     )
     return document.grown(await apart(payload, work))
 
@@ -65,21 +65,21 @@ def verify(
     """Hold a document against its checksums, its size and its structure.
 
     headers: of the answer, names in lower case. subject: what errors call the document.
-    DocumentDamaged when one of them says otherwise, except that a checksum that vouches for the
-    bytes makes an oddity of the structure a warning. DocumentRefused when there is no checksum
+    Corrupt when one of them says otherwise, except that a checksum that vouches for the
+    bytes makes an oddity of the structure a warning. Rejected when there is no checksum
     and has to be one, and when the content is hostile.
     """
     checksum, warnings = _vouching(payload, listed, headers, subject)
     _check_size(payload, listed, headers, subject)
     if require_checksum and not checksum:
-        raise DocumentRefused(
+        raise Rejected(
             subject,
             "; ".join(first_few(("it came with no checksum that could be checked", *warnings))),
             "Set require_checksum = false in [service] if this source never sends one",
         )
-    odd = _oddities(payload, subject)
+    odd = _problems(payload, subject)
     if odd and not checksum:
-        raise DocumentDamaged(subject, "; ".join(first_few(odd)))
+        raise Corrupt(subject, "; ".join(first_few(odd)))
     return Verified(
         listed=listed,
         checksum=checksum,
@@ -106,7 +106,7 @@ def _vouching(
         elif checksum.proves_damage:
             differs = f"{checksum} says {checksum.digest.hex()}, and what arrived has {here.hex()}"
             if not vouching:
-                raise DocumentDamaged(subject, differs)
+                raise Corrupt(subject, differs)
             warnings.append(differs)
     return vouching, tuple(warnings)
 
@@ -119,15 +119,15 @@ def _check_size(payload: Payload, listed: Listed, headers: Mapping[str, str], su
         said["content-length"] = int(length)
     for who, size in said.items():
         if size is not None and size != payload.size:
-            raise DocumentDamaged(
+            raise Corrupt(
                 subject, f"{who} says {size:,} bytes, and {payload.size:,} have arrived"
             )
 
 
-def _oddities(payload: Payload, subject: str) -> list[str]:
+def _problems(payload: Payload, subject: str) -> list[str]:
     try:
-        return oddities(payload)
+        return problems(payload)
     except Hostile as error:
-        raise DocumentRefused(subject, str(error), "Ask its sender for a plain one") from None
+        raise Rejected(subject, str(error), "Ask its sender for a plain one") from None
     except Unreadable as error:
         return [str(error)]

@@ -20,9 +20,9 @@ from msgspec import Struct
 
 from pipeline.document import Document, Key
 from pipeline.durable import flush_folder
-from pipeline.errors import AlreadyDelivered, PassingError
+from pipeline.errors import AlreadyDelivered, RetryableError
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.models import Claim, Staged, State, Taken, Twin, Unrecorded
+from pipeline.ledger.models import Claim, Staged, State, Taken, Duplicate, Unrecorded
 from pipeline.stage import Result, disk_trouble
 from stages.delivery.batch import Batch, discard, flush_alone
 from stages.classify import Classified
@@ -44,16 +44,16 @@ class Written(Struct, frozen=True):
 
 
 #: Where a document ended, or why it did not.
-End = Path | PassingError | AlreadyDelivered
+End = Path | RetryableError | AlreadyDelivered
 
 
 class Named(Struct, frozen=True):
-    """A staged document and the name that the ledger gave it. companions: still to be shown."""
+    """A staged document and the name that the ledger gave it. sidecars: still to be shown."""
 
     plan: Plan
     staged: Staged
     claim: Claim
-    companions: tuple[str, ...]
+    sidecars: tuple[str, ...]
 
 
 class Write:
@@ -130,10 +130,10 @@ class Write:
         """Name a group, make it visible, and record both."""
         allocations = await self._ledger.stage([one for _, one in staged], time.time())
         named: list[Named] = []
-        nameless: list[tuple[Plan, Staged, Twin | Unrecorded]] = []
+        nameless: list[tuple[Plan, Staged, Duplicate | Unrecorded]] = []
         for (plan, one), allocation in zip(staged, allocations, strict=True):
             if isinstance(allocation, Claim):
-                named.append(Named(plan, one, allocation, plan.companions))
+                named.append(Named(plan, one, allocation, plan.sidecars))
             else:
                 nameless.append((plan, one, allocation))
         failed = await self._show_all(lane, named, ends)
@@ -146,7 +146,7 @@ class Write:
         wait += [
             plan.key
             for plan, _, allocation in nameless
-            if isinstance(allocation, Twin) and isinstance(ends[plan.key], PassingError)
+            if isinstance(allocation, Duplicate) and isinstance(ends[plan.key], RetryableError)
         ]
         await self._ledger.unstaged([(key, str(ends[key])) for key in wait], time.time())
         await self._remove(
@@ -170,13 +170,13 @@ class Write:
                 if attempt.error is None:
                     ends[one.plan.key] = self._shown_end(one, undurable)
                 elif attempt.taken and left:
-                    waiting = tuple(c for c in one.companions if c not in attempt.out)
+                    waiting = tuple(c for c in one.sidecars if c not in attempt.out)
                     taken.append(Named(one.plan, one.staged, one.claim, waiting))
                 else:
                     ends[one.plan.key] = disk_trouble(one.plan.label, attempt.error)
                     if isinstance(attempt.error, Hanging) and attempt.error.begun:
                         self.settler.hold(one.plan.key)
-                    elif attempt.out or one.companions != one.plan.companions:
+                    elif attempt.out or one.sidecars != one.plan.sidecars:
                         self.settler.note(one.plan.key, visible=False)
                     else:
                         failed.append(one)
@@ -192,7 +192,7 @@ class Write:
         folders: set[Path] = set()
 
         def show(one: Named, _: Beat) -> Attempt:
-            attempt = publish(Path(one.staged.staged), one.companions, Path(one.claim.path))
+            attempt = publish(Path(one.staged.staged), one.sidecars, Path(one.claim.path))
             if attempt.error is None:
                 folders.add(one.plan.folder)
             return attempt
@@ -228,7 +228,7 @@ class Write:
             _tell(plan, one.claim)
             return path
         self.settler.note(plan.key, visible=True)
-        return PassingError(
+        return RetryableError(
             plan.label,
             f"it stands in its folder, and the system can't make that durable:"
             f" {error.strerror or error} ({plan.folder})",
@@ -240,7 +240,7 @@ class Write:
         """Have the ledger give other names to documents whose own somebody took."""
 
         def find(one: Named, _: Beat) -> int:
-            return free_number(one.plan.target, one.plan.companions, one.claim.number + 1)
+            return free_number(one.plan.target, one.plan.sidecars, one.claim.number + 1)
 
         numbers = await lane.each([Call(one.plan.folder, partial(find, one)) for one in taken])
         free = [
@@ -250,7 +250,7 @@ class Write:
         wanted = [Taken(one.plan.key, str(one.plan.target), number) for one, number in free]
         claims = await self._ledger.rename(wanted, time.time())
         return [
-            Named(one.plan, one.staged, claim, one.companions)
+            Named(one.plan, one.staged, claim, one.sidecars)
             for one, claim in zip(taken, claims, strict=True)
         ]
 
@@ -258,7 +258,7 @@ class Write:
         """Remove temporary files that nobody needs; what can't be removed now goes later."""
 
         def gone(one: Staged, _: Beat) -> None:
-            remove(Path(one.staged), one.companions)
+            remove(Path(one.staged), one.sidecars)
 
         if rest:
             await lane.each([Call(plan.folder, partial(gone, one)) for plan, one in rest])
@@ -284,17 +284,17 @@ def _tell(plan: Plan, claim: Claim) -> None:
         )
 
 
-def _nameless_end(plan: Plan, allocation: Twin | Unrecorded, ends: Mapping[Key, End]) -> End:
+def _nameless_end(plan: Plan, allocation: Duplicate | Unrecorded, ends: Mapping[Key, End]) -> End:
     """Why a document got no name."""
     if isinstance(allocation, Unrecorded):
         if allocation.state is None:
-            return PassingError(
+            return RetryableError(
                 plan.label,
                 "the ledger does not hold that it was listed",
                 "It will be retried at the next poll; if that goes on, check the disk that holds"
                 " state_dir",
             )
-        return PassingError(
+        return RetryableError(
             plan.label,
             f"it is {allocation.state} already",
             "The platform is told at the next poll",
@@ -304,7 +304,7 @@ def _nameless_end(plan: Plan, allocation: Twin | Unrecorded, ends: Mapping[Key, 
         same += f" of source {allocation.key.source}"
     if allocation.state is State.DELIVERED or isinstance(ends.get(allocation.key), Path):
         return AlreadyDelivered(plan.label, f"{same}, which was delivered")
-    return PassingError(plan.label, f"{same}, which has yet to be delivered")
+    return RetryableError(plan.label, f"{same}, which has yet to be delivered")
 
 
 def _result(document: Document[Classified], end: End) -> Result:

@@ -81,7 +81,7 @@ def verified(
         entry,
         Ack(at, entry.id),
         seen_at=1.0,
-        facts=Verified(listed, "sha-256", (), "application/xml", 2.0),
+        meta=Verified(listed, "sha-256", (), "application/xml", 2.0),
         payload=payload,
     )
 

@@ -210,10 +210,10 @@ async def test_what_a_list_says_is_read_and_an_item_that_is_none_is_left_out(
         assert set(found) == {"purchase/7", "purchase/x/y", "sales/7", "statement/b"}
         assert found["purchase/7"].label == "purchase invoice A 1 (id 7)"
         assert found["purchase/x/y"].revision == "3"
-        assert found["sales/7"].facts.issue_date == "2026-02-03"
-        assert found["sales/7"].facts.kind is Kind.SALES
-        assert found["sales/7"].facts.company == "BE0403170701"
-        assert found["statement/b"].facts.sha256 == "ab" * 32
+        assert found["sales/7"].meta.issue_date == "2026-02-03"
+        assert found["sales/7"].meta.kind is Kind.SALES
+        assert found["sales/7"].meta.company == "BE0403170701"
+        assert found["statement/b"].meta.sha256 == "ab" * 32
         assert found["statement/b"].revision == "AB" * 32
 
 
@@ -249,7 +249,7 @@ async def test_what_is_not_published_is_a_setting(tmp_path: Path) -> None:
         )
         async with opened(config) as source:
             found = await entries(source, config)
-        assert {(entry.id, entry.facts.kind) for entry in found} == {
+        assert {(entry.id, entry.meta.kind) for entry in found} == {
             ("purchase/0", Kind.PURCHASE),
             ("document/9", None),
         }
@@ -280,7 +280,7 @@ async def test_each_company_is_asked_for_by_its_own_id(tmp_path: Path, says_whos
         config = configure(tmp_path, one, f'platform_id = "11"\n{SECOND}platform_id = "22"\n')
         async with opened(config) as source:
             found = await entries(source, config)
-            assert {(entry.id, entry.facts.company) for entry in found} == {
+            assert {(entry.id, entry.meta.company) for entry in found} == {
                 ("purchase/1", "BE0403170701"),
                 ("purchase/2", "BE0428759497"),
             }
@@ -294,7 +294,7 @@ async def test_where_one_company_has_no_id_all_are_asked_for_at_once(tmp_path: P
         config = configure(tmp_path, one, f'platform_id = "11"\n{SECOND}')
         async with opened(config) as source:
             found = await entries(source, config)
-        assert {(entry.id, entry.facts.company) for entry in found} == {
+        assert {(entry.id, entry.meta.company) for entry in found} == {
             ("purchase/1", "BE0403170701"),
             ("purchase/3", None),
         }
@@ -327,7 +327,7 @@ async def test_a_path_that_is_not_there_is_said(tmp_path: Path) -> None:
         outcome = await it.bring(config)
         said = outcome.failures["billtobox"]
         assert "list of sales invoices: there is no list at /ventes (404)" in said
-        assert outcome.tally.delivered == sum(d.kind is not Kind.SALES for d in it.mailbox)
+        assert outcome.counters.delivered == sum(d.kind is not Kind.SALES for d in it.mailbox)
 
 
 async def test_a_token_that_is_refused_is_renewed_once_for_all(tmp_path: Path) -> None:
@@ -355,7 +355,7 @@ async def test_many_companies_are_walked_at_once(tmp_path: Path) -> None:
     """So that a slow server does not make it take forever: requests overlap, within a bound."""
     async with trial(tmp_path, documents=200, companies=40, latency=0.01) as it:
         outcome = await it.bring(it.config())
-        assert outcome.tally.delivered == 200
+        assert outcome.counters.delivered == 200
 
 
 async def test_a_quiet_poll_costs_one_request_for_each_list(tmp_path: Path) -> None:
@@ -595,8 +595,8 @@ async def test_a_source_that_takes_only_few_at_once_gets_few_and_gives_all(tmp_p
                     group.start_soon(work)
             # Thirty-two who each back off on their own are refused many times as often.
             assert refused < 200
-            assert source._pace.limit < 16
+            assert source._limiter.limit < 16
             flying = -1000
             with anyio.fail_after(100):
-                while source._pace.limit < 32:
+                while source._limiter.limit < 32:
                     await fetch(entry_[0])

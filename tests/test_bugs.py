@@ -22,12 +22,12 @@ from pipeline.engine.breaker import MOST
 from pipeline.document import Document
 from pipeline.engine.engine import Engine
 from pipeline.errors import (
-    DocumentRefused,
-    LeftOut,
-    OwnFault,
-    PassingError,
+    Rejected,
+    Skipped,
+    InternalError,
+    RetryableError,
     SourceError,
-    SourceUnreachable,
+    SourceUnavailable,
     StateError,
 )
 from pipeline.ledger.ledger import Ledger, open_ledger
@@ -121,7 +121,7 @@ async def test_a_bug_that_hits_all_sets_none_aside_and_stops_the_source_for_this
             assert not it.summary().quarantine
             assert len(it.summary().waiting) == 65
             fault = it.engine.setback("farm")
-            assert isinstance(fault, OwnFault)
+            assert isinstance(fault, InternalError)
             assert f"a fault of synqup's own ({error.__name__})" in str(fault)
             assert "Send the log to support" in str(fault)
             # Nobody goes on with what fails each time.
@@ -169,7 +169,7 @@ async def test_a_bug_that_begins_later_sets_one_aside_at_most(
     async with bench(tmp_path, make(fail)) as it:
         await it.bring(farm)
         assert len(it.summary().quarantine) <= 1
-        assert isinstance(it.engine.setback("farm"), OwnFault)
+        assert isinstance(it.engine.setback("farm"), InternalError)
     told = Counter(ends(farm).values())
     assert told[Status.FORWARDED] == 30
     assert told[Status.ERROR] <= 1
@@ -198,7 +198,7 @@ async def test_a_poison_that_comes_first_waits_until_others_get_through(tmp_path
     async with bench(tmp_path, single(fail)) as it:
         await it.bring(farm)
         assert not farm.told
-        assert isinstance(it.engine.breaker.fault_of("farm"), OwnFault)
+        assert isinstance(it.engine.breaker.fault_of("farm"), InternalError)
         farm.open = ["1", "0"]
         await it.bring(farm)
         farm.open = ["0"]
@@ -218,7 +218,7 @@ async def test_the_documents_of_other_sources_keep_flowing(tmp_path: Path) -> No
         await it.bring(sick, well)
         assert it.engine.setback("other") is None
         assert it.engine.breaker.fault_of("other") is None
-        assert isinstance(it.engine.setback("farm"), OwnFault)
+        assert isinstance(it.engine.setback("farm"), InternalError)
     assert not sick.told
     assert len(well.told) == 50
 
@@ -270,14 +270,14 @@ class Broken(Quarantine):
 async def test_a_quarantine_that_a_bug_hits_leaves_the_document_waiting(tmp_path: Path) -> None:
     def fail(id_: str) -> None:
         if id_ == "3":
-            raise DocumentRefused(id_)
+            raise Rejected(id_)
 
     farm = Farm(5)
     async with open_ledger(tmp_path / "ledger") as ledger:
         engine = Engine([single(fail)], ledger, Broken(tmp_path))
         async with engine.running():
             await Bench(engine, ledger, tmp_path).bring(farm)
-            assert isinstance(engine.breaker.fault_of("farm"), OwnFault)
+            assert isinstance(engine.breaker.fault_of("farm"), InternalError)
     assert farm.open == ["3"]
 
 
@@ -285,7 +285,7 @@ async def test_a_reason_that_the_ledger_can_not_take_leaves_the_document_waiting
     tmp_path: Path,
 ) -> None:
     def fail(id_: str) -> None:
-        errors = {"3": LeftOut(id_), "4": PassingError(id_)}
+        errors = {"3": Skipped(id_), "4": RetryableError(id_)}
         if error := errors.get(id_):
             # No error is made of such a text; a bug of ours may still bring one about.
             error.reason = "\ud800"
@@ -294,7 +294,7 @@ async def test_a_reason_that_the_ledger_can_not_take_leaves_the_document_waiting
     farm = Farm(6)
     async with bench(tmp_path, single(fail)) as it:
         await it.bring(farm)
-        assert it.engine.tally.waiting == 2
+        assert it.engine.counters.waiting == 2
     assert farm.open == ["3", "4"]
 
 
@@ -325,7 +325,7 @@ async def test_acknowledgements_that_a_bug_hits_stay_open_and_stop_their_source_
     sick, well = Muddled(20), Farm(20, name="other")
     async with bench(tmp_path, single(lambda _: None)) as it:
         await it.bring(sick, well)
-        assert isinstance(it.engine.setback("farm"), OwnFault)
+        assert isinstance(it.engine.setback("farm"), InternalError)
         assert len(well.told) == 20
         assert it.engine.setback("other") is None
 
@@ -339,7 +339,7 @@ stages.verify.process = process
 """
 ENGINE = """
 import pipeline.engine.counters
-pipeline.engine.counters.Tally.count = lambda *_: {}["ours"]
+pipeline.engine.counters.Counters.count = lambda *_: {}["ours"]
 """
 
 
@@ -385,7 +385,7 @@ async def test_a_refusal_of_single_documents_never_counts_against_the_source(
     async with bench(tmp_path, single(fail)) as it:
         await it.bring(farm)
         assert it.engine.setback("farm") is None
-        assert it.engine.tally.waiting == MOST + 50
+        assert it.engine.counters.waiting == MOST + 50
 
 
 async def test_each_document_that_is_served_shows_that_the_source_is_at_work(
@@ -395,10 +395,10 @@ async def test_each_document_that_is_served_shows_that_the_source_is_at_work(
 
     def fetch(id_: str) -> None:
         if int(id_) % 3:
-            raise SourceUnreachable(id_, "500")
+            raise SourceUnavailable(id_, "500")
 
     def write(id_: str) -> None:
-        raise PassingError(id_, "no folder")
+        raise RetryableError(id_, "no folder")
 
     farm = Farm(300)
     async with bench(tmp_path, single(fetch), single(write)) as it:

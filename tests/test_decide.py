@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stages.matching.rules import Hint, Verdict, decide
+from stages.matching.rules import ListHint, Classification, decide
 from stages.formats.content import INVOICES, Invoice, Other, Statement
 from stages.list import Kind
 from stages.matching.parties import Directory, Identifier, Party
@@ -42,9 +42,9 @@ def verdict(
     kind: Kind | None = None,
     mailbox: Company | None = None,
     *companies: Company,
-) -> Verdict:
+) -> Classification:
     return decide(
-        invoice(supplier, customer), Directory(companies or [A, B]), Hint(kind, mailbox, "s")
+        invoice(supplier, customer), Directory(companies or [A, B]), ListHint(kind, mailbox, "s")
     )
 
 
@@ -142,15 +142,15 @@ def statement(*accounts: str, holder: str = "", scheme: str = "0208") -> Stateme
 
 def test_a_statement_is_of_the_account_and_of_the_holder() -> None:
     directory = Directory([A, B])
-    assert decide(statement("BE68539007547034"), directory, Hint()).company is A
-    assert decide(statement("1", holder="0417497106"), directory, Hint()).company is B
-    both = decide(statement("BE68539007547034", holder="0417497106"), directory, Hint())
+    assert decide(statement("BE68539007547034"), directory, ListHint()).company is A
+    assert decide(statement("1", holder="0417497106"), directory, ListHint()).company is B
+    both = decide(statement("BE68539007547034", holder="0417497106"), directory, ListHint())
     assert both.company is A
     assert both.warnings
-    nobody = decide(statement("1", holder="0999999922"), directory, Hint(Kind.STATEMENT, A, "s"))
+    nobody = decide(statement("1", holder="0999999922"), directory, ListHint(Kind.STATEMENT, A, "s"))
     assert nobody.company is None
     assert "0999999922" in nobody.reason
-    silent = decide(statement("1"), directory, Hint(Kind.STATEMENT, A, "s"))
+    silent = decide(statement("1"), directory, ListHint(Kind.STATEMENT, A, "s"))
     assert (silent.kind, silent.company) == (Kind.STATEMENT, A)
 
 
@@ -158,9 +158,9 @@ def test_others_follow_the_list_only_where_they_may_be_it() -> None:
     directory = Directory([A])
     pdf = Other("pdf", "a PDF", "pdf", INVOICES)
     order = Other("ubl-order", "a UBL order", "xml")
-    assert decide(pdf, directory, Hint(Kind.PURCHASE, A, "s")).company is A
-    assert decide(pdf, directory, Hint(Kind.STATEMENT, A, "s")).company is None
-    assert decide(pdf, directory, Hint(None, A, "s")).company is None
-    refused = decide(order, directory, Hint(Kind.PURCHASE, A, "s"))
+    assert decide(pdf, directory, ListHint(Kind.PURCHASE, A, "s")).company is A
+    assert decide(pdf, directory, ListHint(Kind.STATEMENT, A, "s")).company is None
+    assert decide(pdf, directory, ListHint(None, A, "s")).company is None
+    refused = decide(order, directory, ListHint(Kind.PURCHASE, A, "s"))
     assert refused.company is None
     assert "a UBL order" in refused.reason

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from pipeline.document import Key
 from pipeline.ledger.ledger import Ledger, open_ledger
-from pipeline.ledger.models import Claim, Staged, State, Taken, Twin
+from pipeline.ledger.models import Claim, Staged, State, Taken, Duplicate
 
 #: Few of each, so that they meet.
 KEYS = [Key("box", str(number), "") for number in range(6)]
@@ -96,7 +96,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 for other, row in self.rows.items()
                 if other != key and row.state in FINAL and row.identity == identity is not None
             ]
-            if isinstance(end, Twin):
+            if isinstance(end, Duplicate):
                 assert end.key in twins
                 assert end.state is self.rows[end.key].state
                 continue

@@ -20,7 +20,7 @@ from serving import serving
 
 from pipeline.app.wiring import load_config
 from pipeline.document import Ack, Document, Key
-from pipeline.errors import DocumentDamaged, DocumentRefused, PassingError, SourceUnreachable
+from pipeline.errors import Corrupt, Rejected, RetryableError, SourceUnavailable
 from pipeline.source import Entry
 from stages.download import Download, Fetched
 from stages.list import Listed
@@ -97,7 +97,7 @@ async def bench(folder: Path, *answers: Answer, stall: float = 30) -> AsyncItera
         source = BilltoboxSource(config.sources[0], config.service.state_dir)
         entry = Entry("purchase/7", "", "invoice 7", Listed(config))
         one.document = Document(
-            Key("box", entry.id, ""), entry, Ack(source, entry.id), 0.0, entry.facts
+            Key("box", entry.id, ""), entry, Ack(source, entry.id), 0.0, entry.meta
         )
         one.download = Download(one.spool)
         try:
@@ -175,7 +175,7 @@ async def test_what_an_earlier_process_left_is_cleared_away(tmp_path: Path) -> N
 
 async def test_one_that_is_announced_too_large_is_not_read(tmp_path: Path) -> None:
     async with bench(tmp_path, whole(bytes(100_001))) as it:
-        with pytest.raises(DocumentRefused, match="invoice 7: it has 100,001 bytes or more, and"):
+        with pytest.raises(Rejected, match="invoice 7: it has 100,001 bytes or more, and"):
             await it.fetch()
         assert it.asked == 1
         assert not it.left()
@@ -190,7 +190,7 @@ async def test_one_that_is_announced_too_large_is_not_read(tmp_path: Path) -> No
 )
 async def test_one_that_turns_out_too_large_is_left_there(tmp_path: Path, answer: Answer) -> None:
     async with bench(tmp_path, answer) as it:
-        with pytest.raises(DocumentRefused, match="max_document_size is 100,000"):
+        with pytest.raises(Rejected, match="max_document_size is 100,000"):
             await it.fetch()
         assert it.asked == 1
         assert not it.left()
@@ -201,7 +201,7 @@ async def test_gzip_that_explodes_is_never_held_in_memory(tmp_path: Path) -> Non
     async with bench(tmp_path, whole(bomb, Content_Encoding="gzip")) as it:
         tracemalloc.start()
         try:
-            with pytest.raises(DocumentRefused, match="max_document_size"):
+            with pytest.raises(Rejected, match="max_document_size"):
                 await it.fetch()
             assert tracemalloc.get_traced_memory()[1] < 10_000_000
         finally:
@@ -222,7 +222,7 @@ async def test_a_body_that_breaks_off_is_fetched_again(tmp_path: Path, size: int
 
 async def test_one_that_always_breaks_off_waits_and_leaves_nothing(tmp_path: Path) -> None:
     async with bench(tmp_path, pieces(LARGE[:30_000], announced=60_000)) as it:
-        with pytest.raises(PassingError, match="invoice 7: the answer broke off"):
+        with pytest.raises(RetryableError, match="invoice 7: the answer broke off"):
             await it.fetch()
         assert it.asked == 3
         assert not it.left()
@@ -248,7 +248,7 @@ async def test_one_who_is_cancelled_in_mid_body_leaves_nothing(tmp_path: Path) -
 
 async def test_nothing_is_no_document(tmp_path: Path) -> None:
     async with bench(tmp_path, whole(b"")) as it:
-        with pytest.raises(DocumentDamaged, match="invoice 7: the source sent nothing"):
+        with pytest.raises(Corrupt, match="invoice 7: the source sent nothing"):
             await it.fetch()
 
 
@@ -263,7 +263,7 @@ async def test_a_refusal_is_tried_again_after_as_long_as_the_source_asks(tmp_pat
 
 async def test_a_rest_that_is_too_long_is_not_waited_for(tmp_path: Path) -> None:
     async with bench(tmp_path, refusing(503, Retry_After="3600")) as it:
-        with pytest.raises(SourceUnreachable, match="503") as refused:
+        with pytest.raises(SourceUnavailable, match="503") as refused:
             await it.fetch()
         assert refused.value.retry_after == 3600
         assert it.asked == 1
@@ -306,11 +306,11 @@ async def test_a_header_that_comes_twice_says_all_of_it(tmp_path: Path, turn: in
     async with bench(
         tmp_path, answer(SMALL, SMALL), answer(LARGE, SMALL), answer(SMALL, LARGE)
     ) as it:
-        well = (await verify(await it.fetch())).facts
+        well = (await verify(await it.fetch())).meta
         assert well.checksum == "x-goog-hash md5"
         assert not well.warnings
-        odd = (await verify(await it.fetch())).facts
+        odd = (await verify(await it.fetch())).meta
         assert odd.checksum == "x-goog-hash md5"
         assert "x-goog-hash crc32c says" in odd.warnings[0]
-        with pytest.raises(DocumentDamaged, match="x-goog-hash md5 says"):
+        with pytest.raises(Corrupt, match="x-goog-hash md5 says"):
             await verify(await it.fetch())

@@ -13,8 +13,8 @@ import pytest
 from msgspec import structs
 from structlog.testing import capture_logs
 
-from pipeline.document import Companion, Document
-from pipeline.errors import AlreadyDelivered, PassingError
+from pipeline.document import Sidecar, Document
+from pipeline.errors import AlreadyDelivered, RetryableError
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.payload import Payload
 from pipeline.ledger.models import State
@@ -236,7 +236,7 @@ async def test_when_the_first_fails_its_duplicate_waits_and_nothing_is_lost(
         group = [await one.make(INVOICE, id_) for id_ in "12"]
         with monkeypatch.context() as patch:
             patch.setattr(parcel, "rename_exclusively", denied)
-            assert [type(end) for end in await one.work(*group)] == [PassingError] * 2
+            assert [type(end) for end in await one.work(*group)] == [RetryableError] * 2
         assert [await one.state(document) for document in group] == [State.WAITING] * 2
         assert not list((tmp_path / "staging").iterdir())
         # The next poll brings both again, perhaps the other way round.
@@ -250,25 +250,25 @@ async def test_while_the_first_is_half_visible_its_duplicate_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(source: Path, target: Path) -> None:
-        # Neither the document nor its companion on its way back.
+        # Neither the document nor its sidecar on its way back.
         if "xml" in target.suffix or source.parent.name == "out":
             raise PermissionError(13, "denied", str(source), None, str(target))
         rename_exclusively(source, target)
 
-    pdf = Companion("pdf", Payload(5, "", b"%PDF-"))
+    pdf = Sidecar("pdf", Payload(5, "", b"%PDF-"))
     async with bench(tmp_path) as one:
         somebody = tmp_path / "out" / SUPPLIER / "out" / "F-1.xml"
         somebody.parent.mkdir(parents=True)
         somebody.write_text("somebody's")
-        first = structs.replace(await one.make(INVOICE, "1"), companions=(pdf,))
+        first = structs.replace(await one.make(INVOICE, "1"), sidecars=(pdf,))
         with monkeypatch.context() as patch:
             patch.setattr(parcel, "rename_exclusively", denied)
-            assert [type(end) for end in await one.work(first)] == [PassingError]
+            assert [type(end) for end in await one.work(first)] == [RetryableError]
         assert await one.state(first) is State.STAGED
         waits = await one.bring(INVOICE, "2")
-        assert isinstance(waits, PassingError)
+        assert isinstance(waits, RetryableError)
         assert "has yet to be delivered" in str(waits)
-        # The importer takes what it knows; the document still goes by the name of its companion.
+        # The importer takes what it knows; the document still goes by the name of its sidecar.
         somebody.unlink()
         await one.write.settler.finish(lambda _: False)
         assert one.files() == ["F-1-2.pdf", "F-1-2.xml"]
@@ -294,7 +294,7 @@ async def test_a_corrected_one_is_not_marked_before_it_is_delivered(
         await one.bring(INVOICE, "1")
         with monkeypatch.context() as patch, capture_logs() as logs:
             patch.setattr(parcel, "rename_exclusively", denied)
-            assert isinstance(await one.bring(total("13.00"), "2"), PassingError)
+            assert isinstance(await one.bring(total("13.00"), "2"), RetryableError)
         assert not [log for log in logs if "before" in log]
 
 
@@ -350,8 +350,8 @@ async def test_two_sources_with_the_same_invoices(tmp_path: Path) -> None:
         for document in one.mailbox:
             kept = invoices if isinstance(document.content, Invoice) else statements
             kept[sha256(document.read()).hexdigest()] += 1
-        assert outcome.tally.duplicates == invoices.total()
-        assert outcome.tally.delivered == invoices.total() + 2 * statements.total()
+        assert outcome.counters.duplicates == invoices.total()
+        assert outcome.counters.delivered == invoices.total() + 2 * statements.total()
         assert one.delivered() == invoices + statements + statements
         for route in (one, two):
             journal = route.journal()
@@ -359,7 +359,7 @@ async def test_two_sources_with_the_same_invoices(tmp_path: Path) -> None:
             assert all(statuses == ["FORWARDED"] for statuses in journal.values())
         counts = {count.state: count.documents for count in one.summary().counts if not count.kind}
         assert counts == {State.DUPLICATE: invoices.total()}
-        assert (await one.bring(one.config())).tally.done == 0
+        assert (await one.bring(one.config())).counters.done == 0
 
 
 @pytest.mark.parametrize("formats", ["ubl+pdf", "pdf"])
@@ -374,8 +374,8 @@ async def test_what_is_listed_again_after_it_was_acknowledged_is_not_delivered_a
         for document in one.mailbox:
             one.mailbox.settle(document, Shelved.TO_BE_FETCHED)
         with capture_logs() as logs:
-            tally = (await one.bring(one.config())).tally
-        assert (tally.delivered, tally.quarantined, tally.waiting) == (0, 0, 0)
+            counters = (await one.bring(one.config())).counters
+        assert (counters.delivered, counters.quarantined, counters.waiting) == (0, 0, 0)
         assert one.delivered() == before
         assert all(told == ["FORWARDED"] * 2 for told in one.journal().values())
         # Known by what was fetched, whatever form of it was delivered.

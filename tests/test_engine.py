@@ -19,11 +19,11 @@ from pipeline.engine.breaker import SETBACKS
 from pipeline.document import Ack, Document, Key
 from pipeline.engine.engine import Engine
 from pipeline.errors import (
-    DocumentDamaged,
-    DocumentRefused,
-    PassingError,
+    Corrupt,
+    Rejected,
+    RetryableError,
     SignInRefused,
-    SourceUnreachable,
+    SourceUnavailable,
 )
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.payload import Payload
@@ -47,7 +47,7 @@ async def passing(document: Document[Any]) -> Document[Any]:
     return document
 
 
-def refusing(*ids: str, error: type[Exception] = DocumentRefused) -> Stage:
+def refusing(*ids: str, error: type[Exception] = Rejected) -> Stage:
     async def process(document: Document[Any]) -> Document[Any]:
         if document.key.id in ids:
             raise error(document.entry.label, "it is one of those")
@@ -99,7 +99,7 @@ async def test_documents_pass_all_stages_in_order_and_are_acknowledged_once(
     async with bench(tmp_path, noting("a"), noting("b"), noting("c")) as it:
         async with it.engine.running():
             await it.bring(farm)
-        assert it.engine.tally.delivered == 50
+        assert it.engine.counters.delivered == 50
     assert sorted(outcome.id for outcome in farm.told) == sorted(str(n) for n in range(50))
     assert {outcome.status for outcome in farm.told} == {Status.FORWARDED}
     for id_ in range(50):
@@ -123,7 +123,7 @@ async def test_a_refused_document_is_quarantined_and_the_others_arrive(tmp_path:
     )
 
 
-@pytest.mark.parametrize("error", [PassingError, SourceUnreachable, SignInRefused])
+@pytest.mark.parametrize("error", [RetryableError, SourceUnavailable, SignInRefused])
 async def test_a_document_that_failed_for_now_waits_unacknowledged(
     tmp_path: Path, error: type[Exception]
 ) -> None:
@@ -161,9 +161,9 @@ async def test_the_slowest_stage_sets_the_pace(tmp_path: Path) -> None:
             while it.engine.queues["fast"].documents < 4 or it.engine.queues["slow"].documents < 4:
                 await anyio.sleep(0.001)
             await anyio.sleep(0.02)
-            assert it.engine.tally.listed <= 8
+            assert it.engine.counters.listed <= 8
             gate.set()
-        assert it.engine.tally.delivered == 100
+        assert it.engine.counters.delivered == 100
 
 
 async def test_more_and_fewer_workers_take_effect_while_running(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ async def test_more_and_fewer_workers_take_effect_while_running(tmp_path: Path) 
             it.engine.resize({})
             gate = anyio.Event()
             gate.set()
-        assert it.engine.tally.delivered == 60
+        assert it.engine.counters.delivered == 60
 
 
 async def test_a_document_in_flight_is_not_taken_in_again(tmp_path: Path) -> None:
@@ -247,11 +247,11 @@ async def test_an_acknowledgement_that_fails_stays_open_in_the_ledger(tmp_path: 
 
 async def test_a_source_that_fails_again_and_again_is_given_up_for_now(tmp_path: Path) -> None:
     farm = Farm(SETBACKS)
-    stage = refusing(*farm.open, error=SourceUnreachable)
+    stage = refusing(*farm.open, error=SourceUnavailable)
     async with bench(tmp_path, stage) as it, it.engine.running():
         await it.bring(farm)
         await it.engine.landed("farm")
-        assert isinstance(it.engine.setback("farm"), SourceUnreachable)
+        assert isinstance(it.engine.setback("farm"), SourceUnavailable)
         it.engine.forgive("farm")
         assert it.engine.setback("farm") is None
 
@@ -265,10 +265,10 @@ async def test_a_damaged_document_is_fetched_again_while_others_go_on(tmp_path: 
         return document.grown("fetched")
 
     async def verify(document: Document[Any]) -> Document[Any]:
-        assert document.facts == "fetched"
+        assert document.meta == "fetched"
         wanted = {"1": 2, "2": 99}.get(document.key.id, 1)
         if fetched[document.key.id] < wanted:
-            raise DocumentDamaged(document.entry.label, "it is broken")
+            raise Corrupt(document.entry.label, "it is broken")
         passed.append(document.key.id)
         return document
 
@@ -291,7 +291,7 @@ async def test_a_damaged_document_is_fetched_again_while_others_go_on(tmp_path: 
 
 async def test_what_is_damaged_while_the_program_stops_waits(tmp_path: Path) -> None:
     farm = Farm(1)
-    async with bench(tmp_path, refusing("0", error=DocumentDamaged)) as it:
+    async with bench(tmp_path, refusing("0", error=Corrupt)) as it:
         async with it.engine.running():
             await it.bring(farm)
         assert it.states() == {"waiting": 1}

@@ -172,7 +172,7 @@ async def test_a_fault_of_the_server(tmp_path: Path, case: Case) -> None:
 
 
 def check(case: Case, it: Trial, outcome: Outcome) -> None:
-    tally, summary = outcome.tally, it.summary()
+    counters, summary = outcome.counters, it.summary()
     reasons = [kept.reason for kept in (*summary.waiting, *summary.quarantine)]
     for words in (it.sandbox.client_secret, "Traceback", "Bearer"):
         assert not any(words in said for said in (*reasons, *outcome.failures.values()))
@@ -184,13 +184,13 @@ def check(case: Case, it: Trial, outcome: Outcome) -> None:
         case "source":
             assert case.said in outcome.failures["billtobox"]
             assert outcome.failures["billtobox"].startswith("source billtobox")
-            assert not tally.delivered
+            assert not counters.delivered
         case _:
             assert not outcome.failures
-            ended = tally.waiting if case.end == "waiting" else tally.quarantined
+            ended = counters.waiting if case.end == "waiting" else counters.quarantined
             assert 0 < ended < len(it.mailbox)
             assert len(reasons) == ended
-            assert tally.delivered == len(it.mailbox) - ended
+            assert counters.delivered == len(it.mailbox) - ended
             for kept in (*summary.waiting, *summary.quarantine):
                 assert case.said in kept.reason
                 assert f"(id {kept.id.partition('/')[2]})" in kept.reason
@@ -221,7 +221,7 @@ async def test_a_list_that_breaks_stops_no_other(tmp_path: Path) -> None:
     """Three companies with three lists each, one of which can't be read."""
     async with trial(tmp_path, Planned("invalid-json", share=0.2)) as it:
         outcome = await it.bring(it.config())
-        assert 0 < outcome.tally.delivered < len(it.mailbox)
+        assert 0 < outcome.counters.delivered < len(it.mailbox)
         assert "no list of documents" in outcome.failures["billtobox"]
         it.faults.planned = ()
         await it.bring(it.config())
@@ -260,7 +260,7 @@ async def test_no_damaged_document_passes_where_a_checksum_is_required(tmp_path:
     async with trial(tmp_path, Planned("damaged", rate=0.5)) as it:
         outcome = await it.bring(it.config(service="require_checksum = true\n"))
         assert not it.delivered() - it.held()
-        assert outcome.tally.delivered + outcome.tally.quarantined == len(it.mailbox)
+        assert outcome.counters.delivered + outcome.counters.quarantined == len(it.mailbox)
 
 
 async def test_an_id_with_a_new_content_is_another_document(tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ async def test_an_id_with_a_new_content_is_another_document(tmp_path: Path) -> N
         before = it.held()
         outcome = await it.bring(it.config())
         assert not outcome.failures
-        assert outcome.tally.delivered == 40
+        assert outcome.counters.delivered == 40
         assert it.held() != before
         assert it.delivered() == before + it.held()
         await it.bring(it.config())
@@ -283,7 +283,7 @@ async def test_a_new_content_that_is_not_announced_is_found(tmp_path: Path) -> N
             assert not outcome.failures
         assert it.held() != before
         assert it.delivered() == before + it.held()
-        assert not outcome.tally.listed
+        assert not outcome.counters.listed
 
 
 async def test_credentials_do_not_follow_a_redirect(tmp_path: Path) -> None:
@@ -355,7 +355,7 @@ async def test_an_unknown_certificate_is_refused_until_it_is_named(
         said = outcome.failures["billtobox"]
         assert "the server's certificate is not trusted (self" in said
         assert "ca_file in [[sources]]" in said
-        assert not outcome.tally.listed
+        assert not outcome.counters.listed
         outcome = await it.bring(it.config(f'ca_file = "{certificate.as_posix()}"\n'))
         assert not outcome.failures
         assert all_arrived_once(it)

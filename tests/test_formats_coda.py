@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from pipeline.payload import Payload
-from stages.matching.rules import Hint, decide
+from stages.matching.rules import ListHint, decide
 from stages.formats import coda, format_of
 from stages.formats.content import Other, Statement, Unreadable
 from stages.list import Kind
@@ -99,7 +99,7 @@ class TestReading:
         assert [(one.scheme, one.value) for one in content.holders] == [("0208", "0403170701")]
         assert (content.holder_name, content.number) == ("ONZE FIRMA", "017")
         assert (content.issue_date, content.extension) == ("2026-02-03", "cod")
-        assert coda.oddities(payload(data)) == []
+        assert coda.problems(payload(data)) == []
 
     @pytest.mark.parametrize("end", ["\r\n", "\n", "\r"])
     @pytest.mark.parametrize("version", ["1", "2"])
@@ -116,7 +116,7 @@ class TestReading:
             one = Payload(len(data), sha256="", spool=path)
         assert format_of(one) is coda
         assert coda.read(one) == read(joined(records()))
-        assert coda.oddities(one) == []
+        assert coda.problems(one) == []
 
     @pytest.mark.parametrize("encoding", ["cp1252", "utf-8", "utf-8-sig"])
     def test_other_letters_than_ascii(self, encoding: str) -> None:
@@ -125,7 +125,7 @@ class TestReading:
         data = joined(lines, encoding=encoding)
         assert format_of(payload(data)) is coda
         assert read(data).holder_name == "CAFÉ DE L'ÉTÉ"
-        assert coda.oddities(payload(data)) == []
+        assert coda.problems(payload(data)) == []
 
     @pytest.mark.parametrize(
         ("structure", "field", "account"),
@@ -158,31 +158,31 @@ class TestReading:
         assert content.accounts == (IBAN,)
         assert [one.value for one in content.holders] == ["0403170701"]
         assert content.holder_name == "ONZE FIRMA"
-        assert coda.oddities(payload(joined(file * 3))) == []
+        assert coda.problems(payload(joined(file * 3))) == []
 
     def test_without_a_trailer_its_statements_are_whole(self) -> None:
         for lines in (records()[:-1], [*records()[:-1], "4" + " " * 31 + "A MESSAGE"]):
             assert read(joined(lines)).accounts == (IBAN,)
-            assert "the end is missing (record 9)" in coda.oddities(payload(joined(lines)))
+            assert "the end is missing (record 9)" in coda.problems(payload(joined(lines)))
 
     def test_several_statements_in_one_file(self) -> None:
         other = "BE71096123456769"
         lines = records()
         lines[7:] = [old_balance(other), new_balance(1000, other), trailer(8, 200, 500)]
         assert read(joined(lines)).accounts == (IBAN, other)
-        assert coda.oddities(payload(joined(lines))) == []
+        assert coda.problems(payload(joined(lines))) == []
 
     def test_several_files_behind_one_another(self) -> None:
         other = [header("00202239951", "EEN ANDER"), *records()[1:]]
         content = read(joined(records() + other))
         assert [one.value for one in content.holders] == ["0403170701", "0202239951"]
-        assert coda.oddities(payload(joined(records() + other))) == []
+        assert coda.problems(payload(joined(records() + other))) == []
 
     def test_what_banks_do_to_it_does_no_harm(self) -> None:
         lines = [line.rstrip() for line in records()]
         data = b"\r\n" + joined([*lines[:3], "", "   ", *lines[3:]]) + b"\r\n\x1a\0\0"
         assert read(data) == read(joined(records()))
-        assert coda.oddities(payload(data)) == []
+        assert coda.problems(payload(data)) == []
 
     @pytest.mark.parametrize("shift", [-2, -1, 1, 2])
     def test_a_shifted_header(self, shift: int) -> None:
@@ -199,17 +199,17 @@ class TestReading:
 class TestWhose:
     def test_the_account_decides(self) -> None:
         lines = [header("00202239951"), *records()[1:]]
-        verdict = decide(read(joined(lines)), Directory([ours(accounts=(IBAN,))]), Hint())
+        verdict = decide(read(joined(lines)), Directory([ours(accounts=(IBAN,))]), ListHint())
         assert verdict.kind is Kind.STATEMENT
         assert IBAN in verdict.reason
 
     def test_an_old_number_is_held_against_an_iban(self) -> None:
         lines = [header(""), old_balance("539007547034 EUR0BE", "0"), *records()[2:]]
-        verdict = decide(read(joined(lines)), Directory([ours(accounts=(IBAN,))]), Hint())
+        verdict = decide(read(joined(lines)), Directory([ours(accounts=(IBAN,))]), ListHint())
         assert verdict.kind is Kind.STATEMENT
 
     def test_the_holder_decides_where_no_account_is_known(self) -> None:
-        verdict = decide(read(joined(records())), Directory([ours()]), Hint())
+        verdict = decide(read(joined(records())), Directory([ours()]), ListHint())
         assert verdict.kind is Kind.STATEMENT
 
 
@@ -230,34 +230,34 @@ class TestOddities:
     def test_what_does_not_add_up(self, at: int, line: str, oddity: str) -> None:
         lines = records()
         lines[at] = line
-        found = coda.oddities(payload(joined(lines)))
+        found = coda.problems(payload(joined(lines)))
         assert any(oddity in one for one in found), found
 
     def test_a_debit_balance(self) -> None:
         lines = [header(), old_balance(amount=-500), movement(200), new_balance(-300)]
-        assert coda.oddities(payload(joined([*lines, trailer(3, 0, 200)]))) == []
+        assert coda.problems(payload(joined([*lines, trailer(3, 0, 200)]))) == []
 
     def test_a_missing_end(self) -> None:
-        assert "the end is missing (record 9)" in coda.oddities(payload(joined(records()[:-1])))
+        assert "the end is missing (record 9)" in coda.problems(payload(joined(records()[:-1])))
 
     def test_a_file_that_begins_before_the_other_has_ended(self) -> None:
-        found = coda.oddities(payload(joined(records()[:-1] + records())))
+        found = coda.problems(payload(joined(records()[:-1] + records())))
         assert found == ["a file begins before the one in front of it has ended (record 9)"]
 
     def test_records_behind_the_last(self) -> None:
-        found = coda.oddities(payload(joined([*records(), movement(1)])))
+        found = coda.problems(payload(joined([*records(), movement(1)])))
         assert found == ["records follow the last one (record 9)"]
 
     def test_a_file_of_oddities_does_not_fill_the_log(self) -> None:
-        found = coda.oddities(payload(joined([header(), *[movement(1)] * 1000, trailer(0, 0, 0)])))
+        found = coda.problems(payload(joined([header(), *[movement(1)] * 1000, trailer(0, 0, 0)])))
         assert len(found) == 9
         assert found[-1] == "and more of the kind"
 
     def test_what_is_odd_is_told_up_to_a_line_that_is_no_record(self) -> None:
         lines = [header(), *[movement(1)] * coda.TOLD, "hello", *[movement(1)] * 1000]
-        assert len(coda.oddities(payload(joined(lines)))) == coda.TOLD + 1
+        assert len(coda.problems(payload(joined(lines)))) == coda.TOLD + 1
         with pytest.raises(Unreadable, match='begins with "h"'):
-            coda.oddities(payload(joined([lines[0], *lines[2:]])))
+            coda.problems(payload(joined([lines[0], *lines[2:]])))
 
 
 class TestResembling:
@@ -295,7 +295,7 @@ class TestResembling:
         lines = records()
         lines[at] = lines[at][:20] + "X" * 108
         with pytest.raises(Unreadable, match="no amount where one has to be"):
-            coda.oddities(payload(joined(lines)))
+            coda.problems(payload(joined(lines)))
 
     def test_a_line_without_end_is_not_read_to_its_end(self, tmp_path: Path) -> None:
         path = tmp_path / "long"
@@ -314,4 +314,4 @@ def test_nothing_but_unreadable_escapes(noise: bytes, at: int, cut: int) -> None
         coda.recognises(data)
         coda.read(payload(data))
         with suppress(Unreadable):
-            coda.oddities(payload(data))
+            coda.problems(payload(data))

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from pipeline.payload import Payload
-from stages.matching.rules import Hint, decide
+from stages.matching.rules import ListHint, decide
 from stages.formats import FORMATS, HEAD, binary, format_of, text, xml
 from stages.formats import error_page as answer
 from stages.formats.content import Other, Unreadable
@@ -94,30 +94,30 @@ def test_it_is_recognised_as_what_it_is(format_: str, data: bytes, tmp_path: Pat
     (path := tmp_path / "spooled").write_bytes(data)
     spooled = Payload(len(data), sha256="", spool=path)
     assert format_of(spooled).read(spooled) == content
-    assert format_of(spooled).oddities(spooled) == format_of(payload(data)).oddities(payload(data))
+    assert format_of(spooled).problems(spooled) == format_of(payload(data)).problems(payload(data))
 
 
 @pytest.mark.parametrize(("format_", "data"), KINDS)
 def test_only_an_image_may_be_what_the_list_calls_it(format_: str, data: bytes) -> None:
     company = Company("Onze Firma", "BE0403170701", "box")
-    verdict = decide(read(data), Directory([company]), Hint(Kind.PURCHASE, company, "box"))
+    verdict = decide(read(data), Directory([company]), ListHint(Kind.PURCHASE, company, "box"))
     is_image = format_ in ("png", "jpeg", "tiff", "gif")
     assert verdict.kind is (Kind.PURCHASE if is_image else Kind.UNKNOWN)
     assert read(data).what in verdict.reason
-    assert decide(read(data), Directory([company]), Hint()).kind is Kind.UNKNOWN
+    assert decide(read(data), Directory([company]), ListHint()).kind is Kind.UNKNOWN
 
 
 @pytest.mark.parametrize("data", [PNG, JPEG, zipped("a.xml"), rb"{\rtf1 Invoice}"])
 def test_an_end_that_is_missing_is_odd(data: bytes) -> None:
-    assert binary.oddities(payload(data)) == []
-    (odd,) = binary.oddities(payload(data[: len(data) // 2]))
+    assert binary.problems(payload(data)) == []
+    (odd,) = binary.problems(payload(data[: len(data) // 2]))
     assert odd.startswith("the end of a")
 
 
 @pytest.mark.parametrize("data", [b"", b"\r\n"])
 def test_nothing_at_all_is_odd(data: bytes) -> None:
-    assert text.oddities(payload(data)) == ["it is empty"]
-    assert text.oddities(payload(b"Hello")) == []
+    assert text.problems(payload(data)) == ["it is empty"]
+    assert text.problems(payload(b"Hello")) == []
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_nothing_at_all_is_odd(data: bytes) -> None:
     ],
 )
 def test_an_answer_in_place_of_a_document_is_odd(data: bytes, odd: str) -> None:
-    assert answer.oddities(payload(data)) == [odd]
+    assert answer.problems(payload(data)) == [odd]
 
 
 def test_a_zip_is_never_opened(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +179,7 @@ def test_no_more_is_read_than_tells_what_it_is(head: bytes, tmp_path: Path) -> N
     huge = Sparse(tmp_path / "huge", head).payload
     assert isinstance(format_of(huge).read(huge), Other)
     with suppress(Unreadable):
-        format_of(huge).oddities(huge)
+        format_of(huge).problems(huge)
 
 
 def test_every_xml_of_the_real_ones_stays_xml(corpus: Path) -> None:
@@ -209,6 +209,6 @@ def test_nothing_but_unreadable_escapes(data: bytes) -> None:
     one = payload(data)
     for format_ in FORMATS:
         if format_.recognises(data[:HEAD]):
-            for read_ in (format_.read, format_.oddities):
+            for read_ in (format_.read, format_.problems):
                 with suppress(Unreadable):
                     read_(one)

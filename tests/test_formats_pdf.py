@@ -368,8 +368,8 @@ class TestRecognition:
 
     def test_a_missing_end_is_odd(self) -> None:
         whole = written()
-        assert pdf.oddities(payload(whole)) == []
-        assert pdf.oddities(payload(whole[:-20])) == ["the PDF has no end (%%EOF)"]
+        assert pdf.problems(payload(whole)) == []
+        assert pdf.problems(payload(whole[:-20])) == ["the PDF has no end (%%EOF)"]
 
     def test_the_mark_of_a_file_is_found_across_chunks(self, tmp_path: Path) -> None:
         data = with_stream(zlib.compress(ubl("A1")))
@@ -389,7 +389,7 @@ class TestRecognition:
 def test_nothing_but_a_reason_escapes(noise: bytes, at: int, cut: int) -> None:
     whole = with_stream(zlib.compress(ubl("A1")))
     damaged = payload(whole[:at] + noise + whole[at + cut :])
-    for read in (pdf.read, pdf.oddities):
+    for read in (pdf.read, pdf.problems):
         with suppress(Unreadable):
             read(damaged)
 

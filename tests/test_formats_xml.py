@@ -45,14 +45,14 @@ def test_is_read_in_the_encoding_that_it_names(encoding: str, named: str, size: 
     before = attachment("QUJD" * (size // 4)) if size else ""
     data = ubl(name, declaration=declaration, before=before).encode(encoding)
     assert format_of(payload(data)) is xml
-    assert xml.oddities(payload(data)) == []
+    assert xml.problems(payload(data)) == []
     assert invoice(data).supplier.name == "Frères Müller"
 
 
 @pytest.mark.parametrize("named", ["x-unknown", "zlib", "utf-7", "unicode_escape", "rot13"])
 def test_an_encoding_that_no_invoice_is_in_is_unreadable(named: str) -> None:
     data = ubl(declaration=f'<?xml version="1.0" encoding="{named}"?>').encode()
-    for check in (xml.read, xml.oddities):
+    for check in (xml.read, xml.problems):
         with pytest.raises(Unreadable, match=named):
             check(payload(data))
 
@@ -60,7 +60,7 @@ def test_an_encoding_that_no_invoice_is_in_is_unreadable(named: str) -> None:
 def test_bytes_of_another_encoding_than_named_are_unreadable() -> None:
     for data in (ubl("<cbc:X>é</cbc:X>").encode("latin-1"), codecs.BOM_UTF16_LE + b"<\0a\0>"):
         with pytest.raises(Unreadable):
-            xml.oddities(payload(data))
+            xml.problems(payload(data))
 
 
 @pytest.mark.parametrize(
@@ -69,15 +69,15 @@ def test_bytes_of_another_encoding_than_named_are_unreadable() -> None:
 )
 def test_what_is_not_well_formed_is_unreadable(damaged: str) -> None:
     with pytest.raises(Unreadable):
-        xml.oddities(payload(damaged))
+        xml.problems(payload(damaged))
 
 
 @pytest.mark.parametrize("cut", [-1, -20, 3_000, 400_000, -900_000])
 def test_a_long_document_that_was_cut_short_is_unreadable(cut: int) -> None:
     data = ubl(before=attachment(LONG), after=attachment(LONG)).encode()
-    assert xml.oddities(payload(data)) == []
+    assert xml.problems(payload(data)) == []
     with pytest.raises(Unreadable, match="not well-formed"):
-        xml.oddities(payload(data[:cut]))
+        xml.problems(payload(data[:cut]))
 
 
 @pytest.mark.parametrize("at", [300_000, 500_000])
@@ -85,7 +85,7 @@ def test_a_long_document_that_was_cut_short_is_unreadable(cut: int) -> None:
 def test_one_bad_byte_in_the_midst_of_an_attachment_is_found(at: int, bad: bytes) -> None:
     data = ubl(before=attachment(LONG)).encode()
     with pytest.raises(Unreadable):
-        xml.oddities(payload(data[:at] + bad + data[at + len(bad) :]))
+        xml.problems(payload(data[:at] + bad + data[at + len(bad) :]))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_one_bad_byte_in_the_midst_of_an_attachment_is_found(at: int, bad: bytes
 )
 def test_an_attachment_is_passed_over_however_it_is_written(text: str) -> None:
     data = ubl(before=attachment(text)).encode()
-    assert xml.oddities(payload(data)) == []
+    assert xml.problems(payload(data)) == []
     assert values(data) == OURS
     assert sum(map(len, thinned(io.BytesIO(data)))) < 4 * BLOCK
 
@@ -112,7 +112,7 @@ def test_an_attachment_of_forty_megabytes_is_no_trouble(tmp_path: Path, kind: st
     path = tmp_path / "large.xml"
     path.write_text(ubl(before=attachment(kind.format("QUJD" * 10_000_000))))
     large = Payload(path.stat().st_size, sha256="", spool=path)
-    assert xml.oddities(large) == []
+    assert xml.problems(large) == []
     content = xml.read(large)
     assert isinstance(content, Invoice)
     assert content.supplier.identifiers[0].value == "0403170701"
@@ -206,14 +206,14 @@ LAUGHS = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 12))
 def test_a_document_type_is_hostile(doctype: str, encoding: str) -> None:
     declaration = f'<?xml version="1.0" encoding="{encoding}"?>{doctype}'
     data = ubl(declaration=declaration).encode(encoding)
-    for check in (xml.read, xml.oddities):
+    for check in (xml.read, xml.problems):
         with pytest.raises(Hostile, match="document type"):
             check(payload(data))
 
 
 def test_the_words_of_a_document_type_in_a_comment_do_no_harm() -> None:
     data = ubl(before="<!-- <!DOCTYPE Invoice> -->")
-    assert xml.oddities(payload(data)) == []
+    assert xml.problems(payload(data)) == []
     assert values(data) == OURS
 
 
@@ -239,7 +239,7 @@ def test_a_gigabyte_is_refused_before_it_is_read(tmp_path: Path) -> None:
         file.write(b"<a>")
         file.truncate(1 << 30)
     huge = Payload(1 << 30, sha256="", spool=path)
-    for check in (xml.read, xml.oddities):
+    for check in (xml.read, xml.problems):
         with pytest.raises(Hostile, match="no invoice needs"):
             check(huge)
 
@@ -258,7 +258,7 @@ def test_a_number_among_a_megabyte_of_blanks_is_not_taken_for_silence() -> None:
 
 def test_ten_thousand_lines_are_an_invoice() -> None:
     data = ubl(lines=10_000)
-    assert xml.oddities(payload(data)) == []
+    assert xml.problems(payload(data)) == []
     assert values(data) == OURS
     # And where none of it can be told before the lines.
     start, end = data.index("<cac:AccountingSupplierParty>"), data.index("<cac:Legal")

@@ -19,12 +19,12 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from pipeline.document import Document
-from pipeline.errors import DocumentRefused
+from pipeline.errors import Rejected
 from pipeline.payload import Payload
 from pipeline.stage import one_by_one
 from stages import formats
 from stages.classify import Classify, explain
-from stages.matching.rules import Hint, decide
+from stages.matching.rules import ListHint, decide
 from stages.formats import pdf, xml
 from stages.formats.attachments import chosen_pdf
 from stages.formats.content import Invoice, Unreadable
@@ -116,7 +116,7 @@ async def test_the_reason_of_a_refusal_is_short_and_clean(tmp_path: Path) -> Non
     document = verified(
         configured(tmp_path), ubl(name + (IDENTIFIER * 20_000) % tuple(range(20_000)))
     )
-    with pytest.raises(DocumentRefused) as caught:
+    with pytest.raises(Rejected) as caught:
         await Classify().process(document)
     reason = str(caught.value)
     assert len(reason) < LONGEST
@@ -144,7 +144,7 @@ async def test_what_takes_long_is_read_in_a_thread(
     await anyio.lowlevel.checkpoint()
     try:
         await Classify().process(document)
-    except DocumentRefused:
+    except Rejected:
         assert in_thread  # the PDF is nobody's
     assert [thread is not threading.main_thread() for thread in threads] == [in_thread]
 
@@ -162,12 +162,12 @@ sys.meta_path.insert(0, Watch())
 from pathlib import Path
 from tests.documents import configured, verified
 from stages.classify import Classify
-from pipeline.errors import DocumentRefused
+from pipeline.errors import Rejected
 
 async def main():
     try:
         await Classify().process(verified(configured(Path(sys.argv[1])), b"%PDF-1.7\\n/EF %%EOF"))
-    except DocumentRefused:
+    except Rejected:
         print("refused")
 
 anyio.run(main)
@@ -264,7 +264,7 @@ def test_whatever_is_made_of_a_document_it_is_read_or_refused(
 
 def said_of(document: Payload) -> Iterator[str]:
     try:
-        yield from formats.oddities(document)
+        yield from formats.problems(document)
     except Unreadable as error:
         yield str(error)
     try:
@@ -272,7 +272,7 @@ def said_of(document: Payload) -> Iterator[str]:
     except Unreadable as error:
         yield str(error)
         return
-    verdict = decide(content, OURS, Hint())
+    verdict = decide(content, OURS, ListHint())
     assert verdict.reason.isprintable()
     yield verdict.reason
     if isinstance(content, Invoice) and (found := identity(content)) is not None:
@@ -287,7 +287,7 @@ def test_whatever_a_reader_fails_of_is_that_documents_own(
         raise error
 
     monkeypatch.setattr(xml, "read", fail)
-    monkeypatch.setattr(xml, "oddities", fail)
-    for work in (formats.read, formats.oddities):
+    monkeypatch.setattr(xml, "problems", fail)
+    for work in (formats.read, formats.problems):
         with pytest.raises(Unreadable, match="can't be read"):
             work(payload(ubl()))

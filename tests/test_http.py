@@ -1,4 +1,4 @@
-"""The session of a source: its timeouts and limits, its pace, and what its failures say."""
+"""The session of a source: its timeouts and limits, its limiter, and what its failures say."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from serving import Answer, serving
 from yarl import URL
 
 from pipeline.errors import (
-    DocumentRefused,
-    PassingError,
+    Rejected,
+    RetryableError,
     SourceError,
-    SourceUnreachable,
+    SourceUnavailable,
     SynqupError,
 )
 from pipeline.retry import Retries
 from stages.sources.http.headers import QUOTED, quoted, retry_after
 from stages.sources.http.client import BrokenOff, Flow, Http, Timeouts, refuse
-from stages.sources.http.limiter import Pace
+from stages.sources.http.limiter import ConcurrencyLimiter
 
 pytestmark = pytest.mark.anyio
 
@@ -70,7 +70,7 @@ async def test_the_first_byte_may_take_longer_than_the_pauses_after_it() -> None
 
 async def test_no_first_byte_in_time_is_said() -> None:
     async with serving(streaming(b"ab", before=9)) as url, session(first_byte=0.1) as http:
-        with pytest.raises(SourceUnreachable, match="it: the source does not answer in time"):
+        with pytest.raises(SourceUnavailable, match="it: the source does not answer in time"):
             await get(http, url)
 
 
@@ -78,7 +78,7 @@ async def test_a_pause_that_is_too_long_is_said() -> None:
     answer = streaming(b"ab", b"cd", pause=9)
     async with serving(answer) as url, session(stall=0.1) as http:
         with pytest.raises(
-            PassingError, match=r"it: the answer stopped for 0.1 s after 2 bytes. It is tr"
+            RetryableError, match=r"it: the answer stopped for 0.1 s after 2 bytes. It is tr"
         ):
             await get(http, url)
 
@@ -114,7 +114,7 @@ async def test_an_answer_that_is_no_http_is_said() -> None:
     server = await asyncio.start_server(babble, "127.0.0.1", 0)
     url = URL(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
     async with session() as http:
-        with pytest.raises(SourceUnreachable, match="breaks the rules of HTTP"):
+        with pytest.raises(SourceUnavailable, match="breaks the rules of HTTP"):
             await get(http, url)
     server.close()
 
@@ -128,7 +128,7 @@ async def test_a_server_that_reads_nothing_is_left_and_its_connection_closed(
     with socket.create_server(("127.0.0.1", 0)) as listener, anyio.fail_after(60):
         url = URL(f"http://127.0.0.1:{listener.getsockname()[1]}/")
         async with session(first_byte=0.2) as http:
-            with pytest.raises(SourceUnreachable, match="does not answer in time"):
+            with pytest.raises(SourceUnavailable, match="does not answer in time"):
                 await http.send("PUT", url, subject="it", data=bytes(50_000_000))
     # What was left open closes once its other side is gone.
     await anyio.sleep(0.1)
@@ -158,7 +158,7 @@ def test_how_slow_is_too_slow(steps: list[tuple[float, int]], slow: str) -> None
 
 async def test_a_name_that_is_none_is_said() -> None:
     async with session(connect=2) as http:
-        with pytest.raises(SourceUnreachable, match=r"does not answer \(no.such.host.invalid:80"):
+        with pytest.raises(SourceUnavailable, match=r"does not answer \(no.such.host.invalid:80"):
             await get(http, URL("http://no.such.host.invalid/"))
 
 
@@ -167,11 +167,11 @@ async def test_a_name_that_is_none_is_said() -> None:
     [
         (400, b'{"message": "no\\nlist"}', SourceError, 'answered 400: "no list". Check the'),
         (403, b"", SourceError, "answered 403. Ask the company's representative to approve"),
-        (404, b"", DocumentRefused, "no longer has it (404). Look for it at the platform"),
-        (410, b"[1]", DocumentRefused, "no longer has it (410)"),
-        (429, b"", SourceUnreachable, "answered 429. It is tried again by itself"),
-        (500, b"\xff", SourceUnreachable, "answered 500. It is tried again"),
-        (503, b'{"error": 7}', SourceUnreachable, 'answered 503: "7"'),
+        (404, b"", Rejected, "no longer has it (404). Look for it at the platform"),
+        (410, b"[1]", Rejected, "no longer has it (410)"),
+        (429, b"", SourceUnavailable, "answered 429. It is tried again by itself"),
+        (500, b"\xff", SourceUnavailable, "answered 500. It is tried again"),
+        (503, b'{"error": 7}', SourceUnavailable, 'answered 503: "7"'),
         (302, b"", SourceError, "elsewhere (302, to nowhere), where credentials must not go"),
     ],
 )
@@ -231,23 +231,23 @@ def test_a_server_s_words_fit_into_one_line(text: str) -> None:
     assert len(quoted(text)) <= QUOTED
 
 
-# The pace.
+# The limiter.
 
 RETRIES = Retries(first_wait=0.01, longest_wait=0.05, longest_asked=5)
 
 
 async def test_no_more_are_under_way_than_the_limit() -> None:
-    pace = Pace(3, RETRIES)
+    limiter = ConcurrencyLimiter(3, RETRIES)
     flying = most = 0
 
     async def work() -> None:
         nonlocal flying, most
-        await pace.enter("it")
+        await limiter.enter("it")
         flying += 1
         most = max(most, flying)
         await anyio.sleep(0.001)
         flying -= 1
-        pace.leave()
+        limiter.leave()
 
     async with anyio.create_task_group() as group:
         for _ in range(50):
@@ -256,58 +256,58 @@ async def test_no_more_are_under_way_than_the_limit() -> None:
 
 
 async def test_a_refusal_halves_the_limit_once_for_all_that_were_under_way() -> None:
-    pace = Pace(16, RETRIES)
+    limiter = ConcurrencyLimiter(16, RETRIES)
     began = time.monotonic()
     for _ in range(16):
-        pace.refused(began, None)
-    assert pace.limit == 8
-    pace.refused(time.monotonic(), None)
-    assert pace.limit == 4
+        limiter.refused(began, None)
+    assert limiter.limit == 8
+    limiter.refused(time.monotonic(), None)
+    assert limiter.limit == 4
     for _ in range(100):
-        pace.refused(time.monotonic(), 0)
-    assert pace.limit == 1
+        limiter.refused(time.monotonic(), 0)
+    assert limiter.limit == 1
 
 
 async def test_it_recovers_by_one_for_each_round_of_answers() -> None:
-    pace = Pace(16, RETRIES)
-    pace.refused(time.monotonic(), 0)
+    limiter = ConcurrencyLimiter(16, RETRIES)
+    limiter.refused(time.monotonic(), 0)
     for _ in range(9):
-        pace.answered(time.monotonic())
-    assert 8.9 < pace.limit < 9.2
+        limiter.answered(time.monotonic())
+    assert 8.9 < limiter.limit < 9.2
     for _ in range(200):
-        pace.answered(time.monotonic())
-    assert pace.limit == 16
+        limiter.answered(time.monotonic())
+    assert limiter.limit == 16
 
 
 async def test_a_source_that_becomes_slow_gets_fewer() -> None:
-    pace = Pace(16, RETRIES)
+    limiter = ConcurrencyLimiter(16, RETRIES)
     for _ in range(50):
-        pace.answered(time.monotonic() - 0.05)
-    pace._cut_at = 0.0
-    pace.answered(time.monotonic() - 2)
-    assert pace.limit == 12
+        limiter.answered(time.monotonic() - 0.05)
+    limiter._cut_at = 0.0
+    limiter.answered(time.monotonic() - 2)
+    assert limiter.limit == 12
     for _ in range(100):
-        pace.answered(time.monotonic() - 0.05)
-    assert pace.limit == 16
+        limiter.answered(time.monotonic() - 0.05)
+    assert limiter.limit == 16
 
 
 async def test_a_source_that_always_is_slow_gets_as_many_as_any() -> None:
-    pace = Pace(16, RETRIES)
+    limiter = ConcurrencyLimiter(16, RETRIES)
     for _ in range(50):
-        pace.answered(time.monotonic() - 3)
-    assert pace.limit == 16
+        limiter.answered(time.monotonic() - 3)
+    assert limiter.limit == 16
 
 
 async def test_all_rest_as_long_as_the_source_has_asked_one_of_them_to() -> None:
-    pace = Pace(4, RETRIES)
+    limiter = ConcurrencyLimiter(4, RETRIES)
     since = time.monotonic()
-    pace.refused(since, 0.2)
+    limiter.refused(since, 0.2)
     entered: list[float] = []
 
     async def work() -> None:
-        await pace.enter("it")
+        await limiter.enter("it")
         entered.append(time.monotonic() - since)
-        pace.leave()
+        limiter.leave()
 
     async with anyio.create_task_group() as group:
         for _ in range(20):
@@ -317,23 +317,23 @@ async def test_all_rest_as_long_as_the_source_has_asked_one_of_them_to() -> None
 
 
 async def test_a_rest_that_is_too_long_is_a_failure_at_once() -> None:
-    pace = Pace(4, RETRIES)
-    pace.refused(time.monotonic(), 3600)
-    with pytest.raises(PassingError, match=r"asks to be left alone for 3,[56]\d\d s") as failed:
-        await pace.enter("it")
+    limiter = ConcurrencyLimiter(4, RETRIES)
+    limiter.refused(time.monotonic(), 3600)
+    with pytest.raises(RetryableError, match=r"asks to be left alone for 3,[56]\d\d s") as failed:
+        await limiter.enter("it")
     assert failed.value.retry_after is not None
     assert failed.value.retry_after > 3000
 
 
 async def test_one_who_is_cancelled_while_waiting_leaves_the_turn_to_the_next() -> None:
-    pace = Pace(1, RETRIES)
-    await pace.enter("first")
+    limiter = ConcurrencyLimiter(1, RETRIES)
+    await limiter.enter("first")
     entered = []
 
     async def work(name: str) -> None:
-        await pace.enter(name)
+        await limiter.enter(name)
         entered.append(name)
-        pace.leave()
+        limiter.leave()
 
     async with anyio.create_task_group() as group:
         with anyio.CancelScope() as leaving:
@@ -342,7 +342,7 @@ async def test_one_who_is_cancelled_while_waiting_leaves_the_turn_to_the_next() 
                 await anyio.sleep(0.01)
                 group.start_soon(work, "next")
                 await anyio.sleep(0.01)
-                pace.leave()  # wakes the one that is being cancelled
+                limiter.leave()  # wakes the one that is being cancelled
                 leaving.cancel()
     assert entered[-1] == "next"
-    assert pace._flying == 0
+    assert limiter._flying == 0

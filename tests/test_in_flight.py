@@ -18,11 +18,11 @@ from structlog.testing import capture_logs
 from pipeline.document import Document
 from pipeline.engine.engine import Engine
 from pipeline.errors import (
-    DocumentDamaged,
-    DocumentRefused,
-    LeftOut,
-    PassingError,
-    SourceUnreachable,
+    Corrupt,
+    Rejected,
+    Skipped,
+    RetryableError,
+    SourceUnavailable,
 )
 from pipeline.engine.in_flight import InFlight
 from pipeline.ledger.ledger import open_ledger
@@ -32,11 +32,11 @@ from pipeline.stage import Result, Stage
 
 WAYS: dict[str, type[Exception] | None] = {
     "pass": None,
-    "refuse": DocumentRefused,
-    "damage": DocumentDamaged,
-    "leave": LeftOut,
-    "wait": PassingError,
-    "source": SourceUnreachable,
+    "refuse": Rejected,
+    "damage": Corrupt,
+    "leave": Skipped,
+    "wait": RetryableError,
+    "source": SourceUnavailable,
     "disk": OSError,
     "bug": KeyError,
     "group": None,
@@ -122,10 +122,10 @@ async def _one_end(folder: Path, plan: Plan) -> None:
         assert not engine._flights._aboard
         told = Counter(outcome.id for outcome in farm.told)
         assert set(told.values()) <= {1}
-        assert engine.tally.done <= taken
+        assert engine.counters.done <= taken
         if plan.ends_by_itself:
-            assert engine.tally.listed == engine.tally.done == taken
-            assert told.total() == taken - engine.tally.waiting
+            assert engine.counters.listed == engine.counters.done == taken
+            assert told.total() == taken - engine.counters.waiting
 
 
 async def _cancel(scope: anyio.CancelScope) -> None:

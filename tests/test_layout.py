@@ -22,7 +22,7 @@ def imported(path: Path) -> set[str]:
 
 def test_the_engine_meets_the_stages_at_one_place() -> None:
     meeting = {path.name for path in (ROOT / "pipeline").glob("*.py") if "stages" in imported(path)}
-    assert meeting == {"assembly.py"}
+    assert meeting == {"application.py"}
 
 
 def test_the_lowest_versions_that_are_tried_are_those_that_are_allowed() -> None:

@@ -24,7 +24,7 @@ from pipeline.ledger.models import (
     Staged,
     State,
     Taken,
-    Twin,
+    Duplicate,
     Unfinished,
     Unrecorded,
 )
@@ -162,7 +162,7 @@ async def test_names_and_twins_are_found_within_a_group_too(tmp_path: Path) -> N
             Claim("out/7.xml"),
             Claim("out/7-2.xml", 2, corrects="invoice 1"),
             Claim("out/7-2-2.xml", 2),
-            Twin(keys[0], "invoice 1", State.STAGED),
+            Duplicate(keys[0], "invoice 1", State.STAGED),
             Claim("out/20.xml"),
             Claim("out/21.xml"),
         ]
@@ -186,7 +186,7 @@ async def test_a_document_by_two_routes_is_known_as_one(tmp_path: Path) -> None:
     async with open_ledger(tmp_path / "ledger") as ledger:
         await bring(ledger, identity=5)
         other = Key("sftp", "1", "")
-        assert await bring(ledger, other, identity=5) == Twin(KEY, "invoice 1", State.DELIVERED)
+        assert await bring(ledger, other, identity=5) == Duplicate(KEY, "invoice 1", State.DELIVERED)
         await ledger.duplicates([(other, "the same as invoice 1")], 7.0)
         assert (await row(ledger, other)).state is State.DUPLICATE
         assert dict(await ledger.unacknowledged("sftp"))[other].reason == "the same as invoice 1"
@@ -201,7 +201,7 @@ async def test_a_duplicate_that_is_wanted_gets_a_name_and_is_told(tmp_path: Path
         again = await bring(ledger, other, identity=5, number_hash=6, may_repeat=True)
         assert again == Claim("out/7-2.xml", 2, repeats="invoice 1")
         unwanted = await bring(ledger, Key("box", "3", ""), identity=5, number_hash=6)
-        assert isinstance(unwanted, Twin)
+        assert isinstance(unwanted, Duplicate)
 
 
 async def test_another_document_of_the_same_number_is_told(tmp_path: Path) -> None:

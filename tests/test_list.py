@@ -18,7 +18,7 @@ from trial import trial
 from pipeline.engine.breaker import SETBACKS
 from pipeline.document import Document
 from pipeline.engine.engine import Engine
-from pipeline.errors import DocumentRefused, SignInRefused, SourceError, SourceUnreachable
+from pipeline.errors import Rejected, SignInRefused, SourceError, SourceUnavailable
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.engine.quarantine import Quarantine
 from pipeline.ledger.models import Staged
@@ -120,7 +120,7 @@ async def test_each_is_brought_once_while_others_arrive(tmp_path: Path) -> None:
             group.start_soon(arrive)
             first = await it.bring(config)
         second = await it.bring(config)
-        assert first.tally.listed + second.tally.listed == 220
+        assert first.counters.listed + second.counters.listed == 220
         assert it.delivered() == it.held()
         assert {len(told) for told in it.journal().values()} == {1}
 
@@ -162,8 +162,8 @@ async def test_a_list_that_forgets_nothing_is_walked_twice(tmp_path: Path) -> No
         outcome = await it.bring(it.config())
         # It was told before this poll and has forgotten it: it is told again, and what has no
         # revision is looked at before.
-        assert outcome.tally.listed == outcome.tally.duplicates == 24
-        assert not outcome.tally.delivered
+        assert outcome.counters.listed == outcome.counters.duplicates == 24
+        assert not outcome.counters.delivered
         assert it.faults.struck["ignored-acknowledgement"] == 60
         assert it.delivered() == it.held() == before
 
@@ -180,14 +180,14 @@ async def test_what_the_source_forgot_is_not_delivered_again_in_any_form(
         before = it.delivered()
         for _ in range(2):
             outcome = await it.bring(it.config())
-            assert not outcome.tally.delivered
+            assert not outcome.counters.delivered
         assert it.delivered() == before
 
 
 async def test_what_is_put_back_gets_revisions_of_our_own(tmp_path: Path) -> None:
     """Whatever happens between: it is one more document each time, and each only once."""
     farm = Platform(1)
-    async with bench(tmp_path, SourceUnreachable("0"), ["0"]) as it:
+    async with bench(tmp_path, SourceUnavailable("0"), ["0"]) as it:
         it.failing = []
         for times in range(1, 4):
             farm.open = ["0"]
@@ -209,7 +209,7 @@ async def test_what_is_put_back_gets_revisions_of_our_own(tmp_path: Path) -> Non
 
 async def test_what_waits_is_tried_again_by_the_next_poll_and_not_before(tmp_path: Path) -> None:
     farm = Platform(20)
-    async with bench(tmp_path, SourceUnreachable("3"), ["3"]) as it:
+    async with bench(tmp_path, SourceUnavailable("3"), ["3"]) as it:
         await it.poll(farm)
         assert it.processed["3"] == 1
         assert farm.open == ["3"]
@@ -220,7 +220,7 @@ async def test_what_waits_is_tried_again_by_the_next_poll_and_not_before(tmp_pat
 
 async def test_what_is_quarantined_is_tried_again_when_it_is_put_back(tmp_path: Path) -> None:
     farm = Platform(5)
-    async with bench(tmp_path, DocumentRefused("3"), ["3"]) as it:
+    async with bench(tmp_path, Rejected("3"), ["3"]) as it:
         await it.poll(farm)
         await it.poll(farm)
         assert it.processed["3"] == 1
@@ -236,8 +236,8 @@ async def test_a_source_that_fails_several_in_a_row_is_given_up_for_this_poll(
 ) -> None:
     farm = Platform(500)
     every = [str(number) for number in range(500)]
-    async with bench(tmp_path, SourceUnreachable("box", "no"), every) as it:
-        with pytest.raises(SourceUnreachable, match="no"):
+    async with bench(tmp_path, SourceUnavailable("box", "no"), every) as it:
+        with pytest.raises(SourceUnavailable, match="no"):
             await it.poll(farm)
         assert SETBACKS <= it.processed.total() < 250
 
@@ -269,7 +269,7 @@ async def test_what_could_not_be_told_is_told_by_the_next_poll(tmp_path: Path) -
         assert not it.journal()
         it.faults.planned = ()
         outcome = await it.bring(it.config())
-        assert not outcome.tally.listed
+        assert not outcome.counters.listed
         assert set(it.journal()) == {document.id for document in it.mailbox}
 
 

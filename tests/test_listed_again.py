@@ -19,7 +19,7 @@ from trial import Trial, trial
 
 from pipeline.document import Document
 from pipeline.engine.engine import Engine
-from pipeline.errors import DocumentRefused, PassingError, SignInRefused, SourceUnreachable
+from pipeline.errors import Rejected, RetryableError, SignInRefused, SourceUnavailable
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.engine.quarantine import Quarantine
 from pipeline.ledger.models import State
@@ -71,7 +71,7 @@ async def test_what_waits_is_fetched_whatever_the_clock_says(
 ) -> None:
     async with trial(tmp_path, Planned("forbidden", on="document", share=0.2)) as it:
         outcome = await it.bring(it.config())
-        assert outcome.tally.waiting
+        assert outcome.counters.waiting
         it.faults.planned = ()
         jump(monkeypatch, seconds)
         await it.bring(it.config())
@@ -103,8 +103,8 @@ async def test_a_revision_that_moves_at_each_listing_brings_each_document_once(
             assert not outcome.failures
             assert it.delivered() == it.held()
         # The last poll has told them again, and brought nothing.
-        assert not outcome.tally.delivered
-        assert outcome.tally.duplicates == (20 if planned else 0)
+        assert not outcome.counters.delivered
+        assert outcome.counters.duplicates == (20 if planned else 0)
         assert states(it)[State.DELIVERED] == 20
 
 
@@ -128,7 +128,7 @@ async def test_what_is_refused_under_a_revision_that_moves_is_refused_once_a_pol
         moving(it)
         for _ in range(2):
             outcome = await it.bring(it.config())
-            assert outcome.tally.listed == outcome.tally.quarantined == 6
+            assert outcome.counters.listed == outcome.counters.quarantined == 6
             assert not outcome.failures
 
 
@@ -189,7 +189,7 @@ class Bench:
                     await lister(farm).poll()
 
 
-@pytest.mark.parametrize("error", [SourceUnreachable("no"), DocumentRefused("no")])
+@pytest.mark.parametrize("error", [SourceUnavailable("no"), Rejected("no")])
 async def test_of_what_an_id_stands_for_one_is_in_flight_and_each_poll_tries_once(
     tmp_path: Path, error: Exception
 ) -> None:
@@ -200,7 +200,7 @@ async def test_of_what_an_id_stands_for_one_is_in_flight_and_each_poll_tries_onc
     assert bench.passed == {str(number): 3 for number in range(5)}
     # What never came to an end is not kept for every revision that was seen.
     kept = {len(rows) for rows in bench.rows.values()}
-    assert kept == ({3} if isinstance(error, DocumentRefused) else {1})
+    assert kept == ({3} if isinstance(error, Rejected) else {1})
 
 
 async def test_what_the_ledger_can_not_record_is_tried_once_a_poll(
@@ -210,13 +210,13 @@ async def test_what_the_ledger_can_not_record_is_tried_once_a_poll(
         raise OverflowError("the ledger can't take it")
 
     monkeypatch.setattr(Ledger, "waiting", fail)
-    bench = Bench(tmp_path, PassingError("no"))
+    bench = Bench(tmp_path, RetryableError("no"))
     await bench.poll(Farm(3), times=3)
     assert bench.passed == {"0": 3, "1": 3, "2": 3}
 
 
 async def test_revisions_that_came_to_nothing_do_not_fill_the_ledger(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, DocumentRefused("no"))
+    bench = Bench(tmp_path, Rejected("no"))
     farm = restless(2)
     farm.trouble = SignInRefused("it can't be told")
     await bench.poll(farm, times=40)
@@ -233,7 +233,7 @@ async def test_a_list_without_an_end_can_be_stopped_and_holds_up_no_other_source
                 yield [self.entry(str(number))]
                 await anyio.lowlevel.checkpoint()
 
-    bench = Bench(tmp_path, DocumentRefused("no"))
+    bench = Bench(tmp_path, Rejected("no"))
     other = Farm(30, name="other")
     with anyio.fail_after(60):
         async with bench.open() as lister, anyio.create_task_group() as group:

@@ -13,7 +13,7 @@ import pytest
 import stamina.instrumentation
 import structlog
 
-from pipeline.errors import PassingError
+from pipeline.errors import RetryableError
 from pipeline.app.logging import LogFile, set_up
 from pipeline.retry import Retries
 
@@ -138,9 +138,9 @@ async def test_what_is_tried_again_is_not_told_each_time(
     async def fail() -> None:
         nonlocal tries
         tries += 1
-        raise PassingError("source", "it does not answer")
+        raise RetryableError("source", "it does not answer")
 
-    with pytest.raises(PassingError):
+    with pytest.raises(RetryableError):
         await Retries(attempts=3, first_wait=0.01, longest_wait=0.01).run(fail)
     assert tries == 3
     assert capsys.readouterr().err == ""

@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 from trial import trial
 
 from pipeline.config.types import Secret
-from pipeline.errors import PassingError, SignInRefused, SourceError, SynqupError
+from pipeline.errors import RetryableError, SignInRefused, SourceError, SynqupError
 from pipeline.retry import Retries
 from stages.check import examine
 from stages.sources.http import oauth
@@ -133,7 +133,7 @@ async def test_fifty_who_wait_for_one_that_fails_are_told_at_once(tmp_path: Path
         failures = []
 
         async def get() -> None:
-            with pytest.raises(PassingError, match="503") as failed:
+            with pytest.raises(RetryableError, match="503") as failed:
                 await one.get()
             failures.append(failed.value)
 
@@ -386,8 +386,8 @@ async def test_one_who_is_cancelled_leaves_the_token_to_the_others(tmp_path: Pat
         (404, "", SourceError, "there are no tokens at the token address (404). Check token_url"),
         (405, "", SourceError, "(405). Check token_url"),
         (302, "", SignInRefused, "sends us elsewhere"),
-        (500, "", PassingError, "500"),
-        (429, "", PassingError, "429"),
+        (500, "", RetryableError, "500"),
+        (429, "", RetryableError, "429"),
         (200, "<html>", SourceError, "did not answer with a token. Check token_url"),
         (200, "{}", SourceError, "did not answer with a token"),
         (200, '{"access_token": ""}', SourceError, "did not answer with a token"),
@@ -415,14 +415,14 @@ def test_waits_are_settable_and_bounded() -> None:
 
     async def work() -> None:
         tried.append(1)
-        raise PassingError("it", retry_after=0.01)
+        raise RetryableError("it", retry_after=0.01)
 
     async def hopeless() -> None:
         tried.append(1)
-        raise PassingError("it", retry_after=retries.longest_asked + 1)
+        raise RetryableError("it", retry_after=retries.longest_asked + 1)
 
     for job, times in ((work, 2), (hopeless, 1)):
         tried.clear()
-        with pytest.raises(PassingError):
+        with pytest.raises(RetryableError):
             anyio.run(retries.run, job)
         assert len(tried) == times

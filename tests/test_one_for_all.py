@@ -17,19 +17,19 @@ from msgspec import structs
 from structlog.testing import capture_logs
 from trial import Trial, trial
 
-from pipeline.app import wiring as assembly
+from pipeline.app import wiring as application
 
 from pipeline.engine import breaker
-from pipeline.app.wiring import Config, assembled
+from pipeline.app.wiring import Config, open_application
 from pipeline.engine.breaker import LONGEST, MOST, SETBACKS, Breaker
 from pipeline.config.types import Duration
 from pipeline.errors import (
-    DocumentRefused,
-    OwnFault,
-    PassingError,
+    Rejected,
+    InternalError,
+    RetryableError,
     SignInRefused,
     SourceError,
-    SourceUnreachable,
+    SourceUnavailable,
 )
 from pipeline.app.lock import only_process
 from pipeline.retry import Retries
@@ -82,8 +82,8 @@ async def test_a_part_of_the_documents_waits_alone(tmp_path: Path, planned: Plan
     async with trial(tmp_path, planned, documents=150) as it:
         outcome = await it.bring(it.config(silence=silence))
         assert not outcome.failures
-        assert outcome.tally.waiting > 8
-        assert outcome.tally.delivered == 150 - outcome.tally.waiting
+        assert outcome.counters.waiting > 8
+        assert outcome.counters.delivered == 150 - outcome.counters.waiting
         it.faults.planned = ()
         await it.bring(it.config())
         assert it.delivered() == it.held()
@@ -97,7 +97,7 @@ async def test_a_source_that_serves_no_document_is_given_up(
     async with trial(tmp_path, Planned(name, on="document"), documents=600) as it:
         outcome = await it.bring(it.config())
         assert "the source answered 50" in outcome.failures["billtobox"]
-        assert SETBACKS <= outcome.tally.waiting < 600
+        assert SETBACKS <= outcome.counters.waiting < 600
         # Under suspicion one try is enough.
         assert it.faults.struck[name] < 600
 
@@ -108,9 +108,9 @@ def test_the_breaker_opens_for_what_concerns_the_source_alone() -> None:
 
     def fail(times: int, error: Any = None) -> None:
         for _ in range(times):
-            one.record_failure("a", error or SourceUnreachable("a"))
+            one.record_failure("a", error or SourceUnavailable("a"))
 
-    for harmless in (SourceError("d"), PassingError("d"), PassingError("d", "broken off")):
+    for harmless in (SourceError("d"), RetryableError("d"), RetryableError("d", "broken off")):
         fail(1000, harmless)
         assert not one.is_suspect("a")
     fail(SETBACKS - 1)
@@ -119,14 +119,14 @@ def test_the_breaker_opens_for_what_concerns_the_source_alone() -> None:
     assert one.is_suspect("a")
     assert not one.is_suspect("b")
     assert one.open("a", idle=False) is None
-    assert isinstance(one.open("a", idle=True), SourceUnreachable)
+    assert isinstance(one.open("a", idle=True), SourceUnavailable)
     one.record_success("a")
     assert not one.is_suspect("a")
     fail(MOST - 1, SignInRefused("a"))
     # It has served something, so the others may be at fault.
     assert one.open("a", idle=True) is None
-    fail(1, PassingError("a", retry_after=3600))
-    assert isinstance(one.open("a", idle=False), PassingError)
+    fail(1, RetryableError("a", retry_after=3600))
+    assert isinstance(one.open("a", idle=False), RetryableError)
     assert one.open("b", idle=True) is None
     one.reset("a")
     assert one.open("a", idle=True) is None
@@ -135,11 +135,11 @@ def test_the_breaker_opens_for_what_concerns_the_source_alone() -> None:
     assert one.open("a", idle=False) is None
     fail(1)
     assert one.open("a", idle=False) is not None
-    one.stop("b", OwnFault("b"))
-    assert isinstance(one.open("b", idle=False), OwnFault)
+    one.stop("b", InternalError("b"))
+    assert isinstance(one.open("b", idle=False), InternalError)
     one.reset("b")
     assert one.open("b", idle=False) is None
-    assert isinstance(one.fault, OwnFault)
+    assert isinstance(one.fault, InternalError)
 
 
 async def test_a_source_that_is_given_up_keeps_nobody_waiting_for_another_try() -> None:
@@ -147,15 +147,15 @@ async def test_a_source_that_is_given_up_keeps_nobody_waiting_for_another_try() 
     one = Breaker(lambda: now)
     farm = Farm()
     farm.retries = Retries(attempts=5, first_wait=1000, longest_wait=1000)
-    failures: list[PassingError] = []
+    failures: list[RetryableError] = []
 
     async def fail() -> None:
-        raise SourceUnreachable("document", "503")
+        raise SourceUnavailable("document", "503")
 
     async def fetch() -> None:
         try:
             await one.patiently(farm, fail)
-        except PassingError as error:
+        except RetryableError as error:
             failures.append(error)
 
     with anyio.fail_after(60):
@@ -219,7 +219,7 @@ def sicken(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, type[Exception]], 
 
         monkeypatch.setattr(Sick, "place", place)
         monkeypatch.setattr(Sick, "error", error)
-        monkeypatch.setattr(assembly, "open_source", open_)
+        monkeypatch.setattr(application, "open_source", open_)
 
     return make
 
@@ -307,9 +307,9 @@ def often(config: Config, seconds: float = 0.05) -> Config:
 async def serving(config: Config) -> AsyncIterator[Service]:
     with only_process(config.service.state_dir):
         async with (
-            assembled(config) as parts,
+            open_application(config) as parts,
             running(parts, config) as service,
-            parts.intake.running(),
+            parts.dispatcher.running(),
             anyio.create_task_group() as group,
         ):
             service.start(group)
@@ -368,7 +368,7 @@ async def test_a_hundred_edits_leave_one_source_alive(
         gc.collect()
         return sum(one() is not None for one in opened)
 
-    monkeypatch.setattr(assembly, "open_source", open_)
+    monkeypatch.setattr(application, "open_source", open_)
     async with trial(tmp_path, documents=60, latency=0.005) as it:
         config = often(it.config(), 3600)
         async with serving(config) as service:
@@ -398,7 +398,7 @@ async def test_a_retired_source_whose_documents_never_end_holds_up_nobody(
             nonlocal hung
             hung += 1
             await over.wait()
-            raise DocumentRefused("it", "is gone")
+            raise Rejected("it", "is gone")
 
         async def __aexit__(self, *_: object) -> None: ...
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from pipeline.app import output as report
 from pipeline.app.catch_up import Outcome
-from pipeline.errors import DocumentRefused, LeftOut
+from pipeline.errors import Rejected, Skipped
 from pipeline.ledger.models import State
 from stages.check import examine
 from stages.classify import Classified
@@ -41,32 +41,32 @@ OTHERS = {
 
 
 async def ruled(folder: Path, delivery: str, data: str, **hints: object) -> Classified:
-    return (await classified(configured(folder, delivery), data, **hints)).facts
+    return (await classified(configured(folder, delivery), data, **hints)).meta
 
 
 @pytest.mark.parametrize("what", OTHERS)
 async def test_by_default_it_is_set_aside_with_the_way_out(tmp_path: Path, what: str) -> None:
-    with pytest.raises(DocumentRefused, match=r"it is .*others in \[delivery\]"):
+    with pytest.raises(Rejected, match=r"it is .*others in \[delivery\]"):
         await ruled(tmp_path, "", OTHERS[what], company=SUPPLIER)
 
 
 @pytest.mark.parametrize("what", OTHERS)
 async def test_it_is_skipped_and_the_rule_is_named(tmp_path: Path, what: str) -> None:
-    with pytest.raises(LeftOut, match=r'it is .*, and others = "skip"'):
+    with pytest.raises(Skipped, match=r'it is .*, and others = "skip"'):
         await ruled(tmp_path, SKIP, OTHERS[what], company=SUPPLIER)
 
 
 @pytest.mark.parametrize("what", OTHERS)
 async def test_it_is_delivered_to_its_mailboxs_company(tmp_path: Path, what: str) -> None:
-    facts = await ruled(tmp_path, DELIVER, OTHERS[what], company=SUPPLIER, number="O-1")
-    assert (facts.kind, facts.company.identifier) == (Kind.UNKNOWN, SUPPLIER)
-    assert facts.number == "O-1"
-    assert facts.extension
-    assert not facts.warnings
+    meta = await ruled(tmp_path, DELIVER, OTHERS[what], company=SUPPLIER, number="O-1")
+    assert (meta.kind, meta.company.identifier) == (Kind.UNKNOWN, SUPPLIER)
+    assert meta.number == "O-1"
+    assert meta.extension
+    assert not meta.warnings
 
 
 async def test_without_a_mailbox_nobody_knows_whose_it_is(tmp_path: Path) -> None:
-    with pytest.raises(DocumentRefused, match="and nothing says whose it is"):
+    with pytest.raises(Rejected, match="and nothing says whose it is"):
         await ruled(tmp_path, DELIVER, ORDER)
 
 
@@ -75,7 +75,7 @@ async def test_without_a_mailbox_nobody_knows_whose_it_is(tmp_path: Path) -> Non
 async def test_what_came_in_place_of_a_document_is_not_for_the_rule(
     tmp_path: Path, rule: str, data: str
 ) -> None:
-    with pytest.raises(DocumentRefused, match="came in its place"):
+    with pytest.raises(Rejected, match="came in its place"):
         await ruled(tmp_path, rule, data, company=SUPPLIER)
 
 
@@ -83,25 +83,25 @@ async def test_what_came_in_place_of_a_document_is_not_for_the_rule(
 async def test_what_nobody_recognises_is_delivered_and_never_skipped(
     tmp_path: Path, data: str
 ) -> None:
-    with pytest.raises(DocumentRefused):
+    with pytest.raises(Rejected):
         await ruled(tmp_path, SKIP, data, company=SUPPLIER, kind=None)
-    facts = await ruled(tmp_path, DELIVER, data, company=SUPPLIER, kind=None)
-    assert facts.kind is Kind.UNKNOWN
+    meta = await ruled(tmp_path, DELIVER, data, company=SUPPLIER, kind=None)
+    assert meta.kind is Kind.UNKNOWN
 
 
 async def test_what_the_list_calls_an_invoice_is_never_skipped(tmp_path: Path) -> None:
-    with pytest.raises(DocumentRefused, match=r"Add the company to \[\[companies\]\]"):
+    with pytest.raises(Rejected, match=r"Add the company to \[\[companies\]\]"):
         await ruled(tmp_path, SKIP, PDF, kind=Kind.PURCHASE)
-    facts = await ruled(tmp_path, SKIP, PDF, kind=Kind.PURCHASE, company=SUPPLIER)
-    assert facts.kind is Kind.PURCHASE
-    with pytest.raises(LeftOut):
+    meta = await ruled(tmp_path, SKIP, PDF, kind=Kind.PURCHASE, company=SUPPLIER)
+    assert meta.kind is Kind.PURCHASE
+    with pytest.raises(Skipped):
         await ruled(tmp_path, SKIP, PDF, kind=None, company=SUPPLIER)
 
 
 @pytest.mark.parametrize("rule", ["", SKIP, DELIVER])
 async def test_an_invoice_of_strangers_is_never_for_the_rule(tmp_path: Path, rule: str) -> None:
     strangers = ubl().replace("0403170701", "0202239951")
-    with pytest.raises(DocumentRefused, match=r"\[\[companies\]\]"):
+    with pytest.raises(Rejected, match=r"\[\[companies\]\]"):
         await ruled(tmp_path, rule, strangers, company=SUPPLIER)
 
 
@@ -146,7 +146,7 @@ def printed(one: Trial, outcome: Outcome) -> str:
 
 async def test_skipped_they_are_told_forwarded_and_counted(folder: Path) -> None:
     one, outcome = await brought(folder, SKIP)
-    assert (outcome.tally.skipped, outcome.tally.delivered) == (len(OTHERS), 1)
+    assert (outcome.counters.skipped, outcome.counters.delivered) == (len(OTHERS), 1)
     forwarded = dict.fromkeys((*OTHERS, "invoice"), "FORWARDED")
     assert statuses(one) == {**forwarded, "page": "ERROR"}
     counts = [one for one in one.summary().counts if one.state is State.SKIPPED]
@@ -159,7 +159,7 @@ async def test_skipped_they_are_told_forwarded_and_counted(folder: Path) -> None
 
 async def test_delivered_they_stand_in_their_own_folder(folder: Path) -> None:
     one, outcome = await brought(folder, DELIVER.replace("others/", "out/others/"))
-    assert outcome.tally.delivered == len(OTHERS) + 1
+    assert outcome.counters.delivered == len(OTHERS) + 1
     there = {path.read_text() for path in (one.folder / "out/others" / SUPPLIER).iterdir()}
     assert there == set(OTHERS.values())
     assert set(statuses(one).values()) == {"FORWARDED", "ERROR"}
@@ -167,7 +167,7 @@ async def test_delivered_they_stand_in_their_own_folder(folder: Path) -> None:
 
 async def test_by_default_they_are_errors_at_the_platform(folder: Path) -> None:
     one, outcome = await brought(folder, "")
-    assert outcome.tally.quarantined == len(OTHERS) + 1
+    assert outcome.counters.quarantined == len(OTHERS) + 1
     assert statuses(one)["order"] == "ERROR"
     assert "skipped" not in printed(one, outcome)
 

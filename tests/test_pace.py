@@ -1,4 +1,4 @@
-"""The pace against a model, in a time of its own: nobody is forgotten, and the limit holds."""
+"""The limiter against a model, in a time of its own: nobody is forgotten, and the limit holds."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from pipeline.errors import PassingError
+from pipeline.errors import RetryableError
 from pipeline.retry import LONGEST_REST, Retries
-from stages.sources.http import limiter as pace
-from stages.sources.http.limiter import Pace
+from stages.sources.http import limiter
+from stages.sources.http.limiter import ConcurrencyLimiter
 
 RETRIES = Retries(first_wait=0.5, longest_wait=4, longest_asked=60)
 MOST = 4
@@ -50,16 +50,16 @@ class Loop(asyncio.SelectorEventLoop):
 class Visitor:
     """Somebody who wants a turn, and what has become of that."""
 
-    def __init__(self, limited: Pace) -> None:
+    def __init__(self, limited: ConcurrencyLimiter) -> None:
         self.state = "waiting"
         self.done = asyncio.Event()
-        self.pace = limited
+        self.limiter = limited
         self.asked = LONGEST_REST
 
     async def visit(self) -> None:
         try:
-            await self.pace.enter("it")
-        except PassingError as error:
+            await self.limiter.enter("it")
+        except RetryableError as error:
             self.state = "refused"
             self.asked = error.retry_after or 0.0
             return
@@ -67,11 +67,11 @@ class Visitor:
             self.state = "gone"
             return
         self.state = "inside"
-        assert self.pace._flying <= max(int(self.pace.limit), 1)
+        assert self.limiter._flying <= max(int(self.limiter.limit), 1)
         try:
             await self.done.wait()
         finally:
-            self.pace.leave()
+            self.limiter.leave()
             self.state = "left"
 
 
@@ -81,8 +81,8 @@ class Crowd:
     def __init__(self) -> None:
         self.loop = Loop()
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(pace, "time", self.loop)
-        self.pace = Pace(MOST, RETRIES)
+        self.patch.setattr(limiter, "time", self.loop)
+        self.limiter = ConcurrencyLimiter(MOST, RETRIES)
         self.visitors: list[tuple[Visitor, asyncio.Task[None]]] = []
         #: What the model knows: until when the source rests.
         self.rests_until = 0.0
@@ -105,7 +105,7 @@ class Crowd:
     def come(self, count: int) -> None:
         async def start() -> None:
             for _ in range(count):
-                one = Visitor(self.pace)
+                one = Visitor(self.limiter)
                 self.visitors.append((one, asyncio.ensure_future(one.visit())))
 
         self.run(start())
@@ -113,7 +113,7 @@ class Crowd:
 
     def leave(self, count: int) -> None:
         for one, _ in self.those("inside")[:count]:
-            self.pace.answered(self.loop.time())
+            self.limiter.answered(self.loop.time())
             one.done.set()
         self.settle()
 
@@ -129,7 +129,7 @@ class Crowd:
 
     def refuse(self, asked: float | None, leaving: bool) -> None:
         if inside := self.those("inside"):
-            self.pace.refused(self.loop.time(), asked)
+            self.limiter.refused(self.loop.time(), asked)
             rest = asked if asked is not None else RETRIES.longest_wait
             self.rests_until = max(self.rests_until, self.loop.time() + min(rest, LONGEST_REST))
             if leaving:
@@ -138,7 +138,7 @@ class Crowd:
 
     def time_out(self) -> None:
         if inside := self.those("inside"):
-            self.pace.timed_out(self.loop.time())
+            self.limiter.timed_out(self.loop.time())
             inside[0][0].done.set()
             self.settle()
 
@@ -147,16 +147,16 @@ class Crowd:
         self.settle()
 
     def the_count_is_right(self) -> None:
-        assert 1 <= self.pace.limit <= MOST
-        assert self.pace._flying >= len(self.those("inside"))
+        assert 1 <= self.limiter.limit <= MOST
+        assert self.limiter._flying >= len(self.those("inside"))
 
     def nobody_is_forgotten(self) -> None:
         """Who waits, waits for a rest that is worth it, or for a place that is taken."""
         waiting = self.those("waiting")
-        if self.pace._held_until - self.loop.time() > RETRIES.longest_asked:
+        if self.limiter._held_until - self.loop.time() > RETRIES.longest_asked:
             assert not waiting
         elif waiting and self.loop.time() >= self.rests_until:
-            assert len(self.those("inside")) >= int(self.pace.limit)
+            assert len(self.those("inside")) >= int(self.limiter.limit)
 
     def everybody_gets_out(self) -> None:
         self.run(asyncio.sleep(2 * LONGEST_REST))
@@ -168,7 +168,7 @@ class Crowd:
             assert task.done()
             task.result()
         assert all(RETRIES.longest_asked < one.asked <= LONGEST_REST for one, _ in self.visitors)
-        assert not self.pace._flying
+        assert not self.limiter._flying
 
     def close(self) -> None:
         async def abandon() -> None:

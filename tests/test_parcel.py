@@ -1,4 +1,4 @@
-"""The files of a document go by one base name, its companions first, through any crash."""
+"""The files of a document go by one base name, its sidecars first, through any crash."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from msgspec import structs
 
 from pipeline.alternatives import alternative, first_free, name_hash
-from pipeline.document import Companion
+from pipeline.document import Sidecar
 from pipeline.payload import Payload
 from pipeline.ledger.models import State
 from stages.delivery import publish as parcel
@@ -19,7 +19,7 @@ from stages.delivery import rename
 from stages.delivery.publish import (
     Attempt,
     Vanished,
-    companion,
+    sidecar,
     free_number,
     is_waiting,
     publish,
@@ -150,7 +150,7 @@ def test_who_took_the_companion_meanwhile_keeps_it(
 
 @pytest.mark.parametrize("gone", ["", "pdf"])
 def test_a_temporary_file_that_vanished_was_not_published(staged: Path, gone: str) -> None:
-    companion(staged, gone).unlink()
+    sidecar(staged, gone).unlink()
     attempt = publish(staged, PDF, target(staged))
     assert isinstance(attempt.error, Vanished)
     assert attempt.out == ()
@@ -269,14 +269,14 @@ class Crash(BaseException):
 async def test_the_next_start_brings_both_files_to_their_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, imported: bool
 ) -> None:
-    pdf = Companion("pdf", Payload(len(PDF_BYTES), "", PDF_BYTES))
+    pdf = Sidecar("pdf", Payload(len(PDF_BYTES), "", PDF_BYTES))
     seen: dict[str, bytes] = {}
 
     def files() -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in (tmp_path / "out").rglob("*.*")}
 
     async with bench(tmp_path) as one:
-        document = structs.replace(await one.make(ubl(), "1"), companions=(pdf,))
+        document = structs.replace(await one.make(ubl(), "1"), sidecars=(pdf,))
         with monkeypatch.context() as patch:
             patch.setattr(parcel, "rename_exclusively", Crashing(at, Crash))
             # At two, all is renamed, and the ledger does not come to know.
@@ -306,7 +306,7 @@ async def test_second_names_are_removed_at_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, linked: int
 ) -> None:
     """On file systems without an exclusive rename, after a crash between link and removal."""
-    pdf = Companion("pdf", Payload(len(PDF_BYTES), "", PDF_BYTES))
+    pdf = Sidecar("pdf", Payload(len(PDF_BYTES), "", PDF_BYTES))
     left_to_link = linked
 
     def link(source: Path, to: Path) -> None:
@@ -317,7 +317,7 @@ async def test_second_names_are_removed_at_the_next_start(
             raise Crash
 
     async with bench(tmp_path) as one:
-        document = structs.replace(await one.make(ubl(), "1"), companions=(pdf,))
+        document = structs.replace(await one.make(ubl(), "1"), sidecars=(pdf,))
         with monkeypatch.context() as patch:
             patch.setattr(parcel, "rename_exclusively", link)
             with pytest.raises(Crash):
@@ -339,9 +339,9 @@ async def dies(*_: object) -> None:
 @given(st.from_regex(r"[a-z.\- ]{0,20}[a-z](\.xml)", fullmatch=True))
 def test_a_companion_has_the_same_base_name(name: str) -> None:
     path = Path("out") / name
-    beside = companion(path, "pdf")
+    beside = sidecar(path, "pdf")
     assert beside.name == name.removesuffix(".xml") + ".pdf"
-    assert companion(path, "") == path
+    assert sidecar(path, "") == path
 
 
 @given(st.integers(1, 3000), st.integers(1, 200))

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from pipeline.document import Document
-from pipeline.errors import PassingError
+from pipeline.errors import RetryableError
 from stages.classify import Classified
 from stages.download import Download
 from stages.list import Kind
@@ -105,10 +105,10 @@ NONE: dict[str, Answer] = {
 
 
 def beside(document: Document[Classified]) -> bytes:
-    (companion,) = document.companions
-    assert companion.extension == "pdf"
-    assert companion.payload.sha256 == sha256(companion.payload.read()).hexdigest()
-    return companion.payload.read()
+    (sidecar,) = document.sidecars
+    assert sidecar.extension == "pdf"
+    assert sidecar.payload.sha256 == sha256(sidecar.payload.read()).hexdigest()
+    return sidecar.payload.read()
 
 
 def body(document: Document[Classified]) -> bytes:
@@ -119,7 +119,7 @@ def body(document: Document[Classified]) -> bytes:
 async def test_as_ubl_alone_nothing_is_looked_for(tmp_path: Path) -> None:
     async with bench(tmp_path, pdf()) as one:
         document = await one.render(WITH_PDF, "ubl")
-        assert (document.companions, body(document)) == ((), WITH_PDF.encode())
+        assert (document.sidecars, body(document)) == ((), WITH_PDF.encode())
         assert not one.asked
 
 
@@ -144,8 +144,8 @@ async def test_as_pdf_alone_it_takes_the_place_of_the_xml(
 ) -> None:
     async with bench(tmp_path, pdf()) as one:
         document = await one.render(data, "pdf")
-        assert (body(document), document.companions) == (expected, ())
-        assert document.facts.extension == "pdf"
+        assert (body(document), document.sidecars) == (expected, ())
+        assert document.meta.extension == "pdf"
         assert document.payload is not None
         assert document.payload.sha256 == sha256(expected).hexdigest()
 
@@ -156,8 +156,8 @@ async def test_without_a_pdf_the_xml_goes_alone_and_why_is_recorded(
 ) -> None:
     async with bench(tmp_path, NONE[what]) as one:
         document = await one.render(BARE, "ubl+pdf")
-        assert (document.companions, body(document)) == ((), BARE.encode())
-        (warning,) = document.facts.warnings
+        assert (document.sidecars, body(document)) == ((), BARE.encode())
+        (warning,) = document.meta.warnings
         assert warning.startswith("no PDF goes beside it: it holds no PDF, and the platform")
         assert not one.left()
         assert len(one.asked) == 1
@@ -173,9 +173,9 @@ async def test_where_only_a_pdf_may_go_its_want_is_told(tmp_path: Path, what: st
 async def test_a_web_page_is_tried_again_and_then_stands_for_none(tmp_path: Path) -> None:
     async with bench(tmp_path, page) as one:
         document = await one.render(BARE, "ubl+pdf")
-        assert not document.companions
-        assert "with a web page" in document.facts.warnings[0]
-        with pytest.raises(PassingError, match="web page"):
+        assert not document.sidecars
+        assert "with a web page" in document.meta.warnings[0]
+        with pytest.raises(RetryableError, match="web page"):
             await one.render(BARE, "pdf")
     async with bench(tmp_path, page, pdf()) as one:
         assert beside(await one.render(BARE, "ubl+pdf")) == OWN
@@ -184,10 +184,10 @@ async def test_a_web_page_is_tried_again_and_then_stands_for_none(tmp_path: Path
 @pytest.mark.parametrize("formats", ["ubl+pdf", "pdf"])
 async def test_while_the_platform_fails_the_invoice_waits(tmp_path: Path, formats: str) -> None:
     async with bench(tmp_path, status(500)) as one:
-        with pytest.raises(PassingError, match="its PDF can't be had for now") as refused:
+        with pytest.raises(RetryableError, match="its PDF can't be had for now") as refused:
             await one.render(BARE, formats)
         # What the engine counts against the source is of other sorts.
-        assert type(refused.value) is PassingError
+        assert type(refused.value) is RetryableError
         assert len(one.asked) == 2
 
 
@@ -205,8 +205,8 @@ async def test_a_damaged_pdf_is_fetched_again(tmp_path: Path, damaged: Answer) -
         assert len(one.asked) == 3
     async with bench(tmp_path, damaged) as one:
         document = await one.render(BARE, "ubl+pdf")
-        assert not document.companions
-        assert "arrived damaged 3 times" in document.facts.warnings[0]
+        assert not document.sidecars
+        assert "arrived damaged 3 times" in document.meta.warnings[0]
 
 
 async def test_a_pdf_without_a_checksum_where_one_has_to_be_is_none(tmp_path: Path) -> None:
@@ -214,8 +214,8 @@ async def test_a_pdf_without_a_checksum_where_one_has_to_be_is_none(tmp_path: Pa
     async with bench(tmp_path, pdf(large)) as one:
         one.service = "require_checksum = true"
         document = await one.render(BARE, "ubl+pdf")
-        assert not document.companions
-        assert "no checksum that could be checked" in document.facts.warnings[0]
+        assert not document.sidecars
+        assert "no checksum that could be checked" in document.meta.warnings[0]
         assert not one.left()
 
 
@@ -250,7 +250,7 @@ async def test_a_pdf_of_the_platform_in_a_file_is_let_go_of_with_the_document(
     async with bench(tmp_path, pdf(large)) as one:
         document = await one.render(BARE, "ubl+pdf")
         assert beside(document) == large
-        assert document.companions[0].payload.spool is not None
+        assert document.sidecars[0].payload.spool is not None
         await document.release()
         assert not one.left()
 
@@ -259,7 +259,7 @@ async def test_a_company_may_have_forms_of_its_own(tmp_path: Path) -> None:
     async with bench(tmp_path, pdf()) as one:
         document = await one.render(WITH_PDF, "ubl", more='formats = "ubl+pdf"\n')
         assert beside(document) == INSIDE
-        assert not (await one.render(WITH_PDF, "pdf", more='formats = "ubl"\n')).companions
+        assert not (await one.render(WITH_PDF, "pdf", more='formats = "ubl"\n')).sidecars
 
 
 async def test_what_is_no_invoice_goes_as_it_is(tmp_path: Path) -> None:
@@ -267,8 +267,8 @@ async def test_what_is_no_invoice_goes_as_it_is(tmp_path: Path) -> None:
     others = 'ubl+pdf"\nothers = "deliver"\nothers_path = "others'
     async with bench(tmp_path, pdf()) as one:
         document = await one.render(order, others, company="BE0403170701")
-        assert document.facts.kind is Kind.UNKNOWN
-        assert not document.companions
+        assert document.meta.kind is Kind.UNKNOWN
+        assert not document.sidecars
         assert not one.asked
 
 
@@ -292,7 +292,7 @@ async def test_every_invoice_has_its_pdf_beside_it(tmp_path: Path) -> None:
     async with trial(tmp_path, documents=60) as one:
         forms(one, "ubl+pdf")
         outcome = await one.bring(one.config())
-        assert outcome.tally.delivered == 60
+        assert outcome.counters.delivered == 60
         embedding = [d.content.embeds_pdf for d in one.mailbox if isinstance(d.content, Invoice)]
         assert 0 < sum(embedding) < len(embedding)
         assert one.delivered() == one.held() + pdfs(one)

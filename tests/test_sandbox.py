@@ -236,7 +236,7 @@ def test_statements_add_up_and_follow_each_other(documents: list[Document]) -> N
     days = set()
     for document in statements(documents):
         data = document.read()
-        assert coda.oddities(payload(data)) == []
+        assert coda.problems(payload(data)) == []
         assert {len(line) for line in data.split(b"\r\n")[:-1]} == {128}
         assert data.isascii()
         statement = document.content

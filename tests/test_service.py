@@ -12,9 +12,9 @@ from msgspec import structs
 from structlog.testing import capture_logs
 from trial import Trial, trial
 
-from pipeline.app.wiring import Config, assembled
+from pipeline.app.wiring import Config, open_application
 from pipeline.config.types import Duration
-from pipeline.errors import PassingError, SourceUnreachable
+from pipeline.errors import RetryableError, SourceUnavailable
 from pipeline.app.lock import only_process
 from pipeline.retry import LONGEST_REST
 from pipeline.app.service import LONGEST_PAUSE, Service, running
@@ -33,9 +33,9 @@ def often(it: Trial) -> Config:
 async def serving(config: Config) -> AsyncIterator[Service]:
     with only_process(config.service.state_dir):
         async with (
-            assembled(config) as assembly,
-            running(assembly, config) as service,
-            assembly.intake.running(),
+            open_application(config) as application,
+            running(application, config) as service,
+            application.dispatcher.running(),
             anyio.create_task_group() as group,
         ):
             service.start(group)
@@ -99,14 +99,14 @@ async def test_new_documents_are_brought_by_the_next_poll(tmp_path: Path) -> Non
 
 async def test_polls_grow_rarer_up_to_a_bound(tmp_path: Path) -> None:
     async with trial(tmp_path, documents=0) as it, serving(it.config()) as service:
-        down = SourceUnreachable("source")
+        down = SourceUnavailable("source")
         assert [service._pause(down, failures) for failures in (1, 2, 3, 99)] == [
             *(600, 1200, LONGEST_PAUSE, LONGEST_PAUSE)
         ]
         assert service._pause(None, 0) == 300
-        busy = PassingError("source", retry_after=7000)
+        busy = RetryableError("source", retry_after=7000)
         assert service._pause(busy, 1) == 7000
-        assert service._pause(PassingError("source", retry_after=10**9), 1) == LONGEST_REST
+        assert service._pause(RetryableError("source", retry_after=10**9), 1) == LONGEST_REST
         service.config = structs.replace(
             service.config,
             service=structs.replace(service.config.service, poll_interval=Duration(86400)),

@@ -20,7 +20,8 @@ import pytest
 from pipeline.errors import StateError
 from pipeline.ledger.ledger import open_ledger
 from pipeline.app.lock import only_process
-from pipeline.ledger.models import VERSION, State
+from pipeline.ledger.models import State
+from pipeline.ledger.schema import VERSION
 from pipeline.ledger.summary import summarise
 
 pytestmark = pytest.mark.anyio

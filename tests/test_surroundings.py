@@ -149,7 +149,7 @@ def test_without_docstrings_and_assertions_all_works(tmp_path: Path) -> None:
             sys.executable,
             "-OO",
             "-c",
-            "from pipeline.errors import *; print(SourceUnreachable(''))",
+            "from pipeline.errors import *; print(SourceUnavailable(''))",
         ],
         cwd=ROOT,
         capture_output=True,

@@ -9,7 +9,7 @@ import pytest
 
 import pipeline
 import stages
-from pipeline.errors import ConfigurationError, DocumentRefused, PassingError, SynqupError
+from pipeline.errors import ConfigurationError, Rejected, RetryableError, SynqupError
 from pipeline.source import Entry
 from pipeline.text import enumerated, first_few, printable, shortened
 
@@ -25,7 +25,7 @@ def test_signs_that_are_not_printed_become_spaces() -> None:
     cleaned.encode()
 
 
-@pytest.mark.parametrize("kind", [SynqupError, PassingError, DocumentRefused])
+@pytest.mark.parametrize("kind", [SynqupError, RetryableError, Rejected])
 def test_every_part_of_an_error_is_clean_and_of_a_size_that_is_read(kind: type) -> None:
     error = kind(f"doc {SIGNS}", f"why {SIGNS}" * 1_000_000, f"do {SIGNS}" * 10_000)
     for text in (error.subject, error.reason, error.remedy, str(error), *error.args):

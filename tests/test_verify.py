@@ -13,7 +13,7 @@ from farm import Farm
 
 from pipeline.config.types import Service
 from pipeline.document import Ack, Document, Key
-from pipeline.errors import DocumentDamaged, DocumentRefused
+from pipeline.errors import Corrupt, Rejected
 from pipeline.payload import Payload
 from stages.download import Fetched
 from stages.formats import LARGE
@@ -64,7 +64,7 @@ class TestChecksums:
         assert verified(WHOLE).checksum == ""
 
     def test_one_that_differs_is_damage(self) -> None:
-        with pytest.raises(DocumentDamaged) as caught:
+        with pytest.raises(Corrupt) as caught:
             verified(WHOLE, vouched(WHOLE + b" "))
         told = str(caught.value)
         assert told.startswith("invoice 1: content-digest sha-256 says ")
@@ -73,7 +73,7 @@ class TestChecksums:
 
     def test_the_list_s_own_is_held_against_it(self) -> None:
         assert verified(WHOLE, sha256=hashlib.sha256(WHOLE).hexdigest()).checksum
-        with pytest.raises(DocumentDamaged, match="the list's sha-256 says"):
+        with pytest.raises(Corrupt, match="the list's sha-256 says"):
             verified(WHOLE, sha256=hashlib.sha256(b"other").hexdigest())
 
     def test_a_stronger_one_that_agrees_overrules_a_weaker(self) -> None:
@@ -85,7 +85,7 @@ class TestChecksums:
 
     def test_a_weaker_one_that_agrees_does_not_overrule_a_stronger(self) -> None:
         right = {"content-md5": b64encode(hashlib.md5(WHOLE).digest()).decode()}
-        with pytest.raises(DocumentDamaged, match="content-digest"):
+        with pytest.raises(Corrupt, match="content-digest"):
             verified(WHOLE, {**vouched(b"other"), **right})
 
     def test_an_etag_that_may_be_anything_proves_nothing(self) -> None:
@@ -98,7 +98,7 @@ class TestChecksums:
             "etag": f'"{hashlib.md5(b"other").hexdigest()}"',
             "x-amz-request-id": "A",
         }
-        with pytest.raises(DocumentDamaged, match="etag md5 says"):
+        with pytest.raises(Corrupt, match="etag md5 says"):
             verified(WHOLE, headers)
 
     def test_one_that_can_not_be_checked_is_a_warning(self) -> None:
@@ -107,27 +107,27 @@ class TestChecksums:
         assert found.warnings == ('digest "UNIXsum" is of no algorithm that synqup knows',)
 
     def test_none_where_one_has_to_be(self) -> None:
-        with pytest.raises(DocumentRefused, match="no checksum that could be checked") as caught:
+        with pytest.raises(Rejected, match="no checksum that could be checked") as caught:
             verified(WHOLE, require=True)
-        assert not isinstance(caught.value, DocumentDamaged)
+        assert not isinstance(caught.value, Corrupt)
         assert "require_checksum = false" in str(caught.value)
         assert verified(WHOLE, vouched(WHOLE), require=True).checksum
 
     def test_why_it_could_not_be_checked_is_told(self) -> None:
         headers = {**vouched(WHOLE), "content-encoding": "gzip"}
-        with pytest.raises(DocumentRefused, match="is of the document in gzip"):
+        with pytest.raises(Rejected, match="is of the document in gzip"):
             verified(WHOLE, headers, require=True)
 
 
 class TestSizes:
     def test_of_the_list(self) -> None:
         assert verified(WHOLE, size=len(WHOLE))
-        with pytest.raises(DocumentDamaged, match="the list says 30 bytes, and 29 have arrived"):
+        with pytest.raises(Corrupt, match="the list says 30 bytes, and 29 have arrived"):
             verified(WHOLE, size=30)
 
     def test_of_the_answer(self) -> None:
         assert verified(WHOLE, {"content-length": "29"})
-        with pytest.raises(DocumentDamaged, match="content-length says 28 bytes"):
+        with pytest.raises(Corrupt, match="content-length says 28 bytes"):
             verified(WHOLE, {"content-length": " 28 "})
 
     @pytest.mark.parametrize("length", ["", "many", "-1"])
@@ -136,11 +136,11 @@ class TestSizes:
 
     def test_of_what_was_coded_on_its_way(self) -> None:
         assert verified(WHOLE, {"content-length": "20", "content-encoding": "GZIP"})
-        with pytest.raises(DocumentDamaged):
+        with pytest.raises(Corrupt):
             verified(WHOLE, {"content-length": "20", "content-encoding": "Identity"})
 
     def test_even_where_a_checksum_agrees(self) -> None:
-        with pytest.raises(DocumentDamaged):
+        with pytest.raises(Corrupt):
             verified(WHOLE, vouched(WHOLE), size=30)
 
 
@@ -160,15 +160,15 @@ class TestStructure:
     def test_it_decides_where_no_checksum_vouches_and_warns_where_one_does(
         self, data: bytes, odd: str
     ) -> None:
-        with pytest.raises(DocumentDamaged, match=odd):
+        with pytest.raises(Corrupt, match=odd):
             verified(data)
         (warning,) = verified(data, vouched(data)).warnings
         assert odd in warning
 
     def test_a_checksum_vouches_for_nothing_hostile(self) -> None:
-        with pytest.raises(DocumentRefused) as caught:
+        with pytest.raises(Rejected) as caught:
             verified(HOSTILE, vouched(HOSTILE))
-        assert not isinstance(caught.value, DocumentDamaged)
+        assert not isinstance(caught.value, Corrupt)
 
     def test_the_real_ones_are_whole_with_and_without_a_checksum(self, corpus: Path) -> None:
         for path in sorted(corpus.rglob("x-*.xml")) + sorted(corpus.rglob("*.pdf")):
@@ -184,9 +184,9 @@ class TestStructure:
         assert odd
 
 
-def document(payload_: Payload, headers: dict[str, str], facts: Listed) -> Document[Fetched]:
+def document(payload_: Payload, headers: dict[str, str], meta: Listed) -> Document[Fetched]:
     farm = Farm()
-    fetched = Fetched(facts, headers)
+    fetched = Fetched(meta, headers)
     return Document(Key("farm", "1", ""), farm.entry("1"), Ack(farm, "1"), 0.0, fetched, payload_)
 
 
@@ -196,25 +196,25 @@ class TestStage:
         whole = document(payload(WHOLE), vouched(WHOLE), listed())
         found = await process(whole)
         assert found.payload is whole.payload
-        assert found.facts.checksum == "content-digest sha-256"
+        assert found.meta.checksum == "content-digest sha-256"
 
     async def test_what_is_damaged_does_not(self) -> None:
-        with pytest.raises(DocumentDamaged, match="content-digest sha-256 says") as caught:
+        with pytest.raises(Corrupt, match="content-digest sha-256 says") as caught:
             await process(document(payload(BROKEN), vouched(WHOLE), listed()))
         assert caught.value.subject == "document 1"
 
     async def test_what_may_not_be_delivered_is_refused(self) -> None:
-        for data, headers, facts in (
+        for data, headers, meta in (
             (HOSTILE, vouched(HOSTILE), listed()),
             (WHOLE, {}, listed(require_checksum=True)),
         ):
-            with pytest.raises(DocumentRefused):
-                await process(document(payload(data), headers, facts))
+            with pytest.raises(Rejected):
+                await process(document(payload(data), headers, meta))
 
     @pytest.mark.parametrize("size", [LARGE - 100, LARGE + 100])
     async def test_small_and_large_ones_alike(self, size: int) -> None:
         data = b"<a>" + b"x" * size + b"</a>"
         found = await process(document(payload(data), vouched(data), listed()))
-        assert found.facts.checksum == "content-digest sha-256"
-        with pytest.raises(DocumentDamaged):
+        assert found.meta.checksum == "content-digest sha-256"
+        with pytest.raises(Corrupt):
             await process(document(payload(data), vouched(WHOLE), listed()))

@@ -17,7 +17,7 @@ from benchmarks.measure import Figure, figure, ratio
 from benchmarks.report import Report
 from benchmarks.workplace import Workplace
 from pipeline.payload import Payload
-from stages.matching.rules import Hint, Verdict, decide
+from stages.matching.rules import ListHint, Classification, decide
 from stages.formats import format_of
 from stages.list import Kind
 from stages.matching.parties import Directory
@@ -97,8 +97,8 @@ def _subject(name: str, data: bytes, directory: Directory, work: Workplace) -> S
     return Subject(name, data, figure(classify), figure(parse), ratio(classify, parse))
 
 
-def _classify(payload: Payload, directory: Directory) -> Verdict:
-    return decide(format_of(payload).read(payload), directory, Hint())
+def _classify(payload: Payload, directory: Directory) -> Classification:
+    return decide(format_of(payload).read(payload), directory, ListHint())
 
 
 def _microseconds(do: Callable[[], object], times: int) -> float:

@@ -10,18 +10,18 @@ from typing import Any
 import anyio
 from msgspec import Struct
 
-from pipeline.app.wiring import Assembly, Billtobox, Config, assembled
+from pipeline.app.wiring import Application, Billtobox, Config, open_application
 from pipeline.engine.engine import Engine
 from pipeline.errors import StateError, SynqupError
 from pipeline.source import Source
 from pipeline.app.shutdown import Stop
-from pipeline.engine.counters import Tally
+from pipeline.engine.counters import Counters
 
 #: Seconds that somebody who waits for the end is kept waiting for a disk that refuses.
 PATIENCE = 30.0
 
-#: Shows how far it is, until cancelled: the tally so far, and how many documents are expected.
-Show = Callable[[Tally, Callable[[], int | None]], Coroutine[Any, Any, None]]
+#: Shows how far it is, until cancelled: the counters so far, and how many documents are expected.
+Show = Callable[[Counters, Callable[[], int | None]], Coroutine[Any, Any, None]]
 
 
 class Outcome(Struct, frozen=True):
@@ -30,7 +30,7 @@ class Outcome(Struct, frozen=True):
     fault: the fault of synqup's own that kept anything from being done, if there was one.
     """
 
-    tally: Tally
+    counters: Counters
     failures: dict[str, str]
     stopped: bool
     fault: str = ""
@@ -44,7 +44,7 @@ class CatchUp:
         self._failures: dict[str, str] = {}
         self._sources: list[Source] = []
         self._expected: dict[str, int] = {}
-        self._intake: Engine | None = None
+        self._dispatcher: Engine | None = None
         self._stopped = False
 
     async def run(self, show: Show, abandon: Callable[[], object] = lambda: None) -> Outcome:
@@ -56,53 +56,53 @@ class CatchUp:
         stop = Stop(config.service.shutdown_grace, abandon)
         stop.hurry(self._note_stop)
         with stop.heeded():
-            async with assembled(config, PATIENCE) as assembly, AsyncExitStack() as closing:
-                self._intake = assembly.intake
+            async with open_application(config, PATIENCE) as application, AsyncExitStack() as closing:
+                self._dispatcher = application.dispatcher
                 for settings in config.sources:
-                    await self._open(settings, assembly, closing)
+                    await self._open(settings, application, closing)
 
                 async def feed() -> None:
                     async with anyio.create_task_group() as polling:
                         for source in self._sources:
-                            polling.start_soon(self._poll, source, assembly)
+                            polling.start_soon(self._poll, source, application)
 
-                stop.hurry(assembly.ledger.hurry)
+                stop.hurry(application.ledger.hurry)
                 async with anyio.create_task_group() as showing:
-                    showing.start_soon(show, assembly.intake.tally, self._total)
-                    async with assembly.intake.running():
+                    showing.start_soon(show, application.dispatcher.counters, self._total)
+                    async with application.dispatcher.running():
                         await stop.feed(feed)
                     showing.cancel_scope.cancel()
         return self.outcome()
 
     def outcome(self) -> Outcome:
         """What has come of it so far."""
-        tally = self._intake.tally if self._intake is not None else Tally()
-        fault = self._intake.breaker.fault if self._intake is not None else None
-        return Outcome(tally, self._failures, self._stopped, str(fault or ""))
+        counters = self._dispatcher.counters if self._dispatcher is not None else Counters()
+        fault = self._dispatcher.breaker.fault if self._dispatcher is not None else None
+        return Outcome(counters, self._failures, self._stopped, str(fault or ""))
 
     def _note_stop(self) -> None:
         self._stopped = True
 
-    async def _open(self, settings: Billtobox, assembly: Assembly, closing: AsyncExitStack) -> None:
+    async def _open(self, settings: Billtobox, application: Application, closing: AsyncExitStack) -> None:
         try:
-            source = assembly.open(settings)
+            source = application.open(settings)
         except SynqupError as error:
-            await self._failed(settings.name, error, assembly)
+            await self._failed(settings.name, error, application)
             return
         self._sources.append(source)
-        closing.push_async_callback(assembly.close, source)
+        closing.push_async_callback(application.close, source)
 
-    async def _poll(self, source: Source, assembly: Assembly) -> None:
+    async def _poll(self, source: Source, application: Application) -> None:
         try:
-            await assembly.poll(source, self._config)
+            await application.poll(source, self._config)
         except StateError:
             raise
         except SynqupError as error:
-            await self._failed(source.name, error, assembly)
+            await self._failed(source.name, error, application)
 
-    async def _failed(self, source: str, error: SynqupError, assembly: Assembly) -> None:
+    async def _failed(self, source: str, error: SynqupError, application: Application) -> None:
         self._failures[source] = str(error)
-        await assembly.ledger.polled(source, time.time(), str(error))
+        await application.ledger.polled(source, time.time(), str(error))
 
     def _total(self) -> int | None:
         """What all sources hold; None as long as one that can be read has not said."""

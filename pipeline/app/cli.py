@@ -34,7 +34,7 @@ from pipeline.app.wiring import (
 )
 from pipeline.app.catch_up import CatchUp, Outcome
 from pipeline.app.demo import demonstrate
-from pipeline.errors import ConfigurationError, OwnFault, PassingError, SourceError, SynqupError
+from pipeline.errors import ConfigurationError, InternalError, RetryableError, SourceError, SynqupError
 from pipeline.app.lock import only_process
 from pipeline.app.logging import set_up
 from pipeline.app.loop import end, end_at_once, run as run_loop
@@ -265,7 +265,7 @@ def demo(
     with _stopped_by_signals(Exit.SOME_FAILED):
         outcome = _run(lambda: demonstrate(Console(), documents, directory))
         _end(outcome)
-        if outcome.tally.delivered != documents:
+        if outcome.counters.delivered != documents:
             raise typer.Exit(Exit.SOME_FAILED)
 
 
@@ -276,7 +276,7 @@ def _end(outcome: Outcome) -> None:
         raise typer.Exit(Exit.FAULT)
     if outcome.failures:
         raise typer.Exit(Exit.SOURCE)
-    if outcome.tally.quarantined or outcome.tally.waiting or outcome.stopped:
+    if outcome.counters.quarantined or outcome.counters.waiting or outcome.stopped:
         raise typer.Exit(Exit.SOME_FAILED)
 
 
@@ -313,9 +313,9 @@ def _status_of(error: SynqupError) -> Exit:
     match error:
         case ConfigurationError():
             return Exit.USAGE
-        case OwnFault():
+        case InternalError():
             return Exit.FAULT
-        case SourceError() | PassingError():
+        case SourceError() | RetryableError():
             return Exit.SOURCE
         case _:
             return Exit.SOME_FAILED

@@ -21,7 +21,7 @@ from pipeline.app.catch_up import Outcome
 from pipeline.ledger.models import State
 from pipeline.app.dry_run import Rehearsal
 from pipeline.ledger.summary import Kept, Summary
-from pipeline.engine.counters import Tally
+from pipeline.engine.counters import Counters
 from pipeline.text import printable
 
 #: Lines of one kind that are printed before the rest is only counted.
@@ -42,26 +42,26 @@ def in_json(value: Any) -> str:
 
 def outcome(console: Console, ended: Outcome, summary: Summary) -> None:
     """The end of a catch-up, with the reasons for what did not arrive."""
-    tally = ended.tally
+    counters = ended.counters
     console.print(
-        f"{tally.delivered:,} delivered ({decimal(tally.bytes)}),{_left_out(tally)}"
-        f" {tally.quarantined:,} quarantined, {tally.waiting:,} left for a later run",
+        f"{counters.delivered:,} delivered ({decimal(counters.bytes)}),{_left_out(counters)}"
+        f" {counters.quarantined:,} quarantined, {counters.waiting:,} left for a later run",
         highlight=False,
     )
     for name, reason in ended.failures.items():
         console.print(_said(f"source {name}: {reason}", "red"))
     if ended.stopped:
         console.print("Stopped before the end; what is missing is brought by the next run.")
-    if tally.quarantined:
+    if counters.quarantined:
         _kept(console, "In quarantine", summary.quarantine)
-    if tally.waiting:
+    if counters.waiting:
         _kept(console, "Left for a later run", summary.waiting)
 
 
-def _left_out(tally: Tally) -> str:
+def _left_out(counters: Counters) -> str:
     """What was acknowledged without a file, if anything was."""
-    duplicates = f" {tally.duplicates:,} duplicates," if tally.duplicates else ""
-    return duplicates + (f" {tally.skipped:,} skipped by a rule," if tally.skipped else "")
+    duplicates = f" {counters.duplicates:,} duplicates," if counters.duplicates else ""
+    return duplicates + (f" {counters.skipped:,} skipped by a rule," if counters.skipped else "")
 
 
 def rehearsal(console: Console, told: Rehearsal) -> None:

@@ -16,9 +16,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from pipeline.engine.counters import Tally
+from pipeline.engine.counters import Counters
 
-#: Seconds between two looks at the tally, on a terminal and in a log.
+#: Seconds between two looks at the counters, on a terminal and in a log.
 LIVELY = 0.1
 PATIENT = 5.0
 
@@ -29,14 +29,14 @@ class Display:
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    async def show(self, tally: Tally, expected: Callable[[], int | None]) -> None:
-        """Follow a tally until cancelled."""
+    async def show(self, counters: Counters, expected: Callable[[], int | None]) -> None:
+        """Follow a counters until cancelled."""
         if self._console.is_terminal:
-            await self._bar(tally, expected)
+            await self._bar(counters, expected)
         else:
-            await self._lines(tally, expected)
+            await self._lines(counters, expected)
 
-    async def _bar(self, tally: Tally, expected: Callable[[], int | None]) -> None:
+    async def _bar(self, counters: Counters, expected: Callable[[], int | None]) -> None:
         progress = Progress(
             SpinnerColumn("dots" if self._console.encoding.startswith("utf") else "line"),
             BarColumn(),
@@ -50,37 +50,37 @@ class Display:
             task = progress.add_task("", total=None, bytes="", rate="")
             try:
                 while True:
-                    self._advance(progress, task, tally, expected(), began)
+                    self._advance(progress, task, counters, expected(), began)
                     await anyio.sleep(LIVELY)
             finally:
-                self._advance(progress, task, tally, expected(), began)
+                self._advance(progress, task, counters, expected(), began)
 
     def _advance(
-        self, progress: Progress, task: object, tally: Tally, total: int | None, began: float
+        self, progress: Progress, task: object, counters: Counters, total: int | None, began: float
     ) -> None:
         seconds = max(anyio.current_time() - began, 0.001)
         progress.update(
             task,  # type: ignore[arg-type]
-            completed=tally.done,
-            total=None if total is None else max(total, tally.listed),
-            bytes=decimal(tally.bytes),
-            rate=f"{tally.done / seconds:,.0f}/s",
+            completed=counters.done,
+            total=None if total is None else max(total, counters.listed),
+            bytes=decimal(counters.bytes),
+            rate=f"{counters.done / seconds:,.0f}/s",
         )
 
-    async def _lines(self, tally: Tally, expected: Callable[[], int | None]) -> None:
+    async def _lines(self, counters: Counters, expected: Callable[[], int | None]) -> None:
         began = anyio.current_time()
         while True:
             await anyio.sleep(PATIENT)
             self._console.print(
-                line(tally, expected(), anyio.current_time() - began), highlight=False
+                line(counters, expected(), anyio.current_time() - began), highlight=False
             )
 
 
-def line(tally: Tally, total: int | None, seconds: float) -> str:
+def line(counters: Counters, total: int | None, seconds: float) -> str:
     """One line of a log: documents, bytes, rate and time left."""
-    rate = tally.done / seconds if seconds else 0.0
-    of = f" of {max(total, tally.listed):,}" if total is not None else ""
-    text = f"{tally.done:,}{of} documents, {decimal(tally.bytes)}, {rate:,.0f} documents/s"
+    rate = counters.done / seconds if seconds else 0.0
+    of = f" of {max(total, counters.listed):,}" if total is not None else ""
+    text = f"{counters.done:,}{of} documents, {decimal(counters.bytes)}, {rate:,.0f} documents/s"
     if total is not None and rate:
-        text += f", {max(total - tally.done, 0) / rate:,.0f} s left"
+        text += f", {max(total - counters.done, 0) / rate:,.0f} s left"
     return text

@@ -11,8 +11,8 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from pipeline.app.wiring import Assembly, Config, assembled, load_config
-from pipeline.errors import PassingError, StateError, SynqupError
+from pipeline.app.wiring import Application, Config, open_application, load_config
+from pipeline.errors import RetryableError, StateError, SynqupError
 from pipeline.config.watcher import edits
 from pipeline.retry import LONGEST_REST
 from pipeline.source import Source
@@ -34,7 +34,7 @@ async def serve(path: Path, config: Config, abandon: Callable[[], object] = lamb
     """
     stop = Stop(config.service.shutdown_grace, abandon)
     with stop.heeded():
-        async with assembled(config) as assembly, running(assembly, config) as service:
+        async with open_application(config) as application, running(application, config) as service:
 
             async def feed() -> None:
                 async with anyio.create_task_group() as group:
@@ -43,17 +43,17 @@ async def serve(path: Path, config: Config, abandon: Callable[[], object] = lamb
                         stop.grace = edited.service.shutdown_grace
                         service.apply(edited)
 
-            stop.hurry(assembly.ledger.hurry)
-            async with assembly.intake.running():
+            stop.hurry(application.ledger.hurry)
+            async with application.dispatcher.running():
                 await stop.feed(feed)
     log.info("stopped", dropped=stop.at_once)
     return stop
 
 
 @asynccontextmanager
-async def running(assembly: Assembly, config: Config) -> AsyncIterator[Service]:
+async def running(application: Application, config: Config) -> AsyncIterator[Service]:
     """A service whose sources are closed at the end, when nothing of theirs is in flight."""
-    service = Service(assembly, config)
+    service = Service(application, config)
     try:
         yield service
     finally:
@@ -77,11 +77,11 @@ class Poller:
 class Service:
     """Keeps one poller for each configured source, under the configuration in force."""
 
-    def __init__(self, assembly: Assembly, config: Config) -> None:
+    def __init__(self, application: Application, config: Config) -> None:
         self.config = config
-        self._intake = assembly.intake
-        self._assembly = assembly
-        self._ledger = assembly.ledger
+        self._dispatcher = application.dispatcher
+        self._assembly = application
+        self._ledger = application.ledger
         #: Those that are not closed yet; some of them are polled no more.
         self._sources: set[Source] = set()
         self._pollers: dict[str, Poller] = {}
@@ -98,7 +98,7 @@ class Service:
         if config.service.state_dir != self.config.service.state_dir:
             log.warning("state_dir changes at the next start", in_use=self.config.service.state_dir)
         self.config = config
-        self._intake.resize(config.stages)
+        self._dispatcher.resize(config.stages)
         self._match_pollers()
         # Polls begin anew, for the rest of a backlog is under this configuration.
         for poller in self._pollers.values():
@@ -134,7 +134,7 @@ class Service:
                 closing.start_soon(self._assembly.close, source)
 
     async def _retire(self, source: Source) -> None:
-        await self._intake.retire(source)
+        await self._dispatcher.retire(source)
         await self._assembly.close(source)
         self._sources.discard(source)
         log.info("source drained", source=source.name)
@@ -165,7 +165,7 @@ class Service:
         interval = float(self.config.service.poll_interval)
         longest = max(interval, min(interval * SLOWEST, LONGEST_PAUSE))
         pause = min(interval * 2.0 ** min(failures, 16), longest)
-        asked = error.retry_after if isinstance(error, PassingError) else None
+        asked = error.retry_after if isinstance(error, RetryableError) else None
         return max(pause, min(asked or 0.0, LONGEST_REST))
 
     async def _poll_once(self, source: Source) -> SynqupError | None:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from pipeline.engine.breaker import Breaker
 from pipeline.config.types import Service as ServiceSettings
 from pipeline.engine.engine import Engine
-from pipeline.errors import OwnFault, StateError, SynqupError
+from pipeline.errors import InternalError, StateError, SynqupError
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.engine.quarantine import Quarantine
 from pipeline.source import Source
@@ -36,7 +36,7 @@ from stages.settings import Billtobox, Config, load_config as load
 from stages.sources import open_source
 
 __all__ = [
-    "Assembly",
+    "Application",
     "Billtobox",
     "Config",
     "Explanation",
@@ -45,7 +45,7 @@ __all__ = [
     "Flow",
     "Lister",
     "Mailbox",
-    "assembled",
+    "open_application",
     "examine",
     "explain",
     "ledger_path",
@@ -67,10 +67,10 @@ log = structlog.get_logger(__name__)
 CLOSING = 5.0
 
 
-class Assembly(Struct, frozen=True):
+class Application(Struct, frozen=True):
     """The parts of one running program."""
 
-    intake: Engine
+    dispatcher: Engine
     ledger: Ledger
     flow: Flow
     service: ServiceSettings
@@ -88,15 +88,15 @@ class Assembly(Struct, frozen=True):
         """Bring what a source holds. Raises why that was not possible: SynqupError.
 
         Nothing else comes through, whatever the source raises: what is a fault of synqup's own
-        is an OwnFault, also where it only kept a document waiting.
+        is an InternalError, also where it only kept a document waiting.
         """
         await self._finish()
         try:
-            await Lister(source, config, self.ledger, self.intake).poll()
+            await Lister(source, config, self.ledger, self.dispatcher).poll()
         except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
             words = self.unforeseen.words(f"source {source.name}", error)
             raise self._noted(source.name, words) from None
-        if (fault := self.intake.breaker.fault_of(source.name)) is not None:
+        if (fault := self.dispatcher.breaker.fault_of(source.name)) is not None:
             raise fault
 
     async def close(self, source: Source) -> None:
@@ -110,14 +110,14 @@ class Assembly(Struct, frozen=True):
     async def _finish(self) -> None:
         """Settle what other polls left staged; a destination's trouble is no source's."""
         try:
-            await self.flow.finish(self.intake.is_flying)
+            await self.flow.finish(self.dispatcher.is_flying)
         except Exception as error:  # noqa: BLE001 - the next poll tries again
             words = self._noted("", self.unforeseen.words("what is staged", error))
             log.warning("what is staged can't be settled", reason=str(words))
 
     def _noted(self, source: str, words: SynqupError) -> SynqupError:
-        if isinstance(words, OwnFault):
-            self.intake.breaker.record_fault(source, words)
+        if isinstance(words, InternalError):
+            self.dispatcher.breaker.record_fault(source, words)
         return words
 
 
@@ -137,7 +137,7 @@ def quarantine_in(state_dir: Path) -> Quarantine:
 
 
 @asynccontextmanager
-async def assembled(config: Config, patience: float = math.inf) -> AsyncIterator[Assembly]:
+async def open_application(config: Config, patience: float = math.inf) -> AsyncIterator[Application]:
     """Open the ledger, settle what a crash left behind, and join the stages by their queues.
 
     patience: seconds to wait for a disk that refuses the ledger.
@@ -159,6 +159,6 @@ async def assembled(config: Config, patience: float = math.inf) -> AsyncIterator
                 "Mend its disk, or let this account write there",
             ) from error
         quarantine = quarantine_in(service.state_dir)
-        intake = Engine(flow.stages, ledger, quarantine, breaker, unforeseen)
-        intake.resize(config.stages)
-        yield Assembly(intake, ledger, flow, service, unforeseen)
+        dispatcher = Engine(flow.stages, ledger, quarantine, breaker, unforeseen)
+        dispatcher.resize(config.stages)
+        yield Application(dispatcher, ledger, flow, service, unforeseen)

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from pipeline.engine.breaker import Breaker
 from pipeline.document import Ack, Key
-from pipeline.errors import OwnFault
+from pipeline.errors import InternalError
 from pipeline.ledger.ledger import Ledger
 from pipeline.engine.queue import Bound, Queue
 from pipeline.ledger.models import FORWARDED, Known
@@ -29,7 +29,7 @@ BOUND = Bound(512, 1024 * 1024)
 WORKERS = 16
 
 
-class Settled(Struct, frozen=True):
+class PendingAck(Struct, frozen=True):
     """A document whose end the ledger has recorded and whose source has yet to be told."""
 
     key: Key
@@ -42,11 +42,11 @@ class Settled(Struct, frozen=True):
         return len(self.outcome.message)
 
 
-def settled(key: Key, source: Source, row: Known) -> Settled:
+def settled(key: Key, source: Source, row: Known) -> PendingAck:
     """What the source is to be told of a document that has come to its end."""
     ack = Ack(source, key.id)
     forwarded = row.state in FORWARDED
-    return Settled(key, source, ack.forwarded() if forwarded else ack.error(row.reason))
+    return PendingAck(key, source, ack.forwarded() if forwarded else ack.error(row.reason))
 
 
 class Acknowledger:
@@ -67,10 +67,10 @@ class Acknowledger:
         self._finished = finished
         self._breaker = breaker
         self._unforeseen = unforeseen
-        self._queue: Queue[Settled] = Queue(BOUND)
+        self._queue: Queue[PendingAck] = Queue(BOUND)
         self._batch = 1
 
-    async def put(self, settled: Settled) -> None:
+    async def put(self, settled: PendingAck) -> None:
         """Have it told, once there is room; after a stop at once, by a later run."""
         self._batch = max(self._batch, settled.source.ack_batch)
         try:
@@ -95,7 +95,7 @@ class Acknowledger:
                 # No name here: who waits for the next ones keeps neither these nor their source.
                 await self._finish(await self._queue.take(self._batch))
 
-    async def _finish(self, settled: Sequence[Settled]) -> None:
+    async def _finish(self, settled: Sequence[PendingAck]) -> None:
         try:
             await self._tell_all(settled)
         finally:
@@ -103,20 +103,20 @@ class Acknowledger:
             for one in settled:
                 self._finished(one.key)
 
-    async def _tell_all(self, settled: Sequence[Settled]) -> None:
+    async def _tell_all(self, settled: Sequence[PendingAck]) -> None:
         for _, group in groupby(settled, key=lambda one: id(one.source)):
             batch = list(group)
             source = batch[0].source
             for start in range(0, len(batch), source.ack_batch):
                 await self._tell(source, batch[start : start + source.ack_batch])
 
-    async def _tell(self, source: Source, batch: Sequence[Settled]) -> None:
+    async def _tell(self, source: Source, batch: Sequence[PendingAck]) -> None:
         outcomes = [one.outcome for one in batch]
         try:
             await source.retries.run(partial(source.acknowledge, outcomes))
         except Exception as error:  # noqa: BLE001 - whatever a source raises concerns it alone
             reason = self._unforeseen.words(f"source {source.name}", error)
-            if isinstance(reason, OwnFault):
+            if isinstance(reason, InternalError):
                 self._breaker.stop(source.name, reason)
             log.warning(
                 "acknowledgements wait",

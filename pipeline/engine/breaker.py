@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import anyio
 
-from pipeline.errors import OwnFault, PassingError, SignInRefused, SourceUnreachable, SynqupError
+from pipeline.errors import InternalError, RetryableError, SignInRefused, SourceUnavailable, SynqupError
 from pipeline.source import Source
 
 T = TypeVar("T")
@@ -46,10 +46,10 @@ class Breaker:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         #: The first fault of synqup's own that kept anything from being done.
-        self.fault: OwnFault | None = None
+        self.fault: InternalError | None = None
         #: The sources that such a fault has stopped for this poll.
-        self.stopped: dict[str, OwnFault] = {}
-        self._faults: dict[str, OwnFault] = {}
+        self.stopped: dict[str, InternalError] = {}
+        self._faults: dict[str, InternalError] = {}
         self._rows: dict[str, _Row] = {}
         self._served: set[str] = set()
         #: What is tried again, or waits for it.
@@ -58,7 +58,7 @@ class Breaker:
 
     def record_failure(self, source: str, error: SynqupError) -> None:
         """A document of the source waits for this reason."""
-        if isinstance(error, OwnFault):
+        if isinstance(error, InternalError):
             self.record_fault(source, error)
         elif _concerns_source(error):
             row = self._row(source, error)
@@ -70,12 +70,12 @@ class Breaker:
         self._served.add(source)
         self._rows.pop(source, None)
 
-    def record_fault(self, source: str, fault: OwnFault) -> None:
+    def record_fault(self, source: str, fault: InternalError) -> None:
         """A fault of synqup's own has kept something of this source from being done."""
         self.fault = self.fault or fault
         self._faults.setdefault(source, fault)
 
-    def stop(self, source: str, fault: OwnFault) -> None:
+    def stop(self, source: str, fault: InternalError) -> None:
         """Open for a fault of synqup's own, until reset()."""
         self.record_fault(source, fault)
         self.stopped.setdefault(source, fault)
@@ -96,7 +96,7 @@ class Breaker:
         name = source.name
         if self._given_up(name):
             latest = self._rows[name].latest
-            raise PassingError(f"source {name}", latest.reason, latest.remedy)
+            raise RetryableError(f"source {name}", latest.reason, latest.remedy)
         try:
             return await work()
         except SynqupError as error:
@@ -141,7 +141,7 @@ class Breaker:
         in_vain = idle and self.is_suspect(source) and source not in self._served
         return self._rows[source].latest if in_vain or self._is_hopeless(source) else None
 
-    def fault_of(self, source: str) -> OwnFault | None:
+    def fault_of(self, source: str) -> InternalError | None:
         """The first fault of synqup's own that the source has met in this poll."""
         return self._faults.get(source)
 
@@ -173,6 +173,6 @@ class Breaker:
 
 
 def _concerns_source(error: SynqupError) -> bool:
-    if isinstance(error, SourceUnreachable | SignInRefused):
+    if isinstance(error, SourceUnavailable | SignInRefused):
         return True
-    return isinstance(error, PassingError) and error.retry_after is not None
+    return isinstance(error, RetryableError) and error.retry_after is not None

@@ -7,7 +7,7 @@ from msgspec import Struct
 from pipeline.ledger.models import State
 
 
-class Tally(Struct):
+class Counters(Struct):
     """What has become of the documents of this run so far."""
 
     listed: int = 0

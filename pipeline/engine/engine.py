@@ -11,14 +11,14 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from pipeline.engine.acknowledger import Acknowledger, Settled
+from pipeline.engine.acknowledger import Acknowledger, PendingAck
 from pipeline.engine.breaker import Breaker
 from pipeline.document import Document, Key
 from pipeline.errors import (
     AlreadyDelivered,
-    DocumentDamaged,
-    DocumentRefused,
-    LeftOut,
+    Corrupt,
+    Rejected,
+    Skipped,
     StateError,
     SynqupError,
 )
@@ -29,8 +29,8 @@ from pipeline.engine.queue import Queue
 from pipeline.ledger.models import State
 from pipeline.source import Outcome, Source, Status
 from pipeline.stage import Stage, disk_trouble
-from pipeline.engine.runner import Size, Station
-from pipeline.engine.counters import Tally
+from pipeline.engine.runner import Size, StageRunner
+from pipeline.engine.counters import Counters
 from pipeline.engine.unforeseen import Unforeseen
 
 log = structlog.get_logger(__name__)
@@ -57,11 +57,11 @@ class Engine:
     ) -> None:
         self._ledger = ledger
         self._quarantine = quarantine
-        self.tally = Tally()
+        self.counters = Counters()
         self.breaker = breaker or Breaker()
         self._unforeseen = unforeseen or Unforeseen()
         self._flights = InFlight()
-        self._stations = [Station(stage, self.breaker, self._unforeseen) for stage in stages]
+        self._runners = [StageRunner(stage, self.breaker, self._unforeseen) for stage in stages]
         self._acknowledger = Acknowledger(
             ledger, self._flights.remove, self.breaker, self._unforeseen
         )
@@ -70,7 +70,7 @@ class Engine:
     @property
     def queues(self) -> Mapping[str, Queue[Document[Any]]]:
         """The queue in front of each stage, by the stage's name."""
-        return {station.stage.name: station.queue for station in self._stations}
+        return {runner.stage.name: runner.queue for runner in self._runners}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -80,15 +80,15 @@ class Engine:
         """
         try:
             async with AsyncExitStack() as stack:
-                for station in self._stations:
-                    stack.enter_context(station.queue)
+                for runner in self._runners:
+                    stack.enter_context(runner.queue)
                 acknowledging = await stack.enter_async_context(anyio.create_task_group())
                 acknowledging.start_soon(self._acknowledger.run)
                 try:
                     async with anyio.create_task_group() as self._workers:
                         self._staff()
                         yield
-                        self._stations[0].queue.close()
+                        self._runners[0].queue.close()
                 finally:
                     self._workers = None
                     self._acknowledger.close()
@@ -97,18 +97,18 @@ class Engine:
 
     def resize(self, sizes: Mapping[str, Size]) -> None:
         """Apply configured sizes by stage name: more workers at once, fewer after their work."""
-        for station in self._stations:
-            station.resize(sizes.get(station.stage.name))
+        for runner in self._runners:
+            runner.resize(sizes.get(runner.stage.name))
         self._staff()
 
     async def offer(self, document: Document[Any]) -> bool:
         """Take a document in, once there is room; False if one of its id is in flight already."""
         if not await self._admit(document.key, document):
             return False
-        self.tally.listed += 1
+        self.counters.listed += 1
         return True
 
-    async def tell(self, settled: Settled) -> None:
+    async def tell(self, settled: PendingAck) -> None:
         """Tell a source what an earlier run, or an earlier poll, could not."""
         await self._clear_quarantine(settled.key, settled.outcome)
         await self._admit(settled.key, settled)
@@ -148,14 +148,14 @@ class Engine:
         """A new poll begins: let it find out for itself whether the source serves again."""
         self.breaker.reset(source)
 
-    async def _admit(self, key: Key, cargo: Document[Any] | Settled) -> bool:
+    async def _admit(self, key: Key, cargo: Document[Any] | PendingAck) -> bool:
         if not self._flights.add(key, cargo):
             return False
         try:
-            if isinstance(cargo, Settled):
+            if isinstance(cargo, PendingAck):
                 await self._acknowledger.put(cargo)
             else:
-                await self._stations[0].queue.put(cargo)
+                await self._runners[0].queue.put(cargo)
         except BaseException:
             self._flights.remove(key)
             raise
@@ -164,36 +164,36 @@ class Engine:
     def _staff(self) -> None:
         if self._workers is None:
             return
-        for index, station in enumerate(self._stations):
-            while station.active < station.wanted:
-                station.active += 1
-                self._workers.start_soon(self._work, index, name=station.stage.name)
+        for index, runner in enumerate(self._runners):
+            while runner.active < runner.wanted:
+                runner.active += 1
+                self._workers.start_soon(self._work, index, name=runner.stage.name)
 
     async def _work(self, index: int) -> None:
-        station = self._stations[index]
-        following = self._stations[index + 1] if index + 1 < len(self._stations) else None
+        runner = self._runners[index]
+        following = self._runners[index + 1] if index + 1 < len(self._runners) else None
         try:
-            while station.active <= station.wanted:
+            while runner.active <= runner.wanted:
                 # No name here: who waits for the next ones keeps neither these nor their source.
                 await self._move(
-                    await station.queue.take(station.stage.group, station.stage.linger),
-                    station,
+                    await runner.queue.take(runner.stage.group, runner.stage.linger),
+                    runner,
                     following,
                 )
         except anyio.EndOfStream:
-            station.wanted = 0
+            runner.wanted = 0
         finally:
-            station.active -= 1
-            if not station.active and not station.wanted and following is not None:
+            runner.active -= 1
+            if not runner.active and not runner.wanted and following is not None:
                 following.queue.close()
 
     async def _move(
-        self, documents: Sequence[Document[Any]], station: Station, following: Station | None
+        self, documents: Sequence[Document[Any]], runner: StageRunner, following: StageRunner | None
     ) -> None:
         """Have a stage work on documents, and hand on each to where it goes from there."""
-        first = station is self._stations[0]
+        first = runner is self._runners[0]
         try:
-            results = await station.work(documents)
+            results = await runner.work(documents)
             for document, result in zip(documents, results, strict=True):
                 if not isinstance(result, Document):
                     await self._fail(document, result)
@@ -205,26 +205,26 @@ class Engine:
                 else:
                     await self._arrive(result)
         finally:
-            station.queue.done(documents)
+            runner.queue.done(documents)
 
     async def _arrive(self, document: Document[Any]) -> None:
         self._count(document, State.DELIVERED)
         await self._settle(document, document.ack.forwarded())
 
     async def _fail(self, document: Document[Any], error: SynqupError) -> None:
-        if isinstance(error, DocumentDamaged):
+        if isinstance(error, Corrupt):
             await self._return(document, error)
-        elif isinstance(error, DocumentRefused):
+        elif isinstance(error, Rejected):
             await self._set_aside(document, error)
-        elif isinstance(error, LeftOut):
+        elif isinstance(error, Skipped):
             await self._leave_out(document, error)
         else:
             await self._postpone(document, error)
 
-    async def _return(self, document: Document[Any], error: DocumentDamaged) -> None:
+    async def _return(self, document: Document[Any], error: Corrupt) -> None:
         """Have a damaged document fetched again, as often as is worth it."""
         flight = self._flights.get(document.key)
-        if flight is None or isinstance(flight.cargo, Settled):
+        if flight is None or isinstance(flight.cargo, PendingAck):
             raise RuntimeError(f"{document.entry.label} is not in flight")
         if flight.returns == REFETCHES:
             times = f"{error.reason}; it was fetched {flight.returns + 1} times"
@@ -234,11 +234,11 @@ class Engine:
         log.warning("document damaged", document=document.entry.label, reason=error.reason)
         await self._release(document)
         try:
-            self._stations[0].queue.put_back(flight.cargo)
+            self._runners[0].queue.put_back(flight.cargo)
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
             await self._postpone(document, error)
 
-    async def _leave_out(self, document: Document[Any], error: LeftOut) -> None:
+    async def _leave_out(self, document: Document[Any], error: Skipped) -> None:
         log.info("document left out", document=document.entry.label, reason=str(error))
         same = isinstance(error, AlreadyDelivered)
         record = self._ledger.duplicates if same else self._ledger.skipped
@@ -290,7 +290,7 @@ class Engine:
         """Let go of a document whose end the ledger has recorded, and have its source told."""
         await self._release(document)
         await self._clear_quarantine(document.key, outcome)
-        await self._acknowledger.put(Settled(document.key, document.ack.source, outcome))
+        await self._acknowledger.put(PendingAck(document.key, document.ack.source, outcome))
 
     async def _clear_quarantine(self, key: Key, outcome: Outcome) -> None:
         """Remove what was set aside of a document that has arrived since."""
@@ -314,4 +314,4 @@ class Engine:
             self._unforeseen.words("temporary files", error, document.entry.label)
 
     def _count(self, document: Document[Any], end: State) -> None:
-        self.tally.count(end, document.payload.size if document.payload else 0)
+        self.counters.count(end, document.payload.size if document.payload else 0)

@@ -7,18 +7,18 @@ from typing import Any
 
 import anyio
 
-from pipeline.engine.acknowledger import Settled
+from pipeline.engine.acknowledger import PendingAck
 from pipeline.document import Document, Key
 from pipeline.source import Source
 
 
-class Flight:
+class InFlightItem:
     """A document in flight: as it took off, and how often it has come back damaged.
 
     Either it was listed, or an earlier end of it is settled and only the source has to be told.
     """
 
-    def __init__(self, key: Key, cargo: Document[Any] | Settled) -> None:
+    def __init__(self, key: Key, cargo: Document[Any] | PendingAck) -> None:
         self.key = key
         self.cargo = cargo
         self.returns = 0
@@ -26,7 +26,7 @@ class Flight:
     @property
     def source(self) -> Source:
         """The source that it is fetched from and told to."""
-        return self.cargo.source if isinstance(self.cargo, Settled) else self.cargo.ack.source
+        return self.cargo.source if isinstance(self.cargo, PendingAck) else self.cargo.ack.source
 
 
 class InFlight:
@@ -36,18 +36,18 @@ class InFlight:
     """
 
     def __init__(self) -> None:
-        self._flights: dict[str, dict[str, Flight]] = {}
+        self._flights: dict[str, dict[str, InFlightItem]] = {}
         self._aboard: dict[Source, int] = {}
         #: Sources that are polled no more, while something of theirs is in flight.
         self._retired: set[Source] = set()
         self._emptied: dict[Hashable, anyio.Event] = {}
 
-    def add(self, key: Key, cargo: Document[Any] | Settled) -> bool:
+    def add(self, key: Key, cargo: Document[Any] | PendingAck) -> bool:
         """Take a document in; False if one of its id is in flight."""
         flights = self._flights.setdefault(key.source, {})
         if key.id in flights:
             return False
-        flights[key.id] = flight = Flight(key, cargo)
+        flights[key.id] = flight = InFlightItem(key, cargo)
         self._aboard[flight.source] = self._aboard.get(flight.source, 0) + 1
         return True
 
@@ -72,7 +72,7 @@ class InFlight:
             for flight in list(flights.values()):
                 self.remove(flight.key)
 
-    def get(self, key: Key) -> Flight | None:
+    def get(self, key: Key) -> InFlightItem | None:
         """The flight of a document, in this very revision."""
         flight = self._flights.get(key.source, {}).get(key.id)
         return flight if flight is not None and flight.key == key else None

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 from pipeline.engine.breaker import Breaker
 from pipeline.document import Document
-from pipeline.errors import DocumentRefused, OwnFault, StateError, SynqupError
+from pipeline.errors import Rejected, InternalError, StateError, SynqupError
 from pipeline.engine.queue import Bound, Queue
 from pipeline.stage import Result, Stage, disk_trouble
-from pipeline.engine.unforeseen import Unforeseen, own_fault
+from pipeline.engine.unforeseen import Unforeseen, internal_reason
 
 #: Documents of a source that bugs may hit in a row before the source is stopped for this poll.
 BUGS = 8
@@ -32,7 +32,7 @@ class Size(Protocol):
         """Bytes in the queue and in hand."""
 
 
-class Station:
+class StageRunner:
     """A stage at work: its queue, and how many workers it has and ought to have.
 
     A bug that hits a group of documents hits each of them alone as well, or only those that it
@@ -136,34 +136,34 @@ class Station:
     async def _once_more(self, document: Document[Any], error: Exception) -> Result:
         """A document has failed alone for the first time."""
         words = self._unforeseen.words(self._place, error, document.entry.label)
-        return await self._alone(document, 1) if isinstance(words, OwnFault) else words
+        return await self._alone(document, 1) if isinstance(words, InternalError) else words
 
     def _hit(self, document: Document[Any], error: Exception) -> SynqupError:
         """A document has failed alone twice."""
         label, source = document.entry.label, document.key.source
         words = self._unforeseen.words(self._place, error, label)
-        if not isinstance(words, OwnFault):
+        if not isinstance(words, InternalError):
             return words
         self._bugs[source] = self._bugs.get(source, 0) + 1
         self._in_a_row[source] = self._in_a_row.get(source, 0) + 1
-        why = f"{self._place} failed on it twice by {own_fault(error)}"
+        why = f"{self._place} failed on it twice by {internal_reason(error)}"
         if source in self._passing:
             self._passing.discard(source)
-            return DocumentRefused(label, why, "Send the log and the document to support")
-        fault = OwnFault(label, why)
+            return Rejected(label, why, "Send the log and the document to support")
+        fault = InternalError(label, why)
         if self._in_a_row[source] >= BUGS:
             del self._in_a_row[source]
             self._breaker.stop(
-                source, OwnFault(f"source {source}", f"{self._place} fails by {own_fault(error)}")
+                source, InternalError(f"source {source}", f"{self._place} fails by {internal_reason(error)}")
             )
         return fault
 
     def _stopped(self, document: Document[Any]) -> bool:
         return document.key.source in self._breaker.stopped
 
-    def _waits(self, document: Document[Any]) -> OwnFault:
+    def _waits(self, document: Document[Any]) -> InternalError:
         fault = self._breaker.stopped[document.key.source]
-        return OwnFault(document.entry.label, fault.reason)
+        return InternalError(document.entry.label, fault.reason)
 
     @property
     def _place(self) -> str:

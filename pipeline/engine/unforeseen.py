@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import structlog
 
-from pipeline.errors import OwnFault, PassingError, StateError, SynqupError
+from pipeline.errors import InternalError, RetryableError, StateError, SynqupError
 
 log = structlog.get_logger(__name__)
 
@@ -33,10 +33,10 @@ class Unforeseen:
         if isinstance(cause, OSError):
             said = cause.strerror or str(cause) or type(cause).__name__
             path = f" ({cause.filename})" if cause.filename else ""
-            return PassingError(
+            return RetryableError(
                 subject or place, f"the system says: {said}{path}", "It is tried again by itself"
             )
-        return OwnFault(subject or place, own_fault(cause))
+        return InternalError(subject or place, internal_reason(cause))
 
     def _report(self, place: str, error: Exception) -> None:
         kind = (place, type(error), *_origin(error))
@@ -45,7 +45,7 @@ class Unforeseen:
             log.error("unforeseen", place=place, exc_info=error)
 
 
-def own_fault(error: Exception) -> str:
+def internal_reason(error: Exception) -> str:
     """The reason for what failed because of a bug."""
     return f"a fault of synqup's own ({type(error).__name__})"
 

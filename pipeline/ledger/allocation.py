@@ -16,7 +16,7 @@ import msgspec
 
 from pipeline.alternatives import alternative, first_free, name_hash
 from pipeline.document import Key
-from pipeline.ledger.models import Allocation, Claim, Staged, State, Taken, Twin, Unrecorded, columns
+from pipeline.ledger.models import Allocation, Claim, Staged, State, Taken, Duplicate, Unrecorded, columns
 
 #: Names whose next number is remembered: those that several documents have asked for.
 REMEMBERED = 10_000
@@ -124,14 +124,14 @@ def _free(
     return Claim(alternative(path, number), number)
 
 
-def _twin(connection: sqlite3.Connection, document: Staged) -> Twin | None:
+def _twin(connection: sqlite3.Connection, document: Staged) -> Duplicate | None:
     """Another document that is the same and is delivered, or about to be."""
     rows = connection.execute(
         "SELECT source, id, revision, label, state FROM documents WHERE identity = ?"
         " AND state IN ('staged', 'delivered') LIMIT 2",
         (document.identity,),
     )
-    twins = (Twin(Key(*row[:3]), row[3], State(row[4])) for row in rows)
+    twins = (Duplicate(Key(*row[:3]), row[3], State(row[4])) for row in rows)
     return next((twin for twin in twins if twin.key != document.key), None)
 
 
@@ -159,7 +159,7 @@ def _record(
             *columns(document.key),
             *(document.staged, path, hash_, document.company, document.kind),
             *(document.sha256, document.size, document.checksum, document.warnings),
-            *(document.verified_at, at, " ".join(document.companions)),
+            *(document.verified_at, at, " ".join(document.sidecars)),
             *(document.identity, document.number_hash),
         ),
     )

@@ -14,7 +14,7 @@ import structlog
 
 from pipeline.durable import flush_folder
 from pipeline.errors import StateError
-from pipeline.ledger.models import MIGRATIONS, SCHEMA, VERSION
+from pipeline.ledger.schema import MIGRATIONS, SCHEMA, VERSION
 
 log = structlog.get_logger(__name__)
 

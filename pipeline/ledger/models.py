@@ -1,4 +1,4 @@
-"""What the ledger records of a document, and its tables.
+"""Ledger models: what the ledger records of a document, and what it is asked and answers.
 
 A row goes from `seen` to `staged` to `delivered`, or is a `duplicate` of a delivered one, or is
 `skipped` by a rule, `quarantined`, or `waiting` when it failed for now; `acknowledged_at` says when
@@ -12,44 +12,6 @@ from enum import StrEnum
 from msgspec import Struct
 
 from pipeline.document import Key
-
-#: What brings a ledger of a version to the one after it; a new one gets SCHEMA at once.
-MIGRATIONS = {
-    1: """
-ALTER TABLE documents ADD COLUMN poll INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE sources ADD COLUMN poll INTEGER NOT NULL DEFAULT 0;
-""",
-}
-
-VERSION = max(MIGRATIONS) + 1
-
-SCHEMA = f"""
-CREATE TABLE documents (
-    source TEXT NOT NULL, id TEXT NOT NULL, revision TEXT NOT NULL,
-    label TEXT NOT NULL, state TEXT NOT NULL,
-    company TEXT NOT NULL DEFAULT '', kind TEXT NOT NULL DEFAULT '',
-    path TEXT NOT NULL DEFAULT '', name_hash INTEGER,
-    staged TEXT NOT NULL DEFAULT '', companions TEXT NOT NULL DEFAULT '',
-    sha256 TEXT NOT NULL DEFAULT '', size INTEGER, checksum TEXT NOT NULL DEFAULT '',
-    identity INTEGER, number_hash INTEGER,
-    reason TEXT NOT NULL DEFAULT '', warnings TEXT NOT NULL DEFAULT '',
-    seen_at REAL NOT NULL, changed_at REAL NOT NULL, verified_at REAL,
-    delivered_at REAL, acknowledged_at REAL, poll INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (source, id, revision)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX documents_name ON documents (name_hash) WHERE name_hash IS NOT NULL;
-CREATE INDEX documents_identity ON documents (identity) WHERE identity IS NOT NULL;
-CREATE INDEX documents_number ON documents (number_hash) WHERE number_hash IS NOT NULL;
-CREATE INDEX documents_open ON documents (source, state)
-    WHERE acknowledged_at IS NULL AND state IN ('delivered', 'duplicate', 'skipped', 'quarantined');
-CREATE INDEX documents_staged ON documents (source) WHERE state = 'staged';
-CREATE INDEX documents_kept ON documents (changed_at) WHERE state IN ('quarantined', 'waiting');
-CREATE TABLE sources (
-    name TEXT PRIMARY KEY, polled_at REAL, error TEXT NOT NULL DEFAULT '', error_at REAL,
-    poll INTEGER NOT NULL DEFAULT 0
-) STRICT;
-PRAGMA user_version = {VERSION};
-"""
 
 
 class State(StrEnum):
@@ -89,7 +51,7 @@ class Known(Struct, frozen=True):
 class Staged(Struct, frozen=True):
     """A document about to become visible: everything that a delivery records of it.
 
-    staged: its temporary file, flushed. companions: extensions of the files that go beside it,
+    staged: its temporary file, flushed. sidecars: extensions of the files that go beside it,
     whose temporary files are `staged` and a dot and the extension. path: the name that it would
     like; first: the number of the first of that name's alternatives that nothing on the disk has.
     identity: the same for documents that are one and the same, None if that can't be told.
@@ -101,7 +63,7 @@ class Staged(Struct, frozen=True):
 
     key: Key
     staged: str
-    companions: tuple[str, ...]
+    sidecars: tuple[str, ...]
     path: str
     company: str
     kind: str
@@ -129,7 +91,7 @@ class Claim(Struct, frozen=True):
     repeats: str = ""
 
 
-class Twin(Struct, frozen=True):
+class Duplicate(Struct, frozen=True):
     """The document of which a staged one is a duplicate, so that it gets no name."""
 
     key: Key
@@ -148,15 +110,15 @@ class Unrecorded(Struct, frozen=True):
 
 
 #: What becomes of a document that asks for a name.
-Allocation = Claim | Twin | Unrecorded
+Allocation = Claim | Duplicate | Unrecorded
 
 
 class Unfinished(Struct, frozen=True):
-    """A document that is staged: its temporary file, its companions, and the name it is to get."""
+    """A document that is staged: its temporary file, its sidecars, and the name it is to get."""
 
     key: Key
     staged: str
-    companions: tuple[str, ...]
+    sidecars: tuple[str, ...]
     path: str
 
 

@@ -10,7 +10,7 @@ from pipeline.durable import flush_file, flush_folder
 from pipeline.ledger.models import Staged
 from stages.delivery.fsync import WORTH_IT, Volume, can_flush_volumes, flush_names
 from stages.delivery.lanes import Beat
-from stages.delivery.publish import companion, free_number, remove, write_file
+from stages.delivery.publish import sidecar, free_number, remove, write_file
 from stages.delivery.staging import Staging
 from stages.delivery.volumes import Volumes
 from stages.delivery.plan import Plan, staged_row
@@ -43,13 +43,13 @@ class Batch:
         try:
             for payload, path in (
                 (document.payload, staged),
-                *((one.payload, companion(staged, one.extension)) for one in document.companions),
+                *((one.payload, sidecar(staged, one.extension)) for one in document.sidecars),
             ):
                 write_file(payload, path, mode, beat, flush=flush)
                 written.append(path)
             # The rename finds out whether a name is taken; what goes beside a document ought not to
             # be seen meanwhile.
-            first = free_number(plan.target, plan.companions) if plan.companions else 1
+            first = free_number(plan.target, plan.sidecars) if plan.sidecars else 1
             row = staged_row(plan, staged, first)
         except OSError:
             for path in written:
@@ -98,8 +98,8 @@ def flush_alone(staged: Staged) -> OSError | None:
     """Make the temporary files of one document durable by themselves."""
     path = Path(staged.staged)
     try:
-        for extension in ("", *staged.companions):
-            flush_file(companion(path, extension))
+        for extension in ("", *staged.sidecars):
+            flush_file(sidecar(path, extension))
         flush_folder(path.parent)
     except OSError as error:
         return error
@@ -110,4 +110,4 @@ def discard(staged: Staged | OSError) -> None:
     """Remove the temporary files of a document that nobody waits for any more."""
     if isinstance(staged, Staged):
         with suppress(OSError):
-            remove(Path(staged.staged), staged.companions)
+            remove(Path(staged.staged), staged.sidecars)

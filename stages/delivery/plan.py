@@ -37,35 +37,35 @@ class Plan(Struct, frozen=True):
         return self.folder / self.name
 
     @property
-    def companions(self) -> tuple[str, ...]:
+    def sidecars(self) -> tuple[str, ...]:
         """The extensions of the files that go beside it."""
-        return tuple(one.extension for one in self.document.companions)
+        return tuple(one.extension for one in self.document.sidecars)
 
     @property
     def delivery(self) -> Delivery:
         """The part of its configuration that says how it is delivered."""
-        return self.document.facts.listed.config.delivery
+        return self.document.meta.listed.config.delivery
 
 
 def plan_of(document: Document[Classified]) -> Plan:
     """Where a document goes."""
-    facts = document.facts
-    config = facts.listed.config
-    statement = facts.kind is Kind.STATEMENT
+    meta = document.meta
+    config = meta.listed.config
+    statement = meta.kind is Kind.STATEMENT
     template = config.delivery.statement_name if statement else config.delivery.invoice_name
     variables = {
-        "issue_date": facts.issue_date,
-        "document_number": facts.number,
-        "counterparty": facts.counterparty,
-        "kind": facts.kind.value,
+        "issue_date": meta.issue_date,
+        "document_number": meta.number,
+        "counterparty": meta.counterparty,
+        "kind": meta.kind.value,
         "id": document.key.id.partition("/")[2],
-        "account": facts.account,
-        "enterprise_name": facts.company.name,
-        "enterprise_identifier": facts.company.identifier,
-        "accounting_file_id": facts.company.accounting_file_id,
+        "account": meta.account,
+        "enterprise_name": meta.company.name,
+        "enterprise_identifier": meta.company.identifier,
+        "accounting_file_id": meta.company.accounting_file_id,
     }
-    folder = destination(config.delivery, facts.company, facts.kind.path)
-    return Plan(document, folder, file_name(template, variables, facts.extension))
+    folder = destination(config.delivery, meta.company, meta.kind.path)
+    return Plan(document, folder, file_name(template, variables, meta.extension))
 
 
 def staged_row(plan: Plan, staged: Path, first: int) -> Staged:
@@ -73,24 +73,24 @@ def staged_row(plan: Plan, staged: Path, first: int) -> Staged:
 
     first: the number of the first alternative of its name that nothing on the disk has.
     """
-    document, facts = plan.document, plan.document.facts
+    document, meta = plan.document, plan.document.meta
     assert document.payload is not None
-    identity = facts.identity
+    identity = meta.identity
     # An invoice between two of our companies is delivered to both.
-    whose = (facts.company.identifier, facts.kind.value)
+    whose = (meta.company.identifier, meta.kind.value)
     return Staged(
         key=plan.key,
         staged=str(staged),
-        companions=plan.companions,
+        sidecars=plan.sidecars,
         path=str(plan.target),
         first=first,
-        company=facts.company.identifier,
-        kind=facts.kind.value,
+        company=meta.company.identifier,
+        kind=meta.kind.value,
         sha256=document.fetched,
         size=document.payload.size,
-        checksum=facts.checksum or "structure",
-        warnings="\n".join(facts.warnings),
-        verified_at=facts.verified_at,
+        checksum=meta.checksum or "structure",
+        warnings="\n".join(meta.warnings),
+        verified_at=meta.verified_at,
         identity=identity.hash(*whose) if identity else None,
         number_hash=identity.number_hash(*whose) if identity else None,
         may_repeat=plan.delivery.duplicates == "deliver",

@@ -1,6 +1,6 @@
 """The files of one document: written in the temporary folder, then given their names together.
 
-A document with companions (the PDF beside its XML) is visible when it is itself: they go by the
+A document with sidecars (the PDF beside its XML) is visible when it is itself: they go by the
 same name and are there before it. Each rename takes a file out of the temporary folder, and the
 process that renames knows what it saw; only for one that died has that folder to tell.
 """
@@ -30,7 +30,7 @@ class Vanished(FileNotFoundError):
 class Attempt(Struct, frozen=True):
     """What came of giving a document its name: error is None if it has become visible.
 
-    out: companions that are not in the temporary folder any more although the document is not
+    out: sidecars that are not in the temporary folder any more although the document is not
     visible: they could not be taken back, or somebody has taken them.
     """
 
@@ -85,31 +85,31 @@ def _write_all(descriptor: int, data: bytes, beat: Callable[[], None]) -> None:
             beat()
 
 
-def companion(path: Path, extension: str) -> Path:
+def sidecar(path: Path, extension: str) -> Path:
     """The file beside another one that has this extension; itself if that is empty."""
     return path.with_suffix(f".{extension}") if extension else path
 
 
-def free_number(target: Path, companions: Sequence[str], start: int = 1) -> int:
+def free_number(target: Path, sidecars: Sequence[str], start: int = 1) -> int:
     """The number, from one on, of an alternative of a name that nothing on the disk has."""
 
     def taken(number: int) -> bool:
         path = Path(alternative(str(target), number))
-        return any(os.path.lexists(companion(path, one)) for one in ("", *companions))
+        return any(os.path.lexists(sidecar(path, one)) for one in ("", *sidecars))
 
     return first_free(taken, start)
 
 
-def publish(staged: Path, companions: Sequence[str], target: Path) -> Attempt:
-    """Give the files of a document their final names, companions first; what came of it.
+def publish(staged: Path, sidecars: Sequence[str], target: Path) -> Attempt:
+    """Give the files of a document their final names, sidecars first; what came of it.
 
     Never overwrites. Where the document can't have its name, what went ahead of it comes back.
     """
     done: list[str] = []
-    for extension in (*companions, ""):
-        source = companion(staged, extension)
+    for extension in (*sidecars, ""):
+        source = sidecar(staged, extension)
         try:
-            rename_exclusively(source, companion(target, extension))
+            rename_exclusively(source, sidecar(target, extension))
         except OSError as error:
             out = _taken_back(staged, target, done)
             if isinstance(error, FileNotFoundError) and not os.path.lexists(source):
@@ -119,15 +119,15 @@ def publish(staged: Path, companions: Sequence[str], target: Path) -> Attempt:
     return Attempt()
 
 
-def resume(staged: Path, companions: Sequence[str], target: Path) -> Attempt:
+def resume(staged: Path, sidecars: Sequence[str], target: Path) -> Attempt:
     """As publish(), of a document that another process may have brought part of the way.
 
     What is not in the temporary folder any more has become visible.
     """
-    left = [one for one in companions if is_waiting(companion(staged, one))]
+    left = [one for one in sidecars if is_waiting(sidecar(staged, one))]
     attempt = publish(staged, left, target)
     if attempt.error is None:
-        remove(staged, companions)
+        remove(staged, sidecars)
     return attempt
 
 
@@ -143,18 +143,18 @@ def is_waiting(staged: Path) -> bool:
     return links == 1 or renames_in_one_step(staged.parent)
 
 
-def remove(staged: Path, companions: Sequence[str]) -> None:
+def remove(staged: Path, sidecars: Sequence[str]) -> None:
     """Remove the temporary files of a document that does not need them. OSError."""
-    for extension in ("", *companions):
-        companion(staged, extension).unlink(missing_ok=True)
+    for extension in ("", *sidecars):
+        sidecar(staged, extension).unlink(missing_ok=True)
 
 
 def _taken_back(staged: Path, path: Path, extensions: Sequence[str]) -> tuple[str, ...]:
-    """Which of these companions don't come back: who took one meanwhile keeps it."""
+    """Which of these sidecars don't come back: who took one meanwhile keeps it."""
     out = []
     for extension in extensions:
         try:
-            rename_exclusively(companion(path, extension), companion(staged, extension))
+            rename_exclusively(sidecar(path, extension), sidecar(staged, extension))
         except OSError:
             out.append(extension)
     return tuple(out)

@@ -192,9 +192,9 @@ class Settler:
         """Give a document that has not been visible its name."""
         self._volumes.check(target.parent)
         make_folder(target.parent, target.parent.parent.stat().st_mode & 0o777)
-        attempt = resume(staged, one.companions, target)
+        attempt = resume(staged, one.sidecars, target)
         if attempt.taken:
-            return Settlement(False, taken=free_number(target, one.companions, 2))
+            return Settlement(False, taken=free_number(target, one.sidecars, 2))
         if isinstance(attempt.error, Vanished):
             return Settlement(False, lost=VANISHED)
         if attempt.error is not None:
@@ -208,7 +208,7 @@ def _made_durable(one: Unfinished, staged: Path, target: Path) -> Settlement:
         if target.parent.is_dir():
             flush_folder(target.parent)
         # Second names, of which the temporary one was yet to be removed.
-        remove(staged, one.companions)
+        remove(staged, one.sidecars)
     except OSError as error:
         return Settlement(True, error=error)
     return Settlement(True, durable=True)

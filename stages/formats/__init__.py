@@ -1,7 +1,7 @@
 """What a document is, by its content: one module for each format, and one line here.
 
 A module offers `recognises(head)`, whether the first bytes are of its format; `read(payload)`,
-what the document says of itself; `oddities(payload)`, what does not hold in its structure; and
+what the document says of itself; `problems(payload)`, what does not hold in its structure; and
 `is_quick(data)`, whether the event loop may do both.
 A vocabulary of XML is one module with `read(root)`, and one line in `stages/formats/xml.py`.
 """
@@ -36,7 +36,7 @@ class Format(Protocol):
     def read(self, payload: Payload) -> Content:
         """What the document says of itself. Unreadable if it can't be read."""
 
-    def oddities(self, payload: Payload) -> list[str]:
+    def problems(self, payload: Payload) -> list[str]:
         """What does not hold in its structure, each part of a sentence. Unreadable likewise."""
 
     def is_quick(self, data: bytes) -> bool:
@@ -54,7 +54,7 @@ class Unknown(Struct, frozen=True):
         """Nothing, and it says so."""
         return Other("unknown", "a file of no format that synqup knows")
 
-    def oddities(self, payload: Payload) -> list[str]:
+    def problems(self, payload: Payload) -> list[str]:
         """None: there is no structure to hold."""
         return []
 
@@ -84,10 +84,10 @@ def read(payload: Payload) -> Content:
         raise _unreadable(error) from error
 
 
-def oddities(payload: Payload) -> list[str]:
+def problems(payload: Payload) -> list[str]:
     """What does not hold in a document's structure. Unreadable likewise."""
     try:
-        return format_of(payload).oddities(payload)
+        return format_of(payload).problems(payload)
     except BROKEN as error:
         raise _unreadable(error) from error
 

@@ -76,7 +76,7 @@ def read(payload: Payload) -> Content:
     return Other(signature.format, signature.what, signature.extension, may_be=may_be)
 
 
-def oddities(payload: Payload) -> list[str]:
+def problems(payload: Payload) -> list[str]:
     """Whether the end is missing."""
     signature = _signature(payload)
     return [] if signature.end in _tail(payload) else [f"the end of {signature.what} is missing"]

@@ -35,7 +35,7 @@ LINE = 4 * RECORD
 BALANCE = 57
 #: Bytes of a file that is read within a few milliseconds.
 QUICK = 128 * 1024
-#: How many oddities are worth telling.
+#: How many problems are worth telling.
 TOLD = 8
 
 #: The header up to its application code: 0000, the date, the bank, 05.
@@ -79,9 +79,9 @@ def read(payload: Payload) -> Content:
         return Other("coda-like", f"a text that resembles CODA, but {error}")
 
 
-def oddities(payload: Payload) -> list[str]:
+def problems(payload: Payload) -> list[str]:
     """Where the records don't add up: their number, the sums, the balances, a missing end."""
-    found = list(islice(_oddities(payload), TOLD))
+    found = list(islice(_problems(payload), TOLD))
     return [*found, "and more of the kind"] if len(found) == TOLD else found
 
 
@@ -90,7 +90,7 @@ def is_quick(data: bytes) -> bool:
     return len(data) <= QUICK
 
 
-def _oddities(payload: Payload) -> Iterator[str]:
+def _problems(payload: Payload) -> Iterator[str]:
     counted: _Counted | None = None
     for record in _records(payload):
         kind = record[0]

@@ -37,7 +37,7 @@ def read(payload: Payload) -> Content:
     return Other("json", "a JSON message")
 
 
-def oddities(payload: Payload) -> list[str]:
+def problems(payload: Payload) -> list[str]:
     """Always odd: it came where a document was asked for."""
     what = "a web page" if _is_page(payload) else "a JSON message"
     why = _WHY.search(payload.head(4096))

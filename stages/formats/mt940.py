@@ -30,7 +30,7 @@ from stages.matching.identifiers import compact
 
 #: Bytes of a file that is read within a few milliseconds.
 QUICK = 4096
-#: How many oddities are worth telling.
+#: How many problems are worth telling.
 TOLD = 8
 
 #: Characters of field 25 that are read: it has 35, and some banks write more of them.
@@ -82,7 +82,7 @@ def read(payload: Payload) -> Content:
         return Other("mt940-like", f"a text that resembles MT940, but {error}")
 
 
-def oddities(payload: Payload) -> list[str]:
+def problems(payload: Payload) -> list[str]:
     """Where the opening balance and the movements don't give the closing one; a missing end."""
     found: list[str] = []
     counted = _Counted()

@@ -53,7 +53,7 @@ def read(payload: Payload) -> Content:
     return _print("; ".join(["a PDF without an invoice inside", *reasons]))
 
 
-def oddities(payload: Payload) -> list[str]:
+def problems(payload: Payload) -> list[str]:
     """Whether the end is missing."""
     with payload.open() as stream:
         stream.seek(max(payload.size - SEARCHED, 0))
@@ -68,7 +68,7 @@ def is_quick(data: bytes) -> bool:
 def _content(file: XmlFile) -> Content:
     """What XML inside says; as with XML by itself, only what is harmless is read."""
     try:
-        xml.oddities(Payload(len(file.data), sha256="", data=file.data))
+        xml.problems(Payload(len(file.data), sha256="", data=file.data))
         return xml.content_of(file.data)
     except Hostile as error:
         raise Hostile(f"{file.name} in the PDF: {error}") from None

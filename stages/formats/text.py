@@ -39,7 +39,7 @@ def read(payload: Payload) -> Content:
     return Other("text", "a plain text", "txt")
 
 
-def oddities(payload: Payload) -> list[str]:
+def problems(payload: Payload) -> list[str]:
     """None but that there is nothing in it: text has no structure to hold."""
     return [] if payload.head(LOOKED_AT).strip(b"\0 \t\r\n\x1a") else ["it is empty"]
 

@@ -66,7 +66,7 @@ def content_of(data: bytes) -> Content:
     return read(Payload(len(data), sha256="", data=data))
 
 
-def oddities(payload: Payload) -> list[str]:
+def problems(payload: Payload) -> list[str]:
     """None that lets it be read: XML proves that it is whole by being well-formed.
 
     All of it is parsed, in flat memory. Unreadable and Hostile as for `read`.

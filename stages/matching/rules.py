@@ -15,7 +15,7 @@ from stages.matching.parties import Directory, Match, Party
 from stages.settings import Company
 
 
-class Hint(Struct, frozen=True):
+class ListHint(Struct, frozen=True):
     """What the list says: the kind, the company whose mailbox it is, and the source's name."""
 
     kind: Kind | None = None
@@ -23,7 +23,7 @@ class Hint(Struct, frozen=True):
     source: str = ""
 
 
-class Verdict(Struct, frozen=True):
+class Classification(Struct, frozen=True):
     """What a document is, whose, and why: a sentence without its full stop.
 
     company: None if and only if the kind is unknown. warnings: where content and list disagree.
@@ -35,7 +35,7 @@ class Verdict(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
-def decide(content: Content, directory: Directory, hint: Hint) -> Verdict:
+def decide(content: Content, directory: Directory, hint: ListHint) -> Classification:
     """Say what a document is, and why. directory: the companies that it may belong to."""
     match content:
         case Invoice():
@@ -50,7 +50,7 @@ def decide(content: Content, directory: Directory, hint: Hint) -> Verdict:
     )
 
 
-def _invoice(invoice: Invoice, directory: Directory, hint: Hint) -> Verdict:
+def _invoice(invoice: Invoice, directory: Directory, hint: ListHint) -> Classification:
     supplier = _match(invoice.supplier, directory, hint)
     customer = _match(invoice.customer, directory, hint)
     supplies = f"the supplier ({invoice.supplier_element}) is {_ours(supplier)}" if supplier else ""
@@ -59,9 +59,9 @@ def _invoice(invoice: Invoice, directory: Directory, hint: Hint) -> Verdict:
         sides = {Kind.SALES: supplier.company, Kind.PURCHASE: customer.company}
         return _both_ours(sides, f"{supplies}, {buys}", hint)
     if supplier:
-        return Verdict(Kind.SALES, supplies, supplier.company)
+        return Classification(Kind.SALES, supplies, supplier.company)
     if customer:
-        return Verdict(Kind.PURCHASE, buys, customer.company)
+        return Classification(Kind.PURCHASE, buys, customer.company)
     return _neither_ours(invoice, hint)
 
 
@@ -69,11 +69,11 @@ def _ours(match: Match) -> str:
     return f"{_name(match.company)} by its {match.identifier}"
 
 
-def _match(party: Party, directory: Directory, hint: Hint) -> Match | None:
+def _match(party: Party, directory: Directory, hint: ListHint) -> Match | None:
     return directory.find(party.identifiers, hint.source, party.country)
 
 
-def _both_ours(sides: dict[Kind, Company], both: str, hint: Hint) -> Verdict:
+def _both_ours(sides: dict[Kind, Company], both: str, hint: ListHint) -> Classification:
     if hint.mailbox is not None:
         mailbox = hint.mailbox.identifier
         both += f", the mailbox is that of {_name(hint.mailbox)}"
@@ -83,20 +83,20 @@ def _both_ours(sides: dict[Kind, Company], both: str, hint: Hint) -> Verdict:
         sides = {hint.kind: sides[hint.kind]}
     if len(sides) == 1:
         kind, company = sides.popitem()
-        return Verdict(kind, both, company)
-    return Verdict(Kind.UNKNOWN, f"{both}, and nothing says whose side it is")
+        return Classification(kind, both, company)
+    return Classification(Kind.UNKNOWN, f"{both}, and nothing says whose side it is")
 
 
-def _neither_ours(invoice: Invoice, hint: Hint) -> Verdict:
+def _neither_ours(invoice: Invoice, hint: ListHint) -> Classification:
     found = f"supplier {invoice.supplier}, customer {invoice.customer}"
     side = {Kind.SALES: invoice.supplier, Kind.PURCHASE: invoice.customer}
     if hint.mailbox is not None and hint.kind in side and side[hint.kind].is_silent:
         reason = f"{_by_list(hint.kind, hint.mailbox)}, for that party bears no identifier: {found}"
-        return Verdict(hint.kind, reason, hint.mailbox)
-    return Verdict(Kind.UNKNOWN, f"no party is a configured company by any identifier: {found}")
+        return Classification(hint.kind, reason, hint.mailbox)
+    return Classification(Kind.UNKNOWN, f"no party is a configured company by any identifier: {found}")
 
 
-def _statement(statement: Statement, directory: Directory, hint: Hint) -> Verdict:
+def _statement(statement: Statement, directory: Directory, hint: ListHint) -> Classification:
     by_account = {
         f"its account {account} is one of": company
         for account in statement.accounts
@@ -112,26 +112,26 @@ def _statement(statement: Statement, directory: Directory, hint: Hint) -> Verdic
     companies = {company.identifier: company for company in found.values()}
     reason = ", ".join(first_few([f"{how} {_name(company)}" for how, company in found.items()]))
     if len(companies) == 1:
-        verdict = Verdict(Kind.STATEMENT, reason, companies.popitem()[1])
+        verdict = Classification(Kind.STATEMENT, reason, companies.popitem()[1])
         return _held_against_header(verdict, by_number)
     if companies:
-        return Verdict(Kind.UNKNOWN, f"it holds statements of several companies: {reason}")
+        return Classification(Kind.UNKNOWN, f"it holds statements of several companies: {reason}")
     if not statement.holders and hint.kind is Kind.STATEMENT and hint.mailbox is not None:
         reason = f"{_by_list(hint.kind, hint.mailbox)}, for its header names no holder"
-        return Verdict(Kind.STATEMENT, reason, hint.mailbox)
-    return Verdict(
+        return Classification(Kind.STATEMENT, reason, hint.mailbox)
+    return Classification(
         Kind.UNKNOWN, f"it is a statement of no configured company or account: {_holder(statement)}"
     )
 
 
-def _other(other: Other, hint: Hint) -> Verdict:
+def _other(other: Other, hint: ListHint) -> Classification:
     if hint.kind in other.may_be and hint.mailbox is not None:
         reason = f"{_by_list(hint.kind, hint.mailbox)}; it is {other.what} and says nothing itself"
-        return Verdict(hint.kind, reason, hint.mailbox)
-    return Verdict(Kind.UNKNOWN, f"it is {other.what}")
+        return Classification(hint.kind, reason, hint.mailbox)
+    return Classification(Kind.UNKNOWN, f"it is {other.what}")
 
 
-def _held_against_header(verdict: Verdict, by_number: dict[str, Company]) -> Verdict:
+def _held_against_header(verdict: Classification, by_number: dict[str, Company]) -> Classification:
     assert verdict.company is not None
     others = tuple(
         f"{how} {_name(company)}"
@@ -141,7 +141,7 @@ def _held_against_header(verdict: Verdict, by_number: dict[str, Company]) -> Ver
     return structs.replace(verdict, warnings=others)
 
 
-def _held_against_list(verdict: Verdict, hint: Hint) -> Verdict:
+def _held_against_list(verdict: Classification, hint: ListHint) -> Classification:
     """The content has won; that the list says otherwise is recorded."""
     if verdict.company is None:
         return verdict

@@ -153,7 +153,7 @@ def _trailer(statement: Statement, records: int) -> str:
 
 
 def _account(statement: Statement) -> str:
-    """Account structure 2: a Belgian IBAN, then the currency."""
+    """ApiSession structure 2: a Belgian IBAN, then the currency."""
     return f"{statement.iban:34}EUR"
 
 

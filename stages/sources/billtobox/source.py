@@ -14,13 +14,13 @@ import msgspec
 import structlog
 from yarl import URL
 
-from pipeline.errors import DocumentRefused, SourceError
+from pipeline.errors import Rejected, SourceError
 from pipeline.retry import Retries
 from pipeline.source import Entry, Incoming, Outcome, Source
 from pipeline.text import printable
 from stages.list import Listed
 from stages.settings import Billtobox, Config
-from stages.sources.http.session import Account, Request
+from stages.sources.http.session import ApiSession, Request
 from stages.sources.billtobox.resources import Mailbox, Owners, Resource, mailboxes, resources
 from stages.sources.billtobox.pages import ITEMS, LIST_LIMIT, Crowded, read_item, read_page
 from stages.sources.billtobox.pagination import Walk
@@ -28,7 +28,7 @@ from stages.sources.billtobox.api import Page, Status
 from stages.sources.http.headers import is_packed, quoted
 from stages.sources.http.client import UNREADABLE, Http, Timeouts
 from stages.sources.http.oauth import Client, SignIn
-from stages.sources.http.limiter import Pace
+from stages.sources.http.limiter import ConcurrencyLimiter
 from stages.sources.http.token import Token
 
 log = structlog.get_logger(__name__)
@@ -74,7 +74,7 @@ class Arriving(AbstractAsyncContextManager[Incoming]):
         response = await self._request.__aenter__()
         if response.status in NO_SUCH_FORM:
             await self._request.__aexit__()
-            raise DocumentRefused(self._label, f"the source does not have it as {self._media_type}")
+            raise Rejected(self._label, f"the source does not have it as {self._media_type}")
         said = response.headers
         headers = {
             name.lower(): value if value.isprintable() else printable(value)
@@ -127,8 +127,8 @@ class BilltoboxSource(Source):
         )
         self._sign_in = SignIn(self.name, client, self._http, state_dir / "tokens" / self.name)
         self._token = Token(self._sign_in.grant)
-        self._pace = Pace(settings.connections, self.retries)
-        self._account = Account(self.name, self._http, self._token, self._pace)
+        self._limiter = ConcurrencyLimiter(settings.connections, self.retries)
+        self._session = ApiSession(self.name, self._http, self._token, self._limiter)
         # Documents come first: acknowledgements take up to half of what may be under way.
         self._telling = anyio.Semaphore(max(settings.connections // 2, 1), fast_acquire=True)
         self._resources = {resource.word: resource for resource in resources(settings)}
@@ -165,7 +165,7 @@ class BilltoboxSource(Source):
     def fetch(self, entry: Entry, media_type: str = "") -> AbstractAsyncContextManager[Incoming]:
         """GET the document itself, in the form that `Accept` asks for."""
         resource, id_ = self._locate(entry.id)
-        request = self._account.request(
+        request = self._session.request(
             "GET",
             self._url(resource, id_),
             subject=entry.label,
@@ -227,7 +227,7 @@ class BilltoboxSource(Source):
             query["platform_id"] = mailbox.platform_id
         subject = f"source {self.name}, list of {mailbox.resource.plural}"
         url = self._url(mailbox.resource).with_query(query)
-        async with self._account.request(
+        async with self._session.request(
             "GET", url, subject=subject, headers={"Accept": "application/json"}, also=NO_PAGE
         ) as answer:
             if answer.status in NOT_THERE:
@@ -273,7 +273,7 @@ class BilltoboxSource(Source):
             id=f"{resource.word}/{item.id}",
             revision=str(item.revision or item.sha256 or ""),
             label=f"{quoted(named)} (id {quoted(str(item.id))})",
-            facts=Listed(
+            meta=Listed(
                 config=config,
                 kind=resource.kind,
                 company=company.identifier if company else None,
@@ -308,7 +308,7 @@ class BilltoboxSource(Source):
         url = self._url(resource, id_, self.settings.status_path)
         subject = f"source {self.name}, acknowledgement of {resource.word} {id_}"
         body = Status(outcome.status.value, outcome.message)
-        async with self._account.request(
+        async with self._session.request(
             "PUT", url, subject=subject, headers=JSON, data=msgspec.json.encode(body), also=SETTLED
         ) as response:
             if response.status in SETTLED:

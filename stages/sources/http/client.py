@@ -18,10 +18,10 @@ from msgspec import Struct
 from yarl import URL
 
 from pipeline.errors import (
-    DocumentRefused,
-    PassingError,
+    Rejected,
+    RetryableError,
     SourceError,
-    SourceUnreachable,
+    SourceUnavailable,
     SynqupError,
 )
 from pipeline.files import check_file
@@ -64,7 +64,7 @@ class CertificateRefused(SourceError):
     )
 
 
-class BrokenOff(PassingError):
+class BrokenOff(RetryableError):
     """A body that has not come whole."""
 
     reason = "the answer broke off"
@@ -126,7 +126,7 @@ class Http:
         """Send a request and return its answer, of whatever status, before its body is read.
 
         The caller releases it. Redirects are not followed: credentials must not travel to where
-        we did not mean them to. CertificateRefused, SourceUnreachable or SourceError.
+        we did not mean them to. CertificateRefused, SourceUnavailable or SourceError.
         """
         session = self._session or await self._open()
         try:
@@ -273,11 +273,11 @@ async def refuse(response: aiohttp.ClientResponse, subject: str) -> SynqupError:
     if 200 <= status < 300:
         return BrokenOff(subject, f"{answered}, and nobody asked for anything but the whole (200)")
     if status == 429 or status >= 500:
-        return SourceUnreachable(
+        return SourceUnavailable(
             subject, answered, "It is tried again by itself", retry_after=retry_after(response)
         )
     if status in (404, 410):
-        return DocumentRefused(
+        return Rejected(
             subject, f"the source no longer has it ({status}{said})", "Look for it at the platform"
         )
     if 300 <= status < 400:
@@ -298,26 +298,26 @@ def _no_answer(error: aiohttp.ClientError | OSError, subject: str) -> SynqupErro
         case aiohttp.ClientConnectorCertificateError():
             return CertificateRefused(subject, _certificate(error.certificate_error))
         case aiohttp.ClientConnectorSSLError():
-            return SourceUnreachable(
+            return SourceUnavailable(
                 subject, f"no secure connection can be made ({_words(error.os_error)})"
             )
         case TimeoutError():
-            return SourceUnreachable(subject, "the source does not answer in time")
+            return SourceUnavailable(subject, "the source does not answer in time")
         case aiohttp.ClientConnectorError():
             reason = quoted(error.strerror or "") or _words(error.os_error)
-            return SourceUnreachable(
+            return SourceUnavailable(
                 subject, f"the source does not answer ({error.host}:{error.port}: {reason})"
             )
         case aiohttp.ClientResponseError():
             why = quoted(error.message.partition("\n")[0]).rstrip(":") or "it can't be read"
-            return SourceUnreachable(
+            return SourceUnavailable(
                 subject,
                 f"the answer breaks the rules of HTTP ({why})",
                 "Tell the platform, or whoever runs the proxy in between; it is tried again by"
                 " itself",
             )
         case _:
-            return SourceUnreachable(subject, f"the connection failed ({_words(error)})")
+            return SourceUnavailable(subject, f"the connection failed ({_words(error)})")
 
 
 def _certificate(error: Exception) -> str:

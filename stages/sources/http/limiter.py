@@ -10,7 +10,7 @@ from collections import deque
 
 import anyio
 
-from pipeline.errors import PassingError
+from pipeline.errors import RetryableError
 from pipeline.retry import LONGEST_REST, Retries
 
 #: An answer is slow that takes longer than so many seconds, and so many times what is usual.
@@ -31,7 +31,7 @@ class Turn:
         self.granted = False
 
 
-class Pace:
+class ConcurrencyLimiter:
     """The requests of one source that are under way, and the bound of their number.
 
     A turn is counted from the moment in which it is given away, so it can't be given away twice;
@@ -53,7 +53,7 @@ class Pace:
     async def enter(self, subject: str) -> None:
         """Wait for one's turn; leave() ends it.
 
-        PassingError when the source has asked for a longer rest than we wait for.
+        RetryableError when the source has asked for a longer rest than we wait for.
         """
         if not self._held_until and not self._waiting and self._flying < int(self.limit):
             self._flying += 1
@@ -154,10 +154,10 @@ class Pace:
                 self._resting.remove(called_off)
 
     def _give_up_a_long_rest(self, subject: str) -> float:
-        """Seconds that the source wants to rest. PassingError if nobody is to wait for so long."""
+        """Seconds that the source wants to rest. RetryableError if nobody is to wait for so long."""
         rest = min(self._held_until - time.monotonic(), LONGEST_REST)
         if rest > self._retries.longest_asked:
-            raise PassingError(
+            raise RetryableError(
                 subject, f"the source asks to be left alone for {rest:,.0f} s", retry_after=rest
             )
         return rest

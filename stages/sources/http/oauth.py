@@ -18,7 +18,7 @@ from msgspec import Raw, Struct
 from yarl import URL
 
 from pipeline.config.types import Secret
-from pipeline.errors import PassingError, SignInRefused, SourceError
+from pipeline.errors import RetryableError, SignInRefused, SourceError
 from pipeline.config.secrets import SecretMissing, keep_secret, read_note, read_secret, write_note
 from stages.sources.http.headers import quoted
 from stages.sources.http.client import UNREADABLE, Http, refuse
@@ -91,7 +91,7 @@ class SignIn:
     async def grant(self) -> Credential:
         """An access token, good until shortly before it expires.
 
-        SignInRefused, SourceError, SourceUnreachable or PassingError.
+        SignInRefused, SourceError, SourceUnavailable or RetryableError.
         """
         # A refresh token is used once: whoever asks has to keep the next one, come what may.
         with anyio.CancelScope(shield=self._client.refresh_token is not None):
@@ -129,7 +129,7 @@ class SignIn:
         async with response:
             if response.status != 200:
                 error = await refuse(response, subject)
-                if isinstance(error, PassingError):
+                if isinstance(error, RetryableError):
                     raise error
                 if response.status in NO_TOKENS:
                     raise SourceError(

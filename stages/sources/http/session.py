@@ -1,4 +1,4 @@
-"""Requests that bear an account's token, at the pace that its source can take."""
+"""Requests that bear an account's token, at the limiter that its source can take."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from functools import partial
 import aiohttp
 from yarl import URL
 
-from pipeline.errors import SignInRefused, SourceUnreachable, WebPage
+from pipeline.errors import SignInRefused, SourceUnavailable, WebPage
 from stages.sources.http.headers import is_part, media_type, retry_after
 from stages.sources.http.client import Http, refuse
-from stages.sources.http.limiter import Pace
+from stages.sources.http.limiter import ConcurrencyLimiter
 from stages.sources.http.token import Token
 
 #: Tokens that a request is tried with, at most, and new ones among them.
@@ -24,7 +24,7 @@ PRESSED = (429, 503)
 
 
 class Request(AbstractAsyncContextManager[aiohttp.ClientResponse]):
-    """A request that gives its answer and lets go of it, and of its place in the pace.
+    """A request that gives its answer and lets go of it, and of its place in the limiter.
 
     Raises the errors of what is no success. A class, for it costs less than a generator.
     """
@@ -32,20 +32,20 @@ class Request(AbstractAsyncContextManager[aiohttp.ClientResponse]):
     def __init__(
         self,
         send: Callable[[], Awaitable[aiohttp.ClientResponse]],
-        pace: Pace,
+        limiter: ConcurrencyLimiter,
         subject: str,
         whole: bool,
         also: Collection[int],
     ) -> None:
         self._send = send
-        self._pace = pace
+        self._limiter = limiter
         self._subject = subject
         self._whole = whole
         self._also = also
         self._response: aiohttp.ClientResponse | None = None
 
     async def __aenter__(self) -> aiohttp.ClientResponse:
-        await self._pace.enter(self._subject)
+        await self._limiter.enter(self._subject)
         try:
             self._response = response = await self._send()
             status = response.status
@@ -61,20 +61,20 @@ class Request(AbstractAsyncContextManager[aiohttp.ClientResponse]):
         return response
 
     async def __aexit__(self, *_: object) -> None:
-        self._pace.leave()
+        self._limiter.leave()
         if self._response is not None:
             self._response.release()
             await self._response.wait_for_close()
 
 
-class Account:
-    """One account at a source: its session, its token, its pace."""
+class ApiSession:
+    """One account at a source: its session, its token, its limiter."""
 
-    def __init__(self, name: str, http: Http, token: Token, pace: Pace) -> None:
+    def __init__(self, name: str, http: Http, token: Token, limiter: ConcurrencyLimiter) -> None:
         self._name = name
         self._http = http
         self._token = token
-        self._pace = pace
+        self._limiter = limiter
 
     def request(
         self,
@@ -91,7 +91,7 @@ class Account:
         What is asked for is wanted whole, so nothing but 200 is an answer to GET.
         """
         send = partial(self._send, method, url, subject, headers, data)
-        return Request(send, self._pace, subject, method == "GET", also)
+        return Request(send, self._limiter, subject, method == "GET", also)
 
     async def _send(
         self, method: str, url: URL, subject: str, headers: Mapping[str, str], data: bytes | None
@@ -108,13 +108,13 @@ class Account:
                     headers={"Authorization": f"Bearer {token}", **headers},
                     data=data,
                 )
-            except SourceUnreachable:
-                self._pace.timed_out(began)
+            except SourceUnavailable:
+                self._limiter.timed_out(began)
                 raise
             if response.status in PRESSED:
-                self._pace.refused(began, retry_after(response))
+                self._limiter.refused(began, retry_after(response))
             else:
-                self._pace.answered(began)
+                self._limiter.answered(began)
             if response.status != 401:
                 self._token.accept(token)
                 return response

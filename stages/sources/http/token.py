@@ -35,7 +35,7 @@ class Token:
         self._failure: SynqupError | None = None
 
     async def get(self) -> str:
-        """A token with life left in it. SignInRefused, SourceUnreachable or PassingError."""
+        """A token with life left in it. SignInRefused, SourceUnavailable or RetryableError."""
         if time.monotonic() >= self._stale_at:
             tries = self._tries
             async with self._renewing:
