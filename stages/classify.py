@@ -16,7 +16,7 @@ from pipeline.payload import Payload
 from stages.matching.rules import ListHint, Classification, decide
 from stages.formats import apart, problems, read
 from stages.formats.content import Content, Invoice, Other, Statement, Unreadable
-from stages.matching.identifiers import company_identifier, iban
+from stages.identifiers import company_identifier, iban
 from stages.matching.fingerprint import Identity, identity
 from stages.list import Kind, Listed
 from stages.matching.parties import Directory

@@ -26,10 +26,10 @@ from pipeline.config.types import (
 from pipeline.errors import ConfigurationError
 from pipeline.files import check_file, why
 from pipeline.config.loader import Reading, convert, nearest, read_toml
-from stages.delivery.names import clean
-from stages.delivery.paths import folder
-from stages.delivery.templates import NameTemplate, PathTemplate, variables
-from stages.matching.identifiers import company_identifier, iban
+from stages.naming.names import clean
+from stages.naming.paths import folder
+from stages.naming.templates import NameTemplate, PathTemplate, variables
+from stages.identifiers import company_identifier, iban
 
 #: Bytes of a file of certificates: those of all authorities in the world are a twentieth.
 CERTIFICATES = 5_000_000

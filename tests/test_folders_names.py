@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from pipeline.alternatives import alternative
-from stages.delivery.names import clean, file_name
-from stages.delivery.paths import folder
-from stages.delivery.templates import NAME_VARIABLES, fill, fill_closely
+from stages.naming.names import clean, file_name
+from stages.naming.paths import folder
+from stages.naming.templates import NAME_VARIABLES, fill, fill_closely
 
 TEMPLATE = "[issue_date]_[document_number]_[counterparty]"
 NOTHING = dict.fromkeys(NAME_VARIABLES, "") | {"id": "id-1"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from stages.matching.identifiers import enterprise_number
+from stages.identifiers import enterprise_number
 from stages.matching.parties import Directory, Identifier, Party
 from stages.settings import Company
 

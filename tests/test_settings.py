@@ -10,7 +10,7 @@ import pytest
 from pipeline.config.types import Secret
 from pipeline.errors import ConfigurationError
 from stages.flow import NAMES as STAGES
-from stages.matching.identifiers import company_identifier, enterprise_number
+from stages.identifiers import company_identifier, enterprise_number
 from stages.settings import Config, destination, formats_of, load_config
 
 GOOD = """

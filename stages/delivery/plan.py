@@ -9,7 +9,7 @@ from msgspec import Struct
 from pipeline.document import Document, Key
 from pipeline.ledger.models import Staged
 from stages.classify import Classified
-from stages.delivery.names import file_name
+from stages.naming.names import file_name
 from stages.list import Kind
 from stages.settings import Delivery, destination
 

@@ -26,7 +26,7 @@ from stages.formats.content import (
     check_accounts,
 )
 from stages.formats.lines import lines
-from stages.matching.identifiers import compact
+from stages.identifiers import compact
 
 #: Bytes of a file that is read within a few milliseconds.
 QUICK = 4096

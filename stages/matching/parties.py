@@ -9,7 +9,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from pipeline.text import NAME, enumerated, told
-from stages.matching.identifiers import BELGIAN_PREFIX, compact, enterprise_number
+from stages.identifiers import BELGIAN_PREFIX, compact, enterprise_number
 from stages.settings import Company
 
 #: Schemes that say that a number is a Belgian one: of the EAS code list (0208 and the former 9956

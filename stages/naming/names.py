@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-from stages.delivery.templates import fill_closely, variables
+from stages.naming.templates import fill_closely, variables
 
 #: What one name may measure: bytes of UTF-8 on ext4, units of UTF-16 on NTFS.
 LONGEST = 255

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from stages.delivery.names import clean
-from stages.delivery.templates import fill
+from stages.naming.names import clean
+from stages.naming.templates import fill
 
 
 @lru_cache(1024)  # every document of a company and a kind goes to the same
