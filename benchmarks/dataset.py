@@ -21,15 +21,15 @@ from random import Random
 import msgspec
 from msgspec import Struct, structs
 
-from stages.list import Kind
+from stages.model import Kind
 from stages.sandbox.companies import Company
+from stages.sandbox.corpus import Document
 from stages.sandbox.invoices import Invoice
 from stages.sandbox.items import item
 from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.pdf import to_pdf
 from stages.sandbox.state_index import State
 from stages.sandbox.statements import Statement
-from stages.sandbox.corpus import Document
 from stages.sandbox.ubl import to_ubl
 
 #: Raised when the same seed makes other documents than before: what is cached is made anew.

@@ -21,11 +21,11 @@ import anyio
 import msgspec
 from msgspec import Struct, structs
 
+from pipeline.app.logging import set_up
 from pipeline.app.wiring import Lister, load_config, open_source, quarantine_in
 from pipeline.document import Document
 from pipeline.engine.engine import Engine
 from pipeline.ledger.ledger import Ledger, open_ledger
-from pipeline.app.logging import set_up
 from pipeline.source import Entry, Source
 from pipeline.stage import Result, Stage
 from stages.flow import Flow

@@ -17,7 +17,7 @@ from benchmarks.dataset import LISTS, Item
 from benchmarks.failure import BenchmarkError
 from benchmarks.ours import ROOT, SYNQUP
 from pipeline.app.wiring import load_config
-from stages.list import Kind
+from stages.model import Kind
 
 #: Seconds within which it has to end.
 CLOSING = 20.0

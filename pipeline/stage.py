@@ -10,8 +10,8 @@ import anyio.lowlevel
 from msgspec import Struct
 
 from pipeline.document import Document
-from pipeline.errors import RetryableError, SynqupError
 from pipeline.engine.queue import Bound
+from pipeline.errors import RetryableError, SynqupError
 
 #: What became of one document in a stage: the document for the next one, or why there is none.
 Result = Document[Any] | SynqupError

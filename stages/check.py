@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from pipeline.errors import SynqupError
 from stages.delivery.lanes import Beat, Call, Lane, Lanes
-from stages.list import Kind
+from stages.model import Kind
 from stages.settings import (
     Billtobox,
     Company,

@@ -13,15 +13,14 @@ from pipeline.document import Document
 from pipeline.errors import ConfigurationError, Rejected, Skipped
 from pipeline.files import check_file, why
 from pipeline.payload import Payload
-from stages.matching.rules import ListHint, Classification, decide
 from stages.formats import apart, problems, read
 from stages.formats.content import Content, Invoice, Other, Statement, Unreadable
 from stages.identifiers import company_identifier, iban
-from stages.matching.fingerprint import Identity, identity
-from stages.list import Kind, Listed
+from stages.matching.fingerprint import fingerprint
 from stages.matching.parties import Directory
+from stages.matching.rules import Classification, ListHint, decide
+from stages.model import Classified, Kind, Listed, Verified
 from stages.settings import Company, Config
-from stages.verify import Verified
 
 log = structlog.get_logger(__name__)
 
@@ -32,30 +31,6 @@ LARGEST = 500_000_000
 #: recognised, which nobody may leave out unseen.
 NO_DOCUMENT = {"html", "json", "soap", "empty"}
 UNRECOGNISED = {"unknown", "xml"}
-
-
-class Classified(Struct, frozen=True):
-    """What is known of a document when it is written.
-
-    issue_date: ISO 8601. counterparty: the other party's name. account: of a statement, its IBAN
-    or number. extension: of its file's name, without a dot. checksum, verified_at: as in Verified.
-    identity: what makes an invoice one and the same by whichever route it comes.
-    """
-
-    listed: Listed
-    kind: Kind
-    company: Company
-    format: str
-    number: str
-    issue_date: str
-    counterparty: str
-    account: str
-    reason: str
-    extension: str
-    checksum: str
-    warnings: tuple[str, ...]
-    verified_at: float
-    identity: Identity | None = None
 
 
 class Explanation(Struct, frozen=True):
@@ -113,7 +88,7 @@ class Classify:
                 checksum=verified.checksum,
                 warnings=verified.warnings + verdict.warnings,
                 verified_at=verified.verified_at,
-                identity=identity(content) if isinstance(content, Invoice) else None,
+                fingerprint=fingerprint(content) if isinstance(content, Invoice) else None,
             )
         )
 
@@ -123,7 +98,9 @@ class Classify:
     def _decide(
         self, content: Content, listed: Listed, mailbox: Company | None, source: str
     ) -> Classification:
-        return decide(content, self._directory(listed.config), ListHint(listed.kind, mailbox, source))
+        return decide(
+            content, self._directory(listed.config), ListHint(listed.kind, mailbox, source)
+        )
 
     def _directory(self, config: Config) -> Directory:
         """The companies of a configuration; nearly always that of the document before."""

@@ -16,24 +16,16 @@ import anyio
 import anyio.to_thread
 import structlog
 from aiofiles.threadpool.binary import AsyncBufferedIOBase
-from msgspec import Struct
 
-from pipeline.engine.breaker import Breaker
 from pipeline.config.types import Service
 from pipeline.document import Document
+from pipeline.engine.breaker import Breaker
 from pipeline.errors import AlreadyDelivered, Corrupt, Rejected, RetryableError
 from pipeline.payload import Payload
 from pipeline.source import Incoming
-from stages.list import Listed
+from stages.model import Fetched, Listed
 
 log = structlog.get_logger(__name__)
-
-
-class Fetched(Struct, frozen=True):
-    """What came with the bytes. headers: of the answer, names in lower case."""
-
-    listed: Listed
-    headers: Mapping[str, str]
 
 
 class Download:

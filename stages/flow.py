@@ -10,17 +10,17 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from pipeline.engine.breaker import Breaker
 from pipeline.document import Key
-from pipeline.ledger.ledger import Ledger
+from pipeline.engine.breaker import Breaker
 from pipeline.engine.queue import Bound
+from pipeline.ledger.ledger import Ledger
 from pipeline.stage import MEBIBYTE, Stage, Work, one_by_one
 from stages import verify
 from stages.classify import Classify
-from stages.download import Download
 from stages.delivery.lanes import Lanes
 from stages.delivery.staging import Staging
 from stages.delivery.volumes import Volumes
+from stages.download import Download
 from stages.render import Render
 from stages.write import Write
 

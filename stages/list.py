@@ -6,19 +6,19 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from enum import StrEnum
 
 import anyio
 import structlog
 from msgspec import Struct, structs
 
-from pipeline.engine.acknowledger import PendingAck, settled
 from pipeline.document import Ack, Document, Key
+from pipeline.engine.acknowledger import PendingAck, settled
 from pipeline.engine.engine import Engine
 from pipeline.errors import RetryableError, SignInRefused, SynqupError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import FORWARDED, TOLD, Known, State
 from pipeline.source import Entry, Source
+from stages.model import Listed
 from stages.settings import Config
 
 log = structlog.get_logger(__name__)
@@ -27,44 +27,6 @@ log = structlog.get_logger(__name__)
 AHEAD = 8
 #: Revisions of one id that came to nothing and are remembered.
 REMEMBERED = 16
-
-
-class Kind(StrEnum):
-    """Where a document belongs: the three destinations, or none of them ([delivery] others)."""
-
-    PURCHASE = "purchase"
-    SALES = "sales"
-    STATEMENT = "statement"
-    UNKNOWN = "unknown"
-
-    @property
-    def path(self) -> str:
-        """The key of its destination in [delivery] and [[companies]]."""
-        return {
-            "purchase": "purchases",
-            "sales": "sales",
-            "statement": "statements",
-            "unknown": "others_path",
-        }[self.value]
-
-
-class Listed(Struct, frozen=True):
-    """What the list says of a document: hints, any of which may be absent or wrong.
-
-    config: the configuration in force when it was listed; the document finishes under it.
-    kind: the list's own word. company: the configured identifier of the company whose mailbox
-    it came from (`Company.identifier`). issue_date: ISO 8601. size: bytes. sha256: hexadecimal.
-    """
-
-    config: Config
-    kind: Kind | None = None
-    company: str | None = None
-    number: str = ""
-    issue_date: str = ""
-    counterparty: str = ""
-    media_type: str = ""
-    size: int | None = None
-    sha256: str | None = None
 
 
 class Walked(Struct, frozen=True):

@@ -13,14 +13,13 @@ from functools import partial
 import structlog
 from msgspec import structs
 
-from pipeline.document import Sidecar, Document
+from pipeline.document import Document, Sidecar
 from pipeline.engine.engine import REFETCHES
 from pipeline.errors import Corrupt, Rejected, RetryableError, WebPage
 from pipeline.payload import Payload
-from stages.classify import Classified
 from stages.formats import apart
 from stages.formats.attachments import Attachment, chosen_pdf
-from stages.list import Kind
+from stages.model import Classified, Kind
 from stages.settings import formats_of
 from stages.verify import verify
 

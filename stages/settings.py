@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 from msgspec import Struct, structs
 from yarl import URL
 
+from pipeline.config.loader import Reading, convert, nearest, read_toml
 from pipeline.config.types import (
     Duration,
     Mode,
@@ -25,11 +26,10 @@ from pipeline.config.types import (
 )
 from pipeline.errors import ConfigurationError
 from pipeline.files import check_file, why
-from pipeline.config.loader import Reading, convert, nearest, read_toml
+from stages.identifiers import company_identifier, iban
 from stages.naming.names import clean
 from stages.naming.paths import folder
 from stages.naming.templates import NameTemplate, PathTemplate, variables
-from stages.identifiers import company_identifier, iban
 
 #: Bytes of a file of certificates: those of all authorities in the world are a twentieth.
 CERTIFICATES = 5_000_000

@@ -6,34 +6,17 @@ import time
 from collections.abc import Mapping
 from functools import partial
 
-from msgspec import Struct
-
 from pipeline.document import Document
 from pipeline.errors import Corrupt, Rejected
 from pipeline.payload import Payload
 from pipeline.text import first_few
 from stages.checksums import coding, digests, stated
-from stages.download import Fetched
 from stages.formats import apart, problems
 from stages.formats.content import Hostile, Unreadable
-from stages.list import Listed
+from stages.model import Fetched, Listed, Verified
 
 #: Digits of a length that may be one.
 DIGITS = 20
-
-
-class Verified(Struct, frozen=True):
-    """That the document is whole, and what says so.
-
-    checksum: which one vouches for it, "" if it came with none. warnings: what is odd about it
-    all the same. media_type: as the answer says. verified_at: seconds since 1970.
-    """
-
-    listed: Listed
-    checksum: str
-    warnings: tuple[str, ...]
-    media_type: str
-    verified_at: float
 
 
 async def process(document: Document[Fetched]) -> Document[Verified]:
@@ -119,9 +102,7 @@ def _check_size(payload: Payload, listed: Listed, headers: Mapping[str, str], su
         said["content-length"] = int(length)
     for who, size in said.items():
         if size is not None and size != payload.size:
-            raise Corrupt(
-                subject, f"{who} says {size:,} bytes, and {payload.size:,} have arrived"
-            )
+            raise Corrupt(subject, f"{who} says {size:,} bytes, and {payload.size:,} have arrived")
 
 
 def _problems(payload: Payload, subject: str) -> list[str]:

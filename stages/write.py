@@ -22,17 +22,17 @@ from pipeline.document import Document, Key
 from pipeline.durable import flush_folder
 from pipeline.errors import AlreadyDelivered, RetryableError
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.models import Claim, Staged, State, Taken, Duplicate, Unrecorded
+from pipeline.ledger.models import Claim, Duplicate, Staged, State, Taken, Unrecorded
 from pipeline.stage import Result, disk_trouble
 from stages.delivery.batch import Batch, discard, flush_alone
-from stages.classify import Classified
 from stages.delivery.fsync import flush_names
 from stages.delivery.lanes import Beat, Call, Hanging, Lane, Lanes
+from stages.delivery.plan import Plan, plan_of
 from stages.delivery.publish import Attempt, free_number, publish, remove
+from stages.delivery.settle import NAMES, Settler
 from stages.delivery.staging import Staging
 from stages.delivery.volumes import Volumes
-from stages.delivery.plan import Plan, plan_of
-from stages.delivery.settle import NAMES, Settler
+from stages.model import Classified
 
 log = structlog.get_logger(__name__)
 

@@ -10,11 +10,10 @@ from pipeline.app.wiring import load_config
 from pipeline.document import Ack, Document, Key
 from pipeline.payload import Payload
 from pipeline.source import Entry
-from stages.classify import Classified, Classify
-from stages.list import Kind, Listed
+from stages.classify import Classify
+from stages.model import Classified, Kind, Listed, Verified
 from stages.settings import Config
 from stages.sources.billtobox.source import BilltoboxSource
-from stages.verify import Verified
 
 #: The supplier and the customer of tests/invoices.py.
 SUPPLIER, CUSTOMER = "BE0403170701", "BE0417497106"

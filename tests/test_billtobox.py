@@ -22,10 +22,10 @@ from trial import trial
 from pipeline.app.wiring import Config, load_config
 from pipeline.errors import SignInRefused, SourceError
 from pipeline.source import Entry, Outcome, Status
-from stages.list import Kind
-from stages.sources.billtobox.source import BilltoboxSource
-from stages.sources.billtobox.pagination import AHEAD, AT_ONCE, Walk
+from stages.model import Kind
 from stages.sources.billtobox.api import Page
+from stages.sources.billtobox.pagination import AHEAD, AT_ONCE, Walk
+from stages.sources.billtobox.source import BilltoboxSource
 
 pytestmark = pytest.mark.anyio
 

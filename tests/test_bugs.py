@@ -18,25 +18,25 @@ from farm import Farm
 from structlog.testing import capture_logs
 from test_main_job import PATIENCE, ROOT, mailbox, synqup
 
-from pipeline.engine.breaker import MOST
 from pipeline.document import Document
+from pipeline.engine.breaker import MOST
 from pipeline.engine.engine import Engine
+from pipeline.engine.quarantine import Quarantine
+from pipeline.engine.queue import Bound
+from pipeline.engine.runner import BUGS
 from pipeline.errors import (
-    Rejected,
-    Skipped,
     InternalError,
+    Rejected,
     RetryableError,
+    Skipped,
     SourceError,
     SourceUnavailable,
     StateError,
 )
 from pipeline.ledger.ledger import Ledger, open_ledger
-from pipeline.engine.quarantine import Quarantine
-from pipeline.engine.queue import Bound
+from pipeline.ledger.summary import Summary, summarise
 from pipeline.source import Status
 from pipeline.stage import Result, Stage, one_by_one
-from pipeline.engine.runner import BUGS
-from pipeline.ledger.summary import Summary, summarise
 
 pytestmark = pytest.mark.anyio
 

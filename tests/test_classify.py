@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.errors import ConfigurationError
 from stages.classify import explain
-from stages.list import Kind
+from stages.model import Kind
 from tests.invoices import ubl
 from tests.test_formats_camt import camt, one
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, strategies as st
 from msgspec import Struct
 
+from pipeline.config.loader import Reading, convert, read_toml
 from pipeline.config.types import MOST, Duration, Secret, Size, above_zero, own_path
 from pipeline.errors import ConfigurationError
-from pipeline.config.loader import Reading, convert, read_toml
 
 
 class Oven(Struct, frozen=True):

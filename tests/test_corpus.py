@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from stages.classify import explain
-from stages.list import Kind
-from stages.matching.parties import Identifier, spellings
+from stages.formats.party import Identifier
+from stages.matching.parties import spellings
+from stages.model import Kind
 
 STRANGER = "BE0999999922"
 INVOICES = {"ubl-invoice", "ubl-credit-note", "cii-invoice", "facturx-pdf"}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from stages.matching.rules import ListHint, Classification, decide
 from stages.formats.content import INVOICES, Invoice, Other, Statement
-from stages.list import Kind
-from stages.matching.parties import Directory, Identifier, Party
+from stages.formats.party import Identifier, Party
+from stages.matching.parties import Directory
+from stages.matching.rules import Classification, ListHint, decide
+from stages.model import Kind
 from stages.settings import Company
 
 A = Company(name="A", identifier="BE0403170701", source="s", accounts=("BE68539007547034",))
@@ -147,7 +148,9 @@ def test_a_statement_is_of_the_account_and_of_the_holder() -> None:
     both = decide(statement("BE68539007547034", holder="0417497106"), directory, ListHint())
     assert both.company is A
     assert both.warnings
-    nobody = decide(statement("1", holder="0999999922"), directory, ListHint(Kind.STATEMENT, A, "s"))
+    nobody = decide(
+        statement("1", holder="0999999922"), directory, ListHint(Kind.STATEMENT, A, "s")
+    )
     assert nobody.company is None
     assert "0999999922" in nobody.reason
     silent = decide(statement("1"), directory, ListHint(Kind.STATEMENT, A, "s"))

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from pipeline.document import Key
 from pipeline.ledger.ledger import Ledger, open_ledger
-from pipeline.ledger.models import Claim, Staged, State, Taken, Duplicate
+from pipeline.ledger.models import Claim, Duplicate, Staged, State, Taken
 
 #: Few of each, so that they meet.
 KEYS = [Key("box", str(number), "") for number in range(6)]

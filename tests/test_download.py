@@ -22,8 +22,8 @@ from pipeline.app.wiring import load_config
 from pipeline.document import Ack, Document, Key
 from pipeline.errors import Corrupt, Rejected, RetryableError, SourceUnavailable
 from pipeline.source import Entry
-from stages.download import Download, Fetched
-from stages.list import Listed
+from stages.download import Download
+from stages.model import Fetched, Listed
 from stages.sources.billtobox.source import BilltoboxSource
 from stages.verify import process as verify
 

@@ -13,20 +13,19 @@ import pytest
 from msgspec import structs
 from structlog.testing import capture_logs
 
-from pipeline.document import Sidecar, Document
+from pipeline.document import Document, Sidecar
 from pipeline.errors import AlreadyDelivered, RetryableError
 from pipeline.ledger.ledger import Ledger, open_ledger
-from pipeline.payload import Payload
 from pipeline.ledger.models import State
+from pipeline.payload import Payload
 from pipeline.stage import Result
-from stages.classify import Classified
 from stages.delivery import publish as parcel
 from stages.delivery.lanes import Lanes
 from stages.delivery.rename import rename_exclusively
 from stages.delivery.staging import Staging
 from stages.delivery.volumes import Volumes
-from stages.matching.fingerprint import Identity, identity
-from stages.list import Kind
+from stages.matching.fingerprint import fingerprint
+from stages.model import Classified, Fingerprint, Kind
 from stages.sandbox.invoices import Invoice
 from stages.sandbox.state_index import State as Shelved
 from stages.settings import Config
@@ -41,8 +40,8 @@ pytestmark = pytest.mark.anyio
 INVOICE = ubl()
 
 
-def told(text: str) -> Identity:
-    found = identity(invoice(text))
+def told(text: str) -> Fingerprint:
+    found = fingerprint(invoice(text))
     assert found is not None
     return found
 
@@ -161,7 +160,7 @@ def test_it_is_of_one_company_and_one_side() -> None:
 )
 def test_without_one_of_its_parts_there_is_none(old: str, new: str) -> None:
     assert old in INVOICE
-    assert identity(invoice(INVOICE.replace(old, new))) is None
+    assert fingerprint(invoice(INVOICE.replace(old, new))) is None
 
 
 # As they are written into their folders.

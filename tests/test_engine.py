@@ -15,9 +15,11 @@ import pytest
 from farm import Farm
 from msgspec import Struct
 
-from pipeline.engine.breaker import SETBACKS
 from pipeline.document import Ack, Document, Key
+from pipeline.engine.breaker import SETBACKS
 from pipeline.engine.engine import Engine
+from pipeline.engine.quarantine import Quarantine
+from pipeline.engine.queue import Bound
 from pipeline.errors import (
     Corrupt,
     Rejected,
@@ -26,13 +28,11 @@ from pipeline.errors import (
     SourceUnavailable,
 )
 from pipeline.ledger.ledger import Ledger, open_ledger
-from pipeline.payload import Payload
-from pipeline.engine.quarantine import Quarantine
-from pipeline.engine.queue import Bound
 from pipeline.ledger.models import State
+from pipeline.ledger.summary import Summary, summarise
+from pipeline.payload import Payload
 from pipeline.source import Entry, Status
 from pipeline.stage import Stage, one_by_one
-from pipeline.ledger.summary import Summary, summarise
 
 pytestmark = pytest.mark.anyio
 

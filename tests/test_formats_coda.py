@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from pipeline.payload import Payload
-from stages.matching.rules import ListHint, decide
 from stages.formats import coda, format_of
 from stages.formats.content import Other, Statement, Unreadable
-from stages.list import Kind
 from stages.matching.parties import Directory
+from stages.matching.rules import ListHint, decide
+from stages.model import Kind
 from stages.settings import Company
 
 IBAN = "BE68539007547034"

@@ -14,12 +14,11 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from pipeline.payload import Payload
-from stages.matching.rules import ListHint, decide
-from stages.formats import FORMATS, HEAD, binary, format_of, text, xml
-from stages.formats import error_page as answer
+from stages.formats import FORMATS, HEAD, binary, error_page as answer, format_of, text, xml
 from stages.formats.content import Other, Unreadable
-from stages.list import Kind
 from stages.matching.parties import Directory
+from stages.matching.rules import ListHint, decide
+from stages.model import Kind
 from stages.settings import Company
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + b"\1" * 40 + b"\0\0\0\0IEND\xaeB`\x82"

@@ -19,7 +19,7 @@ from pipeline.payload import Payload
 from stages.formats import format_of, pdf
 from stages.formats.content import Hostile, Invoice, Other, Unreadable
 from stages.formats.embedded import SECONDS, XML_SIZE, XmlFile, xml_files
-from stages.list import Kind
+from stages.model import Kind
 
 UBL = """<?xml version="1.0" encoding="UTF-8"?>
 <Invoice xmlns="urn:oasis:names:specification:ubl:schema:xsd:Invoice-2"

@@ -24,12 +24,12 @@ from pipeline.payload import Payload
 from pipeline.stage import one_by_one
 from stages import formats
 from stages.classify import Classify, explain
-from stages.matching.rules import ListHint, decide
 from stages.formats import pdf, xml
 from stages.formats.attachments import chosen_pdf
 from stages.formats.content import Invoice, Unreadable
-from stages.matching.fingerprint import identity
+from stages.matching.fingerprint import fingerprint
 from stages.matching.parties import Directory
+from stages.matching.rules import ListHint, decide
 from stages.settings import Company
 from tests.conftest import CORPUS
 from tests.documents import configured, verified
@@ -275,7 +275,7 @@ def said_of(document: Payload) -> Iterator[str]:
     verdict = decide(content, OURS, ListHint())
     assert verdict.reason.isprintable()
     yield verdict.reason
-    if isinstance(content, Invoice) and (found := identity(content)) is not None:
+    if isinstance(content, Invoice) and (found := fingerprint(content)) is not None:
         yield found.total
 
 

@@ -27,8 +27,8 @@ from pipeline.errors import (
     SynqupError,
 )
 from pipeline.retry import Retries
-from stages.sources.http.headers import QUOTED, quoted, retry_after
 from stages.sources.http.client import BrokenOff, Flow, Http, Timeouts, refuse
+from stages.sources.http.headers import QUOTED, quoted, retry_after
 from stages.sources.http.limiter import ConcurrencyLimiter
 
 pytestmark = pytest.mark.anyio

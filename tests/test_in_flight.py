@@ -17,17 +17,17 @@ from structlog.testing import capture_logs
 
 from pipeline.document import Document
 from pipeline.engine.engine import Engine
+from pipeline.engine.in_flight import InFlight
+from pipeline.engine.quarantine import Quarantine
+from pipeline.engine.queue import Bound
 from pipeline.errors import (
     Corrupt,
     Rejected,
-    Skipped,
     RetryableError,
+    Skipped,
     SourceUnavailable,
 )
-from pipeline.engine.in_flight import InFlight
 from pipeline.ledger.ledger import open_ledger
-from pipeline.engine.quarantine import Quarantine
-from pipeline.engine.queue import Bound
 from pipeline.stage import Result, Stage
 
 WAYS: dict[str, type[Exception] | None] = {

@@ -13,18 +13,18 @@ import anyio
 import pytest
 
 from pipeline.alternatives import name_hash
+from pipeline.app.lock import only_process
 from pipeline.document import Key
 from pipeline.errors import StateError, StateInUse
 from pipeline.ledger.ledger import Ledger, open_ledger
-from pipeline.app.lock import only_process
 from pipeline.ledger.models import (
     Allocation,
     Claim,
+    Duplicate,
     Known,
     Staged,
     State,
     Taken,
-    Duplicate,
     Unfinished,
     Unrecorded,
 )
@@ -186,7 +186,9 @@ async def test_a_document_by_two_routes_is_known_as_one(tmp_path: Path) -> None:
     async with open_ledger(tmp_path / "ledger") as ledger:
         await bring(ledger, identity=5)
         other = Key("sftp", "1", "")
-        assert await bring(ledger, other, identity=5) == Duplicate(KEY, "invoice 1", State.DELIVERED)
+        assert await bring(ledger, other, identity=5) == Duplicate(
+            KEY, "invoice 1", State.DELIVERED
+        )
         await ledger.duplicates([(other, "the same as invoice 1")], 7.0)
         assert (await row(ledger, other)).state is State.DUPLICATE
         assert dict(await ledger.unacknowledged("sftp"))[other].reason == "the same as invoice 1"

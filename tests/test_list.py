@@ -15,16 +15,17 @@ import pytest
 from farm import Farm
 from trial import trial
 
-from pipeline.engine.breaker import SETBACKS
 from pipeline.document import Document
+from pipeline.engine.breaker import SETBACKS
 from pipeline.engine.engine import Engine
+from pipeline.engine.quarantine import Quarantine
 from pipeline.errors import Rejected, SignInRefused, SourceError, SourceUnavailable
 from pipeline.ledger.ledger import Ledger, open_ledger
-from pipeline.engine.quarantine import Quarantine
 from pipeline.ledger.models import Staged
 from pipeline.source import Entry, Status
 from pipeline.stage import Stage, one_by_one
-from stages.list import Kind, Lister
+from stages.list import Lister
+from stages.model import Kind
 from stages.sandbox import Planned
 from stages.sandbox.mailbox import Page
 

@@ -19,17 +19,17 @@ from trial import Trial, trial
 
 from pipeline.document import Document
 from pipeline.engine.engine import Engine
+from pipeline.engine.quarantine import Quarantine
 from pipeline.errors import Rejected, RetryableError, SignInRefused, SourceUnavailable
 from pipeline.ledger.ledger import Ledger, open_ledger
-from pipeline.engine.quarantine import Quarantine
 from pipeline.ledger.models import State
 from pipeline.source import Entry
 from pipeline.stage import Stage, one_by_one
 from stages.list import Lister
 from stages.sandbox import Planned
+from stages.sandbox.corpus import Revision
 from stages.sandbox.mailbox import Page
 from stages.sandbox.state_index import State as Shelved
-from stages.sandbox.corpus import Revision
 
 pytestmark = pytest.mark.anyio
 

@@ -13,8 +13,8 @@ import pytest
 import stamina.instrumentation
 import structlog
 
-from pipeline.errors import RetryableError
 from pipeline.app.logging import LogFile, set_up
+from pipeline.errors import RetryableError
 from pipeline.retry import Retries
 
 

@@ -18,22 +18,21 @@ from structlog.testing import capture_logs
 from trial import Trial, trial
 
 from pipeline.app import wiring as application
-
-from pipeline.engine import breaker
+from pipeline.app.lock import only_process
+from pipeline.app.service import Service, running
 from pipeline.app.wiring import Config, open_application
-from pipeline.engine.breaker import LONGEST, MOST, SETBACKS, Breaker
 from pipeline.config.types import Duration
+from pipeline.engine import breaker
+from pipeline.engine.breaker import LONGEST, MOST, SETBACKS, Breaker
 from pipeline.errors import (
-    Rejected,
     InternalError,
+    Rejected,
     RetryableError,
     SignInRefused,
     SourceError,
     SourceUnavailable,
 )
-from pipeline.app.lock import only_process
 from pipeline.retry import Retries
-from pipeline.app.service import Service, running
 from pipeline.source import Entry, Outcome, Source
 from stages.flow import Flow
 from stages.sandbox import Planned

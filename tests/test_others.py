@@ -14,8 +14,7 @@ from pipeline.app.catch_up import Outcome
 from pipeline.errors import Rejected, Skipped
 from pipeline.ledger.models import State
 from stages.check import examine
-from stages.classify import Classified
-from stages.list import Kind
+from stages.model import Classified, Kind
 from stages.sandbox import Mailbox, serve_sandbox, write_config
 from tests.documents import SUPPLIER, classified, configured
 from tests.invoices import ubl

@@ -12,19 +12,18 @@ from msgspec import structs
 
 from pipeline.alternatives import alternative, first_free, name_hash
 from pipeline.document import Sidecar
-from pipeline.payload import Payload
 from pipeline.ledger.models import State
-from stages.delivery import publish as parcel
-from stages.delivery import rename
+from pipeline.payload import Payload
+from stages.delivery import publish as parcel, rename
 from stages.delivery.publish import (
     Attempt,
     Vanished,
-    sidecar,
     free_number,
     is_waiting,
     publish,
     remove,
     resume,
+    sidecar,
 )
 from stages.delivery.rename import rename_exclusively
 from stages.delivery.staging import Staging

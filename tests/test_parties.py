@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
+from stages.formats.party import Identifier, Party
 from stages.identifiers import enterprise_number
-from stages.matching.parties import Directory, Identifier, Party
+from stages.matching.parties import Directory
 from stages.settings import Company
 
 

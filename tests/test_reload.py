@@ -15,9 +15,9 @@ import structlog.testing
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from pipeline.config import watcher as reload
-from pipeline.errors import ConfigurationError
 from pipeline.config.loader import read_toml
 from pipeline.config.watcher import edits
+from pipeline.errors import ConfigurationError
 
 pytestmark = pytest.mark.anyio
 

@@ -13,9 +13,8 @@ from aiohttp import web
 
 from pipeline.document import Document
 from pipeline.errors import RetryableError
-from stages.classify import Classified
 from stages.download import Download
-from stages.list import Kind
+from stages.model import Classified, Kind
 from stages.render import NoPdf, Render
 from stages.sandbox import Planned
 from stages.sandbox.invoices import Invoice

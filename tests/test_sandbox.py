@@ -21,13 +21,13 @@ from pipeline.app.wiring import load_config
 from pipeline.errors import ConfigurationError
 from pipeline.payload import Payload
 from stages.formats import coda, content, format_of
-from stages.list import Kind
+from stages.model import Kind
 from stages.sandbox import Mailbox, Sandbox, serve_sandbox, write_config, write_manifest
+from stages.sandbox.corpus import Document
 from stages.sandbox.identity import Ids
 from stages.sandbox.invoices import Invoice
 from stages.sandbox.state_index import State
 from stages.sandbox.statements import Statement
-from stages.sandbox.corpus import Document
 
 CBC = "{urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2}"
 CAC = "{urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2}"

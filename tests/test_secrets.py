@@ -10,8 +10,8 @@ import keyring.backend
 import keyring.backends.fail
 import pytest
 
-from pipeline.config.types import Secret
 from pipeline.config.secrets import MOST, SecretMissing, keep_secret, read_secret
+from pipeline.config.types import Secret
 
 
 class Ring(keyring.backend.KeyringBackend):

@@ -12,12 +12,12 @@ from msgspec import structs
 from structlog.testing import capture_logs
 from trial import Trial, trial
 
+from pipeline.app.lock import only_process
+from pipeline.app.service import LONGEST_PAUSE, Service, running
 from pipeline.app.wiring import Config, open_application
 from pipeline.config.types import Duration
 from pipeline.errors import RetryableError, SourceUnavailable
-from pipeline.app.lock import only_process
 from pipeline.retry import LONGEST_REST
-from pipeline.app.service import LONGEST_PAUSE, Service, running
 from stages.sandbox import Planned
 
 pytestmark = pytest.mark.anyio

@@ -17,9 +17,9 @@ from pathlib import Path
 import anyio
 import pytest
 
+from pipeline.app.lock import only_process
 from pipeline.errors import StateError
 from pipeline.ledger.ledger import open_ledger
-from pipeline.app.lock import only_process
 from pipeline.ledger.models import State
 from pipeline.ledger.schema import VERSION
 from pipeline.ledger.summary import summarise

@@ -15,11 +15,10 @@ from pipeline.config.types import Service
 from pipeline.document import Ack, Document, Key
 from pipeline.errors import Corrupt, Rejected
 from pipeline.payload import Payload
-from stages.download import Fetched
 from stages.formats import LARGE
-from stages.list import Listed
+from stages.model import Fetched, Listed, Verified
 from stages.settings import Config, Delivery
-from stages.verify import Verified, process, verify
+from stages.verify import process, verify
 
 WHOLE = b"<Invoice><ID>1</ID></Invoice>"
 BROKEN = b"<Invoice><ID>1</ID>"

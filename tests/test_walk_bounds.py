@@ -10,9 +10,9 @@ import pytest
 from msgspec import Raw, json
 
 from stages.sources.billtobox import pagination as walk
+from stages.sources.billtobox.api import Page
 from stages.sources.billtobox.pages import read_page
 from stages.sources.billtobox.pagination import AT_ONCE, Walk
-from stages.sources.billtobox.api import Page
 
 pytestmark = pytest.mark.anyio
 

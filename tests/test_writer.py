@@ -12,9 +12,9 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline.ledger import ledger as ledger_module
 from pipeline.document import Key
 from pipeline.errors import StateError
+from pipeline.ledger import ledger as ledger_module
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.ledger.models import State
 from pipeline.ledger.writer import Missed, Statement, Writer

@@ -11,9 +11,9 @@ from pathlib import Path
 import anyio
 import msgspec
 
-from pipeline.app.wiring import Config, load_config
 from pipeline.app.catch_up import CatchUp, Outcome
 from pipeline.app.lock import only_process
+from pipeline.app.wiring import Config, load_config
 from pipeline.ledger.summary import Summary, summarise
 from stages.sandbox import Faults, Mailbox, Planned, Sandbox, serve_sandbox, write_config
 

@@ -17,10 +17,10 @@ from benchmarks.measure import Figure, figure, ratio
 from benchmarks.report import Report
 from benchmarks.workplace import Workplace
 from pipeline.payload import Payload
-from stages.matching.rules import ListHint, Classification, decide
 from stages.formats import format_of
-from stages.list import Kind
 from stages.matching.parties import Directory
+from stages.matching.rules import Classification, ListHint, decide
+from stages.model import Kind
 from stages.sandbox.invoices import Invoice, draw_invoice
 from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.ubl import to_ubl

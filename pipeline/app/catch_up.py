@@ -10,12 +10,12 @@ from typing import Any
 import anyio
 from msgspec import Struct
 
+from pipeline.app.shutdown import Stop
 from pipeline.app.wiring import Application, Billtobox, Config, open_application
+from pipeline.engine.counters import Counters
 from pipeline.engine.engine import Engine
 from pipeline.errors import StateError, SynqupError
 from pipeline.source import Source
-from pipeline.app.shutdown import Stop
-from pipeline.engine.counters import Counters
 
 #: Seconds that somebody who waits for the end is kept waiting for a disk that refuses.
 PATIENCE = 30.0
@@ -56,7 +56,10 @@ class CatchUp:
         stop = Stop(config.service.shutdown_grace, abandon)
         stop.hurry(self._note_stop)
         with stop.heeded():
-            async with open_application(config, PATIENCE) as application, AsyncExitStack() as closing:
+            async with (
+                open_application(config, PATIENCE) as application,
+                AsyncExitStack() as closing,
+            ):
                 self._dispatcher = application.dispatcher
                 for settings in config.sources:
                     await self._open(settings, application, closing)
@@ -83,7 +86,9 @@ class CatchUp:
     def _note_stop(self) -> None:
         self._stopped = True
 
-    async def _open(self, settings: Billtobox, application: Application, closing: AsyncExitStack) -> None:
+    async def _open(
+        self, settings: Billtobox, application: Application, closing: AsyncExitStack
+    ) -> None:
         try:
             source = application.open(settings)
         except SynqupError as error:

@@ -18,6 +18,16 @@ import typer
 from rich.console import Console
 
 from pipeline.app import output as report
+from pipeline.app.catch_up import CatchUp, Outcome
+from pipeline.app.demo import demonstrate
+from pipeline.app.dry_run import rehearse
+from pipeline.app.lock import only_process
+from pipeline.app.logging import set_up
+from pipeline.app.loop import end, end_at_once, run as run_loop
+from pipeline.app.progress import Display
+from pipeline.app.service import serve
+from pipeline.app.shutdown import Stop, signals
+from pipeline.app.streams import stand_alone
 from pipeline.app.wiring import (
     Config,
     Faults,
@@ -32,20 +42,16 @@ from pipeline.app.wiring import (
     write_config,
     write_manifest,
 )
-from pipeline.app.catch_up import CatchUp, Outcome
-from pipeline.app.demo import demonstrate
-from pipeline.errors import ConfigurationError, InternalError, RetryableError, SourceError, SynqupError
-from pipeline.app.lock import only_process
-from pipeline.app.logging import set_up
-from pipeline.app.loop import end, end_at_once, run as run_loop
-from pipeline.app.progress import Display
-from pipeline.app.dry_run import rehearse
-from pipeline.app.service import serve
-from pipeline.ledger.summary import Summary, summarise
-from pipeline.app.shutdown import Stop, signals
-from pipeline.app.streams import stand_alone
-from pipeline.text import printable_lines
 from pipeline.engine.unforeseen import leaves
+from pipeline.errors import (
+    ConfigurationError,
+    InternalError,
+    RetryableError,
+    SourceError,
+    SynqupError,
+)
+from pipeline.ledger.summary import Summary, summarise
+from pipeline.text import printable_lines
 
 T = TypeVar("T")
 

@@ -9,12 +9,12 @@ import anyio.to_thread
 from rich.console import Console
 
 from pipeline.app import output as report
-from pipeline.app.wiring import Mailbox, ledger_path, load_config, serve_sandbox, write_config
 from pipeline.app.catch_up import CatchUp, Outcome
-from pipeline.errors import ConfigurationError
 from pipeline.app.lock import only_process
 from pipeline.app.logging import set_up
 from pipeline.app.progress import Display
+from pipeline.app.wiring import Mailbox, ledger_path, load_config, serve_sandbox, write_config
+from pipeline.errors import ConfigurationError
 from pipeline.ledger.summary import summarise
 
 COMPANIES = 3

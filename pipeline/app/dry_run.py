@@ -10,12 +10,12 @@ from msgspec import Struct
 
 from pipeline.app.wiring import Config, Lister, ledger_path, open_source
 from pipeline.engine.engine import Engine
-from pipeline.errors import StateError, SynqupError
-from pipeline.ledger.ledger import open_ledger
 from pipeline.engine.quarantine import Quarantine
-from pipeline.source import Entry
-from pipeline.ledger.database import copy_file
 from pipeline.engine.unforeseen import Unforeseen
+from pipeline.errors import StateError, SynqupError
+from pipeline.ledger.database import copy_file
+from pipeline.ledger.ledger import open_ledger
+from pipeline.source import Entry
 
 
 class Rehearsal(Struct, frozen=True):

@@ -16,12 +16,12 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from pipeline.app.wiring import Explanation, Finding
 from pipeline.app.catch_up import Outcome
-from pipeline.ledger.models import State
 from pipeline.app.dry_run import Rehearsal
-from pipeline.ledger.summary import Kept, Summary
+from pipeline.app.wiring import Explanation, Finding
 from pipeline.engine.counters import Counters
+from pipeline.ledger.models import State
+from pipeline.ledger.summary import Kept, Summary
 from pipeline.text import printable
 
 #: Lines of one kind that are printed before the rest is only counted.

@@ -11,12 +11,12 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from pipeline.app.wiring import Application, Config, open_application, load_config
-from pipeline.errors import RetryableError, StateError, SynqupError
+from pipeline.app.shutdown import Stop
+from pipeline.app.wiring import Application, Config, load_config, open_application
 from pipeline.config.watcher import edits
+from pipeline.errors import RetryableError, StateError, SynqupError
 from pipeline.retry import LONGEST_REST
 from pipeline.source import Source
-from pipeline.app.shutdown import Stop
 
 log = structlog.get_logger(__name__)
 

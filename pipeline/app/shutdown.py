@@ -11,8 +11,8 @@ from types import FrameType
 import anyio
 import structlog
 
-from pipeline.errors import StateError
 from pipeline.engine.unforeseen import leaves
+from pipeline.errors import StateError
 
 log = structlog.get_logger(__name__)
 

@@ -11,14 +11,14 @@ import anyio
 import structlog
 from msgspec import Struct
 
-from pipeline.engine.breaker import Breaker
 from pipeline.config.types import Service as ServiceSettings
+from pipeline.engine.breaker import Breaker
 from pipeline.engine.engine import Engine
+from pipeline.engine.quarantine import Quarantine
+from pipeline.engine.unforeseen import Unforeseen
 from pipeline.errors import InternalError, StateError, SynqupError
 from pipeline.ledger.ledger import Ledger, open_ledger
-from pipeline.engine.quarantine import Quarantine
 from pipeline.source import Source
-from pipeline.engine.unforeseen import Unforeseen
 from stages.check import Finding, examine
 from stages.classify import Explanation, explain
 from stages.flow import NAMES, Flow
@@ -137,7 +137,9 @@ def quarantine_in(state_dir: Path) -> Quarantine:
 
 
 @asynccontextmanager
-async def open_application(config: Config, patience: float = math.inf) -> AsyncIterator[Application]:
+async def open_application(
+    config: Config, patience: float = math.inf
+) -> AsyncIterator[Application]:
     """Open the ledger, settle what a crash left behind, and join the stages by their queues.
 
     patience: seconds to wait for a disk that refuses the ledger.

@@ -12,14 +12,14 @@ import anyio
 import structlog
 from msgspec import Struct
 
-from pipeline.engine.breaker import Breaker
 from pipeline.document import Ack, Key
+from pipeline.engine.breaker import Breaker
+from pipeline.engine.queue import Bound, Queue
+from pipeline.engine.unforeseen import Unforeseen
 from pipeline.errors import InternalError
 from pipeline.ledger.ledger import Ledger
-from pipeline.engine.queue import Bound, Queue
 from pipeline.ledger.models import FORWARDED, Known
 from pipeline.source import Outcome, Source
-from pipeline.engine.unforeseen import Unforeseen
 
 log = structlog.get_logger(__name__)
 

@@ -8,7 +8,13 @@ from typing import TypeVar
 
 import anyio
 
-from pipeline.errors import InternalError, RetryableError, SignInRefused, SourceUnavailable, SynqupError
+from pipeline.errors import (
+    InternalError,
+    RetryableError,
+    SignInRefused,
+    SourceUnavailable,
+    SynqupError,
+)
 from pipeline.source import Source
 
 T = TypeVar("T")

@@ -11,9 +11,15 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
+from pipeline.document import Document, Key
 from pipeline.engine.acknowledger import Acknowledger, PendingAck
 from pipeline.engine.breaker import Breaker
-from pipeline.document import Document, Key
+from pipeline.engine.counters import Counters
+from pipeline.engine.in_flight import InFlight
+from pipeline.engine.quarantine import Quarantine
+from pipeline.engine.queue import Queue
+from pipeline.engine.runner import Size, StageRunner
+from pipeline.engine.unforeseen import Unforeseen
 from pipeline.errors import (
     AlreadyDelivered,
     Corrupt,
@@ -22,16 +28,10 @@ from pipeline.errors import (
     StateError,
     SynqupError,
 )
-from pipeline.engine.in_flight import InFlight
 from pipeline.ledger.ledger import Ledger
-from pipeline.engine.quarantine import Quarantine
-from pipeline.engine.queue import Queue
 from pipeline.ledger.models import State
 from pipeline.source import Outcome, Source, Status
 from pipeline.stage import Stage, disk_trouble
-from pipeline.engine.runner import Size, StageRunner
-from pipeline.engine.counters import Counters
-from pipeline.engine.unforeseen import Unforeseen
 
 log = structlog.get_logger(__name__)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import anyio
 
-from pipeline.engine.acknowledger import PendingAck
 from pipeline.document import Document, Key
+from pipeline.engine.acknowledger import PendingAck
 from pipeline.source import Source
 
 

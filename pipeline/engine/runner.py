@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from pipeline.engine.breaker import Breaker
 from pipeline.document import Document
-from pipeline.errors import Rejected, InternalError, StateError, SynqupError
+from pipeline.engine.breaker import Breaker
 from pipeline.engine.queue import Bound, Queue
-from pipeline.stage import Result, Stage, disk_trouble
 from pipeline.engine.unforeseen import Unforeseen, internal_reason
+from pipeline.errors import InternalError, Rejected, StateError, SynqupError
+from pipeline.stage import Result, Stage, disk_trouble
 
 #: Documents of a source that bugs may hit in a row before the source is stopped for this poll.
 BUGS = 8
@@ -154,7 +154,10 @@ class StageRunner:
         if self._in_a_row[source] >= BUGS:
             del self._in_a_row[source]
             self._breaker.stop(
-                source, InternalError(f"source {source}", f"{self._place} fails by {internal_reason(error)}")
+                source,
+                InternalError(
+                    f"source {source}", f"{self._place} fails by {internal_reason(error)}"
+                ),
             )
         return fault
 

@@ -16,7 +16,16 @@ import msgspec
 
 from pipeline.alternatives import alternative, first_free, name_hash
 from pipeline.document import Key
-from pipeline.ledger.models import Allocation, Claim, Staged, State, Taken, Duplicate, Unrecorded, columns
+from pipeline.ledger.models import (
+    Allocation,
+    Claim,
+    Duplicate,
+    Staged,
+    State,
+    Taken,
+    Unrecorded,
+    columns,
+)
 
 #: Names whose next number is remembered: those that several documents have asked for.
 REMEMBERED = 10_000

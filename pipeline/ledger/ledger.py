@@ -16,8 +16,9 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from pipeline.ledger.allocation import Numbers, allocate, reallocate
 from pipeline.document import Key
+from pipeline.ledger.allocation import Numbers, allocate, reallocate
+from pipeline.ledger.database import open_file
 from pipeline.ledger.models import (
     TOLD,
     Allocation,
@@ -29,7 +30,6 @@ from pipeline.ledger.models import (
     Unfinished,
     columns,
 )
-from pipeline.ledger.database import open_file
 from pipeline.ledger.writer import Statement, Writer
 
 #: Ids, or rows, of one query.

@@ -11,8 +11,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from pipeline.errors import StateError
-from pipeline.ledger.models import State
 from pipeline.ledger.database import BUSY, is_damage, is_refusal, words
+from pipeline.ledger.models import State
 
 
 class Kept(Struct, frozen=True):

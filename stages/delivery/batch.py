@@ -10,10 +10,10 @@ from pipeline.durable import flush_file, flush_folder
 from pipeline.ledger.models import Staged
 from stages.delivery.fsync import WORTH_IT, Volume, can_flush_volumes, flush_names
 from stages.delivery.lanes import Beat
-from stages.delivery.publish import sidecar, free_number, remove, write_file
+from stages.delivery.plan import Plan, staged_row
+from stages.delivery.publish import free_number, remove, sidecar, write_file
 from stages.delivery.staging import Staging
 from stages.delivery.volumes import Volumes
-from stages.delivery.plan import Plan, staged_row
 
 
 class Batch:

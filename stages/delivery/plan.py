@@ -8,9 +8,8 @@ from msgspec import Struct
 
 from pipeline.document import Document, Key
 from pipeline.ledger.models import Staged
-from stages.classify import Classified
+from stages.model import Classified, Kind
 from stages.naming.names import file_name
-from stages.list import Kind
 from stages.settings import Delivery, destination
 
 
@@ -75,7 +74,7 @@ def staged_row(plan: Plan, staged: Path, first: int) -> Staged:
     """
     document, meta = plan.document, plan.document.meta
     assert document.payload is not None
-    identity = meta.identity
+    print_ = meta.fingerprint
     # An invoice between two of our companies is delivered to both.
     whose = (meta.company.identifier, meta.kind.value)
     return Staged(
@@ -91,7 +90,7 @@ def staged_row(plan: Plan, staged: Path, first: int) -> Staged:
         checksum=meta.checksum or "structure",
         warnings="\n".join(meta.warnings),
         verified_at=meta.verified_at,
-        identity=identity.hash(*whose) if identity else None,
-        number_hash=identity.number_hash(*whose) if identity else None,
+        identity=print_.hash(*whose) if print_ else None,
+        number_hash=print_.number_hash(*whose) if print_ else None,
         may_repeat=plan.delivery.duplicates == "deliver",
     )

@@ -15,8 +15,7 @@ import anyio.to_thread
 from msgspec import Struct
 
 from pipeline.payload import Payload
-from stages.formats import binary, coda, mt940, pdf, text, xml
-from stages.formats import error_page as answer
+from stages.formats import binary, coda, error_page as answer, mt940, pdf, text, xml
 from stages.formats.content import BROKEN, Content, Other, Unreadable
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from lxml import etree
 
 from stages.formats.content import Content, Other, Statement, check_accounts
 from stages.formats.elements import below, each, name_of, text_of
-from stages.matching.parties import Identifier
+from stages.formats.party import Identifier
 
 _NAMESPACE = re.compile(r"urn:(?:[a-z0-9]+:)*xsd:\$?([a-z]{4}\.[0-9]{3})\.[0-9]{3}\.[0-9]{2}")
 STATEMENT = "camt.053"

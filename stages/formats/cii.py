@@ -13,7 +13,7 @@ from lxml import etree
 
 from stages.formats.content import Content, Invoice, Other
 from stages.formats.elements import below, each, text_of
-from stages.matching.parties import Identifier, Party
+from stages.formats.party import Identifier, Party
 
 D16B = "urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:"
 ZUGFERD_1 = "urn:ferd:CrossIndustryDocument:invoice:"

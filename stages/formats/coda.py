@@ -26,7 +26,7 @@ from stages.formats.content import (
     check_accounts,
 )
 from stages.formats.lines import groups
-from stages.matching.parties import Identifier
+from stages.formats.party import Identifier
 
 RECORD = 128
 #: Characters above which a line is no record, even one that has been shifted.

@@ -8,8 +8,8 @@ from lxml import etree
 from msgspec import Struct
 
 from pipeline.text import told
-from stages.list import Kind
-from stages.matching.parties import Identifier, Party
+from stages.formats.party import Identifier, Party
+from stages.model import Kind
 
 #: Characters of what is said of a document that can't be read.
 LONGEST = 500

@@ -13,7 +13,7 @@ from msgspec import structs
 from pipeline.payload import Payload
 from stages.formats import xml
 from stages.formats.content import INVOICES, Content, Hostile, Invoice, Other, Unreadable
-from stages.list import Kind
+from stages.model import Kind
 
 if TYPE_CHECKING:
     from stages.formats.embedded import XmlFile

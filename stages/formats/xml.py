@@ -12,8 +12,8 @@ from pipeline.payload import Payload
 from pipeline.text import NAME, told
 from stages.formats import camt, cii, ubl, vocabularies
 from stages.formats.content import INVOICES, Content, Hostile, Invoice, Other, Unreadable
+from stages.formats.party import Party
 from stages.formats.xml_strip import LARGEST, pieces
-from stages.matching.parties import Party
 
 _START = re.compile(rb"^(?:\xef\xbb\xbf)?\s*<[?!A-Za-z_]")
 #: The same in UTF-16 and UTF-32, with or without a byte-order mark (XML 1.0, appendix F).

@@ -1,43 +1,18 @@
-"""What makes an invoice one and the same, by whichever route and in whichever form it comes."""
+"""Fingerprint: what makes an invoice the same one, by whichever route and in whichever form."""
 
 from __future__ import annotations
 
-import hashlib
 from decimal import Decimal
-
-from msgspec import Struct
 
 from stages.formats.cii import CREDIT_NOTES
 from stages.formats.content import Invoice
-from stages.matching.parties import Identifier, Party, spellings
+from stages.formats.party import Identifier, Party
+from stages.matching.parties import spellings
+from stages.model import Fingerprint
 
 
-class Identity(Struct, frozen=True):
-    """Of an invoice or a credit note.
-
-    supplier: one of its identifiers, the same in every form. issue_date: ISO 8601. type_code:
-    UNTDID 1001. total: without zeros behind; of a credit note without its sign, which some write
-    and some leave out.
-    """
-
-    supplier: str
-    number: str
-    issue_date: str
-    type_code: str
-    total: str
-
-    def hash(self, *whose: str) -> int:
-        """63 bits that another document of the same company and kind has only if it is the same."""
-        parts = (self.supplier, self.number, self.issue_date, self.type_code, self.total)
-        return _hash(*whose, *parts)
-
-    def number_hash(self, *whose: str) -> int:
-        """63 bits that another document has if its supplier and its number are the same."""
-        return _hash(*whose, self.supplier, self.number)
-
-
-def identity(invoice: Invoice) -> Identity | None:
-    """The identity of an invoice; None where something that it is made of is missing."""
+def fingerprint(invoice: Invoice) -> Fingerprint | None:
+    """The fingerprint of an invoice; None where something that it is made of is missing."""
     supplier = _supplier(invoice.supplier)
     number = " ".join(invoice.number.split())
     # Without its time zone (XML Schema, xs:date).
@@ -45,7 +20,7 @@ def identity(invoice: Invoice) -> Identity | None:
     total = _amount(invoice.total, signed=invoice.type_code not in CREDIT_NOTES)
     if not (supplier and number and issue_date and total):
         return None
-    return Identity(supplier, number, issue_date, invoice.type_code, total)
+    return Fingerprint(supplier, number, issue_date, invoice.type_code, total)
 
 
 def _supplier(party: Party) -> str:
@@ -74,8 +49,3 @@ def _amount(text: str, *, signed: bool) -> str:
     except ArithmeticError:
         return text.strip()
     return str(amount if signed and amount else abs(amount))
-
-
-def _hash(*parts: str) -> int:
-    digest = hashlib.sha256("\0".join(parts).encode()).digest()
-    return int.from_bytes(digest[:8]) >> 1

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from pipeline.text import NAME, enumerated, told
+from stages.formats.party import Identifier
 from stages.identifiers import BELGIAN_PREFIX, compact, enterprise_number
 from stages.settings import Company
 
@@ -94,43 +94,6 @@ _BELGIAN = re.compile(
 #: Words in front of a VAT number that are not of it, and those behind the Norwegian and the Swiss.
 _WORD = re.compile(r"^(?:VAT|BTW|TVA)(?:NR|NO)?:?(?=[A-Z]{0,3}[0-9])")
 _SUFFIX = re.compile(r"^(NO[0-9]{9})MVA$|^(CHE[0-9]{9})(?:MWST|TVA|IVA)$")
-
-
-class Identifier(Struct, frozen=True):
-    """One identifier of a party, as it stands in the document.
-
-    element: where it stands, for the reason. scheme: as stated there, or empty.
-    is_vat: whether it stands where only VAT numbers do. is_contact: whether it is a person's
-    address, which a company may have listed but which doesn't tell a stranger.
-    """
-
-    element: str
-    scheme: str
-    value: str
-    is_vat: bool = False
-    is_contact: bool = False
-
-    def __str__(self) -> str:
-        scheme = f"{self.scheme}:" if self.scheme else ""
-        return f"{self.element} {told(f'{scheme}{self.value}', NAME)}"
-
-
-class Party(Struct, frozen=True):
-    """The supplier or the customer of an invoice. country: ISO 3166-1 of its address, or empty."""
-
-    name: str
-    identifiers: tuple[Identifier, ...]
-    country: str = ""
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether nothing says who it is: names never do."""
-        return all(one.is_contact for one in self.identifiers)
-
-    def __str__(self) -> str:
-        """Who it is, for a reason: the name and the first few identifiers, each once."""
-        values = enumerated(list(dict.fromkeys(one.value for one in self.identifiers)))
-        return f"{told(self.name, NAME) or 'unnamed'} ({values or 'no identifier'})"
 
 
 class Match(Struct, frozen=True):

@@ -10,8 +10,9 @@ from msgspec import Struct, structs
 
 from pipeline.text import NAME, enumerated, first_few, told
 from stages.formats.content import Content, Invoice, Other, Statement
-from stages.list import Kind
-from stages.matching.parties import Directory, Match, Party
+from stages.formats.party import Party
+from stages.matching.parties import Directory, Match
+from stages.model import Kind
 from stages.settings import Company
 
 
@@ -93,7 +94,9 @@ def _neither_ours(invoice: Invoice, hint: ListHint) -> Classification:
     if hint.mailbox is not None and hint.kind in side and side[hint.kind].is_silent:
         reason = f"{_by_list(hint.kind, hint.mailbox)}, for that party bears no identifier: {found}"
         return Classification(hint.kind, reason, hint.mailbox)
-    return Classification(Kind.UNKNOWN, f"no party is a configured company by any identifier: {found}")
+    return Classification(
+        Kind.UNKNOWN, f"no party is a configured company by any identifier: {found}"
+    )
 
 
 def _statement(statement: Statement, directory: Directory, hint: ListHint) -> Classification:

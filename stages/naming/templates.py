@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Annotated
 
-from pipeline.config.types import CONTROL, own_path
 from pipeline.config.loader import nearest
+from pipeline.config.types import CONTROL, own_path
 
 _VARIABLE = re.compile(r"\[([^\[\]]*)\]")
 _SEPARATED = re.compile(r"([-_ ]*)\[([^\[\]]*)\]")

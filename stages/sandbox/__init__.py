@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from stages.sandbox.configuration import write_config
-from stages.sandbox.journal import write_manifest
-from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.fault_injection import Faults, parse_fault, read_faults
 from stages.sandbox.fault_spec import Planned
+from stages.sandbox.journal import write_manifest
+from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.server import Sandbox, serve_sandbox
 
 __all__ = [

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from stages.list import Kind
+from stages.model import Kind
 from stages.sandbox.companies import Company
 from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.server import Sandbox

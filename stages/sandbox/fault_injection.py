@@ -18,12 +18,12 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from pipeline.config.loader import LARGEST
 from pipeline.errors import ConfigurationError
 from pipeline.files import read_file, why
-from pipeline.config.loader import LARGEST
+from stages.sandbox.fault_spec import Planned, Target
 from stages.sandbox.faults import FAULTS, Strike, cut_off
 from stages.sandbox.mailbox import Mailbox
-from stages.sandbox.fault_spec import Planned, Target
 from stages.sandbox.tokens import Tokens
 
 

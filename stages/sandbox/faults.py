@@ -13,8 +13,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from msgspec import Struct
 
-from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.fault_spec import Planned, Target
+from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.tokens import Tokens
 
 #: Bytes of a body between which a slow one pauses, and zeros that are packed at a time.

@@ -8,11 +8,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from stages.list import Kind
+from stages.model import Kind
+from stages.sandbox.corpus import Document
 from stages.sandbox.invoices import Invoice
 from stages.sandbox.state_index import State
 from stages.sandbox.statements import Statement
-from stages.sandbox.corpus import Document
 
 
 def item(document: Document, state: State) -> Mapping[str, Any]:

@@ -8,10 +8,8 @@ from typing import Self
 
 from msgspec import Struct
 
-from stages.list import Kind
+from stages.model import Kind
 from stages.sandbox.companies import Company
-from stages.sandbox.identity import Ids
-from stages.sandbox.state_index import Shelf, State
 from stages.sandbox.corpus import (
     NO_REVISION,
     Document,
@@ -21,6 +19,8 @@ from stages.sandbox.corpus import (
     Revision,
     Stock,
 )
+from stages.sandbox.identity import Ids
+from stages.sandbox.state_index import Shelf, State
 
 
 class Page(Struct, frozen=True):

@@ -14,10 +14,10 @@ from msgspec import Struct
 from yarl import URL
 
 from pipeline.errors import ConfigurationError
-from stages.sandbox.journal import open_journal
-from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.fault_injection import Faults
 from stages.sandbox.fault_spec import Planned
+from stages.sandbox.journal import open_journal
+from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.tokens import CLIENT_ID, Tokens
 from stages.sandbox.wire import Record, authorised, errors_as_json, routes
 

@@ -14,14 +14,14 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from msgspec import Struct
 
-from stages.list import Kind
+from stages.model import Kind
 from stages.sandbox.checksums import checksum_headers
+from stages.sandbox.corpus import Document
 from stages.sandbox.invoices import Invoice
 from stages.sandbox.items import item
 from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.pdf import to_pdf
 from stages.sandbox.state_index import State
-from stages.sandbox.corpus import Document
 from stages.sandbox.tokens import Tokens
 
 LISTS = {

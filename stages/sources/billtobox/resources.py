@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from stages.list import Kind
+from stages.model import Kind
 from stages.settings import Billtobox, Company
 from stages.sources.billtobox.api import Item
 

@@ -18,17 +18,17 @@ from pipeline.errors import Rejected, SourceError
 from pipeline.retry import Retries
 from pipeline.source import Entry, Incoming, Outcome, Source
 from pipeline.text import printable
-from stages.list import Listed
+from stages.model import Listed
 from stages.settings import Billtobox, Config
-from stages.sources.http.session import ApiSession, Request
-from stages.sources.billtobox.resources import Mailbox, Owners, Resource, mailboxes, resources
+from stages.sources.billtobox.api import Page, Status
 from stages.sources.billtobox.pages import ITEMS, LIST_LIMIT, Crowded, read_item, read_page
 from stages.sources.billtobox.pagination import Walk
-from stages.sources.billtobox.api import Page, Status
-from stages.sources.http.headers import is_packed, quoted
+from stages.sources.billtobox.resources import Mailbox, Owners, Resource, mailboxes, resources
 from stages.sources.http.client import UNREADABLE, Http, Timeouts
-from stages.sources.http.oauth import Client, SignIn
+from stages.sources.http.headers import is_packed, quoted
 from stages.sources.http.limiter import ConcurrencyLimiter
+from stages.sources.http.oauth import Client, SignIn
+from stages.sources.http.session import ApiSession, Request
 from stages.sources.http.token import Token
 
 log = structlog.get_logger(__name__)

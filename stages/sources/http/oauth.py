@@ -17,11 +17,11 @@ import structlog
 from msgspec import Raw, Struct
 from yarl import URL
 
+from pipeline.config.secrets import SecretMissing, keep_secret, read_note, read_secret, write_note
 from pipeline.config.types import Secret
 from pipeline.errors import RetryableError, SignInRefused, SourceError
-from pipeline.config.secrets import SecretMissing, keep_secret, read_note, read_secret, write_note
-from stages.sources.http.headers import quoted
 from stages.sources.http.client import UNREADABLE, Http, refuse
+from stages.sources.http.headers import quoted
 from stages.sources.http.token import Credential
 
 log = structlog.get_logger(__name__)

@@ -11,8 +11,8 @@ import aiohttp
 from yarl import URL
 
 from pipeline.errors import SignInRefused, SourceUnavailable, WebPage
-from stages.sources.http.headers import is_part, media_type, retry_after
 from stages.sources.http.client import Http, refuse
+from stages.sources.http.headers import is_part, media_type, retry_after
 from stages.sources.http.limiter import ConcurrencyLimiter
 from stages.sources.http.token import Token
 
