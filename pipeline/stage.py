@@ -10,7 +10,6 @@ import anyio.lowlevel
 from msgspec import Struct
 
 from pipeline.document import Document
-from pipeline.engine.queue import Bound
 from pipeline.errors import RetryableError, SynqupError
 
 #: What became of one document in a stage: the document for the next one, or why there is none.
@@ -26,6 +25,13 @@ MEBIBYTE = 1024 * 1024
 
 #: Seconds of one document after another after which it is the turn of others.
 SLICE = 0.005
+
+
+class Bound(Struct, frozen=True):
+    """The room of a queue, in documents and in bytes of memory."""
+
+    documents: int
+    bytes: int
 
 
 class Stage(Struct, frozen=True):

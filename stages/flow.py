@@ -12,9 +12,8 @@ from msgspec import Struct
 
 from pipeline.document import Key
 from pipeline.engine.breaker import Breaker
-from pipeline.engine.queue import Bound
 from pipeline.ledger.ledger import Ledger
-from pipeline.stage import MEBIBYTE, Stage, Work, one_by_one
+from pipeline.stage import MEBIBYTE, Bound, Stage, Work, one_by_one
 from stages import verify
 from stages.classify import Classify
 from stages.delivery.lanes import Lanes

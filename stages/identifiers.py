@@ -17,6 +17,14 @@ _PUNCTUATION = re.compile(r"[\s.\-/]")
 #: BIS 2 (BE:CBE, BE:EN, BE:VAT).
 BELGIAN_PREFIX = re.compile(r"^(?:(?:0208|9925|9956):|(?:BE|CBE|KBO|BCE|EN|VAT|BTW|TVA):?)+")
 
+#: Schemes that say that a number is a Belgian one: of the EAS code list (0208 and the former 9956
+#: the enterprise number, 9925 the VAT number), of BIS 2, and the register's own names.
+BELGIAN_SCHEMES = {
+    *("0208", "9925", "9956"),
+    *("BE:CBE", "BE:EN", "BE:VAT", "BE:KBO", "BE:BCE", "BE"),
+    *("CBE", "KBO", "BCE", "KBO-BCE", "BCE-KBO", "KBO/BCE", "BCE/KBO"),
+}
+
 
 @lru_cache(4096)  # the same companies come again and again
 def enterprise_number(text: str) -> str | None:

@@ -22,7 +22,6 @@ from pipeline.document import Document
 from pipeline.engine.breaker import MOST
 from pipeline.engine.engine import Engine
 from pipeline.engine.quarantine import Quarantine
-from pipeline.engine.queue import Bound
 from pipeline.engine.runner import BUGS
 from pipeline.errors import (
     InternalError,
@@ -36,7 +35,7 @@ from pipeline.errors import (
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.ledger.summary import Summary, summarise
 from pipeline.source import Status
-from pipeline.stage import Result, Stage, one_by_one
+from pipeline.stage import Bound, Result, Stage, one_by_one
 
 pytestmark = pytest.mark.anyio
 

@@ -19,7 +19,6 @@ from pipeline.document import Ack, Document, Key
 from pipeline.engine.breaker import SETBACKS
 from pipeline.engine.engine import Engine
 from pipeline.engine.quarantine import Quarantine
-from pipeline.engine.queue import Bound
 from pipeline.errors import (
     Corrupt,
     Rejected,
@@ -32,7 +31,7 @@ from pipeline.ledger.models import State
 from pipeline.ledger.summary import Summary, summarise
 from pipeline.payload import Payload
 from pipeline.source import Entry, Status
-from pipeline.stage import Stage, one_by_one
+from pipeline.stage import Bound, Stage, one_by_one
 
 pytestmark = pytest.mark.anyio
 

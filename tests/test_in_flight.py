@@ -19,7 +19,6 @@ from pipeline.document import Document
 from pipeline.engine.engine import Engine
 from pipeline.engine.in_flight import InFlight
 from pipeline.engine.quarantine import Quarantine
-from pipeline.engine.queue import Bound
 from pipeline.errors import (
     Corrupt,
     Rejected,
@@ -28,7 +27,7 @@ from pipeline.errors import (
     SourceUnavailable,
 )
 from pipeline.ledger.ledger import open_ledger
-from pipeline.stage import Result, Stage
+from pipeline.stage import Bound, Result, Stage
 
 WAYS: dict[str, type[Exception] | None] = {
     "pass": None,

@@ -21,8 +21,10 @@ def imported(path: Path) -> set[str]:
 
 
 def test_the_engine_meets_the_stages_at_one_place() -> None:
-    meeting = {path.name for path in (ROOT / "pipeline").glob("*.py") if "stages" in imported(path)}
-    assert meeting == {"application.py"}
+    meeting = {
+        path.name for path in (ROOT / "pipeline").rglob("*.py") if "stages" in imported(path)
+    }
+    assert meeting == {"wiring.py"}
 
 
 def test_the_lowest_versions_that_are_tried_are_those_that_are_allowed() -> None:

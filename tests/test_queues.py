@@ -6,7 +6,8 @@ import anyio
 import pytest
 from msgspec import Struct
 
-from pipeline.engine.queue import Bound, Queue
+from pipeline.engine.queue import Queue
+from pipeline.stage import Bound
 
 pytestmark = pytest.mark.anyio
 

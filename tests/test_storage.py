@@ -282,7 +282,8 @@ def test_status_for_another_account_ends_in_words(mode: int) -> None:
         (folder / "ledger").chmod(0o644)
         folder.chmod(mode)
         program = (
-            "import os, sys; from pathlib import Path; from pipeline.ledger.summary import summarise\n"
+            "import os, sys; from pathlib import Path\n"
+            "from pipeline.ledger.summary import summarise\n"
             f"os.setuid({NOBODY})\n"
             "print(summarise(Path(sys.argv[1])))"
         )

@@ -1,1 +1,1 @@
-"""The program: command line, service, catch-up; nothing imports it but the entry point and tests."""
+"""Program: command line, service, catch-up, and the wiring that joins engine and stages."""

@@ -1,1 +1,1 @@
-"""The engine: moves documents through the stages; app and stages import its queue, breaker and engine."""
+"""Engine: moves documents through the stages; queue, runner, breaker, acknowledger, quarantine."""

@@ -14,12 +14,13 @@ from msgspec import Struct
 
 from pipeline.document import Ack, Key
 from pipeline.engine.breaker import Breaker
-from pipeline.engine.queue import Bound, Queue
+from pipeline.engine.queue import Queue
 from pipeline.engine.unforeseen import Unforeseen
 from pipeline.errors import InternalError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import FORWARDED, Known
 from pipeline.source import Outcome, Source
+from pipeline.stage import Bound
 
 log = structlog.get_logger(__name__)
 

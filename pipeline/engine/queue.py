@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Generic, Protocol, Self, TypeVar
 
 import anyio
-from msgspec import Struct
+
+from pipeline.stage import Bound
 
 
 class Weighed(Protocol):
@@ -20,13 +21,6 @@ class Weighed(Protocol):
 
 
 T = TypeVar("T", bound=Weighed)
-
-
-class Bound(Struct, frozen=True):
-    """The room of a queue, in documents and in bytes of memory."""
-
-    documents: int
-    bytes: int
 
 
 class Queue(Generic[T]):

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 from pipeline.document import Document
 from pipeline.engine.breaker import Breaker
-from pipeline.engine.queue import Bound, Queue
+from pipeline.engine.queue import Queue
 from pipeline.engine.unforeseen import Unforeseen, internal_reason
 from pipeline.errors import InternalError, Rejected, StateError, SynqupError
-from pipeline.stage import Result, Stage, disk_trouble
+from pipeline.stage import Bound, Result, Stage, disk_trouble
 
 #: Documents of a source that bugs may hit in a row before the source is stopped for this poll.
 BUGS = 8

@@ -1,1 +1,1 @@
-"""The ledger: the durable memory of every document; import Ledger and open_ledger from ledger, records from models."""
+"""Ledger: the durable memory of each document; the records that it gives and takes are models."""

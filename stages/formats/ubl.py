@@ -14,7 +14,7 @@ from pipeline.text import NAME, told
 from stages.formats.content import INVOICES, Content, Invoice, Other
 from stages.formats.elements import below, text_of
 from stages.formats.party import Identifier, Party
-from stages.matching.parties import BELGIAN_SCHEMES
+from stages.identifiers import BELGIAN_SCHEMES
 
 UBL = "urn:oasis:names:specification:ubl:schema:xsd:"
 CBC = f"{{{UBL}CommonBasicComponents-2}}"

@@ -9,16 +9,9 @@ from functools import lru_cache
 from msgspec import Struct
 
 from stages.formats.party import Identifier
-from stages.identifiers import BELGIAN_PREFIX, compact, enterprise_number
+from stages.identifiers import BELGIAN_PREFIX, BELGIAN_SCHEMES, compact, enterprise_number
 from stages.settings import Company
 
-#: Schemes that say that a number is a Belgian one: of the EAS code list (0208 and the former 9956
-#: the enterprise number, 9925 the VAT number), of BIS 2, and the register's own names.
-BELGIAN_SCHEMES = {
-    *("0208", "9925", "9956"),
-    *("BE:CBE", "BE:EN", "BE:VAT", "BE:KBO", "BE:BCE", "BE"),
-    *("CBE", "KBO", "BCE", "KBO-BCE", "BCE-KBO", "KBO/BCE", "BCE/KBO"),
-}
 #: Schemes that leave the country open: none; those of numbers for taxes (UNTDID 1153 VA, UN/ECE
 #: 5153 in UBL 2.0); those of numbers for taxes and of companies in ISO 20022.
 OPEN_SCHEMES = {"", "VA", "VAT", "BTW", "TVA", "UN/ECE 5153", "TXID", "COID"}

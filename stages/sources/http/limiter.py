@@ -154,7 +154,7 @@ class ConcurrencyLimiter:
                 self._resting.remove(called_off)
 
     def _give_up_a_long_rest(self, subject: str) -> float:
-        """Seconds that the source wants to rest. RetryableError if nobody is to wait for so long."""
+        """Seconds that the source wants to rest. RetryableError if that is too long to wait."""
         rest = min(self._held_until - time.monotonic(), LONGEST_REST)
         if rest > self._retries.longest_asked:
             raise RetryableError(
