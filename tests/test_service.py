@@ -12,7 +12,7 @@ from msgspec import structs
 from structlog.testing import capture_logs
 from trial import Trial, trial
 
-from pipeline.app.lock import only_process
+from pipeline.app.lock import single_instance
 from pipeline.app.service import LONGEST_PAUSE, Service, running
 from pipeline.app.wiring import Config, open_application
 from pipeline.config.types import Duration
@@ -31,7 +31,7 @@ def often(it: Trial) -> Config:
 
 @asynccontextmanager
 async def serving(config: Config) -> AsyncIterator[Service]:
-    with only_process(config.service.state_dir):
+    with single_instance(config.service.state_dir):
         async with (
             open_application(config) as application,
             running(application, config) as service,

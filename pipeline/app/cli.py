@@ -21,7 +21,7 @@ from pipeline.app import output as report
 from pipeline.app.catch_up import CatchUp, Outcome
 from pipeline.app.demo import demonstrate
 from pipeline.app.dry_run import rehearse
-from pipeline.app.lock import only_process
+from pipeline.app.lock import single_instance
 from pipeline.app.logging import set_up
 from pipeline.app.loop import end, end_at_once, run as run_loop
 from pipeline.app.progress import Display
@@ -101,7 +101,7 @@ def run(config: ConfigFile) -> None:
     path = config.resolve()
     with _stopped_by_signals(Exit.ALL_WELL):
         settings = load_config(path)
-        with only_process(settings.service.state_dir):
+        with single_instance(settings.service.state_dir):
             set_up(settings.service.state_dir / "logs")
             _run(lambda: serve(path, settings, partial(end_at_once, Exit.ALL_WELL)))
 
@@ -132,7 +132,7 @@ def catch_up(
         if dry_run:
             _rehearse(settings, console)
             return
-        with only_process(settings.service.state_dir):
+        with single_instance(settings.service.state_dir):
             set_up(settings.service.state_dir / "logs", quiet=True)
             outcome = _run(lambda: catching_up.run(Display(console).show, abandon))
         report.outcome(console, outcome, summarise(ledger_path(settings.service.state_dir)))
@@ -144,7 +144,7 @@ def _rehearse(settings: Config, console: Console) -> None:
     with ExitStack() as stack:
         if any(source.refresh_token is not None for source in settings.sources):
             # It is good for one sign-in, and a service that runs needs it.
-            stack.enter_context(only_process(settings.service.state_dir))
+            stack.enter_context(single_instance(settings.service.state_dir))
         rehearsal = _run(lambda: rehearse(settings))
     report.rehearsal(console, rehearsal)
     if rehearsal.failures:

@@ -18,7 +18,7 @@ LONGEST = 100
 
 
 @contextmanager
-def only_process(state_dir: Path) -> Iterator[None]:
+def single_instance(state_dir: Path) -> Iterator[None]:
     """Own the state folder, which is made if missing, while the block runs.
 
     Raises StateInUse when another process does, StateError when the folder can't be used, or others
