@@ -22,7 +22,7 @@ from pipeline.app.catch_up import CatchUp, Outcome
 from pipeline.app.demo import demonstrate
 from pipeline.app.dry_run import rehearse
 from pipeline.app.lock import single_instance
-from pipeline.app.logging import set_up
+from pipeline.app.logging import configure_logging
 from pipeline.app.loop import end, end_at_once, run as run_loop
 from pipeline.app.progress import Display
 from pipeline.app.service import serve
@@ -102,7 +102,7 @@ def run(config: ConfigFile) -> None:
     with _stopped_by_signals(Exit.ALL_WELL):
         settings = load_config(path)
         with single_instance(settings.service.state_dir):
-            set_up(settings.service.state_dir / "logs")
+            configure_logging(settings.service.state_dir / "logs")
             _run(lambda: serve(path, settings, partial(end_at_once, Exit.ALL_WELL)))
 
 
@@ -133,14 +133,14 @@ def catch_up(
             _rehearse(settings, console)
             return
         with single_instance(settings.service.state_dir):
-            set_up(settings.service.state_dir / "logs", quiet=True)
+            configure_logging(settings.service.state_dir / "logs", quiet=True)
             outcome = _run(lambda: catching_up.run(Display(console).show, abandon))
         report.outcome(console, outcome, summarise(ledger_path(settings.service.state_dir)))
         _end(outcome)
 
 
 def _rehearse(settings: Config, console: Console) -> None:
-    set_up(None, quiet=True)
+    configure_logging(None, quiet=True)
     with ExitStack() as stack:
         if any(source.refresh_token is not None for source in settings.sources):
             # It is good for one sign-in, and a service that runs needs it.

@@ -11,7 +11,7 @@ from rich.console import Console
 from pipeline.app import output as report
 from pipeline.app.catch_up import CatchUp, Outcome
 from pipeline.app.lock import single_instance
-from pipeline.app.logging import set_up
+from pipeline.app.logging import configure_logging
 from pipeline.app.progress import Display
 from pipeline.app.wiring import Mailbox, ledger_path, load_config, serve_sandbox, write_config
 from pipeline.errors import ConfigurationError
@@ -35,7 +35,7 @@ async def demonstrate(console: Console, documents: int, directory: Path | None) 
         config = load_config(path)
         console.print(f"A mailbox of {documents:,} documents listens on {sandbox.url}")
         with single_instance(config.service.state_dir):
-            set_up(config.service.state_dir / "logs", quiet=True)
+            configure_logging(config.service.state_dir / "logs", quiet=True)
             outcome = await CatchUp(config).run(Display(console).show)
     report.tree(console, folder / "out")
     summary = summarise(ledger_path(config.service.state_dir))

@@ -26,7 +26,7 @@ DAYS = 30
 TRACEBACK = 100_000
 
 
-def set_up(folder: Path | None, *, quiet: bool = False) -> None:
+def configure_logging(folder: Path | None, *, quiet: bool = False) -> None:
     """Log to standard error, unless quiet, and to synqup.log in a folder, if there is one.
 
     Where that file can't be written, standard error says so and all goes on.
