@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import msgspec
 
-from pipeline.app.catch_up import CatchUp, Outcome
+from pipeline.app.catch_up import CatchUp, CatchUpResult
 from pipeline.app.lock import single_instance
 from pipeline.app.wiring import Config, load_config
 from pipeline.ledger.summary import Summary, summarise
@@ -55,7 +55,7 @@ class Trial:
         path.write_text(text, "utf-8")
         return load_config(path)
 
-    async def bring(self, config: Config) -> Outcome:
+    async def bring(self, config: Config) -> CatchUpResult:
         with single_instance(config.service.state_dir), anyio.fail_after(PATIENCE):
             return await CatchUp(config).run(_show)
 

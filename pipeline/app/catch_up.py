@@ -24,7 +24,7 @@ PATIENCE = 30.0
 Show = Callable[[Counters, Callable[[], int | None]], Coroutine[Any, Any, None]]
 
 
-class Outcome(Struct, frozen=True):
+class CatchUpResult(Struct, frozen=True):
     """How a catch-up ended: what became of the documents, and which sources failed and why.
 
     fault: the fault of synqup's own that kept anything from being done, if there was one.
@@ -47,7 +47,7 @@ class CatchUp:
         self._dispatcher: Engine | None = None
         self._stopped = False
 
-    async def run(self, show: Show, abandon: Callable[[], object] = lambda: None) -> Outcome:
+    async def run(self, show: Show, abandon: Callable[[], object] = lambda: None) -> CatchUpResult:
         """Bring everything.
 
         abandon: ends the process; called when a thread keeps it from stopping.
@@ -77,11 +77,11 @@ class CatchUp:
                     showing.cancel_scope.cancel()
         return self.outcome()
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> CatchUpResult:
         """What has come of it so far."""
         counters = self._dispatcher.counters if self._dispatcher is not None else Counters()
         fault = self._dispatcher.breaker.fault if self._dispatcher is not None else None
-        return Outcome(counters, self._failures, self._stopped, str(fault or ""))
+        return CatchUpResult(counters, self._failures, self._stopped, str(fault or ""))
 
     def _note_stop(self) -> None:
         self._stopped = True

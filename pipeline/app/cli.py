@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 
 from pipeline.app import output as report
-from pipeline.app.catch_up import CatchUp, Outcome
+from pipeline.app.catch_up import CatchUp, CatchUpResult
 from pipeline.app.demo import demonstrate
 from pipeline.app.dry_run import rehearse
 from pipeline.app.lock import single_instance
@@ -275,7 +275,7 @@ def demo(
             raise typer.Exit(Exit.SOME_FAILED)
 
 
-def _end(outcome: Outcome) -> None:
+def _end(outcome: CatchUpResult) -> None:
     """Turn what a catch-up came to into the exit status, if it is another than success."""
     if outcome.fault:
         print(f"synqup: {outcome.fault}", file=sys.stderr)

@@ -9,7 +9,7 @@ import anyio.to_thread
 from rich.console import Console
 
 from pipeline.app import output as report
-from pipeline.app.catch_up import CatchUp, Outcome
+from pipeline.app.catch_up import CatchUp, CatchUpResult
 from pipeline.app.lock import single_instance
 from pipeline.app.logging import configure_logging
 from pipeline.app.progress import Display
@@ -21,7 +21,7 @@ COMPANIES = 3
 SEED = 1
 
 
-async def demonstrate(console: Console, documents: int, directory: Path | None) -> Outcome:
+async def demonstrate(console: Console, documents: int, directory: Path | None) -> CatchUpResult:
     """Bring a mailbox's documents to a folder that is empty so far, and print what stands there.
 
     Raises ConfigurationError when the folder is not empty: an earlier ledger lies there, which

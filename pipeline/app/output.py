@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from pipeline.app.catch_up import Outcome
+from pipeline.app.catch_up import CatchUpResult
 from pipeline.app.dry_run import Rehearsal
 from pipeline.app.wiring import Explanation, Finding
 from pipeline.engine.counters import Counters
@@ -40,7 +40,7 @@ def in_json(value: Any) -> str:
     return json.dumps(msgspec.to_builtins(value), separators=(",", ":"))
 
 
-def outcome(console: Console, ended: Outcome, summary: Summary) -> None:
+def outcome(console: Console, ended: CatchUpResult, summary: Summary) -> None:
     """The end of a catch-up, with the reasons for what did not arrive."""
     counters = ended.counters
     console.print(
