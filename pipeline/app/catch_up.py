@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 from msgspec import Struct
 
-from pipeline.app.shutdown import Stop
+from pipeline.app.shutdown import Shutdown
 from pipeline.app.wiring import Application, Billtobox, Config, open_application
 from pipeline.engine.counters import Counters
 from pipeline.engine.engine import Engine
@@ -53,7 +53,7 @@ class CatchUp:
         abandon: ends the process; called when a thread keeps it from stopping.
         """
         config = self._config
-        stop = Stop(config.service.shutdown_grace, abandon)
+        stop = Shutdown(config.service.shutdown_grace, abandon)
         stop.hurry(self._note_stop)
         with stop.heeded():
             async with (

@@ -26,7 +26,7 @@ from pipeline.app.logging import configure_logging
 from pipeline.app.loop import end, end_at_once, run as run_loop
 from pipeline.app.progress import Display
 from pipeline.app.service import serve
-from pipeline.app.shutdown import Stop, signals
+from pipeline.app.shutdown import Shutdown, signals
 from pipeline.app.streams import stand_alone
 from pipeline.app.wiring import (
     Config,
@@ -238,7 +238,7 @@ def sandbox(
         mailbox = Mailbox(documents, companies, seed)
 
     async def listen() -> None:
-        stop = Stop(grace=0)
+        stop = Shutdown(grace=0)
         with stop.heeded():
             async with serve_sandbox(
                 mailbox,

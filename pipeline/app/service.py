@@ -11,7 +11,7 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from pipeline.app.shutdown import Stop
+from pipeline.app.shutdown import Shutdown
 from pipeline.app.wiring import Application, Config, load_config, open_application
 from pipeline.config.watcher import edits
 from pipeline.errors import RetryableError, StateError, SynqupError
@@ -26,13 +26,15 @@ LONGEST_PAUSE = 1800.0
 SLOWEST = 6
 
 
-async def serve(path: Path, config: Config, abandon: Callable[[], object] = lambda: None) -> Stop:
+async def serve(
+    path: Path, config: Config, abandon: Callable[[], object] = lambda: None
+) -> Shutdown:
     """Run until asked to stop; then drain. The configuration is that of the file at `path`.
 
     abandon: ends the process; called when a thread keeps it from stopping. Returns how it was
     stopped.
     """
-    stop = Stop(config.service.shutdown_grace, abandon)
+    stop = Shutdown(config.service.shutdown_grace, abandon)
     with stop.heeded():
         async with open_application(config) as application, running(application, config) as service:
 

@@ -27,7 +27,7 @@ SIGNALS = tuple(
 LAST = 2.0
 
 
-class Stop:
+class Shutdown:
     """The wish to stop, whoever utters it.
 
     requested: set at the first wish; listing ends and what is in flight drains, for at most
@@ -86,7 +86,7 @@ class Stop:
         Once a stop is wished for, a disk that refuses the ledger is such a wish too: what it does
         not record is fetched again.
         """
-        with stop_on_signals(self):
+        with handle_signals(self):
             try:
                 with self.scope:
                     yield
@@ -115,7 +115,7 @@ class Stop:
 class Signals:
     """What a process does with the signals that ask it to end, from its first line to its last.
 
-    Before the event loop runs they raise KeyboardInterrupt. From then on stop_on_signals() acts on
+    Before the event loop runs they raise KeyboardInterrupt. From then on handle_signals() acts on
     them; the few that come in between are kept for it, and what comes after it harms nobody.
     """
 
@@ -157,7 +157,7 @@ signals = Signals()
 
 
 @contextmanager
-def stop_on_signals(stop: Stop) -> Iterator[None]:
+def handle_signals(stop: Shutdown) -> Iterator[None]:
     """Turn the signals that ask a program to end into wishes to stop."""
     loop = asyncio.get_running_loop()
 
