@@ -27,7 +27,7 @@ from pipeline.app.loop import end, end_at_once, run as run_loop
 from pipeline.app.progress import Display
 from pipeline.app.service import serve
 from pipeline.app.shutdown import Shutdown, signals
-from pipeline.app.streams import stand_alone
+from pipeline.app.streams import prepare_process
 from pipeline.app.wiring import (
     Config,
     Faults,
@@ -329,7 +329,7 @@ def _status_of(error: SynqupError) -> Exit:
 
 def _status() -> int:
     """Run the command line and return its exit status."""
-    stand_alone()
+    prepare_process()
     try:
         app()
     except SystemExit as left:

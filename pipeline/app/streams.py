@@ -19,7 +19,7 @@ PATIENCE = 1.0
 PIECE = 4096
 
 
-def stand_alone() -> None:
+def prepare_process() -> None:
     """Prepare the whole process; before anything is printed or opened."""
     _speak_utf8()
     _hold_standard_streams()
