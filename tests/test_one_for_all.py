@@ -19,7 +19,7 @@ from trial import Trial, trial
 
 from pipeline.app import wiring as application
 from pipeline.app.lock import single_instance
-from pipeline.app.service import Service, running
+from pipeline.app.service import Service, open_service
 from pipeline.app.wiring import Config, open_application
 from pipeline.config.types import Duration
 from pipeline.engine import breaker
@@ -307,7 +307,7 @@ async def serving(config: Config) -> AsyncIterator[Service]:
     with single_instance(config.service.state_dir):
         async with (
             open_application(config) as parts,
-            running(parts, config) as service,
+            open_service(parts, config) as service,
             parts.dispatcher.running(),
             anyio.create_task_group() as group,
         ):

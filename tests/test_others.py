@@ -138,7 +138,7 @@ def statuses(one: Trial) -> dict[str, str]:
 
 def printed(one: Trial, outcome: CatchUpResult) -> str:
     console = Console(width=200, record=True, file=StringIO())
-    report.outcome(console, outcome, one.summary())
+    report.result(console, outcome, one.summary())
     report.summary(console, one.summary(), {})
     return console.export_text()
 
