@@ -78,7 +78,7 @@ async def test_a_pause_that_is_too_long_is_said() -> None:
     answer = streaming(b"ab", b"cd", pause=9)
     async with serving(answer) as url, session(stall=0.1) as http:
         with pytest.raises(
-            RetryableError, match=r"it: the answer stopped for 0.1 s after 2 bytes. It is tr"
+            RetryableError, match=r"it: the answer stopped for 0.1 s after 2 bytes. It will be re"
         ):
             await get(http, url)
 
@@ -169,8 +169,8 @@ async def test_a_name_that_is_none_is_said() -> None:
         (403, b"", SourceError, "answered 403. Ask the company's representative to approve"),
         (404, b"", Rejected, "no longer has it (404). Look for it at the platform"),
         (410, b"[1]", Rejected, "no longer has it (410)"),
-        (429, b"", SourceUnavailable, "answered 429. It is tried again by itself"),
-        (500, b"\xff", SourceUnavailable, "answered 500. It is tried again"),
+        (429, b"", SourceUnavailable, "answered 429. It will be retried"),
+        (500, b"\xff", SourceUnavailable, "answered 500. It will be retried"),
         (503, b'{"error": 7}', SourceUnavailable, 'answered 503: "7"'),
         (302, b"", SourceError, "elsewhere (302, to nowhere), where credentials must not go"),
     ],
