@@ -16,7 +16,8 @@ import anyio
 from msgspec import Struct
 
 from pipeline.errors import SynqupError
-from stages.delivery.lanes import Beat, Call, Lane, Lanes
+from stages.delivery.lanes import Lane, Lanes
+from stages.delivery.watchdog import Call, Heartbeat
 from stages.model import Kind
 from stages.settings import (
     Billtobox,
@@ -80,7 +81,7 @@ async def _folders(config: Config) -> list[Finding]:
             if kind.path in destinations(config.delivery)
         ]
     lanes = Lanes()
-    lanes.look()
+    lanes.refresh_mounts()
     findings: dict[int, Finding] = {}
 
     async def try_all(lane: Lane, numbers: Sequence[int]) -> None:
@@ -109,7 +110,7 @@ def _whose(delivery: Delivery, company: Company, kind: Kind) -> str:
     return f"{company.name} ({company.identifier}), {what}"
 
 
-def _try_folder(whose: str, path: Path, private: bool, _: Beat) -> Finding:
+def _try_folder(whose: str, path: Path, private: bool, _: Heartbeat) -> Finding:
     """Try one folder; private: what others may do to it is no warning but has to be mended."""
     trouble = _trouble(path)
     open_to = "" if trouble else _open_to_others(path)

@@ -26,12 +26,13 @@ from pipeline.ledger.models import Claim, Duplicate, Staged, State, Taken, Unrec
 from pipeline.stage import Result, disk_trouble
 from stages.delivery.batch import Batch, discard, flush_alone
 from stages.delivery.fsync import flush_names
-from stages.delivery.lanes import Beat, Call, Hanging, Lane, Lanes
+from stages.delivery.lanes import Lane, Lanes
 from stages.delivery.plan import Plan, plan_of
 from stages.delivery.publish import Attempt, free_number, publish, remove
 from stages.delivery.settle import NAMES, Settler
 from stages.delivery.staging import Staging
 from stages.delivery.volumes import Volumes
+from stages.delivery.watchdog import Call, Hanging, Heartbeat
 from stages.model import Classified
 
 log = structlog.get_logger(__name__)
@@ -71,7 +72,7 @@ class Write:
 
     async def work(self, documents: Sequence[Document[Classified]]) -> list[Result]:
         """Deliver a group; each document's result, in order."""
-        self._lanes.look()
+        self._lanes.refresh_mounts()
         by_lane: dict[Lane, list[Plan]] = {}
         for document in documents:
             plan = plan_of(document)
@@ -90,7 +91,7 @@ class Write:
         staged = await self._stage(lane, plans, ends)
         # From here on a stop waits: what is half done would have to be found out again.
         with anyio.CancelScope(shield=True):
-            async with lane.turn:
+            async with lane.publish_lock:
                 await self._deliver(lane, staged, ends)
 
     async def _stage(
@@ -174,7 +175,7 @@ class Write:
                     taken.append(Named(one.plan, one.staged, one.claim, waiting))
                 else:
                     ends[one.plan.key] = disk_trouble(one.plan.label, attempt.error)
-                    if isinstance(attempt.error, Hanging) and attempt.error.begun:
+                    if isinstance(attempt.error, Hanging) and attempt.error.started:
                         self.settler.hold(one.plan.key)
                     elif attempt.out or one.sidecars != one.plan.sidecars:
                         self.settler.note(one.plan.key, visible=False)
@@ -191,13 +192,13 @@ class Write:
         """Give each its name, then make the names durable; folders where that failed, and why."""
         folders: set[Path] = set()
 
-        def show(one: Named, _: Beat) -> Attempt:
+        def show(one: Named, _: Heartbeat) -> Attempt:
             attempt = publish(Path(one.staged.staged), one.sidecars, Path(one.claim.path))
             if attempt.error is None:
                 folders.add(one.plan.folder)
             return attempt
 
-        def flush(_: Beat) -> dict[Path, OSError]:
+        def flush(_: Heartbeat) -> dict[Path, OSError]:
             return flush_names(folders)
 
         calls: list[Call[Any]] = [
@@ -239,7 +240,7 @@ class Write:
     async def _renamed(self, lane: Lane, taken: Sequence[Named]) -> list[Named]:
         """Have the ledger give other names to documents whose own somebody took."""
 
-        def find(one: Named, _: Beat) -> int:
+        def find(one: Named, _: Heartbeat) -> int:
             return free_number(one.plan.target, one.plan.sidecars, one.claim.number + 1)
 
         numbers = await lane.each([Call(one.plan.folder, partial(find, one)) for one in taken])
@@ -257,18 +258,18 @@ class Write:
     async def _remove(self, lane: Lane, rest: Sequence[tuple[Plan, Staged]]) -> None:
         """Remove temporary files that nobody needs; what can't be removed now goes later."""
 
-        def gone(one: Staged, _: Beat) -> None:
+        def gone(one: Staged, _: Heartbeat) -> None:
             remove(Path(one.staged), one.sidecars)
 
         if rest:
             await lane.each([Call(plan.folder, partial(gone, one)) for plan, one in rest])
 
 
-def _flush_alone(staged: Staged, _: Beat) -> OSError | None:
+def _flush_alone(staged: Staged, _: Heartbeat) -> OSError | None:
     return flush_alone(staged)
 
 
-def _flush_names_in(folder: Path, _: Beat) -> None:
+def _flush_names_in(folder: Path, _: Heartbeat) -> None:
     flush_folder(folder)
 
 

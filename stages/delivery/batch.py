@@ -9,11 +9,11 @@ from pipeline.document import Key
 from pipeline.durable import flush_file, flush_folder
 from pipeline.ledger.models import Staged
 from stages.delivery.fsync import WORTH_IT, Volume, can_flush_volumes, flush_names
-from stages.delivery.lanes import Beat
 from stages.delivery.plan import Plan, staged_row
 from stages.delivery.publish import free_number, remove, sidecar, write_file
 from stages.delivery.staging import Staging
 from stages.delivery.volumes import Volumes
+from stages.delivery.watchdog import Heartbeat
 
 
 class Batch:
@@ -32,7 +32,7 @@ class Batch:
         self._volumes: dict[int, Volume] = {}
         self._written: list[Staged] = []
 
-    def write(self, plan: Plan, beat: Beat) -> Staged:
+    def write(self, plan: Plan, heartbeat: Heartbeat) -> Staged:
         """Write the temporary files of a document, which flush() has to follow. OSError."""
         place = self._place(plan)
         staged = place / self._staging.new_name(plan.key.digest)
@@ -45,7 +45,7 @@ class Batch:
                 (document.payload, staged),
                 *((one.payload, sidecar(staged, one.extension)) for one in document.sidecars),
             ):
-                write_file(payload, path, mode, beat, flush=flush)
+                write_file(payload, path, mode, heartbeat, flush=flush)
                 written.append(path)
             # The rename finds out whether a name is taken; what goes beside a document ought not to
             # be seen meanwhile.
@@ -59,7 +59,7 @@ class Batch:
         self._written.append(row)
         return row
 
-    def flush(self, _: Beat) -> dict[Key, OSError]:
+    def flush(self, _: Heartbeat) -> dict[Key, OSError]:
         """Make all that was written durable; the documents where that failed, and why."""
         if not self._grouped:
             failed = flush_names(set(self._places.values()))

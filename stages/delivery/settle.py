@@ -21,10 +21,11 @@ from pipeline.document import Key
 from pipeline.durable import flush_folder, make_folder
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import Taken, Unfinished
-from stages.delivery.lanes import Beat, Call, Hanging, Lane, Lanes
+from stages.delivery.lanes import Lane, Lanes
 from stages.delivery.publish import Vanished, free_number, is_waiting, remove, resume
 from stages.delivery.staging import Staging, is_private
 from stages.delivery.volumes import Volumes
+from stages.delivery.watchdog import Call, Hanging, Heartbeat
 
 log = structlog.get_logger(__name__)
 
@@ -109,7 +110,7 @@ class Settler:
                 return
             # Asked again, for one that has just landed was staged still when it was asked first.
             unfinished = [one for one in await self._ledger.unfinished() if one.key in before]
-            self._lanes.look()
+            self._lanes.refresh_mounts()
             by_lane: dict[Lane, list[Unfinished]] = {}
             for one in unfinished:
                 if one.key not in self._held:
@@ -120,7 +121,7 @@ class Settler:
 
     async def _finish(self, lane: Lane, unfinished: Sequence[Unfinished]) -> None:
         with anyio.CancelScope(shield=True):
-            async with lane.turn:
+            async with lane.publish_lock:
                 for _ in range(NAMES):
                     unfinished = await self._try(lane, unfinished)
                     if not unfinished:
@@ -133,7 +134,7 @@ class Settler:
         renamed: list[tuple[Unfinished, Taken]] = []
         ends = await lane.each([self._call(one) for one in unfinished])
         for one, end in zip(unfinished, ends, strict=True):
-            if isinstance(end, Hanging) and end.begun:
+            if isinstance(end, Hanging) and end.started:
                 self.hold(one.key)
             if isinstance(end, OSError):
                 log.warning("document has not been settled", path=one.path, reason=str(end))
@@ -168,7 +169,7 @@ class Settler:
         work = partial(self._settle, one, self._seen.get(one.key))
         return Call(Path(one.path).parent, work, late)
 
-    def _settle(self, one: Unfinished, seen: bool | None, beat: Beat) -> Settlement:
+    def _settle(self, one: Unfinished, seen: bool | None, heartbeat: Heartbeat) -> Settlement:
         """Bring a staged document to its end, in a thread. OSError if nothing was found out.
 
         seen: whether this process saw it become visible; None if an earlier one had it in hand.
@@ -185,7 +186,7 @@ class Settler:
                 return Settlement(False, lost=VANISHED)
             if not is_private(staged.parent):
                 return Settlement(False, lost=UNKNOWN)
-        beat()
+        heartbeat()
         return _made_durable(one, staged, target)
 
     def _show(self, one: Unfinished, staged: Path, target: Path) -> Settlement:
