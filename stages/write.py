@@ -24,12 +24,12 @@ from pipeline.errors import AlreadyDelivered, RetryableError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import Claim, Duplicate, Staged, State, Taken, Unrecorded
 from pipeline.stage import Result, disk_trouble
-from stages.delivery.batch import Batch, discard, flush_alone
+from stages.delivery.temporary_files import Batch, discard, flush_alone
 from stages.delivery.fsync import flush_names
 from stages.delivery.lanes import Lane, Lanes
 from stages.delivery.plan import Plan, plan_of
 from stages.delivery.publish import Attempt, free_number, publish, remove
-from stages.delivery.settle import NAMES, Settler
+from stages.delivery.recovery import NAMES, Settler
 from stages.delivery.staging import Staging
 from stages.delivery.volumes import Volumes
 from stages.delivery.watchdog import Call, Hanging, Heartbeat
