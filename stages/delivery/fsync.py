@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline.durable import flush_folder
 
 #: Files for which one flush of the volume is worth it: it takes what others wrote along.
-WORTH_IT = 4
+MIN_GROUP = 4
 
 
 class Volume:
@@ -45,7 +45,7 @@ def flush_names(folders: Collection[Path]) -> dict[Path, OSError]:
     Where they are many their volumes are flushed at once. A volume that can't be flushed may be so
     for another folder's sake: then each answers for itself.
     """
-    if len(folders) >= WORTH_IT and can_flush_volumes():
+    if len(folders) >= MIN_GROUP and can_flush_volumes():
         with suppress(OSError):
             for folder in {folder.stat().st_dev: folder for folder in folders}.values():
                 volume = Volume(folder)
