@@ -6,12 +6,12 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-from stages.naming.templates import fill_closely, variables
+from stages.naming.templates import fill_compactly, variables
 
 #: What one name may measure: bytes of UTF-8 on ext4, units of UTF-16 on NTFS.
-LONGEST = 255
+MAX_NAME = 255
 #: Room left for what tells twins apart: "-99999".
-TWIN = 6
+MAX_SUFFIX = 6
 
 #: Microsoft, "Naming Files, Paths, and Namespaces": reserved characters and device names.
 _RESERVED = re.compile(r'[<>:"/\\|?*]')
@@ -30,9 +30,9 @@ _UNPRINTABLE = {"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"}
 _SEPARATORS = "_- "
 
 
-def clean(text: str) -> str:
+def sanitize(text: str) -> str:
     """One component of a path: never empty but for empty text, never "." or "..", idempotent."""
-    if len(text) < LONGEST // 4 and "  " not in text and _PLAIN.fullmatch(text):
+    if len(text) < MAX_NAME // 4 and "  " not in text and _PLAIN.fullmatch(text):
         return text
     text = unicodedata.normalize("NFC", text)
     if not text.isprintable():
@@ -40,7 +40,7 @@ def clean(text: str) -> str:
     text = _RESERVED.sub("_", text)
     text = re.sub(r"\s+", " ", text)
     text = text.strip(" .") or "_" * bool(text)
-    return _shorten(f"_{text}" if _DEVICE.match(text) else text, LONGEST)
+    return _shorten(f"_{text}" if _DEVICE.match(text) else text, MAX_NAME)
 
 
 def file_name(template: str, values: Mapping[str, str], extension: str) -> str:
@@ -50,15 +50,15 @@ def file_name(template: str, values: Mapping[str, str], extension: str) -> str:
     without its dot. Where nothing remains the document's id has to serve: `values["id"]`.
     """
     used = {name: _part(values.get(name, "")) for name in variables(template)}
-    filled = fill_closely(template, used)
-    stem = clean(filled.strip(_SEPARATORS)) or clean(_part(values["id"])) or "document"
+    filled = fill_compactly(template, used)
+    stem = sanitize(filled.strip(_SEPARATORS)) or sanitize(_part(values["id"])) or "document"
     suffix = f".{extension}" if extension else ""
-    return clean(_shorten(stem, LONGEST - TWIN - len(suffix) - 1).rstrip(" .") + suffix)
+    return sanitize(_shorten(stem, MAX_NAME - MAX_SUFFIX - len(suffix) - 1).rstrip(" .") + suffix)
 
 
 def _part(value: str) -> str:
     """A variable's value as part of a name; the template's own separators stay what they are."""
-    return clean(value).strip(_SEPARATORS)
+    return sanitize(value).strip(_SEPARATORS)
 
 
 def _shorten(text: str, longest: int) -> str:

@@ -34,7 +34,7 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     return _VARIABLE.sub(lambda match: values.get(match[1], match[0]), template)
 
 
-def fill_closely(template: str, values: Mapping[str, str]) -> str:
+def fill_compactly(template: str, values: Mapping[str, str]) -> str:
     """Put values for variables; one without a value goes, and the separator before it."""
     return _SEPARATED.sub(
         lambda match: match[1] + value if (value := values.get(match[2])) else "", template
