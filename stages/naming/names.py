@@ -1,4 +1,7 @@
-"""File names that NTFS and ext4 both take, and that no text from outside can steer elsewhere."""
+"""File names: sanitizes text, so that NTFS and ext4 accept it as one component of a path.
+
+No text of a document can lead to another folder.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,9 @@ from collections.abc import Mapping
 
 from stages.naming.templates import fill_compactly, variables
 
-#: What one name may measure: bytes of UTF-8 on ext4, units of UTF-16 on NTFS.
+#: Maximum length of a name: in bytes of UTF-8 on ext4, in units of UTF-16 on NTFS.
 MAX_NAME = 255
-#: Room left for what tells twins apart: "-99999".
+#: Room left for the number of an alternative name: "-99999".
 MAX_SUFFIX = 6
 
 #: Microsoft, "Naming Files, Paths, and Namespaces": reserved characters and device names.
@@ -18,20 +21,23 @@ _RESERVED = re.compile(r'[<>:"/\\|?*]')
 _DEVICE = re.compile(
     r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|COM[0-9¹²³]|LPT[0-9¹²³]) *(?=\.|$)", re.IGNORECASE
 )
-#: What needs no cleaning, as most names don't: letters that NFC leaves alone, digits, few signs.
+#: Fast path: most names need no change. Letters that are in NFC already, digits, some punctuation.
 _LETTER = "A-Za-z0-9À-ÖØ-öø-ÿ_"
 _PLAIN = re.compile(
     rf"(?!(?i:{_DEVICE.pattern}))[{_LETTER}](?:[{_LETTER} .,;'&()+@#-]*[{_LETTER})])?"
 )
 
-#: Controls, surrogates, unassigned and private characters, line and paragraph separators, and
-#: format characters, which could turn a name's letters round.
+#: Categories of characters that are replaced: controls, surrogates, unassigned and private ones,
+#: line and paragraph separators, and format characters, which can reverse how a name is displayed.
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"}
 _SEPARATORS = "_- "
 
 
 def sanitize(text: str) -> str:
-    """One component of a path: never empty but for empty text, never "." or "..", idempotent."""
+    """Make text valid as one component of a path. Idempotent.
+
+    The result is empty only for empty text, and never "." or "..".
+    """
     if len(text) < MAX_NAME // 4 and "  " not in text and _PLAIN.fullmatch(text):
         return text
     text = unicodedata.normalize("NFC", text)
@@ -44,10 +50,10 @@ def sanitize(text: str) -> str:
 
 
 def file_name(template: str, values: Mapping[str, str], extension: str) -> str:
-    """The name that a template gives a document, with room left for a twin's number.
+    """The name that a template gives a document, with room left for the number of an alternative.
 
-    A variable without a value drops out together with the separator beside it. The extension is
-    without its dot. Where nothing remains the document's id has to serve: `values["id"]`.
+    A variable without a value is omitted, and the separator before it. extension: without its dot.
+    If nothing remains, the document's id is used: `values["id"]`.
     """
     used = {name: _part(values.get(name, "")) for name in variables(template)}
     filled = fill_compactly(template, used)
@@ -57,10 +63,10 @@ def file_name(template: str, values: Mapping[str, str], extension: str) -> str:
 
 
 def _part(value: str) -> str:
-    """A variable's value as part of a name; the template's own separators stay what they are."""
+    """The value of a variable as part of a name, without separators at its ends."""
     return sanitize(value).strip(_SEPARATORS)
 
 
 def _shorten(text: str, longest: int) -> str:
-    """Cut at a character to so many bytes of UTF-8, which are never fewer units in UTF-16."""
+    """Cut text at a character to a maximum of bytes of UTF-8; UTF-16 never needs more units."""
     return text.encode("utf-8", "replace")[:longest].decode("utf-8", "ignore").rstrip(" .")

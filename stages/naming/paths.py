@@ -1,4 +1,4 @@
-"""The folder that a path template gives a company."""
+"""Company folders: fills a path template with what is known of a company."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from stages.naming.names import sanitize
 from stages.naming.templates import fill
 
 
-@lru_cache(1024)  # every document of a company and a kind goes to the same
+@lru_cache(1024)  # all documents of a company and a kind go to the same folder
 def company_folder(template: str, *, name: str, identifier: str, accounting_file_id: str) -> Path:
     """The folder that a path template gives a company.
 
-    Each variable's value is cleaned so that it stays within one component of the path.
+    The value of each variable is sanitized, so that it stays within one component of the path.
     """
     values = {
         "enterprise_name": sanitize(name),
