@@ -16,7 +16,8 @@ import anyio
 from msgspec import Struct
 
 from pipeline.errors import SynqupError
-from stages.delivery.lanes import Beat, Call, Lane, Lanes
+from stages.delivery.lanes import Lane, Lanes
+from stages.delivery.watchdog import Call, Heartbeat
 from stages.model import Kind
 from stages.settings import (
     Billtobox,
@@ -83,7 +84,7 @@ async def _check_folders(config: Config) -> list[Finding]:
             if kind.path in destinations(config.delivery)
         ]
     lanes = Lanes()
-    lanes.look()
+    lanes.refresh_mounts()
     findings: dict[int, Finding] = {}
 
     async def try_all(lane: Lane, numbers: Sequence[int]) -> None:
@@ -112,7 +113,7 @@ def _whose(delivery: Delivery, company: Company, kind: Kind) -> str:
     return f"{company.name} ({company.identifier}), {what}"
 
 
-def _try_folder(whose: str, path: Path, private: bool, _: Beat) -> Finding:
+def _try_folder(whose: str, path: Path, private: bool, _: Heartbeat) -> Finding:
     """Try one folder; private: a warning about the rights of other accounts counts as a failure."""
     problem = _problem(path)
     warning = "" if problem else _rights_of_others(path)

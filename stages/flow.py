@@ -76,15 +76,15 @@ class Flow:
         )
 
     async def recover(self) -> None:
-        """Settle what an earlier process left unfinished; before the first document flows."""
-        await self._parts.write.settler.recover()
+        """Recover what an earlier process left staged; before the first document flows."""
+        await self._parts.write.recovery.recover()
 
     async def finish(self, busy: Callable[[Key], bool]) -> None:
-        """Settle what could not be settled so far, say for want of a folder that is back now.
+        """Recover what could not be recovered so far, for instance because a folder was missing.
 
         busy: whether a document is in flight.
         """
-        await self._parts.write.settler.finish(busy)
+        await self._parts.write.recovery.retry(busy)
 
     def close(self) -> None:
         """Let go of threads; nothing flows afterwards."""

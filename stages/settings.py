@@ -27,8 +27,8 @@ from pipeline.config.types import (
 from pipeline.errors import ConfigurationError
 from pipeline.files import check_file, why
 from stages.identifiers import company_identifier, iban
-from stages.naming.names import clean
-from stages.naming.paths import folder
+from stages.naming.names import sanitize
+from stages.naming.paths import company_folder
 from stages.naming.templates import NameTemplate, PathTemplate, variables
 
 #: Bytes of a file of certificates: those of all authorities in the world are a twentieth.
@@ -178,7 +178,7 @@ def destination(delivery: Delivery, company: Company, path: str) -> Path:
 
     path: "purchases", "sales", "statements" or "others_path".
     """
-    return folder(
+    return company_folder(
         _path_template(delivery, company, path),
         name=company.name,
         identifier=company.identifier,
@@ -395,4 +395,4 @@ def _marks(delivery: Delivery, company: Company, path: str) -> list[str]:
         "accounting_file_id": company.accounting_file_id,
     }
     template = getattr(delivery, NAMES[path])
-    return [clean(said[name]).casefold() for name in variables(template) if name in said]
+    return [sanitize(said[name]).casefold() for name in variables(template) if name in said]

@@ -269,7 +269,7 @@ async def test_while_the_first_is_half_visible_its_duplicate_waits(
         assert "has yet to be delivered" in str(waits)
         # The importer takes what it knows; the document still goes by the name of its sidecar.
         somebody.unlink()
-        await one.write.settler.finish(lambda _: False)
+        await one.write.recovery.retry(lambda _: False)
         assert one.files() == ["F-1-2.pdf", "F-1-2.xml"]
         assert isinstance(await one.bring(INVOICE, "2"), AlreadyDelivered)
 

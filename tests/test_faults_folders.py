@@ -245,7 +245,7 @@ def test_a_folder_that_hangs_holds_up_its_own_documents_alone(
             assert "Traceback" not in process.said()
             if calls is FLUSHES:
                 # What is visible is looked at by a later poll, while the folder hangs.
-                wait_until(lambda: "not been settled" in world.log())
+                wait_until(lambda: "not been recovered" in world.log())
             flag.unlink()
             everything = {one["id"] for one in world.manifest}
             wait_until(lambda: world.acknowledged() == everything)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from pipeline.alternatives import alternative
-from stages.naming.names import clean, file_name
-from stages.naming.paths import folder
-from stages.naming.templates import NAME_VARIABLES, fill, fill_closely
+from stages.naming.names import file_name, sanitize
+from stages.naming.paths import company_folder
+from stages.naming.templates import NAME_VARIABLES, fill, fill_compactly
 
 TEMPLATE = "[issue_date]_[document_number]_[counterparty]"
 NOTHING = dict.fromkeys(NAME_VARIABLES, "") | {"id": "id-1"}
@@ -32,11 +32,11 @@ def assert_valid(name: str) -> None:
 
 @given(ANYTHING)
 def test_any_text_becomes_one_component(text: str) -> None:
-    cleaned = clean(text)
+    cleaned = sanitize(text)
     assert bool(cleaned) == bool(text)
     if cleaned:
         assert_valid(cleaned)
-    assert clean(cleaned) == cleaned
+    assert sanitize(cleaned) == cleaned
 
 
 @given(st.fixed_dictionaries(dict.fromkeys(NAME_VARIABLES, ANYTHING)))
@@ -51,7 +51,9 @@ def test_any_values_make_a_valid_name_and_so_do_its_twins(values: dict[str, str]
 
 @given(ANYTHING)
 def test_no_name_of_a_company_leaves_its_folder(text: str) -> None:
-    made = folder("/base/[enterprise_name]/achats", name=text, identifier="", accounting_file_id="")
+    made = company_folder(
+        "/base/[enterprise_name]/achats", name=text, identifier="", accounting_file_id=""
+    )
     assert made.parts[:2] == ("/", "base")
     assert made.parts[-1] == "achats"
     assert len(made.parts) == (4 if text else 3)
@@ -98,7 +100,7 @@ def test_twins_keep_the_extension() -> None:
 def test_a_variable_without_a_value_takes_its_separator_along(
     values: dict[str, str], filled: str
 ) -> None:
-    assert fill_closely("[a]_[b] - [c]", values) == filled
+    assert fill_compactly("[a]_[b] - [c]", values) == filled
 
 
 def test_brackets_around_anything_else_stay() -> None:
@@ -106,11 +108,11 @@ def test_brackets_around_anything_else_stay() -> None:
 
 
 def test_names_that_differ_in_composition_are_one() -> None:
-    assert clean("e\u0301") == clean("\u00e9")
+    assert sanitize("e\u0301") == sanitize("\u00e9")
 
 
 def test_a_path_is_filled(tmp_path: Path) -> None:
-    made = folder(
+    made = company_folder(
         f"{tmp_path}/[enterprise_name]_[enterprise_identifier]/[accounting_file_id]",
         name="A/B",
         identifier="BE0403170701",

@@ -11,8 +11,9 @@ from typing import Any
 import anyio
 import pytest
 
-from stages.delivery import lanes
-from stages.delivery.lanes import Beat, Call, Hanging, Lane, Lanes
+from stages.delivery import lanes, mounts
+from stages.delivery.lanes import Lane, Lanes
+from stages.delivery.watchdog import Call, Hanging, Heartbeat
 
 pytestmark = pytest.mark.anyio
 
@@ -21,7 +22,7 @@ A, B, C, D = (Path(name) for name in "abcd")
 
 @pytest.fixture
 def lane(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lane]:
-    monkeypatch.setattr(lanes, "PATIENCE", 0.3)
+    monkeypatch.setattr(lanes, "TIMEOUT", 0.3)
     one = Lane("/")
     yield one
     one.close()
@@ -36,7 +37,7 @@ class Share:
         self.returned = threading.Event()
 
     def hang(self, folder: Path) -> Call[str]:
-        def do(_: Beat) -> str:
+        def do(_: Heartbeat) -> str:
             self.free.wait()
             return f"{folder} at last"
 
@@ -48,7 +49,7 @@ class Share:
 
 
 def quick(folder: Path, result: Any = "done") -> Call[Any]:
-    def do(_: Beat) -> Any:
+    def do(_: Heartbeat) -> Any:
         if isinstance(result, BaseException):
             raise result
         return result
@@ -59,7 +60,7 @@ def quick(folder: Path, result: Any = "done") -> Call[Any]:
 async def test_calls_are_done_in_order_and_a_refusal_is_a_result(lane: Lane) -> None:
     done: list[int] = []
 
-    def do(number: int, _: Beat) -> int:
+    def do(number: int, _: Heartbeat) -> int:
         done.append(number)
         return number
 
@@ -83,10 +84,10 @@ async def test_the_calls_of_other_folders_go_on(lane: Lane) -> None:
     ends = await lane.each([quick(A), share.hang(B), quick(A), quick(B), quick(C)])
     assert [ends[n] for n in (0, 2, 4)] == ["done"] * 3
     assert isinstance(ends[1], Hanging)
-    assert ends[1].begun
+    assert ends[1].started
     # Of the same folder nothing more is begun.
     assert isinstance(ends[3], Hanging)
-    assert not ends[3].begun
+    assert not ends[3].started
     (again,) = await lane.each([quick(B)])
     assert isinstance(again, Hanging)
     assert "has not answered" in str(again)
@@ -101,10 +102,10 @@ async def test_the_calls_of_other_folders_go_on(lane: Lane) -> None:
 async def test_what_shows_signs_of_life_does_not_hang(lane: Lane) -> None:
     slow = threading.Event()
 
-    def write(beat: Beat) -> str:
+    def write(heartbeat: Heartbeat) -> str:
         for _ in range(10):
             slow.wait(0.1)
-            beat()
+            heartbeat()
         return "written"
 
     assert await lane.each([Call(A, write)]) == ["written"]
@@ -114,7 +115,7 @@ async def test_after_several_folders_in_a_row_the_volume_hangs(lane: Lane) -> No
     share = Share()
     calls = [share.hang(folder) for folder in (A, B, C, D)]
     ends = await lane.each(calls)
-    assert [isinstance(end, Hanging) and end.begun for end in ends] == [True, True, True, False]
+    assert [isinstance(end, Hanging) and end.started for end in ends] == [True, True, True, False]
     (other,) = await lane.each([quick(Path("e"))])
     assert isinstance(other, Hanging)
     share.free.set()
@@ -146,15 +147,15 @@ def test_the_lane_of_a_folder_is_found_by_the_table_of_volumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = tmp_path / "mountinfo"
-    monkeypatch.setattr(lanes, "MOUNTS", str(table))
-    monkeypatch.setattr(lanes.sys, "platform", "linux")
+    monkeypatch.setattr(mounts, "MOUNT_INFO", str(table))
+    monkeypatch.setattr(mounts.sys, "platform", "linux")
 
     def mount(*points: str) -> None:
         table.write_text("".join(f"1 2 0:3 / {point} rw - ext4 x rw\n" for point in points))
 
     found = Lanes()
     mount("/", "/mnt", "/mnt/a\\040share", "/mnt/Caf\\303\\251")
-    found.look()
+    found.refresh_mounts()
     assert found.of(Path("/mnt/a share/achats")).volume == "/mnt/a share"
     assert found.of(Path("/mnt/Café/achats")).volume == "/mnt/Café"
     assert found.of(Path("/mnt/another")).volume == "/mnt"
@@ -162,7 +163,7 @@ def test_the_lane_of_a_folder_is_found_by_the_table_of_volumes(
     assert found.of(Path("/srv/x")) is found.of(Path("/srv/y"))
     assert [found.is_mounted(path) for path in ("/mnt/a share", "/mnt/another")] == [True, False]
     mount("/", "/mnt", "/mnt/another")
-    found.look()
+    found.refresh_mounts()
     assert found.of(Path("/mnt/another")).volume == "/mnt/another"
     assert found.of(Path("/mnt/a share/achats")).volume == "/mnt"
     assert [found.is_mounted(path) for path in ("/mnt/a share", "/mnt/another")] == [False, True]

@@ -15,16 +15,13 @@ from pipeline.document import Sidecar
 from pipeline.ledger.models import State
 from pipeline.payload import Payload
 from stages.delivery import publish as parcel, rename
-from stages.delivery.publish import (
-    Attempt,
-    Vanished,
+from stages.delivery.document_files import (
     free_number,
-    is_waiting,
-    publish,
-    remove,
-    resume,
-    sidecar,
+    remove_files,
+    sidecar_path,
+    write_file,
 )
+from stages.delivery.publish import Attempt, Vanished, is_unpublished, publish, resume
 from stages.delivery.rename import rename_exclusively
 from stages.delivery.staging import Staging
 from tests.invoices import ubl
@@ -45,7 +42,7 @@ def stage(folder: Path) -> Path:
     (folder / "out").mkdir()
     staged = place / "0123abcd"
     for path, data in ((staged, XML_BYTES), (staged.with_suffix(".pdf"), PDF_BYTES)):
-        parcel.write_file(Payload(len(data), "", data), path, 0o640, lambda: None, flush=True)
+        write_file(Payload(len(data), "", data), path, 0o640, lambda: None, flush=True)
     return staged
 
 
@@ -98,7 +95,7 @@ def test_a_name_is_taken_by_either_file(staged: Path, taken: str) -> None:
     assert free_number(target(staged), PDF) == 2
     attempt = publish(staged, PDF, target(staged))
     assert attempt.taken
-    assert attempt.out == ()
+    assert attempt.unrestored == ()
     assert publish(staged, PDF, second(staged)) == Attempt()
     assert out(staged) == {
         taken: b"somebody's",
@@ -124,7 +121,7 @@ def test_a_companion_comes_back_when_the_document_can_not_follow(
     monkeypatch.setattr(parcel, "rename_exclusively", refuse)
     attempt = publish(staged, PDF, target(staged))
     assert isinstance(attempt.error, denied)
-    assert attempt.out == ()
+    assert attempt.unrestored == ()
     assert out(staged) == {}
     assert left(staged) == {staged.name, f"{staged.name}.pdf"}
 
@@ -142,17 +139,17 @@ def test_who_took_the_companion_meanwhile_keeps_it(
         patch.setattr(parcel, "rename_exclusively", meanwhile)
         attempt = publish(staged, PDF, target(staged))
     assert attempt.taken
-    assert attempt.out == PDF
+    assert attempt.unrestored == PDF
     assert publish(staged, (), second(staged)) == Attempt()
     assert out(staged) == {"F.1.xml": b"somebody's", "F.1-2.xml": XML_BYTES}
 
 
 @pytest.mark.parametrize("gone", ["", "pdf"])
 def test_a_temporary_file_that_vanished_was_not_published(staged: Path, gone: str) -> None:
-    sidecar(staged, gone).unlink()
+    sidecar_path(staged, gone).unlink()
     attempt = publish(staged, PDF, target(staged))
     assert isinstance(attempt.error, Vanished)
-    assert attempt.out == ()
+    assert attempt.unrestored == ()
     assert out(staged) == {}
 
 
@@ -174,12 +171,12 @@ def test_after_a_crash_it_goes_on_under_the_same_name(
             assert at == 2
         except KeyboardInterrupt:
             assert at < 2
-    assert is_waiting(staged) is (at < 2)
+    assert is_unpublished(staged) is (at < 2)
     seen = out(staged)
     if imported:
         for path in target(staged).parent.iterdir():
             path.unlink()
-    if is_waiting(staged):
+    if is_unpublished(staged):
         assert resume(staged, PDF, target(staged)) == Attempt()
     if imported:
         seen |= out(staged)
@@ -199,8 +196,8 @@ def test_a_link_that_took_the_name_is_a_file_that_is_visible(
     """As on file systems without an exclusive rename, in a crash between link and removal."""
     monkeypatch.setattr(rename, "_rename", unsupported)
     os.link(staged.with_suffix(".pdf"), target(staged).with_suffix(".pdf"))
-    assert not is_waiting(staged.with_suffix(".pdf"))
-    assert is_waiting(staged)
+    assert not is_unpublished(staged.with_suffix(".pdf"))
+    assert is_unpublished(staged)
     assert resume(staged, PDF, target(staged)) == Attempt()
     assert out(staged) == {"F.1.pdf": PDF_BYTES, "F.1.xml": XML_BYTES}
     assert not left(staged)
@@ -212,7 +209,7 @@ def test_a_second_name_says_nothing_where_a_rename_is_one_step(
     """As a backup or a tool that saves room makes one."""
     (tmp_path / "backup").mkdir()
     os.link(staged, tmp_path / "backup" / "kept")
-    assert is_waiting(staged)
+    assert is_unpublished(staged)
     assert resume(staged, PDF, target(staged)) == Attempt()
     assert out(staged) == {"F.1.pdf": PDF_BYTES, "F.1.xml": XML_BYTES}
 
@@ -241,8 +238,8 @@ def test_a_name_that_cannot_be_removed_after_its_link_is_published_all_the_same(
 
 
 def test_what_does_not_become_visible_is_removed_with_its_companions(staged: Path) -> None:
-    remove(staged, PDF)
-    remove(staged, PDF)
+    remove_files(staged, PDF)
+    remove_files(staged, PDF)
     assert not left(staged)
 
 
@@ -254,7 +251,7 @@ def test_no_link_is_followed_that_lies_where_a_temporary_file_goes(staged: Path)
     link.symlink_to(victim)
     for path in (link, victim):
         with pytest.raises(FileExistsError):
-            parcel.write_file(Payload(3, "", b"new"), path, 0o640, lambda: None, flush=False)
+            write_file(Payload(3, "", b"new"), path, 0o640, lambda: None, flush=False)
     assert victim.read_text() == "precious"
 
 
@@ -290,7 +287,7 @@ async def test_the_next_start_brings_both_files_to_their_end(
             path.unlink()
     async with bench(tmp_path) as one:
         assert await one.state(document) is State.STAGED
-        await one.write.settler.recover()
+        await one.write.recovery.recover()
         assert await one.state(document) is State.DELIVERED
     if imported:
         assert not seen.keys() & files().keys()
@@ -325,7 +322,7 @@ async def test_second_names_are_removed_at_the_next_start(
         # Elsewhere than in the agent's own folder nobody else clears up.
         monkeypatch.setattr(Staging, "keep", lambda *_: None)
         monkeypatch.setattr(rename, "_rename", unsupported)
-        await one.write.settler.recover()
+        await one.write.recovery.recover()
         assert await one.state(document) is State.DELIVERED
         assert one.files() == ["F-1.pdf", "F-1.xml"]
         assert not list((tmp_path / "staging").iterdir())
@@ -338,9 +335,9 @@ async def dies(*_: object) -> None:
 @given(st.from_regex(r"[a-z.\- ]{0,20}[a-z](\.xml)", fullmatch=True))
 def test_a_companion_has_the_same_base_name(name: str) -> None:
     path = Path("out") / name
-    beside = sidecar(path, "pdf")
+    beside = sidecar_path(path, "pdf")
     assert beside.name == name.removesuffix(".xml") + ".pdf"
-    assert sidecar(path, "") == path
+    assert sidecar_path(path, "") == path
 
 
 @given(st.integers(1, 3000), st.integers(1, 200))

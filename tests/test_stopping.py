@@ -120,8 +120,8 @@ HANGING = {
     "start": "import pipeline.app.cli_run; pipeline.app.cli_run.load_config = hang",
     "lock": "import pipeline.app.lock; pipeline.app.lock.make_folder = hang",
     "opening": "import pipeline.ledger.ledger; pipeline.ledger.ledger.open_file = hang",
-    "recovery": "import stages.write; stages.write.Staging.keep = hang",
-    "rename": "import stages.write; stages.write.publish = hang",
+    "recovery": "import stages.delivery.staging as s; s.Staging.keep = hang",
+    "rename": "import stages.delivery.publish_group as p; p.publish = hang",
     "spool": "import stages.download; stages.download._private = hang",
     "commit": (
         "import pipeline.ledger.writer as w; real = w._commit\n"

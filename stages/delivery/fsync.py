@@ -1,4 +1,7 @@
-"""Flushes a whole volume at once, where the system can: everything that was written to it."""
+"""Group flush: makes all that was written to a volume durable with one syncfs(2), on Linux.
+
+Elsewhere, and for small groups, each folder is flushed by itself.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,15 @@ from pathlib import Path
 
 from pipeline.durable import flush_folder
 
-#: Files for which one flush of the volume is worth it: it takes what others wrote along.
-WORTH_IT = 4
+#: Files or folders from which on one flush of the volume pays: it also writes what other programs
+#: have written.
+MIN_GROUP = 4
 
 
 class Volume:
-    """The volume of a folder, kept open so that syncfs(2) tells of the errors since then.
+    """The volume of a folder, kept open so that syncfs(2) reports the errors since then.
 
-    Only where can_flush_volumes().
+    To be used only where can_flush_volumes().
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,17 +39,17 @@ class Volume:
             raise OSError(code, os.strerror(code), str(self._folder))
 
     def close(self) -> None:
-        """Let go of the folder; once."""
+        """Close the descriptor. To be called once."""
         os.close(self._descriptor)
 
 
 def flush_names(folders: Collection[Path]) -> dict[Path, OSError]:
-    """Make the names in folders of one or more volumes durable; those where that failed, and why.
+    """Make the names in folders durable; the folders for which that failed, and why.
 
-    Where they are many their volumes are flushed at once. A volume that can't be flushed may be so
-    for another folder's sake: then each answers for itself.
+    From MIN_GROUP folders on, their volumes are flushed as a whole. If that fails, another folder
+    of the volume may be the cause, so each folder is flushed by itself to find out.
     """
-    if len(folders) >= WORTH_IT and can_flush_volumes():
+    if len(folders) >= MIN_GROUP and can_flush_volumes():
         with suppress(OSError):
             for folder in {folder.stat().st_dev: folder for folder in folders}.values():
                 volume = Volume(folder)

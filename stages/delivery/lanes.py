@@ -1,165 +1,137 @@
-"""Lanes to the destination volumes: a share that hangs holds up nobody but its own documents.
+"""Lanes: one bulkhead for each destination volume, so that a share that hangs delays no other.
 
-A call on a dead share may never return, and nothing can end it. So folders are touched by threads
-of a lane alone: one lane for each volume, each call watched. A call that shows no sign of life for
-as long as the lane has patience is left to its thread; until it has returned its folder counts as
-hanging, and whoever wants something there is told so at once. What concerns other folders goes on
-in another thread.
+Folders are touched only by worker threads of the lane of their volume, under a watchdog
+(watchdog.py). A call that sends no heartbeat within the lane's timeout is given up. Until it has
+returned its folder counts as hanging: calls for that folder fail at once with Hanging, and calls
+for other folders go on in another thread. After some folders that hang one after another the whole
+volume counts as hanging. What hangs is tried again after a backoff, although its call has not
+returned.
 """
 
 from __future__ import annotations
 
-import asyncio
-import errno
-import os
-import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import structlog
+
+from stages.delivery.mounts import MountTable
+from stages.delivery.watchdog import Call, Hanging, Run, WorkerThread
 
 log = structlog.get_logger(__name__)
 
 R = TypeVar("R")
 
-#: Shows that a call goes on.
-Beat = Callable[[], None]
-
-#: Seconds without a sign of life after which a call counts as hanging. A share that answers later
-#: than that is given twice the time it took, up to the second, and less again as it gets faster.
-PATIENCE = 10.0
-LONGEST_PATIENCE = 120.0
-LESS = 0.9
+#: Seconds without a heartbeat after which a call counts as hanging. A share that answers later
+#: than that is given twice the time it took, up to the second; the third is by what that shrinks
+#: with each run that is in time.
+TIMEOUT = 10.0
+MAX_TIMEOUT = 120.0
+TIMEOUT_DECAY = 0.9
 #: Folders of one lane that hang one after another until the whole volume counts as hanging.
-IN_A_ROW = 3
+MAX_HANGING_IN_A_ROW = 3
 #: Seconds until something that hangs is tried again although its call has not returned; doubled
 #: each time, up to the second.
-REST = 60.0
-LONGEST_REST = 3600.0
+BACKOFF = 60.0
+MAX_BACKOFF = 3600.0
 #: Calls of a lane that may hang at once: each holds a thread.
-STUCK = 16
-
-
-class Hanging(OSError):
-    """A folder does not answer. begun: the call was begun, and may have its effect at any time."""
-
-    def __init__(self, folder: Path, patience: float, *, begun: bool) -> None:
-        super().__init__(errno.ETIMEDOUT, f"it has not answered for {patience:g} s", str(folder))
-        self.begun = begun
-
-
-class Call(Generic[R]):
-    """What is to be done in a folder, by a thread.
-
-    late: called by that thread with what a call came to that nobody waited for any more; the one
-    who waited may not have learned of that yet.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        do: Callable[[Beat], R],
-        late: Callable[[R | OSError], None] = lambda _: None,
-    ) -> None:
-        self.folder = folder
-        self.do = do
-        self.late = late
+MAX_STUCK_THREADS = 16
 
 
 class Lane:
-    """The threads that touch the folders of one volume.
+    """The worker threads that touch the folders of one volume. For the event loop alone.
 
-    volume: where it is mounted. turn: held by whoever gives names there.
+    volume: where it is mounted. publish_lock: held while documents get their names there.
     """
 
     def __init__(self, volume: str) -> None:
         self.volume = volume
-        self.turn = anyio.Lock()
-        self._patience = PATIENCE
-        self._idle: list[_Thread] = []
-        self._hanging: dict[Path | None, _Rest] = {}
+        self.publish_lock = anyio.Lock()
+        self._timeout = TIMEOUT
+        self._idle: list[WorkerThread] = []
+        # By folder; None stands for the whole volume.
+        self._hanging: dict[Path | None, _Backoff] = {}
         self._stuck = 0
         self._in_a_row = 0
 
     async def each(self, calls: Sequence[Call[R]]) -> list[R | OSError]:
-        """Do calls one after the other; what each came to, in order.
+        """Do calls one after the other; the result of each, in order.
 
         An OSError is a result as well: Hanging for a call that does not return. Any other
         exception ends the rest and is raised.
         """
-        run = _Run(calls)
+        run = Run(calls)
         while True:
-            self._refuse(run)
-            if not run.left:
+            self._refuse_hanging(run)
+            if not run.remaining:
                 return run.results
-            thread = self._idle.pop() if self._idle else _Thread(self.volume)
-            thread.work(run)
+            thread = self._idle.pop() if self._idle else WorkerThread(self.volume)
+            thread.start(run)
             if await self._watch(run):
                 self._idle.append(thread)
                 if run.bug is not None:
                     raise run.bug
 
     def close(self) -> None:
-        """Let the threads end that have nothing to do."""
+        """Let the idle threads end."""
         while self._idle:
-            self._idle.pop().end()
+            self._idle.pop().close()
 
-    async def _watch(self, run: _Run) -> bool:
-        """Wait until a thread is through; False if it hangs and has been left alone."""
+    async def _watch(self, run: Run) -> bool:
+        """Wait until a thread has done a run; False if a call hangs and was given up."""
         try:
             while not run.done.is_set():
-                with anyio.move_on_after(run.since + self._patience - time.monotonic()):
+                with anyio.move_on_after(run.last_heartbeat + self._timeout - time.monotonic()):
                     await run.done.wait()
                 if run.done.is_set():
                     break
-                if (call := run.give_up(self._patience, self._returned)) is not None:
-                    self._hangs(call.folder, after=run.answered)
+                if (call := run.give_up(self._timeout, self._returned)) is not None:
+                    self._record_hanging(call.folder, after_answer=run.answered)
                     run.answered = False
                     return False
         except BaseException:
-            run.abandon()
+            run.cancel()
             raise
         if run.answered:
             self._in_a_row = 0
-            self._patience = max(self._patience * LESS, PATIENCE)
+            self._timeout = max(self._timeout * TIMEOUT_DECAY, TIMEOUT)
         return True
 
-    def _refuse(self, run: _Run) -> None:
-        """Tell at once what is not tried, for its folder hangs."""
+    def _refuse_hanging(self, run: Run) -> None:
+        """Fail the calls whose folder or volume hangs, without trying them."""
         if not self._hanging:
             return
         now = time.monotonic()
-        for index in run.left[:]:
-            rests = (self._hanging.get(None), self._hanging.get(run.calls[index].folder))
-            if any(rest and (rest.until > now or self._stuck >= STUCK) for rest in rests):
-                run.results[index] = Hanging(run.calls[index].folder, self._patience, begun=False)
-                run.left.remove(index)
+        for index in run.remaining[:]:
+            backoffs = (self._hanging.get(None), self._hanging.get(run.calls[index].folder))
+            if any(
+                one and (one.until > now or self._stuck >= MAX_STUCK_THREADS) for one in backoffs
+            ):
+                run.results[index] = Hanging(run.calls[index].folder, self._timeout, started=False)
+                run.remaining.remove(index)
 
-    def _hangs(self, folder: Path, *, after: bool) -> None:
-        """Take note of a folder that hangs; after: whether another one answered before it."""
+    def _record_hanging(self, folder: Path, *, after_answer: bool) -> None:
+        """Record that a folder hangs; after_answer: whether another one answered before it."""
         self._stuck += 1
-        self._in_a_row = 1 if after else self._in_a_row + 1
-        self._hanging.setdefault(folder, _Rest()).begin()
+        self._in_a_row = 1 if after_answer else self._in_a_row + 1
+        self._hanging.setdefault(folder, _Backoff()).start()
         log.error(
             "a folder hangs",
             folder=str(folder),
-            seconds=self._patience,
+            seconds=self._timeout,
             remedy="Check the share or the disk; its documents wait and will be retried",
         )
-        if self._in_a_row >= IN_A_ROW:
-            self._hanging.setdefault(None, _Rest()).begin()
+        if self._in_a_row >= MAX_HANGING_IN_A_ROW:
+            self._hanging.setdefault(None, _Backoff()).start()
 
     def _returned(self, call: Call[Any], seconds: float) -> None:
-        """A call has returned that nobody waited for any more; in the event loop."""
+        """Record that a call that was given up has returned; runs in the event loop."""
         self._stuck -= 1
         self._in_a_row = 0
-        self._patience = min(max(self._patience, 2 * seconds), LONGEST_PATIENCE)
+        self._timeout = min(max(self._timeout, 2 * seconds), MAX_TIMEOUT)
         self._hanging.pop(None, None)
         if self._hanging.pop(call.folder, None) is not None:
             log.info("a folder answers again", folder=str(call.folder), after=round(seconds, 1))
@@ -169,185 +141,42 @@ class Lanes:
     """The lane of each volume; no disk is touched to find it."""
 
     def __init__(self) -> None:
-        self._lanes: dict[str, Lane] = {}
-        self._table = b""
-        self._mounts: list[str] = []
+        self._mounts = MountTable()
         self._volumes: dict[Path, str] = {}
+        self._lanes: dict[str, Lane] = {}
 
     def of(self, folder: Path) -> Lane:
-        """The lane to a folder, by the table of mounted volumes; on Windows by drive or share."""
+        """The lane of the volume that holds a folder, as of the last refresh_mounts()."""
         volume = self._volumes.get(folder)
         if volume is None:
-            self._volumes[folder] = volume = self._volume(folder)
+            self._volumes[folder] = volume = self._mounts.volume_of(folder)
         lane = self._lanes.get(volume)
         if lane is None:
             self._lanes[volume] = lane = Lane(volume)
         return lane
 
     def is_mounted(self, path: str) -> bool:
-        """Whether a volume is mounted at a path, by the table where there is one."""
-        return path in self._mounts if self._table else os.path.ismount(path)
+        """Whether a volume is mounted at a path."""
+        return self._mounts.is_mounted(path)
 
-    def look(self) -> None:
-        """Read the table of mounted volumes anew: once for each group of documents."""
-        if sys.platform != "linux":
-            return
-        with suppress(OSError):
-            table = _read(MOUNTS)
-            if table != self._table:
-                self._table = table
-                self._mounts = sorted(_mount_points(table), key=len, reverse=True)
-                self._volumes.clear()
+    def refresh_mounts(self) -> None:
+        """Read the table of mounted volumes again: once for each group of documents."""
+        if self._mounts.refresh():
+            self._volumes.clear()
 
     def close(self) -> None:
-        """Let the threads of all lanes end that have nothing to do."""
+        """Let the idle threads of all lanes end."""
         for lane in self._lanes.values():
             lane.close()
 
-    def _volume(self, folder: Path) -> str:
-        if sys.platform == "win32":
-            return os.path.splitdrive(folder)[0].casefold()
-        path = f"{folder}/"
-        return next((one for one in self._mounts if path.startswith(one.rstrip("/") + "/")), "/")
 
-
-#: The table of mounted volumes of Linux (proc(5)).
-MOUNTS = "/proc/self/mountinfo"
-
-
-class _Rest:
-    """Until when something that hangs is left alone, by the monotonic clock."""
+class _Backoff:
+    """Until when something that hangs is not tried, by the monotonic clock."""
 
     def __init__(self) -> None:
         self.until = 0.0
-        self._seconds = REST
+        self._seconds = BACKOFF
 
-    def begin(self) -> None:
+    def start(self) -> None:
         self.until = time.monotonic() + self._seconds
-        self._seconds = min(2 * self._seconds, LONGEST_REST)
-
-
-class _Run:
-    """Calls that are done one after the other, by one thread at a time.
-
-    left: the calls to be done, the last first. since: when the current one began or last showed
-    that it goes on, by the monotonic clock. answered: whether a call has returned in time since one
-    hung.
-    """
-
-    def __init__(self, calls: Sequence[Call[Any]]) -> None:
-        self.calls = calls
-        self.results: list[Any] = [None] * len(calls)
-        self.left = list(reversed(range(len(calls))))
-        self.since = time.monotonic()
-        self.answered = False
-        self.bug: BaseException | None = None
-        self.done = anyio.Event()
-        self._current: int | None = None
-        self._began = 0.0
-        self._turn = 0
-        self._lock = threading.Lock()
-        self._loop = asyncio.get_running_loop()
-        self._returned: Callable[[Call[Any], float], None] | None = None
-
-    def work(self) -> bool:
-        """Do the calls that are left, in a thread; False if it has been given up meanwhile."""
-        turn = self._turn
-        while (index := self._next(turn)) is not None:
-            call, began, result = self.calls[index], self._began, None
-            try:
-                result = call.do(self._beat)
-            except OSError as error:
-                result = error
-            except BaseException as bug:  # noqa: BLE001 - raised by whoever waits
-                self.bug, self.left = bug, []
-            with self._lock:
-                in_time = turn == self._turn
-                if in_time:
-                    self.results[index] = result
-                    self._current = None
-                    self.answered = True
-            if not in_time:
-                call.late(result)
-                self._tell(self._returned, call, time.monotonic() - began)
-                return False
-        if turn == self._turn:
-            self._tell(self.done.set)
-            return True
-        return False
-
-    def give_up(
-        self, patience: float, returned: Callable[[Call[Any], float], None]
-    ) -> Call[Any] | None:
-        """Leave the current call to its thread, if that has shown no sign of life for so long.
-
-        returned: called once it has returned all the same, with the seconds that it took.
-        """
-        with self._lock:
-            if self._current is None or time.monotonic() - self.since < patience:
-                return None
-            call = self.calls[self._current]
-            self.results[self._current] = Hanging(call.folder, patience, begun=True)
-            self._current, self._returned = None, returned
-            self._turn += 1
-            return call
-
-    def abandon(self) -> None:
-        """Nobody waits any more: what has not begun is not done."""
-        with self._lock:
-            self._turn += 1
-            self.left = []
-
-    def _next(self, turn: int) -> int | None:
-        with self._lock:
-            if turn != self._turn or not self.left:
-                return None
-            self._current = self.left.pop()
-            self._began = self.since = time.monotonic()
-            return self._current
-
-    def _beat(self) -> None:
-        self.since = time.monotonic()
-
-    def _tell(self, what: Callable[..., object] | None, *arguments: object) -> None:
-        # The event loop may have ended while the call hung.
-        with suppress(RuntimeError):
-            if what is not None:
-                self._loop.call_soon_threadsafe(what, *arguments)
-
-
-class _Thread:
-    """A thread that does one run after the other. A daemon: one that hangs can't be waited for."""
-
-    def __init__(self, volume: str) -> None:
-        self._runs: SimpleQueue[_Run | None] = SimpleQueue()
-        threading.Thread(target=self._work, name=f"lane to {volume}", daemon=True).start()
-
-    def work(self, run: _Run) -> None:
-        """Do a run, after which there may be another unless it was given up."""
-        self._runs.put(run)
-
-    def end(self) -> None:
-        """There will be no other run."""
-        self._runs.put(None)
-
-    def _work(self) -> None:
-        while (run := self._runs.get()) is not None and run.work():
-            pass
-
-
-def _read(path: str) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        data = b""
-        while piece := os.read(descriptor, 1 << 16):
-            data += piece
-        return data
-    finally:
-        os.close(descriptor)
-
-
-def _mount_points(table: bytes) -> set[str]:
-    """The mount points in a table, whose blanks and the like are written as octal numbers."""
-    points = {line.split(b" ", 5)[4] for line in table.splitlines()}
-    return {os.fsdecode(point.decode("unicode_escape").encode("latin-1")) for point in points}
+        self._seconds = min(2 * self._seconds, MAX_BACKOFF)

@@ -1,4 +1,4 @@
-"""Plans where a document goes: its folder and the name that it would like, by its configuration."""
+"""Delivery plan: the folder and the preferred name of a document, from its configuration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stages.settings import Delivery, destination
 
 
 class Plan(Struct, frozen=True):
-    """A document, and where it is meant to stand."""
+    """A document, the folder it goes to, and its preferred name there."""
 
     document: Document[Classified]
     folder: Path
@@ -22,32 +22,32 @@ class Plan(Struct, frozen=True):
 
     @property
     def key(self) -> Key:
-        """The document's."""
+        """The key of the document."""
         return self.document.key
 
     @property
     def label(self) -> str:
-        """The document, as its owner knows it."""
+        """The label under which the user knows the document."""
         return self.document.entry.label
 
     @property
     def target(self) -> Path:
-        """The path that it would like."""
+        """The preferred path. The ledger may allocate an alternative name."""
         return self.folder / self.name
 
     @property
     def sidecars(self) -> tuple[str, ...]:
-        """The extensions of the files that go beside it."""
+        """The extensions of its sidecars."""
         return tuple(one.extension for one in self.document.sidecars)
 
     @property
     def delivery(self) -> Delivery:
-        """The part of its configuration that says how it is delivered."""
+        """The section [delivery] of the configuration in force when it was listed."""
         return self.document.meta.listed.config.delivery
 
 
 def plan_of(document: Document[Classified]) -> Plan:
-    """Where a document goes."""
+    """Make the plan for a document."""
     meta = document.meta
     config = meta.listed.config
     statement = meta.kind is Kind.STATEMENT
@@ -68,15 +68,15 @@ def plan_of(document: Document[Classified]) -> Plan:
 
 
 def staged_row(plan: Plan, staged: Path, first: int) -> Staged:
-    """What the ledger is to record of a document whose temporary file lies at `staged`.
+    """What the ledger records of a document whose temporary file is `staged`.
 
-    first: the number of the first alternative of its name that nothing on the disk has.
+    first: the number of the first alternative of its name that no file on the disk has.
     """
     document, meta = plan.document, plan.document.meta
     assert document.payload is not None
-    print_ = meta.fingerprint
-    # An invoice between two of our companies is delivered to both.
-    whose = (meta.company.identifier, meta.kind.value)
+    fingerprint = meta.fingerprint
+    # Within company and kind: an invoice between two configured companies is delivered to both.
+    scope = (meta.company.identifier, meta.kind.value)
     return Staged(
         key=plan.key,
         staged=str(staged),
@@ -90,7 +90,7 @@ def staged_row(plan: Plan, staged: Path, first: int) -> Staged:
         checksum=meta.checksum or "structure",
         warnings="\n".join(meta.warnings),
         verified_at=meta.verified_at,
-        identity=print_.hash(*whose) if print_ else None,
-        number_hash=print_.number_hash(*whose) if print_ else None,
+        identity=fingerprint.hash(*scope) if fingerprint else None,
+        number_hash=fingerprint.number_hash(*scope) if fingerprint else None,
         may_repeat=plan.delivery.duplicates == "deliver",
     )

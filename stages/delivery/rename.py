@@ -1,4 +1,4 @@
-"""Renames a file without ever overwriting another one, in one step of the file system."""
+"""Exclusive rename: gives a file its final name atomically and never overwrites another file."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ RENAME_NOREPLACE = 1
 RENAME_EXCL = 4
 AT_FDCWD = -100
 
-#: What a file system answers that can't rename so (an old NFS, some FUSE).
+#: Errors of file systems that have no such rename (an old NFS, some FUSE).
 UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
 
 
 def rename_exclusively(source: Path, target: Path) -> None:
-    """Give a file its final name. FileExistsError if that is taken; any other OSError as it is.
+    """Give a file its final name. FileExistsError if that is taken, or another OSError.
 
-    Where the file system can't do it in one step, a hard link takes the name, which never
+    Where the file system can't do that in one step, a hard link takes the name, which never
     overwrites either, and the old name is removed after it. A crash between the two leaves both
-    names, and the next call goes on from there.
+    names, and the next call continues from there.
     """
     try:
         _rename(os.fspath(source), os.fspath(target))
@@ -38,7 +38,7 @@ def rename_exclusively(source: Path, target: Path) -> None:
 
 
 def renames_in_one_step(folder: Path) -> bool:
-    """Whether rename_exclusively() is one step in the file system of a folder of ours. OSError."""
+    """Whether rename_exclusively() is one step in the file system of a staging folder. OSError."""
     probe = _probe(folder)
     renamed = probe.with_name(f"{probe.name}-renamed")
     try:
@@ -55,7 +55,7 @@ def renames_in_one_step(folder: Path) -> bool:
 
 
 def probed(folder: Path) -> os.stat_result:
-    """What the file system says of a file that we make in a folder. OSError."""
+    """The status of a file that this process has made in a folder. OSError."""
     probe = _probe(folder)
     try:
         return os.lstat(probe)
@@ -75,7 +75,7 @@ def _link(source: Path, target: Path) -> None:
     except FileExistsError:
         if not _is_same(source, target):
             raise
-    # The name is there: one that can't be removed in its place does no harm.
+    # The final name is there: an old one that can't be removed now does no harm.
     with suppress(OSError):
         source.unlink()
 
@@ -89,7 +89,7 @@ def _is_same(source: Path, target: Path) -> bool:
 
 def _native() -> Callable[[str, str], None]:
     if sys.platform == "win32":
-        return os.rename  # which refuses a name that is taken
+        return os.rename  # on Windows it fails if the name is taken
     library = ctypes.CDLL(None, use_errno=True)
     if sys.platform == "darwin":
         renamex = library.renamex_np

@@ -1,7 +1,7 @@
-"""Where a file lies until it is whole: on the volume of its folder, out of the importer's sight.
+"""Staging folders: where temporary files lie, on the volume of their destination and out of sight.
 
-What is missing from such a place is taken for delivered after a crash. So a place is used only if
-it is ours: a folder, no link, that belongs to the account that runs us.
+After a crash, a file that is missing from its staging folder counts as delivered. So a staging
+folder is used only if it is a folder, no link, and belongs to the account that runs Synqup.
 """
 
 from __future__ import annotations
@@ -20,66 +20,74 @@ from pathlib import Path
 from pipeline.durable import flush_folder, make_folder
 from stages.delivery.rename import probed
 
-#: Mode of the folders that only the agent looks into.
+#: Mode of the folders that only Synqup uses.
 OWN_MODE = 0o700
-#: The name of a place in or beside a destination.
+#: The name of a staging folder within or beside a destination.
 NAME = ".synqup"
-#: Names of temporary files: nothing else is ever removed from a place.
-OURS = re.compile(r"[0-9a-f]{64}(-[0-9a-f]+)*(\.\w+)?")
+#: Names of temporary files: no other file is ever removed from a staging folder.
+TEMPORARY_NAME = re.compile(r"[0-9a-f]{64}(-[0-9a-f]+)*(\.\w+)?")
 
 
 class Staging:
-    """Finds the temporary folder for each destination and makes both durable.
+    """Finds or makes the staging folder for each destination; both are durable then.
 
-    own: the agent's own folder in state_dir, used for every destination on the same volume.
-    Used by several threads.
+    own: the folder in state_dir, used for every destination on the same volume. Used by several
+    threads.
     """
 
     def __init__(self, own: Path) -> None:
         self._own = own
         self._kept: frozenset[str] = frozenset()
         self._cleared: set[Path] = set()
-        # Tells the files of this process from those of earlier ones, which are cleared.
+        # Part of each name: tells the files of this process from those of earlier ones.
         self._mark = secrets.token_hex(4)
         self._numbers = itertools.count(1)
         make_folder(own.parent, 0o750)
-        _make_ours(own)
+        _make_own(own)
         self._volume = own.stat().st_dev
 
     def keep(self, staged: Collection[str]) -> None:
-        """Say which temporary files of earlier processes are needed, before the first is made."""
+        """Remove the temporary files of earlier processes but for these.
+
+        Those in state_dir are removed now, others when their folder is first used. To be called
+        before the first temporary file is made.
+        """
         self._kept = frozenset(staged)
         self._clear(self._own)
 
     def for_folder(self, folder: Path, mode: int) -> Path:
-        """The temporary folder for files meant for this one; both are made if missing. OSError.
+        """The staging folder for a destination; both are made if missing. OSError.
 
-        On another volume than state_dir it is `.synqup` beside the destination, or within it
-        where the destination is a volume of its own. On Windows it is always within: what is
-        made there inherits the access rights of the destination, and a rename keeps them.
+        mode: of the destination. On another volume than state_dir the staging folder is `.synqup`
+        beside the destination, or within it where the destination is a mount point. On Windows it
+        is always within: what is made there inherits the access rights of the destination, and a
+        rename keeps them.
         """
         make_folder(folder, mode)
         place = self._place(folder)
-        _make_ours(place)
+        _make_own(place)
         if place not in self._cleared:
             self._clear(place)
         return place
 
     def new_name(self, digest: str) -> str:
-        """A name for a temporary file of a document that none has had: not even one that hangs."""
+        """A name for a temporary file that no other has, not even one whose call still hangs.
+
+        digest: of the document's key (Key.digest).
+        """
         return f"{digest}-{self._mark}-{next(self._numbers):x}"
 
     def is_gone(self, place: Path, folder: Path) -> bool:
-        """Whether a temporary folder is missing because the volume of its destination is."""
+        """Whether a staging folder is missing because the volume of its destination is."""
         existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
         return not place.is_dir() and self._place(existing) == self._own != place
 
     def _clear(self, place: Path) -> None:
-        """Remove what earlier processes left in a place and nobody needs any more."""
+        """Remove the files of earlier processes from a staging folder, but for those to keep."""
         self._cleared.add(place)
         for leftover in place.iterdir():
             name = leftover.name
-            if not OURS.fullmatch(name) or f"-{self._mark}-" in name:
+            if not TEMPORARY_NAME.fullmatch(name) or f"-{self._mark}-" in name:
                 continue
             if leftover.stem not in self._kept:
                 with suppress(OSError):
@@ -96,9 +104,9 @@ class Staging:
 
 
 def is_private(place: Path) -> bool:
-    """Whether nobody else can have taken a file out of a place. OSError.
+    """Whether no other account can have removed a file from a staging folder. OSError.
 
-    On Windows the access rights of the destination hold, and are trusted.
+    On Windows the access rights of the destination apply, and are trusted.
     """
     if sys.platform == "win32":
         return True
@@ -106,15 +114,15 @@ def is_private(place: Path) -> bool:
     return found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
-def _make_ours(place: Path) -> None:
-    """Make a folder that only we use, unless it is there and ours. OSError."""
+def _make_own(place: Path) -> None:
+    """Make a staging folder, unless it is there; OSError if it is not Synqup's own."""
     with suppress(FileNotFoundError):
-        _check_ours(place)
+        _check_own(place)
         return
     try:
         place.mkdir(mode=OWN_MODE)
     except FileExistsError:
-        _check_ours(place)
+        _check_own(place)
         return
     try:
         flush_folder(place.parent)
@@ -124,18 +132,15 @@ def _make_ours(place: Path) -> None:
         raise
 
 
-def _check_ours(place: Path) -> None:
+def _check_own(place: Path) -> None:
     found = os.lstat(place)
     if not stat.S_ISDIR(found.st_mode):
-        raise _refused(place, "this is no folder but a link or a file; remove it")
+        raise _refused(place, "this is not a folder but a link or a file; remove it")
     if sys.platform == "win32":
         return
-    # Some shares show every file as somebody's else: then ours are too.
+    # Some shares report another owner for every file, so compare with a file made just now.
     if found.st_uid != os.geteuid() and found.st_uid != probed(place).st_uid:
-        raise _refused(
-            place,
-            "this folder belongs to another account; remove it",
-        )
+        raise _refused(place, "this folder belongs to another account; remove it")
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         with suppress(OSError):
             place.chmod(OWN_MODE)

@@ -1,4 +1,8 @@
-"""Remembers the volumes that documents went to, so that none is written below where one was."""
+"""Known volumes: remembers the mounted volumes of the destinations, to notice a missing one.
+
+A volume that is not mounted leaves an empty folder, its mount point. What is written there is
+hidden as soon as the volume is mounted again, so nothing may be.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +18,9 @@ from pipeline.durable import replace_file
 
 
 class Volumes:
-    """The mounted volumes of the destinations, a line each in a file of the state folder.
+    """The mount points of the destinations' volumes, one a line in a file of the state folder.
 
-    A volume that is not mounted leaves an empty folder behind, and what is written there lies
-    hidden below the volume when that comes back. Used by several threads; none of them holds the
-    lock while it asks a volume anything.
+    Thread-safe. No thread holds the lock while it touches a volume, which may hang.
 
     is_mounted: whether a volume is mounted at a path.
     """
@@ -31,17 +33,17 @@ class Volumes:
         self._lock = threading.Lock()
 
     def check(self, folder: Path) -> None:
-        """Raise OSError if a volume that this folder was on is not there; else remember it."""
+        """Remember the volume of a folder. OSError if a known one is not mounted there any more."""
         parents = [str(parent) for parent in (folder, *folder.parents)]
         with self._lock:
-            self._learn()
+            self._read_changes()
             known = self._known & set(parents)
         for parent in parents:
             if parent in known and not self._is_mounted(parent):
                 raise OSError(
                     errno.ENODEV,
-                    "no volume is mounted there any more; if the documents are to lie on this"
-                    f" disk from now on, remove its line from {self._path}",
+                    "no volume is mounted there any more; mount it, or, to deliver to this disk"
+                    f" from now on, remove its line from {self._path}",
                     parent,
                 )
         mounted = next((parent for parent in parents if self._is_mounted(parent)), "")
@@ -49,18 +51,18 @@ class Volumes:
             with self._lock:
                 self._remember(mounted)
 
-    def _learn(self) -> None:
-        """Read the file anew where somebody has changed it."""
+    def _read_changes(self) -> None:
+        """Read the file again if it has changed, for instance by its administrator."""
         with suppress(FileNotFoundError):
             if (size := self._path.stat().st_size) != self._size:
                 self._known = set(self._path.read_text("utf-8", "surrogateescape").splitlines())
                 self._size = size
 
     def _remember(self, volume: str) -> None:
-        self._learn()
+        self._read_changes()
         if volume in self._known:
             return
-        # Whole and durable, in place of the one before: half a line would be another volume.
+        # Replaced as a whole: after a crash, half a line would name another volume.
         text = "".join(f"{one}\n" for one in (*sorted(self._known), volume))
         data = text.encode("utf-8", "surrogateescape")
         replace_file(self._path, BytesIO(data), 0o640)

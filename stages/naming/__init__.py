@@ -1,1 +1,4 @@
-"""Naming: what path and name templates make of a company and a document, safe on every disk."""
+"""Naming: fills path and name templates, so that every name is valid on every file system.
+
+All modules may be imported; none depends on other packages of stages.
+"""

@@ -1,4 +1,4 @@
-"""Templates of paths and names: text with [variables] in brackets."""
+"""Templates for paths and names: text with [variables] in brackets, and how it is checked."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pipeline.config.types import CONTROL, own_path
 _VARIABLE = re.compile(r"\[([^\[\]]*)\]")
 _SEPARATED = re.compile(r"([-_ ]*)\[([^\[\]]*)\]")
 
-#: What a path may say of the company whose documents go there.
+#: Variables of a path: about the company whose documents go there.
 PATH_VARIABLES = ("enterprise_name", "enterprise_identifier", "accounting_file_id")
 
-#: What a file's name may say besides.
+#: Variables of a file name: about the document, and those of a path.
 NAME_VARIABLES = (
     *("issue_date", "document_number", "counterparty", "account", "kind", "id"),
     *PATH_VARIABLES,
@@ -30,19 +30,19 @@ def variables(template: str) -> tuple[str, ...]:
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
-    """Put values for variables, as they are; brackets around anything else stay."""
+    """Replace variables by their values, unchanged. Other text in brackets stays as it is."""
     return _VARIABLE.sub(lambda match: values.get(match[1], match[0]), template)
 
 
-def fill_closely(template: str, values: Mapping[str, str]) -> str:
-    """Put values for variables; one without a value goes, and the separator before it."""
+def fill_compactly(template: str, values: Mapping[str, str]) -> str:
+    """Replace variables by their values; omit one without a value, and the separator before it."""
     return _SEPARATED.sub(
         lambda match: match[1] + value if (value := values.get(match[2])) else "", template
     )
 
 
 def _known(known: Sequence[str], template: str) -> str:
-    """Check the variables of a template. Raises ValueError with what would be right."""
+    """Check the variables of a template. Raises ValueError with a suggestion."""
     wrong = [
         f"there is no variable [{name}]; {nearest(name, known, '[{}]')}"
         for name in variables(template)
@@ -64,6 +64,6 @@ def _one_name(template: str) -> str:
     return template
 
 
-#: A path or a name as it stands in the configuration, checked when that is read.
+#: A template in the configuration, checked when the configuration is read.
 PathTemplate = Annotated[str, partial(_known, PATH_VARIABLES), own_path]
 NameTemplate = Annotated[str, partial(_known, NAME_VARIABLES), _one_name]

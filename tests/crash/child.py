@@ -28,7 +28,7 @@ def be(arguments: list[str], output: Path, plan: hook.Plan | None, mortal: bool)
     if mortal:
         _obey_permissions()
     if plan is not None:
-        lanes.PATIENCE = plan.patience
+        lanes.TIMEOUT = plan.patience
     hook.arm(plan)
     main()
 
