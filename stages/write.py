@@ -22,7 +22,7 @@ from pipeline.document import Document, Key
 from pipeline.durable import flush_folder
 from pipeline.errors import AlreadyDelivered, RetryableError
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.models import Claim, Duplicate, Staged, State, Taken, Unrecorded
+from pipeline.ledger.models import AllocatedName, Duplicate, NameTaken, Staged, State, Unrecorded
 from pipeline.stage import Result, disk_trouble
 from stages.delivery.batch import Batch, discard, flush_alone
 from stages.delivery.fsync import flush_names
@@ -52,7 +52,7 @@ class Named(Struct, frozen=True):
 
     plan: Plan
     staged: Staged
-    claim: Claim
+    claim: AllocatedName
     sidecars: tuple[str, ...]
 
 
@@ -132,7 +132,7 @@ class Write:
         named: list[Named] = []
         nameless: list[tuple[Plan, Staged, Duplicate | Unrecorded]] = []
         for (plan, one), allocation in zip(staged, allocations, strict=True):
-            if isinstance(allocation, Claim):
+            if isinstance(allocation, AllocatedName):
                 named.append(Named(plan, one, allocation, plan.sidecars))
             else:
                 nameless.append((plan, one, allocation))
@@ -247,7 +247,7 @@ class Write:
             (one, number if isinstance(number, int) else one.claim.number + 1)
             for one, number in zip(taken, numbers, strict=True)
         ]
-        wanted = [Taken(one.plan.key, str(one.plan.target), number) for one, number in free]
+        wanted = [NameTaken(one.plan.key, str(one.plan.target), number) for one, number in free]
         claims = await self._ledger.rename(wanted, time.time())
         return [
             Named(one.plan, one.staged, claim, one.sidecars)
@@ -272,7 +272,7 @@ def _flush_names_in(folder: Path, _: Beat) -> None:
     flush_folder(folder)
 
 
-def _tell(plan: Plan, claim: Claim) -> None:
+def _tell(plan: Plan, claim: AllocatedName) -> None:
     """Log what was delivered before under the same number."""
     if claim.repeats:
         log.warning("document was delivered before", document=plan.label, before=claim.repeats)

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from pipeline.document import Key
 from pipeline.ledger.ledger import Ledger, open_ledger
-from pipeline.ledger.models import Claim, Duplicate, Staged, State, Taken
+from pipeline.ledger.models import AllocatedName, Duplicate, NameTaken, Staged, State
 
 #: Few of each, so that they meet.
 KEYS = [Key("box", str(number), "") for number in range(6)]
@@ -100,7 +100,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 assert end.key in twins
                 assert end.state is self.rows[end.key].state
                 continue
-            assert isinstance(end, Claim)
+            assert isinstance(end, AllocatedName)
             assert not twins
             row = self.rows[key]
             row.state, row.name, row.identity = State.STAGED, end.path, identity
@@ -112,7 +112,7 @@ class LedgerMachine(RuleBasedStateMachine):
         key = data.draw(st.sampled_from(self.staged()))
         row = self.rows[key]
         for first in range(2, 2 + times):
-            (claim,) = self.ask("rename", [Taken(key, row.name, first)], self.now())
+            (claim,) = self.ask("rename", [NameTaken(key, row.name, first)], self.now())
             assert claim.path != row.name
             row.name = claim.path
         self.ask("delivered", [key], self.now())

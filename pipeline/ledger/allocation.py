@@ -17,12 +17,12 @@ import msgspec
 from pipeline.alternatives import alternative, first_free, name_hash
 from pipeline.document import Key
 from pipeline.ledger.models import (
+    AllocatedName,
     Allocation,
-    Claim,
     Duplicate,
+    NameTaken,
     Staged,
     State,
-    Taken,
     Unrecorded,
     columns,
 )
@@ -70,7 +70,7 @@ def allocate(
         if twin is not None and not document.may_repeat:
             ends.append(twin)
             continue
-        claim = Claim(name, document.first)
+        claim = AllocatedName(name, document.first)
         if hash_ in taken:
             claim = _free(connection, document.key, document.path, document.first, numbers)
             hash_ = name_hash(claim.path)  # noqa: PLW2901 - of the name that it gets
@@ -85,13 +85,13 @@ def allocate(
         if document.number_hash is not None:
             marks.add(document.number_hash)
         repeats = twin.label if twin else ""
-        ends.append(Claim(claim.path, claim.number, "" if twin else corrects, repeats))
+        ends.append(AllocatedName(claim.path, claim.number, "" if twin else corrects, repeats))
     return ends
 
 
 def reallocate(
-    documents: Sequence[Taken], at: float, numbers: Numbers, connection: sqlite3.Connection
-) -> list[Claim]:
+    documents: Sequence[NameTaken], at: float, numbers: Numbers, connection: sqlite3.Connection
+) -> list[AllocatedName]:
     """Give staged documents another name each, within the transaction that is open."""
     claims = []
     for one in documents:
@@ -117,7 +117,7 @@ def _held(connection: sqlite3.Connection, column: str, values: Sequence[int | No
 
 def _free(
     connection: sqlite3.Connection, key: Key, path: str, first: int, numbers: Numbers
-) -> Claim:
+) -> AllocatedName:
     """An alternative of a name, from a number on, that no other document has had."""
 
     def is_taken(number: int) -> bool:
@@ -130,7 +130,7 @@ def _free(
     name = name_hash(path)
     number = first_free(is_taken, max(first, numbers.next(name)))
     numbers.given(name, number)
-    return Claim(alternative(path, number), number)
+    return AllocatedName(alternative(path, number), number)
 
 
 def _twin(connection: sqlite3.Connection, document: Staged) -> Duplicate | None:

@@ -21,12 +21,12 @@ from pipeline.ledger.allocation import Numbers, allocate, reallocate
 from pipeline.ledger.database import open_file
 from pipeline.ledger.models import (
     TOLD,
+    AllocatedName,
     Allocation,
-    Claim,
     Known,
+    NameTaken,
     Staged,
     State,
-    Taken,
     Unfinished,
     columns,
 )
@@ -101,7 +101,7 @@ class Ledger:
         apply = partial(allocate, documents, at, self._numbers)
         return await self._writer.change(apply, durable=True)
 
-    async def rename(self, taken: Sequence[Taken], at: float) -> list[Claim]:
+    async def rename(self, taken: Sequence[NameTaken], at: float) -> list[AllocatedName]:
         """Give staged documents other names, for somebody took theirs: durable on return."""
         if not taken:
             return []

@@ -78,7 +78,7 @@ class Staged(Struct, frozen=True):
     may_repeat: bool = False
 
 
-class Claim(Struct, frozen=True):
+class AllocatedName(Struct, frozen=True):
     """The name that a staged document was given: the n-th alternative of the one that it liked.
 
     corrects: the label of a delivered document that bears the same number and says otherwise.
@@ -110,7 +110,7 @@ class Unrecorded(Struct, frozen=True):
 
 
 #: What becomes of a document that asks for a name.
-Allocation = Claim | Duplicate | Unrecorded
+Allocation = AllocatedName | Duplicate | Unrecorded
 
 
 class Unfinished(Struct, frozen=True):
@@ -122,7 +122,7 @@ class Unfinished(Struct, frozen=True):
     path: str
 
 
-class Taken(Struct, frozen=True):
+class NameTaken(Struct, frozen=True):
     """A staged document whose name somebody else took before it became visible.
 
     path: the name that it would like; first: the number of the first alternative to try now.

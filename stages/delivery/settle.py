@@ -20,7 +20,7 @@ from msgspec import Struct, structs
 from pipeline.document import Key
 from pipeline.durable import flush_folder, make_folder
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.models import Taken, Unfinished
+from pipeline.ledger.models import NameTaken, Unfinished
 from stages.delivery.lanes import Beat, Call, Hanging, Lane, Lanes
 from stages.delivery.publish import Vanished, free_number, is_waiting, remove, resume
 from stages.delivery.staging import Staging, is_private
@@ -130,7 +130,7 @@ class Settler:
         """Settle what can be; what has been given another name, with which to try again."""
         settled: list[Key] = []
         lost: list[tuple[Key, str]] = []
-        renamed: list[tuple[Unfinished, Taken]] = []
+        renamed: list[tuple[Unfinished, NameTaken]] = []
         ends = await lane.each([self._call(one) for one in unfinished])
         for one, end in zip(unfinished, ends, strict=True):
             if isinstance(end, Hanging) and end.begun:
@@ -145,7 +145,7 @@ class Settler:
                 log.warning("document will be fetched again", path=one.path, reason=end.lost)
                 lost.append((one.key, end.lost))
             elif end.taken:
-                renamed.append((one, Taken(one.key, one.path, end.taken)))
+                renamed.append((one, NameTaken(one.key, one.path, end.taken)))
             else:
                 log.warning("document has not been settled", path=one.path, reason=str(end.error))
         now = time.time()
