@@ -21,7 +21,7 @@ from pipeline.app.dry_run import Rehearsal
 from pipeline.app.wiring import Explanation, Finding
 from pipeline.engine.counters import Counters
 from pipeline.ledger.models import State
-from pipeline.ledger.summary import Kept, Summary
+from pipeline.ledger.summary import Summary, Undelivered
 from pipeline.text import printable
 
 #: Lines of one kind that are printed before the rest is only counted.
@@ -144,7 +144,7 @@ def _branch(tree_: Tree, folder: Path) -> None:
         tree_.add(f"and {len(files) - LEAVES:,} more")
 
 
-def _kept(console: Console, title: str, documents: Sequence[Kept]) -> None:
+def _kept(console: Console, title: str, documents: Sequence[Undelivered]) -> None:
     if not documents:
         return
     console.print(f"{title}: {len(documents):,}", style="bold")

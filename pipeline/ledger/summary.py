@@ -15,7 +15,7 @@ from pipeline.ledger.database import BUSY, is_damage, is_refusal, words
 from pipeline.ledger.models import State
 
 
-class Kept(Struct, frozen=True):
+class Undelivered(Struct, frozen=True):
     """A document that was not delivered."""
 
     source: str
@@ -25,7 +25,7 @@ class Kept(Struct, frozen=True):
     at: float
 
 
-class Count(Struct, frozen=True):
+class StateCount(Struct, frozen=True):
     """How many documents of a company are in one state."""
 
     company: str
@@ -50,10 +50,10 @@ class Summary(Struct, frozen=True):
     """All that `synqup status` tells."""
 
     sources: tuple[SourceState, ...]
-    counts: tuple[Count, ...]
+    counts: tuple[StateCount, ...]
     unacknowledged: int
-    quarantine: tuple[Kept, ...]
-    waiting: tuple[Kept, ...]
+    quarantine: tuple[Undelivered, ...]
+    waiting: tuple[Undelivered, ...]
 
 
 def summarise(path: Path, configured: Iterable[str] = ()) -> Summary:
@@ -88,13 +88,13 @@ def _words(error: OSError | sqlite3.DatabaseError) -> tuple[str, str]:
 
 
 def _summary(connection: sqlite3.Connection, sources: dict[str, SourceState]) -> Summary:
-    def kept(state: State) -> tuple[Kept, ...]:
+    def kept(state: State) -> tuple[Undelivered, ...]:
         rows = connection.execute(
             "SELECT source, id, label, reason, changed_at FROM documents"
             " WHERE state = ? ORDER BY changed_at",
             (state.value,),
         )
-        return tuple(Kept(*row) for row in rows)
+        return tuple(Undelivered(*row) for row in rows)
 
     counts = connection.execute(
         "SELECT company, kind, state, count(*) FROM documents GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
@@ -107,7 +107,7 @@ def _summary(connection: sqlite3.Connection, sources: dict[str, SourceState]) ->
     sources |= {row[0]: SourceState(*row) for row in known}
     return Summary(
         sources=tuple(sources.values()),
-        counts=tuple(Count(r[0], r[1], State(r[2]), r[3]) for r in counts),
+        counts=tuple(StateCount(r[0], r[1], State(r[2]), r[3]) for r in counts),
         unacknowledged=unacknowledged[0],
         quarantine=kept(State.QUARANTINED),
         waiting=kept(State.WAITING),
