@@ -248,7 +248,7 @@ class Write:
             for one, number in zip(taken, numbers, strict=True)
         ]
         wanted = [NameTaken(one.plan.key, str(one.plan.target), number) for one, number in free]
-        claims = await self._ledger.rename(wanted, time.time())
+        claims = await self._ledger.reallocate(wanted, time.time())
         return [
             Named(one.plan, one.staged, claim, one.sidecars)
             for one, claim in zip(taken, claims, strict=True)

@@ -112,7 +112,7 @@ class LedgerMachine(RuleBasedStateMachine):
         key = data.draw(st.sampled_from(self.staged()))
         row = self.rows[key]
         for first in range(2, 2 + times):
-            (claim,) = self.ask("rename", [NameTaken(key, row.name, first)], self.now())
+            (claim,) = self.ask("reallocate", [NameTaken(key, row.name, first)], self.now())
             assert claim.path != row.name
             row.name = claim.path
         self.ask("delivered", [key], self.now())

@@ -130,7 +130,7 @@ async def test_a_name_that_somebody_took_meanwhile_is_followed_by_another(tmp_pa
         await ledger.seen([(KEY, "")], 1.0)
         await ledger.stage([staged(first=3)], 2.0)
         assert [one.path for one in await ledger.unfinished()] == ["out/7-3.xml"]
-        assert await ledger.rename([NameTaken(KEY, "out/7.xml", 5)], 3.0) == [
+        assert await ledger.reallocate([NameTaken(KEY, "out/7.xml", 5)], 3.0) == [
             AllocatedName("out/7-5.xml", 5)
         ]
         assert [one.path for one in await ledger.unfinished()] == ["out/7-5.xml"]
@@ -346,7 +346,7 @@ async def test_a_program_that_stops_waits_no_longer_for_the_disk(
                 async with anyio.create_task_group() as group:
                     group.start_soon(bring, ledger)
                     await anyio.sleep(0.1)
-                    ledger.hurry()
+                    ledger.stop_retrying()
         assert refused.group_contains(StateError, match="can't be written")
 
 

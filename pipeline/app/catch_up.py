@@ -69,7 +69,7 @@ class CatchUp:
                         for source in self._sources:
                             polling.start_soon(self._poll, source, application)
 
-                stop.hurry(application.ledger.hurry)
+                stop.hurry(application.ledger.stop_retrying)
                 async with anyio.create_task_group() as showing:
                     showing.start_soon(show, application.dispatcher.counters, self._total)
                     async with application.dispatcher.running():

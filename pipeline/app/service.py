@@ -43,7 +43,7 @@ async def serve(path: Path, config: Config, abandon: Callable[[], object] = lamb
                         stop.grace = edited.service.shutdown_grace
                         service.apply(edited)
 
-            stop.hurry(application.ledger.hurry)
+            stop.hurry(application.ledger.stop_retrying)
             async with application.dispatcher.running():
                 await stop.feed(feed)
     log.info("stopped", dropped=stop.at_once)

@@ -48,9 +48,9 @@ class Ledger:
         self._writer = writer
         self._numbers = Numbers()
 
-    def hurry(self) -> None:
+    def stop_retrying(self) -> None:
         """The program is to stop: a disk that refuses is not waited for any more."""
-        self._writer.hurry()
+        self._writer.stop_retrying()
 
     async def begin_poll(self, source: str) -> int:
         """Count a poll of a source that begins, and return its number; it goes on through stops.
@@ -101,7 +101,7 @@ class Ledger:
         apply = partial(allocate, documents, at, self._numbers)
         return await self._writer.change(apply, durable=True)
 
-    async def rename(self, taken: Sequence[NameTaken], at: float) -> list[AllocatedName]:
+    async def reallocate(self, taken: Sequence[NameTaken], at: float) -> list[AllocatedName]:
         """Give staged documents other names, for somebody took theirs: durable on return."""
         if not taken:
             return []
@@ -209,7 +209,7 @@ async def open_ledger(path: Path, patience: float = math.inf) -> AsyncIterator[L
             try:
                 yield Ledger(writer)
             finally:
-                writer.hurry()
+                writer.stop_retrying()
                 writer.close()
         if writer.failure is not None:
             raise writer.failure

@@ -117,7 +117,7 @@ class Writer:
                 self.failure = _failure(error)
                 log.error("notes of the ledger are lost", notes=len(self._kept), reason=str(error))
 
-    def hurry(self) -> None:
+    def stop_retrying(self) -> None:
         """The program is to stop: a disk that refuses is not waited for any more."""
         self._hurried.set()
 

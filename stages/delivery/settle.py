@@ -151,7 +151,7 @@ class Settler:
         now = time.time()
         await self._ledger.delivered(settled, now)
         await self._ledger.unstaged(lost, now)
-        claims = await self._ledger.rename([taken for _, taken in renamed], now)
+        claims = await self._ledger.reallocate([taken for _, taken in renamed], now)
         for key in (*settled, *(key for key, _ in lost)):
             self._seen.pop(key, None)
         if settled or lost:
