@@ -306,7 +306,7 @@ async def test_a_damaged_ledger_is_kept_aside_and_a_new_one_begun(
             file.seek(4096)
             file.write(b"\xff" * 60_000)
         # As if it were too large to be looked through at each start.
-        monkeypatch.setattr("pipeline.ledger.database.CHECKED", 0)
+        monkeypatch.setattr("pipeline.ledger.database.CHECK_LIMIT", 0)
         async with open_ledger(path) as ledger:
             with pytest.raises(StateError, match="it is damaged"):
                 await ledger.contents("box", [str(n) for n in range(1000)])
@@ -321,7 +321,7 @@ async def test_a_damaged_ledger_is_kept_aside_and_a_new_one_begun(
 async def test_a_disk_that_refuses_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.ledger.database.BUSY", 0.001)
+    monkeypatch.setattr("pipeline.ledger.database.BUSY_TIMEOUT", 0.001)
     path = tmp_path / "ledger"
     async with open_ledger(path) as ledger:
         await ledger.begin_poll("box")
@@ -337,7 +337,7 @@ async def test_a_disk_that_refuses_is_waited_for(
 async def test_a_program_that_stops_waits_no_longer_for_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.ledger.database.BUSY", 0.001)
+    monkeypatch.setattr("pipeline.ledger.database.BUSY_TIMEOUT", 0.001)
     path = tmp_path / "ledger"
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         with pytest.raises(ExceptionGroup) as refused:

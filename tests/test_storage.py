@@ -143,8 +143,8 @@ async def test_a_fresh_ledger_has_the_tables_of_one_that_was_brought_forward(
 async def test_a_locked_ledger_is_told_as_one(
     ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.ledger.database.BUSY", 0.01)
-    monkeypatch.setattr("pipeline.ledger.summary.BUSY", 0.01)
+    monkeypatch.setattr("pipeline.ledger.database.BUSY_TIMEOUT", 0.01)
+    monkeypatch.setattr("pipeline.ledger.summary.BUSY_TIMEOUT", 0.01)
     async with open_ledger(ledger):
         pass
     with locked(ledger):

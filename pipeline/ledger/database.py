@@ -19,9 +19,9 @@ from pipeline.ledger.schema import MIGRATIONS, SCHEMA, VERSION
 log = structlog.get_logger(__name__)
 
 #: Bytes of a ledger that is looked through at each start; a larger one where damage was met.
-CHECKED = 8_000_000
+CHECK_LIMIT = 8_000_000
 #: Seconds that SQLite itself waits for another program that holds a lock.
-BUSY = 5.0
+BUSY_TIMEOUT = 5.0
 
 #: How often a ledger is copied until the copy is whole.
 COPIES = 5
@@ -60,7 +60,7 @@ SYSTEM = {
 }
 
 
-def open_file(path: Path) -> sqlite3.Connection:
+def open_database(path: Path) -> sqlite3.Connection:
     """Open or make the ledger at a path; open_ledger() says what may be wrong with it."""
     try:
         return _open(path)
@@ -74,7 +74,7 @@ def open_file(path: Path) -> sqlite3.Connection:
         ) from None
 
 
-def copy_file(path: Path, copy: Path) -> None:
+def copy_database(path: Path, copy: Path) -> None:
     """Copy a ledger, which may be in use, without touching it; there may be none. StateError."""
     for attempt in range(COPIES):
         try:
@@ -108,7 +108,7 @@ def _open(path: Path) -> sqlite3.Connection:
     suspect = path.with_name(f"{path.name}.suspect")
     try:
         connection = _connect(path)
-        if suspect.exists() or path.stat().st_size <= CHECKED:
+        if suspect.exists() or path.stat().st_size <= CHECK_LIMIT:
             _look_through(connection)
     except sqlite3.DatabaseError as error:
         # A schema that does not fit counts as damage; what can be mended outside does not.
@@ -146,7 +146,7 @@ def _refuse_strange(path: Path) -> None:
 
 def _connect(path: Path) -> sqlite3.Connection:
     fresh = not path.exists()
-    connection = sqlite3.connect(path, BUSY, check_same_thread=False, isolation_level=None)
+    connection = sqlite3.connect(path, BUSY_TIMEOUT, check_same_thread=False, isolation_level=None)
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if not 0 <= version <= VERSION:

@@ -18,7 +18,7 @@ import anyio.to_thread
 
 from pipeline.document import Key
 from pipeline.ledger.allocation import Numbers, allocate, reallocate
-from pipeline.ledger.database import open_file
+from pipeline.ledger.database import open_database
 from pipeline.ledger.models import (
     TOLD,
     AllocatedName,
@@ -194,16 +194,16 @@ class Ledger:
 
 
 @asynccontextmanager
-async def open_ledger(path: Path, patience: float = math.inf) -> AsyncIterator[Ledger]:
+async def open_ledger(path: Path, write_timeout: float = math.inf) -> AsyncIterator[Ledger]:
     """Open or make the ledger and run its writer; what was asked for is committed on leaving.
 
-    patience: seconds to wait for a disk that refuses. A file that is no ledger, or a damaged one,
+    write_timeout: seconds to wait for a disk that refuses. A file that is no ledger, or a damaged one,
     is kept aside under another name, and a new one begun. Raises StateError when it is a newer
     program's, or the disk refuses; also on leaving, if there are notes that it has refused.
     """
-    connection = await anyio.to_thread.run_sync(open_file, path)
+    connection = await anyio.to_thread.run_sync(open_database, path)
     with closing(connection):
-        writer = Writer(connection, patience)
+        writer = Writer(connection, write_timeout)
         async with anyio.create_task_group() as group:
             group.start_soon(writer.run)
             try:

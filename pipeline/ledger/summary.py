@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from pipeline.errors import StateError
-from pipeline.ledger.database import BUSY, is_damage, is_refusal, words
+from pipeline.ledger.database import BUSY_TIMEOUT, is_damage, is_refusal, words
 from pipeline.ledger.models import State
 
 
@@ -66,7 +66,7 @@ def summarise(path: Path, configured: Iterable[str] = ()) -> Summary:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise StateError(str(path), "this is no ledger, and no file at all", "Move it away")
-        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=BUSY)
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT)
         with closing(connection):
             return _summary(connection, sources)
     except FileNotFoundError:

@@ -24,21 +24,21 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 #: Changes in one commit, at most.
-GROUP = 256
+MAX_GROUP = 256
 #: Seconds that changes nobody waits for may wait for others.
 LINGER = 0.05
 #: Seconds between two tries to write where the disk refuses.
-PAUSE = 1.0
+RETRY_DELAY = 1.0
 
 
-class Missed(Exception):
+class RowMissing(Exception):
     """A statement was to change a row for each of its parameters, and some were not there."""
 
 
 class Statement:
     """A statement and its parameters, row by row.
 
-    hits: whether each of them has to change a row; else Missed.
+    hits: whether each of them has to change a row; else RowMissing.
     """
 
     def __init__(self, sql: str, rows: Sequence[tuple[Any, ...]], *, hits: bool = False) -> None:
@@ -53,7 +53,7 @@ class Statement:
         # A cursor that somebody still holds would keep the file open beyond close().
         cursor.close()
         if self.hits and missed > 0:
-            raise Missed(f"{missed} of {len(self.rows)} rows: {self.rows[0]} …")
+            raise RowMissing(f"{missed} of {len(self.rows)} rows: {self.rows[0]} …")
 
     def single(self) -> list[Statement]:
         """The same for each of the rows by itself."""
@@ -83,14 +83,14 @@ class _Change:
 class Writer:
     """Takes changes from many and commits them, one group after the other.
 
-    patience: seconds to wait for a disk that refuses.
+    write_timeout: seconds to wait for a disk that refuses.
     """
 
-    def __init__(self, connection: sqlite3.Connection, patience: float) -> None:
+    def __init__(self, connection: sqlite3.Connection, write_timeout: float) -> None:
         self._connection = connection
-        self._patience = patience
+        self._write_timeout = write_timeout
         self._hurried = anyio.Event()
-        self._changes, self._inbox = anyio.create_memory_object_stream[_Change](GROUP)
+        self._changes, self._inbox = anyio.create_memory_object_stream[_Change](MAX_GROUP)
         #: Notes that the disk has refused so far: they go along with the next commit.
         self._kept: list[_Change] = []
         #: Why some notes could not be written until the end.
@@ -103,7 +103,7 @@ class Writer:
             async for first in self._inbox:
                 group = [first]
                 with suppress(anyio.WouldBlock, anyio.EndOfStream):
-                    while len(group) < GROUP:
+                    while len(group) < MAX_GROUP:
                         group.append(self._inbox.receive_nowait())
                 await self._linger(group)
                 await self._commit([*self._kept, *group])
@@ -162,18 +162,18 @@ class Writer:
         if any(change.done for change in group):
             return
         with anyio.move_on_after(LINGER), suppress(anyio.EndOfStream):
-            while len(group) < GROUP and group[-1].done is None:
+            while len(group) < MAX_GROUP and group[-1].done is None:
                 group.append(await self._inbox.receive())
 
     async def _commit(self, group: Sequence[_Change]) -> None:
-        """Commit a group; while the disk refuses, everything waits, for as long as patience is.
+        """Commit a group; while the disk refuses, everything waits, for as long as write_timeout is.
 
         Of what it refuses then, notes are kept for the next commit.
         """
         began, reported = time.monotonic(), False
         while group := await anyio.to_thread.run_sync(_commit, self._connection, group):
             error = group[0].error
-            late = self._hurried.is_set() or time.monotonic() - began > self._patience
+            late = self._hurried.is_set() or time.monotonic() - began > self._write_timeout
             if late or not is_refusal(error):
                 break
             if not reported:
@@ -181,7 +181,7 @@ class Writer:
                 said, remedy = words(error)
                 remedy = f"{remedy}; everything waits, and goes on by itself then"
                 log.error("ledger can't be written", reason=said, remedy=remedy)
-            with anyio.move_on_after(PAUSE):
+            with anyio.move_on_after(RETRY_DELAY):
                 await self._hurried.wait()
         if reported and not group:
             log.info("ledger can be written again")
