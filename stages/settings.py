@@ -17,7 +17,7 @@ from pipeline.config.types import (
     Duration,
     Mode,
     Secret,
-    Service,
+    ServiceSettings,
     StageSettings,
     above_zero,
     absolute,
@@ -163,7 +163,7 @@ class Billtobox(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file, with every path absolute and every identifier canonical."""
 
-    service: Service
+    service: ServiceSettings
     delivery: Delivery
     sources: tuple[Billtobox, ...]
     companies: tuple[Company, ...]
@@ -249,7 +249,7 @@ def _is_this_machine(host: str) -> bool:
 
 
 def _check_service(raw: Mapping[str, Any], reading: Reading) -> None:
-    for key, service in reading.made(Service):
+    for key, service in reading.made(ServiceSettings):
         # A default that lies above a limit does no harm, and is not the user's to mend.
         written = "spool_threshold" in raw[key]
         if not written or not reading.sound(key, "spool_threshold", "max_document_size"):

@@ -126,7 +126,7 @@ class Secret(Struct, frozen=True, forbid_unknown_fields=True):
     keyring: str | None = None
 
 
-class Service(Struct, frozen=True, forbid_unknown_fields=True):
+class ServiceSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """[service]: what concerns the whole program.
 
     max_document_size, spool_threshold: bytes. A document above the first is refused, one above
