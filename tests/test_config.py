@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 from msgspec import Struct
 
-from pipeline.config.loader import Reading, convert, read_toml
+from pipeline.config.loader import LoadContext, convert, read_toml
 from pipeline.config.types import MOST, Duration, Secret, Size, above_zero, own_path
 from pipeline.errors import ConfigurationError
 
@@ -34,8 +34,8 @@ class Bakery(Struct, frozen=True):
 def read(tmp_path: Path, text: str) -> tuple[Bakery, list[str]]:
     path = tmp_path / "bakery.toml"
     path.write_text(text, "utf-8")
-    reading = Reading(Bakery)
-    return convert(read_toml(path), Bakery, reading), reading.problems
+    context = LoadContext(Bakery)
+    return convert(read_toml(path), Bakery, context), context.problems
 
 
 GOOD = '[oven]\nheat = 220\n[[shops]]\nname = "North"\n[[shops]]\nname = "South"\n'

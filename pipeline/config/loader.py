@@ -35,48 +35,48 @@ DOTS = 5000
 POINTER = 'write { env = "NAME" }, { file = "PATH" } or { keyring = "NAME" }'
 
 
-class Reading:
+class LoadContext:
     """One file being read: what is wrong with it, and the structs made of it so far."""
 
     def __init__(self, schema: type[Struct]) -> None:
         self.problems: list[str] = []
-        self._wrong: set[str] = set()
-        self._made: list[tuple[str, Struct]] = []
+        self._invalid: set[str] = set()
+        self._structs: list[tuple[str, Struct]] = []
         self._names: dict[str, str] = {}
         self._places = dict(_places(schema))
 
-    def wrong(self, key: str, what: str, right: str = "") -> None:
+    def add_problem(self, key: str, what: str, right: str = "") -> None:
         """Note that a key is wrong, and what would be right."""
-        self._wrong.add(key)
+        self._invalid.add(key)
         name = self._names.get(key.partition(".")[0])
         self.problems.append(
             key + (f" ({name})" if name else "") + f": {what}" + (f"; {right}" if right else "")
         )
 
-    def unknown(self, key: str, name: str, known: Iterable[str]) -> None:
+    def add_unknown_key(self, key: str, name: str, known: Iterable[str]) -> None:
         """Note that there is no key of this name, and which one may have been meant."""
         if name in self._places:
             right = f"it belongs in {self._places[name]}"
         else:
             right = nearest(name, list(known), '"{}"')
-        self.wrong(key, "there is no such key", right)
+        self.add_problem(key, "there is no such key", right)
 
-    def name(self, key: str, raw: Any) -> None:
+    def name_row(self, key: str, raw: Any) -> None:
         """Remember what a person calls the row of a list, to name it beside its number."""
         if isinstance(raw, dict) and isinstance(name := raw.get("name"), str):
             self._names[key] = name
 
-    def keep(self, key: str, made: Struct) -> None:
+    def add_struct(self, key: str, made: Struct) -> None:
         """Remember a struct, for what must hold between it and others."""
-        self._made.append((key, made))
+        self._structs.append((key, made))
 
-    def made(self, schema: type[S]) -> list[tuple[str, S]]:
+    def structs(self, schema: type[S]) -> list[tuple[str, S]]:
         """The structs of a type, each with its key; only their sound fields mean anything."""
-        return [(key, made) for key, made in self._made if isinstance(made, schema)]
+        return [(key, made) for key, made in self._structs if isinstance(made, schema)]
 
-    def sound(self, key: str, *names: str) -> bool:
+    def is_valid(self, key: str, *names: str) -> bool:
         """Whether nothing is wrong with these fields of the struct at a key."""
-        return self._wrong.isdisjoint(_join(key, name) for name in names)
+        return self._invalid.isdisjoint(_join(key, name) for name in names)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -103,23 +103,23 @@ def read_toml(path: Path) -> dict[str, Any]:
     raise ConfigurationError(str(path), [problem])
 
 
-def convert(raw: Mapping[str, Any], schema: type[S], reading: Reading, key: str = "") -> S:
-    """Make a struct of a table, going on at every problem: good only if the reading has none."""
+def convert(raw: Mapping[str, Any], schema: type[S], context: LoadContext, key: str = "") -> S:
+    """Make a struct of a table, going on at every problem: good only if the context has none."""
     known = {field.encode_name: field for field in fields(schema)}
     tag = schema.__struct_config__.tag_field
     for name in raw:
         if name not in known and name != tag:
-            reading.unknown(_join(key, name), name, known)
+            context.add_unknown_key(_join(key, name), name, known)
     values: dict[str, Any] = {}
     for name, field in known.items():
         required = field.default is NODEFAULT and field.default_factory is NODEFAULT
         if name in raw and not (required and raw[name] == []):
-            values[field.name] = _value(raw[name], field.type, reading, _join(key, name))
+            values[field.name] = _value(raw[name], field.type, context, _join(key, name))
         elif required:
-            reading.wrong(_join(key, name), *_missing(field))
+            context.add_problem(_join(key, name), *_missing(field))
             values[field.name] = None
     made = schema(**values)
-    reading.keep(key, made)
+    context.add_struct(key, made)
     return made
 
 
@@ -130,75 +130,77 @@ def nearest(name: str, known: Sequence[str], form: str) -> str:
     return f"known are {', '.join(map(form.format, known))}"
 
 
-def _value(raw: Any, kind: Any, reading: Reading, key: str) -> Any:
+def _value(raw: Any, kind: Any, context: LoadContext, key: str) -> Any:
     """Convert one value, by the type that its field declares; None if it is wrong."""
     bare, checks = _unwrapped(kind)
     origin, inner = get_origin(bare), get_args(bare)
     if bare is Secret:
-        return _secret(raw, reading, key)
+        return _secret(raw, context, key)
     if origin is tuple and isinstance(raw, list):
-        return tuple(_row(item, inner[0], reading, f"{key}[{n}]") for n, item in enumerate(raw, 1))
+        return tuple(_row(item, inner[0], context, f"{key}[{n}]") for n, item in enumerate(raw, 1))
     if origin is dict and isinstance(raw, dict):
         return {
-            _value(name, inner[0], reading, _join(key, name)): _value(
-                item, inner[1], reading, _join(key, name)
+            _value(name, inner[0], context, _join(key, name)): _value(
+                item, inner[1], context, _join(key, name)
             )
             for name, item in raw.items()
         }
     if structs := _structs(kind):
         if origin is None and isinstance(raw, dict):
-            return _table(raw, structs, reading, key)
+            return _table(raw, structs, context, key)
         what = "a list of tables" if origin is tuple else "a table"
-        reading.wrong(key, f"{what} is expected here", f"write {_header(key, origin)}")
+        context.add_problem(key, f"{what} is expected here", f"write {_header(key, origin)}")
         return None
-    return _scalar(raw, bare, checks, reading, key)
+    return _scalar(raw, bare, checks, context, key)
 
 
-def _scalar(raw: Any, kind: Any, checks: Sequence[Check], reading: Reading, key: str) -> Any:
+def _scalar(raw: Any, kind: Any, checks: Sequence[Check], context: LoadContext, key: str) -> Any:
     try:
         value = msgspec.convert(raw, kind, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        reading.wrong(key, _in_toml(str(error)))
+        context.add_problem(key, _in_toml(str(error)))
         return None
     for check in checks:
         try:
             value = check(value)
         except ValueError as error:
-            reading.wrong(key, str(error))
+            context.add_problem(key, str(error))
     return value
 
 
-def _row(raw: Any, kind: Any, reading: Reading, key: str) -> Any:
-    reading.name(key, raw)
-    return _value(raw, kind, reading, key)
+def _row(raw: Any, kind: Any, context: LoadContext, key: str) -> Any:
+    context.name_row(key, raw)
+    return _value(raw, kind, context, key)
 
 
-def _table(raw: dict[str, Any], structs: Sequence[type[Struct]], reading: Reading, key: str) -> Any:
+def _table(
+    raw: dict[str, Any], structs: Sequence[type[Struct]], context: LoadContext, key: str
+) -> Any:
     tags = {str(config.tag): s for s in structs if (config := s.__struct_config__).tag}
     if not tags:
-        return convert(raw, structs[0], reading, key)
+        return convert(raw, structs[0], context, key)
     field = str(structs[0].__struct_config__.tag_field)
     kind = raw.get(field)
     if isinstance(kind, str) and kind in tags:
-        return convert(raw, tags[kind], reading, key)
+        return convert(raw, tags[kind], context, key)
     wrong = "this key is missing" if kind is None else f'there is no kind "{kind}"'
-    reading.wrong(_join(key, field), wrong, nearest(str(kind), sorted(tags), '"{}"'))
+    context.add_problem(_join(key, field), wrong, nearest(str(kind), sorted(tags), '"{}"'))
     return None
 
 
-def _secret(raw: Any, reading: Reading, key: str) -> Secret | None:
+def _secret(raw: Any, context: LoadContext, key: str) -> Secret | None:
     # What stands here may be the secret itself, so nothing of it is ever repeated.
     if not isinstance(raw, dict):
-        reading.wrong(key, "a secret may not stand in the file", POINTER)
+        context.add_problem(key, "a secret may not stand in the file", POINTER)
         return None
     try:
         secret = msgspec.convert(raw, Secret)
     except msgspec.ValidationError:
-        reading.wrong(key, "this does not say where the secret lies", POINTER)
+        context.add_problem(key, "this does not say where the secret lies", POINTER)
         return None
     places = [place for place in (secret.env, secret.file, secret.keyring) if place is not None]
     if len(places) != 1 or not places[0].strip():
-        reading.wrong(key, "it has to name exactly one place", POINTER)
+        context.add_problem(key, "it has to name exactly one place", POINTER)
         return None
     return secret
 
