@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 from msgspec import Struct, structs
 from yarl import URL
 
-from pipeline.config.loader import LoadContext, convert, nearest, read_toml
+from pipeline.config.loader import LoadContext, convert, read_toml, suggestion
 from pipeline.config.types import (
     Duration,
     Mode,
@@ -214,7 +214,7 @@ def load_config(path: Path, stages: Sequence[str]) -> Config:
     for name in config.stages or ():
         if name not in stages:
             context.add_problem(
-                f"stages.{name}", "there is no such stage", nearest(name, stages, "[stages.{}]")
+                f"stages.{name}", "there is no such stage", suggestion(name, stages, "[stages.{}]")
             )
     if context.problems:
         raise ConfigurationError(str(path), context.problems)
@@ -278,7 +278,7 @@ def _check_sources(raw: Mapping[str, Any], context: LoadContext) -> None:
             context.add_problem(
                 f"{key}.source",
                 f'there is no source "{company.source}"',
-                nearest(company.source, known, '"{}"'),
+                suggestion(company.source, known, '"{}"'),
             )
 
 

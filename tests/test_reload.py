@@ -16,7 +16,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from pipeline.config import watcher as reload
 from pipeline.config.loader import read_toml
-from pipeline.config.watcher import edits
+from pipeline.config.watcher import watch_config
 from pipeline.errors import ConfigurationError
 
 pytestmark = pytest.mark.anyio
@@ -50,7 +50,7 @@ async def watching(path: Path) -> AsyncIterator[MemoryObjectReceiveStream[str]]:
     send, receive = anyio.create_memory_object_stream[str](100)
 
     async def watch() -> None:
-        async for edit in edits(path, load, path.read_text()):
+        async for edit in watch_config(path, load, path.read_text()):
             await send.send(edit)
 
     with send, receive:
@@ -108,7 +108,7 @@ async def test_an_edit_before_the_first_look_is_found(tmp_path: Path) -> None:
     path = tmp_path / "synqup.toml"
     path.write_text("second")
     with anyio.fail_after(PATIENCE):
-        async for edit in edits(path, load, "first"):
+        async for edit in watch_config(path, load, "first"):
             assert edit == "second"
             break
 
@@ -130,13 +130,13 @@ async def test_a_folder_that_another_one_replaces_is_followed(tmp_path: Path) ->
 async def test_a_stop_does_not_wait_for_the_next_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reload, "LOOK", 200_000)
+    monkeypatch.setattr(reload, "CHECK_INTERVAL", 200_000)
     path = tmp_path / "synqup.toml"
     path.write_text("one")
     stop, seen = anyio.Event(), anyio.Event()
 
     async def watch() -> None:
-        async for _ in edits(path, load, "another", stop):
+        async for _ in watch_config(path, load, "another", stop):
             seen.set()
 
     with anyio.fail_after(PATIENCE):
@@ -162,7 +162,7 @@ async def test_when_the_watch_dies_the_file_is_looked_at_by_and_by(
         raise ExceptionGroup("", [RuntimeError("the watch has died")])
 
     monkeypatch.setattr(reload, "awatch", dying)
-    monkeypatch.setattr(reload, "LOOK", 50)
+    monkeypatch.setattr(reload, "CHECK_INTERVAL", 50)
     path = tmp_path / "synqup.toml"
     path.write_text("first")
     with structlog.testing.capture_logs() as logged:
@@ -178,11 +178,11 @@ async def test_when_the_watch_dies_the_file_is_looked_at_by_and_by(
 NOT_WATCHED = """
 import anyio, sys
 from pathlib import Path
-from pipeline.config.watcher import edits
+from pipeline.config.watcher import watch_config
 
 async def main():
     path = Path(sys.argv[1])
-    async for edit in edits(path, Path.read_text, "first"):
+    async for edit in watch_config(path, Path.read_text, "first"):
         print(edit, flush=True)
         if edit == "third":
             return
@@ -234,7 +234,7 @@ async def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
         send, receive = anyio.create_memory_object_stream[dict[str, object]](10)
 
         async def watch() -> None:
-            async for edit in edits(path, read_toml, {"a": 1}):
+            async for edit in watch_config(path, read_toml, {"a": 1}):
                 await send.send(edit)
 
         async with send, receive, anyio.create_task_group() as group:

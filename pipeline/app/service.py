@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 
 from pipeline.app.shutdown import Stop
 from pipeline.app.wiring import Application, Config, load_config, open_application
-from pipeline.config.watcher import edits
+from pipeline.config.watcher import watch_config
 from pipeline.errors import RetryableError, StateError, SynqupError
 from pipeline.retry import LONGEST_REST
 from pipeline.source import Source
@@ -39,7 +39,7 @@ async def serve(path: Path, config: Config, abandon: Callable[[], object] = lamb
             async def feed() -> None:
                 async with anyio.create_task_group() as group:
                     service.start(group)
-                    async for edited in edits(path, load_config, config, stop.requested):
+                    async for edited in watch_config(path, load_config, config, stop.requested):
                         stop.grace = edited.service.shutdown_grace
                         service.apply(edited)
 

@@ -27,9 +27,9 @@ S = TypeVar("S", bound=Struct)
 Check = Callable[[Any], Any]
 
 #: Bytes of a file that anybody has written: some ten thousand companies.
-LARGEST = 5_000_000
+MAX_CONFIG_BYTES = 5_000_000
 #: Dots of one line: the time for a name of several parts grows with the square of them.
-DOTS = 5000
+MAX_DOTS = 5000
 
 #: How a field says where its secret lies.
 POINTER = 'write { env = "NAME" }, { file = "PATH" } or { keyring = "NAME" }'
@@ -58,7 +58,7 @@ class LoadContext:
         if name in self._places:
             right = f"it belongs in {self._places[name]}"
         else:
-            right = nearest(name, list(known), '"{}"')
+            right = suggestion(name, list(known), '"{}"')
         self.add_problem(key, "there is no such key", right)
 
     def name_row(self, key: str, raw: Any) -> None:
@@ -88,9 +88,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         problem = "the name of its folder is not UTF-8; rename the folder, or move the file"
         raise ConfigurationError(str(path), [problem]) from None
     try:
-        data = read_file(path, LARGEST)
-        if max(line.count(b".") for line in data.split(b"\n")) > DOTS:
-            raise ValueError(f"one line has more than {DOTS:,} dots")
+        data = read_file(path, MAX_CONFIG_BYTES)
+        if max(line.count(b".") for line in data.split(b"\n")) > MAX_DOTS:
+            raise ValueError(f"one line has more than {MAX_DOTS:,} dots")
         return tomllib.loads(data.decode("utf-8-sig"))
     except OSError as error:
         problem = f"it can't be read: {why(error)}"
@@ -123,7 +123,7 @@ def convert(raw: Mapping[str, Any], schema: type[S], context: LoadContext, key: 
     return made
 
 
-def nearest(name: str, known: Sequence[str], form: str) -> str:
+def suggestion(name: str, known: Sequence[str], form: str) -> str:
     """What may have been meant by a name that is not known; form: how a name is written."""
     if near := difflib.get_close_matches(name.lower(), known, n=1):
         return f"did you mean {form.format(near[0])}?"
@@ -184,7 +184,7 @@ def _table(
     if isinstance(kind, str) and kind in tags:
         return convert(raw, tags[kind], context, key)
     wrong = "this key is missing" if kind is None else f'there is no kind "{kind}"'
-    context.add_problem(_join(key, field), wrong, nearest(str(kind), sorted(tags), '"{}"'))
+    context.add_problem(_join(key, field), wrong, suggestion(str(kind), sorted(tags), '"{}"'))
     return None
 
 

@@ -15,7 +15,7 @@ from pipeline.files import read_file
 #: The service under which the operating system's keyring holds them.
 SERVICE = "synqup"
 #: Bytes that a secret may have.
-MOST = 65_536
+MAX_SECRET_BYTES = 65_536
 
 
 class SecretMissing(SignInRefused):
@@ -56,7 +56,7 @@ def read_secret(secret: Secret) -> str:
     )
 
 
-def keep_secret(secret: Secret, value: str) -> bool:
+def store_secret(secret: Secret, value: str) -> bool:
     """Put a renewed secret durably where the old one lay; False where that can't be written to."""
     if secret.file is not None:
         with suppress(OSError):
@@ -72,15 +72,15 @@ def keep_secret(secret: Secret, value: str) -> bool:
     return False
 
 
-def read_note(path: Path) -> str:
-    """What write_note() has left in a file of our own; empty if there is none that can be read."""
+def read_private_file(path: Path) -> str:
+    """What write_private_file() has left in a file of our own; empty if there is none that can be read."""
     try:
         return _read(path, follow=False)
     except (OSError, ValueError):
         return ""
 
 
-def write_note(path: Path, text: str) -> None:
+def write_private_file(path: Path, text: str) -> None:
     """Keep a secret text durably in a file of our own, in a folder of our own. Raises OSError."""
     make_folder(path.parent, 0o700)
     if path.parent.is_symlink():
@@ -89,7 +89,7 @@ def write_note(path: Path, text: str) -> None:
 
 
 def _read(path: Path, *, follow: bool = True) -> str:
-    return read_file(path, MOST, follow=follow).decode("utf-8-sig")
+    return read_file(path, MAX_SECRET_BYTES, follow=follow).decode("utf-8-sig")
 
 
 def _from_keyring(name: str) -> str | None:

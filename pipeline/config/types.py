@@ -21,7 +21,7 @@ BYTES = {**DECIMAL, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 #: Larger than any duration or size that is meant, and small enough for every use of one.
-MOST = 10**12
+MAX_QUANTITY = 10**12
 
 
 class Duration(float):
@@ -72,7 +72,7 @@ def one_of(*choices: str) -> Callable[[str], str]:
     return check
 
 
-def gone(why: str) -> Callable[[object], object]:
+def removed(why: str) -> Callable[[object], object]:
     """Make a check that refuses a key of an earlier version; it raises ValueError."""
 
     def check(_: object) -> object:
@@ -88,14 +88,14 @@ def above_zero(value: Number) -> Number:
     return value
 
 
-def not_hectic(value: Duration) -> Duration:
+def at_least_one_second(value: Duration) -> Duration:
     """Check the time between two polls. Raises ValueError."""
     if value < 1:
         raise ValueError('less than a second; write "1s" or more')
     return value
 
 
-def own_path(path: AnyPath) -> AnyPath:
+def output_path(path: AnyPath) -> AnyPath:
     """Check a path that is written to: absolute here, or below the configuration's folder.
 
     Raises ValueError with what would be right.
@@ -134,13 +134,13 @@ class ServiceSettings(Struct, frozen=True, forbid_unknown_fields=True):
     comes with none. workers: refused; an earlier version had it.
     """
 
-    state_dir: Annotated[Path, own_path]
-    poll_interval: Annotated[Duration, not_hectic] = Duration(300)
+    state_dir: Annotated[Path, output_path]
+    poll_interval: Annotated[Duration, at_least_one_second] = Duration(300)
     shutdown_grace: Duration = Duration(30)
     max_document_size: Annotated[Size, above_zero] = Size(50_000_000)
     spool_threshold: Size = Size(4_000_000)
     require_checksum: bool = False
-    workers: Annotated[int | None, gone("there are no worker processes any more")] = None
+    workers: Annotated[int | None, removed("there are no worker processes any more")] = None
 
 
 class StageSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -163,6 +163,6 @@ def _quantity(raw: object, units: Mapping[str, int], expected: str) -> float:
     if match is None or match[2].lower() not in units:
         raise ValueError(f'"{raw}" is not {expected}')
     quantity = float(match[1]) * units[match[2].lower()]
-    if quantity > MOST:
+    if quantity > MAX_QUANTITY:
         raise ValueError(f"this is far too much; expected is {expected}")
     return quantity

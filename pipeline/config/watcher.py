@@ -19,13 +19,13 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 #: Milliseconds of quiet after which an edit counts as saved.
-SETTLE = 200
+DEBOUNCE = 200
 #: Milliseconds after which the file is looked at all the same: network drives tell nothing, nor
 #: does a folder that another one has replaced.
-LOOK = 2000
+CHECK_INTERVAL = 2000
 
 
-async def edits(
+async def watch_config(
     path: Path, load: Callable[[Path], T], current: T, stop: anyio.Event | None = None
 ) -> AsyncIterator[T]:
     """Yield what the file says after each edit that changes it to something valid.
@@ -66,9 +66,9 @@ async def _changes(path: Path, stop: anyio.Event | None) -> AsyncGenerator[None]
         watch = awatch(
             path.parent,
             watch_filter=ours,
-            debounce=SETTLE,
+            debounce=DEBOUNCE,
             recursive=False,
-            rust_timeout=LOOK,
+            rust_timeout=CHECK_INTERVAL,
             yield_on_timeout=True,
             stop_event=stop,
         )
@@ -87,7 +87,7 @@ async def _changes(path: Path, stop: anyio.Event | None) -> AsyncGenerator[None]
                 told = True
                 log.warning(
                     "configuration is looked at by and by, for its folder can't be watched",
-                    seconds=LOOK / 1000,
+                    seconds=CHECK_INTERVAL / 1000,
                     reason=str(error),
                 )
         # The folder is missing, is not the one that was watched, or can't be watched.
@@ -95,7 +95,7 @@ async def _changes(path: Path, stop: anyio.Event | None) -> AsyncGenerator[None]
         if state != seen:
             seen = state
             yield
-        await anyio.sleep(LOOK / 1000)
+        await anyio.sleep(CHECK_INTERVAL / 1000)
 
 
 async def _state(path: Path) -> tuple[int, ...]:
