@@ -71,7 +71,7 @@ async def test_a_number_too_large_for_sqlite_fails_nobody_else(tmp_path: Path) -
 
         async def put(at: int) -> None:
             sql = "INSERT INTO sources (name, polled_at, error_at) VALUES (?1, ?2, ?3)"
-            await writer.record(Statement(sql, [(f"s{at}", 0.0, at)]))
+            await writer.write(Statement(sql, [(f"s{at}", 0.0, at)]))
 
         with pytest.raises(ExceptionGroup) as failed:
             async with anyio.create_task_group() as group:
@@ -92,7 +92,7 @@ async def test_a_note_that_fails_costs_one_row_and_is_told_with_its_traceback(
             await ledger.seen(page, 1.0)
             found = await states(ledger)
         assert set(found) == {key.id for key in keys(10)} - {"3"}
-        (told,) = [log for log in logs if "note of the ledger" in log["event"]]
+        (told,) = [log for log in logs if "ledger entry is lost" in log["event"]]
         assert isinstance(told["exc_info"], UnicodeEncodeError)
         # The document is held by the ledger as soon as it comes to an end.
         await ledger.quarantined([(Key("box", "3", ""), "its name is none")], 2.0)
@@ -166,8 +166,8 @@ async def test_notes_that_can_not_be_written_until_the_end_make_it_end_in_words(
         async with open_ledger(path) as ledger:
             until_the_end.enter_context(locked(path))
             await ledger.seen([(key, "") for key in keys(3)], 1.0)
-    (told,) = [log for log in logs if log["event"] == "notes of the ledger are lost"]
-    assert told["notes"] == 1
+    (told,) = [log for log in logs if log["event"] == "ledger entries are lost"]
+    assert told["changes"] == 1
 
 
 async def test_another_error_is_not_hidden_by_notes_that_are_lost(tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ async def test_a_disk_that_refuses_is_told_once_and_in_its_own_words(tmp_path: P
 async def test_what_is_open_is_told_a_part_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_module, "PAGE", 3)
+    monkeypatch.setattr(ledger_module, "PAGE_SIZE", 3)
     async with open_ledger(tmp_path / "ledger") as ledger:
         for number, end in enumerate((ledger.duplicates, ledger.skipped, ledger.quarantined)):
             await end([(key, "") for key in keys(12)[number::3]], 1.0)
