@@ -350,15 +350,6 @@ async def test_a_program_that_stops_waits_no_longer_for_the_disk(
         assert refused.group_contains(StateError, match="can't be written")
 
 
-async def test_a_newer_ledger_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "ledger"
-    with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(StateError, match="newer synqup"):
-        async with open_ledger(path):
-            pass
-
-
 def test_a_second_process_is_refused(tmp_path: Path) -> None:
     state = tmp_path / "state"
     second = (
