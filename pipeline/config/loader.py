@@ -1,8 +1,8 @@
-"""Makes structs of a TOML file and notes everything that is wrong with it on the way.
+"""Configuration loader: converts a TOML file to msgspec structs and collects every problem in it.
 
-msgspec stops at the first problem; whoever mends a file wants to know of all. A field's type may
-be `Annotated` with functions that check its value: each returns the value to use, or raises
-ValueError with what is wrong and what would be right.
+msgspec stops at the first problem, but a user who repairs a file needs all of them. A field's type
+may be `Annotated` with validators: each returns the value to use, or raises ValueError with what
+is wrong and what would be right.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from pipeline.errors import ConfigurationError
 from pipeline.files import read_file, why
 
 S = TypeVar("S", bound=Struct)
-Check = Callable[[Any], Any]
+Validator = Callable[[Any], Any]
 
-#: Bytes of a file that anybody has written: some ten thousand companies.
+#: Bytes of a configuration file, at most: enough for some ten thousand companies.
 MAX_CONFIG_BYTES = 5_000_000
-#: Dots of one line: the time for a name of several parts grows with the square of them.
+#: Dots in one line, at most: tomllib needs time that grows with the square of a dotted key.
 MAX_DOTS = 5000
 
-#: How a field says where its secret lies.
+#: How to write where a secret lies; part of error messages.
 POINTER = 'write { env = "NAME" }, { file = "PATH" } or { keyring = "NAME" }'
 
 
 class LoadContext:
-    """One file being read: what is wrong with it, and the structs made of it so far."""
+    """The state of loading one file: the problems and the structs so far."""
 
     def __init__(self, schema: type[Struct]) -> None:
         self.problems: list[str] = []
@@ -46,7 +46,7 @@ class LoadContext:
         self._places = dict(_places(schema))
 
     def add_problem(self, key: str, what: str, right: str = "") -> None:
-        """Note that a key is wrong, and what would be right."""
+        """Add that the value of a key is wrong, and what would be right."""
         self._invalid.add(key)
         name = self._names.get(key.partition(".")[0])
         self.problems.append(
@@ -54,7 +54,7 @@ class LoadContext:
         )
 
     def add_unknown_key(self, key: str, name: str, known: Iterable[str]) -> None:
-        """Note that there is no key of this name, and which one may have been meant."""
+        """Add that a key does not exist, and which one may have been meant."""
         if name in self._places:
             right = f"it belongs in {self._places[name]}"
         else:
@@ -62,29 +62,29 @@ class LoadContext:
         self.add_problem(key, "there is no such key", right)
 
     def name_row(self, key: str, raw: Any) -> None:
-        """Remember what a person calls the row of a list, to name it beside its number."""
+        """Store the `name` of a list's row, which problems show beside its number."""
         if isinstance(raw, dict) and isinstance(name := raw.get("name"), str):
             self._names[key] = name
 
     def add_struct(self, key: str, made: Struct) -> None:
-        """Remember a struct, for what must hold between it and others."""
+        """Store a struct for later checks between structs."""
         self._structs.append((key, made))
 
     def structs(self, schema: type[S]) -> list[tuple[str, S]]:
-        """The structs of a type, each with its key; only their sound fields mean anything."""
+        """The structs of a type, each with its key; use only fields for which is_valid() holds."""
         return [(key, made) for key, made in self._structs if isinstance(made, schema)]
 
     def is_valid(self, key: str, *names: str) -> bool:
-        """Whether nothing is wrong with these fields of the struct at a key."""
+        """Whether these fields of the struct at a key have no problem."""
         return self._invalid.isdisjoint(_join(key, name) for name in names)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file. Raises ConfigurationError."""
+    """Read a TOML file. Raises ConfigurationError."""
     try:
         os.path.abspath(path).encode()  # noqa: PTH100 - as load_config() finds its folder
     except UnicodeEncodeError:
-        # Paths below it go into the ledger and the log, which take text alone.
+        # Paths below it go into the ledger and the log, which hold UTF-8 only.
         problem = "the name of its folder is not UTF-8; rename the folder, or move the file"
         raise ConfigurationError(str(path), [problem]) from None
     try:
@@ -104,7 +104,10 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def convert(raw: Mapping[str, Any], schema: type[S], context: LoadContext, key: str = "") -> S:
-    """Make a struct of a table, going on at every problem: good only if the context has none."""
+    """Convert a table to a struct, going on after each problem.
+
+    The struct is valid only if the context has no problem in the end.
+    """
     known = {field.encode_name: field for field in fields(schema)}
     tag = schema.__struct_config__.tag_field
     for name in raw:
@@ -124,15 +127,15 @@ def convert(raw: Mapping[str, Any], schema: type[S], context: LoadContext, key: 
 
 
 def suggestion(name: str, known: Sequence[str], form: str) -> str:
-    """What may have been meant by a name that is not known; form: how a name is written."""
+    """Which name may have been meant by an unknown one; form: how a name is written, with {}."""
     if near := difflib.get_close_matches(name.lower(), known, n=1):
         return f"did you mean {form.format(near[0])}?"
     return f"known are {', '.join(map(form.format, known))}"
 
 
 def _value(raw: Any, kind: Any, context: LoadContext, key: str) -> Any:
-    """Convert one value, by the type that its field declares; None if it is wrong."""
-    bare, checks = _unwrapped(kind)
+    """Convert one value to the type that its field declares; None if it is wrong."""
+    bare, validators = _unwrapped(kind)
     origin, inner = get_origin(bare), get_args(bare)
     if bare is Secret:
         return _secret(raw, context, key)
@@ -151,18 +154,20 @@ def _value(raw: Any, kind: Any, context: LoadContext, key: str) -> Any:
         what = "a list of tables" if origin is tuple else "a table"
         context.add_problem(key, f"{what} is expected here", f"write {_header(key, origin)}")
         return None
-    return _scalar(raw, bare, checks, context, key)
+    return _scalar(raw, bare, validators, context, key)
 
 
-def _scalar(raw: Any, kind: Any, checks: Sequence[Check], context: LoadContext, key: str) -> Any:
+def _scalar(
+    raw: Any, kind: Any, validators: Sequence[Validator], context: LoadContext, key: str
+) -> Any:
     try:
         value = msgspec.convert(raw, kind, dec_hook=_decode)
     except msgspec.ValidationError as error:
         context.add_problem(key, _in_toml(str(error)))
         return None
-    for check in checks:
+    for validate in validators:
         try:
-            value = check(value)
+            value = validate(value)
         except ValueError as error:
             context.add_problem(key, str(error))
     return value
@@ -189,7 +194,7 @@ def _table(
 
 
 def _secret(raw: Any, context: LoadContext, key: str) -> Secret | None:
-    # What stands here may be the secret itself, so nothing of it is ever repeated.
+    # The value may be the secret itself, so no message repeats any part of it.
     if not isinstance(raw, dict):
         context.add_problem(key, "a secret may not stand in the file", POINTER)
         return None
@@ -214,7 +219,7 @@ def _decode(kind: type, raw: Any) -> Any:
 
 
 def _in_toml(message: str) -> str:
-    """Put what msgspec says into the words of TOML."""
+    """Replace Python's type names in msgspec's message by TOML's."""
     for python, toml in (
         ("`str`", "text"),
         ("`int`", "a number"),
@@ -239,7 +244,7 @@ def _missing(field: FieldInfo) -> tuple[str, str]:
 
 
 def _places(schema: type[Struct]) -> Iterable[tuple[str, str]]:
-    """Each key that a section of the file may hold, with that section as it is written."""
+    """Each key that a section may hold, with the header of that section."""
     for section in reversed(fields(schema)):
         for struct in _structs(section.type):
             for field in fields(struct):
@@ -247,7 +252,7 @@ def _places(schema: type[Struct]) -> Iterable[tuple[str, str]]:
 
 
 def _header(key: str, origin: Any) -> str:
-    """How the table at a key is begun; origin: of the type that holds it."""
+    """The TOML header of the table at a key; origin: of the type that holds the table."""
     name, bracket, _ = key.partition("[")
     if origin is tuple or bracket:
         return f"[[{name}]]"
@@ -255,19 +260,19 @@ def _header(key: str, origin: Any) -> str:
 
 
 def _structs(kind: Any) -> list[type[Struct]]:
-    """The structs that a type is made of."""
+    """The struct types within a type."""
     if isinstance(kind, type) and issubclass(kind, Struct):
         return [kind]
     return [struct for inner in get_args(kind) for struct in _structs(inner)]
 
 
-def _unwrapped(kind: Any) -> tuple[Any, tuple[Check, ...]]:
-    """A field's type without "or None" and without its checks, and those."""
+def _unwrapped(kind: Any) -> tuple[Any, tuple[Validator, ...]]:
+    """A field's type without "or None" and its validators, and the validators."""
     choices = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
     first = next(choice for choice in choices if choice is not NoneType)
     if get_origin(first) is Annotated:
-        bare, *checks = get_args(first)
-        return bare, tuple(checks)
+        bare, *validators = get_args(first)
+        return bare, tuple(validators)
     return first, ()
 
 
