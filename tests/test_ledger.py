@@ -116,9 +116,11 @@ async def test_many_documents_of_one_name_get_theirs_also_after_a_restart(tmp_pa
             group = [staged(Key("box", str(n), "")) for n in range(start, start + 300)]
             await ledger.seen([(one.key, "") for one in group], 1.0)
             ledger._writer._connection.set_trace_callback(count)
-            claims = await ledger.stage(group, 2.0)
+            allocations = await ledger.stage(group, 2.0)
             ledger._writer._connection.set_trace_callback(None)
-            names = [claim.path for claim in claims if isinstance(claim, AllocatedName)]
+            names = [
+                allocated.path for allocated in allocations if isinstance(allocated, AllocatedName)
+            ]
             first = "out/7.xml" if start == 1 else "out/7-301.xml"
             assert names == [first, *(f"out/7-{n}.xml" for n in range(start + 1, start + 300))]
     # Each is asked for itself and no other; a few more find where the second process goes on.
@@ -146,7 +148,7 @@ async def test_what_was_not_noted_gets_no_name(tmp_path: Path) -> None:
         assert await ledger.stage([staged()], 7.0) == [Unrecorded(State.DELIVERED)]
 
 
-async def test_names_and_twins_are_found_within_a_group_too(tmp_path: Path) -> None:
+async def test_names_and_duplicates_are_found_within_a_group_too(tmp_path: Path) -> None:
     async with open_ledger(tmp_path / "ledger") as ledger:
         keys = [Key("box", id_, "") for id_ in "123456"]
         await ledger.seen([(key, f"invoice {key.id}") for key in keys], 1.0)

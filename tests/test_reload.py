@@ -22,7 +22,7 @@ from pipeline.errors import ConfigurationError
 pytestmark = pytest.mark.anyio
 
 #: Seconds after which an edit that ought to have been seen has not been.
-PATIENCE = 100
+TIMEOUT = 100
 
 
 #: What was read of the file, each time that it was looked into.
@@ -57,7 +57,7 @@ async def watching(path: Path) -> AsyncIterator[MemoryObjectReceiveStream[str]]:
         async with anyio.create_task_group() as group:
             group.start_soon(watch)
             await anyio.sleep(0.5)  # the watch of the folder has to stand before the first edit
-            with anyio.fail_after(PATIENCE):
+            with anyio.fail_after(TIMEOUT):
                 yield receive
             group.cancel_scope.cancel()
 
@@ -107,7 +107,7 @@ async def test_a_file_saved_unchanged_is_no_edit(tmp_path: Path) -> None:
 async def test_an_edit_before_the_first_look_is_found(tmp_path: Path) -> None:
     path = tmp_path / "synqup.toml"
     path.write_text("second")
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT):
         async for edit in watch_config(path, load, "first"):
             assert edit == "second"
             break
@@ -139,7 +139,7 @@ async def test_a_stop_does_not_wait_for_the_next_look(
         async for _ in watch_config(path, load, "another", stop):
             seen.set()
 
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT):
         async with anyio.create_task_group() as group:
             group.start_soon(watch)
             while not seen.is_set():
@@ -203,7 +203,7 @@ def test_without_a_watch_of_the_system_edits_are_found_all_the_same(tmp_path: Pa
         [*inside, f'echo 0 > {limit}; exec "$@"', "sh", sys.executable, "-c", NOT_WATCHED, path],
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
     assert [line for line in done.stdout.splitlines() if " " not in line] == ["second", "third"]
@@ -230,7 +230,7 @@ async def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
         "it has more than 5,000,000 bytes": huge,
         "one line has more than 5,000 dots": lambda: path.write_text("a." * 10_000),
     }
-    with structlog.testing.capture_logs() as logged, anyio.fail_after(PATIENCE):
+    with structlog.testing.capture_logs() as logged, anyio.fail_after(TIMEOUT):
         send, receive = anyio.create_memory_object_stream[dict[str, object]](10)
 
         async def watch() -> None:

@@ -25,7 +25,7 @@ SURROGATE = "\ud800"
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.ledger.database.BUSY_TIMEOUT", 0.001)
     monkeypatch.setattr("pipeline.ledger.writer.RETRY_DELAY", 0.01)
 
@@ -170,7 +170,7 @@ async def test_notes_that_can_not_be_written_until_the_end_make_it_end_in_words(
     assert told["changes"] == 1
 
 
-async def test_another_error_is_not_hidden_by_notes_that_are_lost(tmp_path: Path) -> None:
+async def test_another_error_is_not_hidden_by_entries_that_are_lost(tmp_path: Path) -> None:
     path = tmp_path / "ledger"
     with ExitStack() as until_the_end, pytest.raises(ExceptionGroup) as failed:
         async with open_ledger(path) as ledger:
