@@ -17,7 +17,7 @@ import anyio.to_thread
 import structlog
 from aiofiles.threadpool.binary import AsyncBufferedIOBase
 
-from pipeline.config.types import Service
+from pipeline.config.types import ServiceSettings
 from pipeline.document import Document
 from pipeline.engine.breaker import Breaker
 from pipeline.errors import AlreadyDelivered, Corrupt, Rejected, RetryableError
@@ -77,7 +77,7 @@ class Download:
         return document.grown(Fetched(document.meta, headers), payload)
 
     async def _bring(
-        self, document: Document[Any], service: Service, media_type: str
+        self, document: Document[Any], service: ServiceSettings, media_type: str
     ) -> tuple[Payload, Mapping[str, str]]:
         label = document.entry.label
         async with document.ack.source.fetch(document.entry, media_type) as incoming:
@@ -93,7 +93,7 @@ class Download:
             raise Corrupt(label, "the source sent nothing")
         return payload, incoming.headers
 
-    async def _receive(self, incoming: Incoming, label: str, service: Service) -> Payload:
+    async def _receive(self, incoming: Incoming, label: str, service: ServiceSettings) -> Payload:
         counted = _Counted(label, service.max_document_size)
         held: list[bytes] = []
         async for chunk in incoming.chunks:

@@ -12,12 +12,12 @@ from typing import Annotated, Any, TypeVar
 from msgspec import Struct, structs
 from yarl import URL
 
-from pipeline.config.loader import Reading, convert, nearest, read_toml
+from pipeline.config.loader import LoadContext, convert, read_toml, suggestion
 from pipeline.config.types import (
     Duration,
     Mode,
     Secret,
-    Service,
+    ServiceSettings,
     StageSettings,
     above_zero,
     absolute,
@@ -163,7 +163,7 @@ class Billtobox(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file, with every path absolute and every identifier canonical."""
 
-    service: Service
+    service: ServiceSettings
     delivery: Delivery
     sources: tuple[Billtobox, ...]
     companies: tuple[Company, ...]
@@ -203,21 +203,21 @@ def load_config(path: Path, stages: Sequence[str]) -> Config:
     """
     base = Path(os.path.abspath(path)).parent  # noqa: PTH100 - Path.absolute() keeps ".."
     raw = read_toml(path)
-    reading = Reading(Config)
-    config = convert(raw, Config, reading)
-    _check_service(raw, reading)
-    _check_sources(raw, reading)
-    _check_authorities(base, reading)
-    _check_companies(reading)
-    _check_others(reading)
-    _check_targets(base, reading)
+    context = LoadContext(Config)
+    config = convert(raw, Config, context)
+    _check_service(raw, context)
+    _check_sources(raw, context)
+    _check_authorities(base, context)
+    _check_companies(context)
+    _check_others(context)
+    _check_targets(base, context)
     for name in config.stages or ():
         if name not in stages:
-            reading.wrong(
-                f"stages.{name}", "there is no such stage", nearest(name, stages, "[stages.{}]")
+            context.add_problem(
+                f"stages.{name}", "there is no such stage", suggestion(name, stages, "[stages.{}]")
             )
-    if reading.problems:
-        raise ConfigurationError(str(path), reading.problems)
+    if context.problems:
+        raise ConfigurationError(str(path), context.problems)
     return structs.replace(
         config,
         service=structs.replace(config.service, state_dir=absolute(base, config.service.state_dir)),
@@ -248,19 +248,19 @@ def _is_this_machine(host: str) -> bool:
         return host == "localhost"
 
 
-def _check_service(raw: Mapping[str, Any], reading: Reading) -> None:
-    for key, service in reading.made(Service):
+def _check_service(raw: Mapping[str, Any], context: LoadContext) -> None:
+    for key, service in context.structs(ServiceSettings):
         # A default that lies above a limit does no harm, and is not the user's to mend.
         written = "spool_threshold" in raw[key]
-        if not written or not reading.sound(key, "spool_threshold", "max_document_size"):
+        if not written or not context.is_valid(key, "spool_threshold", "max_document_size"):
             continue
         if service.spool_threshold > service.max_document_size:
-            reading.wrong(
+            context.add_problem(
                 f"{key}.spool_threshold", "this is more than max_document_size", "write less"
             )
 
 
-def _check_sources(raw: Mapping[str, Any], reading: Reading) -> None:
+def _check_sources(raw: Mapping[str, Any], context: LoadContext) -> None:
     """Sources have names of their own, and companies name one of them."""
     # As they stand in the file: a source that is wrong otherwise is still the one meant.
     sources = raw.get("sources")
@@ -269,22 +269,22 @@ def _check_sources(raw: Mapping[str, Any], reading: Reading) -> None:
     for number, name in enumerate(names, 1):
         first = names.index(name) + 1
         if isinstance(name, str) and first != number:
-            reading.wrong(
+            context.add_problem(
                 f"sources[{number}].name", f'sources[{first}] is "{name}" too', "rename one"
             )
     known = [name for name in names if isinstance(name, str)]
-    for key, company in reading.made(Company):
-        if known and reading.sound(key, "source") and company.source not in known:
-            reading.wrong(
+    for key, company in context.structs(Company):
+        if known and context.is_valid(key, "source") and company.source not in known:
+            context.add_problem(
                 f"{key}.source",
                 f'there is no source "{company.source}"',
-                nearest(company.source, known, '"{}"'),
+                suggestion(company.source, known, '"{}"'),
             )
 
 
-def _check_authorities(base: Path, reading: Reading) -> None:
+def _check_authorities(base: Path, context: LoadContext) -> None:
     """A file of certificates holds some."""
-    for key, source in reading.made(Billtobox):
+    for key, source in context.structs(Billtobox):
         if source.ca_file is None:
             continue
         path = absolute(base, source.ca_file)
@@ -292,57 +292,57 @@ def _check_authorities(base: Path, reading: Reading) -> None:
             check_file(path, CERTIFICATES)
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
         except ssl.SSLError:
-            reading.wrong(
+            context.add_problem(
                 f"{key}.ca_file",
                 f"{source.ca_file} holds no certificate",
                 "name a file of certificates in PEM form (-----BEGIN CERTIFICATE-----)",
             )
         except OSError as error:
-            reading.wrong(
+            context.add_problem(
                 f"{key}.ca_file",
                 f"{source.ca_file} can't be read ({why(error)})",
                 "name a file of certificates that this account may read",
             )
 
 
-def _check_companies(reading: Reading) -> None:
+def _check_companies(context: LoadContext) -> None:
     """No company stands there twice for one source."""
     seen: dict[tuple[str, str], str] = {}
-    for key, company in reading.made(Company):
-        if not reading.sound(key, "identifier", "source"):
+    for key, company in context.structs(Company):
+        if not context.is_valid(key, "identifier", "source"):
             continue
         first = seen.setdefault((company.identifier, company.source), key)
         if first != key:
-            reading.wrong(
+            context.add_problem(
                 f"{key}.identifier", f"{first} is {company.identifier} too", "remove one of them"
             )
 
 
-def _check_others(reading: Reading) -> None:
+def _check_others(context: LoadContext) -> None:
     """What is delivered needs a path."""
-    for key, delivery in reading.made(Delivery):
-        missing = delivery.others_path is None and reading.sound(key, "others_path")
+    for key, delivery in context.structs(Delivery):
+        missing = delivery.others_path is None and context.is_valid(key, "others_path")
         if delivery.others == "deliver" and missing:
-            reading.wrong(
+            context.add_problem(
                 f"{key}.others_path",
                 'this is missing, and others = "deliver" needs it',
                 'write where others go, like "out/[enterprise_identifier]/others"',
             )
 
 
-def _check_targets(base: Path, reading: Reading) -> None:
+def _check_targets(base: Path, context: LoadContext) -> None:
     """Two companies may share a folder only where the names of the files tell them apart."""
     targets: dict[tuple[str, ...], tuple[str, Company]] = {}
-    for _, delivery in reading.made(Delivery):
-        for key, company in reading.made(Company):
-            if not reading.sound(key, "name", "identifier", "accounting_file_id"):
+    for _, delivery in context.structs(Delivery):
+        for key, company in context.structs(Company):
+            if not context.is_valid(key, "name", "identifier", "accounting_file_id"):
                 continue
             paths = [
-                path for path in destinations(delivery) if _is_sound(reading, key, company, path)
+                path for path in destinations(delivery) if _is_sound(context, key, company, path)
             ]
             lacking = _paths_without_file_number(delivery, company, paths)
             if lacking:
-                reading.wrong(
+                context.add_problem(
                     f"{key}.accounting_file_id",
                     f"this is missing, and needed for the path of {' and '.join(lacking)}",
                     "write the company's file number",
@@ -354,7 +354,7 @@ def _check_targets(base: Path, reading: Reading) -> None:
                 marks = _marks(delivery, company, path)
                 other, holder = targets.setdefault((str(target).casefold(), *marks), (key, company))
                 if holder.identifier != company.identifier:
-                    reading.wrong(
+                    context.add_problem(
                         f"{key}.{path}",
                         f"{company.name} and {holder.name} ({other}) share the folder {target}"
                         " and the names of their files",
@@ -362,11 +362,11 @@ def _check_targets(base: Path, reading: Reading) -> None:
                     )
 
 
-def _is_sound(reading: Reading, key: str, company: Company, path: str) -> bool:
+def _is_sound(context: LoadContext, key: str, company: Company, path: str) -> bool:
     """Whether a company's folder and the names in it can be worked out."""
     own = getattr(company, path, None)
     needed = [NAMES[path]] if own else [NAMES[path], path]
-    return reading.sound(key, path) and reading.sound("delivery", *needed)
+    return context.is_valid(key, path) and context.is_valid("delivery", *needed)
 
 
 def _path_template(delivery: Delivery, company: Company, path: str) -> str:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, strategies as st
 from msgspec import Struct
 
-from pipeline.config.loader import Reading, convert, read_toml
-from pipeline.config.types import MOST, Duration, Secret, Size, above_zero, own_path
+from pipeline.config.loader import LoadContext, convert, read_toml
+from pipeline.config.types import MAX_QUANTITY, Duration, Secret, Size, above_zero, output_path
 from pipeline.errors import ConfigurationError
 
 
@@ -34,8 +34,8 @@ class Bakery(Struct, frozen=True):
 def read(tmp_path: Path, text: str) -> tuple[Bakery, list[str]]:
     path = tmp_path / "bakery.toml"
     path.write_text(text, "utf-8")
-    reading = Reading(Bakery)
-    return convert(read_toml(path), Bakery, reading), reading.problems
+    context = LoadContext(Bakery)
+    return convert(read_toml(path), Bakery, context), context.problems
 
 
 GOOD = '[oven]\nheat = 220\n[[shops]]\nname = "North"\n[[shops]]\nname = "South"\n'
@@ -144,14 +144,14 @@ def test_sizes(raw: object, size: int) -> None:
 def test_a_quantity_is_taken_or_refused_in_words(raw: object) -> None:
     for kind in (Duration, Size):
         try:
-            assert 0 <= kind.parse(raw) <= MOST
+            assert 0 <= kind.parse(raw) <= MAX_QUANTITY
         except ValueError as error:
             assert 'like "' in str(error)  # noqa: PT017 - either end is a good one
 
 
 @pytest.mark.parametrize("path", ["out", "./out", "a/../b", "[x]/y", str(Path.cwd()), "."])
 def test_a_path_below_the_file_or_absolute_is_taken(path: str) -> None:
-    assert own_path(path) == path
+    assert output_path(path) == path
 
 
 @pytest.mark.parametrize(
@@ -167,13 +167,13 @@ def test_a_path_below_the_file_or_absolute_is_taken(path: str) -> None:
 )
 def test_any_other_path_is_refused(path: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        own_path(path)
+        output_path(path)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there they are paths like any other")
 @pytest.mark.parametrize("path", ["D:/Winbooks", "D:Winbooks", "\\\\server\\share", "out\\sales"])
 def test_a_path_of_windows_is_refused_elsewhere(path: str) -> None:
     with pytest.raises(ValueError, match="a path of Windows"):
-        own_path(path)
+        output_path(path)
     with pytest.raises(ValueError, match="a path of Windows"):
-        own_path(Path(path))
+        output_path(Path(path))

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from pipeline.document import Key
 from pipeline.ledger.ledger import Ledger, open_ledger
-from pipeline.ledger.models import Claim, Duplicate, Staged, State, Taken
+from pipeline.ledger.models import AllocatedName, Duplicate, NameTaken, Staged, State
 
 #: Few of each, so that they meet.
 KEYS = [Key("box", str(number), "") for number in range(6)]
@@ -91,17 +91,17 @@ class LedgerMachine(RuleBasedStateMachine):
         ends = self.ask("stage", [staged(*one) for one in group], self.now())
         assert len(ends) == len(group)
         for (key, _, identity), end in zip(group, ends, strict=True):
-            twins = [
+            originals = [
                 other
                 for other, row in self.rows.items()
                 if other != key and row.state in FINAL and row.identity == identity is not None
             ]
             if isinstance(end, Duplicate):
-                assert end.key in twins
+                assert end.key in originals
                 assert end.state is self.rows[end.key].state
                 continue
-            assert isinstance(end, Claim)
-            assert not twins
+            assert isinstance(end, AllocatedName)
+            assert not originals
             row = self.rows[key]
             row.state, row.name, row.identity = State.STAGED, end.path, identity
 
@@ -112,9 +112,9 @@ class LedgerMachine(RuleBasedStateMachine):
         key = data.draw(st.sampled_from(self.staged()))
         row = self.rows[key]
         for first in range(2, 2 + times):
-            (claim,) = self.ask("rename", [Taken(key, row.name, first)], self.now())
-            assert claim.path != row.name
-            row.name = claim.path
+            (allocated,) = self.ask("reallocate", [NameTaken(key, row.name, first)], self.now())
+            assert allocated.path != row.name
+            row.name = allocated.path
         self.ask("delivered", [key], self.now())
         row.state = State.DELIVERED
 

@@ -18,13 +18,13 @@ from pipeline.document import Key
 from pipeline.errors import StateError, StateInUse
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.ledger.models import (
+    AllocatedName,
     Allocation,
-    Claim,
     Duplicate,
     Known,
+    NameTaken,
     Staged,
     State,
-    Taken,
     Unfinished,
     Unrecorded,
 )
@@ -46,7 +46,7 @@ async def row(ledger: Ledger, key: Key = KEY) -> Known:
 async def bring(ledger: Ledger, key: Key = KEY, **more: Any) -> Allocation:
     await ledger.seen([(key, f"invoice {key.id}")], 1.0)
     (end,) = await ledger.stage([staged(key, **more)], 4.0)
-    if isinstance(end, Claim):
+    if isinstance(end, AllocatedName):
         await ledger.delivered([key], 5.0)
     return end
 
@@ -90,7 +90,7 @@ async def test_a_staged_or_delivered_document_is_never_said_to_have_failed(tmp_p
         assert await ledger.unfinished() == [Unfinished(KEY, "t/1", (), "out/7.xml")]
         await ledger.unstaged([(KEY, "the folder was gone")], 4.0)
         assert (await row(ledger)).state is State.WAITING
-        assert await ledger.stage([staged()], 5.0) == [Claim("out/7.xml")]
+        assert await ledger.stage([staged()], 5.0) == [AllocatedName("out/7.xml")]
 
 
 async def test_a_name_that_was_given_stays_taken(tmp_path: Path) -> None:
@@ -99,8 +99,8 @@ async def test_a_name_that_was_given_stays_taken(tmp_path: Path) -> None:
         group = [staged(Key("box", id_, "")) for id_ in ("2", "3")]
         await ledger.seen([(one.key, "") for one in group], 1.0)
         assert await ledger.stage(group, 6.0) == [
-            Claim("out/7-2.xml", 2),
-            Claim("out/7-3.xml", 3),
+            AllocatedName("out/7-2.xml", 2),
+            AllocatedName("out/7-3.xml", 3),
         ]
 
 
@@ -116,9 +116,11 @@ async def test_many_documents_of_one_name_get_theirs_also_after_a_restart(tmp_pa
             group = [staged(Key("box", str(n), "")) for n in range(start, start + 300)]
             await ledger.seen([(one.key, "") for one in group], 1.0)
             ledger._writer._connection.set_trace_callback(count)
-            claims = await ledger.stage(group, 2.0)
+            allocations = await ledger.stage(group, 2.0)
             ledger._writer._connection.set_trace_callback(None)
-            names = [claim.path for claim in claims if isinstance(claim, Claim)]
+            names = [
+                allocated.path for allocated in allocations if isinstance(allocated, AllocatedName)
+            ]
             first = "out/7.xml" if start == 1 else "out/7-301.xml"
             assert names == [first, *(f"out/7-{n}.xml" for n in range(start + 1, start + 300))]
     # Each is asked for itself and no other; a few more find where the second process goes on.
@@ -130,7 +132,9 @@ async def test_a_name_that_somebody_took_meanwhile_is_followed_by_another(tmp_pa
         await ledger.seen([(KEY, "")], 1.0)
         await ledger.stage([staged(first=3)], 2.0)
         assert [one.path for one in await ledger.unfinished()] == ["out/7-3.xml"]
-        assert await ledger.rename([Taken(KEY, "out/7.xml", 5)], 3.0) == [Claim("out/7-5.xml", 5)]
+        assert await ledger.reallocate([NameTaken(KEY, "out/7.xml", 5)], 3.0) == [
+            AllocatedName("out/7-5.xml", 5)
+        ]
         assert [one.path for one in await ledger.unfinished()] == ["out/7-5.xml"]
 
 
@@ -144,7 +148,7 @@ async def test_what_was_not_noted_gets_no_name(tmp_path: Path) -> None:
         assert await ledger.stage([staged()], 7.0) == [Unrecorded(State.DELIVERED)]
 
 
-async def test_names_and_twins_are_found_within_a_group_too(tmp_path: Path) -> None:
+async def test_names_and_duplicates_are_found_within_a_group_too(tmp_path: Path) -> None:
     async with open_ledger(tmp_path / "ledger") as ledger:
         keys = [Key("box", id_, "") for id_ in "123456"]
         await ledger.seen([(key, f"invoice {key.id}") for key in keys], 1.0)
@@ -159,12 +163,12 @@ async def test_names_and_twins_are_found_within_a_group_too(tmp_path: Path) -> N
             staged(keys[5], name="out/21.xml"),
         ]
         assert await ledger.stage(group, 2.0) == [
-            Claim("out/7.xml"),
-            Claim("out/7-2.xml", 2, corrects="invoice 1"),
-            Claim("out/7-2-2.xml", 2),
+            AllocatedName("out/7.xml"),
+            AllocatedName("out/7-2.xml", 2, corrects="invoice 1"),
+            AllocatedName("out/7-2-2.xml", 2),
             Duplicate(keys[0], "invoice 1", State.STAGED),
-            Claim("out/20.xml"),
-            Claim("out/21.xml"),
+            AllocatedName("out/20.xml"),
+            AllocatedName("out/21.xml"),
         ]
 
 
@@ -174,7 +178,7 @@ async def test_a_document_that_got_its_name_keeps_it(tmp_path: Path) -> None:
         await ledger.seen([(KEY, ""), (other, "")], 1.0)
         await ledger.stage([staged()], 2.0)
         await ledger.delivered([KEY], 3.0)
-        assert await ledger.stage([staged(other)], 4.0) == [Claim("out/7-2.xml", 2)]
+        assert await ledger.stage([staged(other)], 4.0) == [AllocatedName("out/7-2.xml", 2)]
         assert [one.path for one in await ledger.unfinished()] == ["out/7-2.xml"]
     (found,) = sqlite3.connect(tmp_path / "ledger").execute(
         "SELECT state, path, name_hash, staged FROM documents WHERE id = '1'"
@@ -201,7 +205,7 @@ async def test_a_duplicate_that_is_wanted_gets_a_name_and_is_told(tmp_path: Path
         await bring(ledger, identity=5, number_hash=6)
         other = Key("box", "2", "")
         again = await bring(ledger, other, identity=5, number_hash=6, may_repeat=True)
-        assert again == Claim("out/7-2.xml", 2, repeats="invoice 1")
+        assert again == AllocatedName("out/7-2.xml", 2, repeats="invoice 1")
         unwanted = await bring(ledger, Key("box", "3", ""), identity=5, number_hash=6)
         assert isinstance(unwanted, Duplicate)
 
@@ -210,7 +214,7 @@ async def test_another_document_of_the_same_number_is_told(tmp_path: Path) -> No
     async with open_ledger(tmp_path / "ledger") as ledger:
         await bring(ledger, identity=5, number_hash=6)
         corrected = await bring(ledger, Key("box", "2", ""), identity=50, number_hash=6)
-        assert corrected == Claim("out/7-2.xml", 2, corrects="invoice 1")
+        assert corrected == AllocatedName("out/7-2.xml", 2, corrects="invoice 1")
 
 
 async def test_what_the_source_was_not_told_is_found_again(tmp_path: Path) -> None:
@@ -304,7 +308,7 @@ async def test_a_damaged_ledger_is_kept_aside_and_a_new_one_begun(
             file.seek(4096)
             file.write(b"\xff" * 60_000)
         # As if it were too large to be looked through at each start.
-        monkeypatch.setattr("pipeline.ledger.database.CHECKED", 0)
+        monkeypatch.setattr("pipeline.ledger.database.CHECK_LIMIT", 0)
         async with open_ledger(path) as ledger:
             with pytest.raises(StateError, match="it is damaged"):
                 await ledger.contents("box", [str(n) for n in range(1000)])
@@ -319,7 +323,7 @@ async def test_a_damaged_ledger_is_kept_aside_and_a_new_one_begun(
 async def test_a_disk_that_refuses_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.ledger.database.BUSY", 0.001)
+    monkeypatch.setattr("pipeline.ledger.database.BUSY_TIMEOUT", 0.001)
     path = tmp_path / "ledger"
     async with open_ledger(path) as ledger:
         await ledger.begin_poll("box")
@@ -335,7 +339,7 @@ async def test_a_disk_that_refuses_is_waited_for(
 async def test_a_program_that_stops_waits_no_longer_for_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.ledger.database.BUSY", 0.001)
+    monkeypatch.setattr("pipeline.ledger.database.BUSY_TIMEOUT", 0.001)
     path = tmp_path / "ledger"
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         with pytest.raises(ExceptionGroup) as refused:
@@ -344,17 +348,8 @@ async def test_a_program_that_stops_waits_no_longer_for_the_disk(
                 async with anyio.create_task_group() as group:
                     group.start_soon(bring, ledger)
                     await anyio.sleep(0.1)
-                    ledger.hurry()
+                    ledger.stop_retrying()
         assert refused.group_contains(StateError, match="can't be written")
-
-
-async def test_a_newer_ledger_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "ledger"
-    with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(StateError, match="newer synqup"):
-        async with open_ledger(path):
-            pass
 
 
 def test_a_second_process_is_refused(tmp_path: Path) -> None:

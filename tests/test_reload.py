@@ -16,13 +16,13 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from pipeline.config import watcher as reload
 from pipeline.config.loader import read_toml
-from pipeline.config.watcher import edits
+from pipeline.config.watcher import watch_config
 from pipeline.errors import ConfigurationError
 
 pytestmark = pytest.mark.anyio
 
 #: Seconds after which an edit that ought to have been seen has not been.
-PATIENCE = 100
+TIMEOUT = 100
 
 
 #: What was read of the file, each time that it was looked into.
@@ -50,14 +50,14 @@ async def watching(path: Path) -> AsyncIterator[MemoryObjectReceiveStream[str]]:
     send, receive = anyio.create_memory_object_stream[str](100)
 
     async def watch() -> None:
-        async for edit in edits(path, load, path.read_text()):
+        async for edit in watch_config(path, load, path.read_text()):
             await send.send(edit)
 
     with send, receive:
         async with anyio.create_task_group() as group:
             group.start_soon(watch)
             await anyio.sleep(0.5)  # the watch of the folder has to stand before the first edit
-            with anyio.fail_after(PATIENCE):
+            with anyio.fail_after(TIMEOUT):
                 yield receive
             group.cancel_scope.cancel()
 
@@ -107,8 +107,8 @@ async def test_a_file_saved_unchanged_is_no_edit(tmp_path: Path) -> None:
 async def test_an_edit_before_the_first_look_is_found(tmp_path: Path) -> None:
     path = tmp_path / "synqup.toml"
     path.write_text("second")
-    with anyio.fail_after(PATIENCE):
-        async for edit in edits(path, load, "first"):
+    with anyio.fail_after(TIMEOUT):
+        async for edit in watch_config(path, load, "first"):
             assert edit == "second"
             break
 
@@ -130,16 +130,16 @@ async def test_a_folder_that_another_one_replaces_is_followed(tmp_path: Path) ->
 async def test_a_stop_does_not_wait_for_the_next_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reload, "LOOK", 200_000)
+    monkeypatch.setattr(reload, "CHECK_INTERVAL", 200_000)
     path = tmp_path / "synqup.toml"
     path.write_text("one")
     stop, seen = anyio.Event(), anyio.Event()
 
     async def watch() -> None:
-        async for _ in edits(path, load, "another", stop):
+        async for _ in watch_config(path, load, "another", stop):
             seen.set()
 
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT):
         async with anyio.create_task_group() as group:
             group.start_soon(watch)
             while not seen.is_set():
@@ -162,7 +162,7 @@ async def test_when_the_watch_dies_the_file_is_looked_at_by_and_by(
         raise ExceptionGroup("", [RuntimeError("the watch has died")])
 
     monkeypatch.setattr(reload, "awatch", dying)
-    monkeypatch.setattr(reload, "LOOK", 50)
+    monkeypatch.setattr(reload, "CHECK_INTERVAL", 50)
     path = tmp_path / "synqup.toml"
     path.write_text("first")
     with structlog.testing.capture_logs() as logged:
@@ -178,11 +178,11 @@ async def test_when_the_watch_dies_the_file_is_looked_at_by_and_by(
 NOT_WATCHED = """
 import anyio, sys
 from pathlib import Path
-from pipeline.config.watcher import edits
+from pipeline.config.watcher import watch_config
 
 async def main():
     path = Path(sys.argv[1])
-    async for edit in edits(path, Path.read_text, "first"):
+    async for edit in watch_config(path, Path.read_text, "first"):
         print(edit, flush=True)
         if edit == "third":
             return
@@ -203,7 +203,7 @@ def test_without_a_watch_of_the_system_edits_are_found_all_the_same(tmp_path: Pa
         [*inside, f'echo 0 > {limit}; exec "$@"', "sh", sys.executable, "-c", NOT_WATCHED, path],
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
     assert [line for line in done.stdout.splitlines() if " " not in line] == ["second", "third"]
@@ -230,11 +230,11 @@ async def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
         "it has more than 5,000,000 bytes": huge,
         "one line has more than 5,000 dots": lambda: path.write_text("a." * 10_000),
     }
-    with structlog.testing.capture_logs() as logged, anyio.fail_after(PATIENCE):
+    with structlog.testing.capture_logs() as logged, anyio.fail_after(TIMEOUT):
         send, receive = anyio.create_memory_object_stream[dict[str, object]](10)
 
         async def watch() -> None:
-            async for edit in edits(path, read_toml, {"a": 1}):
+            async for edit in watch_config(path, read_toml, {"a": 1}):
                 await send.send(edit)
 
         async with send, receive, anyio.create_task_group() as group:

@@ -10,7 +10,7 @@ import keyring.backend
 import keyring.backends.fail
 import pytest
 
-from pipeline.config.secrets import MOST, SecretMissing, keep_secret, read_secret
+from pipeline.config.secrets import MAX_SECRET_BYTES, SecretMissing, read_secret, store_secret
 from pipeline.config.types import Secret
 
 
@@ -39,7 +39,7 @@ def test_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_secret(secret) == "one"
     monkeypatch.setenv("SYNQUP_TEST", "two")
     assert read_secret(secret) == "two"
-    assert not keep_secret(secret, "three")
+    assert not store_secret(secret, "three")
 
 
 def test_from_a_file_which_keeps_a_renewed_one_to_itself(tmp_path: Path) -> None:
@@ -57,16 +57,16 @@ def test_from_a_file_which_keeps_a_renewed_one_to_itself(tmp_path: Path) -> None
         read_secret(secret)
     path.write_text("one\r\n")
     assert read_secret(secret) == "one"
-    assert keep_secret(secret, "two")
+    assert store_secret(secret, "two")
     assert read_secret(secret) == "two"
     assert path.stat().st_mode & 0o077 == 0
     assert [one.name for one in tmp_path.iterdir()] == ["secret"]
 
 
 def test_what_the_system_refuses_to_keep_is_said(tmp_path: Path) -> None:
-    assert not keep_secret(Secret(file=str(tmp_path / "absent" / "secret")), "one")
+    assert not store_secret(Secret(file=str(tmp_path / "absent" / "secret")), "one")
     (tmp_path / "folder").mkdir()
-    assert not keep_secret(Secret(file=str(tmp_path / "folder")), "one")
+    assert not store_secret(Secret(file=str(tmp_path / "folder")), "one")
     assert [one.name for one in tmp_path.iterdir()] == ["folder"]
 
 
@@ -81,7 +81,7 @@ def test_only_a_file_of_a_sane_size_is_read(tmp_path: Path, what: str) -> None:
     elif what == "folder":
         path.mkdir()
     else:
-        path.write_text("x" * (MOST + 1))
+        path.write_text("x" * (MAX_SECRET_BYTES + 1))
     with pytest.raises(SecretMissing, match="can't be read"):
         read_secret(Secret(file=str(path)))
 
@@ -95,7 +95,7 @@ def test_bytes_that_are_no_text_are_no_secret(monkeypatch: pytest.MonkeyPatch) -
 def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     (tmp_path / "else").write_text("mine")
     (tmp_path / "secret").symlink_to(tmp_path / "else")
-    assert keep_secret(Secret(file=str(tmp_path / "secret")), "two")
+    assert store_secret(Secret(file=str(tmp_path / "secret")), "two")
     assert (tmp_path / "else").read_text() == "mine"
     assert (tmp_path / "secret").read_text() == "two\n"
 
@@ -116,7 +116,7 @@ def test_from_a_keyring_that_fails_in_its_own_way() -> None:
     try:
         with pytest.raises(SecretMissing, match="can't be opened"):
             read_secret(Secret(keyring="billtobox"))
-        assert not keep_secret(Secret(keyring="billtobox"), "one")
+        assert not store_secret(Secret(keyring="billtobox"), "one")
     finally:
         keyring.set_keyring(before)
 
@@ -127,7 +127,7 @@ def test_from_a_keyring_that_is_closed() -> None:
     try:
         with pytest.raises(SecretMissing, match="can't be opened"):
             read_secret(Secret(keyring="billtobox"))
-        assert not keep_secret(Secret(keyring="billtobox"), "one")
+        assert not store_secret(Secret(keyring="billtobox"), "one")
     finally:
         keyring.set_keyring(before)
 
@@ -139,7 +139,7 @@ def test_from_the_keyring() -> None:
         secret = Secret(keyring="billtobox")
         with pytest.raises(SecretMissing, match="keyring set synqup billtobox"):
             read_secret(secret)
-        assert keep_secret(secret, "one")
+        assert store_secret(secret, "one")
         assert read_secret(secret) == "one"
     finally:
         keyring.set_keyring(before)

@@ -119,7 +119,7 @@ def test_the_end_of_the_grace_ends_it_with_its_status(tmp_path: Path) -> None:
 HANGING = {
     "start": "import pipeline.app.cli_run; pipeline.app.cli_run.load_config = hang",
     "lock": "import pipeline.app.lock; pipeline.app.lock.make_folder = hang",
-    "opening": "import pipeline.ledger.ledger; pipeline.ledger.ledger.open_file = hang",
+    "opening": "import pipeline.ledger.ledger; pipeline.ledger.ledger.open_database = hang",
     "recovery": "import stages.delivery.staging as s; s.Staging.keep = hang",
     "rename": "import stages.delivery.publish_group as p; p.publish = hang",
     "spool": "import stages.download; stages.download._private = hang",

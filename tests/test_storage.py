@@ -1,4 +1,4 @@
-"""The ledger's file and its folder: what they are brought forward from, and refused for."""
+"""The ledger's file and its folder: what they are refused for."""
 
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ import pytest
 from pipeline.app.lock import single_instance
 from pipeline.errors import StateError
 from pipeline.ledger.ledger import open_ledger
-from pipeline.ledger.models import State
-from pipeline.ledger.schema import VERSION
 from pipeline.ledger.summary import summarise
 
 pytestmark = pytest.mark.anyio
@@ -29,52 +27,12 @@ pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[1]
 NOBODY = 65534
 
-#: As version 1 made it; it stays as it is.
-FIRST = """
-CREATE TABLE documents (
-    source TEXT NOT NULL, id TEXT NOT NULL, revision TEXT NOT NULL,
-    label TEXT NOT NULL, state TEXT NOT NULL,
-    company TEXT NOT NULL DEFAULT '', kind TEXT NOT NULL DEFAULT '',
-    path TEXT NOT NULL DEFAULT '', name_hash INTEGER,
-    staged TEXT NOT NULL DEFAULT '', companions TEXT NOT NULL DEFAULT '',
-    sha256 TEXT NOT NULL DEFAULT '', size INTEGER, checksum TEXT NOT NULL DEFAULT '',
-    identity INTEGER, number_hash INTEGER,
-    reason TEXT NOT NULL DEFAULT '', warnings TEXT NOT NULL DEFAULT '',
-    seen_at REAL NOT NULL, changed_at REAL NOT NULL, verified_at REAL,
-    delivered_at REAL, acknowledged_at REAL,
-    PRIMARY KEY (source, id, revision)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX documents_name ON documents (name_hash) WHERE name_hash IS NOT NULL;
-CREATE INDEX documents_identity ON documents (identity) WHERE identity IS NOT NULL;
-CREATE INDEX documents_number ON documents (number_hash) WHERE number_hash IS NOT NULL;
-CREATE INDEX documents_open ON documents (source, state)
-    WHERE acknowledged_at IS NULL AND state IN ('delivered', 'duplicate', 'skipped', 'quarantined');
-CREATE INDEX documents_staged ON documents (source) WHERE state = 'staged';
-CREATE INDEX documents_kept ON documents (changed_at) WHERE state IN ('quarantined', 'waiting');
-CREATE TABLE sources (
-    name TEXT PRIMARY KEY, polled_at REAL, error TEXT NOT NULL DEFAULT '', error_at REAL
-) STRICT;
-PRAGMA user_version = 1;
-PRAGMA journal_mode = WAL;
-INSERT INTO sources VALUES ('box', 9.0, 'no answer', 10.0);
-INSERT INTO documents (source, id, revision, label, state, sha256, reason, seen_at, changed_at,
-    acknowledged_at) VALUES
-    ('box', '1', '', 'one', 'delivered', 'ab', '', 1.0, 9e9, 9e9),
-    ('box', '2', 'r', 'two', 'waiting', '', 'later', 1.0, 9e9, NULL),
-    ('box', '3', '', 'three', 'quarantined', '', 'why', 1.0, 2.0, NULL);
-"""
-
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Path:
     path = tmp_path / "state" / "ledger.sqlite"
     path.parent.mkdir()
     return path
-
-
-def first_version(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(FIRST)
 
 
 @contextmanager
@@ -87,64 +45,11 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-async def test_a_ledger_of_the_first_version_is_brought_forward(ledger: Path) -> None:
-    first_version(ledger)
-    for _ in range(2):
-        async with open_ledger(ledger) as opened:
-            contents = await opened.contents("box", ["1", "2", "3"])
-            assert {
-                id_: {r: k.state for r, k in rows.items()} for id_, rows in contents.items()
-            } == {
-                "1": {"": State.DELIVERED},
-                "2": {"r": State.WAITING},
-                "3": {"": State.QUARANTINED},
-            }
-            # All of it lies before the first poll that is counted.
-            assert {row.poll for rows in contents.values() for row in rows.values()} == {0}
-            assert [key.id for key, _ in await opened.unacknowledged("box")] == ["3"]
-    assert summarise(ledger).sources[0].error == "no answer"
-    async with open_ledger(ledger) as opened:
-        assert [await opened.begin_poll("box") for _ in range(2)] == [1, 2]
-    with closing(sqlite3.connect(ledger)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
-    kept = ledger.with_name("ledger.sqlite.v1")
-    with closing(sqlite3.connect(f"{kept.as_uri()}?mode=ro", uri=True)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
-        assert connection.execute("SELECT count(*) FROM documents").fetchone() == (3,)
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o640
-
-
-async def test_a_bringing_forward_that_broke_off_begins_anew(ledger: Path) -> None:
-    first_version(ledger)
-    ledger.with_name("ledger.sqlite.v1.part").write_bytes(b"half of a copy")
-    ledger.with_name("ledger.sqlite.v1").write_bytes(b"an older one")
-    async with open_ledger(ledger) as opened:
-        assert len(await opened.contents("box", ["1", "2", "3"])) == 3
-    with closing(sqlite3.connect(ledger.with_name("ledger.sqlite.v1"))) as connection:
-        assert connection.execute("SELECT count(*) FROM documents").fetchone() == (3,)
-    assert not ledger.with_name("ledger.sqlite.v1.part").exists()
-
-
-async def test_a_fresh_ledger_has_the_tables_of_one_that_was_brought_forward(
-    ledger: Path, tmp_path: Path
-) -> None:
-    def tables(path: Path) -> list[object]:
-        with closing(sqlite3.connect(path)) as connection:
-            query = "SELECT m.name, c.* FROM sqlite_schema m, pragma_table_xinfo(m.name) c"
-            return connection.execute(f"{query} ORDER BY 1, 2").fetchall()
-
-    first_version(ledger)
-    for path in (ledger, tmp_path / "fresh"):
-        async with open_ledger(path):
-            pass
-    assert tables(ledger) == tables(tmp_path / "fresh")
-
-
 async def test_a_locked_ledger_is_told_as_one(
     ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.ledger.database.BUSY", 0.01)
-    monkeypatch.setattr("pipeline.ledger.summary.BUSY", 0.01)
+    monkeypatch.setattr("pipeline.ledger.database.BUSY_TIMEOUT", 0.01)
+    monkeypatch.setattr("pipeline.ledger.summary.BUSY_TIMEOUT", 0.01)
     async with open_ledger(ledger):
         pass
     with locked(ledger):

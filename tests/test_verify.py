@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from farm import Farm
 
-from pipeline.config.types import Service
+from pipeline.config.types import ServiceSettings
 from pipeline.document import Ack, Document, Key
 from pipeline.errors import Corrupt, Rejected
 from pipeline.payload import Payload
@@ -35,7 +35,7 @@ def vouched(data: bytes) -> dict[str, str]:
 
 
 def listed(*, require_checksum: bool = False, **more: Any) -> Listed:
-    service = Service(Path("/nowhere"), require_checksum=require_checksum)
+    service = ServiceSettings(Path("/nowhere"), require_checksum=require_checksum)
     return Listed(Config(service, Delivery("a", "b", "c"), (), ()), **more)
 
 

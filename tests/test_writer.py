@@ -17,7 +17,7 @@ from pipeline.errors import StateError
 from pipeline.ledger import ledger as ledger_module
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.ledger.models import State
-from pipeline.ledger.writer import Missed, Statement, Writer
+from pipeline.ledger.writer import RowMissing, Statement, Writer
 
 pytestmark = pytest.mark.anyio
 
@@ -25,9 +25,9 @@ SURROGATE = "\ud800"
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.ledger.database.BUSY", 0.001)
-    monkeypatch.setattr("pipeline.ledger.writer.PAUSE", 0.01)
+def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.ledger.database.BUSY_TIMEOUT", 0.001)
+    monkeypatch.setattr("pipeline.ledger.writer.RETRY_DELAY", 0.01)
 
 
 @contextmanager
@@ -71,7 +71,7 @@ async def test_a_number_too_large_for_sqlite_fails_nobody_else(tmp_path: Path) -
 
         async def put(at: int) -> None:
             sql = "INSERT INTO sources (name, polled_at, error_at) VALUES (?1, ?2, ?3)"
-            await writer.record(Statement(sql, [(f"s{at}", 0.0, at)]))
+            await writer.write(Statement(sql, [(f"s{at}", 0.0, at)]))
 
         with pytest.raises(ExceptionGroup) as failed:
             async with anyio.create_task_group() as group:
@@ -92,7 +92,7 @@ async def test_a_note_that_fails_costs_one_row_and_is_told_with_its_traceback(
             await ledger.seen(page, 1.0)
             found = await states(ledger)
         assert set(found) == {key.id for key in keys(10)} - {"3"}
-        (told,) = [log for log in logs if "note of the ledger" in log["event"]]
+        (told,) = [log for log in logs if "ledger entry is lost" in log["event"]]
         assert isinstance(told["exc_info"], UnicodeEncodeError)
         # The document is held by the ledger as soon as it comes to an end.
         await ledger.quarantined([(Key("box", "3", ""), "its name is none")], 2.0)
@@ -103,7 +103,7 @@ async def test_a_note_that_fails_costs_one_row_and_is_told_with_its_traceback(
 async def test_what_the_ledger_does_not_hold_is_not_delivered_in_silence(tmp_path: Path) -> None:
     async with open_ledger(tmp_path / "ledger") as ledger:
         await ledger.seen([(Key("box", "1", ""), "invoice")], 1.0)
-        with pytest.raises(Missed):
+        with pytest.raises(RowMissing):
             await ledger.delivered([Key("box", id_, "") for id_ in "12"], 2.0)
         assert await states(ledger) == {"1": State.SEEN}
 
@@ -116,7 +116,7 @@ async def test_an_acknowledgement_without_a_row_is_told_and_the_others_are_noted
         with capture_logs() as logs:
             await ledger.acknowledged(keys(4), 2.0)
             assert await ledger.unacknowledged("box") == []
-        assert [type(log["exc_info"]) for log in logs] == [Missed]
+        assert [type(log["exc_info"]) for log in logs] == [RowMissing]
 
 
 async def test_an_unfinished_document_is_never_noted_as_told(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ async def test_notes_that_a_lock_refuses_go_along_with_the_next_commit_in_their_
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "ledger"
-    async with open_ledger(path, patience=0) as ledger:
+    async with open_ledger(path, write_timeout=0) as ledger:
         with locked(path):
             await ledger.seen([(key, "") for key in keys(3)], 1.0)
             await ledger.forget([Key("box", "1", "")])
@@ -144,7 +144,7 @@ async def test_notes_that_a_lock_refuses_go_along_with_the_next_commit_in_their_
 async def test_notes_that_a_full_disk_refuses_are_written_once_there_is_room(
     tmp_path: Path,
 ) -> None:
-    async with open_ledger(tmp_path / "ledger", patience=0) as ledger:
+    async with open_ledger(tmp_path / "ledger", write_timeout=0) as ledger:
         connection = ledger._writer._connection
         connection.execute("PRAGMA max_page_count = 20")  # SQLite's own way to have no room
         await ledger.seen([(key, "x" * 1000) for key in keys(200)], 1.0)
@@ -166,11 +166,11 @@ async def test_notes_that_can_not_be_written_until_the_end_make_it_end_in_words(
         async with open_ledger(path) as ledger:
             until_the_end.enter_context(locked(path))
             await ledger.seen([(key, "") for key in keys(3)], 1.0)
-    (told,) = [log for log in logs if log["event"] == "notes of the ledger are lost"]
-    assert told["notes"] == 1
+    (told,) = [log for log in logs if log["event"] == "ledger entries are lost"]
+    assert told["changes"] == 1
 
 
-async def test_another_error_is_not_hidden_by_notes_that_are_lost(tmp_path: Path) -> None:
+async def test_another_error_is_not_hidden_by_entries_that_are_lost(tmp_path: Path) -> None:
     path = tmp_path / "ledger"
     with ExitStack() as until_the_end, pytest.raises(ExceptionGroup) as failed:
         async with open_ledger(path) as ledger:
@@ -198,7 +198,7 @@ async def test_a_disk_that_refuses_is_told_once_and_in_its_own_words(tmp_path: P
 async def test_what_is_open_is_told_a_part_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_module, "PAGE", 3)
+    monkeypatch.setattr(ledger_module, "PAGE_SIZE", 3)
     async with open_ledger(tmp_path / "ledger") as ledger:
         for number, end in enumerate((ledger.duplicates, ledger.skipped, ledger.quarantined)):
             await end([(key, "") for key in keys(12)[number::3]], 1.0)

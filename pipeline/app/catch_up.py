@@ -72,7 +72,7 @@ class CatchUp:
                         for source in self._sources:
                             polling.start_soon(self._poll, source, application)
 
-                shutdown.on_request(application.ledger.hurry)
+                shutdown.on_request(application.ledger.stop_retrying)
                 async with anyio.create_task_group() as showing:
                     showing.start_soon(show, application.dispatcher.counters, self._total)
                     async with application.dispatcher.running():

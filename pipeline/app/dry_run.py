@@ -13,7 +13,7 @@ from pipeline.engine.engine import Engine
 from pipeline.engine.quarantine import Quarantine
 from pipeline.engine.unforeseen import Unforeseen
 from pipeline.errors import StateError, SynqupError
-from pipeline.ledger.database import copy_file
+from pipeline.ledger.database import copy_database
 from pipeline.ledger.ledger import open_ledger
 from pipeline.source import Entry
 
@@ -42,7 +42,7 @@ async def perform_dry_run(config: Config) -> DryRun:
     unforeseen = Unforeseen()
     with tempfile.TemporaryDirectory(prefix="synqup-") as folder:
         copy = Path(folder) / "ledger.sqlite"
-        await anyio.to_thread.run_sync(copy_file, ledger_path(config.service.state_dir), copy)
+        await anyio.to_thread.run_sync(copy_database, ledger_path(config.service.state_dir), copy)
         async with open_ledger(copy) as ledger:
             engine = Engine((), ledger, Quarantine(Path(folder) / "quarantine"))
             for settings in config.sources:

@@ -25,7 +25,7 @@ from pipeline.app.dry_run import DryRun
 from pipeline.app.wiring import Explanation, Finding
 from pipeline.engine.counters import Counters
 from pipeline.ledger.models import State
-from pipeline.ledger.summary import Kept, Summary
+from pipeline.ledger.summary import Summary, Undelivered
 from pipeline.text import printable
 
 #: Lines of one kind that are printed; the rest is only counted.
@@ -153,7 +153,7 @@ def _add_branch(tree_: Tree, folder: Path) -> None:
         tree_.add(f"and {len(files) - MAX_FILES:,} more")
 
 
-def _print_documents(console: Console, title: str, documents: Sequence[Kept]) -> None:
+def _print_documents(console: Console, title: str, documents: Sequence[Undelivered]) -> None:
     if not documents:
         return
     console.print(f"{title}: {len(documents):,}", style="bold")

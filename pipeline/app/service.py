@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 from pipeline.app.poller import Poller
 from pipeline.app.shutdown import Shutdown
 from pipeline.app.wiring import Application, Config, load_config, open_application
-from pipeline.config.watcher import edits
+from pipeline.config.watcher import watch_config
 from pipeline.errors import SynqupError
 from pipeline.source import Source
 
@@ -39,11 +39,11 @@ async def serve(
             async def poll_and_watch() -> None:
                 async with anyio.create_task_group() as group:
                     service.start(group)
-                    async for edited in edits(path, load_config, config, shutdown.requested):
+                    async for edited in watch_config(path, load_config, config, shutdown.requested):
                         shutdown.grace = edited.service.shutdown_grace
                         service.apply(edited)
 
-            shutdown.on_request(application.ledger.hurry)
+            shutdown.on_request(application.ledger.stop_retrying)
             async with application.dispatcher.running():
                 await shutdown.run_until_requested(poll_and_watch)
     log.info("stopped", dropped=shutdown.forced)

@@ -15,7 +15,7 @@ import anyio
 import structlog
 from msgspec import Struct
 
-from pipeline.config.types import Service as ServiceSettings
+from pipeline.config.types import ServiceSettings
 from pipeline.engine.breaker import Breaker
 from pipeline.engine.engine import Engine
 from pipeline.engine.quarantine import Quarantine

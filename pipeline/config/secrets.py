@@ -1,4 +1,8 @@
-"""Reads secrets where the configuration says they lie, and keeps those that a server renews."""
+"""Secret store: reads secrets from where the configuration says, and writes renewed ones back.
+
+A secret lies in an environment variable, a file, or the keyring of the operating system. Errors
+name that place and never the secret. Files are written durably, with mode 0600.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +16,26 @@ from pipeline.durable import make_folder, replace_file
 from pipeline.errors import SignInRefused
 from pipeline.files import read_file
 
-#: The service under which the operating system's keyring holds them.
+#: The service name of all entries in the keyring.
 SERVICE = "synqup"
-#: Bytes that a secret may have.
-MOST = 65_536
+#: Bytes of a secret, at most.
+MAX_SECRET_BYTES = 65_536
 
 
 class SecretMissing(SignInRefused):
-    """A secret that can't be read."""
+    """The secret can't be read from where the configuration says."""
 
     reason = "the secret is not where the configuration says"
     remedy = "Put it there, for the account that runs synqup"
 
 
 def read_secret(secret: Secret) -> str:
-    """The secret, read anew at each call, so that a rotated one is used at once.
+    """Read a secret; each call reads it anew, so that a rotated one is used at once.
 
     Raises SecretMissing, which names the place and never the secret.
     """
     if secret.env is not None:
-        return _found(
+        return _validated(
             os.environ.get(secret.env),
             f"environment variable {secret.env}",
             "Set it for the account that runs synqup",
@@ -47,17 +51,17 @@ def read_secret(secret: Secret) -> str:
             raise SecretMissing(
                 secret.file, "the secret can't be read (it is not UTF-8)", "Save it as UTF-8"
             ) from None
-        return _found(text, secret.file, "Write the secret into this file, and nothing else")
+        return _validated(text, secret.file, "Write the secret into this file, and nothing else")
     assert secret.keyring is not None
-    return _found(
+    return _validated(
         _from_keyring(secret.keyring),
         f"keyring entry {secret.keyring}",
         f"Store it with: keyring set {SERVICE} {secret.keyring}",
     )
 
 
-def keep_secret(secret: Secret, value: str) -> bool:
-    """Put a renewed secret durably where the old one lay; False where that can't be written to."""
+def store_secret(secret: Secret, value: str) -> bool:
+    """Write a renewed secret durably in place of the old one; False if the place is read-only."""
     if secret.file is not None:
         with suppress(OSError):
             replace_file(Path(secret.file), BytesIO(f"{value}\n".encode()))
@@ -65,23 +69,26 @@ def keep_secret(secret: Secret, value: str) -> bool:
     if secret.keyring is not None:
         import keyring  # noqa: PLC0415 - slow, and needed by few
 
-        # A keyring fails with whatever the system beneath it fails with.
+        # A keyring backend may raise any exception.
         with suppress(Exception):
             keyring.set_password(SERVICE, secret.keyring, value)
             return True
     return False
 
 
-def read_note(path: Path) -> str:
-    """What write_note() has left in a file of our own; empty if there is none that can be read."""
+def read_private_file(path: Path) -> str:
+    """Read what write_private_file() wrote; empty if there is no such file, or it is unreadable."""
     try:
         return _read(path, follow=False)
     except (OSError, ValueError):
         return ""
 
 
-def write_note(path: Path, text: str) -> None:
-    """Keep a secret text durably in a file of our own, in a folder of our own. Raises OSError."""
+def write_private_file(path: Path, text: str) -> None:
+    """Write a secret text durably to a file of Synqup's own, in a folder of mode 0700.
+
+    Raises OSError, also where the folder is a link.
+    """
     make_folder(path.parent, 0o700)
     if path.parent.is_symlink():
         raise OSError(f"{path.parent} is a link, and a secret is not written through one")
@@ -89,7 +96,7 @@ def write_note(path: Path, text: str) -> None:
 
 
 def _read(path: Path, *, follow: bool = True) -> str:
-    return read_file(path, MOST, follow=follow).decode("utf-8-sig")
+    return read_file(path, MAX_SECRET_BYTES, follow=follow).decode("utf-8-sig")
 
 
 def _from_keyring(name: str) -> str | None:
@@ -97,7 +104,7 @@ def _from_keyring(name: str) -> str | None:
 
     try:
         return keyring.get_password(SERVICE, name)
-    except Exception:  # noqa: BLE001 - whatever the system beneath the keyring fails with
+    except Exception:  # noqa: BLE001 - a keyring backend may raise any exception
         raise SecretMissing(
             f"keyring entry {name}",
             "the keyring of this system can't be opened",
@@ -105,13 +112,13 @@ def _from_keyring(name: str) -> str | None:
         ) from None
 
 
-def _found(value: str | None, place: str, remedy: str) -> str:
+def _validated(value: str | None, place: str, remedy: str) -> str:
     if not value:
         raise SecretMissing(place, "the secret is missing or empty", remedy)
     if not value.isascii():
         try:
             value.encode()
         except UnicodeError:
-            # As a variable of the environment is read whose bytes are none of UTF-8.
+            # Python reads bytes of an environment variable that are not UTF-8 as surrogates.
             raise SecretMissing(place, "the secret is not UTF-8", "Write it as UTF-8") from None
     return value

@@ -1,4 +1,8 @@
-"""The sections of a configuration that do not depend on what is brought, and their units."""
+"""Configuration types: units, validators, and the sections that concern the engine.
+
+A validator returns the value to use, or raises ValueError with a message for the user: what is
+wrong, and what would be right.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +24,8 @@ BYTES = {**DECIMAL, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
-#: Larger than any duration or size that is meant, and small enough for every use of one.
-MOST = 10**12
+#: The largest duration or size: larger than any sensible one, and no use of one overflows.
+MAX_QUANTITY = 10**12
 
 
 class Duration(float):
@@ -29,7 +33,7 @@ class Duration(float):
 
     @classmethod
     def parse(cls, raw: object) -> Self:
-        """Raises ValueError with what would be right."""
+        """Parse a value of the file. Raises ValueError with what would be right."""
         return cls(_quantity(raw, SECONDS, 'a duration like "30s", "5m" or "2h"'))
 
 
@@ -38,7 +42,7 @@ class Size(int):
 
     @classmethod
     def parse(cls, raw: object) -> Self:
-        """Raises ValueError with what would be right."""
+        """Parse a value of the file. Raises ValueError with what would be right."""
         return cls(_quantity(raw, BYTES, 'a size like "500 kB", "4 MB" or "16 MiB"'))
 
 
@@ -47,59 +51,56 @@ class Mode(int):
 
     @classmethod
     def parse(cls, raw: object) -> Self:
-        """Raises ValueError with what would be right."""
+        """Parse a value of the file. Raises ValueError with what would be right."""
         if not isinstance(raw, str) or not re.fullmatch(r"0?[0-7]{3}", raw):
             raise ValueError('expected are permissions in quotes, like "0640"')
         return cls(int(raw, 8))
 
 
 def not_blank(text: str) -> str:
-    """Check a text that something depends on. Raises ValueError."""
+    """Validate a text that must not be empty."""
     if not text.strip():
         raise ValueError("this can't be empty; write what it is")
     return text
 
 
 def one_of(*choices: str) -> Callable[[str], str]:
-    """Make a check that a text is one of these; it raises ValueError."""
+    """Make a validator that accepts these texts only."""
 
-    def check(text: str) -> str:
+    def validate(text: str) -> str:
         if text not in choices:
             written = ", ".join(f'"{choice}"' for choice in choices)
             raise ValueError(f'"{text}" is none of {written}')
         return text
 
-    return check
+    return validate
 
 
-def gone(why: str) -> Callable[[object], object]:
-    """Make a check that refuses a key of an earlier version; it raises ValueError."""
+def removed(why: str) -> Callable[[object], object]:
+    """Make a validator that refuses a key which only earlier versions had."""
 
-    def check(_: object) -> object:
+    def validate(_: object) -> object:
         raise ValueError(f"{why}; remove this key")
 
-    return check
+    return validate
 
 
 def above_zero(value: Number) -> Number:
-    """Check a number, a duration or a size. Raises ValueError."""
+    """Validate a number, a duration or a size that must be positive."""
     if value <= 0:
         raise ValueError("this has to be more than zero; leave it out for the usual value")
     return value
 
 
-def not_hectic(value: Duration) -> Duration:
-    """Check the time between two polls. Raises ValueError."""
+def at_least_one_second(value: Duration) -> Duration:
+    """Validate a duration that must be a second or more."""
     if value < 1:
         raise ValueError('less than a second; write "1s" or more')
     return value
 
 
-def own_path(path: AnyPath) -> AnyPath:
-    """Check a path that is written to: absolute here, or below the configuration's folder.
-
-    Raises ValueError with what would be right.
-    """
+def output_path(path: AnyPath) -> AnyPath:
+    """Validate a path that is written to: absolute, or below the configuration's folder."""
     text = str(path)
     if not text.strip():
         raise ValueError('a path can\'t be empty; write "." for the folder of this file')
@@ -115,7 +116,7 @@ def own_path(path: AnyPath) -> AnyPath:
 
 
 class Secret(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a secret lies; never the secret itself. Exactly one of the three is set.
+    """The place of a secret, never the secret itself. Exactly one of the three is set.
 
     env: an environment variable. file: a path, relative to the configuration file.
     keyring: a name under the service "synqup" in the keyring of the operating system.
@@ -126,21 +127,21 @@ class Secret(Struct, frozen=True, forbid_unknown_fields=True):
     keyring: str | None = None
 
 
-class Service(Struct, frozen=True, forbid_unknown_fields=True):
-    """[service]: what concerns the whole program.
+class ServiceSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """[service]: settings of the whole program.
 
     max_document_size, spool_threshold: bytes. A document above the first is refused, one above
     the second is kept in a temporary file on its way. require_checksum: refuse a document that
-    comes with none. workers: refused; an earlier version had it.
+    comes without one. workers: removed; only earlier versions had it.
     """
 
-    state_dir: Annotated[Path, own_path]
-    poll_interval: Annotated[Duration, not_hectic] = Duration(300)
+    state_dir: Annotated[Path, output_path]
+    poll_interval: Annotated[Duration, at_least_one_second] = Duration(300)
     shutdown_grace: Duration = Duration(30)
     max_document_size: Annotated[Size, above_zero] = Size(50_000_000)
     spool_threshold: Size = Size(4_000_000)
     require_checksum: bool = False
-    workers: Annotated[int | None, gone("there are no worker processes any more")] = None
+    workers: Annotated[int | None, removed("there are no worker processes any more")] = None
 
 
 class StageSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -152,7 +153,7 @@ class StageSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def absolute(base: Path, path: str | os.PathLike[str]) -> Path:
-    """A path of the configuration as seen from its folder."""
+    """The absolute path of a path in the configuration; base: the configuration's folder."""
     return Path(os.path.normpath(base / path))
 
 
@@ -163,6 +164,6 @@ def _quantity(raw: object, units: Mapping[str, int], expected: str) -> float:
     if match is None or match[2].lower() not in units:
         raise ValueError(f'"{raw}" is not {expected}')
     quantity = float(match[1]) * units[match[2].lower()]
-    if quantity > MOST:
+    if quantity > MAX_QUANTITY:
         raise ValueError(f"this is far too much; expected is {expected}")
     return quantity

@@ -1,4 +1,8 @@
-"""Watches the configuration file and yields each valid edit of it."""
+"""Configuration watcher: yields each valid edit of the configuration file.
+
+The operating system reports changes (inotify and the like). Where it does not, and for network
+drives, the file is polled every two seconds. An edit is never missed for good, only late.
+"""
 
 from __future__ import annotations
 
@@ -18,21 +22,22 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-#: Milliseconds of quiet after which an edit counts as saved.
-SETTLE = 200
-#: Milliseconds after which the file is looked at all the same: network drives tell nothing, nor
-#: does a folder that another one has replaced.
-LOOK = 2000
+#: Milliseconds without a change after which an edit counts as saved.
+DEBOUNCE = 200
+#: Milliseconds between two checks of the file when nothing is reported: network drives report
+#: nothing, nor does a folder that was replaced by another.
+CHECK_INTERVAL = 2000
 
 
-async def edits(
+async def watch_config(
     path: Path, load: Callable[[Path], T], current: T, stop: anyio.Event | None = None
 ) -> AsyncIterator[T]:
-    """Yield what the file says after each edit that changes it to something valid.
+    """Yield the loaded configuration after each edit that changes it to a valid one.
 
-    The folder is watched, not the file: editors save by putting another file in its place. An
-    invalid or half-saved file changes nothing and is reported once, until it says something else.
-    stop: tells that this will be cancelled, which would otherwise wait for the next look.
+    load: raises ConfigurationError for an invalid file, which is logged once for each set of
+    problems and otherwise ignored. current: the configuration in use. stop: set before this is
+    cancelled; without it a cancellation waits for the next check. The folder is watched, not the
+    file, because editors save by replacing the file.
     """
     reported = ""
     async for _ in _changes(path, stop):
@@ -50,56 +55,56 @@ async def edits(
 
 
 async def _changes(path: Path, stop: anyio.Event | None) -> AsyncGenerator[None]:
-    """Yield when the file may have changed; its folder may go and come, or be replaced.
+    """Yield when the file may have changed; its folder may disappear, return, or be replaced.
 
-    Where the system does not watch the folder, the file is looked at by and by.
+    Where the folder can't be watched, the file is polled.
     """
 
-    def ours(_: object, changed: str) -> bool:
+    def is_config(_: object, changed: str) -> bool:
         return Path(changed).name == path.name
 
-    # Nothing has been seen: an edit may have come between the start and the first look.
-    seen: tuple[int, ...] = ()
-    told = False
+    # Empty, so that an edit between the load at the start and the first check is found.
+    last: tuple[int, ...] = ()
+    is_reported = False
     while True:
-        folder = await _state(path.parent)
+        folder = await _stat_key(path.parent)
         watch = awatch(
             path.parent,
-            watch_filter=ours,
-            debounce=SETTLE,
+            watch_filter=is_config,
+            debounce=DEBOUNCE,
             recursive=False,
-            rust_timeout=LOOK,
+            rust_timeout=CHECK_INTERVAL,
             yield_on_timeout=True,
             stop_event=stop,
         )
         try:
-            async with aclosing(watch) as news:
-                async for changes in news:
-                    told = False
-                    state = await _state(path)
-                    if changes or state != seen:
-                        seen = state
+            async with aclosing(watch) as reports:
+                async for changes in reports:
+                    is_reported = False
+                    found = await _stat_key(path)
+                    if changes or found != last:
+                        last = found
                         yield
-                    if (await _state(path.parent))[:2] != folder[:2]:
+                    if (await _stat_key(path.parent))[:2] != folder[:2]:
                         break
-        except Exception as error:  # noqa: BLE001 - whatever the watch dies of, the file is there
-            if folder and not told:
-                told = True
+        except Exception as error:  # noqa: BLE001 - whatever stops the watch, the file can be polled
+            if folder and not is_reported:
+                is_reported = True
                 log.warning(
-                    "configuration is looked at by and by, for its folder can't be watched",
-                    seconds=LOOK / 1000,
+                    "configuration is polled because its folder can't be watched",
+                    seconds=CHECK_INTERVAL / 1000,
                     reason=str(error),
                 )
-        # The folder is missing, is not the one that was watched, or can't be watched.
-        state = await _state(path)
-        if state != seen:
-            seen = state
+        # The folder is missing, was replaced, or can't be watched.
+        found = await _stat_key(path)
+        if found != last:
+            last = found
             yield
-        await anyio.sleep(LOOK / 1000)
+        await anyio.sleep(CHECK_INTERVAL / 1000)
 
 
-async def _state(path: Path) -> tuple[int, ...]:
-    """What changes when the file does: its identity first; empty while there is none."""
+async def _stat_key(path: Path) -> tuple[int, ...]:
+    """Device, inode, size and time of a file, which change when it does; empty if it is missing."""
     return await anyio.to_thread.run_sync(_stat, path, abandon_on_cancel=True)
 
 

@@ -1,8 +1,8 @@
-"""Gives documents their names in the ledger, each to one alone, and finds what is a duplicate.
+"""Name allocation: gives each staged document a name of its own, unless it is a duplicate.
 
-Every statement lets go of the interpreter's lock and has to win it back from the event loop, which
-takes longer than the statement itself. So what may stand in the way of a group is looked up for
-all of it at once, and only a document in whose way something may stand is looked at by itself.
+Each SQL statement releases the interpreter's lock (GIL) and has to win it back from the event
+loop, which takes longer than the statement itself. So one query for each column finds what may
+collide with any document of a group, and only a document that may collide is looked up by itself.
 Nothing here touches the folders: a transaction must not wait for them.
 """
 
@@ -17,96 +17,101 @@ import msgspec
 from pipeline.alternatives import alternative, first_free, name_hash
 from pipeline.document import Key
 from pipeline.ledger.models import (
+    AllocatedName,
     Allocation,
-    Claim,
     Duplicate,
+    NameTaken,
     Staged,
     State,
-    Taken,
     Unrecorded,
     columns,
 )
 
-#: Names whose next number is remembered: those that several documents have asked for.
-REMEMBERED = 10_000
+#: Entries of NextNumbers, at most.
+CACHE_SIZE = 10_000
 
 
-class Numbers:
-    """The next number of each name that several documents have asked for, the latest asked for.
+class NextNumbers:
+    """LRU cache of the next alternative's number of each name that several documents asked for.
 
-    What is not remembered is found out from the ledger, by few questions.
+    A number that is not cached is found from the ledger, by few queries.
     """
 
     def __init__(self) -> None:
         self._next: OrderedDict[int, int] = OrderedDict()
 
-    def next(self, name: int) -> int:
+    def get(self, name: int) -> int:
         """The lowest number that may be free, of the name with this hash."""
         return self._next.get(name, 1)
 
-    def given(self, name: int, number: int) -> None:
-        """Remember that this number was given."""
+    def set_used(self, name: int, number: int) -> None:
+        """Record that this number, and with it all lower ones, is in use."""
         self._next[name] = number + 1
         self._next.move_to_end(name)
-        if len(self._next) > REMEMBERED:
+        if len(self._next) > CACHE_SIZE:
             self._next.popitem(last=False)
 
 
 def allocate(
-    documents: Sequence[Staged], at: float, numbers: Numbers, connection: sqlite3.Connection
+    documents: Sequence[Staged], at: float, numbers: NextNumbers, connection: sqlite3.Connection
 ) -> list[Allocation]:
-    """Give each of a group a name that no other document has had, unless it is a duplicate.
+    """Allocate a name that no other document has had to each of a group, and record it as staged.
 
-    Within the transaction that is open; of what gets no name nothing is recorded.
+    Runs within the transaction that is open. A document that gets no name is not recorded.
     """
     names = [alternative(document.path, document.first) for document in documents]
     hashes = [name_hash(name) for name in names]
-    taken = _held(connection, "name_hash", hashes)
-    identities = _held(connection, "identity", [one.identity for one in documents])
-    marks = _held(connection, "number_hash", [one.number_hash for one in documents])
-    ends: list[Allocation] = []
+    taken = _existing(connection, "name_hash", hashes)
+    identities = _existing(connection, "identity", [one.identity for one in documents])
+    known_numbers = _existing(connection, "number_hash", [one.number_hash for one in documents])
+    allocations: list[Allocation] = []
     for document, name, hash_ in zip(documents, names, hashes, strict=True):
-        twin = _twin(connection, document) if document.identity in identities else None
-        if twin is not None and not document.may_repeat:
-            ends.append(twin)
+        original = _original(connection, document) if document.identity in identities else None
+        if original is not None and not document.may_repeat:
+            allocations.append(original)
             continue
-        claim = Claim(name, document.first)
+        allocated = AllocatedName(name, document.first)
         if hash_ in taken:
-            claim = _free(connection, document.key, document.path, document.first, numbers)
-            hash_ = name_hash(claim.path)  # noqa: PLW2901 - of the name that it gets
-        corrects = _corrected(connection, document) if document.number_hash in marks else ""
-        if not _record(connection, document, claim.path, hash_, at):
-            ends.append(Unrecorded(_state(connection, document.key)))
+            allocated = _free_name(connection, document.key, document.path, document.first, numbers)
+            hash_ = name_hash(allocated.path)  # noqa: PLW2901 - of the name that it gets
+        has_number = document.number_hash in known_numbers
+        corrects = _same_number(connection, document) if has_number else ""
+        if not _record_staged(connection, document, allocated.path, hash_, at):
+            allocations.append(Unrecorded(_state(connection, document.key)))
             continue
-        # From here on they stand in the way of the rest of the group.
+        # The rest of the group has to see them as taken.
         taken.add(hash_)
         if document.identity is not None:
             identities.add(document.identity)
         if document.number_hash is not None:
-            marks.add(document.number_hash)
-        repeats = twin.label if twin else ""
-        ends.append(Claim(claim.path, claim.number, "" if twin else corrects, repeats))
-    return ends
+            known_numbers.add(document.number_hash)
+        repeats = original.label if original else ""
+        allocations.append(
+            AllocatedName(allocated.path, allocated.number, "" if original else corrects, repeats)
+        )
+    return allocations
 
 
 def reallocate(
-    documents: Sequence[Taken], at: float, numbers: Numbers, connection: sqlite3.Connection
-) -> list[Claim]:
-    """Give staged documents another name each, within the transaction that is open."""
-    claims = []
+    documents: Sequence[NameTaken], at: float, numbers: NextNumbers, connection: sqlite3.Connection
+) -> list[AllocatedName]:
+    """Allocate another name to each staged document, within the transaction that is open."""
+    names = []
     for one in documents:
-        claim = _free(connection, one.key, one.path, one.first, numbers)
+        allocated = _free_name(connection, one.key, one.path, one.first, numbers)
         connection.execute(
             "UPDATE documents SET path = ?4, name_hash = ?5, changed_at = ?6"
             " WHERE source = ?1 AND id = ?2 AND revision = ?3",
-            (*columns(one.key), claim.path, name_hash(claim.path), at),
+            (*columns(one.key), allocated.path, name_hash(allocated.path), at),
         )
-        claims.append(claim)
-    return claims
+        names.append(allocated)
+    return names
 
 
-def _held(connection: sqlite3.Connection, column: str, values: Sequence[int | None]) -> set[int]:
-    """Which of these values of a column some document has."""
+def _existing(
+    connection: sqlite3.Connection, column: str, values: Sequence[int | None]
+) -> set[int]:
+    """Those of the values that some document has in this column."""
     rows = connection.execute(
         f"SELECT {column} FROM documents"  # noqa: S608 - one of the table's own columns
         f" WHERE {column} IN (SELECT value FROM json_each(?))",
@@ -115,9 +120,9 @@ def _held(connection: sqlite3.Connection, column: str, values: Sequence[int | No
     return {row[0] for row in rows}
 
 
-def _free(
-    connection: sqlite3.Connection, key: Key, path: str, first: int, numbers: Numbers
-) -> Claim:
+def _free_name(
+    connection: sqlite3.Connection, key: Key, path: str, first: int, numbers: NextNumbers
+) -> AllocatedName:
     """An alternative of a name, from a number on, that no other document has had."""
 
     def is_taken(number: int) -> bool:
@@ -128,24 +133,24 @@ def _free(
         return any(Key(*row) != key for row in rows)
 
     name = name_hash(path)
-    number = first_free(is_taken, max(first, numbers.next(name)))
-    numbers.given(name, number)
-    return Claim(alternative(path, number), number)
+    number = first_free(is_taken, max(first, numbers.get(name)))
+    numbers.set_used(name, number)
+    return AllocatedName(alternative(path, number), number)
 
 
-def _twin(connection: sqlite3.Connection, document: Staged) -> Duplicate | None:
-    """Another document that is the same and is delivered, or about to be."""
+def _original(connection: sqlite3.Connection, document: Staged) -> Duplicate | None:
+    """Another document of the same identity that is staged or delivered, if there is one."""
     rows = connection.execute(
         "SELECT source, id, revision, label, state FROM documents WHERE identity = ?"
         " AND state IN ('staged', 'delivered') LIMIT 2",
         (document.identity,),
     )
-    twins = (Duplicate(Key(*row[:3]), row[3], State(row[4])) for row in rows)
-    return next((twin for twin in twins if twin.key != document.key), None)
+    originals = (Duplicate(Key(*row[:3]), row[3], State(row[4])) for row in rows)
+    return next((one for one in originals if one.key != document.key), None)
 
 
-def _corrected(connection: sqlite3.Connection, document: Staged) -> str:
-    """The label of another document of the same number that is delivered, or about to be."""
+def _same_number(connection: sqlite3.Connection, document: Staged) -> str:
+    """The label of another document of this number that is staged or delivered; else empty."""
     rows = connection.execute(
         "SELECT source, id, revision, label FROM documents WHERE number_hash = ?"
         " AND state IN ('staged', 'delivered') LIMIT 2",
@@ -154,10 +159,10 @@ def _corrected(connection: sqlite3.Connection, document: Staged) -> str:
     return next((row[3] for row in rows if Key(*row[:3]) != document.key), "")
 
 
-def _record(
+def _record_staged(
     connection: sqlite3.Connection, document: Staged, path: str, hash_: int, at: float
 ) -> bool:
-    """Record a document as staged; False where the ledger has no row for that."""
+    """Record a document as staged; False if it has no row, or is staged or delivered already."""
     updated = connection.execute(
         "UPDATE documents SET state = 'staged', staged = ?4, path = ?5, name_hash = ?6,"
         " company = ?7, kind = ?8, sha256 = ?9, size = ?10, checksum = ?11, warnings = ?12,"

@@ -1,8 +1,9 @@
-"""Ledger models: what the ledger records of a document, and what it is asked and answers.
+"""Ledger models: the states of a document, and the arguments and results of the ledger's methods.
 
-A row goes from `seen` to `staged` to `delivered`, or is a `duplicate` of a delivered one, or is
-`skipped` by a rule, `quarantined`, or `waiting` when it failed for now; `acknowledged_at` says when
-the source was told. Times are for people to read: what happens next hangs on none of them.
+A document goes from `seen` to `staged` to `delivered`; or it becomes the `duplicate` of a
+delivered one, is `skipped` by a rule, is `quarantined` because it failed for good, or is `waiting`
+because it failed for now. `acknowledged_at` says when its source was told. Times are in seconds
+since 1970 and for people to read: no decision depends on them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pipeline.document import Key
 
 
 class State(StrEnum):
-    """What a row says of its document."""
+    """The state of a document; docs/delivery.md says what is durable in each."""
 
     SEEN = "seen"
     STAGED = "staged"
@@ -33,12 +34,11 @@ TOLD = (*FORWARDED, State.QUARANTINED)
 
 
 class Known(Struct, frozen=True):
-    """What the lister needs of a row.
+    """The columns of a document's row that decide what becomes of it when it is listed again.
 
-    poll: the number of its source's poll in which it last was started, failed, was left out or was
-    acknowledged; clocks go back and forward, and polls are counted. acknowledged_at: in seconds
-    since 1970. sha256: of what the source sent, in hexadecimal; empty before it is
-    staged.
+    poll: the number of its source's poll in which it last was seen, failed, was skipped or was
+    acknowledged; a count, because clocks may go back. acknowledged_at: None before the source was
+    told. sha256: of what the source sent, in hexadecimal; empty before it is staged.
     """
 
     state: State
@@ -49,16 +49,16 @@ class Known(Struct, frozen=True):
 
 
 class Staged(Struct, frozen=True):
-    """A document about to become visible: everything that a delivery records of it.
+    """A document that is about to become visible: everything that the ledger records of it.
 
-    staged: its temporary file, flushed. sidecars: extensions of the files that go beside it,
-    whose temporary files are `staged` and a dot and the extension. path: the name that it would
-    like; first: the number of the first of that name's alternatives that nothing on the disk has.
-    identity: the same for documents that are one and the same, None if that can't be told.
-    number_hash: the same for documents that bear one number. may_repeat: whether it gets a name
-    although the same is delivered. sha256: of what the source sent, which is not the file where
-    another form of it is delivered. checksum: what vouched for that, "structure" if nothing else
-    did.
+    staged: its temporary file, which is flushed. sidecars: extensions of the files that go beside
+    it, whose temporary files are `staged`, a dot and the extension. path: the preferred name;
+    first: the number of the first alternative of that name which is free on the disk.
+    identity: equal for documents that are one and the same; None if that can't be determined.
+    number_hash: equal for documents that bear the same number. may_repeat: whether it gets a name
+    although the same document is delivered. sha256: of what the source sent, which differs from
+    the file where another form of it is delivered. checksum: which check confirmed that,
+    "structure" if there was no other.
     """
 
     key: Key
@@ -78,11 +78,12 @@ class Staged(Struct, frozen=True):
     may_repeat: bool = False
 
 
-class Claim(Struct, frozen=True):
-    """The name that a staged document was given: the n-th alternative of the one that it liked.
+class AllocatedName(Struct, frozen=True):
+    """The name that was allocated to a staged document.
 
-    corrects: the label of a delivered document that bears the same number and says otherwise.
-    repeats: the label of a delivered document that is the same.
+    number: which alternative of the preferred name it is, from 1. corrects: the label of a staged
+    or delivered document that bears the same number and has other content. repeats: the label of
+    one that is the same document. Both are empty if there is none.
     """
 
     path: str
@@ -92,7 +93,7 @@ class Claim(Struct, frozen=True):
 
 
 class Duplicate(Struct, frozen=True):
-    """The document of which a staged one is a duplicate, so that it gets no name."""
+    """No name was allocated, because this document is the same and is staged or delivered."""
 
     key: Key
     label: str
@@ -100,21 +101,24 @@ class Duplicate(Struct, frozen=True):
 
 
 class Unrecorded(Struct, frozen=True):
-    """The ledger can't hold that a document is staged, so it gets no name.
+    """No name was allocated, because the document's row can't become staged.
 
-    state: what its row says: that it is staged or delivered already. None: there is no row, for
-    the one that was noted when it was listed has not been written.
+    state: of its row, which is staged or delivered already. None: there is no row, because the one
+    of its listing could not be written.
     """
 
     state: State | None
 
 
-#: What becomes of a document that asks for a name.
-Allocation = Claim | Duplicate | Unrecorded
+#: The result of allocating a name to a document.
+Allocation = AllocatedName | Duplicate | Unrecorded
 
 
 class Unfinished(Struct, frozen=True):
-    """A document that is staged: its temporary file, its sidecars, and the name it is to get."""
+    """A document that an earlier process left staged.
+
+    staged: its temporary file. sidecars: as in Staged. path: the name that was allocated to it.
+    """
 
     key: Key
     staged: str
@@ -122,10 +126,10 @@ class Unfinished(Struct, frozen=True):
     path: str
 
 
-class Taken(Struct, frozen=True):
-    """A staged document whose name somebody else took before it became visible.
+class NameTaken(Struct, frozen=True):
+    """A staged document whose allocated name another program took before it became visible.
 
-    path: the name that it would like; first: the number of the first alternative to try now.
+    path: the preferred name; first: the number of the first alternative to try now.
     """
 
     key: Key
@@ -134,5 +138,5 @@ class Taken(Struct, frozen=True):
 
 
 def columns(key: Key) -> tuple[str, str, str]:
-    """A key as the ledger's tables have it: source, id and revision."""
+    """The primary key of the table `documents`: source, id and revision."""
     return (key.source, key.id, key.revision)

@@ -1,8 +1,15 @@
-"""Schema of the ledger: its tables, its version, and the numbered steps from each older version."""
+"""Schema of the ledger: its tables, its version, and the migration from each older version.
+
+To change the schema, make the change in SCHEMA and add to MIGRATIONS, under the number of the
+version that was the latest so far, the SQL statements that make the same change to an existing
+ledger (no BEGIN or COMMIT: `migration` runs all steps in one transaction). Then store a dump of a
+ledger of the new version, with rows in each state, as `ledger_versions/NUMBER.sql` beside
+`test_migration.py`, which fails without it, and when a migrated ledger and a new one differ.
+"""
 
 from __future__ import annotations
 
-#: What brings a ledger of a version to the one after it; a new one gets SCHEMA at once.
+#: The SQL that brings a ledger of this version to the next one. A new ledger gets SCHEMA at once.
 MIGRATIONS = {
     1: """
 ALTER TABLE documents ADD COLUMN poll INTEGER NOT NULL DEFAULT 0;
@@ -10,6 +17,7 @@ ALTER TABLE sources ADD COLUMN poll INTEGER NOT NULL DEFAULT 0;
 """,
 }
 
+#: The version of SCHEMA, which the file holds as its user_version.
 VERSION = max(MIGRATIONS) + 1
 
 SCHEMA = f"""

@@ -13,7 +13,7 @@ from functools import partial
 from msgspec import Struct
 
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.models import Claim, Duplicate, Staged, Taken, Unrecorded
+from pipeline.ledger.models import AllocatedName, Duplicate, NameTaken, Staged, Unrecorded
 from stages.delivery.document_files import free_number
 from stages.delivery.lanes import Lane
 from stages.delivery.plan import Plan
@@ -28,7 +28,7 @@ class Named(Struct, frozen=True):
 
     plan: Plan
     staged: Staged
-    claim: Claim
+    claim: AllocatedName
     sidecars: tuple[str, ...]
 
 
@@ -48,7 +48,7 @@ async def allocate_names(
     named: list[Named] = []
     unnamed: list[Unnamed] = []
     for (plan, one), allocation in zip(staged, allocations, strict=True):
-        if isinstance(allocation, Claim):
+        if isinstance(allocation, AllocatedName):
             named.append(Named(plan, one, allocation, plan.sidecars))
         else:
             unnamed.append(Unnamed(plan, one, allocation))
@@ -63,14 +63,14 @@ async def allocate_next_names(ledger: Ledger, lane: Lane, taken: Sequence[Named]
 
     numbers = await lane.each([Call(one.plan.folder, partial(find, one)) for one in taken])
     wanted = [
-        Taken(
+        NameTaken(
             one.plan.key,
             str(one.plan.target),
             number if isinstance(number, int) else one.claim.number + 1,
         )
         for one, number in zip(taken, numbers, strict=True)
     ]
-    claims = await ledger.rename(wanted, time.time())
+    claims = await ledger.reallocate(wanted, time.time())
     return [
         Named(one.plan, one.staged, claim, one.sidecars)
         for one, claim in zip(taken, claims, strict=True)

@@ -21,7 +21,7 @@ from msgspec import Struct, structs
 from pipeline.document import Key
 from pipeline.durable import flush_folder, make_folder
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.models import Taken, Unfinished
+from pipeline.ledger.models import NameTaken, Unfinished
 from stages.delivery.document_files import free_number, remove_files
 from stages.delivery.lanes import Lane, Lanes
 from stages.delivery.publish import Vanished, is_unpublished, resume
@@ -137,7 +137,7 @@ class Recovery:
         """Try to recover each document once; those that have got another name to be tried."""
         delivered: list[Key] = []
         lost: list[tuple[Key, str]] = []
-        taken: list[tuple[Unfinished, Taken]] = []
+        taken: list[tuple[Unfinished, NameTaken]] = []
         results = await lane.each([self._call(one) for one in unfinished])
         for one, result in zip(unfinished, results, strict=True):
             if isinstance(result, Hanging) and result.started:
@@ -152,13 +152,13 @@ class Recovery:
                 log.warning("document will be fetched again", path=one.path, reason=result.lost)
                 lost.append((one.key, result.lost))
             elif result.next_number:
-                taken.append((one, Taken(one.key, one.path, result.next_number)))
+                taken.append((one, NameTaken(one.key, one.path, result.next_number)))
             else:
                 self._log_postponed(one, result.error)
         now = time.time()
         await self._ledger.delivered(delivered, now)
         await self._ledger.unstaged(lost, now)
-        claims = await self._ledger.rename([wanted for _, wanted in taken], now)
+        claims = await self._ledger.reallocate([wanted for _, wanted in taken], now)
         for key in (*delivered, *(key for key, _ in lost)):
             self._visible.pop(key, None)
         if delivered or lost:

@@ -9,7 +9,7 @@ import structlog
 
 from pipeline.document import Key
 from pipeline.errors import AlreadyDelivered, RetryableError
-from pipeline.ledger.models import Claim, Duplicate, State, Unrecorded
+from pipeline.ledger.models import AllocatedName, Duplicate, State, Unrecorded
 from stages.delivery.plan import Plan
 
 log = structlog.get_logger(__name__)
@@ -54,7 +54,7 @@ def not_named(
     return RetryableError(plan.label, f"{same}, which has yet to be delivered")
 
 
-def warn_of_repetition(plan: Plan, claim: Claim) -> None:
+def warn_of_repetition(plan: Plan, claim: AllocatedName) -> None:
     """Log that a document was delivered although the same, or the same number, had been before."""
     if claim.repeats:
         log.warning("document was delivered before", document=plan.label, before=claim.repeats)

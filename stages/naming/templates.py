@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Annotated
 
-from pipeline.config.loader import nearest
-from pipeline.config.types import CONTROL, own_path
+from pipeline.config.loader import suggestion
+from pipeline.config.types import CONTROL, output_path
 
 _VARIABLE = re.compile(r"\[([^\[\]]*)\]")
 _SEPARATED = re.compile(r"([-_ ]*)\[([^\[\]]*)\]")
@@ -44,7 +44,7 @@ def fill_compactly(template: str, values: Mapping[str, str]) -> str:
 def _known(known: Sequence[str], template: str) -> str:
     """Check the variables of a template. Raises ValueError with a suggestion."""
     wrong = [
-        f"there is no variable [{name}]; {nearest(name, known, '[{}]')}"
+        f"there is no variable [{name}]; {suggestion(name, known, '[{}]')}"
         for name in variables(template)
         if name not in known
     ]
@@ -65,5 +65,5 @@ def _one_name(template: str) -> str:
 
 
 #: A template in the configuration, checked when the configuration is read.
-PathTemplate = Annotated[str, partial(_known, PATH_VARIABLES), own_path]
+PathTemplate = Annotated[str, partial(_known, PATH_VARIABLES), output_path]
 NameTemplate = Annotated[str, partial(_known, NAME_VARIABLES), _one_name]

@@ -18,7 +18,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from pipeline.config.loader import LARGEST
+from pipeline.config.loader import MAX_CONFIG_BYTES
 from pipeline.errors import ConfigurationError
 from pipeline.files import read_file, why
 from stages.sandbox.fault_spec import Planned, Target
@@ -90,7 +90,7 @@ def read_faults(path: Path) -> list[Planned]:
     Raises ConfigurationError.
     """
     try:
-        text = read_file(path, LARGEST).decode()
+        text = read_file(path, MAX_CONFIG_BYTES).decode()
         raw = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
         planned = msgspec.convert(raw.get("faults", []), list[Planned])
     except (OSError, ValueError, AttributeError, RecursionError) as error:

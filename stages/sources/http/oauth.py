@@ -17,7 +17,13 @@ import structlog
 from msgspec import Raw, Struct
 from yarl import URL
 
-from pipeline.config.secrets import SecretMissing, keep_secret, read_note, read_secret, write_note
+from pipeline.config.secrets import (
+    SecretMissing,
+    read_private_file,
+    read_secret,
+    store_secret,
+    write_private_file,
+)
 from pipeline.config.types import Secret
 from pipeline.errors import RetryableError, SignInRefused, SourceError
 from stages.sources.http.client import UNREADABLE, Http, refuse
@@ -166,7 +172,7 @@ class SignIn:
             self._configured = configured
             return self._renewed
         # Kept together with the one it replaced: a newly configured token goes before it.
-        replaced, _, renewed = read_note(self._kept).partition("\n")
+        replaced, _, renewed = read_private_file(self._kept).partition("\n")
         self._configured = configured
         self._renewed = renewed if replaced == configured and renewed else configured
         self._stored = True
@@ -199,10 +205,10 @@ class SignIn:
             configured = ""
         if configured and configured not in (self._configured, self._renewed):
             return ""  # Somebody has signed in anew meanwhile, and ours is of no use any more.
-        if configured and keep_secret(self._client.refresh_token, self._renewed):
+        if configured and store_secret(self._client.refresh_token, self._renewed):
             return ""
         try:
-            write_note(self._kept, f"{self._configured}\n{self._renewed}")
+            write_private_file(self._kept, f"{self._configured}\n{self._renewed}")
         except OSError as error:
             return f"{self._kept}: {error.strerror or error}"
         return ""
