@@ -64,12 +64,12 @@ class Download:
 
     async def _fetch(self, document: Document[Listed]) -> Document[Fetched]:
         payload, headers = await self._bring(document, document.meta.config.service, "")
-        if payload.sha256 in document.entry.had:
+        if payload.sha256 in document.entry.known_hashes:
             await payload.release()
             raise AlreadyDelivered(
                 document.entry.label, "it was delivered before, and the source lists it again"
             )
-        if document.entry.had:
+        if document.entry.known_hashes:
             log.warning(
                 "the source holds another document where one was delivered before",
                 document=document.entry.label,
