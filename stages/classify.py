@@ -13,12 +13,12 @@ from pipeline.document import Document
 from pipeline.errors import ConfigurationError, Rejected, Skipped
 from pipeline.files import check_file, why
 from pipeline.payload import Payload
-from stages.formats import apart, problems, read
+from stages.formats import problems, read, run_in_thread_if_slow
 from stages.formats.content import Content, Invoice, Other, Statement, Unreadable
 from stages.identifiers import company_identifier, iban
 from stages.matching.fingerprint import fingerprint
 from stages.matching.parties import Directory
-from stages.matching.rules import Classification, ListHint, decide
+from stages.matching.rules import Classification, ListHint, apply_rules
 from stages.model import Classified, Kind, Listed, Verified
 from stages.settings import Company, Config
 
@@ -56,7 +56,7 @@ class Classify:
         """Classify one document. Rejected if it is nobody's here, naming both parties."""
         payload = document.payload
         assert payload is not None
-        return await apart(payload, lambda: self._classified(document, payload))
+        return await run_in_thread_if_slow(payload, lambda: self._classified(document, payload))
 
     def _classified(self, document: Document[Verified], payload: Payload) -> Document[Classified]:
         label, verified = document.entry.label, document.meta
@@ -66,27 +66,29 @@ class Classify:
         except Unreadable as error:
             raise Rejected(label, str(error), "Ask its sender for another one") from None
         mailbox = self._mailbox(listed, document.key.source)
-        verdict = self._decide(content, listed, mailbox, document.key.source)
+        classification = self._apply_rules(content, listed, mailbox, document.key.source)
         if isinstance(content, Other):
-            verdict = _by_rule(content, verdict, listed, mailbox, label)
-        if verdict.company is None:
-            raise Rejected(label, verdict.reason, _remedy(content, listed))
-        if verdict.warnings:
-            log.warning("list and content disagree", document=label, why=list(verdict.warnings))
+            classification = _by_rule(content, classification, listed, mailbox, label)
+        if classification.company is None:
+            raise Rejected(label, classification.reason, _remedy(content, listed))
+        if classification.warnings:
+            log.warning(
+                "list and content disagree", document=label, why=list(classification.warnings)
+            )
         return document.grown(
             Classified(
                 listed=listed,
-                kind=verdict.kind,
-                company=verdict.company,
+                kind=classification.kind,
+                company=classification.company,
                 format=content.format,
                 number=_number(content) or listed.number,
                 issue_date=_issue_date(content) or listed.issue_date,
-                counterparty=_counterparty(content, verdict.kind) or listed.counterparty,
+                counterparty=_counterparty(content, classification.kind) or listed.counterparty,
                 account=content.accounts[0] if isinstance(content, Statement) else "",
-                reason=verdict.reason,
+                reason=classification.reason,
                 extension=content.extension or _extension(verified.media_type),
                 checksum=verified.checksum,
-                warnings=verified.warnings + verdict.warnings,
+                warnings=verified.warnings + classification.warnings,
                 verified_at=verified.verified_at,
                 fingerprint=fingerprint(content) if isinstance(content, Invoice) else None,
             )
@@ -95,10 +97,10 @@ class Classify:
     def _mailbox(self, listed: Listed, source: str) -> Company | None:
         return self._directory(listed.config).named(listed.company or "", source)
 
-    def _decide(
+    def _apply_rules(
         self, content: Content, listed: Listed, mailbox: Company | None, source: str
     ) -> Classification:
-        return decide(
+        return apply_rules(
             content, self._directory(listed.config), ListHint(listed.kind, mailbox, source)
         )
 
@@ -111,7 +113,11 @@ class Classify:
 
 
 def _by_rule(
-    content: Other, verdict: Classification, listed: Listed, mailbox: Company | None, label: str
+    content: Other,
+    classification: Classification,
+    listed: Listed,
+    mailbox: Company | None,
+    label: str,
 ) -> Classification:
     """What becomes of a document that is no invoice and no statement. Skipped if it is skipped.
 
@@ -120,15 +126,17 @@ def _by_rule(
     recognises may be delivered and is never skipped.
     """
     rule = listed.config.delivery.others
-    if verdict.company is not None or rule == "quarantine" or not _is_ruled(content, listed):
-        return verdict
+    if classification.company is not None or rule == "quarantine" or not _is_ruled(content, listed):
+        return classification
     if rule == "skip" and content.format in UNRECOGNISED:
-        return verdict
+        return classification
     if rule == "skip":
-        raise Skipped(label, f'{verdict.reason}, and others = "skip"')
+        raise Skipped(label, f'{classification.reason}, and others = "skip"')
     if mailbox is None:
-        return structs.replace(verdict, reason=f"{verdict.reason}, and nothing says whose it is")
-    return structs.replace(verdict, company=mailbox)
+        return structs.replace(
+            classification, reason=f"{classification.reason}, and nothing says whose it is"
+        )
+    return structs.replace(classification, company=mailbox)
 
 
 def _is_ruled(content: Other, listed: Listed) -> bool:
@@ -159,17 +167,17 @@ def explain(path: Path, company: str) -> Explanation:
         content = Other("unknown", f"nothing that can be read: {why(error)}")
     except Unreadable as error:
         content = Other("unknown", f"no document that can be read: {error}")
-    verdict = decide(content, Directory([ours]), ListHint())
+    classification = apply_rules(content, Directory([ours]), ListHint())
     return Explanation(
         path=str(path),
         # What it is does not depend on whose it is, as it does for an invoice.
-        kind=Kind.STATEMENT if isinstance(content, Statement) else verdict.kind,
+        kind=Kind.STATEMENT if isinstance(content, Statement) else classification.kind,
         format=content.format,
         number=_number(content),
         issue_date=_issue_date(content),
         supplier=str(content.supplier) if isinstance(content, Invoice) else "",
         customer=str(content.customer) if isinstance(content, Invoice) else "",
-        reason=verdict.reason,
+        reason=classification.reason,
     )
 
 

@@ -17,7 +17,7 @@ from pipeline.document import Document, Sidecar
 from pipeline.engine.engine import REFETCHES
 from pipeline.errors import Corrupt, Rejected, RetryableError, WebPage
 from pipeline.payload import Payload
-from stages.formats import apart
+from stages.formats import run_in_thread_if_slow
 from stages.formats.attachments import Attachment, chosen_pdf
 from stages.model import Classified, Kind
 from stages.settings import formats_of
@@ -121,7 +121,7 @@ class Render:
                 raise NoPdf(label, "it holds no PDF, and the platform sent something else as that")
             check = partial(verify, pdf, listed, headers, subject=label, require_checksum=required)
             try:
-                await apart(pdf, check)
+                await run_in_thread_if_slow(pdf, check)
             except Corrupt as error:
                 await pdf.release()
                 why = error.reason
@@ -140,4 +140,4 @@ class Render:
 async def _inside(document: Document[Classified]) -> Attachment | None:
     payload, number = document.payload, document.meta.number
     assert payload is not None
-    return await apart(payload, lambda: chosen_pdf(payload, number))
+    return await run_in_thread_if_slow(payload, lambda: chosen_pdf(payload, number))

@@ -11,7 +11,7 @@ from pipeline.errors import Corrupt, Rejected
 from pipeline.payload import Payload
 from pipeline.text import first_few
 from stages.checksums import coding, digests, stated
-from stages.formats import apart, problems
+from stages.formats import problems, run_in_thread_if_slow
 from stages.formats.content import Hostile, Unreadable
 from stages.model import Fetched, Listed, Verified
 
@@ -34,7 +34,7 @@ async def process(document: Document[Fetched]) -> Document[Verified]:
         subject=document.entry.label,
         require_checksum=meta.listed.config.service.require_checksum,
     )
-    return document.grown(await apart(payload, work))
+    return document.grown(await run_in_thread_if_slow(payload, work))
 
 
 def verify(

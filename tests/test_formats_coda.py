@@ -13,7 +13,7 @@ from pipeline.payload import Payload
 from stages.formats import coda, format_of
 from stages.formats.content import Other, Statement, Unreadable
 from stages.matching.parties import Directory
-from stages.matching.rules import ListHint, decide
+from stages.matching.rules import ListHint, apply_rules
 from stages.model import Kind
 from stages.settings import Company
 
@@ -199,18 +199,22 @@ class TestReading:
 class TestWhose:
     def test_the_account_decides(self) -> None:
         lines = [header("00202239951"), *records()[1:]]
-        verdict = decide(read(joined(lines)), Directory([ours(accounts=(IBAN,))]), ListHint())
-        assert verdict.kind is Kind.STATEMENT
-        assert IBAN in verdict.reason
+        classification = apply_rules(
+            read(joined(lines)), Directory([ours(accounts=(IBAN,))]), ListHint()
+        )
+        assert classification.kind is Kind.STATEMENT
+        assert IBAN in classification.reason
 
     def test_an_old_number_is_held_against_an_iban(self) -> None:
         lines = [header(""), old_balance("539007547034 EUR0BE", "0"), *records()[2:]]
-        verdict = decide(read(joined(lines)), Directory([ours(accounts=(IBAN,))]), ListHint())
-        assert verdict.kind is Kind.STATEMENT
+        classification = apply_rules(
+            read(joined(lines)), Directory([ours(accounts=(IBAN,))]), ListHint()
+        )
+        assert classification.kind is Kind.STATEMENT
 
     def test_the_holder_decides_where_no_account_is_known(self) -> None:
-        verdict = decide(read(joined(records())), Directory([ours()]), ListHint())
-        assert verdict.kind is Kind.STATEMENT
+        classification = apply_rules(read(joined(records())), Directory([ours()]), ListHint())
+        assert classification.kind is Kind.STATEMENT
 
 
 class TestOddities:

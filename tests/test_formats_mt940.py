@@ -11,7 +11,7 @@ from pipeline.payload import Payload
 from stages.formats import format_of, mt940
 from stages.formats.content import Other, Statement, Unreadable
 from stages.matching.parties import Directory
-from stages.matching.rules import ListHint, decide
+from stages.matching.rules import ListHint, apply_rules
 from stages.model import Kind
 from stages.settings import Company
 
@@ -112,8 +112,8 @@ class TestReading:
 
     def test_whose_it_is(self) -> None:
         company = Company("Onze Firma", "BE0403170701", "box", accounts=(IBAN,))
-        verdict = decide(read(BODY), Directory([company]), ListHint())
-        assert (verdict.kind, verdict.company) == (Kind.STATEMENT, company)
+        classification = apply_rules(read(BODY), Directory([company]), ListHint())
+        assert (classification.kind, classification.company) == (Kind.STATEMENT, company)
 
 
 class TestOddities:

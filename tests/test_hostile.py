@@ -29,7 +29,7 @@ from stages.formats.attachments import chosen_pdf
 from stages.formats.content import Invoice, Unreadable
 from stages.matching.fingerprint import fingerprint
 from stages.matching.parties import Directory
-from stages.matching.rules import ListHint, decide
+from stages.matching.rules import ListHint, apply_rules
 from stages.settings import Company
 from tests.conftest import CORPUS
 from tests.documents import configured, verified
@@ -272,9 +272,9 @@ def said_of(document: Payload) -> Iterator[str]:
     except Unreadable as error:
         yield str(error)
         return
-    verdict = decide(content, OURS, ListHint())
-    assert verdict.reason.isprintable()
-    yield verdict.reason
+    classification = apply_rules(content, OURS, ListHint())
+    assert classification.reason.isprintable()
+    yield classification.reason
     if isinstance(content, Invoice) and (found := fingerprint(content)) is not None:
         yield found.total
 

@@ -19,7 +19,7 @@ from benchmarks.workplace import Workplace
 from pipeline.payload import Payload
 from stages.formats import format_of
 from stages.matching.parties import Directory
-from stages.matching.rules import Classification, ListHint, decide
+from stages.matching.rules import Classification, ListHint, apply_rules
 from stages.model import Kind
 from stages.sandbox.invoices import Invoice, draw_invoice
 from stages.sandbox.mailbox import Mailbox
@@ -86,8 +86,8 @@ def _large(invoice: Invoice, seed: int) -> bytes:
 
 def _subject(name: str, data: bytes, directory: Directory, work: Workplace) -> Subject:
     payload = Payload(len(data), sha256="", data=data)
-    if (verdict := _classify(payload, directory)).kind is not Kind.SALES:
-        raise BenchmarkError(f"the {name} is no sale: {verdict.reason}")
+    if (classification := _classify(payload, directory)).kind is not Kind.SALES:
+        raise BenchmarkError(f"the {name} is no sale: {classification.reason}")
     count = work.documents or max(1, VOLUME // len(data))
     classify, parse = [], []
     for round_ in range(1, work.runs + 1):
@@ -98,7 +98,7 @@ def _subject(name: str, data: bytes, directory: Directory, work: Workplace) -> S
 
 
 def _classify(payload: Payload, directory: Directory) -> Classification:
-    return decide(format_of(payload).read(payload), directory, ListHint())
+    return apply_rules(format_of(payload).read(payload), directory, ListHint())
 
 
 def _microseconds(do: Callable[[], object], times: int) -> float:

@@ -91,7 +91,7 @@ def problems(payload: Payload) -> list[str]:
         raise _unreadable(error) from error
 
 
-async def apart(payload: Payload, work: Callable[[], T]) -> T:
+async def run_in_thread_if_slow(payload: Payload, work: Callable[[], T]) -> T:
     """Do some work on a document: in a thread, unless it is as good as done."""
     data = payload.data
     if data is not None and len(data) <= LARGE and format_of(payload).is_quick(data):

@@ -36,18 +36,20 @@ class Classification(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
-def decide(content: Content, directory: Directory, hint: ListHint) -> Classification:
+def apply_rules(content: Content, directory: Directory, hint: ListHint) -> Classification:
     """Say what a document is, and why. directory: the companies that it may belong to."""
     match content:
         case Invoice():
-            verdict = _invoice(content, directory, hint)
+            classification = _invoice(content, directory, hint)
         case Statement():
-            verdict = _statement(content, directory, hint)
+            classification = _statement(content, directory, hint)
         case Other():
-            verdict = _other(content, hint)
-    verdict = _held_against_list(verdict, hint)
+            classification = _other(content, hint)
+    classification = _held_against_list(classification, hint)
     return structs.replace(
-        verdict, reason=told(verdict.reason), warnings=tuple(first_few(verdict.warnings))
+        classification,
+        reason=told(classification.reason),
+        warnings=tuple(first_few(classification.warnings)),
     )
 
 
@@ -115,8 +117,8 @@ def _statement(statement: Statement, directory: Directory, hint: ListHint) -> Cl
     companies = {company.identifier: company for company in found.values()}
     reason = ", ".join(first_few([f"{how} {_name(company)}" for how, company in found.items()]))
     if len(companies) == 1:
-        verdict = Classification(Kind.STATEMENT, reason, companies.popitem()[1])
-        return _held_against_header(verdict, by_number)
+        classification = Classification(Kind.STATEMENT, reason, companies.popitem()[1])
+        return _held_against_header(classification, by_number)
     if companies:
         return Classification(Kind.UNKNOWN, f"it holds statements of several companies: {reason}")
     if not statement.holders and hint.kind is Kind.STATEMENT and hint.mailbox is not None:
@@ -134,28 +136,31 @@ def _other(other: Other, hint: ListHint) -> Classification:
     return Classification(Kind.UNKNOWN, f"it is {other.what}")
 
 
-def _held_against_header(verdict: Classification, by_number: dict[str, Company]) -> Classification:
-    assert verdict.company is not None
+def _held_against_header(
+    classification: Classification, by_number: dict[str, Company]
+) -> Classification:
+    assert classification.company is not None
     others = tuple(
         f"{how} {_name(company)}"
         for how, company in by_number.items()
-        if company.identifier != verdict.company.identifier
+        if company.identifier != classification.company.identifier
     )
-    return structs.replace(verdict, warnings=others)
+    return structs.replace(classification, warnings=others)
 
 
-def _held_against_list(verdict: Classification, hint: ListHint) -> Classification:
-    """The content has won; that the list says otherwise is recorded."""
-    if verdict.company is None:
-        return verdict
+def _held_against_list(classification: Classification, hint: ListHint) -> Classification:
+    """The content decides; what the list says otherwise becomes a warning."""
+    company = classification.company
+    if company is None:
+        return classification
     warnings = []
-    if hint.kind not in (None, verdict.kind):
-        warnings.append(f"the list calls it {hint.kind}, its content {verdict.kind}")
-    if hint.mailbox is not None and hint.mailbox.identifier != verdict.company.identifier:
+    if hint.kind not in (None, classification.kind):
+        warnings.append(f"the list calls it {hint.kind}, its content {classification.kind}")
+    if hint.mailbox is not None and hint.mailbox.identifier != company.identifier:
         warnings.append(
-            f"it lay in the mailbox of {_name(hint.mailbox)} and is of {_name(verdict.company)}"
+            f"it lay in the mailbox of {_name(hint.mailbox)} and is of {_name(company)}"
         )
-    return structs.replace(verdict, warnings=(*verdict.warnings, *warnings))
+    return structs.replace(classification, warnings=(*classification.warnings, *warnings))
 
 
 def _by_list(kind: Kind, mailbox: Company) -> str:
