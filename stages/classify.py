@@ -17,7 +17,7 @@ from stages.formats import problems, read, run_in_thread_if_slow
 from stages.formats.content import Content, Invoice, Other, Statement, Unreadable
 from stages.identifiers import company_identifier, iban
 from stages.matching.fingerprint import fingerprint
-from stages.matching.parties import Directory
+from stages.matching.parties import CompanyIndex
 from stages.matching.rules import Classification, ListHint, apply_rules
 from stages.model import Classified, Kind, Listed, Verified
 from stages.settings import Company, Config
@@ -50,7 +50,7 @@ class Classify:
     """Classifies documents, each among the companies of its own configuration."""
 
     def __init__(self) -> None:
-        self._latest: tuple[Config, Directory] | None = None
+        self._latest: tuple[Config, CompanyIndex] | None = None
 
     async def process(self, document: Document[Verified]) -> Document[Classified]:
         """Classify one document. Rejected if it is nobody's here, naming both parties."""
@@ -95,20 +95,20 @@ class Classify:
         )
 
     def _mailbox(self, listed: Listed, source: str) -> Company | None:
-        return self._directory(listed.config).named(listed.company or "", source)
+        return self._index(listed.config).with_identifier(listed.company or "", source)
 
     def _apply_rules(
         self, content: Content, listed: Listed, mailbox: Company | None, source: str
     ) -> Classification:
         return apply_rules(
-            content, self._directory(listed.config), ListHint(listed.kind, mailbox, source)
+            content, self._index(listed.config), ListHint(listed.kind, mailbox, source)
         )
 
-    def _directory(self, config: Config) -> Directory:
+    def _index(self, config: Config) -> CompanyIndex:
         """The companies of a configuration; nearly always that of the document before."""
         latest = self._latest
         if latest is None or latest[0] is not config:
-            self._latest = latest = (config, Directory(config.companies))
+            self._latest = latest = (config, CompanyIndex(config.companies))
         return latest[1]
 
 
@@ -167,7 +167,7 @@ def explain(path: Path, company: str) -> Explanation:
         content = Other("unknown", f"nothing that can be read: {why(error)}")
     except Unreadable as error:
         content = Other("unknown", f"no document that can be read: {error}")
-    classification = apply_rules(content, Directory([ours]), ListHint())
+    classification = apply_rules(content, CompanyIndex([ours]), ListHint())
     return Explanation(
         path=str(path),
         # What it is does not depend on whose it is, as it does for an invoice.

@@ -6,7 +6,7 @@ import pytest
 
 from stages.formats.content import INVOICES, Invoice, Other, Statement
 from stages.formats.party import Identifier, Party
-from stages.matching.parties import Directory
+from stages.matching.parties import CompanyIndex
 from stages.matching.rules import Classification, ListHint, apply_rules
 from stages.model import Kind
 from stages.settings import Company
@@ -45,7 +45,7 @@ def classify(
     *companies: Company,
 ) -> Classification:
     return apply_rules(
-        invoice(supplier, customer), Directory(companies or [A, B]), ListHint(kind, mailbox, "s")
+        invoice(supplier, customer), CompanyIndex(companies or [A, B]), ListHint(kind, mailbox, "s")
     )
 
 
@@ -142,28 +142,28 @@ def statement(*accounts: str, holder: str = "", scheme: str = "0208") -> Stateme
 
 
 def test_a_statement_is_of_the_account_and_of_the_holder() -> None:
-    directory = Directory([A, B])
-    assert apply_rules(statement("BE68539007547034"), directory, ListHint()).company is A
-    assert apply_rules(statement("1", holder="0417497106"), directory, ListHint()).company is B
-    both = apply_rules(statement("BE68539007547034", holder="0417497106"), directory, ListHint())
+    index = CompanyIndex([A, B])
+    assert apply_rules(statement("BE68539007547034"), index, ListHint()).company is A
+    assert apply_rules(statement("1", holder="0417497106"), index, ListHint()).company is B
+    both = apply_rules(statement("BE68539007547034", holder="0417497106"), index, ListHint())
     assert both.company is A
     assert both.warnings
     nobody = apply_rules(
-        statement("1", holder="0999999922"), directory, ListHint(Kind.STATEMENT, A, "s")
+        statement("1", holder="0999999922"), index, ListHint(Kind.STATEMENT, A, "s")
     )
     assert nobody.company is None
     assert "0999999922" in nobody.reason
-    silent = apply_rules(statement("1"), directory, ListHint(Kind.STATEMENT, A, "s"))
+    silent = apply_rules(statement("1"), index, ListHint(Kind.STATEMENT, A, "s"))
     assert (silent.kind, silent.company) == (Kind.STATEMENT, A)
 
 
 def test_others_follow_the_list_only_where_they_may_be_it() -> None:
-    directory = Directory([A])
+    index = CompanyIndex([A])
     pdf = Other("pdf", "a PDF", "pdf", INVOICES)
     order = Other("ubl-order", "a UBL order", "xml")
-    assert apply_rules(pdf, directory, ListHint(Kind.PURCHASE, A, "s")).company is A
-    assert apply_rules(pdf, directory, ListHint(Kind.STATEMENT, A, "s")).company is None
-    assert apply_rules(pdf, directory, ListHint(None, A, "s")).company is None
-    refused = apply_rules(order, directory, ListHint(Kind.PURCHASE, A, "s"))
+    assert apply_rules(pdf, index, ListHint(Kind.PURCHASE, A, "s")).company is A
+    assert apply_rules(pdf, index, ListHint(Kind.STATEMENT, A, "s")).company is None
+    assert apply_rules(pdf, index, ListHint(None, A, "s")).company is None
+    refused = apply_rules(order, index, ListHint(Kind.PURCHASE, A, "s"))
     assert refused.company is None
     assert "a UBL order" in refused.reason

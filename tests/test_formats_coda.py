@@ -12,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 from pipeline.payload import Payload
 from stages.formats import coda, format_of
 from stages.formats.content import Other, Statement, Unreadable
-from stages.matching.parties import Directory
+from stages.matching.parties import CompanyIndex
 from stages.matching.rules import ListHint, apply_rules
 from stages.model import Kind
 from stages.settings import Company
@@ -200,7 +200,7 @@ class TestWhose:
     def test_the_account_decides(self) -> None:
         lines = [header("00202239951"), *records()[1:]]
         classification = apply_rules(
-            read(joined(lines)), Directory([ours(accounts=(IBAN,))]), ListHint()
+            read(joined(lines)), CompanyIndex([ours(accounts=(IBAN,))]), ListHint()
         )
         assert classification.kind is Kind.STATEMENT
         assert IBAN in classification.reason
@@ -208,12 +208,12 @@ class TestWhose:
     def test_an_old_number_is_held_against_an_iban(self) -> None:
         lines = [header(""), old_balance("539007547034 EUR0BE", "0"), *records()[2:]]
         classification = apply_rules(
-            read(joined(lines)), Directory([ours(accounts=(IBAN,))]), ListHint()
+            read(joined(lines)), CompanyIndex([ours(accounts=(IBAN,))]), ListHint()
         )
         assert classification.kind is Kind.STATEMENT
 
     def test_the_holder_decides_where_no_account_is_known(self) -> None:
-        classification = apply_rules(read(joined(records())), Directory([ours()]), ListHint())
+        classification = apply_rules(read(joined(records())), CompanyIndex([ours()]), ListHint())
         assert classification.kind is Kind.STATEMENT
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from pipeline.payload import Payload
 from stages.formats import format_of, mt940
 from stages.formats.content import Other, Statement, Unreadable
-from stages.matching.parties import Directory
+from stages.matching.parties import CompanyIndex
 from stages.matching.rules import ListHint, apply_rules
 from stages.model import Kind
 from stages.settings import Company
@@ -112,7 +112,7 @@ class TestReading:
 
     def test_whose_it_is(self) -> None:
         company = Company("Onze Firma", "BE0403170701", "box", accounts=(IBAN,))
-        classification = apply_rules(read(BODY), Directory([company]), ListHint())
+        classification = apply_rules(read(BODY), CompanyIndex([company]), ListHint())
         assert (classification.kind, classification.company) == (Kind.STATEMENT, company)
 
 

@@ -16,7 +16,7 @@ from hypothesis import example, given, settings, strategies as st
 from pipeline.payload import Payload
 from stages.formats import FORMATS, HEAD, binary, error_page as answer, format_of, text, xml
 from stages.formats.content import Other, Unreadable
-from stages.matching.parties import Directory
+from stages.matching.parties import CompanyIndex
 from stages.matching.rules import ListHint, apply_rules
 from stages.model import Kind
 from stages.settings import Company
@@ -100,12 +100,12 @@ def test_it_is_recognised_as_what_it_is(format_: str, data: bytes, tmp_path: Pat
 def test_only_an_image_may_be_what_the_list_calls_it(format_: str, data: bytes) -> None:
     company = Company("Onze Firma", "BE0403170701", "box")
     classification = apply_rules(
-        read(data), Directory([company]), ListHint(Kind.PURCHASE, company, "box")
+        read(data), CompanyIndex([company]), ListHint(Kind.PURCHASE, company, "box")
     )
     is_image = format_ in ("png", "jpeg", "tiff", "gif")
     assert classification.kind is (Kind.PURCHASE if is_image else Kind.UNKNOWN)
     assert read(data).what in classification.reason
-    assert apply_rules(read(data), Directory([company]), ListHint()).kind is Kind.UNKNOWN
+    assert apply_rules(read(data), CompanyIndex([company]), ListHint()).kind is Kind.UNKNOWN
 
 
 @pytest.mark.parametrize("data", [PNG, JPEG, zipped("a.xml"), rb"{\rtf1 Invoice}"])

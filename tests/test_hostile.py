@@ -28,7 +28,7 @@ from stages.formats import pdf, xml
 from stages.formats.attachments import chosen_pdf
 from stages.formats.content import Invoice, Unreadable
 from stages.matching.fingerprint import fingerprint
-from stages.matching.parties import Directory
+from stages.matching.parties import CompanyIndex
 from stages.matching.rules import ListHint, apply_rules
 from stages.settings import Company
 from tests.conftest import CORPUS
@@ -227,7 +227,7 @@ CHANGES = st.lists(
     min_size=1,
     max_size=8,
 )
-OURS = Directory([Company("us", "BE0403170701", source="")])
+OURS = CompanyIndex([Company("us", "BE0403170701", source="")])
 
 
 def documents() -> list[bytes]:

@@ -96,7 +96,7 @@ class Match(Struct, frozen=True):
     identifier: Identifier
 
 
-class Directory:
+class CompanyIndex:
     """Our companies by every identifier that they have.
 
     Where a company is configured for several sources, the one of the document's source is meant.
@@ -116,7 +116,7 @@ class Directory:
                 for account in (iban, iban[4:]):
                     self._by_account.setdefault(account, []).append(company)
 
-    def named(self, identifier: str, source: str) -> Company | None:
+    def with_identifier(self, identifier: str, source: str) -> Company | None:
         """The company that is configured under this very identifier."""
         found = self._by_own.get(identifier)
         return _of_source(found, source) if found else None
@@ -137,7 +137,7 @@ class Directory:
                     return Match(_of_source(found, source), identifier)
         return None
 
-    def holding(self, account: str, source: str) -> Company | None:
+    def with_account(self, account: str, source: str) -> Company | None:
         """The company that has this account: an IBAN, or the bank's number inside one."""
         found = self._by_account.get(compact(account))
         return _of_source(found, source) if found else None

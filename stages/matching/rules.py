@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 from pipeline.text import NAME, enumerated, first_few, told
 from stages.formats.content import Content, Invoice, Other, Statement
 from stages.formats.party import Party
-from stages.matching.parties import Directory, Match
+from stages.matching.parties import CompanyIndex, Match
 from stages.model import Kind
 from stages.settings import Company
 
@@ -36,13 +36,13 @@ class Classification(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
-def apply_rules(content: Content, directory: Directory, hint: ListHint) -> Classification:
-    """Say what a document is, and why. directory: the companies that it may belong to."""
+def apply_rules(content: Content, index: CompanyIndex, hint: ListHint) -> Classification:
+    """Say what a document is, and why. index: the companies that it may belong to."""
     match content:
         case Invoice():
-            classification = _invoice(content, directory, hint)
+            classification = _invoice(content, index, hint)
         case Statement():
-            classification = _statement(content, directory, hint)
+            classification = _statement(content, index, hint)
         case Other():
             classification = _other(content, hint)
     classification = _held_against_list(classification, hint)
@@ -53,9 +53,9 @@ def apply_rules(content: Content, directory: Directory, hint: ListHint) -> Class
     )
 
 
-def _invoice(invoice: Invoice, directory: Directory, hint: ListHint) -> Classification:
-    supplier = _match(invoice.supplier, directory, hint)
-    customer = _match(invoice.customer, directory, hint)
+def _invoice(invoice: Invoice, index: CompanyIndex, hint: ListHint) -> Classification:
+    supplier = _match(invoice.supplier, index, hint)
+    customer = _match(invoice.customer, index, hint)
     supplies = f"the supplier ({invoice.supplier_element}) is {_ours(supplier)}" if supplier else ""
     buys = f"the customer ({invoice.customer_element}) is {_ours(customer)}" if customer else ""
     if supplier and customer:
@@ -72,8 +72,8 @@ def _ours(match: Match) -> str:
     return f"{_name(match.company)} by its {match.identifier}"
 
 
-def _match(party: Party, directory: Directory, hint: ListHint) -> Match | None:
-    return directory.find(party.identifiers, hint.source, party.country)
+def _match(party: Party, index: CompanyIndex, hint: ListHint) -> Match | None:
+    return index.find(party.identifiers, hint.source, party.country)
 
 
 def _both_ours(sides: dict[Kind, Company], both: str, hint: ListHint) -> Classification:
@@ -101,16 +101,16 @@ def _neither_ours(invoice: Invoice, hint: ListHint) -> Classification:
     )
 
 
-def _statement(statement: Statement, directory: Directory, hint: ListHint) -> Classification:
+def _statement(statement: Statement, index: CompanyIndex, hint: ListHint) -> Classification:
     by_account = {
         f"its account {account} is one of": company
         for account in statement.accounts
-        if (company := directory.holding(account, hint.source))
+        if (company := index.with_account(account, hint.source))
     }
     by_number = {
         f"{match.identifier} names": match.company
         for holder in statement.holders
-        if (match := directory.find([holder], hint.source))
+        if (match := index.find([holder], hint.source))
     }
     # A header may name whom the bank sends it to; an account in the configuration is meant.
     found = by_account or by_number
