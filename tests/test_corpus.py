@@ -11,7 +11,7 @@ import pytest
 
 from stages.classify import explain
 from stages.formats.party import Identifier
-from stages.matching.parties import spellings
+from stages.matching.parties import lookup_keys
 from stages.model import Kind
 
 STRANGER = "BE0999999922"
@@ -59,9 +59,9 @@ def test_belongs_to_each_side_by_each_of_its_identifiers(
     for path, entry in invoices:
         sides = {Kind.SALES: entry["supplier_ids"], Kind.PURCHASE: entry["customer_ids"]}
         for kind, other in ((Kind.SALES, Kind.PURCHASE), (Kind.PURCHASE, Kind.SALES)):
-            shared = {key for pair in sides[other] for key in spellings(Identifier("", *pair))}
+            shared = {key for pair in sides[other] for key in lookup_keys(Identifier("", *pair))}
             for scheme, value in sides[kind]:
-                if shared & set(spellings(Identifier("", scheme, value))):
+                if shared & set(lookup_keys(Identifier("", scheme, value))):
                     continue
                 for company in (value, f"{scheme}:{value}") if scheme else (value,):
                     found = explain(path, company)

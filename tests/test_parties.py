@@ -167,11 +167,11 @@ def test_a_company_of_several_sources_is_the_one_of_the_document() -> None:
     assert match.company is two
 
 
-def test_only_a_contact_is_silence() -> None:
+def test_a_contact_identifies_no_party() -> None:
     contact = Identifier("Contact/ElectronicMail", "", "a@b.be", is_contact=True)
-    assert Party("x", (contact,)).is_silent
-    assert Party("x", ()).is_silent
-    assert not Party("x", (contact, here("", "1"))).is_silent
+    assert not Party("x", (contact,)).has_identifier
+    assert not Party("x", ()).has_identifier
+    assert Party("x", (contact, here("", "1"))).has_identifier
 
 
 @given(st.text(max_size=30), st.text(max_size=30))

@@ -34,9 +34,9 @@ class Party(Struct, frozen=True):
     country: str = ""
 
     @property
-    def is_silent(self) -> bool:
-        """Whether nothing says who it is: names never do."""
-        return all(one.is_contact for one in self.identifiers)
+    def has_identifier(self) -> bool:
+        """Whether it can be identified at all: neither a name nor a contact's address does it."""
+        return any(not one.is_contact for one in self.identifiers)
 
     def __str__(self) -> str:
         """Who it is, for a reason: the name and the first few identifiers, each once."""

@@ -7,7 +7,7 @@ from decimal import Decimal
 from stages.formats.cii import CREDIT_NOTES
 from stages.formats.content import Invoice
 from stages.formats.party import Identifier, Party
-from stages.matching.parties import spellings
+from stages.matching.parties import lookup_keys
 from stages.model import Fingerprint
 
 
@@ -37,8 +37,8 @@ def _supplier(party: Party) -> str:
 def _key(identifier: Identifier, country: str) -> str:
     """One spelling for each number: BE and ten digits, or another with what says whose it is."""
     foreign = len(country) == 2 and country.upper() != "BE"
-    keys = list(spellings(identifier, country.upper(), foreign=foreign))
-    # The last is with its country, where that does not stand in it; see spellings().
+    keys = list(lookup_keys(identifier, country.upper(), foreign=foreign))
+    # The last is with its country, where that does not stand in it; see lookup_keys().
     return keys[0] if keys[0].startswith("BE") or not keys[-1].startswith("*:") else keys[-1]
 
 

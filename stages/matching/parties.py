@@ -109,7 +109,7 @@ class CompanyIndex:
         for company in companies:
             self._by_own.setdefault(company.identifier, []).append(company)
             for text in (company.identifier, *company.identifiers):
-                for key in _configured(text):
+                for key in _keys_of_configured(text):
                     self._by_identifier.setdefault(key, []).append(company)
             for iban in company.accounts:
                 # Without country and check digits as well: some statements bear no more.
@@ -132,7 +132,7 @@ class CompanyIndex:
         abroad = len(home) == 2 and home != "BE"
         foreign = abroad or any(map(_is_foreign_vat, identifiers))
         for identifier in identifiers:
-            for key in spellings(identifier, home, foreign=foreign):
+            for key in lookup_keys(identifier, home, foreign=foreign):
                 if found := self._by_identifier.get(key):
                     return Match(_of_source(found, source), identifier)
         return None
@@ -144,7 +144,7 @@ class CompanyIndex:
 
 
 @lru_cache(2048)  # the same parties come again and again
-def spellings(
+def lookup_keys(
     identifier: Identifier, country: str = "", *, foreign: bool = False
 ) -> tuple[str, ...]:
     """The keys under which an identifier is looked up.
@@ -154,10 +154,10 @@ def spellings(
     Others are looked up as they are, "*" for companies whose own says no scheme, and with their
     scheme, which is empty if they say none.
     """
-    return tuple(_spelt(identifier, country, foreign=foreign))
+    return tuple(_keys_of(identifier, country, foreign=foreign))
 
 
-def _spelt(identifier: Identifier, country: str, *, foreign: bool) -> Iterator[str]:
+def _keys_of(identifier: Identifier, country: str, *, foreign: bool) -> Iterator[str]:
     scheme, value = identifier.scheme.strip().upper(), identifier.value.strip().upper()
     if ":" in value and (match := _SCHEME.match(value)):
         scheme, value = match[1], value[match.end() :]
@@ -174,7 +174,7 @@ def _spelt(identifier: Identifier, country: str, *, foreign: bool) -> Iterator[s
         yield f"*:{_plain(home + plain)}"
 
 
-def _configured(text: str) -> Iterator[str]:
+def _keys_of_configured(text: str) -> Iterator[str]:
     """The keys of an identifier of a company's own.
 
     With a scheme it is matched by that scheme only, or by none; without, by any. Bare digits

@@ -93,7 +93,7 @@ def _both_ours(sides: dict[Kind, Company], both: str, hint: ListHint) -> Classif
 def _neither_ours(invoice: Invoice, hint: ListHint) -> Classification:
     found = f"supplier {invoice.supplier}, customer {invoice.customer}"
     side = {Kind.SALES: invoice.supplier, Kind.PURCHASE: invoice.customer}
-    if hint.mailbox is not None and hint.kind in side and side[hint.kind].is_silent:
+    if hint.mailbox is not None and hint.kind in side and not side[hint.kind].has_identifier:
         reason = f"{_by_list(hint.kind, hint.mailbox)}, for that party bears no identifier: {found}"
         return Classification(hint.kind, reason, hint.mailbox)
     return Classification(
