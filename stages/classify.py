@@ -33,7 +33,7 @@ NO_DOCUMENT = {"html", "json", "soap", "empty"}
 UNRECOGNISED = {"unknown", "xml"}
 
 
-class Explanation(Struct, frozen=True):
+class FileClassification(Struct, frozen=True):
     """What a file is, seen from one company: for `synqup classify`."""
 
     path: str
@@ -152,7 +152,7 @@ def _remedy(content: Content, listed: Listed) -> str:
     return "Add the company to [[companies]], or forward the document by hand"
 
 
-def explain(path: Path, company: str) -> Explanation:
+def classify_file(path: Path, company: str) -> FileClassification:
     """Say what a file is, seen from a company, without a word of any list.
 
     company: its enterprise or VAT number, or any other identifier that documents bear.
@@ -168,7 +168,7 @@ def explain(path: Path, company: str) -> Explanation:
     except Unreadable as error:
         content = Other("unknown", f"no document that can be read: {error}")
     classification = apply_rules(content, CompanyIndex([ours]), ListHint())
-    return Explanation(
+    return FileClassification(
         path=str(path),
         # What it is does not depend on whose it is, as it does for an invoice.
         kind=Kind.STATEMENT if isinstance(content, Statement) else classification.kind,

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from pipeline.payload import Payload
-from stages.formats import FORMATS, HEAD, binary, error_page as answer, format_of, text, xml
+from stages.formats import FORMATS, HEAD, binary, error_page, format_of, text, xml
 from stages.formats.content import Other, Unreadable
 from stages.matching.parties import CompanyIndex
 from stages.matching.rules import ListHint, apply_rules
@@ -135,8 +135,8 @@ def test_nothing_at_all_is_odd(data: bytes) -> None:
         (b"{}", "a JSON message came in place of the document"),
     ],
 )
-def test_an_answer_in_place_of_a_document_is_odd(data: bytes, odd: str) -> None:
-    assert answer.problems(payload(data)) == [odd]
+def test_an_error_page_in_place_of_a_document_is_a_problem(data: bytes, odd: str) -> None:
+    assert error_page.problems(payload(data)) == [odd]
 
 
 def test_a_zip_is_never_opened(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from pipeline.errors import Rejected
 from pipeline.payload import Payload
 from pipeline.stage import one_by_one
 from stages import formats
-from stages.classify import Classify, explain
+from stages.classify import Classify, classify_file
 from stages.formats import pdf, xml
 from stages.formats.attachments import chosen_pdf
 from stages.formats.content import Invoice, Unreadable
@@ -105,7 +105,7 @@ def test_what_there_are_too_many_of_is_counted_and_told_in_a_few_words(
     make, said = HOSTILE[name]
     path = tmp_path / "document"
     path.write_bytes(make())
-    found = explain(path, STRANGER)
+    found = classify_file(path, STRANGER)
     assert said in found.reason
     assert len(found.reason) < LONGEST
 

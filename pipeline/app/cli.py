@@ -32,8 +32,8 @@ from pipeline.app.wiring import (
     Config,
     Faults,
     Mailbox,
+    classify_file,
     examine,
-    explain,
     ledger_path,
     load_config,
     parse_fault,
@@ -187,11 +187,11 @@ def classify(
 ) -> None:
     """Tell what each file is, seen from one company, and why."""
     for path in files:
-        explanation = explain(path, company)
+        found = classify_file(path, company)
         if json:
-            print(report.in_json(explanation), flush=True)
+            print(report.in_json(found), flush=True)
         else:
-            report.explanation(Console(), explanation)
+            report.file_classification(Console(), found)
 
 
 @app.command()

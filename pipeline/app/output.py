@@ -18,7 +18,7 @@ from rich.tree import Tree
 
 from pipeline.app.catch_up import Outcome
 from pipeline.app.dry_run import Rehearsal
-from pipeline.app.wiring import Explanation, Finding
+from pipeline.app.wiring import FileClassification, Finding
 from pipeline.engine.counters import Counters
 from pipeline.ledger.models import State
 from pipeline.ledger.summary import Kept, Summary
@@ -119,10 +119,10 @@ def counts(console: Console, told: Summary, names: Mapping[str, str]) -> None:
         console.print(f"{documents:,} {SAID.get(state, state)}")
 
 
-def explanation(console: Console, explained: Explanation) -> None:
+def file_classification(console: Console, found: FileClassification) -> None:
     """What one file is, and why."""
-    console.print(_said(f"{explained.path}: {explained.kind}", "bold"), soft_wrap=True)
-    console.print(_said(f"  {explained.reason}"), soft_wrap=True)
+    console.print(_said(f"{found.path}: {found.kind}", "bold"), soft_wrap=True)
+    console.print(_said(f"  {found.reason}"), soft_wrap=True)
 
 
 def tree(console: Console, folder: Path) -> None:

@@ -20,7 +20,7 @@ from pipeline.errors import InternalError, StateError, SynqupError
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.source import Source
 from stages.check import Finding, examine
-from stages.classify import Explanation, explain
+from stages.classify import FileClassification, classify_file
 from stages.flow import NAMES, Flow
 from stages.list import Lister
 from stages.sandbox import (
@@ -39,14 +39,14 @@ __all__ = [
     "Application",
     "Billtobox",
     "Config",
-    "Explanation",
     "Faults",
+    "FileClassification",
     "Finding",
     "Flow",
     "Lister",
     "Mailbox",
+    "classify_file",
     "examine",
-    "explain",
     "ledger_path",
     "load_config",
     "open_application",

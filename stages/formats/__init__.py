@@ -15,7 +15,7 @@ import anyio.to_thread
 from msgspec import Struct
 
 from pipeline.payload import Payload
-from stages.formats import binary, coda, error_page as answer, mt940, pdf, text, xml
+from stages.formats import binary, coda, error_page, mt940, pdf, text, xml
 from stages.formats.content import BROKEN, Content, Other, Unreadable
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class Unknown(Struct, frozen=True):
 
 
 #: The first that recognises a document reads it.
-FORMATS: tuple[Format, ...] = (pdf, coda, answer, xml, mt940, binary, text, Unknown())
+FORMATS: tuple[Format, ...] = (pdf, coda, error_page, xml, mt940, binary, text, Unknown())
 
 
 def format_of(payload: Payload) -> Format:

@@ -33,7 +33,7 @@ from msgspec import Struct
 from pipeline.payload import Payload
 from stages.formats.cii import CREDIT_NOTES
 from stages.formats.content import BROKEN, Unreadable
-from stages.formats.xml_strip import in_ascii
+from stages.formats.xml_strip import ascii_markup
 
 #: What refers to a document, and what inside it holds its bytes, by local name.
 REFERENCES = {"AdditionalDocumentReference", "AdditionalReferencedDocument"}
@@ -100,7 +100,7 @@ def chosen_pdf(payload: Payload, number: str) -> Attachment | None:
     try:
         # What a checksum vouches for may be malformed all the same: what came before counts.
         with suppress(*BROKEN, Unreadable), payload.open() as stream:
-            for piece in in_ascii(stream):
+            for piece in ascii_markup(stream):
                 parser.feed(piece)
             parser.close()
     except BaseException:

@@ -13,7 +13,7 @@ from pipeline.text import NAME, told
 from stages.formats import camt, cii, ubl, vocabularies
 from stages.formats.content import INVOICES, Content, Hostile, Invoice, Other, Unreadable
 from stages.formats.party import Party
-from stages.formats.xml_strip import LARGEST, pieces
+from stages.formats.xml_strip import LARGEST, strip
 
 _START = re.compile(rb"^(?:\xef\xbb\xbf)?\s*<[?!A-Za-z_]")
 #: The same in UTF-16 and UTF-32, with or without a byte-order mark (XML 1.0, appendix F).
@@ -58,7 +58,7 @@ def read(payload: Payload) -> Content:
     Hostile if it brings a document type, or costs more than any invoice may.
     """
     _check_size(payload.size)
-    return _content(_joined(pieces(payload)))
+    return _content(_joined(strip(payload)))
 
 
 def content_of(data: bytes) -> Content:
@@ -72,7 +72,7 @@ def problems(payload: Payload) -> list[str]:
     All of it is parsed, in flat memory. Unreadable and Hostile as for `read`.
     """
     _check_size(payload.size)
-    _parse_away(pieces(payload))
+    _parse_away(strip(payload))
     return []
 
 

@@ -60,20 +60,20 @@ _WIDE = (
 _WIDE_STARTS = tuple(start for start, _ in _WIDE)
 
 
-def pieces(payload: Payload) -> Iterable[bytes]:
-    """The document as `thinned` gives it; a small one at once, if it needs no decoding."""
+def strip(payload: Payload) -> Iterable[bytes]:
+    """The document as `strip_stream` gives it; a small one at once, if it needs no decoding."""
     data = payload.data
     if data is not None and len(data) <= BLOCK and not _encoding(data):
         return (data,)
-    return _read(payload)
+    return _strip_opened(payload)
 
 
-def _read(payload: Payload) -> Iterator[bytes]:
+def _strip_opened(payload: Payload) -> Iterator[bytes]:
     with payload.open() as stream:
-        yield from thinned(stream)
+        yield from strip_stream(stream)
 
 
-def thinned(stream: BinaryIO) -> Iterator[bytes]:
+def strip_stream(stream: BinaryIO) -> Iterator[bytes]:
     """The document piece by piece, in UTF-8 or in the encoding that it declares.
 
     Hostile when there is more of it than any invoice has, Unreadable when its encoding is unknown
@@ -108,7 +108,7 @@ def _blocks(stream: BinaryIO) -> Iterator[bytes]:
     """Blocks of about the same length, none of which ends inside a reference."""
     total = 0
     rest = b""
-    for block in in_ascii(stream):
+    for block in ascii_markup(stream):
         total += len(block)
         if total > LARGEST:
             raise Hostile(f"the XML has more than {LARGEST:,} bytes, which no invoice needs")
@@ -131,7 +131,7 @@ def _is_cuttable(block: bytes) -> bool:
     return not others
 
 
-def in_ascii(stream: BinaryIO) -> Iterator[bytes]:
+def ascii_markup(stream: BinaryIO) -> Iterator[bytes]:
     """Blocks in which markup is ASCII: as they are, or in UTF-8 in place of what they were in."""
     first = stream.read(BLOCK)
     encoding = _encoding(first)
