@@ -140,7 +140,7 @@ def _by_rule(
 
 
 def _is_ruled(content: Other, listed: Listed) -> bool:
-    return content.format not in NO_DOCUMENT and listed.kind not in content.may_be
+    return content.format not in NO_DOCUMENT and listed.kind not in content.possible_kinds
 
 
 def _remedy(content: Content, listed: Listed) -> str:

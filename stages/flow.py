@@ -59,7 +59,7 @@ FLOW = (
 )
 
 #: What [stages] of the configuration may size.
-NAMES = tuple(step.name for step in FLOW)
+STAGE_NAMES = tuple(step.name for step in FLOW)
 
 
 class Flow:

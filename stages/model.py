@@ -20,7 +20,7 @@ class Kind(StrEnum):
     UNKNOWN = "unknown"
 
     @property
-    def path(self) -> str:
+    def destination_key(self) -> str:
         """The key of its destination in [delivery] and [[companies]]."""
         return {
             "purchase": "purchases",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stages.formats.content import INVOICES, Invoice, Other, Statement
+from stages.formats.content import INVOICE_KINDS, Invoice, Other, Statement
 from stages.formats.party import Identifier, Party
 from stages.matching.parties import CompanyIndex
 from stages.matching.rules import Classification, ListHint, apply_rules
@@ -159,7 +159,7 @@ def test_a_statement_is_of_the_account_and_of_the_holder() -> None:
 
 def test_others_follow_the_list_only_where_they_may_be_it() -> None:
     index = CompanyIndex([A])
-    pdf = Other("pdf", "a PDF", "pdf", INVOICES)
+    pdf = Other("pdf", "a PDF", "pdf", INVOICE_KINDS)
     order = Other("ubl-order", "a UBL order", "xml")
     assert apply_rules(pdf, index, ListHint(Kind.PURCHASE, A, "s")).company is A
     assert apply_rules(pdf, index, ListHint(Kind.STATEMENT, A, "s")).company is None

@@ -290,9 +290,9 @@ class TestResembling:
         content = coda.read(payload(data))
         assert isinstance(content, Other)
         assert content.format == "coda-like"
-        assert content.what.startswith("a text that resembles CODA, but ")
-        assert why in content.what
-        assert content.may_be == ()
+        assert content.description.startswith("a text that resembles CODA, but ")
+        assert why in content.description
+        assert content.possible_kinds == ()
 
     @pytest.mark.parametrize("at", [1, 2, 6, 7])
     def test_an_amount_that_is_none_can_not_be_counted(self, at: int) -> None:

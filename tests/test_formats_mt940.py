@@ -149,7 +149,7 @@ class TestResembling:
         content = mt940.read(payload(BODY[:150]))
         assert isinstance(content, Other)
         assert content.format == "mt940-like"
-        assert content.may_be == ()
+        assert content.possible_kinds == ()
 
     def test_an_interim_report(self) -> None:
         text = BODY.replace(":60F:C260202EUR1000,00", ":34F:EUR0,").partition(":62F:")[0]

@@ -89,7 +89,7 @@ KINDS = [
 def test_it_is_recognised_as_what_it_is(format_: str, data: bytes, tmp_path: Path) -> None:
     content = read(data)
     assert content.format == format_
-    assert content.what
+    assert content.description
     (path := tmp_path / "spooled").write_bytes(data)
     spooled = Payload(len(data), sha256="", spool=path)
     assert format_of(spooled).read(spooled) == content
@@ -104,7 +104,7 @@ def test_only_an_image_may_be_what_the_list_calls_it(format_: str, data: bytes) 
     )
     is_image = format_ in ("png", "jpeg", "tiff", "gif")
     assert classification.kind is (Kind.PURCHASE if is_image else Kind.UNKNOWN)
-    assert read(data).what in classification.reason
+    assert read(data).description in classification.reason
     assert apply_rules(read(data), CompanyIndex([company]), ListHint()).kind is Kind.UNKNOWN
 
 

@@ -279,7 +279,7 @@ def test_other_xml_is_what_it_is(text: str, format_: str, what: str) -> None:
     content = xml.read(payload(text))
     assert isinstance(content, Other)
     assert content.format == format_
-    assert what in content.what
+    assert what in content.description
 
 
 def test_an_invoice_in_its_peppol_envelope_is_an_invoice() -> None:

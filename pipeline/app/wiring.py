@@ -21,7 +21,7 @@ from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.source import Source
 from stages.check import Finding, examine
 from stages.classify import FileClassification, classify_file
-from stages.flow import NAMES, Flow
+from stages.flow import STAGE_NAMES, Flow
 from stages.list import Lister
 from stages.sandbox import (
     Faults,
@@ -123,7 +123,7 @@ class Application(Struct, frozen=True):
 
 def load_config(path: Path) -> Config:
     """Read and check a configuration file. ConfigurationError names all that is wrong with it."""
-    return load(path, NAMES)
+    return load(path, STAGE_NAMES)
 
 
 def ledger_path(state_dir: Path) -> Path:

@@ -47,8 +47,8 @@ CODES = {"DocumentTypeCode", "TypeCode"}
 STATED = SAYS | IDS | CODES
 
 #: UNTDID 1001: invoices; and what is never the picture of one.
-INVOICES = {"380", "383", "384", "386", "389", "393", "751", *CREDIT_NOTES}
-NEVER = {"50", "130"}
+INVOICE_TYPES = {"380", "383", "384", "386", "389", "393", "751", *CREDIT_NOTES}
+NEVER_INVOICE_TYPES = {"50", "130"}
 
 #: How an invoice is called in the languages that are met, and what goes with one; letters only.
 INVOICE = re.compile(r"invoice|factuu?r|facture|rechnung|creditn|notedecredit|gutschrift")
@@ -198,8 +198,8 @@ class _Reader:
         names = [*ids, _letters(self._file_name)]
         # The first that is true decides.
         rules = (
-            (codes & NEVER, 0),
-            (codes & INVOICES, 1),
+            (codes & NEVER_INVOICE_TYPES, 0),
+            (codes & INVOICE_TYPES, 1),
             (any(map(BESIDE.search, said)), 5),
             (any(map(INVOICE.search, said)), 1),
             (any(map(self._is_number, ids)), 2),

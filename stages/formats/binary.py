@@ -10,7 +10,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from pipeline.payload import Payload
-from stages.formats.content import INVOICES, Content, Other
+from stages.formats.content import INVOICE_KINDS, Content, Other
 
 #: Bytes at the end in which a format's end mark stands: a ZIP may bear a comment behind it.
 TAIL = 66_000
@@ -21,7 +21,7 @@ class _Signature(Struct, frozen=True):
 
     start: bytes
     format: str
-    what: str
+    description: str
     extension: str
     is_image: bool = False
     end: bytes = b""
@@ -66,20 +66,26 @@ def recognises(head: bytes) -> bool:
 def read(payload: Payload) -> Content:
     """What it is, and nothing of what is in it."""
     signature = _signature(payload)
-    may_be = INVOICES if signature.is_image else ()
+    possible_kinds = INVOICE_KINDS if signature.is_image else ()
     if signature.format == "zip":
         # An archive lists the names of its files at its end.
         names = payload.head(TAIL) + _tail(payload)
         for name, format_, what in _INSIDE:
             if name in names:
                 return Other(format_, what, format_)
-    return Other(signature.format, signature.what, signature.extension, may_be=may_be)
+    return Other(
+        signature.format, signature.description, signature.extension, possible_kinds=possible_kinds
+    )
 
 
 def problems(payload: Payload) -> list[str]:
     """Whether the end is missing."""
     signature = _signature(payload)
-    return [] if signature.end in _tail(payload) else [f"the end of {signature.what} is missing"]
+    return (
+        []
+        if signature.end in _tail(payload)
+        else [f"the end of {signature.description} is missing"]
+    )
 
 
 def is_quick(data: bytes) -> bool:

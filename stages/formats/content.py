@@ -20,7 +20,7 @@ ACCOUNTS = 1000
 BROKEN = (RecursionError, MemoryError, ArithmeticError, ValueError, etree.LxmlError)
 
 #: What something that the list calls an invoice may be.
-INVOICES = (Kind.PURCHASE, Kind.SALES)
+INVOICE_KINDS = (Kind.PURCHASE, Kind.SALES)
 
 
 class Unreadable(Exception):
@@ -78,16 +78,17 @@ class Statement(Struct, frozen=True):
 
 
 class Other(Struct, frozen=True):
-    """Something else. what: a noun for the reason, "a PDF".
+    """A document that is neither an invoice nor a statement.
 
-    may_be: what it may be all the same, where the list says so. extension: of its files' names,
-    if the format has one.
+    description: a noun phrase for reasons, such as "a PDF". extension: of its file, without a dot,
+    "" if the format has none of its own. possible_kinds: the kinds that it may be if the list says
+    so, since its content can't tell.
     """
 
     format: str
-    what: str
+    description: str
     extension: str = ""
-    may_be: tuple[Kind, ...] = ()
+    possible_kinds: tuple[Kind, ...] = ()
 
 
 Content = Invoice | Statement | Other

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from pipeline.payload import Payload
 from stages.formats import xml
-from stages.formats.content import INVOICES, Content, Hostile, Invoice, Other, Unreadable
+from stages.formats.content import INVOICE_KINDS, Content, Hostile, Invoice, Other, Unreadable
 from stages.model import Kind
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def read(payload: Payload) -> Content:
         content = _content(file)
         if isinstance(content, Invoice):
             return _hybrid(content, file.name)
-        what = content.what if isinstance(content, Other) else "a statement"
+        what = content.description if isinstance(content, Other) else "a statement"
         reasons.append(f"{file.name or 'an unnamed file'} in it is {what}")
     return _print("; ".join(["a PDF without an invoice inside", *reasons]))
 
@@ -90,4 +90,4 @@ def _hybrid(invoice: Invoice, name: str) -> Invoice:
 
 def _print(what: str) -> Content:
     """What is printed for people says nothing of its parties that could be relied on."""
-    return Other("pdf", what, "pdf", may_be=(*INVOICES, Kind.STATEMENT))
+    return Other("pdf", what, "pdf", possible_kinds=(*INVOICE_KINDS, Kind.STATEMENT))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from lxml import etree
 
 from pipeline.text import NAME, told
-from stages.formats.content import INVOICES, Content, Invoice, Other
+from stages.formats.content import INVOICE_KINDS, Content, Invoice, Other
 from stages.formats.elements import below, text_of
 from stages.formats.party import Identifier, Party
 from stages.identifiers import BELGIAN_SCHEMES
@@ -123,7 +123,7 @@ def _other(name: etree.QName) -> Content | None:
         return None
     if not namespace.endswith("-2"):
         what = f"a UBL {told(name.localname, NAME)} of another version than 2"
-        return Other("xml", what, "xml", may_be=INVOICES)
+        return Other("xml", what, "xml", possible_kinds=INVOICE_KINDS)
     local = told(name.localname, NAME)
     what = _OTHERS.get(local, f"a UBL {local}")
     return Other(f"ubl-{local.lower()}", f"{what}, which is no invoice", "xml")

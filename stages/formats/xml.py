@@ -11,7 +11,7 @@ from lxml import etree
 from pipeline.payload import Payload
 from pipeline.text import NAME, told
 from stages.formats import camt, cii, ubl, vocabularies
-from stages.formats.content import INVOICES, Content, Hostile, Invoice, Other, Unreadable
+from stages.formats.content import INVOICE_KINDS, Content, Hostile, Invoice, Other, Unreadable
 from stages.formats.party import Party
 from stages.formats.xml_strip import LARGEST, strip
 
@@ -166,7 +166,9 @@ def _content_of(root: etree._Element) -> Content:
     if (inner := vocabularies.enclosed(root)) is not None:
         return _content_of(inner)
     name = told(etree.QName(root).localname, NAME)
-    return Other("xml", f"an XML document of another kind ({name})", "xml", may_be=INVOICES)
+    return Other(
+        "xml", f"an XML document of another kind ({name})", "xml", possible_kinds=INVOICE_KINDS
+    )
 
 
 def _tree(data: bytes) -> etree._Element:

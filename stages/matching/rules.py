@@ -130,10 +130,11 @@ def _statement(statement: Statement, index: CompanyIndex, hint: ListHint) -> Cla
 
 
 def _other(other: Other, hint: ListHint) -> Classification:
-    if hint.kind in other.may_be and hint.mailbox is not None:
-        reason = f"{_by_list(hint.kind, hint.mailbox)}; it is {other.what} and says nothing itself"
+    if hint.kind in other.possible_kinds and hint.mailbox is not None:
+        listed = _by_list(hint.kind, hint.mailbox)
+        reason = f"{listed}; it is {other.description} and says nothing itself"
         return Classification(hint.kind, reason, hint.mailbox)
-    return Classification(Kind.UNKNOWN, f"it is {other.what}")
+    return Classification(Kind.UNKNOWN, f"it is {other.description}")
 
 
 def _held_against_header(
