@@ -14,9 +14,9 @@ import structlog
 from msgspec import structs
 
 from pipeline.document import Document, Sidecar
-from pipeline.engine.engine import REFETCHES
 from pipeline.errors import Corrupt, Rejected, RetryableError, WebPage
 from pipeline.payload import Payload
+from pipeline.stage import REFETCHES
 from stages.formats import run_in_thread_if_slow
 from stages.formats.attachments import Attachment, chosen_pdf
 from stages.model import Classified, Kind

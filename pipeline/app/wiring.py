@@ -151,7 +151,7 @@ async def open_application(
     ):
         breaker, unforeseen = Breaker(), Unforeseen()
         try:
-            flow = Flow(service.state_dir, ledger, breaker)
+            flow = Flow(service.state_dir, ledger, breaker.patiently)
             stack.callback(flow.close)
             await flow.recover()
         except OSError as error:
