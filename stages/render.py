@@ -79,7 +79,7 @@ class Render:
         one, but never in its place.
         """
         inside = await _inside(document)
-        if inside is not None and not inside.is_beside:
+        if inside is not None and not inside.is_supplement:
             return inside.pdf
         try:
             return await self._platforms(document, alone=alone)

@@ -258,8 +258,8 @@ class TestOddities:
         assert found[-1] == "and more of the kind"
 
     def test_what_is_odd_is_told_up_to_a_line_that_is_no_record(self) -> None:
-        lines = [header(), *[movement(1)] * coda.TOLD, "hello", *[movement(1)] * 1000]
-        assert len(coda.problems(payload(joined(lines)))) == coda.TOLD + 1
+        lines = [header(), *[movement(1)] * coda.MAX_PROBLEMS, "hello", *[movement(1)] * 1000]
+        assert len(coda.problems(payload(joined(lines)))) == coda.MAX_PROBLEMS + 1
         with pytest.raises(Unreadable, match='begins with "h"'):
             coda.problems(payload(joined([lines[0], *lines[2:]])))
 

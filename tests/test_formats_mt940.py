@@ -140,7 +140,7 @@ class TestOddities:
 
     @pytest.mark.parametrize("old", [":60F:C2602", ":61:260203", ":62F:C2602"])
     def test_a_field_that_is_none(self, old: str) -> None:
-        with pytest.raises(Unreadable, match=r"an MT940 (balance|movement) is none: "):
+        with pytest.raises(Unreadable, match=r"an MT940 (balance|movement) is malformed: "):
             mt940.problems(payload(BODY.replace(old, old[:5] + "?")))
 
 
