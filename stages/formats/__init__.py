@@ -109,4 +109,4 @@ async def run_in_thread_if_slow(payload: Payload, work: Callable[[], T]) -> T:
 
 
 def _unreadable(error: Exception) -> Unreadable:
-    return Unreadable(f"it is made in a way that can't be read ({type(error).__name__})")
+    return Unreadable(f"it can't be read ({type(error).__name__})")

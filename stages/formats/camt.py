@@ -70,12 +70,12 @@ def _holders(account: etree._Element | None) -> list[Identifier]:
     """
     found = []
     for other in each(account, "{*}Ownr", "{*}Id", "{*}OrgId", "{*}Othr"):
-        said = (
+        stated = (
             below(other, "{*}Issr"),
             below(other, "{*}SchmeNm", "{*}Prtry"),
             below(other, "{*}SchmeNm", "{*}Cd"),
         )
-        scheme = next((text for element in said if (text := text_of(element))), "")
+        scheme = next((text for element in stated if (text := text_of(element))), "")
         if value := text_of(below(other, "{*}Id")):
             found.append(Identifier("Acct/Ownr/Id/OrgId/Othr/Id", scheme, value))
     return found

@@ -42,8 +42,8 @@ def problems(payload: Payload) -> list[str]:
     what = "a web page" if _is_page(payload) else "a JSON message"
     why = _WHY.search(payload.head(4096))
     words = (why[1] or why[2]).decode("utf-8", "replace").split() if why else []
-    said = f' ("{" ".join(words)[:MAX_QUOTE]}")' if words else ""
-    return [f"{what} came in place of the document{said}"]
+    quote = f' ("{" ".join(words)[:MAX_QUOTE]}")' if words else ""
+    return [f"{what} came in place of the document{quote}"]
 
 
 def is_quick(data: bytes) -> bool:

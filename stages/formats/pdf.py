@@ -74,7 +74,7 @@ def _content(file: XmlFile) -> Content:
     except Hostile as error:
         raise Hostile(f"{file.name} in the PDF: {error}") from None
     except Unreadable as error:
-        return Other("xml", f"no document that can be read ({error})")
+        return Other("xml", f"a document that can't be read ({error})")
 
 
 def _hybrid(invoice: Invoice, name: str) -> Invoice:

@@ -1,7 +1,8 @@
-"""The rules by which a document is somebody's purchase, sale or statement.
+"""Classification rules: decide the kind and the company of a document, and give the reason.
 
-The supplier is ours: sales. The customer is ours: purchase. Both are: as the mailbox says. What
-the list says counts only where the content is silent; a party without any identifier is.
+If the supplier is a configured company, the document is a sale; if the customer is one, a purchase;
+if both are, the mailbox decides. The list counts only if the content can't tell, which is so for a
+party without any identifier.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from stages.settings import Company
 
 
 class ListHint(Struct, frozen=True):
-    """What the list says: the kind, the company whose mailbox it is, and the source's name."""
+    """What the list says of a document, which may be wrong.
+
+    mailbox: the company in whose mailbox it lay. source: the name of the source.
+    """
 
     kind: Kind | None = None
     mailbox: Company | None = None
@@ -25,9 +29,10 @@ class ListHint(Struct, frozen=True):
 
 
 class Classification(Struct, frozen=True):
-    """What a document is, whose, and why: a sentence without its full stop.
+    """The result of the rules: the kind of a document, its company, and the reason.
 
-    company: None if and only if the kind is unknown. warnings: where content and list disagree.
+    reason: a sentence without its full stop. company: None if and only if the kind is unknown.
+    warnings: how list or header disagree with it.
     """
 
     kind: Kind
@@ -37,7 +42,7 @@ class Classification(Struct, frozen=True):
 
 
 def apply_rules(content: Content, index: CompanyIndex, hint: ListHint) -> Classification:
-    """Say what a document is, and why. index: the companies that it may belong to."""
+    """Classify a document by its content. index: the companies to which it may belong."""
     match content:
         case Invoice():
             classification = _invoice(content, index, hint)
@@ -87,14 +92,16 @@ def _both_ours(sides: dict[Kind, Company], both: str, hint: ListHint) -> Classif
     if len(sides) == 1:
         kind, company = sides.popitem()
         return Classification(kind, both, company)
-    return Classification(Kind.UNKNOWN, f"{both}, and nothing says whose side it is")
+    return Classification(Kind.UNKNOWN, f"{both}, and nothing says which of the two it is")
 
 
 def _neither_ours(invoice: Invoice, hint: ListHint) -> Classification:
     found = f"supplier {invoice.supplier}, customer {invoice.customer}"
     side = {Kind.SALES: invoice.supplier, Kind.PURCHASE: invoice.customer}
     if hint.mailbox is not None and hint.kind in side and not side[hint.kind].has_identifier:
-        reason = f"{_by_list(hint.kind, hint.mailbox)}, for that party bears no identifier: {found}"
+        reason = (
+            f"{_by_list(hint.kind, hint.mailbox)}, because that party has no identifier: {found}"
+        )
         return Classification(hint.kind, reason, hint.mailbox)
     return Classification(
         Kind.UNKNOWN, f"no party is a configured company by any identifier: {found}"
@@ -112,7 +119,7 @@ def _statement(statement: Statement, index: CompanyIndex, hint: ListHint) -> Cla
         for holder in statement.holders
         if (match := index.find([holder], hint.source))
     }
-    # A header may name whom the bank sends it to; an account in the configuration is meant.
+    # A header may name another recipient of the file: an account in the configuration is surer.
     found = by_account or by_number
     companies = {company.identifier: company for company in found.values()}
     reason = ", ".join(first_few([f"{how} {_name(company)}" for how, company in found.items()]))
@@ -122,7 +129,7 @@ def _statement(statement: Statement, index: CompanyIndex, hint: ListHint) -> Cla
     if companies:
         return Classification(Kind.UNKNOWN, f"it holds statements of several companies: {reason}")
     if not statement.holders and hint.kind is Kind.STATEMENT and hint.mailbox is not None:
-        reason = f"{_by_list(hint.kind, hint.mailbox)}, for its header names no holder"
+        reason = f"{_by_list(hint.kind, hint.mailbox)}, because its header names no holder"
         return Classification(Kind.STATEMENT, reason, hint.mailbox)
     return Classification(
         Kind.UNKNOWN, f"it is a statement of no configured company or account: {_holder(statement)}"
@@ -132,7 +139,7 @@ def _statement(statement: Statement, index: CompanyIndex, hint: ListHint) -> Cla
 def _other(other: Other, hint: ListHint) -> Classification:
     if hint.kind in other.possible_kinds and hint.mailbox is not None:
         listed = _by_list(hint.kind, hint.mailbox)
-        reason = f"{listed}; it is {other.description} and says nothing itself"
+        reason = f"{listed}; it is {other.description} and names no party itself"
         return Classification(hint.kind, reason, hint.mailbox)
     return Classification(Kind.UNKNOWN, f"it is {other.description}")
 
@@ -159,7 +166,7 @@ def _held_against_list(classification: Classification, hint: ListHint) -> Classi
         warnings.append(f"the list calls it {hint.kind}, its content {classification.kind}")
     if hint.mailbox is not None and hint.mailbox.identifier != company.identifier:
         warnings.append(
-            f"it lay in the mailbox of {_name(hint.mailbox)} and is of {_name(company)}"
+            f"it lay in the mailbox of {_name(hint.mailbox)} and belongs to {_name(company)}"
         )
     return structs.replace(classification, warnings=(*classification.warnings, *warnings))
 
