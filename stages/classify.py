@@ -69,10 +69,10 @@ class Classify:
             content = read(payload)
         except Unreadable as error:
             raise Rejected(label, str(error), "Ask its sender to send it again") from None
-        mailbox = self._mailbox(listed, document.key.source)
-        classification = self._apply_rules(content, listed, mailbox, document.key.source)
+        mailbox_owner = self._mailbox_owner(listed, document.key.source)
+        classification = self._apply_rules(content, listed, mailbox_owner, document.key.source)
         if isinstance(content, Other):
-            classification = _apply_others(content, classification, listed, mailbox, label)
+            classification = _apply_others(content, classification, listed, mailbox_owner, label)
         if classification.company is None:
             raise Rejected(label, classification.reason, _remedy(content, listed))
         if classification.warnings:
@@ -98,14 +98,14 @@ class Classify:
             )
         )
 
-    def _mailbox(self, listed: Listed, source: str) -> Company | None:
+    def _mailbox_owner(self, listed: Listed, source: str) -> Company | None:
         return self._index(listed.config).with_identifier(listed.company or "", source)
 
     def _apply_rules(
-        self, content: Content, listed: Listed, mailbox: Company | None, source: str
+        self, content: Content, listed: Listed, mailbox_owner: Company | None, source: str
     ) -> Classification:
         return apply_rules(
-            content, self._index(listed.config), ListHint(listed.kind, mailbox, source)
+            content, self._index(listed.config), ListHint(listed.kind, mailbox_owner, source)
         )
 
     def _index(self, config: Config) -> CompanyIndex:
@@ -120,7 +120,7 @@ def _apply_others(
     content: Other,
     classification: Classification,
     listed: Listed,
-    mailbox: Company | None,
+    mailbox_owner: Company | None,
     label: str,
 ) -> Classification:
     """Apply `others` of [delivery] to a document that is no invoice and no statement.
@@ -140,12 +140,12 @@ def _apply_others(
         return classification
     if others == "skip":
         raise Skipped(label, f'{classification.reason}, and others = "skip"')
-    if mailbox is None:
+    if mailbox_owner is None:
         return structs.replace(
             classification,
             reason=f"{classification.reason}, and nothing says which company it is of",
         )
-    return structs.replace(classification, company=mailbox)
+    return structs.replace(classification, company=mailbox_owner)
 
 
 def _is_for_others(content: Other, listed: Listed) -> bool:

@@ -1,6 +1,6 @@
 """CODA reader: statements of account of Belgian banks (Febelfin, "CODA 2.6", and version 1).
 
-A file consists of records of 128 characters; the first character is the kind of the record. An
+A file consists of records of 128 characters; the first character is the code of the record. An
 amount is a sign (1 for a debit) and fifteen digits, three of which are decimals. Banks send files
 that deviate from the standard, so `read` is tolerant and `problems` reports the deviations.
 """
@@ -45,8 +45,8 @@ _SHIFTED = re.compile(r"(?<![^ ])[0-9]{11}(?![^ ])")
 #: How a header begins.
 _START = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n ]*00000")
 
-#: The kinds of records: header, old balance, movement, information, message, new balance, trailer.
-KINDS = frozenset("0123489")
+#: The codes of records: header, old balance, movement, information, message, new balance, trailer.
+RECORD_CODES = frozenset("0123489")
 #: Those between an old balance and a new one: most records of a file.
 DETAILS = "234"
 
@@ -96,25 +96,25 @@ def is_quick(data: bytes) -> bool:
 def _problems(payload: Payload) -> Iterator[str]:
     totals: _Totals | None = None
     for record in _records(payload):
-        kind = record[0]
-        if kind in DETAILS and totals is not None:
+        code = record[0]
+        if code in DETAILS and totals is not None:
             totals.records += 1
-            if kind == "2" and record[1:2] == "1" and record[6:10] == "0000":
+            if code == "2" and record[1:2] == "1" and record[6:10] == "0000":
                 yield from _movement(record, totals)
-        elif kind == "0":
+        elif code == "0":
             if totals is not None:
                 yield "a file begins before the one in front of it has ended (record 9)"
             totals = _Totals()
         elif totals is None:
             yield "records follow the last one (record 9)"
             break
-        elif kind == "9":
+        elif code == "9":
             yield from _missing_balance(totals)
             yield from _trailer(record, totals)
             totals = None
         else:
             totals.records += 1
-            yield from (_opening if kind == "1" else _balance)(record, totals)
+            yield from (_opening if code == "1" else _balance)(record, totals)
         if len(record) > RECORD and record[RECORD:].strip():
             yield f"a record has {len(record.rstrip())} characters instead of {RECORD}"
     if totals is not None:
@@ -124,21 +124,21 @@ def _problems(payload: Payload) -> Iterator[str]:
 def _statement(payload: Payload) -> Content:
     holders: dict[str, Identifier] = {}
     accounts: dict[tuple[str, str], None] = {}
-    name = number = day = kind = ""
+    name = number = day = code = ""
     is_open = False
     for record in _records(payload):
-        kind = record[0]
-        if kind in DETAILS:
+        code = record[0]
+        if code in DETAILS:
             continue
-        if kind == "1":
+        if code == "1":
             is_open = True
             accounts[record[1:2], record[5:42]] = None
             check_accounts(accounts)
             number = record[2:5].strip()
-        elif kind == "8":
+        elif code == "8":
             is_open = len(record) < BALANCE_END
             day = _day(record[57:63]) or day
-        elif kind == "0":
+        elif code == "0":
             name = record[34:60].strip()
             day = _day(record[5:11])
             if holder := _holder(record):
@@ -146,7 +146,7 @@ def _statement(payload: Payload) -> Content:
                 check_accounts(holders)
     if not accounts:
         raise Unreadable("it has no statement (record 1)")
-    if is_open and kind != "9":
+    if is_open and code != "9":
         raise Unreadable("it breaks off in the middle of a statement")
     numbers = tuple(dict.fromkeys(_account(*fields) for fields in accounts))
     return Statement("coda", tuple(holders.values()), name, numbers, number, day, "cod")
@@ -166,11 +166,14 @@ def _checked(payload: Payload) -> Iterator[list[str]]:
             records[0] = records[0].lstrip(" ")
             if not _HEADER.match(records[0]):
                 raise Unreadable("its first line is no header (record 0)")
-        if KINDS.issuperset(map(itemgetter(0), records)) and max(map(len, records)) <= MAX_LINE:
+        if (
+            RECORD_CODES.issuperset(map(itemgetter(0), records))
+            and max(map(len, records)) <= MAX_LINE
+        ):
             yield records
             continue
         for record in records:
-            if record[0] not in KINDS:
+            if record[0] not in RECORD_CODES:
                 raise Unreadable(f'one of its lines begins with "{record[0]}", as no record does')
             if len(record) > MAX_LINE:
                 raise Unreadable(f"one of its lines has more than {MAX_LINE} characters")

@@ -20,11 +20,11 @@ from stages.settings import Company
 class ListHint(Struct, frozen=True):
     """What the list says of a document, which may be wrong.
 
-    mailbox: the company in whose mailbox it lay. source: the name of the source.
+    mailbox_owner: the company in whose mailbox it lay. source: the name of the source.
     """
 
     kind: Kind | None = None
-    mailbox: Company | None = None
+    mailbox_owner: Company | None = None
     source: str = ""
 
 
@@ -82,10 +82,10 @@ def _match(party: Party, index: CompanyIndex, hint: ListHint) -> Match | None:
 
 
 def _both_ours(sides: dict[Kind, Company], both: str, hint: ListHint) -> Classification:
-    if hint.mailbox is not None:
-        mailbox = hint.mailbox.identifier
-        both += f", the mailbox is that of {_name(hint.mailbox)}"
-        sides = {kind: one for kind, one in sides.items() if one.identifier == mailbox}
+    if hint.mailbox_owner is not None:
+        owner = hint.mailbox_owner.identifier
+        both += f", the mailbox is that of {_name(hint.mailbox_owner)}"
+        sides = {kind: one for kind, one in sides.items() if one.identifier == owner}
     if len(sides) > 1 and hint.kind in sides:
         both += f", and the list calls it {hint.kind}"
         sides = {hint.kind: sides[hint.kind]}
@@ -98,11 +98,10 @@ def _both_ours(sides: dict[Kind, Company], both: str, hint: ListHint) -> Classif
 def _neither_ours(invoice: Invoice, hint: ListHint) -> Classification:
     found = f"supplier {invoice.supplier}, customer {invoice.customer}"
     side = {Kind.SALES: invoice.supplier, Kind.PURCHASE: invoice.customer}
-    if hint.mailbox is not None and hint.kind in side and not side[hint.kind].has_identifier:
-        reason = (
-            f"{_by_list(hint.kind, hint.mailbox)}, because that party has no identifier: {found}"
-        )
-        return Classification(hint.kind, reason, hint.mailbox)
+    if hint.mailbox_owner is not None and hint.kind in side and not side[hint.kind].has_identifier:
+        listed = _by_list(hint.kind, hint.mailbox_owner)
+        reason = f"{listed}, because that party has no identifier: {found}"
+        return Classification(hint.kind, reason, hint.mailbox_owner)
     return Classification(
         Kind.UNKNOWN, f"no party is a configured company by any identifier: {found}"
     )
@@ -128,19 +127,19 @@ def _statement(statement: Statement, index: CompanyIndex, hint: ListHint) -> Cla
         return _held_against_header(classification, by_number)
     if companies:
         return Classification(Kind.UNKNOWN, f"it holds statements of several companies: {reason}")
-    if not statement.holders and hint.kind is Kind.STATEMENT and hint.mailbox is not None:
-        reason = f"{_by_list(hint.kind, hint.mailbox)}, because its header names no holder"
-        return Classification(Kind.STATEMENT, reason, hint.mailbox)
+    if not statement.holders and hint.kind is Kind.STATEMENT and hint.mailbox_owner is not None:
+        reason = f"{_by_list(hint.kind, hint.mailbox_owner)}, because its header names no holder"
+        return Classification(Kind.STATEMENT, reason, hint.mailbox_owner)
     return Classification(
         Kind.UNKNOWN, f"it is a statement of no configured company or account: {_holder(statement)}"
     )
 
 
 def _other(other: Other, hint: ListHint) -> Classification:
-    if hint.kind in other.possible_kinds and hint.mailbox is not None:
-        listed = _by_list(hint.kind, hint.mailbox)
+    if hint.kind in other.possible_kinds and hint.mailbox_owner is not None:
+        listed = _by_list(hint.kind, hint.mailbox_owner)
         reason = f"{listed}; it is {other.description} and names no party itself"
-        return Classification(hint.kind, reason, hint.mailbox)
+        return Classification(hint.kind, reason, hint.mailbox_owner)
     return Classification(Kind.UNKNOWN, f"it is {other.description}")
 
 
@@ -164,15 +163,15 @@ def _held_against_list(classification: Classification, hint: ListHint) -> Classi
     warnings = []
     if hint.kind not in (None, classification.kind):
         warnings.append(f"the list calls it {hint.kind}, its content {classification.kind}")
-    if hint.mailbox is not None and hint.mailbox.identifier != company.identifier:
+    if hint.mailbox_owner is not None and hint.mailbox_owner.identifier != company.identifier:
         warnings.append(
-            f"it lay in the mailbox of {_name(hint.mailbox)} and belongs to {_name(company)}"
+            f"it lay in the mailbox of {_name(hint.mailbox_owner)} and belongs to {_name(company)}"
         )
     return structs.replace(classification, warnings=(*classification.warnings, *warnings))
 
 
-def _by_list(kind: Kind, mailbox: Company) -> str:
-    return f"the list calls it {kind} of {_name(mailbox)}"
+def _by_list(kind: Kind, owner: Company) -> str:
+    return f"the list calls it {kind} of {_name(owner)}"
 
 
 def _name(company: Company) -> str:
