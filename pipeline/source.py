@@ -40,14 +40,15 @@ class Entry(Struct, frozen=True):
         empty where the source has no such word.
     label: how a person would name it, for logs and errors.
     meta: whatever the stages want of the list; the engine passes it on unread.
-    had: SHA-256 (hexadecimal) of what was delivered under this id before; no source sets it.
+    known_hashes: SHA-256 (hexadecimal) of all that was delivered under this id before; the list
+        stage sets it, and no source does.
     """
 
     id: str
     revision: str
     label: str
     meta: Any
-    had: frozenset[str] = frozenset()
+    known_hashes: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Make its label fit to be shown, and to name a file, whatever the list says."""

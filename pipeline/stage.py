@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import anyio.lowlevel
 from msgspec import Struct
 
 from pipeline.document import Document
 from pipeline.errors import RetryableError, SynqupError
+from pipeline.source import Source
+
+T = TypeVar("T")
 
 #: What became of one document in a stage: the document for the next one, or why there is none.
 Result = Document[Any] | SynqupError
@@ -21,10 +24,23 @@ Result = Document[Any] | SynqupError
 #: it has been given before, in any state in which it left that when it raised.
 Work = Callable[[Sequence[Document[Any]]], Awaitable[list[Result]]]
 
+#: How often the engine has a document fetched again of which a stage says that it is Corrupt.
+REFETCHES = 2
+
 MEBIBYTE = 1024 * 1024
 
 #: Seconds of one document after another after which it is the turn of others.
 SLICE = 0.005
+
+
+class RetryFetch(Protocol):
+    """Runs a fetch from a source and decides how often it is tried: what the engine gives a stage.
+
+    Raises as `work` does; a RetryableError also while the source is out of order.
+    """
+
+    def __call__(self, source: Source, work: Callable[[], Awaitable[T]], /) -> Awaitable[T]:
+        """Await `work` until it succeeds or is not to be tried any more; return what it returns."""
 
 
 class Bound(Struct, frozen=True):

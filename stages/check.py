@@ -77,11 +77,11 @@ async def _check_folders(config: Config) -> list[Finding]:
         wanted += [
             (
                 _whose(config.delivery, company, kind),
-                destination(config.delivery, company, kind.path),
+                destination(config.delivery, company, kind.destination_key),
                 False,
             )
             for kind in Kind
-            if kind.path in destinations(config.delivery)
+            if kind.destination_key in destinations(config.delivery)
         ]
     lanes = Lanes()
     lanes.refresh_mounts()

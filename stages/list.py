@@ -188,8 +188,8 @@ class Lister:
                     return
                 entry = structs.replace(entry, revision=_next(rows))
         # Whatever the list says of it, the same bytes are not delivered again under one id.
-        had = frozenset(one.sha256 for one in rows.values() if one.state is State.DELIVERED)
-        sifted.fresh.append(structs.replace(entry, had=had) if had else entry)
+        hashes = frozenset(one.sha256 for one in rows.values() if one.state is State.DELIVERED)
+        sifted.fresh.append(structs.replace(entry, known_hashes=hashes) if hashes else entry)
         sifted.superseded.extend(
             Key(self._source.name, entry.id, revision)
             for revision in _superseded(entry.revision, rows)

@@ -1,4 +1,8 @@
-"""Model: the words that all stages share, and what each stage finds out about a document."""
+"""Shared model: the kinds of documents, and what each stage finds out about a document.
+
+Each stage takes a document scope `meta` is the type before it and returns one scope `meta` is its
+own: Listed > Fetched > Verified > Classified. All of them are immutable.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from stages.settings import Company, Config
 
 
 class Kind(StrEnum):
-    """Where a document belongs: the three destinations, or none of them ([delivery] others)."""
+    """The kind of a document, which decides its destination."""
 
     PURCHASE = "purchase"
     SALES = "sales"
@@ -20,8 +24,8 @@ class Kind(StrEnum):
     UNKNOWN = "unknown"
 
     @property
-    def path(self) -> str:
-        """The key of its destination in [delivery] and [[companies]]."""
+    def destination_key(self) -> str:
+        """The key of [delivery] and [[companies]] that holds the destination of this kind."""
         return {
             "purchase": "purchases",
             "sales": "sales",
@@ -31,11 +35,11 @@ class Kind(StrEnum):
 
 
 class Listed(Struct, frozen=True):
-    """What the list says of a document: hints, any of which may be absent or wrong.
+    """What the list of a source says of a document: hints that may be absent or wrong.
 
     config: the configuration in force when it was listed; the document finishes under it.
-    kind: the list's own word. company: the configured identifier of the company whose mailbox
-    it came from (`Company.identifier`). issue_date: ISO 8601. size: bytes. sha256: hexadecimal.
+    kind: as the list says. company: the configured identifier (`Company.identifier`) of the company
+    in whose mailbox it lay. issue_date: ISO 8601. size: bytes. sha256: hexadecimal.
     """
 
     config: Config
@@ -57,10 +61,11 @@ class Fetched(Struct, frozen=True):
 
 
 class Verified(Struct, frozen=True):
-    """That the document is whole, and what says so.
+    """What is known of a document once it is verified to be whole and harmless.
 
-    checksum: which one vouches for it, "" if it came with none. warnings: what is odd about it
-    all the same. media_type: as the answer says. verified_at: seconds since 1970.
+    checksum: the name of the one that agreed, "" if none could be checked. warnings: problems that
+    don't keep it from being delivered. media_type: as its source states it. verified_at: seconds
+    since 1970.
     """
 
     listed: Listed
@@ -71,11 +76,10 @@ class Verified(Struct, frozen=True):
 
 
 class Fingerprint(Struct, frozen=True):
-    """Of an invoice or a credit note.
+    """Invoice fingerprint: equal for the same invoice or credit note in any format.
 
-    supplier: one of its identifiers, the same in every form. issue_date: ISO 8601. type_code:
-    UNTDID 1001. total: without zeros behind; of a credit note without its sign, which some write
-    and some leave out.
+    supplier: one of its identifiers. issue_date: ISO 8601. type_code: UNTDID 1001. total: without
+    trailing zeros; for a credit note without its sign, which only some senders write.
     """
 
     supplier: str
@@ -84,22 +88,26 @@ class Fingerprint(Struct, frozen=True):
     type_code: str
     total: str
 
-    def hash(self, *whose: str) -> int:
-        """63 bits that another document of the same company and kind has only if it is the same."""
-        parts = (self.supplier, self.number, self.issue_date, self.type_code, self.total)
-        return _digest(*whose, *parts)
+    def hash(self, *scope: str) -> int:
+        """Return 63 bits that are equal only for the same invoice.
 
-    def number_hash(self, *whose: str) -> int:
-        """63 bits that another document has if its supplier and its number are the same."""
-        return _digest(*whose, self.supplier, self.number)
+        scope: company and kind, so that only documents of the same ones are compared.
+        """
+        parts = (self.supplier, self.number, self.issue_date, self.type_code, self.total)
+        return _digest(*scope, *parts)
+
+    def number_hash(self, *scope: str) -> int:
+        """Return 63 bits that are equal if supplier and number are; scope: as in hash()."""
+        return _digest(*scope, self.supplier, self.number)
 
 
 class Classified(Struct, frozen=True):
-    """What is known of a document when it is written.
+    """What is known of a document once it is classified; render and write work with it.
 
-    issue_date: ISO 8601. counterparty: the other party's name. account: of a statement, its IBAN
-    or number. extension: of its file's name, without a dot. checksum, verified_at: as in Verified.
-    fingerprint: what makes an invoice one and the same by whichever route it comes.
+    format: of its content, for example "ubl-invoice". issue_date: ISO 8601. counterparty: the name
+    of the other party. account: the IBAN or number of a statement. reason: why it is of this kind
+    and company. extension: of its file, without a dot. checksum, warnings, verified_at: as in
+    Verified. fingerprint: of an invoice, if all that it takes is known.
     """
 
     listed: Listed

@@ -1,4 +1,4 @@
-"""Stage 3, verify: what has arrived is what the source holds, by checksum, size and structure."""
+"""Verify stage (3 of 6): checks the checksums, the size and the structure of a document."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.errors import Corrupt, Rejected
 from pipeline.payload import Payload
 from pipeline.text import first_few
 from stages.checksums import coding, digests, stated
-from stages.formats import apart, problems
+from stages.formats import problems, run_in_thread_if_slow
 from stages.formats.content import Hostile, Unreadable
 from stages.model import Fetched, Listed, Verified
 
@@ -22,7 +22,7 @@ DIGITS = 20
 async def process(document: Document[Fetched]) -> Document[Verified]:
     """Verify one document.
 
-    Corrupt when it has not arrived whole, Rejected when it may not be delivered.
+    Corrupt if it has not arrived whole, Rejected if it may not be delivered.
     """
     payload, meta = document.payload, document.meta
     assert payload is not None
@@ -34,7 +34,7 @@ async def process(document: Document[Fetched]) -> Document[Verified]:
         subject=document.entry.label,
         require_checksum=meta.listed.config.service.require_checksum,
     )
-    return document.grown(await apart(payload, work))
+    return document.grown(await run_in_thread_if_slow(payload, work))
 
 
 def verify(
@@ -45,12 +45,12 @@ def verify(
     subject: str,
     require_checksum: bool = False,
 ) -> Verified:
-    """Hold a document against its checksums, its size and its structure.
+    """Check the checksums, the size and the structure of a document.
 
     headers: of the answer, names in lower case. subject: what errors call the document.
-    Corrupt when one of them says otherwise, except that a checksum that vouches for the
-    bytes makes an oddity of the structure a warning. Rejected when there is no checksum
-    and has to be one, and when the content is hostile.
+    Corrupt if one of them is wrong; but if a checksum has agreed, problems of the structure are
+    only warnings, because the source holds the same bytes. Rejected if a checksum is required and
+    there is none, and if the content is hostile.
     """
     checksum, warnings = _vouching(payload, listed, headers, subject)
     _check_size(payload, listed, headers, subject)
@@ -60,13 +60,13 @@ def verify(
             "; ".join(first_few(("it came with no checksum that could be checked", *warnings))),
             "Set require_checksum = false in [service] if this source never sends one",
         )
-    odd = _problems(payload, subject)
-    if odd and not checksum:
-        raise Corrupt(subject, "; ".join(first_few(odd)))
+    found = _problems(payload, subject)
+    if found and not checksum:
+        raise Corrupt(subject, "; ".join(first_few(found)))
     return Verified(
         listed=listed,
         checksum=checksum,
-        warnings=tuple(first_few((*warnings, *odd))),
+        warnings=tuple(first_few((*warnings, *found))),
         media_type=headers.get("content-type", "").partition(";")[0].strip().lower(),
         verified_at=time.time(),
     )
@@ -75,9 +75,10 @@ def verify(
 def _vouching(
     payload: Payload, listed: Listed, headers: Mapping[str, str], subject: str
 ) -> tuple[str, tuple[str, ...]]:
-    """The strongest checksum that agrees, or "", and what could not be checked.
+    """Return the strongest checksum that agrees, or "", and warnings of what could not be checked.
 
-    A weaker one that differs where a stronger one agrees is wrong itself.
+    Corrupt if one differs. A weaker one that differs although a stronger one agrees is wrong itself
+    and becomes a warning.
     """
     given = stated(headers, listed.sha256)
     found = digests(payload, {one.algorithm for one in given.checksums})
@@ -109,6 +110,6 @@ def _problems(payload: Payload, subject: str) -> list[str]:
     try:
         return problems(payload)
     except Hostile as error:
-        raise Rejected(subject, str(error), "Ask its sender for a plain one") from None
+        raise Rejected(subject, str(error), "Ask its sender for a plain document") from None
     except Unreadable as error:
         return [str(error)]

@@ -108,7 +108,7 @@ def test_of_equals_the_first_is_taken() -> None:
 def test_what_says_that_it_goes_with_an_invoice_is_told(text: str) -> None:
     found = chosen_pdf(payload(ubl(before=reference(says=described(text)))), NUMBER)
     assert found is not None
-    assert found.is_beside
+    assert found.is_supplement
     assert chosen(reference(TWO, says=described(text)), PLAIN) == ONE
 
 

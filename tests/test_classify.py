@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigurationError
-from stages.classify import explain
+from stages.classify import classify_file
 from stages.model import Kind
 from tests.invoices import ubl
 from tests.test_formats_camt import camt, one
@@ -47,7 +47,7 @@ def document(tmp_path: Path) -> Path:
     ],
 )
 def test_seen_from_a_company(document: Path, company: str, kind: Kind) -> None:
-    found = explain(document, company)
+    found = classify_file(document, company)
     assert found.kind is kind
     assert (found.format, found.number, found.issue_date) == ("ubl-invoice", "F-1", "2026-02-01")
 
@@ -56,7 +56,7 @@ def test_seen_from_a_company(document: Path, company: str, kind: Kind) -> None:
 def test_a_statement_seen_from_its_account_and_its_holder(tmp_path: Path, company: str) -> None:
     path = tmp_path / "a.xml"
     path.write_bytes(camt(one()))
-    found = explain(path, company)
+    found = classify_file(path, company)
     assert (found.kind, found.format) == (Kind.STATEMENT, "camt.053")
 
 
@@ -64,11 +64,11 @@ def test_a_statement_seen_from_its_account_and_its_holder(tmp_path: Path, compan
 def test_what_cannot_be_read_says_why(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.xml"
     path.write_text(text)
-    found = explain(path, "0403170701")
+    found = classify_file(path, "0403170701")
     assert found.kind is Kind.UNKNOWN
     assert "document type" in found.reason or "not well-formed" in found.reason
 
 
 def test_a_company_is_needed(document: Path) -> None:
     with pytest.raises(ConfigurationError):
-        explain(document, " ")
+        classify_file(document, " ")

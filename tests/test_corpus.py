@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from stages.classify import explain
+from stages.classify import classify_file
 from stages.formats.party import Identifier
-from stages.matching.parties import spellings
+from stages.matching.parties import lookup_keys
 from stages.model import Kind
 
 STRANGER = "BE0999999922"
@@ -42,7 +42,7 @@ def test_says_of_itself_what_the_manifest_says(
 ) -> None:
     wrong = []
     for path, entry in invoices:
-        found = explain(path, STRANGER)
+        found = classify_file(path, STRANGER)
         said = {"format": found.format, "number": found.number, "issue_date": found.issue_date}
         for key, value in said.items():
             # The manifest does not know the number of a ZUGFeRD 1.
@@ -59,12 +59,12 @@ def test_belongs_to_each_side_by_each_of_its_identifiers(
     for path, entry in invoices:
         sides = {Kind.SALES: entry["supplier_ids"], Kind.PURCHASE: entry["customer_ids"]}
         for kind, other in ((Kind.SALES, Kind.PURCHASE), (Kind.PURCHASE, Kind.SALES)):
-            shared = {key for pair in sides[other] for key in spellings(Identifier("", *pair))}
+            shared = {key for pair in sides[other] for key in lookup_keys(Identifier("", *pair))}
             for scheme, value in sides[kind]:
-                if shared & set(spellings(Identifier("", scheme, value))):
+                if shared & set(lookup_keys(Identifier("", scheme, value))):
                     continue
                 for company in (value, f"{scheme}:{value}") if scheme else (value,):
-                    found = explain(path, company)
+                    found = classify_file(path, company)
                     if found.kind is not kind:
                         wrong.append(f"{path.name} of {company}: {found.kind}, {found.reason}")
     assert not wrong
@@ -73,7 +73,7 @@ def test_belongs_to_each_side_by_each_of_its_identifiers(
 def test_names_both_parties_to_a_stranger(invoices: list[tuple[Path, dict[str, Any]]]) -> None:
     wrong = []
     for path, entry in invoices:
-        found = explain(path, STRANGER)
+        found = classify_file(path, STRANGER)
         values = [value for _, value in (*entry["supplier_ids"], *entry["customer_ids"])]
         if found.kind is not Kind.UNKNOWN or not all(value in found.reason for value in values):
             wrong.append(f"{path.name}: {found.kind}, {found.reason}")
@@ -90,7 +90,7 @@ def test_a_statement_is_of_whom_its_header_names(
     assert named
     for path, entry, holder in named:
         for company in (holder, f"0208:{holder}", f"{holder[:4]}.{holder[4:7]}.{holder[7:]}"):
-            found = explain(path, company)
+            found = classify_file(path, company)
             said = (found.kind, found.format, found.number)
             if said != (Kind.STATEMENT, "coda", entry["accounts"][-1]["number"]):
                 wrong.append(f"{path.name} of {company}: {said}, {found.reason}")
@@ -104,7 +104,7 @@ def test_a_statement_names_its_holder_and_account_to_a_stranger(
 ) -> None:
     wrong = []
     for path, entry in statements:
-        found = explain(path, STRANGER)
+        found = classify_file(path, STRANGER)
         named = [holder_of(path), *(account["account"] for account in entry["accounts"])]
         if found.kind is not Kind.STATEMENT or not all(one in found.reason for one in named):
             wrong.append(f"{path.name}: {found.kind}, {found.reason}")

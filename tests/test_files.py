@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.app.wiring import load_config
 from pipeline.errors import ConfigurationError
-from stages.classify import explain
+from stages.classify import classify_file
 from stages.sandbox import read_faults
 from tests.documents import CONFIG, configured
 
@@ -55,7 +55,7 @@ def test_a_certificate(tmp_path: Path, put: Callable[[Path], object], said: str)
 @others
 def test_a_document(tmp_path: Path, put: Callable[[Path], object], said: str) -> None:
     put(tmp_path / "document")
-    assert said in explain(tmp_path / "document", "BE0403170701").reason
+    assert said in classify_file(tmp_path / "document", "BE0403170701").reason
 
 
 @others

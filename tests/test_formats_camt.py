@@ -73,5 +73,5 @@ def test_siblings_are_no_statements(message: str) -> None:
     content = content_of(camt(one(), message=message))
     assert isinstance(content, Other)
     assert content.format == message
-    assert message in content.what
-    assert not content.may_be
+    assert message in content.description
+    assert not content.possible_kinds

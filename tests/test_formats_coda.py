@@ -12,8 +12,8 @@ from hypothesis import given, settings, strategies as st
 from pipeline.payload import Payload
 from stages.formats import coda, format_of
 from stages.formats.content import Other, Statement, Unreadable
-from stages.matching.parties import Directory
-from stages.matching.rules import ListHint, decide
+from stages.matching.parties import CompanyIndex
+from stages.matching.rules import ListHint, apply_rules
 from stages.model import Kind
 from stages.settings import Company
 
@@ -199,18 +199,22 @@ class TestReading:
 class TestWhose:
     def test_the_account_decides(self) -> None:
         lines = [header("00202239951"), *records()[1:]]
-        verdict = decide(read(joined(lines)), Directory([ours(accounts=(IBAN,))]), ListHint())
-        assert verdict.kind is Kind.STATEMENT
-        assert IBAN in verdict.reason
+        classification = apply_rules(
+            read(joined(lines)), CompanyIndex([ours(accounts=(IBAN,))]), ListHint()
+        )
+        assert classification.kind is Kind.STATEMENT
+        assert IBAN in classification.reason
 
     def test_an_old_number_is_held_against_an_iban(self) -> None:
         lines = [header(""), old_balance("539007547034 EUR0BE", "0"), *records()[2:]]
-        verdict = decide(read(joined(lines)), Directory([ours(accounts=(IBAN,))]), ListHint())
-        assert verdict.kind is Kind.STATEMENT
+        classification = apply_rules(
+            read(joined(lines)), CompanyIndex([ours(accounts=(IBAN,))]), ListHint()
+        )
+        assert classification.kind is Kind.STATEMENT
 
     def test_the_holder_decides_where_no_account_is_known(self) -> None:
-        verdict = decide(read(joined(records())), Directory([ours()]), ListHint())
-        assert verdict.kind is Kind.STATEMENT
+        classification = apply_rules(read(joined(records())), CompanyIndex([ours()]), ListHint())
+        assert classification.kind is Kind.STATEMENT
 
 
 class TestOddities:
@@ -254,8 +258,8 @@ class TestOddities:
         assert found[-1] == "and more of the kind"
 
     def test_what_is_odd_is_told_up_to_a_line_that_is_no_record(self) -> None:
-        lines = [header(), *[movement(1)] * coda.TOLD, "hello", *[movement(1)] * 1000]
-        assert len(coda.problems(payload(joined(lines)))) == coda.TOLD + 1
+        lines = [header(), *[movement(1)] * coda.MAX_PROBLEMS, "hello", *[movement(1)] * 1000]
+        assert len(coda.problems(payload(joined(lines)))) == coda.MAX_PROBLEMS + 1
         with pytest.raises(Unreadable, match='begins with "h"'):
             coda.problems(payload(joined([lines[0], *lines[2:]])))
 
@@ -286,9 +290,9 @@ class TestResembling:
         content = coda.read(payload(data))
         assert isinstance(content, Other)
         assert content.format == "coda-like"
-        assert content.what.startswith("a text that resembles CODA, but ")
-        assert why in content.what
-        assert content.may_be == ()
+        assert content.description.startswith("a text that resembles CODA, but ")
+        assert why in content.description
+        assert content.possible_kinds == ()
 
     @pytest.mark.parametrize("at", [1, 2, 6, 7])
     def test_an_amount_that_is_none_can_not_be_counted(self, at: int) -> None:

@@ -10,8 +10,8 @@ from hypothesis import given, settings, strategies as st
 from pipeline.payload import Payload
 from stages.formats import format_of, mt940
 from stages.formats.content import Other, Statement, Unreadable
-from stages.matching.parties import Directory
-from stages.matching.rules import ListHint, decide
+from stages.matching.parties import CompanyIndex
+from stages.matching.rules import ListHint, apply_rules
 from stages.model import Kind
 from stages.settings import Company
 
@@ -112,8 +112,8 @@ class TestReading:
 
     def test_whose_it_is(self) -> None:
         company = Company("Onze Firma", "BE0403170701", "box", accounts=(IBAN,))
-        verdict = decide(read(BODY), Directory([company]), ListHint())
-        assert (verdict.kind, verdict.company) == (Kind.STATEMENT, company)
+        classification = apply_rules(read(BODY), CompanyIndex([company]), ListHint())
+        assert (classification.kind, classification.company) == (Kind.STATEMENT, company)
 
 
 class TestOddities:
@@ -140,7 +140,7 @@ class TestOddities:
 
     @pytest.mark.parametrize("old", [":60F:C2602", ":61:260203", ":62F:C2602"])
     def test_a_field_that_is_none(self, old: str) -> None:
-        with pytest.raises(Unreadable, match=r"an MT940 (balance|movement) is none: "):
+        with pytest.raises(Unreadable, match=r"an MT940 (balance|movement) is malformed: "):
             mt940.problems(payload(BODY.replace(old, old[:5] + "?")))
 
 
@@ -149,7 +149,7 @@ class TestResembling:
         content = mt940.read(payload(BODY[:150]))
         assert isinstance(content, Other)
         assert content.format == "mt940-like"
-        assert content.may_be == ()
+        assert content.possible_kinds == ()
 
     def test_an_interim_report(self) -> None:
         text = BODY.replace(":60F:C260202EUR1000,00", ":34F:EUR0,").partition(":62F:")[0]

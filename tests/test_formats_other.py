@@ -14,10 +14,10 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from pipeline.payload import Payload
-from stages.formats import FORMATS, HEAD, binary, error_page as answer, format_of, text, xml
+from stages.formats import FORMATS, HEAD, binary, error_page, format_of, text, xml
 from stages.formats.content import Other, Unreadable
-from stages.matching.parties import Directory
-from stages.matching.rules import ListHint, decide
+from stages.matching.parties import CompanyIndex
+from stages.matching.rules import ListHint, apply_rules
 from stages.model import Kind
 from stages.settings import Company
 
@@ -89,7 +89,7 @@ KINDS = [
 def test_it_is_recognised_as_what_it_is(format_: str, data: bytes, tmp_path: Path) -> None:
     content = read(data)
     assert content.format == format_
-    assert content.what
+    assert content.description
     (path := tmp_path / "spooled").write_bytes(data)
     spooled = Payload(len(data), sha256="", spool=path)
     assert format_of(spooled).read(spooled) == content
@@ -99,11 +99,13 @@ def test_it_is_recognised_as_what_it_is(format_: str, data: bytes, tmp_path: Pat
 @pytest.mark.parametrize(("format_", "data"), KINDS)
 def test_only_an_image_may_be_what_the_list_calls_it(format_: str, data: bytes) -> None:
     company = Company("Onze Firma", "BE0403170701", "box")
-    verdict = decide(read(data), Directory([company]), ListHint(Kind.PURCHASE, company, "box"))
+    classification = apply_rules(
+        read(data), CompanyIndex([company]), ListHint(Kind.PURCHASE, company, "box")
+    )
     is_image = format_ in ("png", "jpeg", "tiff", "gif")
-    assert verdict.kind is (Kind.PURCHASE if is_image else Kind.UNKNOWN)
-    assert read(data).what in verdict.reason
-    assert decide(read(data), Directory([company]), ListHint()).kind is Kind.UNKNOWN
+    assert classification.kind is (Kind.PURCHASE if is_image else Kind.UNKNOWN)
+    assert read(data).description in classification.reason
+    assert apply_rules(read(data), CompanyIndex([company]), ListHint()).kind is Kind.UNKNOWN
 
 
 @pytest.mark.parametrize("data", [PNG, JPEG, zipped("a.xml"), rb"{\rtf1 Invoice}"])
@@ -133,8 +135,8 @@ def test_nothing_at_all_is_odd(data: bytes) -> None:
         (b"{}", "a JSON message came in place of the document"),
     ],
 )
-def test_an_answer_in_place_of_a_document_is_odd(data: bytes, odd: str) -> None:
-    assert answer.problems(payload(data)) == [odd]
+def test_an_error_page_in_place_of_a_document_is_a_problem(data: bytes, odd: str) -> None:
+    assert error_page.problems(payload(data)) == [odd]
 
 
 def test_a_zip_is_never_opened(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -231,25 +231,27 @@ class TestPrint:
     def test_without_a_file_inside_it_is_what_the_list_calls_it(self) -> None:
         content = pdf.read(payload(written()))
         assert isinstance(content, Other)
-        assert content.what == "a PDF without an invoice inside"
-        assert set(content.may_be) == {Kind.PURCHASE, Kind.SALES, Kind.STATEMENT}
+        assert content.description == "a PDF without an invoice inside"
+        assert set(content.possible_kinds) == {Kind.PURCHASE, Kind.SALES, Kind.STATEMENT}
 
     def test_the_reason_names_what_is_inside_instead(self) -> None:
         content = pdf.read(payload(written(("factur-x.xml", b"<order/>", "/Data"))))
         assert isinstance(content, Other)
-        assert "factur-x.xml in it is an XML document of another kind (order)" in content.what
+        assert (
+            "factur-x.xml in it is an XML document of another kind (order)" in content.description
+        )
 
     def test_broken_xml_inside_makes_it_a_print(self) -> None:
         content = pdf.read(payload(written(("factur-x.xml", b"<a><b></a>", "/Data"))))
         assert isinstance(content, Other)
-        assert "not well-formed" in content.what
-        assert content.may_be
+        assert "not well-formed" in content.description
+        assert content.possible_kinds
 
     def test_a_password_is_named(self) -> None:
         data = written(("factur-x.xml", ubl("A1"), "/Data"), password="secret")
         content = pdf.read(payload(data))
         assert isinstance(content, Other)
-        assert content.what == "a PDF that can't be read (it is protected by a password)"
+        assert content.description == "a PDF that can't be read (it is protected by a password)"
 
     @pytest.mark.parametrize(
         "data",
@@ -268,7 +270,7 @@ class TestPrint:
         content = pdf.read(payload(data))
         assert isinstance(content, Other)
         assert content.format == "pdf"
-        assert content.may_be
+        assert content.possible_kinds
 
 
 def _reparsed(kids: bool) -> bytes:

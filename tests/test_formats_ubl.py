@@ -139,11 +139,11 @@ def test_other_documents_are_named(root: str, what: str) -> None:
     content = content_of(f'<{root} xmlns="{UBL}{root}-2"/>'.encode())
     assert isinstance(content, Other)
     assert content.format == f"ubl-{root.lower()}"
-    assert what in content.what
-    assert not content.may_be
+    assert what in content.description
+    assert not content.possible_kinds
 
 
 def test_another_version_may_be_what_the_list_says() -> None:
     content = content_of(f'<Invoice xmlns="{UBL}Invoice-3"/>'.encode())
     assert isinstance(content, Other)
-    assert content.may_be
+    assert content.possible_kinds

@@ -13,7 +13,7 @@ from lxml import etree
 from pipeline.payload import Payload
 from stages.formats import format_of, xml
 from stages.formats.content import Hostile, Invoice, Other, Unreadable
-from stages.formats.xml_strip import BLOCK, thinned
+from stages.formats.xml_strip import BLOCK, strip_stream
 from tests.invoices import attachment, invoice, payload, ubl, values
 
 OURS = (["0403170701"], ["0417497106"])
@@ -104,7 +104,7 @@ def test_an_attachment_is_passed_over_however_it_is_written(text: str) -> None:
     data = ubl(before=attachment(text)).encode()
     assert xml.problems(payload(data)) == []
     assert values(data) == OURS
-    assert sum(map(len, thinned(io.BytesIO(data)))) < 4 * BLOCK
+    assert sum(map(len, strip_stream(io.BytesIO(data)))) < 4 * BLOCK
 
 
 @pytest.mark.parametrize("kind", ["{}", "<![CDATA[{}]]>"])
@@ -175,10 +175,10 @@ def test_a_comment_in_the_midst_of_a_number_is_not_of_it() -> None:
         max_size=8,
     )
 )
-def test_what_is_thinned_has_the_elements_of_the_whole(parts: list[str]) -> None:
+def test_what_is_stripped_has_the_elements_of_the_whole(parts: list[str]) -> None:
     data = f"<r>{''.join(parts)}</r>".encode()
-    thin = b"".join(thinned(io.BytesIO(data)))
-    assert _shape(thin) == _shape(data)
+    stripped = b"".join(strip_stream(io.BytesIO(data)))
+    assert _shape(stripped) == _shape(data)
 
 
 def _shape(data: bytes) -> list[tuple[str, int]] | None:
@@ -279,7 +279,7 @@ def test_other_xml_is_what_it_is(text: str, format_: str, what: str) -> None:
     content = xml.read(payload(text))
     assert isinstance(content, Other)
     assert content.format == format_
-    assert what in content.what
+    assert what in content.description
 
 
 def test_an_invoice_in_its_peppol_envelope_is_an_invoice() -> None:

@@ -23,13 +23,13 @@ from pipeline.errors import Rejected
 from pipeline.payload import Payload
 from pipeline.stage import one_by_one
 from stages import formats
-from stages.classify import Classify, explain
+from stages.classify import Classify, classify_file
 from stages.formats import pdf, xml
 from stages.formats.attachments import chosen_pdf
 from stages.formats.content import Invoice, Unreadable
 from stages.matching.fingerprint import fingerprint
-from stages.matching.parties import Directory
-from stages.matching.rules import ListHint, decide
+from stages.matching.parties import CompanyIndex
+from stages.matching.rules import ListHint, apply_rules
 from stages.settings import Company
 from tests.conftest import CORPUS
 from tests.documents import configured, verified
@@ -105,7 +105,7 @@ def test_what_there_are_too_many_of_is_counted_and_told_in_a_few_words(
     make, said = HOSTILE[name]
     path = tmp_path / "document"
     path.write_bytes(make())
-    found = explain(path, STRANGER)
+    found = classify_file(path, STRANGER)
     assert said in found.reason
     assert len(found.reason) < LONGEST
 
@@ -227,7 +227,7 @@ CHANGES = st.lists(
     min_size=1,
     max_size=8,
 )
-OURS = Directory([Company("us", "BE0403170701", source="")])
+OURS = CompanyIndex([Company("us", "BE0403170701", source="")])
 
 
 def documents() -> list[bytes]:
@@ -272,9 +272,9 @@ def said_of(document: Payload) -> Iterator[str]:
     except Unreadable as error:
         yield str(error)
         return
-    verdict = decide(content, OURS, ListHint())
-    assert verdict.reason.isprintable()
-    yield verdict.reason
+    classification = apply_rules(content, OURS, ListHint())
+    assert classification.reason.isprintable()
+    yield classification.reason
     if isinstance(content, Invoice) and (found := fingerprint(content)) is not None:
         yield found.total
 

@@ -65,7 +65,7 @@ async def test_it_is_delivered_to_its_mailboxs_company(tmp_path: Path, what: str
 
 
 async def test_without_a_mailbox_nobody_knows_whose_it_is(tmp_path: Path) -> None:
-    with pytest.raises(Rejected, match="and nothing says whose it is"):
+    with pytest.raises(Rejected, match="and nothing says which company it is of"):
         await ruled(tmp_path, DELIVER, ORDER)
 
 
@@ -74,7 +74,7 @@ async def test_without_a_mailbox_nobody_knows_whose_it_is(tmp_path: Path) -> Non
 async def test_what_came_in_place_of_a_document_is_not_for_the_rule(
     tmp_path: Path, rule: str, data: str
 ) -> None:
-    with pytest.raises(Rejected, match="came in its place"):
+    with pytest.raises(Rejected, match="came instead of it"):
         await ruled(tmp_path, rule, data, company=SUPPLIER)
 
 

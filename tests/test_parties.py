@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 
 from stages.formats.party import Identifier, Party
 from stages.identifiers import enterprise_number
-from stages.matching.parties import Directory
+from stages.matching.parties import CompanyIndex
 from stages.settings import Company
 
 
@@ -16,7 +16,7 @@ def company(identifier: str, *identifiers: str) -> Company:
 
 
 def is_ours(ours: Company, *found: Identifier, country: str = "") -> bool:
-    return Directory([ours]).find(found, "s", country) is not None
+    return CompanyIndex([ours]).find(found, "s", country) is not None
 
 
 def here(scheme: str, value: str, *, is_vat: bool = False) -> Identifier:
@@ -152,7 +152,7 @@ def test_names_never_decide() -> None:
 
 def test_what_says_who_it_is_in_law_comes_first() -> None:
     first, second = company("BE0403170701"), company("BE0417497106")
-    match = Directory([second, first]).find(
+    match = CompanyIndex([second, first]).find(
         [here("", "BE0403170701"), here("0208", "0417497106")], "s"
     )
     assert match is not None
@@ -162,21 +162,21 @@ def test_what_says_who_it_is_in_law_comes_first() -> None:
 def test_a_company_of_several_sources_is_the_one_of_the_document() -> None:
     one = Company(name="one", identifier="BE0403170701", source="a")
     two = Company(name="two", identifier="BE0403170701", source="b")
-    match = Directory([one, two]).find([here("0208", "0403170701")], "b")
+    match = CompanyIndex([one, two]).find([here("0208", "0403170701")], "b")
     assert match is not None
     assert match.company is two
 
 
-def test_only_a_contact_is_silence() -> None:
+def test_a_contact_identifies_no_party() -> None:
     contact = Identifier("Contact/ElectronicMail", "", "a@b.be", is_contact=True)
-    assert Party("x", (contact,)).is_silent
-    assert Party("x", ()).is_silent
-    assert not Party("x", (contact, here("", "1"))).is_silent
+    assert not Party("x", (contact,)).has_identifier
+    assert not Party("x", ()).has_identifier
+    assert Party("x", (contact, here("", "1"))).has_identifier
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_no_text_is_a_trouble(scheme: str, value: str) -> None:
-    Directory([company("BE0403170701", value)]).find([here(scheme, value)], "s")
+    CompanyIndex([company("BE0403170701", value)]).find([here(scheme, value)], "s")
 
 
 @given(

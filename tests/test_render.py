@@ -58,7 +58,7 @@ class Bench:
         download = Download(self.folder / "spool")
         document = await classified(config, data, spool=path, **hints)
         try:
-            return await Render(download.form).process(document)
+            return await Render(download.fetch_form).process(document)
         finally:
             await document.ack.source.close()
 

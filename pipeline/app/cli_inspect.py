@@ -12,7 +12,7 @@ from pipeline.app import output
 from pipeline.app.cli_common import AsJson, ConfigFile, leave_with
 from pipeline.app.exit_codes import exit_code_of_findings
 from pipeline.app.loop import run_loop
-from pipeline.app.wiring import examine, explain, ledger_path, load_config
+from pipeline.app.wiring import classify_file, examine, ledger_path, load_config
 from pipeline.ledger.summary import summarise
 
 
@@ -46,8 +46,8 @@ def classify(
 ) -> None:
     """Tell what each file is, seen from one company, and why."""
     for path in files:
-        explanation = explain(path, company)
+        explanation = classify_file(path, company)
         if json:
             print(output.in_json(explanation), flush=True)
         else:
-            output.explanation(Console(), explanation)
+            output.file_classification(Console(), explanation)

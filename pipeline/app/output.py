@@ -22,7 +22,7 @@ from rich.tree import Tree
 
 from pipeline.app.catch_up import CatchUpResult
 from pipeline.app.dry_run import DryRun
-from pipeline.app.wiring import Explanation, Finding
+from pipeline.app.wiring import FileClassification, Finding
 from pipeline.engine.counters import Counters
 from pipeline.ledger.models import State
 from pipeline.ledger.summary import Summary, Undelivered
@@ -128,10 +128,10 @@ def counts(console: Console, read: Summary, names: Mapping[str, str]) -> None:
         console.print(f"{documents:,} {LABELS.get(state, state)}")
 
 
-def explanation(console: Console, explained: Explanation) -> None:
+def file_classification(console: Console, found: FileClassification) -> None:
     """Print what one file is, and why."""
-    console.print(_text(f"{explained.path}: {explained.kind}", "bold"), soft_wrap=True)
-    console.print(_text(f"  {explained.reason}"), soft_wrap=True)
+    console.print(_text(f"{found.path}: {found.kind}", "bold"), soft_wrap=True)
+    console.print(_text(f"  {found.reason}"), soft_wrap=True)
 
 
 def tree(console: Console, folder: Path) -> None:

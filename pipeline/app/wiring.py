@@ -24,8 +24,8 @@ from pipeline.errors import InternalError, StateError, SynqupError
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.source import Source
 from stages.check import Finding, examine
-from stages.classify import Explanation, explain
-from stages.flow import NAMES, Flow
+from stages.classify import FileClassification, classify_file
+from stages.flow import STAGE_NAMES, Flow
 from stages.list import Lister
 from stages.sandbox import (
     Faults,
@@ -43,14 +43,14 @@ __all__ = [
     "Application",
     "Billtobox",
     "Config",
-    "Explanation",
     "Faults",
+    "FileClassification",
     "Finding",
     "Flow",
     "Lister",
     "Mailbox",
+    "classify_file",
     "examine",
-    "explain",
     "ledger_path",
     "load_config",
     "open_application",
@@ -130,7 +130,7 @@ class Application(Struct, frozen=True):
 
 def load_config(path: Path) -> Config:
     """Read and check a configuration file. Raises ConfigurationError with all of its problems."""
-    return load(path, NAMES)
+    return load(path, STAGE_NAMES)
 
 
 def ledger_path(state_dir: Path) -> Path:
@@ -159,7 +159,7 @@ async def open_application(
     ):
         breaker, unforeseen = Breaker(), Unforeseen()
         try:
-            flow = Flow(service.state_dir, ledger, breaker)
+            flow = Flow(service.state_dir, ledger, breaker.patiently)
             stack.callback(flow.close)
             await flow.recover()
         except OSError as error:

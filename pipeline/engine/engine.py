@@ -31,12 +31,9 @@ from pipeline.errors import (
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import State
 from pipeline.source import Outcome, Source, Status
-from pipeline.stage import Stage, disk_trouble
+from pipeline.stage import REFETCHES, Stage, disk_trouble
 
 log = structlog.get_logger(__name__)
-
-#: How often a damaged document is fetched again.
-REFETCHES = 2
 
 
 class Engine:

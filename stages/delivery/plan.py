@@ -63,7 +63,7 @@ def plan_of(document: Document[Classified]) -> Plan:
         "enterprise_identifier": meta.company.identifier,
         "accounting_file_id": meta.company.accounting_file_id,
     }
-    folder = destination(config.delivery, meta.company, meta.kind.path)
+    folder = destination(config.delivery, meta.company, meta.kind.destination_key)
     return Plan(document, folder, file_name(template, variables, meta.extension))
 
 

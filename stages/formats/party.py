@@ -1,4 +1,4 @@
-"""Parties as a document names them: suppliers, customers, and the identifiers that they bear."""
+"""Party model: suppliers and customers as a document names them, with their identifiers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pipeline.text import NAME, enumerated, told
 
 
 class Identifier(Struct, frozen=True):
-    """One identifier of a party, as it stands in the document.
+    """One identifier of a party, spelt as in the document.
 
-    element: where it stands, for the reason. scheme: as stated there, or empty.
-    is_vat: whether it stands where only VAT numbers do. is_contact: whether it is a person's
-    address, which a company may have listed but which doesn't tell a stranger.
+    element: where it stands, for reasons. scheme: as stated there, "" if there is none. is_vat:
+    whether its place holds VAT numbers only. is_contact: whether it is a person's address: it
+    matches a company that lists it, and a party with nothing else counts as unidentified.
     """
 
     element: str
@@ -27,18 +27,21 @@ class Identifier(Struct, frozen=True):
 
 
 class Party(Struct, frozen=True):
-    """The supplier or the customer of an invoice. country: ISO 3166-1 of its address, or empty."""
+    """The supplier or the customer of an invoice.
+
+    country: of its address, as in the document (ISO 3166-1 alpha-2), "" if there is none.
+    """
 
     name: str
     identifiers: tuple[Identifier, ...]
     country: str = ""
 
     @property
-    def is_silent(self) -> bool:
-        """Whether nothing says who it is: names never do."""
-        return all(one.is_contact for one in self.identifiers)
+    def has_identifier(self) -> bool:
+        """Whether it can be identified at all, which takes more than a name or a contact."""
+        return any(not one.is_contact for one in self.identifiers)
 
     def __str__(self) -> str:
-        """Who it is, for a reason: the name and the first few identifiers, each once."""
+        """Return its name and its first few identifiers, each once, for reasons."""
         values = enumerated(list(dict.fromkeys(one.value for one in self.identifiers)))
         return f"{told(self.name, NAME) or 'unnamed'} ({values or 'no identifier'})"

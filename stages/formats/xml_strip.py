@@ -1,10 +1,10 @@
-"""XML with the long text of its attachments cut short, so that it costs what its markup does.
+"""XML stripper: shortens base64 text of attachments, so that parsing costs what the markup does.
 
-What is cut is only ever the middle of a stretch that is made of base64, white space and line ends
-written as references. None of its characters opens or closes anything in XML, and all of them may
-stand wherever text may: so the rest is well-formed if and only if the whole is, and every parser
-finds the same elements in both, whatever the stretch stands in (text, CDATA, a comment, an
-attribute). No name of an element decides what is cut, so none can be used to hide one.
+It cuts only the middle of a stretch that consists of base64, white space and line ends written as
+references. None of these characters opens or closes anything in XML, and all of them may stand
+wherever text may. So the result is well-formed if and only if the whole is, and every parser finds
+the same elements in both, wherever the stretch stands (text, CDATA, a comment, an attribute). What
+is cut does not depend on names of elements, so no name can be used to hide an element.
 """
 
 from __future__ import annotations
@@ -17,36 +17,37 @@ from typing import BinaryIO
 from pipeline.payload import Payload
 from stages.formats.content import Hostile, Unreadable
 
-#: Bytes that are read at a time, and the least that a stretch has on either side of a cut.
+#: Bytes that are read at once.
 BLOCK = 65_536
-LEAST = 4096
-#: What stands for the part that was cut. It is too long for anything that is read of a document.
+#: Bytes of a block that may be cut, at least.
+MIN_BLOCK = 4096
+#: The text that replaces the part that was cut; no text that is read from a document is as long.
 CUT = b"A" * 2048
-#: Bytes of XML, which Peppol's service providers limit to 100 MB.
-LARGEST = 128 * 1024 * 1024
-#: Beginnings of tags, and the quotes of attributes: as many as some ten thousand lines have.
-MARKS = 1_500_000
+#: Bytes of a document; service providers of Peppol allow 100 MB.
+MAX_SIZE = 128 * 1024 * 1024
+#: Beginnings of tags and quotes of attributes, enough for some ten thousand lines.
+MAX_MARKS = 1_500_000
 
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\t\n\r &#;"
-#: Line ends as serializers write them that mean to keep them (XML 1.0, 2.11).
+#: Line ends as some serializers write them, to preserve them (XML 1.0, 2.11).
 _LINE_ENDS = (b"&#13;", b"&#10;", b"&#xD;", b"&#xA;", b"&#xd;", b"&#xa;")
 
 _DECLARED = re.compile(rb"^(?:\xef\xbb\xbf)?<\?xml[^>]*?\sencoding\s*=\s*[\"']([A-Za-z0-9._:\-]+)")
 _DECLARATION = re.compile(r"^\ufeff?(<\?xml[^>]*\?>)?")
-#: Encodings in which markup is the same bytes as in ASCII, and which every parser knows.
+#: Encodings in which markup has the same bytes as in ASCII, and which every parser knows.
 _NATIVE = re.compile(rb"utf-?8|us-ascii|iso-8859-\d+|windows-125\d", re.IGNORECASE)
-#: Others of one byte, or of several that never look like markup.
+#: Other encodings, of one byte, or of several bytes that never look like markup.
 _OTHER = re.compile(
     r"ascii|iso_?8859-\d+|latin-?\d+|cp\d+|ibm\d+|koi8-[ru]|macintosh"
     r"|shift_jis|euc-(?:jp|kr)|iso-2022-jp|gb2312|gbk|gb18030|big5",
     re.IGNORECASE,
 )
-#: What programs name that write text to a file and mean the text as it was in memory.
+#: Encodings that some programs declare because their text was in it in memory; the file is UTF-8.
 _IN_MEMORY = re.compile(
     r"(?:utf|ucs|unicode|iso-10646-ucs)[-_]?(?:16|32|2|4)?(?:[bl]e)?", re.IGNORECASE
 )
 
-#: How others begin (XML 1.0, appendix F.1); the longer before the shorter.
+#: The beginnings of wide encodings (XML 1.0, appendix F.1); longer ones before shorter ones.
 _WIDE = (
     (b"\0\0\xfe\xff", "utf-32"),
     (b"\xff\xfe\0\0", "utf-32"),
@@ -60,24 +61,27 @@ _WIDE = (
 _WIDE_STARTS = tuple(start for start, _ in _WIDE)
 
 
-def pieces(payload: Payload) -> Iterable[bytes]:
-    """The document as `thinned` gives it; a small one at once, if it needs no decoding."""
+def strip(payload: Payload) -> Iterable[bytes]:
+    """Return a document in blocks, stripped as by strip_stream(); a small one as it is.
+
+    Hostile if it is larger than any invoice, Unreadable if its encoding is unknown or wrong.
+    """
     data = payload.data
     if data is not None and len(data) <= BLOCK and not _encoding(data):
         return (data,)
-    return _read(payload)
+    return _strip_opened(payload)
 
 
-def _read(payload: Payload) -> Iterator[bytes]:
+def _strip_opened(payload: Payload) -> Iterator[bytes]:
     with payload.open() as stream:
-        yield from thinned(stream)
+        yield from strip_stream(stream)
 
 
-def thinned(stream: BinaryIO) -> Iterator[bytes]:
-    """The document piece by piece, in UTF-8 or in the encoding that it declares.
+def strip_stream(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield a document in blocks, stripped, in UTF-8 or in the encoding that it declares.
 
-    Hostile when there is more of it than any invoice has, Unreadable when its encoding is unknown
-    or is not what the bytes are in.
+    Hostile if it is larger or has more markup than any invoice, Unreadable if its encoding is
+    unknown or is not that of its bytes.
     """
     held: bytes | None = None
     stretch = marks = total = 0
@@ -92,9 +96,9 @@ def thinned(stream: BinaryIO) -> Iterator[bytes]:
             held = block
             continue
         total += len(block)
-        if total > MARKS:  # fewer bytes can't hold as many
+        if total > MAX_MARKS:  # fewer bytes can't hold so many
             marks += block.count(b"<") + block.count(b'"') + block.count(b"'")
-        if marks > MARKS:
+        if marks > MAX_MARKS:
             raise Hostile("the XML has more elements and attributes than any invoice needs")
         if held is not None:
             yield held
@@ -105,14 +109,14 @@ def thinned(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def _blocks(stream: BinaryIO) -> Iterator[bytes]:
-    """Blocks of about the same length, none of which ends inside a reference."""
+    """Yield blocks of about the same length, none of which ends inside a reference."""
     total = 0
     rest = b""
-    for block in in_ascii(stream):
+    for block in ascii_markup(stream):
         total += len(block)
-        if total > LARGEST:
-            raise Hostile(f"the XML has more than {LARGEST:,} bytes, which no invoice needs")
-        block = rest + block  # noqa: PLW2901 - what the block before it left over
+        if total > MAX_SIZE:
+            raise Hostile(f"the XML has more than {MAX_SIZE:,} bytes, which no invoice needs")
+        block = rest + block  # noqa: PLW2901 - with the rest of the block before
         at = block.rfind(b"&", -8)
         rest = block[at:] if at >= 0 else b""
         yield block[:at] if at >= 0 else block
@@ -121,18 +125,19 @@ def _blocks(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def _is_cuttable(block: bytes) -> bool:
-    if len(block) < LEAST or b"<" in block or block.translate(None, _BASE64):
+    """Whether a block consists of nothing but base64, white space and referenced line ends."""
+    if len(block) < MIN_BLOCK or b"<" in block or block.translate(None, _BASE64):
         return False
-    others = block.count(b"&")
-    for reference in _LINE_ENDS:
-        if not others:
+    references = block.count(b"&")
+    for line_end in _LINE_ENDS:
+        if not references:
             break
-        others -= block.count(reference)
-    return not others
+        references -= block.count(line_end)
+    return not references
 
 
-def in_ascii(stream: BinaryIO) -> Iterator[bytes]:
-    """Blocks in which markup is ASCII: as they are, or in UTF-8 in place of what they were in."""
+def ascii_markup(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield a document in blocks in which markup is ASCII: unchanged, or converted to UTF-8."""
     first = stream.read(BLOCK)
     encoding = _encoding(first)
     if not encoding:
@@ -147,13 +152,13 @@ def in_ascii(stream: BinaryIO) -> Iterator[bytes]:
             yield decoder.decode(block).encode()
         decoder.decode(b"", final=True)
     except LookupError:
-        raise Unreadable(f"the XML is in an encoding that nobody knows ({encoding})") from None
+        raise Unreadable(f"the XML is in an unknown encoding ({encoding})") from None
     except UnicodeError:
         raise Unreadable(f"the XML is not in the encoding that it names ({encoding})") from None
 
 
 def _encoding(head: bytes) -> str:
-    """What it has to be decoded from before markup can be found in it; mostly nothing."""
+    """Return the encoding from which to convert a document, "" if markup is ASCII in it."""
     if head.startswith(_WIDE_STARTS):
         return next(encoding for start, encoding in _WIDE if head.startswith(start))
     declared = _DECLARED.match(head)
@@ -163,5 +168,5 @@ def _encoding(head: bytes) -> str:
     if _IN_MEMORY.fullmatch(name):
         return "utf-8"
     if not _OTHER.fullmatch(name):
-        raise Unreadable(f"the XML is in an encoding that no invoice is in ({name})")
+        raise Unreadable(f"the XML is in an encoding that is not supported ({name})")
     return name

@@ -1,4 +1,4 @@
-"""Who a document's parties are, and which of our companies a party is; names never decide."""
+"""Company index: finds the configured company that a party is, by identifiers and never by name."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from stages.formats.party import Identifier
 from stages.identifiers import BELGIAN_PREFIX, BELGIAN_SCHEMES, compact, enterprise_number
 from stages.settings import Company
 
-#: Schemes that leave the country open: none; those of numbers for taxes (UNTDID 1153 VA, UN/ECE
-#: 5153 in UBL 2.0); those of numbers for taxes and of companies in ISO 20022.
+#: Schemes that don't tell the country: none at all; those of tax numbers (UNTDID 1153 VA, UN/ECE
+#: 5153 in UBL 2.0); those of tax numbers and of companies in ISO 20022.
 OPEN_SCHEMES = {"", "VA", "VAT", "BTW", "TVA", "UN/ECE 5153", "TXID", "COID"}
 #: Schemes of the EAS code list that are VAT numbers of one country.
 _VAT_SCHEMES = {
@@ -73,33 +73,33 @@ _SAME_SCHEMES = {
 
 #: A scheme in front of the value itself, as in a Peppol participant identifier (0208:0403170701).
 _SCHEME = re.compile(r"^(?:ISO6523-ACTORID-UPIS::?)?([0-9]{4}):(?=.)")
-#: The same before what a user writes: of BIS 2 (BE:VAT:BE0403170701) and others as well.
+#: The same in the configuration, where schemes of BIS 2 (BE:VAT:BE0403170701) and others may stand.
 _ANY_SCHEME = re.compile(
     r"^(?:ISO6523-ACTORID-UPIS::?)?([0-9]{4}|[A-Z]{2}:[A-Z]{2,8}|[A-Z][A-Z0-9]{1,7}):(?=.)"
 )
 _VAT_NAME = re.compile(r"([A-Z]{2}):VAT")
 #: A VAT number that begins with a country (EN 16931, BR-CO-9).
 _WITH_COUNTRY = re.compile(r"[A-Z]{2}[0-9A-Z]*[0-9]")
-#: What says that a number is a Belgian one, in front of it.
+#: Prefixes that say that a number is a Belgian one.
 _BELGIAN = re.compile(
     r"(?:(?:VAT|BTW|TVA|EN):?)*(?:(?:0208|9925|9956):|(?:BE|CBE|KBO|BCE):?(?:[A-Z]{2,3}:?)*[0-9])"
 )
-#: Words in front of a VAT number that are not of it, and those behind the Norwegian and the Swiss.
+#: Words in front of a VAT number that are no part of it; suffixes of Norwegian and Swiss ones.
 _WORD = re.compile(r"^(?:VAT|BTW|TVA)(?:NR|NO)?:?(?=[A-Z]{0,3}[0-9])")
 _SUFFIX = re.compile(r"^(NO[0-9]{9})MVA$|^(CHE[0-9]{9})(?:MWST|TVA|IVA)$")
 
 
 class Match(Struct, frozen=True):
-    """One of our companies, and the identifier that says so."""
+    """A configured company, and the identifier of a party by which it was found."""
 
     company: Company
     identifier: Identifier
 
 
-class Directory:
-    """Our companies by every identifier that they have.
+class CompanyIndex:
+    """The configured companies, indexed by all their identifiers and accounts.
 
-    Where a company is configured for several sources, the one of the document's source is meant.
+    If a company is configured for several sources, the one of the document's source is returned.
     """
 
     def __init__(self, companies: Iterable[Company]) -> None:
@@ -109,55 +109,57 @@ class Directory:
         for company in companies:
             self._by_own.setdefault(company.identifier, []).append(company)
             for text in (company.identifier, *company.identifiers):
-                for key in _configured(text):
+                for key in _keys_of_configured(text):
                     self._by_identifier.setdefault(key, []).append(company)
             for iban in company.accounts:
-                # Without country and check digits as well: some statements bear no more.
+                # Some statements state an account without country and check digits.
                 for account in (iban, iban[4:]):
                     self._by_account.setdefault(account, []).append(company)
 
-    def named(self, identifier: str, source: str) -> Company | None:
-        """The company that is configured under this very identifier."""
+    def with_identifier(self, identifier: str, source: str) -> Company | None:
+        """Return the company whose `identifier` in the configuration is exactly this one."""
         found = self._by_own.get(identifier)
         return _of_source(found, source) if found else None
 
     def find(
         self, identifiers: Sequence[Identifier], source: str, country: str = ""
     ) -> Match | None:
-        """The company that bears one of these identifiers; the first that says so.
+        """Return the first match of a party's identifiers.
 
-        country: of the party's address, if it is known.
+        country: of the party's address, "" if it is not known.
         """
         home = country.upper()
         abroad = len(home) == 2 and home != "BE"
         foreign = abroad or any(map(_is_foreign_vat, identifiers))
         for identifier in identifiers:
-            for key in spellings(identifier, home, foreign=foreign):
+            for key in lookup_keys(identifier, home, foreign=foreign):
                 if found := self._by_identifier.get(key):
                     return Match(_of_source(found, source), identifier)
         return None
 
-    def holding(self, account: str, source: str) -> Company | None:
-        """The company that has this account: an IBAN, or the bank's number inside one."""
+    def with_account(self, account: str, source: str) -> Company | None:
+        """Return the company that has this account: an IBAN, or the national number inside one."""
         found = self._by_account.get(compact(account))
         return _of_source(found, source) if found else None
 
 
 @lru_cache(2048)  # the same parties come again and again
-def spellings(
+def lookup_keys(
     identifier: Identifier, country: str = "", *, foreign: bool = False
 ) -> tuple[str, ...]:
-    """The keys under which an identifier is looked up.
+    """Return the keys under which the identifier of a party is looked up.
 
-    A Belgian number becomes BE and ten digits. A valid one of bare digits is taken for Belgian
-    too, unless its scheme is of something else or its party is of another country (foreign).
-    Others are looked up as they are, "*" for companies whose own says no scheme, and with their
-    scheme, which is empty if they say none.
+    A Belgian number becomes BE and ten digits. Bare digits that are a valid Belgian number count as
+    one too, unless their scheme is that of another register or the party is foreign. Any identifier
+    also has the key "*:number", for companies that configure it without a scheme, and the key
+    "scheme:number", with "" for the scheme if it states none.
+
+    country: of the party. foreign: whether the party is known to be outside of Belgium.
     """
-    return tuple(_spelt(identifier, country, foreign=foreign))
+    return tuple(_keys_of(identifier, country, foreign=foreign))
 
 
-def _spelt(identifier: Identifier, country: str, *, foreign: bool) -> Iterator[str]:
+def _keys_of(identifier: Identifier, country: str, *, foreign: bool) -> Iterator[str]:
     scheme, value = identifier.scheme.strip().upper(), identifier.value.strip().upper()
     if ":" in value and (match := _SCHEME.match(value)):
         scheme, value = match[1], value[match.end() :]
@@ -174,11 +176,11 @@ def _spelt(identifier: Identifier, country: str, *, foreign: bool) -> Iterator[s
         yield f"*:{_plain(home + plain)}"
 
 
-def _configured(text: str) -> Iterator[str]:
-    """The keys of an identifier of a company's own.
+def _keys_of_configured(text: str) -> Iterator[str]:
+    """Yield the keys under which an identifier of a configured company is found.
 
-    With a scheme it is matched by that scheme only, or by none; without, by any. Bare digits
-    may be a Belgian number and may be something else that looks like one.
+    With a scheme it matches only the same scheme or none; without one it matches any. Bare digits
+    may be a Belgian number, or a number of another register that looks like one.
     """
     scheme, value = "", text.strip().upper()
     if match := _ANY_SCHEME.match(value):
@@ -204,7 +206,7 @@ def _scheme(scheme: str) -> str:
 
 
 def _vat_country(scheme: str) -> str:
-    """The country whose VAT numbers a scheme is of, or nothing."""
+    """Return the country whose VAT numbers have this scheme, "" for other schemes."""
     if country := _VAT_SCHEMES.get(scheme):
         return country
     match = _VAT_NAME.fullmatch(scheme)
@@ -216,7 +218,7 @@ def _states_belgium(scheme: str, bare: str) -> bool:
 
 
 def _belgian(bare: str) -> str:
-    """BE and ten digits; those of trial documents may fail their check."""
+    """Return BE and ten digits; the check digits may be wrong, as in test documents."""
     if number := enterprise_number(bare):
         return number
     digits = BELGIAN_PREFIX.sub("", bare)
@@ -224,7 +226,7 @@ def _belgian(bare: str) -> str:
 
 
 def _plain(bare: str) -> str:
-    """One spelling for each number, without what countries put around their VAT numbers."""
+    """Return one spelling for each number, without words and suffixes around VAT numbers."""
     plain = _WORD.sub("", bare)
     if match := _SUFFIX.match(plain):
         plain = match[1] or match[2]

@@ -1,7 +1,8 @@
-"""The rules by which a document is somebody's purchase, sale or statement.
+"""Classification rules: decide the kind and the company of a document, and give the reason.
 
-The supplier is ours: sales. The customer is ours: purchase. Both are: as the mailbox says. What
-the list says counts only where the content is silent; a party without any identifier is.
+If the supplier is a configured company, the document is a sale; if the customer is one, a purchase;
+if both are, the mailbox decides. The list counts only if the content can't tell, which is so for a
+party without any identifier.
 """
 
 from __future__ import annotations
@@ -11,23 +12,27 @@ from msgspec import Struct, structs
 from pipeline.text import NAME, enumerated, first_few, told
 from stages.formats.content import Content, Invoice, Other, Statement
 from stages.formats.party import Party
-from stages.matching.parties import Directory, Match
+from stages.matching.parties import CompanyIndex, Match
 from stages.model import Kind
 from stages.settings import Company
 
 
 class ListHint(Struct, frozen=True):
-    """What the list says: the kind, the company whose mailbox it is, and the source's name."""
+    """What the list says of a document, which may be wrong.
+
+    mailbox_owner: the company in whose mailbox it lay. source: the name of the source.
+    """
 
     kind: Kind | None = None
-    mailbox: Company | None = None
+    mailbox_owner: Company | None = None
     source: str = ""
 
 
 class Classification(Struct, frozen=True):
-    """What a document is, whose, and why: a sentence without its full stop.
+    """The result of the rules: the kind of a document, its company, and the reason.
 
-    company: None if and only if the kind is unknown. warnings: where content and list disagree.
+    reason: a sentence without its full stop. company: None if and only if the kind is unknown.
+    warnings: how list or header disagree with it.
     """
 
     kind: Kind
@@ -36,24 +41,26 @@ class Classification(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
-def decide(content: Content, directory: Directory, hint: ListHint) -> Classification:
-    """Say what a document is, and why. directory: the companies that it may belong to."""
+def apply_rules(content: Content, index: CompanyIndex, hint: ListHint) -> Classification:
+    """Classify a document by its content. index: the companies to which it may belong."""
     match content:
         case Invoice():
-            verdict = _invoice(content, directory, hint)
+            classification = _invoice(content, index, hint)
         case Statement():
-            verdict = _statement(content, directory, hint)
+            classification = _statement(content, index, hint)
         case Other():
-            verdict = _other(content, hint)
-    verdict = _held_against_list(verdict, hint)
+            classification = _other(content, hint)
+    classification = _held_against_list(classification, hint)
     return structs.replace(
-        verdict, reason=told(verdict.reason), warnings=tuple(first_few(verdict.warnings))
+        classification,
+        reason=told(classification.reason),
+        warnings=tuple(first_few(classification.warnings)),
     )
 
 
-def _invoice(invoice: Invoice, directory: Directory, hint: ListHint) -> Classification:
-    supplier = _match(invoice.supplier, directory, hint)
-    customer = _match(invoice.customer, directory, hint)
+def _invoice(invoice: Invoice, index: CompanyIndex, hint: ListHint) -> Classification:
+    supplier = _match(invoice.supplier, index, hint)
+    customer = _match(invoice.customer, index, hint)
     supplies = f"the supplier ({invoice.supplier_element}) is {_ours(supplier)}" if supplier else ""
     buys = f"the customer ({invoice.customer_element}) is {_ours(customer)}" if customer else ""
     if supplier and customer:
@@ -70,96 +77,101 @@ def _ours(match: Match) -> str:
     return f"{_name(match.company)} by its {match.identifier}"
 
 
-def _match(party: Party, directory: Directory, hint: ListHint) -> Match | None:
-    return directory.find(party.identifiers, hint.source, party.country)
+def _match(party: Party, index: CompanyIndex, hint: ListHint) -> Match | None:
+    return index.find(party.identifiers, hint.source, party.country)
 
 
 def _both_ours(sides: dict[Kind, Company], both: str, hint: ListHint) -> Classification:
-    if hint.mailbox is not None:
-        mailbox = hint.mailbox.identifier
-        both += f", the mailbox is that of {_name(hint.mailbox)}"
-        sides = {kind: one for kind, one in sides.items() if one.identifier == mailbox}
+    if hint.mailbox_owner is not None:
+        owner = hint.mailbox_owner.identifier
+        both += f", the mailbox is that of {_name(hint.mailbox_owner)}"
+        sides = {kind: one for kind, one in sides.items() if one.identifier == owner}
     if len(sides) > 1 and hint.kind in sides:
         both += f", and the list calls it {hint.kind}"
         sides = {hint.kind: sides[hint.kind]}
     if len(sides) == 1:
         kind, company = sides.popitem()
         return Classification(kind, both, company)
-    return Classification(Kind.UNKNOWN, f"{both}, and nothing says whose side it is")
+    return Classification(Kind.UNKNOWN, f"{both}, and nothing says which of the two it is")
 
 
 def _neither_ours(invoice: Invoice, hint: ListHint) -> Classification:
     found = f"supplier {invoice.supplier}, customer {invoice.customer}"
     side = {Kind.SALES: invoice.supplier, Kind.PURCHASE: invoice.customer}
-    if hint.mailbox is not None and hint.kind in side and side[hint.kind].is_silent:
-        reason = f"{_by_list(hint.kind, hint.mailbox)}, for that party bears no identifier: {found}"
-        return Classification(hint.kind, reason, hint.mailbox)
+    if hint.mailbox_owner is not None and hint.kind in side and not side[hint.kind].has_identifier:
+        listed = _by_list(hint.kind, hint.mailbox_owner)
+        reason = f"{listed}, because that party has no identifier: {found}"
+        return Classification(hint.kind, reason, hint.mailbox_owner)
     return Classification(
         Kind.UNKNOWN, f"no party is a configured company by any identifier: {found}"
     )
 
 
-def _statement(statement: Statement, directory: Directory, hint: ListHint) -> Classification:
+def _statement(statement: Statement, index: CompanyIndex, hint: ListHint) -> Classification:
     by_account = {
         f"its account {account} is one of": company
         for account in statement.accounts
-        if (company := directory.holding(account, hint.source))
+        if (company := index.with_account(account, hint.source))
     }
     by_number = {
         f"{match.identifier} names": match.company
         for holder in statement.holders
-        if (match := directory.find([holder], hint.source))
+        if (match := index.find([holder], hint.source))
     }
-    # A header may name whom the bank sends it to; an account in the configuration is meant.
+    # A header may name another recipient of the file: an account in the configuration is surer.
     found = by_account or by_number
     companies = {company.identifier: company for company in found.values()}
     reason = ", ".join(first_few([f"{how} {_name(company)}" for how, company in found.items()]))
     if len(companies) == 1:
-        verdict = Classification(Kind.STATEMENT, reason, companies.popitem()[1])
-        return _held_against_header(verdict, by_number)
+        classification = Classification(Kind.STATEMENT, reason, companies.popitem()[1])
+        return _held_against_header(classification, by_number)
     if companies:
         return Classification(Kind.UNKNOWN, f"it holds statements of several companies: {reason}")
-    if not statement.holders and hint.kind is Kind.STATEMENT and hint.mailbox is not None:
-        reason = f"{_by_list(hint.kind, hint.mailbox)}, for its header names no holder"
-        return Classification(Kind.STATEMENT, reason, hint.mailbox)
+    if not statement.holders and hint.kind is Kind.STATEMENT and hint.mailbox_owner is not None:
+        reason = f"{_by_list(hint.kind, hint.mailbox_owner)}, because its header names no holder"
+        return Classification(Kind.STATEMENT, reason, hint.mailbox_owner)
     return Classification(
         Kind.UNKNOWN, f"it is a statement of no configured company or account: {_holder(statement)}"
     )
 
 
 def _other(other: Other, hint: ListHint) -> Classification:
-    if hint.kind in other.may_be and hint.mailbox is not None:
-        reason = f"{_by_list(hint.kind, hint.mailbox)}; it is {other.what} and says nothing itself"
-        return Classification(hint.kind, reason, hint.mailbox)
-    return Classification(Kind.UNKNOWN, f"it is {other.what}")
+    if hint.kind in other.possible_kinds and hint.mailbox_owner is not None:
+        listed = _by_list(hint.kind, hint.mailbox_owner)
+        reason = f"{listed}; it is {other.description} and names no party itself"
+        return Classification(hint.kind, reason, hint.mailbox_owner)
+    return Classification(Kind.UNKNOWN, f"it is {other.description}")
 
 
-def _held_against_header(verdict: Classification, by_number: dict[str, Company]) -> Classification:
-    assert verdict.company is not None
+def _held_against_header(
+    classification: Classification, by_number: dict[str, Company]
+) -> Classification:
+    assert classification.company is not None
     others = tuple(
         f"{how} {_name(company)}"
         for how, company in by_number.items()
-        if company.identifier != verdict.company.identifier
+        if company.identifier != classification.company.identifier
     )
-    return structs.replace(verdict, warnings=others)
+    return structs.replace(classification, warnings=others)
 
 
-def _held_against_list(verdict: Classification, hint: ListHint) -> Classification:
-    """The content has won; that the list says otherwise is recorded."""
-    if verdict.company is None:
-        return verdict
+def _held_against_list(classification: Classification, hint: ListHint) -> Classification:
+    """The content decides; what the list says otherwise becomes a warning."""
+    company = classification.company
+    if company is None:
+        return classification
     warnings = []
-    if hint.kind not in (None, verdict.kind):
-        warnings.append(f"the list calls it {hint.kind}, its content {verdict.kind}")
-    if hint.mailbox is not None and hint.mailbox.identifier != verdict.company.identifier:
+    if hint.kind not in (None, classification.kind):
+        warnings.append(f"the list calls it {hint.kind}, its content {classification.kind}")
+    if hint.mailbox_owner is not None and hint.mailbox_owner.identifier != company.identifier:
         warnings.append(
-            f"it lay in the mailbox of {_name(hint.mailbox)} and is of {_name(verdict.company)}"
+            f"it lay in the mailbox of {_name(hint.mailbox_owner)} and belongs to {_name(company)}"
         )
-    return structs.replace(verdict, warnings=(*verdict.warnings, *warnings))
+    return structs.replace(classification, warnings=(*classification.warnings, *warnings))
 
 
-def _by_list(kind: Kind, mailbox: Company) -> str:
-    return f"the list calls it {kind} of {_name(mailbox)}"
+def _by_list(kind: Kind, owner: Company) -> str:
+    return f"the list calls it {kind} of {_name(owner)}"
 
 
 def _name(company: Company) -> str:
