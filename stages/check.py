@@ -19,15 +19,15 @@ from pipeline.errors import SynqupError
 from stages.delivery.lanes import Beat, Call, Lane, Lanes
 from stages.model import Kind
 from stages.settings import (
-    Billtobox,
     Company,
     Config,
     Delivery,
+    SourceSettings,
     destination,
     destinations,
     formats_of,
 )
-from stages.sources import open_source
+from stages.sources.registry import open_source
 
 #: Free bytes below which a disk is too full to rely on.
 ENOUGH = 500_000_000
@@ -55,7 +55,7 @@ async def examine(config: Config) -> list[Finding]:
     return findings
 
 
-async def _source(config: Config, settings: Billtobox) -> Finding:
+async def _source(config: Config, settings: SourceSettings) -> Finding:
     source = open_source(settings, config.service.state_dir)
     try:
         found = await source.check(config)

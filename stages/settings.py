@@ -2,40 +2,28 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 from msgspec import Struct, structs
-from yarl import URL
 
 from pipeline.config.loader import Reading, convert, nearest, read_toml
 from pipeline.config.types import (
-    Duration,
     Mode,
     Secret,
     Service,
     StageSettings,
-    above_zero,
     absolute,
     not_blank,
     one_of,
 )
 from pipeline.errors import ConfigurationError
-from pipeline.files import check_file, why
 from stages.identifiers import company_identifier, iban
 from stages.naming.names import clean
 from stages.naming.paths import folder
 from stages.naming.templates import NameTemplate, PathTemplate, variables
-
-#: Bytes of a file of certificates: those of all authorities in the world are a twentieth.
-CERTIFICATES = 5_000_000
-
-#: What Billtobox gives at once, at most.
-LARGEST_PAGE = 50
 
 #: The three paths, in [delivery] and in [[companies]].
 PATHS = ("purchases", "sales", "statements")
@@ -47,28 +35,6 @@ NAMES = {
     "statements": "statement_name",
     "others_path": "invoice_name",
 }
-
-
-def web_address(text: str) -> str:
-    """Check an address that credentials are sent to. Raises ValueError."""
-    try:
-        url = URL(text)
-    except ValueError:
-        url = URL()
-    if not url.host or url.scheme not in ("http", "https"):
-        raise ValueError('this is no web address; write it like "https://host/v4"')
-    if url.user or url.password:
-        raise ValueError("an address may not hold a user or a password; remove them")
-    if url.scheme == "http" and not _is_this_machine(url.host):
-        raise ValueError("credentials would travel in the clear; write https://")
-    return text
-
-
-def page_of_list(size: int) -> int:
-    """Check how many documents of a list are asked for at once. Raises ValueError."""
-    if not 1 <= size <= LARGEST_PAGE:
-        raise ValueError(f"the platform gives 1 to {LARGEST_PAGE} a page; write {LARGEST_PAGE}")
-    return size
 
 
 #: The forms in which an invoice is delivered.
@@ -119,45 +85,36 @@ class Company(Struct, frozen=True, forbid_unknown_fields=True):
     formats: Formats | None = None
 
 
-class Billtobox(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="billtobox"):
-    """[[sources]] of kind "billtobox". What the platform does not publish is a setting here.
+class SourceSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """[[sources]]: what all connectors share. A connector's own section is a subclass with a tag.
 
-    The paths are below `url`; an empty one switches its list off. documents_path: a list of
-    documents whose kind the platform does not say. refresh_token: of a sign-in by authorisation
-    code; without one, client credentials are used. ca_file: certificates (PEM) of authorities
-    that are trusted besides those of the system. connections: requests at once, of every sort:
-    besides the documents (`workers` in [stages.download]) there are pages of lists, and as many
-    acknowledgements as documents.
-    attempts, retry_wait, longest_retry_wait: how often a passing failure is tried in all, the
-    first wait, which doubles, and the longest. longest_asked_wait: what `Retry-After` may ask.
+    name: names the source in [[companies]], in the ledger and in logs.
     """
 
     name: Annotated[str, not_blank]
-    url: Annotated[str, web_address]
-    token_url: Annotated[str, web_address]
-    client_id: Annotated[str, not_blank]
-    client_secret: Secret
-    refresh_token: Secret | None = None
-    scope: str = "openid"
-    page_size: Annotated[int, page_of_list] = LARGEST_PAGE
-    connections: Annotated[int, above_zero] = 48
-    ca_file: Path | None = None
-    connect_timeout: Annotated[Duration, above_zero] = Duration(10)
-    first_byte_timeout: Annotated[Duration, above_zero] = Duration(60)
-    stall_timeout: Annotated[Duration, above_zero] = Duration(30)
-    attempts: Annotated[int, above_zero] = 5
-    retry_wait: Annotated[Duration, above_zero] = Duration(0.5)
-    longest_retry_wait: Annotated[Duration, above_zero] = Duration(20)
-    longest_asked_wait: Annotated[Duration, above_zero] = Duration(120)
-    purchases_path: str = "purchase-invoices"
-    sales_path: str = "sales-invoices"
-    statements_path: str = "bank-statements"
-    documents_path: str = ""
-    status_path: str = "accounting-status"
-    pending_filter: str = "accounting_status=TO_BE_FETCHED"
-    sort: str = ""
-    invoice_accept: str = "application/xml, application/pdf;q=0.5"
-    statement_accept: str = "text/plain"
+
+    @property
+    def exclusive_sign_in(self) -> bool:
+        """Whether a sign-in uses up a credential, so that only one process at a time may do it."""
+        return False
+
+    def validate(self, base: Path, key: str, reading: Reading) -> None:
+        """Report what is wrong with the section beyond its single values.
+
+        base: the folder of the configuration file. key: of the section, for `reading.wrong`.
+        Fields that are wrong by themselves are None; they have been reported already.
+        """
+
+    def located(self, base: Path) -> Self:
+        """The same section with its paths, and those of its secrets, absolute."""
+        changed: dict[str, Any] = {}
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if isinstance(value, Secret) and value.file is not None:
+                changed[name] = structs.replace(value, file=str(absolute(base, value.file)))
+            elif isinstance(value, Path):
+                changed[name] = absolute(base, value)
+        return structs.replace(self, **changed)
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -165,12 +122,12 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
     service: Service
     delivery: Delivery
-    sources: tuple[Billtobox, ...]
+    sources: tuple[SourceSettings, ...]
     companies: tuple[Company, ...]
     stages: dict[str, StageSettings] = {}
 
 
-Section = TypeVar("Section", Delivery, Billtobox, Company)
+Section = TypeVar("Section", Delivery, Company)
 
 
 def destination(delivery: Delivery, company: Company, path: str) -> Path:
@@ -196,18 +153,21 @@ def destinations(delivery: Delivery) -> tuple[str, ...]:
     return (*PATHS, "others_path") if delivery.others == "deliver" else PATHS
 
 
-def load_config(path: Path, stages: Sequence[str]) -> Config:
+def load_config(
+    path: Path, stages: Sequence[str], sections: Sequence[type[SourceSettings]]
+) -> Config:
     """Read and check a configuration file. ConfigurationError names all that is wrong with it.
 
-    stages: the names of those that [stages] may size.
+    stages: the names of those that [stages] may size. sections: those that [[sources]] may hold.
     """
     base = Path(os.path.abspath(path)).parent  # noqa: PTH100 - Path.absolute() keeps ".."
     raw = read_toml(path)
-    reading = Reading(Config)
+    reading = Reading(Config, {SourceSettings: sections})
     config = convert(raw, Config, reading)
     _check_service(raw, reading)
     _check_sources(raw, reading)
-    _check_authorities(base, reading)
+    for key, source in reading.made(SourceSettings):
+        source.validate(base, key, reading)
     _check_companies(reading)
     _check_others(reading)
     _check_targets(base, reading)
@@ -222,30 +182,19 @@ def load_config(path: Path, stages: Sequence[str]) -> Config:
         config,
         service=structs.replace(config.service, state_dir=absolute(base, config.service.state_dir)),
         delivery=_located(base, config.delivery),
-        sources=tuple(_located(base, source) for source in config.sources),
+        sources=tuple(source.located(base) for source in config.sources),
         companies=tuple(_located(base, company) for company in config.companies),
     )
 
 
 def _located(base: Path, section: Section) -> Section:
-    """The same section with its paths, and those of its secrets, absolute."""
-    changed: dict[str, Any] = {}
-    for name in structs.asdict(section):
-        value = getattr(section, name)
-        if isinstance(value, Secret) and value.file is not None:
-            changed[name] = structs.replace(value, file=str(absolute(base, value.file)))
-        elif name == "ca_file" and value is not None:
-            changed[name] = absolute(base, value)
-        elif name in (*PATHS, "others_path") and value is not None:
-            changed[name] = str(absolute(base, value))
+    """The same section with its paths absolute."""
+    changed: dict[str, Any] = {
+        name: str(absolute(base, value))
+        for name in (*PATHS, "others_path")
+        if (value := getattr(section, name, None)) is not None
+    }
     return structs.replace(section, **changed)
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _check_service(raw: Mapping[str, Any], reading: Reading) -> None:
@@ -279,29 +228,6 @@ def _check_sources(raw: Mapping[str, Any], reading: Reading) -> None:
                 f"{key}.source",
                 f'there is no source "{company.source}"',
                 nearest(company.source, known, '"{}"'),
-            )
-
-
-def _check_authorities(base: Path, reading: Reading) -> None:
-    """A file of certificates holds some."""
-    for key, source in reading.made(Billtobox):
-        if source.ca_file is None:
-            continue
-        path = absolute(base, source.ca_file)
-        try:
-            check_file(path, CERTIFICATES)
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-        except ssl.SSLError:
-            reading.wrong(
-                f"{key}.ca_file",
-                f"{source.ca_file} holds no certificate",
-                "name a file of certificates in PEM form (-----BEGIN CERTIFICATE-----)",
-            )
-        except OSError as error:
-            reading.wrong(
-                f"{key}.ca_file",
-                f"{source.ca_file} can't be read ({why(error)})",
-                "name a file of certificates that this account may read",
             )
 
 

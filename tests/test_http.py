@@ -27,9 +27,10 @@ from pipeline.errors import (
     SynqupError,
 )
 from pipeline.retry import Retries
-from stages.sources.http.client import BrokenOff, Flow, Http, Timeouts, refuse
+from stages.sources.http.client import BrokenOff, Flow, Http, refuse
 from stages.sources.http.headers import QUOTED, quoted, retry_after
 from stages.sources.http.limiter import ConcurrencyLimiter
+from stages.sources.http.settings import Timeouts
 
 pytestmark = pytest.mark.anyio
 

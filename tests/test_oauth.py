@@ -25,8 +25,9 @@ from pipeline.errors import RetryableError, SignInRefused, SourceError, SynqupEr
 from pipeline.retry import Retries
 from stages.check import examine
 from stages.sources.http import oauth
-from stages.sources.http.client import Http, Timeouts
+from stages.sources.http.client import Http
 from stages.sources.http.oauth import Client, SignIn
+from stages.sources.http.settings import Timeouts
 from stages.sources.http.token import Token
 
 pytestmark = pytest.mark.anyio

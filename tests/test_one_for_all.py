@@ -37,8 +37,8 @@ from pipeline.source import Entry, Outcome, Source
 from stages.flow import Flow
 from stages.sandbox import Planned
 from stages.settings import StageSettings
-from stages.sources import open_source
 from stages.sources.billtobox.source import BilltoboxSource
+from stages.sources.registry import open_source
 
 pytestmark = pytest.mark.anyio
 

@@ -12,6 +12,7 @@ from pipeline.errors import ConfigurationError
 from stages.flow import NAMES as STAGES
 from stages.identifiers import company_identifier, enterprise_number
 from stages.settings import Config, destination, formats_of, load_config
+from stages.sources.registry import SECTIONS
 
 GOOD = """
 [service]
@@ -46,7 +47,7 @@ source = "billtobox"
 def load(folder: Path, text: str) -> Config:
     path = folder / "synqup.toml"
     path.write_text(text, "utf-8")
-    return load_config(path, STAGES)
+    return load_config(path, STAGES, SECTIONS)
 
 
 def problems(folder: Path, text: str) -> tuple[str, ...]:
@@ -246,7 +247,7 @@ def test_a_link_to_the_file_counts_as_the_file(tmp_path: Path) -> None:
         (shown / "synqup.toml").symlink_to(real / "synqup.toml")
     except OSError:
         pytest.skip("this account may not make links")
-    assert load_config(shown / "synqup.toml", STAGES).service.state_dir == shown / "state"
+    assert load_config(shown / "synqup.toml", STAGES, SECTIONS).service.state_dir == shown / "state"
 
 
 def test_an_empty_file_lacks_every_section(tmp_path: Path) -> None:

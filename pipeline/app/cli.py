@@ -142,8 +142,8 @@ def catch_up(
 def _rehearse(settings: Config, console: Console) -> None:
     set_up(None, quiet=True)
     with ExitStack() as stack:
-        if any(source.refresh_token is not None for source in settings.sources):
-            # It is good for one sign-in, and a service that runs needs it.
+        if any(source.exclusive_sign_in for source in settings.sources):
+            # The credential is good for one sign-in, and a running service needs it.
             stack.enter_context(only_process(settings.service.state_dir))
         rehearsal = _run(lambda: rehearse(settings))
     report.rehearsal(console, rehearsal)

@@ -32,12 +32,11 @@ from stages.sandbox import (
     write_config,
     write_manifest,
 )
-from stages.settings import Billtobox, Config, load_config as load
-from stages.sources import open_source
+from stages.settings import Config, SourceSettings, load_config as load
+from stages.sources.registry import SECTIONS, open_source
 
 __all__ = [
     "Application",
-    "Billtobox",
     "Config",
     "Explanation",
     "Faults",
@@ -45,6 +44,7 @@ __all__ = [
     "Flow",
     "Lister",
     "Mailbox",
+    "SourceSettings",
     "examine",
     "explain",
     "ledger_path",
@@ -76,7 +76,7 @@ class Application(Struct, frozen=True):
     service: ServiceSettings
     unforeseen: Unforeseen
 
-    def open(self, settings: Billtobox) -> Source:
+    def open(self, settings: SourceSettings) -> Source:
         """The source that a section of the configuration describes. SynqupError."""
         place = f"source {settings.name}"
         try:
@@ -123,7 +123,7 @@ class Application(Struct, frozen=True):
 
 def load_config(path: Path) -> Config:
     """Read and check a configuration file. ConfigurationError names all that is wrong with it."""
-    return load(path, NAMES)
+    return load(path, NAMES, SECTIONS)
 
 
 def ledger_path(state_dir: Path) -> Path:

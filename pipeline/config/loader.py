@@ -36,14 +36,22 @@ POINTER = 'write { env = "NAME" }, { file = "PATH" } or { keyring = "NAME" }'
 
 
 class Reading:
-    """One file being read: what is wrong with it, and the structs made of it so far."""
+    """One file being read: what is wrong with it, and the structs made of it so far.
 
-    def __init__(self, schema: type[Struct]) -> None:
+    variants: which structs, told apart by their tags, may stand where a schema names their base.
+    """
+
+    def __init__(
+        self,
+        schema: type[Struct],
+        variants: Mapping[type[Struct], Sequence[type[Struct]]] | None = None,
+    ) -> None:
         self.problems: list[str] = []
         self._wrong: set[str] = set()
         self._made: list[tuple[str, Struct]] = []
         self._names: dict[str, str] = {}
-        self._places = dict(_places(schema))
+        self._variants = variants or {}
+        self._places = dict(_places(schema, self))
 
     def wrong(self, key: str, what: str, right: str = "") -> None:
         """Note that a key is wrong, and what would be right."""
@@ -69,6 +77,10 @@ class Reading:
     def keep(self, key: str, made: Struct) -> None:
         """Remember a struct, for what must hold between it and others."""
         self._made.append((key, made))
+
+    def structs(self, kind: Any) -> list[type[Struct]]:
+        """The structs that a value of a type may become."""
+        return [one for base in _structs(kind) for one in self._variants.get(base, (base,))]
 
     def made(self, schema: type[S]) -> list[tuple[str, S]]:
         """The structs of a type, each with its key; only their sound fields mean anything."""
@@ -145,7 +157,7 @@ def _value(raw: Any, kind: Any, reading: Reading, key: str) -> Any:
             )
             for name, item in raw.items()
         }
-    if structs := _structs(kind):
+    if structs := reading.structs(kind):
         if origin is None and isinstance(raw, dict):
             return _table(raw, structs, reading, key)
         what = "a list of tables" if origin is tuple else "a table"
@@ -236,10 +248,10 @@ def _missing(field: FieldInfo) -> tuple[str, str]:
     return "this key is missing", f'write {field.encode_name} = "…"'
 
 
-def _places(schema: type[Struct]) -> Iterable[tuple[str, str]]:
+def _places(schema: type[Struct], reading: Reading) -> Iterable[tuple[str, str]]:
     """Each key that a section of the file may hold, with that section as it is written."""
     for section in reversed(fields(schema)):
-        for struct in _structs(section.type):
+        for struct in reading.structs(section.type):
             for field in fields(struct):
                 yield field.encode_name, _header(section.encode_name, get_origin(section.type))
 

@@ -15,16 +15,16 @@ import structlog
 from yarl import URL
 
 from pipeline.errors import Rejected, SourceError
-from pipeline.retry import Retries
 from pipeline.source import Entry, Incoming, Outcome, Source
 from pipeline.text import printable
 from stages.model import Listed
-from stages.settings import Billtobox, Config
+from stages.settings import Config
 from stages.sources.billtobox.api import Page, Status
 from stages.sources.billtobox.pages import ITEMS, LIST_LIMIT, Crowded, read_item, read_page
 from stages.sources.billtobox.pagination import Walk
 from stages.sources.billtobox.resources import Mailbox, Owners, Resource, mailboxes, resources
-from stages.sources.http.client import UNREADABLE, Http, Timeouts
+from stages.sources.billtobox.settings import Billtobox
+from stages.sources.http.client import UNREADABLE, Http
 from stages.sources.http.headers import is_packed, quoted
 from stages.sources.http.limiter import ConcurrencyLimiter
 from stages.sources.http.oauth import Client, SignIn
@@ -98,12 +98,7 @@ class BilltoboxSource(Source):
     def __init__(self, settings: Billtobox, state_dir: Path) -> None:
         self.name = settings.name
         self.settings = settings
-        self.retries = Retries(
-            settings.attempts,
-            settings.retry_wait,
-            settings.longest_retry_wait,
-            settings.longest_asked_wait,
-        )
+        self.retries = settings.retries
         self._list_retries = msgspec.structs.replace(
             self.retries, attempts=min(settings.attempts, LIST_ATTEMPTS)
         )
@@ -113,9 +108,7 @@ class BilltoboxSource(Source):
         self._http = Http(
             self.name,
             connections=settings.connections,
-            timeouts=Timeouts(
-                settings.connect_timeout, settings.first_byte_timeout, settings.stall_timeout
-            ),
+            timeouts=settings.timeouts,
             ca_file=settings.ca_file,
         )
         client = Client(

@@ -14,7 +14,6 @@ import anyio
 import anyio.to_thread
 import msgspec
 from aiohttp.connector import Connection
-from msgspec import Struct
 from yarl import URL
 
 from pipeline.errors import (
@@ -25,9 +24,9 @@ from pipeline.errors import (
     SynqupError,
 )
 from pipeline.files import check_file
-from stages.settings import CERTIFICATES
 from stages.sources.http.coding import Mispacked, unpacker
 from stages.sources.http.headers import quoted, retry_after
+from stages.sources.http.settings import LARGEST_CA_FILE, Timeouts
 
 #: Bytes of an error's answer that are read to quote it, and seconds that are spent on it.
 EXPLANATION = 10_000
@@ -44,14 +43,6 @@ STEADY = 16_384
 
 #: What reading the JSON of a stranger may raise: it may be nested without end, or not be UTF-8.
 UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
-
-
-class Timeouts(Struct, frozen=True):
-    """Seconds for the connection, from the request to the end of the headers, and for each read."""
-
-    connect: float
-    first_byte: float
-    stall: float
 
 
 class CertificateRefused(SourceError):
@@ -223,7 +214,7 @@ class Http:
     def _trusting(self, ca_file: Path) -> ssl.SSLContext:
         context = ssl.create_default_context()
         try:
-            check_file(ca_file, CERTIFICATES)
+            check_file(ca_file, LARGEST_CA_FILE)
             context.load_verify_locations(ca_file)
         except OSError as error:  # ssl.SSLError is one
             raise SourceError(
