@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from pipeline.document import Document
 from pipeline.engine.breaker import Breaker
 from pipeline.errors import AlreadyDelivered, Corrupt, Rejected, RetryableError
 from pipeline.payload import Payload
-from pipeline.source import Incoming
+from pipeline.source import Announced, Incoming
 from stages.model import Fetched, Listed
 
 log = structlog.get_logger(__name__)
@@ -51,10 +51,8 @@ class Download:
         source = document.ack.source
         return await self._breaker.patiently(source, partial(self._fetch, document))
 
-    async def form(
-        self, document: Document[Any], media_type: str
-    ) -> tuple[Payload, Mapping[str, str]]:
-        """Fetch another form of a document, with the headers of the answer.
+    async def form(self, document: Document[Any], media_type: str) -> tuple[Payload, Announced]:
+        """Fetch another form of a document, with what the source states of its bytes.
 
         Rejected if there is none; otherwise as process().
         """
@@ -63,7 +61,7 @@ class Download:
         return await document.ack.source.retries.run(work)
 
     async def _fetch(self, document: Document[Listed]) -> Document[Fetched]:
-        payload, headers = await self._bring(document, document.meta.config.service, "")
+        payload, announced = await self._bring(document, document.meta.config.service, "")
         if payload.sha256 in document.entry.had:
             await payload.release()
             raise AlreadyDelivered(
@@ -74,24 +72,23 @@ class Download:
                 "the source holds another document where one was delivered before",
                 document=document.entry.label,
             )
-        return document.grown(Fetched(document.meta, headers), payload)
+        return document.grown(Fetched(document.meta, announced), payload)
 
     async def _bring(
         self, document: Document[Any], service: Service, media_type: str
-    ) -> tuple[Payload, Mapping[str, str]]:
+    ) -> tuple[Payload, Announced]:
         label = document.entry.label
         async with document.ack.source.fetch(document.entry, media_type) as incoming:
-            if (incoming.length or 0) > service.max_document_size:
-                raise _too_large(label, incoming.length or 0, service.max_document_size)
+            length = incoming.announced.length
+            if length is not None and length > service.max_document_size:
+                raise _too_large(label, length, service.max_document_size)
             payload = await self._receive(incoming, label, service)
-        if incoming.length is not None and payload.size < incoming.length:
+        if length is not None and payload.size < length:
             payload.discard()
-            raise RetryableError(
-                label, f"only {payload.size:,} of {incoming.length:,} bytes have arrived"
-            )
+            raise RetryableError(label, f"only {payload.size:,} of {length:,} bytes have arrived")
         if not payload.size:
             raise Corrupt(label, "the source sent nothing")
-        return payload, incoming.headers
+        return payload, incoming.announced
 
     async def _receive(self, incoming: Incoming, label: str, service: Service) -> Payload:
         counted = _Counted(label, service.max_document_size)

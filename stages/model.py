@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from enum import StrEnum
 
 from msgspec import Struct
 
+from pipeline.source import Announced
 from stages.settings import Company, Config
 
 
@@ -50,10 +50,10 @@ class Listed(Struct, frozen=True):
 
 
 class Fetched(Struct, frozen=True):
-    """What came with the bytes. headers: of the answer, names in lower case."""
+    """A document whose bytes have arrived. announced: what its source states of them."""
 
     listed: Listed
-    headers: Mapping[str, str]
+    announced: Announced
 
 
 class Verified(Struct, frozen=True):

@@ -28,7 +28,7 @@ from pipeline.errors import (
 )
 from pipeline.retry import Retries
 from stages.sources.http.client import BrokenOff, Flow, Http, refuse
-from stages.sources.http.headers import QUOTED, quoted, retry_after
+from stages.sources.http.headers import QUOTED, announced, quoted, retry_after
 from stages.sources.http.limiter import ConcurrencyLimiter
 from stages.sources.http.settings import Timeouts
 
@@ -191,6 +191,30 @@ async def test_a_status_is_put_into_words(
     assert type(refused) is error
     assert said in str(refused)
     assert str(refused).startswith("it: ")
+
+
+@pytest.mark.parametrize(
+    ("headers", "media_type", "length"),
+    [
+        ({"Content-Type": "Application/XML; charset=x"}, "application/xml", 29),
+        ({"Content-Type": ""}, "", 29),
+        ({"Content-Encoding": "GZIP"}, "application/octet-stream", None),
+        ({"Content-Encoding": "Identity"}, "application/octet-stream", 29),
+    ],
+)
+async def test_the_media_type_and_the_length_are_of_the_bytes_themselves(
+    headers: dict[str, str], media_type: str, length: int | None
+) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=b"x" * 29, headers=headers)
+
+    async with (
+        serving(answer) as url,
+        session() as http,
+        await http.send("GET", url, subject="it") as response,
+    ):
+        said = announced(response)
+    assert (said.media_type, said.length) == (media_type, length)
 
 
 def answered(**headers: str) -> Mock:

@@ -16,7 +16,6 @@ from yarl import URL
 
 from pipeline.errors import Rejected, SourceError
 from pipeline.source import Entry, Incoming, Outcome, Source
-from pipeline.text import printable
 from stages.model import Listed
 from stages.settings import Config
 from stages.sources.billtobox.api import Page, Status
@@ -25,7 +24,7 @@ from stages.sources.billtobox.pagination import Walk
 from stages.sources.billtobox.resources import Mailbox, Owners, Resource, mailboxes, resources
 from stages.sources.billtobox.settings import Billtobox
 from stages.sources.http.client import UNREADABLE, Http
-from stages.sources.http.headers import is_packed, quoted
+from stages.sources.http.headers import announced, quoted
 from stages.sources.http.limiter import ConcurrencyLimiter
 from stages.sources.http.oauth import Client, SignIn
 from stages.sources.http.session import ApiSession, Request
@@ -75,18 +74,7 @@ class Arriving(AbstractAsyncContextManager[Incoming]):
         if response.status in NO_SUCH_FORM:
             await self._request.__aexit__()
             raise Rejected(self._label, f"the source does not have it as {self._media_type}")
-        said = response.headers
-        headers = {
-            name.lower(): value if value.isprintable() else printable(value)
-            for name, value in said.items()
-        }
-        if len(headers) < len(said):
-            headers = {name: printable(", ".join(said.getall(name))) for name in headers}
-        return Incoming(
-            headers=headers,
-            length=None if is_packed(response) else response.content_length,
-            chunks=self._http.body(response, self._label),
-        )
+        return Incoming(announced(response), self._http.body(response, self._label))
 
     async def __aexit__(self, *_: object) -> None:
         await self._request.__aexit__()

@@ -9,7 +9,9 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 
 from pipeline.retry import LONGEST_REST
+from pipeline.source import Announced
 from pipeline.text import printable
+from stages.sources.http.checksums import stated_checksums
 from stages.sources.http.coding import Mispacked, unpacker
 
 #: Characters of a server's own words that are worth quoting.
@@ -26,6 +28,15 @@ def is_packed(response: aiohttp.ClientResponse) -> bool:
         return unpacker(response.headers) is not None
     except Mispacked:
         return True
+
+
+def announced(response: aiohttp.ClientResponse) -> Announced:
+    """What the headers of an answer state of the bytes that body() gives."""
+    return Announced(
+        media_type=printable(media_type(response)),
+        length=None if is_packed(response) else response.content_length,
+        checksums=stated_checksums(response.headers),
+    )
 
 
 def is_part(response: aiohttp.ClientResponse) -> bool:
