@@ -34,11 +34,13 @@ class Listed(Struct, frozen=True):
     """What the list says of a document: hints, any of which may be absent or wrong.
 
     config: the configuration in force when it was listed; the document finishes under it.
+    id: what the source itself calls the document, for the [id] of file names.
     kind: the list's own word. company: the configured identifier of the company whose mailbox
     it came from (`Company.identifier`). issue_date: ISO 8601. size: bytes. sha256: hexadecimal.
     """
 
     config: Config
+    id: str = ""
     kind: Kind | None = None
     company: str | None = None
     number: str = ""

@@ -14,14 +14,17 @@ import anyio
 import anyio.lowlevel
 import pytest
 from aiohttp import web
+from documents import classified, configured
 from hypothesis import given, strategies as st
-from msgspec import Raw, json
+from invoices import ubl
+from msgspec import Raw, json, structs
 from serving import serving
 from trial import trial
 
 from pipeline.app.wiring import Config, load_config
 from pipeline.errors import SignInRefused, SourceError
 from pipeline.source import Entry, Outcome, Status
+from stages.delivery.plan import plan_of
 from stages.model import Kind
 from stages.sources.billtobox.api import Page
 from stages.sources.billtobox.pagination import AHEAD, AT_ONCE, Walk
@@ -210,6 +213,7 @@ async def test_what_a_list_says_is_read_and_an_item_that_is_none_is_left_out(
         assert set(found) == {"purchase/7", "purchase/x/y", "sales/7", "statement/b"}
         assert found["purchase/7"].label == "purchase invoice A 1 (id 7)"
         assert found["purchase/x/y"].revision == "3"
+        assert found["purchase/x/y"].meta.id == "x/y"
         assert found["sales/7"].meta.issue_date == "2026-02-03"
         assert found["sales/7"].meta.kind is Kind.SALES
         assert found["sales/7"].meta.company == "BE0403170701"
@@ -600,3 +604,10 @@ async def test_a_source_that_takes_only_few_at_once_gets_few_and_gives_all(tmp_p
             with anyio.fail_after(100):
                 while source._limiter.limit < 32:
                     await fetch(entry_[0])
+
+
+async def test_an_id_in_the_name_of_a_file_is_the_platform_s_own(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    delivery = structs.replace(config.delivery, invoice_name="[id]")
+    invoice = await classified(structs.replace(config, delivery=delivery), ubl(), "x/y")
+    assert plan_of(invoice).name == "x_y.xml"

@@ -256,6 +256,7 @@ class BilltoboxSource(Source):
             label=f"{quoted(named)} (id {quoted(str(item.id))})",
             meta=Listed(
                 config=config,
+                id=str(item.id),
                 kind=resource.kind,
                 company=company.identifier if company else None,
                 number=item.number,
