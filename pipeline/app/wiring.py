@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -28,12 +29,12 @@ from stages.sandbox import (
     Mailbox,
     parse_fault,
     read_faults,
-    serve_sandbox,
+    serve_sandbox as serve,
     write_config,
     write_manifest,
 )
 from stages.settings import Config, SourceSettings, load_config as load
-from stages.sources.registry import SECTIONS, open_source
+from stages.sources.registry import CONNECTORS, SECTIONS, open_source
 
 __all__ = [
     "Application",
@@ -61,6 +62,9 @@ __all__ = [
 
 
 log = structlog.get_logger(__name__)
+
+#: Serves a mailbox as the platform of the first connector.
+serve_sandbox = partial(serve, wire=CONNECTORS[0].wire)
 
 
 #: Seconds that a source is given to close its connections.

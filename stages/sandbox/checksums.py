@@ -1,4 +1,4 @@
-"""The checksums that a download comes with: another of those met in the wild for each document."""
+"""Checksum headers of the sandbox's downloads: each document has another kind of the usual ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a mailbox's documents come from: made from a seed when asked for, or files of a folder."""
+"""Corpus: the documents of a mailbox, generated from a seed on demand, or files of a folder."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Document(Struct, frozen=True):
                 return path.read_bytes()
 
 
-class Stock(ABC):
+class Corpus(ABC):
     """Numbered documents; which number is where is arithmetic, so it costs no memory."""
 
     kinds: Sequence[Kind]
@@ -98,7 +98,7 @@ class Stock(ABC):
         """Make a document: the same for the same index and revision, always."""
 
 
-class InventedStock(Stock):
+class GeneratedCorpus(Corpus):
     """Any number of documents, each made from the seed and its index alone.
 
     The companies take turns, and so do the kinds of each company's documents.
@@ -147,7 +147,7 @@ class InventedStock(Stock):
         return Document(id_, index, place.kind, company, invoice.number, invoice, revision)
 
 
-class FileStock(Stock):
+class FileCorpus(Corpus):
     """The files below a folder, as they are, of one company; nothing says what they are.
 
     Names that begin with a dot, manifest.json and NOTICE.md are left out.

@@ -9,7 +9,9 @@ from typing import Any
 from msgspec import Struct
 
 from pipeline.source import Source
+from stages.sandbox.wire import Wire
 from stages.settings import SourceSettings
+from stages.sources.billtobox.sandbox import BilltoboxWire
 from stages.sources.billtobox.settings import Billtobox
 from stages.sources.billtobox.source import BilltoboxSource
 
@@ -19,14 +21,16 @@ class Connector(Struct, frozen=True):
 
     settings: the class of its section in [[sources]]; its tag is the `kind` that users write.
     open: makes its Source of such a section and of the state folder; no request is sent yet.
+    wire: the wire format with which the sandbox is its platform.
     """
 
     settings: type[SourceSettings]
     open: Callable[[Any, Path], Source]
+    wire: Wire
 
 
 #: A new connector is a folder beside this file, and one line here.
-CONNECTORS = (Connector(Billtobox, BilltoboxSource),)
+CONNECTORS = (Connector(Billtobox, BilltoboxSource, BilltoboxWire()),)
 
 #: The sections that [[sources]] of the configuration may hold.
 SECTIONS = tuple(connector.settings for connector in CONNECTORS)
