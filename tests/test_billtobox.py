@@ -27,7 +27,7 @@ from pipeline.source import Entry, Outcome, Status
 from stages.delivery.plan import plan_of
 from stages.model import Kind
 from stages.sources.billtobox.api import Page
-from stages.sources.billtobox.pagination import AHEAD, AT_ONCE, Walk
+from stages.sources.billtobox.pagination import MAX_CONCURRENT_PAGES, MAX_LISTS_AHEAD, Pagination
 from stages.sources.billtobox.source import BilltoboxSource
 
 pytestmark = pytest.mark.anyio
@@ -174,7 +174,7 @@ async def test_no_total_however_wrong_hides_a_document(tmp_path: Path, total: in
         async with opened(config) as source:
             found = Counter(entry.id for entry in await entries(source, config))
         assert found == Counter(f"purchase/{number}" for number in range(120))
-        assert len(one.asked) <= 5 + 2 * AT_ONCE
+        assert len(one.asked) <= 5 + 2 * MAX_CONCURRENT_PAGES
 
 
 @pytest.mark.parametrize("total", [None, 50, 10_000])
@@ -187,7 +187,7 @@ async def test_a_list_that_knows_no_pages_is_left_soon(tmp_path: Path, total: in
         async with opened(config) as source:
             found = await entries(source, config)
         assert {entry.id for entry in found} == {f"purchase/{n}" for n in range(50)}
-        assert len(one.asked) <= 1 + AT_ONCE
+        assert len(one.asked) <= 1 + MAX_CONCURRENT_PAGES
 
 
 async def test_what_a_list_says_is_read_and_an_item_that_is_none_is_left_out(
@@ -368,13 +368,13 @@ async def test_a_quiet_poll_costs_one_request_for_each_list(tmp_path: Path) -> N
         await it.bring(config)
         asked: list[str] = []
         source = BilltoboxSource(config.sources[0], config.service.state_dir)
-        page = source._ask
+        page = source._fetch_page
 
-        async def counting(mailbox: Any, number: int, size: int) -> Page:
-            asked.append(mailbox.resource.word)
-            return await page(mailbox, number, size)
+        async def counting(scoped: Any, number: int, size: int) -> Page:
+            asked.append(scoped.resource.prefix)
+            return await page(scoped, number, size)
 
-        source._ask = counting  # type: ignore[method-assign]
+        source._fetch_page = counting  # type: ignore[method-assign]
         assert await entries(source, config) == []
         await source.close()
         # One list is that of one kind and one company.
@@ -416,7 +416,7 @@ def test_a_list_that_stands_still_is_shown_whole_and_nothing_twice(
     shelf = Shelf(range(count), total, size)
 
     async def walk() -> list[int]:
-        pages = Walk(["list"], shelf.ask, size).pages()
+        pages = Pagination(["list"], shelf.ask, size).pages()
         return [one async for _, page in pages for one in shown(page)]
 
     # Where the total is a wrong one, a page may be shown twice.
@@ -433,7 +433,7 @@ def test_a_list_that_documents_leave_once_shown_is_shown_whole_in_one_walk(
 
     async def walk() -> set[int]:
         seen: set[int] = set()
-        async for _, page in Walk(["list"], shelf.ask, size).pages():
+        async for _, page in Pagination(["list"], shelf.ask, size).pages():
             seen |= set(shown(page))
             gone = data.draw(st.sets(st.sampled_from(sorted(seen)))) if seen else set()
             shelf.ids = [one for one in shelf.ids if one not in gone]
@@ -453,7 +453,7 @@ def test_whatever_arrives_and_leaves_meanwhile_walks_until_quiet_miss_none(
         seen: set[int] = set()
         while True:
             before = len(seen)
-            async for _, page in Walk(["list"], shelf.ask, size).pages():
+            async for _, page in Pagination(["list"], shelf.ask, size).pages():
                 seen |= set(shown(page))
                 gone = data.draw(st.sets(st.sampled_from(sorted(seen)))) if seen else set()
                 shelf.ids = [one for one in shelf.ids if one not in gone]
@@ -474,7 +474,7 @@ async def test_lists_that_fail_stop_no_other_and_are_told_at_the_end() -> None:
             raise SourceError("b", "no list")
         return Page([Raw(b"1")] if not number else [], 1)
 
-    walk = Walk(["a", "b", "c"], ask, 10)
+    walk = Pagination(["a", "b", "c"], ask, 10)
     seen = []
     with pytest.raises(SourceError, match="no list"):
         async for name, _ in walk.pages():
@@ -491,7 +491,7 @@ async def test_the_total_is_told_once_every_list_has_said_which_it_does_before_t
         asked.append((name, number))
         return Page([Raw(b"1"), Raw(f"{number}".encode())] if number < 3 else [], 6)
 
-    walk = Walk(list(range(20)), ask, 2)
+    walk = Pagination(list(range(20)), ask, 2)
     assert walk.total is None
     seen = 0
     async for _, page in walk.pages():
@@ -507,7 +507,7 @@ async def test_documents_come_while_lists_are_begun_and_none_is_told_of_half_a_t
     async def ask(name: int, number: int) -> Page:
         return Page([Raw(b"1")], 1)
 
-    walk = Walk(list(range(20)), ask, 2)
+    walk = Pagination(list(range(20)), ask, 2)
     totals = [walk.total async for _ in walk.pages()]
     assert totals == [*[None] * 16, *[20] * 4]
 
@@ -523,11 +523,11 @@ async def test_only_so_many_lists_are_begun_ahead_as_may_hold_back_a_page() -> N
         most = max(most, len(begun) - sum(count == 2 for count in ended.values()))
         return Page([Raw(f"{number}".encode())] if number < 2 else [], 2)
 
-    async for name, _ in Walk(list(range(3 * AHEAD)), ask, 1).pages():
+    async for name, _ in Pagination(list(range(3 * MAX_LISTS_AHEAD)), ask, 1).pages():
         ended[name] += 1
-    assert AHEAD - AT_ONCE <= most <= AHEAD
+    assert MAX_LISTS_AHEAD - MAX_CONCURRENT_PAGES <= most <= MAX_LISTS_AHEAD
     assert set(ended.values()) == {2}
-    assert len(ended) == 3 * AHEAD
+    assert len(ended) == 3 * MAX_LISTS_AHEAD
 
 
 async def test_what_concerns_the_whole_source_ends_the_walk_at_once() -> None:
@@ -541,9 +541,9 @@ async def test_what_concerns_the_whole_source_ends_the_walk_at_once() -> None:
         return Page([], 0)
 
     with pytest.raises(SignInRefused):
-        async for _ in Walk(list(range(50)), ask, 10).pages():  # type: ignore[arg-type]
+        async for _ in Pagination(list(range(50)), ask, 10).pages():  # type: ignore[arg-type]
             pass
-    assert len(asked) <= AT_ONCE
+    assert len(asked) <= MAX_CONCURRENT_PAGES
 
 
 async def test_when_none_of_the_first_lists_can_be_read_the_others_are_not_asked() -> None:
@@ -554,9 +554,9 @@ async def test_when_none_of_the_first_lists_can_be_read_the_others_are_not_asked
         raise SourceError("source", "the certificate")
 
     with pytest.raises(SourceError):
-        async for _ in Walk(list(range(500)), ask, 10).pages():
+        async for _ in Pagination(list(range(500)), ask, 10).pages():
             pass
-    assert len(asked) == AT_ONCE
+    assert len(asked) == MAX_CONCURRENT_PAGES
 
 
 async def test_a_source_that_takes_only_few_at_once_gets_few_and_gives_all(tmp_path: Path) -> None:

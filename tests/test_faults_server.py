@@ -110,7 +110,7 @@ CASES = (
         "the source does not answer in time. Check the address",
         silence=0.6,
     ),
-    source("redirect", "sends us elsewhere (302, to 127.0.0.2), where credentials must not go"),
+    source("redirect", "redirects (302, to 127.0.0.2), and credentials must not be sent there"),
     some(
         "explosion",
         "quarantined",
@@ -119,9 +119,11 @@ CASES = (
         size=20_000_000,
     ),
     once("packed-short"),
-    some("packed-short", "waiting", "bytes: what was packed ends in the middle. It is tried again"),
+    some(
+        "packed-short", "waiting", "bytes: the compressed data ends too early. It will be retried"
+    ),
     once("part"),
-    some("part", "waiting", "answered 206, and nobody asked for anything but the whole (200)."),
+    some("part", "waiting", "answered 206 instead of the whole document (200)."),
     once("slow-headers", on="document", silence=0.6, seconds=0.1),
     some(
         "slow-headers",
