@@ -1,4 +1,7 @@
-"""The configuration file: its sections, their defaults, and what must hold between them."""
+"""Settings: the sections of the configuration file, their defaults, and checks across sections.
+
+Connectors bring their own [[sources]] sections, which are passed to `load_config`.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +28,10 @@ from stages.naming.names import clean
 from stages.naming.paths import folder
 from stages.naming.templates import NameTemplate, PathTemplate, variables
 
-#: The three paths, in [delivery] and in [[companies]].
+#: The keys of the three destinations, in [delivery] and in [[companies]].
 PATHS = ("purchases", "sales", "statements")
 
-#: The names of the files in each.
+#: The key of the name template of each destination.
 NAMES = {
     "purchases": "invoice_name",
     "sales": "invoice_name",
@@ -45,10 +48,10 @@ class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
     """[delivery]: path templates of the three destinations, and the names of the files.
 
     formats: the XML of an invoice alone, with its PDF beside it, or the PDF alone; a company may
-    have its own. duplicates: of an invoice that comes by a second route. others: what becomes of
-    what is no invoice and no statement, such as an order; others_path: where it goes if it is
-    delivered.
-    file_mode, folder_mode: permissions of what is made, before the umask; not on Windows.
+    set its own. duplicates: what happens to an invoice that arrives by a second route. others:
+    what happens to documents that are neither invoices nor statements, such as orders;
+    others_path: their destination if they are delivered.
+    file_mode, folder_mode: permissions of new files and folders, before the umask; not on Windows.
     """
 
     purchases: PathTemplate
@@ -65,11 +68,11 @@ class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Company(Struct, frozen=True, forbid_unknown_fields=True):
-    """[[companies]]: one company whose documents are brought.
+    """[[companies]]: one company whose documents are fetched.
 
-    identifier: its enterprise or VAT number, canonical after loading (BE0403170701).
-    accounts: IBANs of its statements. identifiers: further ones that its invoices may bear.
-    platform_id: the company's own id at the source, where the source separates companies.
+    identifier: enterprise or VAT number, canonical after loading (BE0403170701). accounts: IBANs
+    of its statements. identifiers: further numbers that its invoices may state. platform_id: the
+    company's own id at the source, where the source separates companies.
     """
 
     name: Annotated[str, not_blank]
@@ -144,12 +147,12 @@ def destination(delivery: Delivery, company: Company, path: str) -> Path:
 
 
 def formats_of(delivery: Delivery, company: Company) -> str:
-    """The forms in which a company's invoices are delivered: its own, else that of [delivery]."""
+    """The forms in which a company's invoices are delivered: its own, else those of [delivery]."""
     return company.formats or delivery.formats
 
 
 def destinations(delivery: Delivery) -> tuple[str, ...]:
-    """The paths that are in use, as `destination` takes them."""
+    """The keys of the destinations in use, as `destination` takes them."""
     return (*PATHS, "others_path") if delivery.others == "deliver" else PATHS
 
 
@@ -199,7 +202,7 @@ def _located(base: Path, section: Section) -> Section:
 
 def _check_service(raw: Mapping[str, Any], reading: Reading) -> None:
     for key, service in reading.made(Service):
-        # A default that lies above a limit does no harm, and is not the user's to mend.
+        # A default above the limit does no harm, and is nothing that the user has written.
         written = "spool_threshold" in raw[key]
         if not written or not reading.sound(key, "spool_threshold", "max_document_size"):
             continue
@@ -210,8 +213,8 @@ def _check_service(raw: Mapping[str, Any], reading: Reading) -> None:
 
 
 def _check_sources(raw: Mapping[str, Any], reading: Reading) -> None:
-    """Sources have names of their own, and companies name one of them."""
-    # As they stand in the file: a source that is wrong otherwise is still the one meant.
+    """Names of sources are unique, and each company names one of them."""
+    # From the raw file, as a source with other errors still counts as existing.
     sources = raw.get("sources")
     rows = sources if isinstance(sources, list) else []
     names = [row.get("name") if isinstance(row, dict) else None for row in rows]
@@ -232,7 +235,7 @@ def _check_sources(raw: Mapping[str, Any], reading: Reading) -> None:
 
 
 def _check_companies(reading: Reading) -> None:
-    """No company stands there twice for one source."""
+    """No company is configured twice for one source."""
     seen: dict[tuple[str, str], str] = {}
     for key, company in reading.made(Company):
         if not reading.sound(key, "identifier", "source"):
@@ -245,7 +248,7 @@ def _check_companies(reading: Reading) -> None:
 
 
 def _check_others(reading: Reading) -> None:
-    """What is delivered needs a path."""
+    """Delivering others needs a path."""
     for key, delivery in reading.made(Delivery):
         missing = delivery.others_path is None and reading.sound(key, "others_path")
         if delivery.others == "deliver" and missing:
@@ -257,7 +260,7 @@ def _check_others(reading: Reading) -> None:
 
 
 def _check_targets(base: Path, reading: Reading) -> None:
-    """Two companies may share a folder only where the names of the files tell them apart."""
+    """Two companies may share a folder only if the file names distinguish them."""
     targets: dict[tuple[str, ...], tuple[str, Company]] = {}
     for _, delivery in reading.made(Delivery):
         for key, company in reading.made(Company):
@@ -289,7 +292,7 @@ def _check_targets(base: Path, reading: Reading) -> None:
 
 
 def _is_sound(reading: Reading, key: str, company: Company, path: str) -> bool:
-    """Whether a company's folder and the names in it can be worked out."""
+    """Whether the templates of a company's folder and file names are valid."""
     own = getattr(company, path, None)
     needed = [NAMES[path]] if own else [NAMES[path], path]
     return reading.sound(key, path) and reading.sound("delivery", *needed)
@@ -303,7 +306,7 @@ def _path_template(delivery: Delivery, company: Company, path: str) -> str:
 def _paths_without_file_number(
     delivery: Delivery, company: Company, paths: Iterable[str]
 ) -> list[str]:
-    """The paths that are made with a file number which the company doesn't have."""
+    """The paths whose templates need a file number that the company doesn't have."""
     if company.accounting_file_id.strip():
         return []
     return [
@@ -314,7 +317,7 @@ def _paths_without_file_number(
 
 
 def _marks(delivery: Delivery, company: Company, path: str) -> list[str]:
-    """What the name of each file says of its company."""
+    """The values in file names that identify the company."""
     said = {
         "enterprise_name": company.name,
         "enterprise_identifier": company.identifier,

@@ -123,7 +123,7 @@ CASES = (
         "packed-short", "waiting", "bytes: the compressed data ends too early. It will be retried"
     ),
     once("part"),
-    some("part", "waiting", "answered 206 instead of the whole document (200)."),
+    some("part", "waiting", "answered 206, but not with the whole document."),
     once("slow-headers", on="document", silence=0.6, seconds=0.1),
     some(
         "slow-headers",

@@ -102,7 +102,7 @@ PARTLY: dict[str, tuple[Act, str]] = {
     "gzip without its end, in chunks": (chunked(cut_gzip, GZIP), "ends too early"),
     "gzip that is cut short": (turned(bytes_less, GZIP), "ends too early"),
     "half a gzip": (turned(lambda data: half(gzip.compress(data)), GZIP), "ends too early"),
-    "a gzip's first bytes": (turned(lambda data: gzip.compress(data)[:5], GZIP), "in the middle"),
+    "a gzip's first bytes": (turned(lambda data: gzip.compress(data)[:5], GZIP), "ends too early"),
     "gzip whose second part is cut short": (
         turned(lambda data: gzip.compress(half(data)) + gzip.compress(data)[:20], GZIP),
         "ends too early",
@@ -139,14 +139,20 @@ PARTLY: dict[str, tuple[Act, str]] = {
     ),
     "206": (
         turned(half, b"Content-Range: bytes 0-99/200", status=b"206 Partial Content"),
-        "answered 206 instead of the whole document",
+        "answered 206, but not with the whole document",
     ),
     "206 without a range": (turned(half, status=b"206 Partial Content"), "answered 206"),
-    "a part as 200": (turned(half, b"Content-Range: bytes 0-99/200"), "anything but the whole"),
-    "a range without an end as 200": (turned(half, b"Content-Range: bytes */*"), "but the whole"),
+    "a part as 200": (
+        turned(half, b"Content-Range: bytes 0-99/200"),
+        "but not with the whole document",
+    ),
+    "a range without an end as 200": (
+        turned(half, b"Content-Range: bytes */*"),
+        "not with the whole",
+    ),
     "parts as 200": (
         turned(half, b"Content-Type: multipart/byteranges; boundary=x"),
-        "anything but the whole",
+        "but not with the whole document",
     ),
     "203": (turned(half, status=b"203 Changed"), "answered 203"),
     "202": (turned(half, status=b"202 Later"), "answered 202"),

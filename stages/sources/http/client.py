@@ -273,7 +273,7 @@ async def status_error(response: aiohttp.ClientResponse, subject: str) -> Synqup
     status = response.status
     answered = f"the source answered {status}{said}"
     if 200 <= status < 300:
-        return IncompleteBody(subject, f"{answered} instead of the whole document (200)")
+        return IncompleteBody(subject, f"{answered}, but not with the whole document")
     if status == 429 or status >= 500:
         return SourceUnavailable(
             subject, answered, "It will be retried automatically", retry_after=retry_after(response)
