@@ -105,7 +105,7 @@ class Lister:
         """Acknowledge documents whose acknowledgement an earlier poll could not send."""
         last: tuple[Key, Known] | None = None
         while True:
-            # What is in flight now is told by itself, and may have been before the ledger answers.
+            # Documents in flight are acknowledged on their own, perhaps before the ledger answers.
             flying = self._dispatcher.in_flight(self._source.name)
             found = await self._ledger.unacknowledged(self._source.name, last)
             if not found:
