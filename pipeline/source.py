@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from typing import Any
@@ -57,15 +57,41 @@ class Entry(Struct, frozen=True):
             structs.force_setattr(self, "label", label)
 
 
+class StatedChecksum(Struct, frozen=True):
+    """A checksum of a document as its source states it.
+
+    stated_in: where, as warnings and errors name it. algorithm: in any usual spelling. digest: None
+    where the source states something else. covers: what the checksum is of, if not of the bytes
+    that are handed over ("the document in gzip"); it can't be checked then. proves_damage: whether
+    the document is damaged if its checksum is another one.
+    """
+
+    stated_in: str
+    algorithm: str = ""
+    digest: bytes | None = None
+    covers: str = ""
+    proves_damage: bool = True
+
+
+class Announced(Struct, frozen=True):
+    """What a source states of the bytes that it sends, other than in its list.
+
+    media_type: in lower case, without parameters; "" if unknown. length: bytes, decoded of any
+    coding; None if unknown.
+    """
+
+    media_type: str = ""
+    length: int | None = None
+    checksums: tuple[StatedChecksum, ...] = ()
+
+
 class Incoming(Struct, frozen=True):
     """A document on its way in.
 
-    headers: of the answer, names in lower case. length: bytes announced, if they were.
     chunks: the bytes, decoded of any transfer or content coding, in the order sent.
     """
 
-    headers: Mapping[str, str]
-    length: int | None
+    announced: Announced
     chunks: AsyncIterator[bytes]
 
 

@@ -20,15 +20,15 @@ from stages.delivery.lanes import Lane, Lanes
 from stages.delivery.watchdog import Call, Heartbeat
 from stages.model import Kind
 from stages.settings import (
-    Billtobox,
     Company,
     Config,
     Delivery,
+    SourceSettings,
     destination,
     destinations,
     formats_of,
 )
-from stages.sources import open_source
+from stages.sources.registry import open_source
 
 #: Free bytes that the disk of a folder must have at least.
 MIN_FREE = 500_000_000
@@ -59,7 +59,7 @@ async def examine(config: Config) -> list[Finding]:
     return findings
 
 
-async def _check_source(config: Config, settings: Billtobox) -> Finding:
+async def _check_source(config: Config, settings: SourceSettings) -> Finding:
     source = open_source(settings, config.service.state_dir)
     try:
         found = await source.check(config)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from pipeline.config.types import ServiceSettings
 from pipeline.document import Document
 from pipeline.errors import AlreadyDelivered, Corrupt, Rejected, RetryableError
 from pipeline.payload import Payload
-from pipeline.source import Incoming, Source
+from pipeline.source import Announced, Incoming, Source
 from pipeline.stage import RetryFetch
 from stages.model import Fetched, Listed
 
@@ -66,8 +66,8 @@ class Download:
 
     async def fetch_form(
         self, document: Document[Any], media_type: str
-    ) -> tuple[Payload, Mapping[str, str]]:
-        """Fetch another form of a document, with retries; also return the headers of the answer.
+    ) -> tuple[Payload, Announced]:
+        """Fetch another form of a document, with retries, and what the source states of its bytes.
 
         Rejected if the source has no such form; other errors as in process().
         """
@@ -77,7 +77,7 @@ class Download:
 
     async def _fetch_new(self, document: Document[Listed]) -> Document[Fetched]:
         """Fetch the document itself; AlreadyDelivered if it brings bytes that are known."""
-        payload, headers = await self._fetch(document, document.meta.config.service, "")
+        payload, announced = await self._fetch(document, document.meta.config.service, "")
         if payload.sha256 in document.entry.known_hashes:
             await payload.release()
             raise AlreadyDelivered(
@@ -88,25 +88,24 @@ class Download:
                 "the source holds another document where one was delivered before",
                 document=document.entry.label,
             )
-        return document.grown(Fetched(document.meta, headers), payload)
+        return document.grown(Fetched(document.meta, announced), payload)
 
     async def _fetch(
         self, document: Document[Any], service: ServiceSettings, media_type: str
-    ) -> tuple[Payload, Mapping[str, str]]:
+    ) -> tuple[Payload, Announced]:
         """Make one try. media_type: of the form that is wanted, "" for the document itself."""
         label = document.entry.label
         async with document.ack.source.fetch(document.entry, media_type) as incoming:
-            if (incoming.length or 0) > service.max_document_size:
-                raise _too_large(label, incoming.length or 0, service.max_document_size)
+            length = incoming.announced.length
+            if length is not None and length > service.max_document_size:
+                raise _too_large(label, length, service.max_document_size)
             payload = await self._receive(incoming, label, service)
-        if incoming.length is not None and payload.size < incoming.length:
+        if length is not None and payload.size < length:
             payload.discard()
-            raise RetryableError(
-                label, f"only {payload.size:,} of {incoming.length:,} bytes have arrived"
-            )
+            raise RetryableError(label, f"only {payload.size:,} of {length:,} bytes have arrived")
         if not payload.size:
             raise Corrupt(label, "the source sent nothing")
-        return payload, incoming.headers
+        return payload, incoming.announced
 
     async def _receive(self, incoming: Incoming, label: str, service: ServiceSettings) -> Payload:
         """Read the bytes to their end, into memory as long as they stay below the threshold."""

@@ -7,11 +7,11 @@ own: Listed > Fetched > Verified > Classified. All of them are immutable.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from enum import StrEnum
 
 from msgspec import Struct
 
+from pipeline.source import Announced
 from stages.settings import Company, Config
 
 
@@ -38,11 +38,13 @@ class Listed(Struct, frozen=True):
     """What the list of a source says of a document: hints that may be absent or wrong.
 
     config: the configuration in force when it was listed; the document finishes under it.
+    id: what the source itself calls the document, for the [id] of file names.
     kind: as the list says. company: the configured identifier (`Company.identifier`) of the company
     in whose mailbox it lay. issue_date: ISO 8601. size: bytes. sha256: hexadecimal.
     """
 
     config: Config
+    id: str = ""
     kind: Kind | None = None
     company: str | None = None
     number: str = ""
@@ -54,10 +56,10 @@ class Listed(Struct, frozen=True):
 
 
 class Fetched(Struct, frozen=True):
-    """What came with the bytes. headers: of the answer, names in lower case."""
+    """A document whose bytes have arrived. announced: what its source states of them."""
 
     listed: Listed
-    headers: Mapping[str, str]
+    announced: Announced
 
 
 class Verified(Struct, frozen=True):

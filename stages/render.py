@@ -7,7 +7,7 @@ large PDF lies in a temporary file, as a large document does.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import structlog
@@ -16,6 +16,7 @@ from msgspec import structs
 from pipeline.document import Document, Sidecar
 from pipeline.errors import Corrupt, Rejected, RetryableError, WebPage
 from pipeline.payload import Payload
+from pipeline.source import Announced
 from pipeline.stage import REFETCHES
 from stages.formats import run_in_thread_if_slow
 from stages.formats.attachments import Attachment, chosen_pdf
@@ -29,9 +30,9 @@ PDF = "application/pdf"
 #: How often a PDF that arrives damaged is fetched in all, which is as often as a document.
 FETCHES = 1 + REFETCHES
 
-#: Fetches another form of a document, by its media type, with the headers of the answer.
-#: Rejected if there is none.
-FetchForm = Callable[[Document[Classified], str], Awaitable[tuple[Payload, Mapping[str, str]]]]
+#: Fetches another form of a document, by its media type, with what the source states of
+#: its bytes. Rejected if there is none.
+FetchForm = Callable[[Document[Classified], str], Awaitable[tuple[Payload, Announced]]]
 
 
 class NoPdf(Rejected):
@@ -102,7 +103,7 @@ class Render:
         why = ""
         for _ in range(FETCHES):
             try:
-                pdf, headers = await self._fetch_form(document, PDF)
+                pdf, announced = await self._fetch_form(document, PDF)
             except Rejected as error:
                 raise NoPdf(
                     label, f"it holds no PDF, and the platform's can't be had: {error.reason}"
@@ -120,7 +121,9 @@ class Render:
             if b"%PDF-" not in pdf.head(1024):
                 await pdf.release()
                 raise NoPdf(label, "it holds no PDF, and the platform sent something else as that")
-            check = partial(verify, pdf, listed, headers, subject=label, require_checksum=required)
+            check = partial(
+                verify, pdf, listed, announced, subject=label, require_checksum=required
+            )
             try:
                 await run_in_thread_if_slow(pdf, check)
             except Corrupt as error:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from functools import partial
 
 from pipeline.document import Document
 from pipeline.errors import Corrupt, Rejected
 from pipeline.payload import Payload
+from pipeline.source import Announced
 from pipeline.text import first_few
-from stages.checksums import coding, digests, stated
+from stages.checksums import checkable, digests
 from stages.formats import problems, run_in_thread_if_slow
 from stages.formats.content import Hostile, Unreadable
 from stages.model import Fetched, Listed, Verified
-
-#: Digits of a length that may be one.
-DIGITS = 20
 
 
 async def process(document: Document[Fetched]) -> Document[Verified]:
@@ -30,7 +27,7 @@ async def process(document: Document[Fetched]) -> Document[Verified]:
         verify,
         payload,
         meta.listed,
-        meta.headers,
+        meta.announced,
         subject=document.entry.label,
         require_checksum=meta.listed.config.service.require_checksum,
     )
@@ -40,20 +37,20 @@ async def process(document: Document[Fetched]) -> Document[Verified]:
 def verify(
     payload: Payload,
     listed: Listed,
-    headers: Mapping[str, str],
+    announced: Announced,
     *,
     subject: str,
     require_checksum: bool = False,
 ) -> Verified:
     """Check the checksums, the size and the structure of a document.
 
-    headers: of the answer, names in lower case. subject: what errors call the document.
+    announced: what the source states of its bytes. subject: what errors call the document.
     Corrupt if one of them is wrong; but if a checksum has agreed, problems of the structure are
     only warnings, because the source holds the same bytes. Rejected if a checksum is required and
     there is none, and if the content is hostile.
     """
-    checksum, warnings = _vouching(payload, listed, headers, subject)
-    _check_size(payload, listed, headers, subject)
+    checksum, warnings = _vouching(payload, listed, announced, subject)
+    _check_size(payload, listed, announced, subject)
     if require_checksum and not checksum:
         raise Rejected(
             subject,
@@ -67,20 +64,20 @@ def verify(
         listed=listed,
         checksum=checksum,
         warnings=tuple(first_few((*warnings, *found))),
-        media_type=headers.get("content-type", "").partition(";")[0].strip().lower(),
+        media_type=announced.media_type,
         verified_at=time.time(),
     )
 
 
 def _vouching(
-    payload: Payload, listed: Listed, headers: Mapping[str, str], subject: str
+    payload: Payload, listed: Listed, announced: Announced, subject: str
 ) -> tuple[str, tuple[str, ...]]:
     """Return the strongest checksum that agrees, or "", and warnings of what could not be checked.
 
     Corrupt if one differs. A weaker one that differs although a stronger one agrees is wrong itself
     and becomes a warning.
     """
-    given = stated(headers, listed.sha256)
+    given = checkable(announced.checksums, listed.sha256)
     found = digests(payload, {one.algorithm for one in given.checksums})
     vouching, warnings = "", list(given.warnings)
     for checksum in given.checksums:
@@ -95,13 +92,8 @@ def _vouching(
     return vouching, tuple(warnings)
 
 
-def _check_size(payload: Payload, listed: Listed, headers: Mapping[str, str], subject: str) -> None:
-    said = {"the list": listed.size}
-    length = headers.get("content-length", "").strip()
-    # The length is of the bytes as they were coded (RFC 9110, 8.6).
-    if length.isdecimal() and len(length) <= DIGITS and not coding(headers):
-        said["content-length"] = int(length)
-    for who, size in said.items():
+def _check_size(payload: Payload, listed: Listed, announced: Announced, subject: str) -> None:
+    for who, size in (("the list", listed.size), ("the source", announced.length)):
         if size is not None and size != payload.size:
             raise Corrupt(subject, f"{who} says {size:,} bytes, and {payload.size:,} have arrived")
 

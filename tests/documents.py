@@ -69,7 +69,7 @@ def verified(
 ) -> Document[Verified]:
     """A document that has come whole. hints: what the list says of it, as in Listed."""
     data = data.encode() if isinstance(data, str) else data
-    listed = Listed(config, **{"kind": Kind.SALES, **hints})
+    listed = Listed(config, **{"id": id_, "kind": Kind.SALES, **hints})
     entry = Entry(f"sales/{id_}", "", f"invoice {id_}", listed)
     if spool is not None:
         spool.write_bytes(data)

@@ -10,9 +10,12 @@ from pathlib import Path
 import google_crc32c
 import pytest
 from hypothesis import given, strategies as st
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from pipeline.payload import Payload
-from stages.checksums import HASHES, HEADERS, digests, stated
+from pipeline.source import StatedChecksum
+from stages.checksums import HASHES, Checkable, checkable, digests
+from stages.sources.http.checksums import HEADERS, stated_checksums
 
 DATA = b"<Invoice>12,50</Invoice>\n"
 
@@ -28,6 +31,11 @@ def encoded(algorithm: str, data: bytes = DATA) -> str:
         "adler32": lambda: zlib.adler32(data).to_bytes(4),
     }.get(algorithm, lambda: hashlib.new(algorithm, data).digest())()
     return b64encode(digest).decode()
+
+
+def stated(headers: dict[str, str], listed: str | None = None) -> Checkable:
+    """What can be checked of the headers of an answer, and of what the list says."""
+    return checkable(stated_checksums(CIMultiDictProxy(CIMultiDict(headers))), listed)
 
 
 def agreeing(headers: dict[str, str], listed: str | None = None) -> list[str]:
@@ -100,6 +108,15 @@ def test_none_at_all() -> None:
     given = stated({"content-type": "application/xml", "etag": '"1-2"'})
     assert given.checksums == ()
     assert given.warnings == ()
+
+
+def test_a_source_of_any_protocol_may_state_one() -> None:
+    """Say a file beside the document, as on an SFTP server."""
+    digest = hashlib.sha512(DATA).digest()
+    found = checkable([StatedChecksum("1.xml.sha512", "SHA512", digest)])
+    assert [str(one) for one in found.checksums] == ["1.xml.sha512 sha-512"]
+    assert digests(payload(), ["sha-512"])["sha-512"] == found.checksums[0].digest
+    assert not found.warnings
 
 
 def test_known_values() -> None:

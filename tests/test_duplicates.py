@@ -27,7 +27,7 @@ from stages.delivery.volumes import Volumes
 from stages.matching.fingerprint import fingerprint
 from stages.model import Classified, Fingerprint, Kind
 from stages.sandbox.invoices import Invoice
-from stages.sandbox.state_index import State as Shelved
+from stages.sandbox.state_index import State as MailboxState
 from stages.settings import Config
 from stages.write import Write
 from tests.documents import SUPPLIER, classified, configured
@@ -371,7 +371,7 @@ async def test_what_is_listed_again_after_it_was_acknowledged_is_not_delivered_a
         await one.bring(one.config())
         before = one.delivered()
         for document in one.mailbox:
-            one.mailbox.settle(document, Shelved.TO_BE_FETCHED)
+            one.mailbox.set_state(document, MailboxState.PENDING)
         with capture_logs() as logs:
             counters = (await one.bring(one.config())).counters
         assert (counters.delivered, counters.quarantined, counters.waiting) == (0, 0, 0)

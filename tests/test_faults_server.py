@@ -22,7 +22,7 @@ from yarl import URL
 from pipeline.app.catch_up import CatchUpResult
 from pipeline.errors import ConfigurationError
 from pipeline.ledger.models import State
-from stages.sandbox import Planned, parse_fault, read_faults
+from stages.sandbox import FaultSpec, parse_fault, read_faults
 from stages.sandbox.faults import FAULTS
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +39,7 @@ class Case(Struct, frozen=True):
     """
 
     end: str
-    planned: tuple[Planned, ...]
+    planned: tuple[FaultSpec, ...]
     said: str = ""
     source: str = ""
     service: str = ""
@@ -53,7 +53,7 @@ class Case(Struct, frozen=True):
 
 def once(name: str, silence: float = 30, **more: object) -> Case:
     """Each request is met once: everything arrives."""
-    planned = Planned(name, each=1, **more)  # type: ignore[arg-type]
+    planned = FaultSpec(name, each=1, **more)  # type: ignore[arg-type]
     return Case("delivered", (planned,), silence=silence)
 
 
@@ -61,18 +61,18 @@ def some(
     name: str, end: str, said: str, service: str = "", silence: float = 30, **more: object
 ) -> Case:
     """A part of the documents is met always."""
-    planned = Planned(name, share=0.2, on="document", **more)  # type: ignore[arg-type]
+    planned = FaultSpec(name, share=0.2, on="document", **more)  # type: ignore[arg-type]
     return Case(end, (planned,), said, service=service, silence=silence)
 
 
 def source(name: str, said: str, **more: object) -> Case:
     """The source is of no use."""
-    return Case("source", (Planned(name, **more),), said)  # type: ignore[arg-type]
+    return Case("source", (FaultSpec(name, **more),), said)  # type: ignore[arg-type]
 
 
 CASES = (
-    Case("delivered", (Planned("expired-token", times=3),)),
-    Case("delivered", (Planned("expired-token", on="document", rate=0.2),)),
+    Case("delivered", (FaultSpec("expired-token", times=3),)),
+    Case("delivered", (FaultSpec("expired-token", on="document", rate=0.2),)),
     source("unauthorized", "source billtobox: the platform refuses a new token. Check the client"),
     source("sign-in-refused", 'the sign-in was refused: the source answered 401: "A fault of the'),
     source("forbidden", "answered 403", on="list"),
@@ -80,14 +80,14 @@ CASES = (
     some("not-found", "quarantined", "no longer has it (404"),
     once("too-many", on="document"),
     once("too-many", on="list"),
-    Case("delivered", (Planned("too-many-seconds", times=2),)),
-    Case("delivered", (Planned("too-many-date", times=1),)),
+    Case("delivered", (FaultSpec("too-many-seconds", times=2),)),
+    Case("delivered", (FaultSpec("too-many-date", times=1),)),
     source("too-many-seconds", "the source answered 429", seconds=3600),
     once("error", on="document"),
     once("error", on="list"),
     once("bad-gateway", on="document"),
     once("unavailable", on="document"),
-    Case("delivered", (Planned("error", on="acknowledgement", each=1, share=0.2),)),
+    Case("delivered", (FaultSpec("error", on="acknowledgement", each=1, share=0.2),)),
     some("error", "waiting", "the source answered 500"),
     source("unavailable", "the source answered 503"),
     source("unavailable", "the source answered 503", on="token"),
@@ -110,7 +110,7 @@ CASES = (
         "the source does not answer in time. Check the address",
         silence=0.6,
     ),
-    source("redirect", "sends us elsewhere (302, to 127.0.0.2), where credentials must not go"),
+    source("redirect", "redirects (302, to 127.0.0.2), and credentials must not be sent there"),
     some(
         "explosion",
         "quarantined",
@@ -120,10 +120,10 @@ CASES = (
     ),
     once("packed-short"),
     some(
-        "packed-short", "waiting", "bytes: what was packed ends in the middle. It will be retried"
+        "packed-short", "waiting", "bytes: the compressed data ends too early. It will be retried"
     ),
     once("part"),
-    some("part", "waiting", "answered 206, and nobody asked for anything but the whole (200)."),
+    some("part", "waiting", "answered 206, but not with the whole document."),
     once("slow-headers", on="document", silence=0.6, seconds=0.1),
     some(
         "slow-headers",
@@ -132,7 +132,7 @@ CASES = (
         silence=0.6,
         seconds=0.1,
     ),
-    Case("delivered", (Planned("odd-item"),)),
+    Case("delivered", (FaultSpec("odd-item"),)),
     once("web-page", on="document"),
     once("web-page", on="list"),
     some(
@@ -141,19 +141,19 @@ CASES = (
         "the source answered with a web page. Check the address",
     ),
     source("web-page", ": the source answered with a web page", on="list"),
-    Case("delivered", (Planned("web-page", on="acknowledgement", each=1, share=0.2),)),
+    Case("delivered", (FaultSpec("web-page", on="acknowledgement", each=1, share=0.2),)),
     source("web-page", "the token address did not answer with a token", on="token"),
     once("invalid-json"),
     source("invalid-json", "the answer is no list of documents but begins with"),
     Case(
         "delivered",
-        (Planned("repeated-page", each=1),),
+        (FaultSpec("repeated-page", each=1),),
         source="page_size = 3\n",
     ),
-    Case("delivered", (Planned("clock"), Planned("too-many-seconds", times=1))),
-    Case("delivered", (Planned("lost-acknowledgement", each=1, share=0.3),)),
-    Case("delivered", (Planned("ignored-acknowledgement"),)),
-    Case("delivered", (Planned("forbidden", on="acknowledgement"),)),
+    Case("delivered", (FaultSpec("clock"), FaultSpec("too-many-seconds", times=1))),
+    Case("delivered", (FaultSpec("lost-acknowledgement", each=1, share=0.3),)),
+    Case("delivered", (FaultSpec("ignored-acknowledgement"),)),
+    Case("delivered", (FaultSpec("forbidden", on="acknowledgement"),)),
 )
 
 
@@ -161,9 +161,9 @@ CASES = (
 async def test_a_fault_of_the_server(tmp_path: Path, case: Case) -> None:
     async with trial(tmp_path, *case.planned) as it:
         outcome = await it.bring(it.config(case.source, case.service, case.silence))
-        assert it.faults.struck[case.planned[0].name]
+        assert it.faults.hits[case.planned[0].name]
         check(case, it, outcome)
-        it.faults.planned = ()
+        it.faults.specs = ()
         await it.bring(it.config(case.source, case.service))
         assert all_arrived_once(it, spared=quarantined(it))
         if case.end != "quarantined":
@@ -221,17 +221,17 @@ def test_every_fault_of_the_table_is_tried() -> None:
 
 async def test_a_list_that_breaks_stops_no_other(tmp_path: Path) -> None:
     """Three companies with three lists each, one of which can't be read."""
-    async with trial(tmp_path, Planned("invalid-json", share=0.2)) as it:
+    async with trial(tmp_path, FaultSpec("invalid-json", share=0.2)) as it:
         outcome = await it.bring(it.config())
         assert 0 < outcome.counters.delivered < len(it.mailbox)
         assert "no list of documents" in outcome.failures["billtobox"]
-        it.faults.planned = ()
+        it.faults.specs = ()
         await it.bring(it.config())
         assert all_arrived_once(it)
 
 
 async def test_a_listener_that_is_closed_for_a_while_costs_a_poll(tmp_path: Path) -> None:
-    async with trial(tmp_path, Planned("refused", after=0.0, until=3)) as it:
+    async with trial(tmp_path, FaultSpec("refused", after=0.0, until=3)) as it:
         config = it.config()
         await listening(it, False)
         outcome = await it.bring(config)
@@ -259,14 +259,14 @@ async def listening(it: Trial, wanted: bool) -> None:
 
 
 async def test_no_damaged_document_passes_where_a_checksum_is_required(tmp_path: Path) -> None:
-    async with trial(tmp_path, Planned("damaged", rate=0.5)) as it:
+    async with trial(tmp_path, FaultSpec("damaged", rate=0.5)) as it:
         outcome = await it.bring(it.config(service="require_checksum = true\n"))
         assert not it.delivered() - it.held()
         assert outcome.counters.delivered + outcome.counters.quarantined == len(it.mailbox)
 
 
 async def test_an_id_with_a_new_content_is_another_document(tmp_path: Path) -> None:
-    async with trial(tmp_path, Planned("new-content", each=1), documents=20) as it:
+    async with trial(tmp_path, FaultSpec("new-content", each=1), documents=20) as it:
         before = it.held()
         outcome = await it.bring(it.config())
         assert not outcome.failures
@@ -278,7 +278,7 @@ async def test_an_id_with_a_new_content_is_another_document(tmp_path: Path) -> N
 
 
 async def test_a_new_content_that_is_not_announced_is_found(tmp_path: Path) -> None:
-    async with trial(tmp_path, Planned("new-content", each=1, mute=True), documents=20) as it:
+    async with trial(tmp_path, FaultSpec("new-content", each=1, mute=True), documents=20) as it:
         before = it.held()
         for _ in range(3):
             outcome = await it.bring(it.config())
@@ -304,9 +304,9 @@ async def test_credentials_do_not_follow_a_redirect(tmp_path: Path) -> None:
     try:
         for on in ("token", "list", "document", "acknowledgement"):
             folder = tmp_path / on
-            async with trial(folder, Planned("redirect", on=on, to=to), documents=4) as it:  # type: ignore[arg-type]
+            async with trial(folder, FaultSpec("redirect", on=on, to=to), documents=4) as it:  # type: ignore[arg-type]
                 await it.bring(it.config())
-                assert it.faults.struck["redirect"]
+                assert it.faults.hits["redirect"]
     finally:
         await runner.cleanup()
     assert not asked
@@ -401,23 +401,23 @@ async def test_the_command_misbehaves_as_it_is_told(tmp_path: Path, certificate:
     assert b"lost-acknowledgement: taken, and the answer is reset" in wrong.stderr
 
 
-def script(folder: Path, name: str, text: str) -> Sequence[Planned]:
+def script(folder: Path, name: str, text: str) -> Sequence[FaultSpec]:
     path = folder / name
     path.write_text(text)
     return read_faults(path)
 
 
 def test_a_script_of_faults_is_read(tmp_path: Path) -> None:
-    planned = [Planned("reset", rate=0.5, after=2), Planned("error", on="list", each=1)]
+    planned = [FaultSpec("reset", rate=0.5, after=2), FaultSpec("error", on="list", each=1)]
     toml = '[[faults]]\nname = "reset"\nrate = 0.5\nafter = 2\n'
     toml += '[[faults]]\nname = "error"\non = "list"\neach = 1\n'
     assert script(tmp_path, "a.toml", toml) == planned
     text = '{"faults": [{"name": "reset", "rate": 0.5, "after": 2},'
     text += ' {"name": "error", "on": "list", "each": 1}]}'
     assert script(tmp_path, "a.json", text) == planned
-    assert parse_fault("reset=0.5") == Planned("reset", rate=0.5)
-    assert parse_fault("reset") == Planned("reset")
-    assert Planned("reset").until == math.inf
+    assert parse_fault("reset=0.5") == FaultSpec("reset", rate=0.5)
+    assert parse_fault("reset") == FaultSpec("reset")
+    assert FaultSpec("reset").until == math.inf
 
 
 @pytest.mark.parametrize(
@@ -437,7 +437,7 @@ def test_a_fault_that_is_wrong_is_said(text: str) -> None:
 async def test_the_same_seed_strikes_the_same_documents(tmp_path: Path) -> None:
     waiting = []
     for attempt in ("a", "b"):
-        async with trial(tmp_path / attempt, Planned("error", on="document", share=0.3)) as it:
+        async with trial(tmp_path / attempt, FaultSpec("error", on="document", share=0.3)) as it:
             await it.bring(it.config())
             waiting.append({kept.id for kept in it.summary().waiting})
     assert waiting[0] == waiting[1]

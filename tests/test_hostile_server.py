@@ -98,37 +98,40 @@ async def test_what_is_whole_arrives(tmp_path: Path, name: str) -> None:
 
 
 PARTLY: dict[str, tuple[Act, str]] = {
-    "gzip without its end": (turned(cut_gzip, GZIP), "ends in the middle"),
-    "gzip without its end, in chunks": (chunked(cut_gzip, GZIP), "ends in the middle"),
-    "gzip that is cut short": (turned(bytes_less, GZIP), "ends in the middle"),
-    "half a gzip": (turned(lambda data: half(gzip.compress(data)), GZIP), "ends in the middle"),
-    "a gzip's first bytes": (turned(lambda data: gzip.compress(data)[:5], GZIP), "in the middle"),
+    "gzip without its end": (turned(cut_gzip, GZIP), "ends too early"),
+    "gzip without its end, in chunks": (chunked(cut_gzip, GZIP), "ends too early"),
+    "gzip that is cut short": (turned(bytes_less, GZIP), "ends too early"),
+    "half a gzip": (turned(lambda data: half(gzip.compress(data)), GZIP), "ends too early"),
+    "a gzip's first bytes": (turned(lambda data: gzip.compress(data)[:5], GZIP), "ends too early"),
     "gzip whose second part is cut short": (
         turned(lambda data: gzip.compress(half(data)) + gzip.compress(data)[:20], GZIP),
-        "ends in the middle",
+        "ends too early",
     ),
     "deflate without its end": (
         turned(lambda data: deflate(data, 15)[:-6], DEFLATE),
-        "ends in the middle",
+        "ends too early",
     ),
     "raw deflate without its end": (
         turned(lambda data: deflate(data, -15)[:-4], DEFLATE),
-        "ends in the middle",
+        "ends too early",
     ),
-    "gzip with another checksum": (turned(spoiled, GZIP), "it can't be unpacked"),
+    "gzip with another checksum": (turned(spoiled, GZIP), "it can't be decompressed"),
     "gzip and garbage": (
         turned(lambda data: gzip.compress(data) + b"garbage", GZIP),
-        "it can't be unpacked",
+        "it can't be decompressed",
     ),
     "deflate and garbage": (
         turned(lambda data: deflate(data, 15) + b"garbage", DEFLATE),
         "something follows",
     ),
-    "no gzip at all": (turned(half, GZIP), "it can't be unpacked"),
-    "another coding": (turned(half, b"Content-Encoding: br"), 'it came packed as "br", which'),
+    "no gzip at all": (turned(half, GZIP), "it can't be decompressed"),
+    "another coding": (
+        turned(half, b"Content-Encoding: br"),
+        'it has the content coding "br", which',
+    ),
     "two codings": (
         turned(lambda data: gzip.compress(gzip.compress(data)), GZIP, GZIP),
-        'it came packed as "gzip, gzip"',
+        'it has the content coding "gzip, gzip"',
     ),
     "a transfer coding": (
         chunked(gzip.compress, b"Transfer-Encoding: gzip"),
@@ -136,14 +139,20 @@ PARTLY: dict[str, tuple[Act, str]] = {
     ),
     "206": (
         turned(half, b"Content-Range: bytes 0-99/200", status=b"206 Partial Content"),
-        "answered 206, and nobody asked for anything but the whole",
+        "answered 206, but not with the whole document",
     ),
     "206 without a range": (turned(half, status=b"206 Partial Content"), "answered 206"),
-    "a part as 200": (turned(half, b"Content-Range: bytes 0-99/200"), "anything but the whole"),
-    "a range without an end as 200": (turned(half, b"Content-Range: bytes */*"), "but the whole"),
+    "a part as 200": (
+        turned(half, b"Content-Range: bytes 0-99/200"),
+        "but not with the whole document",
+    ),
+    "a range without an end as 200": (
+        turned(half, b"Content-Range: bytes */*"),
+        "not with the whole",
+    ),
     "parts as 200": (
         turned(half, b"Content-Type: multipart/byteranges; boundary=x"),
-        "anything but the whole",
+        "but not with the whole document",
     ),
     "203": (turned(half, status=b"203 Changed"), "answered 203"),
     "202": (turned(half, status=b"202 Later"), "answered 202"),
@@ -248,8 +257,8 @@ ENDLESS: dict[str, tuple[Act, str]] = {
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """The words of a refusal are waited for a shorter time, and steadiness is asked for sooner."""
-    monkeypatch.setattr("stages.sources.http.client.EXPLAINING", SILENCE)
-    monkeypatch.setattr("stages.sources.http.client.PATIENCE", 2)
+    monkeypatch.setattr("stages.sources.http.client.ERROR_BODY_TIMEOUT", SILENCE)
+    monkeypatch.setattr("stages.sources.http.client.MEAN_RATE_STALLS", 2)
 
 
 #: What is tried with lists and tokens too.

@@ -21,8 +21,8 @@ from test_billtobox import configure, entries, opened, platform, purchases
 
 from pipeline.errors import SynqupError
 from pipeline.retry import LONGEST_REST
-from stages.sources.billtobox.pages import ITEM_LIMIT, ITEMS, LIST_LIMIT
-from stages.sources.billtobox.source import TOLD
+from stages.sources.billtobox.pages import MAX_ITEM_BYTES, MAX_ITEMS, MAX_PAGE_BYTES
+from stages.sources.billtobox.source import MAX_ITEM_WARNINGS
 
 pytestmark = pytest.mark.anyio
 
@@ -101,7 +101,7 @@ REFUSALS: dict[str, tuple[Act, str]] = {
     ),
     "elsewhere, in signs": (
         refusing("Location: http://\u202e\u2066.example/".encode(), status=b"302 There"),
-        "sends us elsewhere",
+        "the source redirects",
     ),
     "101": (refusing(b"Upgrade: x", b"Connection: Upgrade", status=b"101 Switch"), "answered 101"),
     "999": (refusing(status=b"999 No"), "answered 999"),
@@ -171,21 +171,21 @@ LISTS: dict[str, tuple[Act, str]] = {
     ),
     "a bomb": (
         says(TYPE, b"Content-Encoding: gzip", body=gzip.compress(b" " * 50_000_000)),
-        f"longer than {LIST_LIMIT:,} bytes",
+        f"longer than {MAX_PAGE_BYTES:,} bytes",
     ),
     "a million of items": (
         says(TYPE, body=b'{"results": [%s]}' % b",".join([b'{"id":1}'] * 800_000)),
-        f"a page has more than {ITEMS:,} documents",
+        f"a page has more than {MAX_ITEMS:,} documents",
     ),
     "more items than a page has": (
-        says(TYPE, body=b'{"results": [%s]}' % b",".join([b'{"id":1}'] * (ITEMS + 1))),
-        f"a page has more than {ITEMS:,} documents",
+        says(TYPE, body=b'{"results": [%s]}' % b",".join([b'{"id":1}'] * (MAX_ITEMS + 1))),
+        f"a page has more than {MAX_ITEMS:,} documents",
     ),
     "nothing but brackets": (says(TYPE, body=b'{"results":' + b"[" * 5_000_000), "more than"),
     "nothing but quotes": (says(TYPE, body=b'{"results":["' + b'\\"' * 3_000_000), "is no list of"),
     "gzip without its end": (
         turned(cut_gzip, TYPE, b"Content-Encoding: gzip"),
-        "ends in the middle",
+        "ends too early",
     ),
     "a part": (turned(lambda body: body, TYPE, status=b"206 Part"), "answered 206"),
     "nothing": (says(TYPE, status=b"204 Nothing", body=b""), "is no list of documents"),
@@ -215,7 +215,7 @@ ITEMS_OF_NO_USE: dict[str, bytes] = {
     "a long number": b'{"id": %s}' % (b"9" * 5000),
     "a long id": b'{"id": "%s"}' % (b"x" * 5000),
     "a long revision": b'{"id": "x", "revision": "%s"}' % (b"x" * 5000),
-    "long": b'{"id": "x", "y": "%s"}' % (b"x" * (ITEM_LIMIT + 1)),
+    "long": b'{"id": "x", "y": "%s"}' % (b"x" * (MAX_ITEM_BYTES + 1)),
     "null": b"null",
     "a list": b"[1]",
     "a bracket in a string": b'{"id": ["]}\\"],"], "x": "\\ud800"}',
@@ -256,7 +256,7 @@ async def test_items_that_can_not_be_read_are_counted_and_not_all_told(tmp_path:
             with capture_logs() as logs:
                 await entries(source, config)
             assert [log for log in logs if log.get("items") == 50]
-            assert len(source._unreadable) == TOLD
+            assert len(source._unreadable) == MAX_ITEM_WARNINGS
             one.lists = {}
             await entries(source, config)
             assert not source.unreadable
@@ -371,7 +371,7 @@ async def test_a_rest_of_an_hour_ends_a_catch_up_in_words(tmp_path: Path) -> Non
             status, printed, _ = await command("catch-up", "--config", str(tmp_path / "tried.toml"))
         assert front.struck
         assert status == 3
-        assert "asks to be left alone for 3," in " ".join(printed.split())
+        assert "asks for a pause of 3," in " ".join(printed.split())
         front.act = None
         await it.bring(config)
         assert it.delivered() == it.held()

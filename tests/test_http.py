@@ -27,9 +27,10 @@ from pipeline.errors import (
     SynqupError,
 )
 from pipeline.retry import Retries
-from stages.sources.http.client import BrokenOff, Flow, Http, Timeouts, refuse
-from stages.sources.http.headers import QUOTED, quoted, retry_after
+from stages.sources.http.client import HttpClient, IncompleteBody, Throughput, status_error
+from stages.sources.http.headers import QUOTED, announced, quoted, retry_after
 from stages.sources.http.limiter import ConcurrencyLimiter
+from stages.sources.http.settings import Timeouts
 
 pytestmark = pytest.mark.anyio
 
@@ -37,15 +38,15 @@ pytestmark = pytest.mark.anyio
 @asynccontextmanager
 async def session(
     connect: float = 5, first_byte: float = 5, stall: float = 5
-) -> AsyncIterator[Http]:
-    http = Http("box", connections=4, timeouts=Timeouts(connect, first_byte, stall))
+) -> AsyncIterator[HttpClient]:
+    http = HttpClient("box", connections=4, timeouts=Timeouts(connect, first_byte, stall))
     try:
         yield http
     finally:
         await http.close()
 
 
-async def get(http: Http, url: URL, limit: int = 10**6) -> bytes:
+async def get(http: HttpClient, url: URL, limit: int = 10**6) -> bytes:
     async with await http.send("GET", url, subject="it") as response:
         return await http.read(response, limit, "it")
 
@@ -78,7 +79,7 @@ async def test_a_pause_that_is_too_long_is_said() -> None:
     answer = streaming(b"ab", b"cd", pause=9)
     async with serving(answer) as url, session(stall=0.1) as http:
         with pytest.raises(
-            RetryableError, match=r"it: the answer stopped for 0.1 s after 2 bytes. It will be re"
+            RetryableError, match=r"it: the answer stopped for 0.1 s after 2 bytes. It will be"
         ):
             await get(http, url)
 
@@ -87,7 +88,7 @@ async def test_a_trickle_is_as_good_as_a_stall() -> None:
     answer = streaming(*[b"x"] * 100, pause=0.02)
     async with serving(answer) as url, session(stall=0.5) as http:
         with pytest.raises(
-            BrokenOff, match=r"it: the answer comes too slowly \(in \d+\.\d s \d+ bytes"
+            IncompleteBody, match=r"it: the answer comes too slowly \(in \d+\.\d s \d+ bytes"
         ):
             await get(http, url)
 
@@ -123,7 +124,7 @@ async def test_an_answer_that_is_no_http_is_said() -> None:
 async def test_a_server_that_reads_nothing_is_left_and_its_connection_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("stages.sources.http.client.CLOSING", 0.1)
+    monkeypatch.setattr("stages.sources.http.client.CLOSE_TIMEOUT", 0.1)
 
     with socket.create_server(("127.0.0.1", 0)) as listener, anyio.fail_after(60):
         url = URL(f"http://127.0.0.1:{listener.getsockname()[1]}/")
@@ -148,7 +149,7 @@ async def test_a_server_that_reads_nothing_is_left_and_its_connection_closed(
     ],
 )
 def test_how_slow_is_too_slow(steps: list[tuple[float, int]], slow: str) -> None:
-    flow = Flow(1)
+    flow = Throughput(1)
     said = ""
     for waited, size in steps:
         flow.size += size
@@ -172,7 +173,12 @@ async def test_a_name_that_is_none_is_said() -> None:
         (429, b"", SourceUnavailable, "answered 429. It will be retried"),
         (500, b"\xff", SourceUnavailable, "answered 500. It will be retried"),
         (503, b'{"error": 7}', SourceUnavailable, 'answered 503: "7"'),
-        (302, b"", SourceError, "elsewhere (302, to nowhere), where credentials must not go"),
+        (
+            302,
+            b"",
+            SourceError,
+            "redirects (302, to nowhere), and credentials must not be sent there",
+        ),
     ],
 )
 async def test_a_status_is_put_into_words(
@@ -186,10 +192,34 @@ async def test_a_status_is_put_into_words(
         session() as http,
         await http.send("GET", url, subject="it") as response,
     ):
-        refused = await refuse(response, "it")
+        refused = await status_error(response, "it")
     assert type(refused) is error
     assert said in str(refused)
     assert str(refused).startswith("it: ")
+
+
+@pytest.mark.parametrize(
+    ("headers", "media_type", "length"),
+    [
+        ({"Content-Type": "Application/XML; charset=x"}, "application/xml", 29),
+        ({"Content-Type": ""}, "", 29),
+        ({"Content-Encoding": "GZIP"}, "application/octet-stream", None),
+        ({"Content-Encoding": "Identity"}, "application/octet-stream", 29),
+    ],
+)
+async def test_the_media_type_and_the_length_are_of_the_bytes_themselves(
+    headers: dict[str, str], media_type: str, length: int | None
+) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=b"x" * 29, headers=headers)
+
+    async with (
+        serving(answer) as url,
+        session() as http,
+        await http.send("GET", url, subject="it") as response,
+    ):
+        said = announced(response)
+    assert (said.media_type, said.length) == (media_type, length)
 
 
 def answered(**headers: str) -> Mock:
@@ -242,12 +272,12 @@ async def test_no_more_are_under_way_than_the_limit() -> None:
 
     async def work() -> None:
         nonlocal flying, most
-        await limiter.enter("it")
+        await limiter.acquire("it")
         flying += 1
         most = max(most, flying)
         await anyio.sleep(0.001)
         flying -= 1
-        limiter.leave()
+        limiter.release()
 
     async with anyio.create_task_group() as group:
         for _ in range(50):
@@ -259,55 +289,55 @@ async def test_a_refusal_halves_the_limit_once_for_all_that_were_under_way() -> 
     limiter = ConcurrencyLimiter(16, RETRIES)
     began = time.monotonic()
     for _ in range(16):
-        limiter.refused(began, None)
+        limiter.record_refusal(began, None)
     assert limiter.limit == 8
-    limiter.refused(time.monotonic(), None)
+    limiter.record_refusal(time.monotonic(), None)
     assert limiter.limit == 4
     for _ in range(100):
-        limiter.refused(time.monotonic(), 0)
+        limiter.record_refusal(time.monotonic(), 0)
     assert limiter.limit == 1
 
 
 async def test_it_recovers_by_one_for_each_round_of_answers() -> None:
     limiter = ConcurrencyLimiter(16, RETRIES)
-    limiter.refused(time.monotonic(), 0)
+    limiter.record_refusal(time.monotonic(), 0)
     for _ in range(9):
-        limiter.answered(time.monotonic())
+        limiter.record_answer(time.monotonic())
     assert 8.9 < limiter.limit < 9.2
     for _ in range(200):
-        limiter.answered(time.monotonic())
+        limiter.record_answer(time.monotonic())
     assert limiter.limit == 16
 
 
 async def test_a_source_that_becomes_slow_gets_fewer() -> None:
     limiter = ConcurrencyLimiter(16, RETRIES)
     for _ in range(50):
-        limiter.answered(time.monotonic() - 0.05)
+        limiter.record_answer(time.monotonic() - 0.05)
     limiter._cut_at = 0.0
-    limiter.answered(time.monotonic() - 2)
+    limiter.record_answer(time.monotonic() - 2)
     assert limiter.limit == 12
     for _ in range(100):
-        limiter.answered(time.monotonic() - 0.05)
+        limiter.record_answer(time.monotonic() - 0.05)
     assert limiter.limit == 16
 
 
 async def test_a_source_that_always_is_slow_gets_as_many_as_any() -> None:
     limiter = ConcurrencyLimiter(16, RETRIES)
     for _ in range(50):
-        limiter.answered(time.monotonic() - 3)
+        limiter.record_answer(time.monotonic() - 3)
     assert limiter.limit == 16
 
 
 async def test_all_rest_as_long_as_the_source_has_asked_one_of_them_to() -> None:
     limiter = ConcurrencyLimiter(4, RETRIES)
     since = time.monotonic()
-    limiter.refused(since, 0.2)
+    limiter.record_refusal(since, 0.2)
     entered: list[float] = []
 
     async def work() -> None:
-        await limiter.enter("it")
+        await limiter.acquire("it")
         entered.append(time.monotonic() - since)
-        limiter.leave()
+        limiter.release()
 
     async with anyio.create_task_group() as group:
         for _ in range(20):
@@ -318,22 +348,22 @@ async def test_all_rest_as_long_as_the_source_has_asked_one_of_them_to() -> None
 
 async def test_a_rest_that_is_too_long_is_a_failure_at_once() -> None:
     limiter = ConcurrencyLimiter(4, RETRIES)
-    limiter.refused(time.monotonic(), 3600)
-    with pytest.raises(RetryableError, match=r"asks to be left alone for 3,[56]\d\d s") as failed:
-        await limiter.enter("it")
+    limiter.record_refusal(time.monotonic(), 3600)
+    with pytest.raises(RetryableError, match=r"asks for a pause of 3,[56]\d\d s") as failed:
+        await limiter.acquire("it")
     assert failed.value.retry_after is not None
     assert failed.value.retry_after > 3000
 
 
 async def test_one_who_is_cancelled_while_waiting_leaves_the_turn_to_the_next() -> None:
     limiter = ConcurrencyLimiter(1, RETRIES)
-    await limiter.enter("first")
+    await limiter.acquire("first")
     entered = []
 
     async def work(name: str) -> None:
-        await limiter.enter(name)
+        await limiter.acquire(name)
         entered.append(name)
-        limiter.leave()
+        limiter.release()
 
     async with anyio.create_task_group() as group:
         with anyio.CancelScope() as leaving:
@@ -342,7 +372,7 @@ async def test_one_who_is_cancelled_while_waiting_leaves_the_turn_to_the_next() 
                 await anyio.sleep(0.01)
                 group.start_soon(work, "next")
                 await anyio.sleep(0.01)
-                limiter.leave()  # wakes the one that is being cancelled
+                limiter.release()  # wakes the one that is being cancelled
                 leaving.cancel()
     assert entered[-1] == "next"
-    assert limiter._flying == 0
+    assert limiter._in_flight == 0

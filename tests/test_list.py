@@ -26,7 +26,7 @@ from pipeline.source import Entry, Status
 from pipeline.stage import Stage, one_by_one
 from stages.list import Lister
 from stages.model import Kind
-from stages.sandbox import Planned
+from stages.sandbox import FaultSpec
 from stages.sandbox.mailbox import Page
 
 pytestmark = pytest.mark.anyio
@@ -148,7 +148,7 @@ async def test_a_poll_of_an_empty_list_walks_once(tmp_path: Path) -> None:
 
 async def test_a_list_that_forgets_nothing_is_walked_twice(tmp_path: Path) -> None:
     """A platform that keeps showing what it was told of costs one more walk, not several."""
-    async with trial(tmp_path, Planned("ignored-acknowledgement")) as it:
+    async with trial(tmp_path, FaultSpec("ignored-acknowledgement")) as it:
         asked: Counter[str] = Counter()
         page = it.mailbox.page
 
@@ -165,7 +165,7 @@ async def test_a_list_that_forgets_nothing_is_walked_twice(tmp_path: Path) -> No
         # revision is looked at before.
         assert outcome.counters.listed == outcome.counters.duplicates == 24
         assert not outcome.counters.delivered
-        assert it.faults.struck["ignored-acknowledgement"] == 60
+        assert it.faults.hits["ignored-acknowledgement"] == 60
         assert it.delivered() == it.held() == before
 
 
@@ -173,7 +173,7 @@ async def test_a_list_that_forgets_nothing_is_walked_twice(tmp_path: Path) -> No
 async def test_what_the_source_forgot_is_not_delivered_again_in_any_form(
     tmp_path: Path, formats: str
 ) -> None:
-    async with trial(tmp_path, Planned("ignored-acknowledgement")) as it:
+    async with trial(tmp_path, FaultSpec("ignored-acknowledgement")) as it:
         more = f'[delivery]\nformats = "{formats}"\nduplicates = "deliver"\n'
         text = it.path.read_text("utf-8")
         it.path.write_text(text.replace("[delivery]\n", more), "utf-8")
@@ -264,11 +264,11 @@ async def test_a_sign_in_that_is_refused_ends_the_poll_at_once(tmp_path: Path) -
 
 
 async def test_what_could_not_be_told_is_told_by_the_next_poll(tmp_path: Path) -> None:
-    async with trial(tmp_path, Planned("forbidden", on="acknowledgement")) as it:
+    async with trial(tmp_path, FaultSpec("forbidden", on="acknowledgement")) as it:
         await it.bring(it.config())
         assert it.delivered() == it.held()
         assert not it.journal()
-        it.faults.planned = ()
+        it.faults.specs = ()
         outcome = await it.bring(it.config())
         assert not outcome.counters.listed
         assert set(it.journal()) == {document.id for document in it.mailbox}

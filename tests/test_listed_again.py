@@ -26,10 +26,10 @@ from pipeline.ledger.models import State
 from pipeline.source import Entry
 from pipeline.stage import Stage, one_by_one
 from stages.list import Lister
-from stages.sandbox import Planned
+from stages.sandbox import FaultSpec
 from stages.sandbox.corpus import Revision
 from stages.sandbox.mailbox import Page
-from stages.sandbox.state_index import State as Shelved
+from stages.sandbox.state_index import State as MailboxState
 
 pytestmark = pytest.mark.anyio
 
@@ -69,10 +69,10 @@ def jump(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
 async def test_what_waits_is_fetched_whatever_the_clock_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
-    async with trial(tmp_path, Planned("forbidden", on="document", share=0.2)) as it:
+    async with trial(tmp_path, FaultSpec("forbidden", on="document", share=0.2)) as it:
         outcome = await it.bring(it.config())
         assert outcome.counters.waiting
-        it.faults.planned = ()
+        it.faults.specs = ()
         jump(monkeypatch, seconds)
         await it.bring(it.config())
         assert it.delivered() == it.held()
@@ -85,16 +85,16 @@ async def test_what_was_put_back_is_told_again_whatever_the_clock_says(
     async with trial(tmp_path, documents=12) as it:
         await it.bring(it.config())
         for document in it.mailbox:
-            it.mailbox.settle(document, Shelved.TO_BE_FETCHED)
+            it.mailbox.set_state(document, MailboxState.PENDING)
         jump(monkeypatch, seconds)
         await it.bring(it.config())
         assert it.delivered() == it.held()
         assert all(told == ["FORWARDED"] * 2 for told in it.journal().values())
 
 
-@pytest.mark.parametrize("planned", [(), (Planned("ignored-acknowledgement"),)])
+@pytest.mark.parametrize("planned", [(), (FaultSpec("ignored-acknowledgement"),)])
 async def test_a_revision_that_moves_at_each_listing_brings_each_document_once(
-    tmp_path: Path, planned: tuple[Planned, ...]
+    tmp_path: Path, planned: tuple[FaultSpec, ...]
 ) -> None:
     async with trial(tmp_path, *planned, documents=20) as it:
         moving(it)
@@ -123,7 +123,7 @@ async def test_another_content_arrives_though_its_revision_moves(tmp_path: Path)
 async def test_what_is_refused_under_a_revision_that_moves_is_refused_once_a_poll(
     tmp_path: Path,
 ) -> None:
-    faults = (Planned("ignored-acknowledgement"), Planned("wrong-checksum"))
+    faults = (FaultSpec("ignored-acknowledgement"), FaultSpec("wrong-checksum"))
     async with trial(tmp_path, *faults, documents=6) as it:
         moving(it)
         for _ in range(2):

@@ -25,9 +25,10 @@ from pipeline.errors import RetryableError, SignInRefused, SourceError, SynqupEr
 from pipeline.retry import Retries
 from stages.check import examine
 from stages.sources.http import oauth
-from stages.sources.http.client import Http, Timeouts
-from stages.sources.http.oauth import Client, SignIn
-from stages.sources.http.token import Token
+from stages.sources.http.client import HttpClient
+from stages.sources.http.oauth import OAuthClient, SignIn
+from stages.sources.http.settings import Timeouts
+from stages.sources.http.token import TokenCache
 
 pytestmark = pytest.mark.anyio
 
@@ -74,21 +75,23 @@ async def issuer() -> AsyncIterator[Issuer]:
 @asynccontextmanager
 async def token(
     folder: Path, one: Issuer, refresh_token: Secret | None = None
-) -> AsyncIterator[Token]:
+) -> AsyncIterator[TokenCache]:
     (folder / "secret").write_text("s3cret-one")
     if not (folder / "refresh").exists():
         (folder / "refresh").write_text("r0")
-    client = Client(one.url, "us", Secret(file=str(folder / "secret")), "openid", refresh_token)
-    http = Http("box", connections=60, timeouts=Timeouts(5, 5, 5))
+    client = OAuthClient(
+        one.url, "us", Secret(file=str(folder / "secret")), "openid", refresh_token
+    )
+    http = HttpClient("box", connections=60, timeouts=Timeouts(5, 5, 5))
     sign_in = SignIn("box", client, http, folder / "kept" / "box")
     try:
-        yield Token(sign_in.grant)
+        yield TokenCache(sign_in.grant)
     finally:
         await sign_in.close()
         await http.close()
 
 
-async def many(one: Token, count: int = 50) -> list[str]:
+async def many(one: TokenCache, count: int = 50) -> list[str]:
     got: list[str] = []
 
     async def get() -> None:
@@ -146,18 +149,18 @@ async def test_fifty_who_wait_for_one_that_fails_are_told_at_once(tmp_path: Path
         assert await one.get() == "t2"
 
 
-@pytest.mark.parametrize(("life", "requests"), [(1000, 1), ("1000", 1), (0, 2), (-5, 2)])
+@pytest.mark.parametrize(("lifetime", "requests"), [(1000, 1), ("1000", 1), (0, 2), (-5, 2)])
 async def test_a_token_is_renewed_before_it_expires(
-    tmp_path: Path, life: object, requests: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, lifetime: object, requests: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with issuer() as it, token(tmp_path, it) as one:
-        it.answer = {"expires_in": life}
+        it.answer = {"expires_in": lifetime}
         await one.get()
         await one.get()
         assert len(it.forms) == requests
         if requests == 1:
             now = time.monotonic()
-            monkeypatch.setattr(time, "monotonic", lambda: now + 1000 - oauth.MARGIN_MOST)
+            monkeypatch.setattr(time, "monotonic", lambda: now + 1000 - oauth.MAX_MARGIN)
             await one.get()
             monkeypatch.undo()
             assert len(it.forms) == 2
@@ -302,7 +305,7 @@ async def test_a_refresh_token_that_is_none_is_refused(tmp_path: Path, given: st
     async with issuer() as it, token(tmp_path, it, Secret(file=str(tmp_path / "refresh"))) as one:
         it.answer = {"refresh_token": given}
         if given:
-            with pytest.raises(SourceError, match="gave a refresh token that is none"):
+            with pytest.raises(SourceError, match="answered with an invalid refresh token"):
                 await one.get()
         else:
             await one.get()
@@ -385,7 +388,7 @@ async def test_one_who_is_cancelled_leaves_the_token_to_the_others(tmp_path: Pat
         (403, "", SignInRefused, "403"),
         (404, "", SourceError, "there are no tokens at the token address (404). Check token_url"),
         (405, "", SourceError, "(405). Check token_url"),
-        (302, "", SignInRefused, "sends us elsewhere"),
+        (302, "", SignInRefused, "the source redirects"),
         (500, "", RetryableError, "500"),
         (429, "", RetryableError, "429"),
         (200, "<html>", SourceError, "did not answer with a token. Check token_url"),

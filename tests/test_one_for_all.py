@@ -35,10 +35,10 @@ from pipeline.errors import (
 from pipeline.retry import Retries
 from pipeline.source import Entry, Outcome, Source
 from stages.flow import Flow
-from stages.sandbox import Planned
+from stages.sandbox import FaultSpec
 from stages.settings import StageSettings
-from stages.sources import open_source
 from stages.sources.billtobox.source import BilltoboxSource
+from stages.sources.registry import open_source
 
 pytestmark = pytest.mark.anyio
 
@@ -67,23 +67,23 @@ def of_second(it: Trial) -> set[str]:
 @pytest.mark.parametrize(
     "planned",
     [
-        Planned("forbidden", on="document", share=0.33),
-        Planned("redirect", on="document", share=0.33),
-        Planned("unauthorized", on="document", share=0.33),
-        Planned("error", on="document", share=0.33),
-        Planned("unavailable", on="document", share=0.1),
-        Planned("no-answer", on="document", share=0.1),
+        FaultSpec("forbidden", on="document", share=0.33),
+        FaultSpec("redirect", on="document", share=0.33),
+        FaultSpec("unauthorized", on="document", share=0.33),
+        FaultSpec("error", on="document", share=0.33),
+        FaultSpec("unavailable", on="document", share=0.1),
+        FaultSpec("no-answer", on="document", share=0.1),
     ],
     ids=lambda planned: planned.name,
 )
-async def test_a_part_of_the_documents_waits_alone(tmp_path: Path, planned: Planned) -> None:
+async def test_a_part_of_the_documents_waits_alone(tmp_path: Path, planned: FaultSpec) -> None:
     silence = 0.5 if planned.name == "no-answer" else 30
     async with trial(tmp_path, planned, documents=150) as it:
         outcome = await it.bring(it.config(silence=silence))
         assert not outcome.failures
         assert outcome.counters.waiting > 8
         assert outcome.counters.delivered == 150 - outcome.counters.waiting
-        it.faults.planned = ()
+        it.faults.specs = ()
         await it.bring(it.config())
         assert it.delivered() == it.held()
 
@@ -93,12 +93,12 @@ async def test_a_source_that_serves_no_document_is_given_up(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(breaker, "LONGEST", 1.0)
-    async with trial(tmp_path, Planned(name, on="document"), documents=600) as it:
+    async with trial(tmp_path, FaultSpec(name, on="document"), documents=600) as it:
         outcome = await it.bring(it.config())
         assert "the source answered 50" in outcome.failures["billtobox"]
         assert SETBACKS <= outcome.counters.waiting < 600
         # Under suspicion one try is enough.
-        assert it.faults.struck[name] < 600
+        assert it.faults.hits[name] < 600
 
 
 def test_the_breaker_opens_for_what_concerns_the_source_alone() -> None:

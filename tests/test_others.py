@@ -11,11 +11,12 @@ from rich.console import Console
 
 from pipeline.app import output as report
 from pipeline.app.catch_up import CatchUpResult
+from pipeline.app.wiring import serve_sandbox
 from pipeline.errors import Rejected, Skipped
 from pipeline.ledger.models import State
 from stages.check import examine
 from stages.model import Classified, Kind
-from stages.sandbox import Mailbox, serve_sandbox, write_config
+from stages.sandbox import Mailbox, write_config
 from tests.documents import SUPPLIER, classified, configured
 from tests.invoices import ubl
 from tests.trial import Trial

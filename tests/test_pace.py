@@ -58,7 +58,7 @@ class Visitor:
 
     async def visit(self) -> None:
         try:
-            await self.limiter.enter("it")
+            await self.limiter.acquire("it")
         except RetryableError as error:
             self.state = "refused"
             self.asked = error.retry_after or 0.0
@@ -67,11 +67,11 @@ class Visitor:
             self.state = "gone"
             return
         self.state = "inside"
-        assert self.limiter._flying <= max(int(self.limiter.limit), 1)
+        assert self.limiter._in_flight <= max(int(self.limiter.limit), 1)
         try:
             await self.done.wait()
         finally:
-            self.limiter.leave()
+            self.limiter.release()
             self.state = "left"
 
 
@@ -113,7 +113,7 @@ class Crowd:
 
     def leave(self, count: int) -> None:
         for one, _ in self.those("inside")[:count]:
-            self.limiter.answered(self.loop.time())
+            self.limiter.record_answer(self.loop.time())
             one.done.set()
         self.settle()
 
@@ -129,7 +129,7 @@ class Crowd:
 
     def refuse(self, asked: float | None, leaving: bool) -> None:
         if inside := self.those("inside"):
-            self.limiter.refused(self.loop.time(), asked)
+            self.limiter.record_refusal(self.loop.time(), asked)
             rest = asked if asked is not None else RETRIES.longest_wait
             self.rests_until = max(self.rests_until, self.loop.time() + min(rest, LONGEST_REST))
             if leaving:
@@ -138,7 +138,7 @@ class Crowd:
 
     def time_out(self) -> None:
         if inside := self.those("inside"):
-            self.limiter.timed_out(self.loop.time())
+            self.limiter.record_timeout(self.loop.time())
             inside[0][0].done.set()
             self.settle()
 
@@ -148,12 +148,12 @@ class Crowd:
 
     def the_count_is_right(self) -> None:
         assert 1 <= self.limiter.limit <= MOST
-        assert self.limiter._flying >= len(self.those("inside"))
+        assert self.limiter._in_flight >= len(self.those("inside"))
 
     def nobody_is_forgotten(self) -> None:
         """Who waits, waits for a rest that is worth it, or for a place that is taken."""
         waiting = self.those("waiting")
-        if self.limiter._held_until - self.loop.time() > RETRIES.longest_asked:
+        if self.limiter._paused_until - self.loop.time() > RETRIES.longest_asked:
             assert not waiting
         elif waiting and self.loop.time() >= self.rests_until:
             assert len(self.those("inside")) >= int(self.limiter.limit)
@@ -168,7 +168,7 @@ class Crowd:
             assert task.done()
             task.result()
         assert all(RETRIES.longest_asked < one.asked <= LONGEST_REST for one, _ in self.visitors)
-        assert not self.limiter._flying
+        assert not self.limiter._in_flight
 
     def close(self) -> None:
         async def abandon() -> None:

@@ -16,7 +16,7 @@ from pipeline.errors import RetryableError
 from stages.download import Download
 from stages.model import Classified, Kind
 from stages.render import NoPdf, Render
-from stages.sandbox import Planned
+from stages.sandbox import FaultSpec
 from stages.sandbox.invoices import Invoice
 from stages.sandbox.pdf import to_pdf
 from tests.documents import classified, configured
@@ -316,7 +316,7 @@ async def test_every_invoice_goes_as_pdf_alone(tmp_path: Path) -> None:
 
 
 async def test_faults_of_the_platform_lose_and_double_neither(tmp_path: Path) -> None:
-    faults = [Planned(name, rate=0.15) for name in ("truncated", "error")]
+    faults = [FaultSpec(name, rate=0.15) for name in ("truncated", "error")]
     async with trial(tmp_path, *faults, documents=60) as one:
         forms(one, "ubl+pdf")
         for _ in range(6):

@@ -19,7 +19,7 @@ from pipeline.app.wiring import Config, open_application
 from pipeline.config.types import Duration
 from pipeline.errors import RetryableError, SourceUnavailable
 from pipeline.retry import LONGEST_REST
-from stages.sandbox import Planned
+from stages.sandbox import FaultSpec
 
 pytestmark = pytest.mark.anyio
 
@@ -53,19 +53,19 @@ async def until(condition: object) -> None:
 
 @pytest.mark.parametrize(
     "planned",
-    [Planned("unavailable"), Planned("invalid-json"), Planned("error", on="token")],
+    [FaultSpec("unavailable"), FaultSpec("invalid-json"), FaultSpec("error", on="token")],
     ids=lambda planned: planned.name,
 )
 async def test_a_source_that_fails_is_reported_once_and_serves_again(
-    tmp_path: Path, planned: Planned
+    tmp_path: Path, planned: FaultSpec
 ) -> None:
     strikes = 10 if planned.on == "token" else 60
     async with trial(tmp_path, planned, documents=12) as it:
         with capture_logs() as logs:
             async with serving(often(it)):
                 # Several polls: each tries a list, or a token, three times.
-                await until(lambda: it.faults.struck[planned.name] > strikes)
-                it.faults.planned = ()
+                await until(lambda: it.faults.hits[planned.name] > strikes)
+                it.faults.specs = ()
                 await until(lambda: it.delivered() == it.held())
                 await until(lambda: "source serves again" in [line["event"] for line in logs])
         events = [line["event"] for line in logs if line["event"] in EVENTS]
@@ -78,11 +78,11 @@ EVENTS = ("poll failed", "source serves again")
 
 
 async def test_another_trouble_is_reported_as_well(tmp_path: Path) -> None:
-    async with trial(tmp_path, Planned("unavailable"), documents=3) as it:
+    async with trial(tmp_path, FaultSpec("unavailable"), documents=3) as it:
         with capture_logs() as logs:
             async with serving(often(it)):
                 await until(lambda: "poll failed" in [line["event"] for line in logs])
-                it.faults.planned = (Planned("unauthorized"),)
+                it.faults.specs = (FaultSpec("unauthorized"),)
                 await until(lambda: [line["event"] for line in logs].count("poll failed") == 2)
         reasons = [line["reason"] for line in logs if line["event"] == "poll failed"]
         assert len(reasons) == 2

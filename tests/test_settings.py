@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config.loader import Reading
 from pipeline.config.types import Secret
 from pipeline.errors import ConfigurationError
 from stages.flow import STAGE_NAMES
 from stages.identifiers import company_identifier, enterprise_number
-from stages.settings import Config, destination, formats_of, load_config
+from stages.settings import Config, SourceSettings, destination, formats_of, load_config
+from stages.sources.registry import CONNECTORS, SECTIONS
 
 GOOD = """
 [service]
@@ -46,7 +48,7 @@ source = "billtobox"
 def load(folder: Path, text: str) -> Config:
     path = folder / "synqup.toml"
     path.write_text(text, "utf-8")
-    return load_config(path, STAGE_NAMES)
+    return load_config(path, STAGE_NAMES, SECTIONS)
 
 
 def problems(folder: Path, text: str) -> tuple[str, ...]:
@@ -217,6 +219,51 @@ def test_a_file_of_certificates_is_looked_into(tmp_path: Path) -> None:
     assert "absent.pem can't be read (No such file or directory)" in said("absent.pem")
 
 
+class Sftp(SourceSettings, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="sftp"):
+    """The section of a connector that this test brings."""
+
+    host: str
+    key: Path = Path("id_ed25519")
+
+    def validate(self, base: Path, key: str, reading: Reading) -> None:
+        if reading.sound(key, "host") and not self.host:
+            reading.wrong(f"{key}.host", "there is no host", "write one")
+
+
+def test_a_connector_brings_its_own_section_with_its_checks(tmp_path: Path) -> None:
+    begin, end = GOOD.index("[[sources]]"), GOOD.index("[[companies]]")
+    text = GOOD.replace(
+        GOOD[begin:end], '[[sources]]\nname = "billtobox"\nkind = "sftp"\nhost = "h"\n'
+    )
+
+    def read(text: str) -> Config:
+        (tmp_path / "synqup.toml").write_text(text, "utf-8")
+        return load_config(tmp_path / "synqup.toml", STAGE_NAMES, (*SECTIONS, Sftp))
+
+    (source,) = read(text).sources
+    assert source == Sftp("billtobox", "h", tmp_path / "id_ed25519")
+    assert read(GOOD).sources == load(tmp_path, GOOD).sources
+    for old, new, said in (
+        ('"h"', '""', "sources[1].host (billtobox): there is no host; write one"),
+        ('"sftp"', '"sfpt"', 'there is no kind "sfpt"; did you mean "sftp"?'),
+        ('"sftp"', '"x"', 'there is no kind "x"; known are "billtobox", "sftp"'),
+        (
+            "host",
+            "hosts",
+            'sources[1].hosts (billtobox): there is no such key; did you mean "host"?',
+        ),
+    ):
+        with pytest.raises(ConfigurationError) as refused:
+            read(text.replace(old, new))
+        assert any(said in problem for problem in refused.value.problems), refused.value.problems
+
+
+def test_each_connector_has_a_kind_of_its_own() -> None:
+    kinds = [str(one.settings.__struct_config__.tag) for one in CONNECTORS]
+    assert len(set(kinds)) == len(kinds)
+    assert [one.wire.kind for one in CONNECTORS] == kinds
+
+
 def test_two_sources_of_one_name_are_told(tmp_path: Path) -> None:
     source = GOOD[GOOD.index("[[sources]]") : GOOD.index("[[companies]]")]
     (told,) = problems(tmp_path, GOOD + source)
@@ -246,7 +293,10 @@ def test_a_link_to_the_file_counts_as_the_file(tmp_path: Path) -> None:
         (shown / "synqup.toml").symlink_to(real / "synqup.toml")
     except OSError:
         pytest.skip("this account may not make links")
-    assert load_config(shown / "synqup.toml", STAGE_NAMES).service.state_dir == shown / "state"
+    assert (
+        load_config(shown / "synqup.toml", STAGE_NAMES, SECTIONS).service.state_dir
+        == shown / "state"
+    )
 
 
 def test_an_empty_file_lacks_every_section(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ import msgspec
 
 from pipeline.app.catch_up import CatchUp, CatchUpResult
 from pipeline.app.lock import single_instance
-from pipeline.app.wiring import Config, load_config
+from pipeline.app.wiring import Config, load_config, serve_sandbox
 from pipeline.ledger.summary import Summary, summarise
-from stages.sandbox import Faults, Mailbox, Planned, Sandbox, serve_sandbox, write_config
+from stages.sandbox import Faults, FaultSpec, Mailbox, Sandbox, write_config
 
 #: Seconds after which a catch-up that ought to have ended has failed to.
 PATIENCE = 100
@@ -81,7 +81,7 @@ class Trial:
 @asynccontextmanager
 async def trial(
     folder: Path,
-    *planned: Planned,
+    *planned: FaultSpec,
     documents: int = 30,
     companies: int = 3,
     tls: Path | None = None,

@@ -11,7 +11,7 @@ import anyio
 from msgspec import Struct
 
 from pipeline.app.shutdown import Shutdown
-from pipeline.app.wiring import Application, Billtobox, Config, open_application
+from pipeline.app.wiring import Application, Config, SourceSettings, open_application
 from pipeline.engine.counters import Counters
 from pipeline.engine.engine import Engine
 from pipeline.errors import StateError, SynqupError
@@ -90,7 +90,7 @@ class CatchUp:
         self._stopped = True
 
     async def _open(
-        self, settings: Billtobox, application: Application, closing: AsyncExitStack
+        self, settings: SourceSettings, application: Application, closing: AsyncExitStack
     ) -> None:
         try:
             source = application.open(settings)

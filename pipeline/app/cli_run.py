@@ -67,7 +67,7 @@ def catch_up(
 def _dry_run(settings: Config, console: Console) -> None:
     configure_logging(None, quiet=True)
     with ExitStack() as stack:
-        if any(source.refresh_token is not None for source in settings.sources):
+        if any(source.exclusive_sign_in for source in settings.sources):
             # The token is good for one sign-in, and a service that runs needs it.
             stack.enter_context(single_instance(settings.service.state_dir))
         found = run_loop(lambda: perform_dry_run(settings))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -32,16 +33,15 @@ from stages.sandbox import (
     Mailbox,
     parse_fault,
     read_faults,
-    serve_sandbox,
+    serve_sandbox as serve,
     write_config,
     write_manifest,
 )
-from stages.settings import Billtobox, Config, load_config as load
-from stages.sources import open_source
+from stages.settings import Config, SourceSettings, load_config as load
+from stages.sources.registry import CONNECTORS, SECTIONS, open_source
 
 __all__ = [
     "Application",
-    "Billtobox",
     "Config",
     "Faults",
     "FileClassification",
@@ -49,6 +49,7 @@ __all__ = [
     "Flow",
     "Lister",
     "Mailbox",
+    "SourceSettings",
     "classify_file",
     "examine",
     "ledger_path",
@@ -64,6 +65,10 @@ __all__ = [
 ]
 
 log = structlog.get_logger(__name__)
+
+#: Serves a mailbox as the platform of the first connector.
+serve_sandbox = partial(serve, wire=CONNECTORS[0].wire)
+
 
 #: Seconds that a source is given to close its connections.
 CLOSE_TIMEOUT = 5.0
@@ -82,7 +87,7 @@ class Application(Struct, frozen=True):
     service: ServiceSettings
     unforeseen: Unforeseen
 
-    def open(self, settings: Billtobox) -> Source:
+    def open(self, settings: SourceSettings) -> Source:
         """Open the source that a section of the configuration describes. Raises SynqupError."""
         place = f"source {settings.name}"
         try:
@@ -130,7 +135,7 @@ class Application(Struct, frozen=True):
 
 def load_config(path: Path) -> Config:
     """Read and check a configuration file. Raises ConfigurationError with all of its problems."""
-    return load(path, STAGE_NAMES)
+    return load(path, STAGE_NAMES, SECTIONS)
 
 
 def ledger_path(state_dir: Path) -> Path:

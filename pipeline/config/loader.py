@@ -36,14 +36,22 @@ POINTER = 'write { env = "NAME" }, { file = "PATH" } or { keyring = "NAME" }'
 
 
 class LoadContext:
-    """The state of loading one file: the problems and the structs so far."""
+    """The state of loading one file: the problems and the structs so far.
 
-    def __init__(self, schema: type[Struct]) -> None:
+    variants: which structs, told apart by their tags, may stand where a schema names their base.
+    """
+
+    def __init__(
+        self,
+        schema: type[Struct],
+        variants: Mapping[type[Struct], Sequence[type[Struct]]] | None = None,
+    ) -> None:
         self.problems: list[str] = []
         self._invalid: set[str] = set()
         self._structs: list[tuple[str, Struct]] = []
         self._names: dict[str, str] = {}
-        self._places = dict(_places(schema))
+        self._variants = variants or {}
+        self._places = dict(_places(schema, self))
 
     def add_problem(self, key: str, what: str, right: str = "") -> None:
         """Add that the value of a key is wrong, and what would be right."""
@@ -73,6 +81,10 @@ class LoadContext:
     def structs(self, schema: type[S]) -> list[tuple[str, S]]:
         """The structs of a type, each with its key; use only fields for which is_valid() holds."""
         return [(key, made) for key, made in self._structs if isinstance(made, schema)]
+
+    def struct_types(self, kind: Any) -> list[type[Struct]]:
+        """The structs that a value of a type may become."""
+        return [one for base in _structs(kind) for one in self._variants.get(base, (base,))]
 
     def is_valid(self, key: str, *names: str) -> bool:
         """Whether these fields of the struct at a key have no problem."""
@@ -148,7 +160,7 @@ def _value(raw: Any, kind: Any, context: LoadContext, key: str) -> Any:
             )
             for name, item in raw.items()
         }
-    if structs := _structs(kind):
+    if structs := context.struct_types(kind):
         if origin is None and isinstance(raw, dict):
             return _table(raw, structs, context, key)
         what = "a list of tables" if origin is tuple else "a table"
@@ -243,10 +255,10 @@ def _missing(field: FieldInfo) -> tuple[str, str]:
     return "this key is missing", f'write {field.encode_name} = "…"'
 
 
-def _places(schema: type[Struct]) -> Iterable[tuple[str, str]]:
-    """Each key that a section may hold, with the header of that section."""
+def _places(schema: type[Struct], context: LoadContext) -> Iterable[tuple[str, str]]:
+    """Each key that a section of the file may hold, with that section as it is written."""
     for section in reversed(fields(schema)):
-        for struct in _structs(section.type):
+        for struct in context.struct_types(section.type):
             for field in fields(struct):
                 yield field.encode_name, _header(section.encode_name, get_origin(section.type))
 

@@ -57,7 +57,7 @@ def plan_of(document: Document[Classified]) -> Plan:
         "document_number": meta.number,
         "counterparty": meta.counterparty,
         "kind": meta.kind.value,
-        "id": document.key.id.partition("/")[2],
+        "id": meta.listed.id or document.key.id,
         "account": meta.account,
         "enterprise_name": meta.company.name,
         "enterprise_identifier": meta.company.identifier,

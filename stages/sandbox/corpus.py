@@ -1,4 +1,4 @@
-"""Where a mailbox's documents come from: made from a seed when asked for, or files of a folder."""
+"""Corpus: the documents of a mailbox, generated from a seed on demand, or files of a folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stages.sandbox.invoices import Invoice, draw_invoice
 from stages.sandbox.statements import Statement, draw_statement, to_coda
 from stages.sandbox.ubl import to_ubl
 
-#: So many companies send to those of the mailbox, buy from them and pay them.
+#: Number of companies that trade with those of the mailbox.
 COUNTERPARTIES = 200
 
 #: The kinds of a company's documents, in turn.
@@ -24,14 +24,14 @@ CYCLE = tuple(
     {"P": Kind.PURCHASE, "S": Kind.SALES, "B": Kind.STATEMENT}[letter] for letter in "PSBPPSPBSP"
 )
 
-#: What a repository or a corpus says about its documents, and is none.
+#: Files of a folder that describe its documents and are none.
 NOT_DOCUMENTS = {"manifest.json", "NOTICE.md"}
 
 MEDIA_TYPES: dict[type, str] = {Invoice: "application/xml", Statement: "text/plain"}
 
 
 class Place(Struct, frozen=True):
-    """Where a document stands: the list, the company (its place among all), and how far down."""
+    """The place of a document: its list, the number of its company, its position there."""
 
     kind: Kind
     company: int
@@ -39,7 +39,7 @@ class Place(Struct, frozen=True):
 
 
 class Revision(Struct, frozen=True):
-    """Which content an id has, counted from zero. mute: whether the list keeps silent on it."""
+    """The content of an id, counted from zero. mute: whether the list does not state it."""
 
     number: int = 0
     mute: bool = False
@@ -49,7 +49,7 @@ NO_REVISION = Revision()
 
 
 class Document(Struct, frozen=True):
-    """One document: what is known of it, and its content, not yet written out as bytes."""
+    """One document. content: written out as bytes on demand, by read()."""
 
     id: str
     index: int
@@ -61,11 +61,11 @@ class Document(Struct, frozen=True):
 
     @property
     def media_type(self) -> str:
-        """Of read()."""
+        """The media type of what read() gives."""
         return MEDIA_TYPES.get(type(self.content), "application/octet-stream")
 
     def read(self) -> bytes:
-        """The document as it was sent: UBL, CODA, or the file as it is."""
+        """The bytes of the document: UBL, CODA, or the file unchanged."""
         match self.content:
             case Invoice() as invoice:
                 return to_ubl(invoice)
@@ -75,31 +75,31 @@ class Document(Struct, frozen=True):
                 return path.read_bytes()
 
 
-class Stock(ABC):
-    """Numbered documents; which number is where is arithmetic, so it costs no memory."""
+class Corpus(ABC):
+    """Numbered documents; places are computed from the numbers, which costs no memory."""
 
     kinds: Sequence[Kind]
     companies: Sequence[Company]
 
     @abstractmethod
     def place(self, index: int) -> Place:
-        """Where a document stands."""
+        """The place of a document."""
 
     @abstractmethod
     def index(self, place: Place) -> int:
-        """Which document stands there."""
+        """The index of the document at a place."""
 
     @abstractmethod
     def length(self, kind: Kind, company: int, documents: int) -> int:
-        """How many of so many documents stand in the list of a company."""
+        """How many of the first `documents` documents are in the list of a company."""
 
     @abstractmethod
     def make(self, index: int, id_: str, revision: Revision = NO_REVISION) -> Document:
-        """Make a document: the same for the same index and revision, always."""
+        """Make a document; the same index and revision always give the same one."""
 
 
-class InventedStock(Stock):
-    """Any number of documents, each made from the seed and its index alone.
+class GeneratedCorpus(Corpus):
+    """Any number of documents, each generated from the seed and its index alone.
 
     The companies take turns, and so do the kinds of each company's documents.
     """
@@ -114,26 +114,26 @@ class InventedStock(Stock):
         )
 
     def place(self, index: int) -> Place:
-        """Where a document stands."""
+        """The place of a document."""
         serial, company = divmod(index, len(self.companies))
         cycles, step = divmod(serial, len(CYCLE))
         kind = CYCLE[step]
         return Place(kind, company, cycles * CYCLE.count(kind) + CYCLE[:step].count(kind))
 
     def index(self, place: Place) -> int:
-        """Which document stands there."""
+        """The index of the document at a place."""
         steps = [step for step, kind in enumerate(CYCLE) if kind is place.kind]
         cycles, nth = divmod(place.position, len(steps))
         return (cycles * len(CYCLE) + steps[nth]) * len(self.companies) + place.company
 
     def length(self, kind: Kind, company: int, documents: int) -> int:
-        """How many of so many documents stand in the list of a company."""
+        """How many of the first `documents` documents are in the list of a company."""
         own = -((company - documents) // len(self.companies))
         cycles, rest = divmod(own, len(CYCLE))
         return cycles * CYCLE.count(kind) + CYCLE[:rest].count(kind)
 
     def make(self, index: int, id_: str, revision: Revision = NO_REVISION) -> Document:
-        """Make a document: the same for the same index and revision, always."""
+        """Make a document; the same index and revision always give the same one."""
         place = self.place(index)
         company = self.companies[place.company]
         again = f"/{revision.number}" if revision.number else ""
@@ -147,8 +147,8 @@ class InventedStock(Stock):
         return Document(id_, index, place.kind, company, invoice.number, invoice, revision)
 
 
-class FileStock(Stock):
-    """The files below a folder, as they are, of one company; nothing says what they are.
+class FileCorpus(Corpus):
+    """The files below a folder, unchanged, as documents of unknown kind of one company.
 
     Names that begin with a dot, manifest.json and NOTICE.md are left out.
     """
@@ -171,18 +171,18 @@ class FileStock(Stock):
         )
 
     def place(self, index: int) -> Place:
-        """Where a document stands."""
+        """The place of a document."""
         return Place(Kind.UNKNOWN, 0, index)
 
     def index(self, place: Place) -> int:
-        """Which document stands there."""
+        """The index of the document at a place."""
         return place.position
 
     def length(self, kind: Kind, company: int, documents: int) -> int:  # noqa: ARG002 - one list
-        """How many of so many documents stand in the list of a company."""
+        """How many of the first `documents` documents are in the list of a company."""
         return documents
 
     def make(self, index: int, id_: str, revision: Revision = NO_REVISION) -> Document:
-        """Make a document: the same for the same index and revision, always."""
+        """Make a document; the same index and revision always give the same one."""
         path = self.files[index]
         return Document(id_, index, Kind.UNKNOWN, self.companies[0], "", path, revision)

@@ -1,7 +1,7 @@
-"""When a sandbox misbehaves: its script of faults.
+"""Fault injection: decides which requests of the sandbox a script of faults hits.
 
-A fault strikes by the seed, the request and how often that request has been made, so the same
-faults meet the same documents in every run.
+The decision depends on the seed, the request and how often it has been made, so the same faults
+hit the same documents in every run.
 """
 
 from __future__ import annotations
@@ -21,70 +21,71 @@ from aiohttp.typedefs import Handler, Middleware
 from pipeline.config.loader import MAX_CONFIG_BYTES
 from pipeline.errors import ConfigurationError
 from pipeline.files import read_file, why
-from stages.sandbox.fault_spec import Planned, Target
-from stages.sandbox.faults import FAULTS, Strike, cut_off
+from stages.sandbox.fault_spec import FaultSpec, Target
+from stages.sandbox.faults import FAULTS, Hit, cut_off
 from stages.sandbox.mailbox import Mailbox
-from stages.sandbox.tokens import Tokens
+from stages.sandbox.tokens import TOKEN_PATH, Tokens
+from stages.sandbox.wire import Wire
 
 
 class Faults:
-    """The faults of one sandbox, and how often they have struck."""
+    """The faults of one sandbox. hits: how often each has hit, by its name."""
 
-    def __init__(self, planned: Iterable[Planned] = (), seed: int = 1) -> None:
-        self.planned = tuple(planned)
-        self.struck: Counter[str] = Counter()
+    def __init__(self, specs: Iterable[FaultSpec] = (), seed: int = 1) -> None:
+        self.specs = tuple(specs)
+        self.hits: Counter[str] = Counter()
         self._seed = seed
         self._began = time.monotonic()
         self._asked: Counter[tuple[int, str]] = Counter()
         self._each: Counter[tuple[int, str]] = Counter()
         self._times: Counter[int] = Counter()
 
-    def middleware(self, tokens: Tokens, mailbox: Mailbox) -> Middleware:
-        """Strikes, or lets a request pass to what answers it."""
+    def middleware(self, tokens: Tokens, mailbox: Mailbox, wire: Wire) -> Middleware:
+        """Middleware that applies the first fault that hits a request, or passes it on."""
 
         @web.middleware
-        async def strike(request: web.Request, handler: Handler) -> web.StreamResponse:
-            for number, planned in enumerate(self.planned):
-                if self._strikes(number, planned, request):
-                    self.struck[planned.name] += 1
-                    act = FAULTS[planned.name].act
-                    return await act(Strike(planned, request, handler, tokens, mailbox))
+        async def inject(request: web.Request, handler: Handler) -> web.StreamResponse:
+            for number, spec in enumerate(self.specs):
+                if self._is_hit(number, spec, request, wire):
+                    self.hits[spec.name] += 1
+                    act = FAULTS[spec.name].act
+                    return await act(Hit(spec, request, handler, tokens, mailbox, wire))
             return await handler(request)
 
-        return strike
+        return inject
 
-    def closed(self) -> Sequence[Planned]:
-        """The times in which nobody listens."""
-        return [one for one in self.planned if FAULTS[one.name].act is cut_off]
+    def closed(self) -> Sequence[FaultSpec]:
+        """The faults during which the server does not listen at all."""
+        return [one for one in self.specs if FAULTS[one.name].act is cut_off]
 
-    def _strikes(self, number: int, planned: Planned, request: web.Request) -> bool:
+    def _is_hit(self, number: int, spec: FaultSpec, request: web.Request, wire: Wire) -> bool:
         place = (number, f"{request.method} {request.path_qs}")
         now = time.monotonic() - self._began
         if (
-            not _meets(planned.on or FAULTS[planned.name].on, _target(request))
-            or not planned.after <= now < planned.until
-            or self._drawn(planned.name, place[1]) >= planned.share
-            or (planned.times is not None and self._times[number] >= planned.times)
-            or (planned.each is not None and self._each[place] >= planned.each)
-            or (planned.rate < 1 and not self._hits(planned, place))
+            not _meets(spec.on or FAULTS[spec.name].on, _target(request, wire))
+            or not spec.after <= now < spec.until
+            or self._drawn(spec.name, place[1]) >= spec.share
+            or (spec.times is not None and self._times[number] >= spec.times)
+            or (spec.each is not None and self._each[place] >= spec.each)
+            or (spec.rate < 1 and not self._is_drawn(spec, place))
         ):
             return False
         self._times[number] += 1
-        if planned.each is not None:
+        if spec.each is not None:
             self._each[place] += 1
         return True
 
-    def _hits(self, planned: Planned, place: tuple[int, str]) -> bool:
-        # Which of several attempts it is, is a matter of the request and not of the hour.
+    def _is_drawn(self, spec: FaultSpec, place: tuple[int, str]) -> bool:
+        # The number of the attempt decides, not the time.
         self._asked[place] += 1
-        return self._drawn(planned.name, place[1], self._asked[place]) < planned.rate
+        return self._drawn(spec.name, place[1], self._asked[place]) < spec.rate
 
     def _drawn(self, *what: object) -> float:
         digest = blake2b(repr((self._seed, *what)).encode(), digest_size=8).digest()
         return int.from_bytes(digest) / 2**64
 
 
-def read_faults(path: Path) -> list[Planned]:
+def read_faults(path: Path) -> list[FaultSpec]:
     """Read a script of faults: [[faults]] in TOML, or {"faults": […]} in JSON.
 
     Raises ConfigurationError.
@@ -92,14 +93,14 @@ def read_faults(path: Path) -> list[Planned]:
     try:
         text = read_file(path, MAX_CONFIG_BYTES).decode()
         raw = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-        planned = msgspec.convert(raw.get("faults", []), list[Planned])
+        specs = msgspec.convert(raw.get("faults", []), list[FaultSpec])
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         said = why(error) if isinstance(error, OSError) else error
         raise ConfigurationError(str(path), [f"--faults: {said}"]) from None
-    return [_known(one, "--faults") for one in planned]
+    return [_known(one, "--faults") for one in specs]
 
 
-def parse_fault(text: str) -> Planned:
+def parse_fault(text: str) -> FaultSpec:
     """Read NAME or NAME=RATE. Raises ConfigurationError."""
     name, _, rate = text.partition("=")
     try:
@@ -108,28 +109,20 @@ def parse_fault(text: str) -> Planned:
         share = -1.0
     if not 0 <= share <= 1:
         raise ConfigurationError(text, ["--fault: write NAME, or NAME=RATE with a rate of 0 to 1"])
-    return _known(Planned(name, rate=share), "--fault")
+    return _known(FaultSpec(name, rate=share), "--fault")
 
 
-def _known(planned: Planned, option: str) -> Planned:
-    if planned.name not in FAULTS:
+def _known(spec: FaultSpec, option: str) -> FaultSpec:
+    if spec.name not in FAULTS:
         names = "\n".join(f"    {name}: {fault.says}" for name, fault in FAULTS.items())
         raise ConfigurationError(
-            planned.name, [f'{option}: there is no fault "{planned.name}"; they are\n{names}']
+            spec.name, [f'{option}: there is no fault "{spec.name}"; they are\n{names}']
         )
-    return planned
+    return spec
 
 
-def _target(request: web.Request) -> Target:
-    match request.method, len(request.path.strip("/").split("/")):
-        case "POST", _:
-            return "token"
-        case "PUT", _:
-            return "acknowledgement"
-        case _, 2:
-            return "list"
-        case _:
-            return "document"
+def _target(request: web.Request, wire: Wire) -> Target:
+    return "token" if request.path == TOKEN_PATH else wire.target(request)
 
 
 def _meets(wanted: Target, target: Target) -> bool:

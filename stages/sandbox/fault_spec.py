@@ -1,4 +1,4 @@
-"""When a fault strikes, and how hard: a line of a script of faults."""
+"""Fault spec: one line of a script of faults; which fault, which requests, when."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-#: What a request is about; "any" is every one but those for a token.
+#: What a request is about; "any" is every request except those for a token.
 Target = Literal["list", "document", "acknowledgement", "token", "any"]
 
 
-class Planned(Struct, frozen=True, forbid_unknown_fields=True):
-    """One fault of a script: what, of which requests, and when.
+class FaultSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """One fault of a script.
 
-    name: one of FAULTS. on: which requests it meets; by default those it is about.
-    share: of the documents or pages, which it meets always. rate: of the attempts at each.
-    after, until: seconds since the sandbox began. times, each: how often it strikes at most, in
-    all and for each document or page.
-    seconds: of waiting, or between two bytes. hours: that the clock is off. size: bytes that a
-    small answer unpacks to. to: where a redirect leads. mute: whether the list says nothing of a
-    new content.
+    name: one of FAULTS. on: the requests that it hits; by default those that the fault is about.
+    share: of the documents or pages, which are then always hit. rate: of the attempts at each.
+    after, until: seconds since the sandbox was started. times, each: the largest number of hits,
+    in all and for each document or page.
+    seconds: of waiting, or between two bytes. hours: by which the clock is off. size: bytes that
+    a small answer unpacks to. to: address of a redirect. mute: whether the list states no
+    revision for a new content.
     """
 
     name: str

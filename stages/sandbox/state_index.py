@@ -1,4 +1,4 @@
-"""Which documents of one list are in which state: a byte for each, and a count for each block."""
+"""State index: the states of a list's documents, a byte for each and a count for each block."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ BLOCK = 1024
 
 
 class State(IntEnum):
-    """What the platform knows of a document's way into the accounting package."""
+    """What the platform knows of a document: not acknowledged yet, acknowledged, or refused."""
 
-    TO_BE_FETCHED = 0
-    FORWARDED = 1
-    ERROR = 2
+    PENDING = 0
+    ACKED = 1
+    NACKED = 2
 
 
-class Shelf:
-    """The states of a list's documents, by position; finds the k-th in a state without a walk."""
+class StateIndex:
+    """The states of a list's documents by position; finds the k-th in a state by its blocks."""
 
     def __init__(self) -> None:
         self._states = bytearray()
@@ -27,13 +27,13 @@ class Shelf:
         return len(self._states)
 
     def extend_to(self, length: int) -> None:
-        """Append documents that have yet to be fetched."""
+        """Append pending documents."""
         before = len(self._states)
         self._states.extend(bytes(length - before))
         blocks = -(-length // BLOCK)
         for counts in self._counts.values():
             counts.extend([0] * (blocks - len(counts)))
-        waiting = self._counts[State.TO_BE_FETCHED]
+        waiting = self._counts[State.PENDING]
         for block in range(before // BLOCK, blocks):
             start = max(before, block * BLOCK)
             waiting[block] += min(length, (block + 1) * BLOCK) - start
@@ -42,7 +42,7 @@ class Shelf:
         """The state of one document."""
         return State(self._states[position])
 
-    def settle(self, position: int, state: State) -> None:
+    def set_state(self, position: int, state: State) -> None:
         """Put a document into a state."""
         block = position // BLOCK
         self._counts[self.state(position)][block] -= 1
@@ -54,7 +54,7 @@ class Shelf:
         return len(self) if state is None else sum(self._counts[state])
 
     def select(self, state: State | None, start: int, count: int) -> list[int]:
-        """The positions of those in a state, or in any, from the start-th on, at most count."""
+        """The positions of documents in a state, or in any: at most count, from the start-th on."""
         if state is None:
             return list(range(start, min(start + count, len(self))))
         found: list[int] = []

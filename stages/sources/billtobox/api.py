@@ -1,4 +1,4 @@
-"""The JSON of the Billtobox external API v4, as two public third-party clients know it."""
+"""API models: the JSON of Billtobox's external API v4, as two public third-party clients use it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Annotated
 
 from msgspec import Meta, Raw, Struct
 
-#: What tells documents apart, and is kept of each of them.
+#: An identifying value, which is kept of each document.
 Key = Annotated[str, Meta(max_length=1000)]
 
 
 class Page(Struct):
     """A page of a list: GET /v4/purchase-invoices and the like.
 
-    total: documents in the list. size: documents that a page has.
+    total: documents in the list. size: documents in a full page.
     """
 
     results: list[Raw]
@@ -21,16 +21,16 @@ class Page(Struct):
     size: int | None = None
 
     @property
-    def weight(self) -> int:
-        """Bytes of all its documents."""
+    def size_in_bytes(self) -> int:
+        """Bytes of all its items."""
         return sum(len(memoryview(raw)) for raw in self.results)
 
 
 class Item(Struct):
-    """One document in a list, of any of them; a field that its list doesn't have stays empty.
+    """One document in any of the lists; a field that its list doesn't have stays empty.
 
     Dates are ISO 8601 with a time of midnight. accounting_status, account, statement_number,
-    statement_date, sha256 and revision are not published: they are read where they are sent.
+    statement_date, sha256 and revision are not documented; they are read if they are sent.
     """
 
     id: Key | int
@@ -49,20 +49,20 @@ class Item(Struct):
 
     @property
     def number(self) -> str:
-        """The number that the document bears."""
+        """The number of the document."""
         return (
             self.purchase_invoice_number or self.sales_invoice_number or self.statement_number or ""
         )
 
     @property
     def date(self) -> str:
-        """The day that the document bears, ISO 8601 without the time."""
+        """The date of the document, ISO 8601 without the time."""
         moment = self.purchase_invoice_date or self.sales_invoice_date or self.statement_date or ""
         return moment.partition("T")[0]
 
 
 class Status(Struct):
-    """What is PUT to …/{id}/accounting-status, ours until the platform publishes its own."""
+    """The body of PUT …/{id}/accounting-status; assumed, as the platform does not document it."""
 
     status: str
     message: str

@@ -1,4 +1,4 @@
-"""The lists of the platform, and whose documents each of them holds."""
+"""Resources: the lists of the platform's API, and the companies whose documents they hold."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import Struct
 
 from stages.model import Kind
-from stages.settings import Billtobox, Company
+from stages.settings import Company
 from stages.sources.billtobox.api import Item
+from stages.sources.billtobox.settings import Billtobox
 
 
 class Resource(Struct, frozen=True):
-    """One of the platform's lists: its path below the address, and what its documents are."""
+    """One list of the API. path: below the base address. prefix: of its documents' ids."""
 
-    word: str
+    prefix: str
     path: str
     kind: Kind | None
     accept: str
     plural: str
 
 
-class Mailbox(Struct, frozen=True):
-    """One list to be walked: of all companies, or of the one with this platform_id."""
+class ScopedList(Struct, frozen=True):
+    """A list that is to be read: of all companies, or of the one with this platform_id."""
 
     resource: Resource
     platform_id: str | None
@@ -33,7 +34,7 @@ class Mailbox(Struct, frozen=True):
 
 
 def resources(settings: Billtobox) -> Iterator[Resource]:
-    """The platform's lists, but for those that are switched off."""
+    """The lists that are not switched off."""
     invoice, statement = settings.invoice_accept, settings.statement_accept
     for resource in (
         Resource("purchase", settings.purchases_path, Kind.PURCHASE, invoice, "purchase invoices"),
@@ -48,9 +49,9 @@ def resources(settings: Billtobox) -> Iterator[Resource]:
 
 
 class Owners:
-    """Whose a listed document is, by the platform_id that it or its list bears.
+    """Finds the company of a listed document by the platform_id of the item or of its list.
 
-    strict: whether every company has one, so that a document of another one is not for us.
+    strict: whether every company has a platform_id, so that documents of others are left out.
     """
 
     def __init__(self, companies: Sequence[Company]) -> None:
@@ -58,16 +59,16 @@ class Owners:
         self._by_id = {company.platform_id: company for company in reversed(companies)}
         self._alone = companies[0] if len(companies) == 1 and not self.strict else None
 
-    def find(self, item: Item, mailbox: Mailbox) -> Company | None:
-        """The company, where its platform_id or its being alone tells."""
-        # A list that was asked for one company's documents need not say so in each of them.
-        id_ = mailbox.platform_id if item.platform_id is None else str(item.platform_id)
+    def find(self, item: Item, scoped: ScopedList) -> Company | None:
+        """The company, if the platform_id tells it or there is only one."""
+        # In a list of one company the items may lack its id.
+        id_ = scoped.platform_id if item.platform_id is None else str(item.platform_id)
         return (self._by_id.get(id_) if id_ is not None else None) or self._alone
 
 
-def mailboxes(lists: Iterable[Resource], companies: Sequence[Company]) -> Iterator[Mailbox]:
-    """Each list of every company, or of all at once where one has no platform_id."""
+def scoped_lists(lists: Iterable[Resource], companies: Sequence[Company]) -> Iterator[ScopedList]:
+    """Each list of each company; of all at once if one of them has no platform_id."""
     ids = dict.fromkeys(company.platform_id for company in companies)
     for resource in lists:
         for platform_id in [None] if None in ids else ids:
-            yield Mailbox(resource, platform_id)
+            yield ScopedList(resource, platform_id)

@@ -1,4 +1,8 @@
-"""One HTTP session for each source, whose failures speak in the words of pipeline/errors.py."""
+"""HTTP client: one connection pool for each source, with timeouts, limits and plain errors.
+
+Every failure is raised as an error of `pipeline/errors.py`. Bodies are decoded in pieces, and are
+given up when they stall, trickle or end early.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,6 @@ import anyio
 import anyio.to_thread
 import msgspec
 from aiohttp.connector import Connection
-from msgspec import Struct
 from yarl import URL
 
 from pipeline.errors import (
@@ -25,37 +28,29 @@ from pipeline.errors import (
     SynqupError,
 )
 from pipeline.files import check_file
-from stages.settings import CERTIFICATES
-from stages.sources.http.coding import Mispacked, unpacker
+from stages.sources.http.coding import DecodingError, content_decoder
 from stages.sources.http.headers import quoted, retry_after
+from stages.sources.http.settings import LARGEST_CA_FILE, Timeouts
 
-#: Bytes of an error's answer that are read to quote it, and seconds that are spent on it.
-EXPLANATION = 10_000
-EXPLAINING = 5.0
+#: Bytes that are read of an error's body to quote it, and seconds that are spent on it.
+MAX_ERROR_BODY = 10_000
+ERROR_BODY_TIMEOUT = 5.0
 #: Seconds that connections are given to close.
-CLOSING = 5.0
-#: Bytes a second, unpacked, that an answer brings in each time of a stall: fewer are as good as
-#: none. It is what is left to each of sixty requests on a line of one megabit.
-TRICKLE = 2048
-#: Times of a stall (five minutes) after which an answer has to have brought more than that on the
-#: average: so many bytes a second. Else sixteen large documents could hold all workers for hours.
-PATIENCE = 10
-STEADY = 16_384
+CLOSE_TIMEOUT = 5.0
+#: Decoded bytes a second that an answer has to bring within each stall timeout. It is the share of
+#: one of sixty requests on a line of one megabit a second.
+MIN_RATE = 2048
+#: Number of stall timeouts (five minutes in all) after which the mean rate of an answer has to be
+#: above MIN_MEAN_RATE, in bytes a second: 16 large documents could hold all workers for hours.
+MEAN_RATE_STALLS = 10
+MIN_MEAN_RATE = 16_384
 
-#: What reading the JSON of a stranger may raise: it may be nested without end, or not be UTF-8.
-UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
-
-
-class Timeouts(Struct, frozen=True):
-    """Seconds for the connection, from the request to the end of the headers, and for each read."""
-
-    connect: float
-    first_byte: float
-    stall: float
+#: Errors of decoding untrusted JSON: it may be nested without end, or not be UTF-8.
+JSON_ERRORS = (msgspec.DecodeError, ValueError, RecursionError)
 
 
 class CertificateRefused(SourceError):
-    """A connection that can't be trusted."""
+    """The server's certificate can't be verified."""
 
     reason = "the server's certificate is not trusted"
     remedy = (
@@ -64,17 +59,17 @@ class CertificateRefused(SourceError):
     )
 
 
-class BrokenOff(RetryableError):
-    """A body that has not come whole."""
+class IncompleteBody(RetryableError):
+    """A body that has not arrived completely."""
 
     reason = "the answer broke off"
-    remedy = "It will be retried; if it goes on, check the network and any proxy in between"
+    remedy = "It will be retried; if this goes on, check the network and any proxy"
 
 
-class Flow:
-    """How much of an answer has come, in the time that we have spent waiting for it.
+class Throughput:
+    """Throughput meter: bytes of an answer, in the time that was spent waiting for them.
 
-    What we do with it meanwhile may take its time: that is not the server's fault.
+    The time in which the bytes are processed does not count, as the server can't change it.
     """
 
     def __init__(self, stall: float) -> None:
@@ -84,23 +79,27 @@ class Flow:
         self._since, self._had = 0.0, 0
 
     def too_slow(self, waited: float) -> str:
-        """Count the seconds of one more read; why the answer is too slow, or nothing."""
+        """Count the seconds of one more read. Returns why the answer is too slow, or ""."""
         self._waited += waited
         seconds, came = self._waited - self._since, self.size - self._had
         if seconds <= self._stall:
             return ""
-        if came < TRICKLE * seconds:
+        if came < MIN_RATE * seconds:
             return f"in {seconds:.1f} s {came:,} bytes"
-        if self._waited > self._stall * PATIENCE and self.size < STEADY * self._waited:
+        if (
+            self._waited > self._stall * MEAN_RATE_STALLS
+            and self.size < MIN_MEAN_RATE * self._waited
+        ):
             return f"in {self._waited:.1f} s {self.size:,} bytes"
         self._since, self._had = self._waited, self.size
         return ""
 
 
-class Http:
-    """A session with its limits. Made when first used, within the event loop; closed once.
+class HttpClient:
+    """HTTP client of one source. It connects when first used, within the event loop.
 
-    ca_file: certificates of authorities to trust besides those of the system.
+    connections: concurrent connections, at most. ca_file: certificates of authorities that are
+    trusted besides those of the system.
     """
 
     def __init__(
@@ -121,10 +120,10 @@ class Http:
         headers: Mapping[str, str] | None = None,
         data: bytes | Mapping[str, str] | None = None,
     ) -> aiohttp.ClientResponse:
-        """Send a request and return its answer, of whatever status, before its body is read.
+        """Send a request and return its answer, of any status, before its body is read.
 
-        The caller releases it. Redirects are not followed: credentials must not travel to where
-        we did not mean them to. CertificateRefused, SourceUnavailable or SourceError.
+        The caller releases it. Redirects are not followed, as credentials must not be sent to
+        other addresses. CertificateRefused, SourceUnavailable or SourceError.
         """
         session = self._session or await self._open()
         try:
@@ -132,83 +131,88 @@ class Http:
                 method, url, headers=headers, data=data, allow_redirects=False
             )
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is one
-            raise _no_answer(error, subject) from None
+            raise _connection_error(error, subject) from None
 
     async def body(self, response: aiohttp.ClientResponse, subject: str) -> AsyncIterator[bytes]:
-        """The bytes of an answer as they come, unpacked.
+        """Yield the bytes of an answer as they arrive, decoded.
 
-        BrokenOff when they stop, end early or trickle, or can't be unpacked to their end.
+        IncompleteBody if they stop, end early, are too slow, or can't be decoded completely.
         """
         content = response.content
-        flow = Flow(self._timeouts.stall)
+        throughput = Throughput(self._timeouts.stall)
         try:
-            packed = unpacker(response.headers)
+            decoder = content_decoder(response.headers)
             while True:
                 began = time.monotonic()
-                chunk = await self._read(content, flow, subject)
+                chunk = await self._read(content, throughput, subject)
                 waited = time.monotonic() - began
                 if not chunk:
                     break
-                if packed is None:
-                    flow.size += len(chunk)
+                if decoder is None:
+                    throughput.size += len(chunk)
                     yield chunk
                 else:
-                    for piece in packed.unpack(chunk):
-                        flow.size += len(piece)
+                    for piece in decoder.decode(chunk):
+                        throughput.size += len(piece)
                         yield piece
-                if (slow := flow.too_slow(waited)) and not content.at_eof():
-                    raise BrokenOff(subject, f"the answer comes too slowly ({slow})")
-            if packed is not None:
-                packed.finish()
-        except Mispacked as error:
-            raise BrokenOff(
-                subject, f"the answer is not whole after {flow.size:,} bytes: {error}"
+                if (slow := throughput.too_slow(waited)) and not content.at_eof():
+                    raise IncompleteBody(subject, f"the answer comes too slowly ({slow})")
+            if decoder is not None:
+                decoder.finish()
+        except DecodingError as error:
+            raise IncompleteBody(
+                subject, f"the answer is not whole after {throughput.size:,} bytes: {error}"
             ) from None
 
     async def read(self, response: aiohttp.ClientResponse, limit: int, subject: str) -> bytes:
-        """The whole body, unless it is longer than a limit in bytes; then SourceError."""
+        """Read the whole body. SourceError if it is longer than a limit in bytes."""
         body = bytearray()
         async for chunk in self.body(response, subject):
             body += chunk
             if len(body) > limit:
-                body.clear()  # which the error would keep in memory
+                body.clear()  # the traceback of the error would keep it in memory
                 raise SourceError(subject, f"the answer is longer than {limit:,} bytes")
         return bytes(body)
 
-    async def _read(self, content: aiohttp.StreamReader, flow: Flow, subject: str) -> bytes:
-        """What has come, or comes within the time of a stall, whatever else arrives meanwhile."""
+    async def _read(
+        self, content: aiohttp.StreamReader, throughput: Throughput, subject: str
+    ) -> bytes:
+        """Read what is there, or arrives within the stall timeout; framing alone does not count."""
         try:
             if content.is_eof():
                 return await content.readany()
             async with asyncio.timeout(self._timeouts.stall):
                 return await content.readany()
         except TimeoutError:
-            raise BrokenOff(
+            raise IncompleteBody(
                 subject,
-                f"the answer stopped for {self._timeouts.stall:g} s after {flow.size:,} bytes",
+                f"the answer stopped for {self._timeouts.stall:g} s after"
+                f" {throughput.size:,} bytes",
             ) from None
         except (aiohttp.ClientError, OSError, RuntimeError):
-            # RuntimeError is how aiohttp says that there is no connection any more.
-            raise BrokenOff(subject, f"the answer broke off after {flow.size:,} bytes") from None
+            # aiohttp raises RuntimeError where the connection is gone.
+            raise IncompleteBody(
+                subject, f"the answer broke off after {throughput.size:,} bytes"
+            ) from None
 
     async def close(self) -> None:
         """Close every connection."""
         if self._session is not None:
-            # A server that does not read what it was sent keeps its connection open.
-            with anyio.move_on_after(CLOSING):
+            # A connection stays open while the server does not read what was sent.
+            with anyio.move_on_after(CLOSE_TIMEOUT):
                 await self._session.close()
 
     async def _open(self) -> aiohttp.ClientSession:
-        # To read certificates takes a while; aiohttp has read the system's when it was imported.
+        # Reading certificates blocks; aiohttp has read the system's when it was imported.
         trusted: ssl.SSLContext | bool = True
         if self._ca_file is not None:
-            trusted = await anyio.to_thread.run_sync(self._trusting, self._ca_file)
+            trusted = await anyio.to_thread.run_sync(self._ssl_context, self._ca_file)
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._connections, ssl=trusted),
-                # How long an answer may take is measured where it is waited for.
+                # The other timeouts are applied where the answer is waited for.
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeouts.connect),
-                response_class=_answering_within(self._timeouts.first_byte),
+                response_class=_response_class(self._timeouts.first_byte),
                 headers={
                     "User-Agent": f"synqup/{version('synqup')}",
                     "Accept-Encoding": "gzip, deflate",
@@ -218,10 +222,10 @@ class Http:
             )
         return self._session
 
-    def _trusting(self, ca_file: Path) -> ssl.SSLContext:
+    def _ssl_context(self, ca_file: Path) -> ssl.SSLContext:
         context = ssl.create_default_context()
         try:
-            check_file(ca_file, CERTIFICATES)
+            check_file(ca_file, LARGEST_CA_FILE)
             context.load_verify_locations(ca_file)
         except OSError as error:  # ssl.SSLError is one
             raise SourceError(
@@ -233,18 +237,18 @@ class Http:
 
 
 class _NoCookies(aiohttp.DummyCookieJar):
-    """Does not even read them."""
+    """A cookie jar that does not even parse cookies."""
 
     def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
-        """Leave them."""
+        """Ignore them."""
 
 
-def _answering_within(seconds: float) -> type[aiohttp.ClientResponse]:
-    """Answers whose headers have so much time to come to their end, whatever arrives meanwhile."""
+def _response_class(seconds: float) -> type[aiohttp.ClientResponse]:
+    """A response class whose headers have to be complete within some seconds."""
 
     class Answer(aiohttp.ClientResponse):
         async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-            # A timer alone costs a fifth of asyncio.timeout(), and each request needs one.
+            # A timer costs a fifth of asyncio.timeout(), and each request needs one.
             timer = self._loop.call_later(seconds, _abort, connection)
             try:
                 return await super().start(connection)
@@ -263,13 +267,13 @@ def _abort(connection: Connection) -> None:
         connection.transport.abort()
 
 
-async def refuse(response: aiohttp.ClientResponse, subject: str) -> SynqupError:
-    """The error that an answer's status stands for, with the server's own words."""
-    said = await _explanation(response)
+async def status_error(response: aiohttp.ClientResponse, subject: str) -> SynqupError:
+    """The error for the status of an answer, with the server's own message."""
+    said = await _error_message(response)
     status = response.status
     answered = f"the source answered {status}{said}"
     if 200 <= status < 300:
-        return BrokenOff(subject, f"{answered}, and nobody asked for anything but the whole (200)")
+        return IncompleteBody(subject, f"{answered}, but not with the whole document")
     if status == 429 or status >= 500:
         return SourceUnavailable(
             subject, answered, "It will be retried", retry_after=retry_after(response)
@@ -281,8 +285,8 @@ async def refuse(response: aiohttp.ClientResponse, subject: str) -> SynqupError:
     if 300 <= status < 400:
         return SourceError(
             subject,
-            f"the source sends us elsewhere ({status}, to {_host(response)}), where credentials"
-            " must not go",
+            f"the source redirects ({status}, to {_host(response)}), and credentials must not be"
+            " sent there",
             "Check the address in [[sources]]",
         )
     remedy = "Check the settings of the source"
@@ -291,18 +295,18 @@ async def refuse(response: aiohttp.ClientResponse, subject: str) -> SynqupError:
     return SourceError(subject, answered, remedy)
 
 
-def _no_answer(error: aiohttp.ClientError | OSError, subject: str) -> SynqupError:
+def _connection_error(error: aiohttp.ClientError | OSError, subject: str) -> SynqupError:
     match error:
         case aiohttp.ClientConnectorCertificateError():
             return CertificateRefused(subject, _certificate(error.certificate_error))
         case aiohttp.ClientConnectorSSLError():
             return SourceUnavailable(
-                subject, f"no secure connection can be made ({_words(error.os_error)})"
+                subject, f"no secure connection can be made ({_message_of(error.os_error)})"
             )
         case TimeoutError():
             return SourceUnavailable(subject, "the source does not answer in time")
         case aiohttp.ClientConnectorError():
-            reason = quoted(error.strerror or "") or _words(error.os_error)
+            reason = quoted(error.strerror or "") or _message_of(error.os_error)
             return SourceUnavailable(
                 subject, f"the source does not answer ({error.host}:{error.port}: {reason})"
             )
@@ -311,10 +315,11 @@ def _no_answer(error: aiohttp.ClientError | OSError, subject: str) -> SynqupErro
             return SourceUnavailable(
                 subject,
                 f"the answer breaks the rules of HTTP ({why})",
-                "Tell the platform, or whoever runs the proxy in between; it will be retried",
+                "Tell the platform, or the operator of the proxy in between; it will be retried"
+                " automatically",
             )
         case _:
-            return SourceUnavailable(subject, f"the connection failed ({_words(error)})")
+            return SourceUnavailable(subject, f"the connection failed ({_message_of(error)})")
 
 
 def _certificate(error: Exception) -> str:
@@ -323,30 +328,30 @@ def _certificate(error: Exception) -> str:
 
 
 def _host(response: aiohttp.ClientResponse) -> str:
-    """Where a redirect leads; the rest of the address is nobody's business."""
+    """The host that a redirect leads to; the rest of the address may hold secrets."""
     try:
         return quoted(URL(response.headers.get("Location", "")).host or "nowhere")
     except ValueError:
         return "nowhere"
 
 
-def _words(error: BaseException) -> str:
-    """What an error says; many that break a connection say nothing."""
-    # One that was left in the middle of an answer shows all that had come of it.
+def _message_of(error: BaseException) -> str:
+    """The message of an error; many errors of connections have none."""
+    # ServerDisconnectedError quotes the part of the answer that had arrived.
     said = "" if isinstance(error, aiohttp.ServerDisconnectedError) else quoted(str(error))
     if said:
         return said
-    for kind, words in SILENT.items():
+    for kind, words in SILENT_ERRORS.items():
         if isinstance(error, kind):
             return words
     return f"the system says no more than {type(error).__name__}"
 
 
-#: What is said of errors that say nothing themselves.
-SILENT: Mapping[type[BaseException], str] = {
+#: Messages for errors that have none.
+SILENT_ERRORS: Mapping[type[BaseException], str] = {
     ConnectionResetError: "the other side has reset the connection",
     ConnectionAbortedError: "the connection was broken off",
-    ConnectionRefusedError: "nobody listens there",
+    ConnectionRefusedError: "no program listens there",
     BrokenPipeError: "the other side has closed the connection",
     TimeoutError: "no answer in time",
     ssl.SSLError: "the secure connection could not be made",
@@ -355,20 +360,27 @@ SILENT: Mapping[type[BaseException], str] = {
 }
 
 
-async def _explanation(response: aiohttp.ClientResponse) -> str:
-    """What the answer says of itself, as the end of a sentence: ` "…"`, or nothing."""
+async def _error_message(response: aiohttp.ClientResponse) -> str:
+    """The message in an error's body, as the end of a sentence: `: "…"`, or nothing."""
     body = bytearray()
     try:
-        packed = unpacker(response.headers)
-        async with asyncio.timeout(EXPLAINING):
-            while len(body) < EXPLANATION and (chunk := await response.content.readany()):
-                pieces = [chunk] if packed is None else packed.unpack(chunk)
+        decoder = content_decoder(response.headers)
+        async with asyncio.timeout(ERROR_BODY_TIMEOUT):
+            while len(body) < MAX_ERROR_BODY and (chunk := await response.content.readany()):
+                pieces = [chunk] if decoder is None else decoder.decode(chunk)
                 for piece in pieces:
                     body += piece
-                    if len(body) >= EXPLANATION:
+                    if len(body) >= MAX_ERROR_BODY:
                         break
         said = msgspec.json.decode(body)
         words = said.get("error_description") or said.get("message") or said.get("error")
         return f': "{quoted(str(words))}"' if words else ""
-    except (aiohttp.ClientError, OSError, RuntimeError, Mispacked, AttributeError, *UNREADABLE):
+    except (
+        aiohttp.ClientError,
+        OSError,
+        RuntimeError,
+        DecodingError,
+        AttributeError,
+        *JSON_ERRORS,
+    ):
         return ""

@@ -1,4 +1,4 @@
-"""What the headers of an answer say, whatever stands in them: they are a stranger's."""
+"""HTTP response headers: reads the few that matter, and copes with any content."""
 
 from __future__ import annotations
 
@@ -9,27 +9,38 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 
 from pipeline.retry import LONGEST_REST
+from pipeline.source import Announced
 from pipeline.text import printable
-from stages.sources.http.coding import Mispacked, unpacker
+from stages.sources.http.checksums import stated_checksums
+from stages.sources.http.coding import DecodingError, content_decoder
 
-#: Characters of a server's own words that are worth quoting.
+#: Characters of a server's message that are quoted, at most.
 QUOTED = 200
 
 SECONDS = re.compile(r"[0-9]+(?:\.[0-9]*)?")
-#: A Content-Range that begins at the beginning; it is the whole if it ends at the end.
+#: A Content-Range from the first byte on; the answer is whole if it extends to the last byte.
 WHOLE = re.compile(r"bytes +0-([0-9]{1,18})/([0-9]{1,18})", re.IGNORECASE)
 
 
-def is_packed(response: aiohttp.ClientResponse) -> bool:
-    """Whether its length says nothing of what body() gives."""
+def is_encoded(response: aiohttp.ClientResponse) -> bool:
+    """Whether the answer is coded, so that its length is not that of what body() gives."""
     try:
-        return unpacker(response.headers) is not None
-    except Mispacked:
+        return content_decoder(response.headers) is not None
+    except DecodingError:
         return True
 
 
+def announced(response: aiohttp.ClientResponse) -> Announced:
+    """What the headers of an answer state of the bytes that body() gives."""
+    return Announced(
+        media_type=printable(media_type(response)),
+        length=None if is_encoded(response) else response.content_length,
+        checksums=stated_checksums(response.headers),
+    )
+
+
 def is_part(response: aiohttp.ClientResponse) -> bool:
-    """Whether a success says that it is a part of what was asked for (RFC 9110, 14.4 and 14.6)."""
+    """Whether a success is only a part of what was requested (RFC 9110, 14.4 and 14.6)."""
     said = response.headers.get("Content-Range")
     if said is None:
         return media_type(response) == "multipart/byteranges"
@@ -38,19 +49,16 @@ def is_part(response: aiohttp.ClientResponse) -> bool:
 
 
 def media_type(response: aiohttp.ClientResponse) -> str:
-    """The kind of the answer, "" if it does not say; aiohttp's own reading trips over garbage."""
+    """The media type of the answer, "" if there is none; aiohttp's own parser fails on garbage."""
     return response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
 def retry_after(response: aiohttp.ClientResponse) -> float | None:
-    """Seconds that the server asks us to wait (RFC 9110, 10.2.3), if it does and is plausible.
-
-    LONGEST_REST at most, whatever it says.
-    """
+    """Seconds of Retry-After (RFC 9110, 10.2.3), LONGEST_REST at most; None if it states none."""
     text = response.headers.get("Retry-After", "").strip()
     if SECONDS.fullmatch(text):
         return min(float(text), LONGEST_REST)
-    # The server's own clock, where it tells it: ours may be hours off.
+    # By the server's own clock if it states its time, as ours may be hours off.
     until, since = _moment(text), _moment(response.headers.get("Date", ""))
     if until is None:
         return None
@@ -59,9 +67,9 @@ def retry_after(response: aiohttp.ClientResponse) -> float | None:
 
 
 def _moment(text: str) -> datetime | None:
-    """A date of a header; None if it is none, of whatever year and time zone it claims to be."""
+    """The date of a header; None if it is none, or out of range."""
     try:
-        # Its parts are numbers of any length, and its time zone may be years away.
+        # Its parts may be numbers of any length, and its time zone may be years away.
         moment = parsedate_to_datetime(text)
         return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except (ValueError, TypeError, ArithmeticError, LookupError, OSError):
@@ -69,8 +77,8 @@ def _moment(text: str) -> datetime | None:
 
 
 def quoted(text: str) -> str:
-    """A server's words made fit for one line of a log, and not too long."""
+    """A server's message, printable, on one line, and cut to QUOTED characters."""
     if len(text) <= QUOTED and text.isprintable():
         return text.strip()
-    # What is cut off need not be looked at, however long it is.
+    # Only the beginning is made printable, as the text may be very long.
     return printable(text[: 2 * QUOTED].strip())[:QUOTED].strip()

@@ -1,6 +1,8 @@
-"""How many requests a source gets at once: fewer when it is hard pressed, more as it recovers.
+"""AIMD concurrency limiter: bounds how many requests of a source are in flight.
 
-Additive increase, multiplicative decrease, as TCP does it (RFC 5681, 3.1).
+Additive increase, multiplicative decrease, as in TCP (RFC 5681, 3.1): the limit grows slowly while
+the source answers well, and shrinks when it refuses, times out or becomes slow. All requests wait
+together while the source asks for a pause (Retry-After).
 """
 
 from __future__ import annotations
@@ -13,151 +15,159 @@ import anyio
 from pipeline.errors import RetryableError
 from pipeline.retry import LONGEST_REST, Retries
 
-#: An answer is slow that takes longer than so many seconds, and so many times what is usual.
-SLOW = 1.0
-SLOWER = 4.0
-#: How much of the usual time is the latest answer's.
-WEIGHT = 1 / 16
-#: What is left of the limit when the source refuses, and when it only becomes slow.
-REFUSED = 0.5
-SLOWED = 0.75
+#: An answer is slow if it takes longer than this in seconds, and than this multiple of the mean.
+SLOW_SECONDS = 1.0
+SLOW_FACTOR = 4.0
+#: Weight of the latest answer in the moving mean of the seconds that answers take.
+MEAN_WEIGHT = 1 / 16
+#: The limit is multiplied by this when the source refuses, and when it only becomes slow.
+SHARE_AFTER_REFUSAL = 0.5
+SHARE_AFTER_SLOW_ANSWER = 0.75
 
 
-class Turn:
-    """Somebody who waits for a turn. granted: whether one has been handed over, or only a word."""
+class Waiter:
+    """A task that waits for a slot.
+
+    woken: set when the task has to act. granted: whether it has been given a slot.
+    """
 
     def __init__(self) -> None:
-        self.called = anyio.Event()
+        self.woken = anyio.Event()
         self.granted = False
 
 
 class ConcurrencyLimiter:
-    """The requests of one source that are under way, and the bound of their number.
+    """Limits the requests of one source that are in flight. Waiters are served in order.
 
-    A turn is counted from the moment in which it is given away, so it can't be given away twice;
-    who was given one and can't use it, for whatever reason, hands it on by leave().
+    A slot is counted as taken from the moment in which it is granted to a waiter, so it can't be
+    granted twice. A waiter that can't use its slot, because it is cancelled for instance, passes
+    it on by release().
+
+    max_limit: the limit to begin with, which is never exceeded.
     """
 
-    def __init__(self, most: int, retries: Retries) -> None:
-        self.most = most
-        self.limit = float(most)
+    def __init__(self, max_limit: int, retries: Retries) -> None:
+        self.max_limit = max_limit
+        self.limit = float(max_limit)
         self._retries = retries
-        self._flying = 0
-        self._waiting: deque[Turn] = deque()
-        self._resting: set[anyio.Event] = set()
-        self._held_until = 0.0
-        self._cut_at = 0.0
-        self._refusals = 0
-        self._usual = 0.0
+        self._in_flight = 0
+        self._waiters: deque[Waiter] = deque()
+        self._pauses: set[anyio.Event] = set()
+        self._paused_until = 0.0
+        self._reduced_at = 0.0
+        self._refusals_in_a_row = 0
+        self._mean_seconds = 0.0
 
-    async def enter(self, subject: str) -> None:
-        """Wait for one's turn; leave() ends it.
+    async def acquire(self, subject: str) -> None:
+        """Wait for a slot; release() gives it back.
 
-        RetryableError when the source has asked for a longer rest than we wait for.
+        RetryableError if the source has asked for a longer pause than `longest_asked` allows.
         """
-        if not self._held_until and not self._waiting and self._flying < int(self.limit):
-            self._flying += 1
+        if not self._paused_until and not self._waiters and self._in_flight < int(self.limit):
+            self._in_flight += 1
             return
         while True:
-            await self._turn(subject)
+            await self._wait_for_slot(subject)
             try:
-                await self._rest(subject)
+                await self._pause(subject)
             except BaseException:
-                self.leave()
+                self.release()
                 raise
-            if self._flying <= int(self.limit):
+            if self._in_flight <= int(self.limit):
                 return
-            # The limit has fallen since the turn was given away.
-            self._flying -= 1
+            # The limit has fallen since the slot was granted.
+            self._in_flight -= 1
 
-    def leave(self) -> None:
-        """A request has ended, whichever way."""
-        self._flying -= 1
-        while self._waiting and self._flying < int(self.limit):
-            turn = self._waiting.popleft()
-            turn.granted = True
-            self._flying += 1
-            turn.called.set()
+    def release(self) -> None:
+        """Give back the slot of a request that has ended in any way."""
+        self._in_flight -= 1
+        while self._waiters and self._in_flight < int(self.limit):
+            waiter = self._waiters.popleft()
+            waiter.granted = True
+            self._in_flight += 1
+            waiter.woken.set()
 
-    def answered(self, began: float) -> None:
-        """A request that began then (by the monotonic clock) has been taken and answered now."""
+    def record_answer(self, began: float) -> None:
+        """Count an answer to a request that began then, by the monotonic clock."""
         now = time.monotonic()
         seconds = now - began
-        self._refusals = 0
-        if seconds > SLOW and seconds > SLOWER * self._usual > 0:
-            self._cut(SLOWED, began, now)
-        elif self.limit < self.most:
-            self.limit = min(self.limit + 1 / self.limit, self.most)
-        self._usual += (seconds - self._usual) * (WEIGHT if self._usual else 1)
+        self._refusals_in_a_row = 0
+        if seconds > SLOW_SECONDS and seconds > SLOW_FACTOR * self._mean_seconds > 0:
+            self._reduce(SHARE_AFTER_SLOW_ANSWER, began, now)
+        elif self.limit < self.max_limit:
+            self.limit = min(self.limit + 1 / self.limit, self.max_limit)
+        self._mean_seconds += (seconds - self._mean_seconds) * (
+            MEAN_WEIGHT if self._mean_seconds else 1
+        )
 
-    def refused(self, began: float, retry_after: float | None) -> None:
-        """The source has too much to do, and perhaps says how many seconds it wants to rest."""
+    def record_refusal(self, began: float, retry_after: float | None) -> None:
+        """Count a refusal by an overloaded source. retry_after: in seconds, if it states that."""
         now = time.monotonic()
-        if self._cut(REFUSED, began, now):
-            self._refusals += 1
+        if self._reduce(SHARE_AFTER_REFUSAL, began, now):
+            self._refusals_in_a_row += 1
         if retry_after is None:
-            wait = self._retries.first_wait * 2 ** min(max(self._refusals - 1, 0), 16)
+            wait = self._retries.first_wait * 2 ** min(max(self._refusals_in_a_row - 1, 0), 16)
             retry_after = min(wait, self._retries.longest_wait)
-        self._held_until = max(self._held_until, now + min(retry_after, LONGEST_REST))
-        if self._held_until - now > self._retries.longest_asked:
-            # Nobody waits for as long as that: they are called to be told so.
-            while self._waiting:
-                self._waiting.popleft().called.set()
-            for called_off in self._resting:
-                called_off.set()
+        self._paused_until = max(self._paused_until, now + min(retry_after, LONGEST_REST))
+        if self._paused_until - now > self._retries.longest_asked:
+            # That is too long to wait: wake all waiters, so that they raise RetryableError.
+            while self._waiters:
+                self._waiters.popleft().woken.set()
+            for cancelled in self._pauses:
+                cancelled.set()
 
-    def timed_out(self, began: float) -> None:
-        """The source did not answer a request that began then."""
-        self._cut(REFUSED, began, time.monotonic())
+    def record_timeout(self, began: float) -> None:
+        """Count a request that began then and was not answered in time."""
+        self._reduce(SHARE_AFTER_REFUSAL, began, time.monotonic())
 
-    def _cut(self, share: float, began: float, now: float) -> bool:
-        # What was under way at the last cut tells nothing of the limit since then.
-        if began < self._cut_at:
+    def _reduce(self, share: float, began: float, now: float) -> bool:
+        # A request from before the last reduction says nothing about the present limit.
+        if began < self._reduced_at:
             return False
-        self._cut_at = now
+        self._reduced_at = now
         self.limit = max(self.limit * share, 1.0)
         return True
 
-    async def _turn(self, subject: str) -> None:
-        """Wait until a turn is ours."""
+    async def _wait_for_slot(self, subject: str) -> None:
+        """Wait until a slot is granted."""
         while True:
-            self._give_up_a_long_rest(subject)
-            if not self._waiting and self._flying < int(self.limit):
-                self._flying += 1
+            self._remaining_pause(subject)
+            if not self._waiters and self._in_flight < int(self.limit):
+                self._in_flight += 1
                 return
-            turn = Turn()
-            self._waiting.append(turn)
+            waiter = Waiter()
+            self._waiters.append(waiter)
             try:
-                await turn.called.wait()
+                await waiter.woken.wait()
             except BaseException:
-                if turn.granted:
-                    self.leave()
-                elif not turn.called.is_set():
-                    self._waiting.remove(turn)
+                if waiter.granted:
+                    self.release()
+                elif not waiter.woken.is_set():
+                    self._waiters.remove(waiter)
                 raise
-            if turn.granted:
+            if waiter.granted:
                 return
 
-    async def _rest(self, subject: str) -> None:
-        """Wait, with a turn of ours, until the source has rested as long as it has asked."""
+    async def _pause(self, subject: str) -> None:
+        """Wait, holding a slot, until the pause that the source has asked for is over."""
         while True:
-            rest = self._give_up_a_long_rest(subject)
-            if rest <= 0:
-                self._held_until = 0.0
+            pause = self._remaining_pause(subject)
+            if pause <= 0:
+                self._paused_until = 0.0
                 return
-            called_off = anyio.Event()
-            self._resting.add(called_off)
+            cancelled = anyio.Event()
+            self._pauses.add(cancelled)
             try:
-                with anyio.move_on_after(rest):
-                    await called_off.wait()
+                with anyio.move_on_after(pause):
+                    await cancelled.wait()
             finally:
-                self._resting.remove(called_off)
+                self._pauses.remove(cancelled)
 
-    def _give_up_a_long_rest(self, subject: str) -> float:
-        """Seconds that the source wants to rest. RetryableError if that is too long to wait."""
-        rest = min(self._held_until - time.monotonic(), LONGEST_REST)
-        if rest > self._retries.longest_asked:
+    def _remaining_pause(self, subject: str) -> float:
+        """Seconds that remain of the pause. RetryableError if they are too many to wait."""
+        pause = min(self._paused_until - time.monotonic(), LONGEST_REST)
+        if pause > self._retries.longest_asked:
             raise RetryableError(
-                subject, f"the source asks to be left alone for {rest:,.0f} s", retry_after=rest
+                subject, f"the source asks for a pause of {pause:,.0f} s", retry_after=pause
             )
-        return rest
+        return pause

@@ -1,7 +1,6 @@
-"""Signs in at a source: asks its token endpoint for an access token.
+"""OAuth 2.0 client (RFC 6749): gets access tokens from the token endpoint of a source.
 
-OAuth 2.0 (RFC 6749): client credentials (4.4), or a refresh token (6) that an authorisation-code
-sign-in has left behind.
+Grants: client credentials (4.4), or a refresh token (6) of an authorisation-code sign-in.
 """
 
 from __future__ import annotations
@@ -26,31 +25,31 @@ from pipeline.config.secrets import (
 )
 from pipeline.config.types import Secret
 from pipeline.errors import RetryableError, SignInRefused, SourceError
-from stages.sources.http.client import UNREADABLE, Http, refuse
+from stages.sources.http.client import JSON_ERRORS, HttpClient, status_error
 from stages.sources.http.headers import quoted
-from stages.sources.http.token import Credential
+from stages.sources.http.token import AccessToken
 
 log = structlog.get_logger(__name__)
 
-#: A token is renewed when this share of its life is left, and at most so many seconds before.
+#: A token is renewed when this share of its lifetime is left, but at most so many seconds early.
 MARGIN_SHARE = 0.2
-MARGIN_MOST = 60.0
-#: Seconds that a token is taken to live whose server does not say.
-LIFE = 300.0
-#: Seconds after which a token is renewed, however long it is said to live.
-LONGEST_LIFE = 86_400.0
-#: Bytes that an answer may have: a token is a few thousand.
-LIMIT = 100_000
-#: RFC 6750, 2.1, and whatever else may stand in a header.
+MAX_MARGIN = 60.0
+#: Lifetime in seconds of a token whose server does not state it.
+DEFAULT_LIFETIME = 300.0
+#: Seconds after which a token is renewed, whatever lifetime is stated.
+MAX_LIFETIME = 86_400.0
+#: Bytes of an answer, at most; a token has a few thousand.
+MAX_RESPONSE_BYTES = 100_000
+#: RFC 6750, 2.1, and every other character that a header may hold.
 TOKEN = re.compile(r"[!-~]{1,16384}")
 #: RFC 6749, A.17.
 REFRESH_TOKEN = re.compile(r"[ -~]{1,16384}")
-#: Statuses of an address that knows nothing of sign-ins.
+#: Statuses of an address that is no token endpoint.
 NO_TOKENS = (404, 405, 410)
 
 
-class Client(Struct, frozen=True):
-    """What a source's configuration says of its sign-in."""
+class OAuthClient(Struct, frozen=True):
+    """The credentials of a source, as configured."""
 
     token_url: str
     client_id: str
@@ -59,7 +58,7 @@ class Client(Struct, frozen=True):
     refresh_token: Secret | None = None
 
 
-class Granted(Struct):
+class TokenResponse(Struct):
     """The answer of a token endpoint (RFC 6749, 5.1)."""
 
     access_token: str
@@ -67,54 +66,57 @@ class Granted(Struct):
     refresh_token: str | None = None
 
     @property
-    def life(self) -> float:
-        """Seconds that the token lives; LIFE where what is stated is no such number."""
+    def lifetime(self) -> float:
+        """Lifetime of the token in seconds; DEFAULT_LIFETIME if none is stated, or no number."""
         try:
-            life = float(bytes(self.expires_in).strip(b'"'))
+            lifetime = float(bytes(self.expires_in).strip(b'"'))
         except ValueError:
-            return LIFE
-        return LIFE if math.isnan(life) else min(life, LONGEST_LIFE)
+            return DEFAULT_LIFETIME
+        return DEFAULT_LIFETIME if math.isnan(lifetime) else min(lifetime, MAX_LIFETIME)
 
 
 class SignIn:
     """The sign-in of one source.
 
-    kept: where a renewed refresh token goes whose own place can't be written to.
+    A refresh token is good for one use and is answered with the next one, which is stored in place
+    of the configured one. kept: the file for it where the configured place can't be written to.
     """
 
-    def __init__(self, name: str, client: Client, http: Http, kept: Path) -> None:
+    def __init__(self, name: str, client: OAuthClient, http: HttpClient, kept: Path) -> None:
         self._name = name
         self._client = client
         self._http = http
         self._kept = kept
-        #: The refresh token as it was last read where it is configured, and the one that the
-        #: server gave us in its place.
+        #: The refresh token as it was last read from the configured place, and the token with
+        #: which the server has replaced it.
         self._configured = ""
         self._renewed = ""
         self._stored = True
         self._told = False
 
-    async def grant(self) -> Credential:
-        """An access token, good until shortly before it expires.
+    async def grant(self) -> AccessToken:
+        """Get a new access token; its lifetime ends shortly before it expires.
 
         SignInRefused, SourceError, SourceUnavailable or RetryableError.
         """
-        # A refresh token is used once: whoever asks has to keep the next one, come what may.
+        # A refresh token is used once: a cancellation must not keep the next one from being stored.
         with anyio.CancelScope(shield=self._client.refresh_token is not None):
             granted = await self._ask(await anyio.to_thread.run_sync(self._form))
             if self._client.refresh_token is not None:
                 if granted.refresh_token and granted.refresh_token != self._renewed:
                     self._renewed, self._stored = granted.refresh_token, False
                 await self._store()
-        life = granted.life
-        return Credential(granted.access_token, life - min(life * MARGIN_SHARE, MARGIN_MOST))
+        lifetime = granted.lifetime
+        return AccessToken(
+            granted.access_token, lifetime - min(lifetime * MARGIN_SHARE, MAX_MARGIN)
+        )
 
     def read_secrets(self) -> None:
-        """Read what a sign-in needs. Raises SecretMissing."""
+        """Check that all secrets can be read. Raises SecretMissing."""
         self._form()
 
     async def close(self) -> None:
-        """Try a last time to store a refresh token that could not be stored."""
+        """Try a last time to store a refresh token that could not be stored so far."""
         with anyio.CancelScope(shield=True):
             await self._store()
 
@@ -127,14 +129,14 @@ class SignIn:
             return {**form, "grant_type": "client_credentials", "scope": self._client.scope}
         return {**form, "grant_type": "refresh_token", "refresh_token": self._refresh_token()}
 
-    async def _ask(self, form: dict[str, str]) -> Granted:
+    async def _ask(self, form: dict[str, str]) -> TokenResponse:
         subject = f"source {self._name}"
         response = await self._http.send(
             "POST", URL(self._client.token_url), subject=subject, data=form
         )
         async with response:
             if response.status != 200:
-                error = await refuse(response, subject)
+                error = await status_error(response, subject)
                 if isinstance(error, RetryableError):
                     raise error
                 if response.status in NO_TOKENS:
@@ -144,23 +146,25 @@ class SignIn:
                         "Check token_url",
                     )
                 raise SignInRefused(subject, f"the sign-in was refused: {quoted(error.reason)}")
-            body = await self._http.read(response, LIMIT, subject)
+            body = await self._http.read(response, MAX_RESPONSE_BYTES, subject)
         try:
-            granted = msgspec.json.decode(body, type=Granted, strict=False)
-        except UNREADABLE:
-            granted = Granted("")
+            granted = msgspec.json.decode(body, type=TokenResponse, strict=False)
+        except JSON_ERRORS:
+            granted = TokenResponse("")
         if not TOKEN.fullmatch(granted.access_token):
             raise SourceError(
                 subject, "the token address did not answer with a token", "Check token_url"
             )
         if granted.refresh_token and not REFRESH_TOKEN.fullmatch(granted.refresh_token):
             raise SourceError(
-                subject, "the token address gave a refresh token that is none", "Check token_url"
+                subject,
+                "the token address answered with an invalid refresh token",
+                "Check token_url",
             )
         return granted
 
     def _refresh_token(self) -> str:
-        """The configured refresh token, or the one that the server gave us in its place."""
+        """The configured refresh token, or the one with which the server has replaced it."""
         assert self._client.refresh_token is not None
         try:
             configured = read_secret(self._client.refresh_token)
@@ -171,7 +175,7 @@ class SignIn:
         if self._renewed and configured in (self._configured, self._renewed):
             self._configured = configured
             return self._renewed
-        # Kept together with the one it replaced: a newly configured token goes before it.
+        # It is stored with the token it replaced, as a newly configured token takes precedence.
         replaced, _, renewed = read_private_file(self._kept).partition("\n")
         self._configured = configured
         self._renewed = renewed if replaced == configured and renewed else configured
@@ -179,7 +183,7 @@ class SignIn:
         return self._renewed
 
     async def _store(self) -> None:
-        """Store a renewed refresh token; where that fails it is held, and tried again later."""
+        """Store a renewed refresh token; if that fails it is kept in memory, and retried later."""
         if self._stored:
             return
         trouble = await anyio.to_thread.run_sync(self._keep)
@@ -189,22 +193,22 @@ class SignIn:
                 "the renewed refresh token can't be stored",
                 source=self._name,
                 reason=trouble,
-                remedy="Make room, or let this account write there: synqup goes on with it until it"
-                " ends, and needs a new sign-in then",
+                remedy="Make room, or let this account write there; synqup uses the token until it"
+                " stops, and needs a new sign-in after that",
             )
         elif self._told and not trouble:
             log.info("the renewed refresh token is stored", source=self._name)
         self._told = bool(trouble)
 
     def _keep(self) -> str:
-        """Write it down; why that is not possible, or nothing."""
+        """Write the token to its place. Returns why that is not possible, or ""."""
         assert self._client.refresh_token is not None
         try:
             configured = read_secret(self._client.refresh_token)
         except SecretMissing:
             configured = ""
         if configured and configured not in (self._configured, self._renewed):
-            return ""  # Somebody has signed in anew meanwhile, and ours is of no use any more.
+            return ""  # A new sign-in has been configured meanwhile; the renewed token is obsolete.
         if configured and store_secret(self._client.refresh_token, self._renewed):
             return ""
         try:

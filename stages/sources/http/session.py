@@ -1,4 +1,4 @@
-"""Requests that bear an account's token, at the limiter that its source can take."""
+"""API session: sends requests with the access token of an account, within a concurrency limit."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ import aiohttp
 from yarl import URL
 
 from pipeline.errors import SignInRefused, SourceUnavailable, WebPage
-from stages.sources.http.client import Http, refuse
+from stages.sources.http.client import HttpClient, status_error
 from stages.sources.http.headers import is_part, media_type, retry_after
 from stages.sources.http.limiter import ConcurrencyLimiter
-from stages.sources.http.token import Token
+from stages.sources.http.token import TokenCache
 
-#: Tokens that a request is tried with, at most, and new ones among them.
-TOKENS = 6
-NEW_TOKENS = 2
-#: Statuses of a source that has too much to do.
-PRESSED = (429, 503)
+#: Tokens that are tried for a request, at most, and how many of them may be new ones.
+MAX_TOKENS = 6
+MAX_NEW_TOKENS = 2
+#: Statuses of an overloaded source.
+OVERLOADED = (429, 503)
 
 
-class Request(AbstractAsyncContextManager[aiohttp.ClientResponse]):
-    """A request that gives its answer and lets go of it, and of its place in the limiter.
+class ApiRequest(AbstractAsyncContextManager[aiohttp.ClientResponse]):
+    """A request as a context manager: acquires a slot of the limiter, sends, and releases both.
 
-    Raises the errors of what is no success. A class, for it costs less than a generator.
+    Raises the error of a status that is no success. It is a class because that costs less than a
+    generator.
     """
 
     def __init__(
@@ -35,25 +36,25 @@ class Request(AbstractAsyncContextManager[aiohttp.ClientResponse]):
         limiter: ConcurrencyLimiter,
         subject: str,
         whole: bool,
-        also: Collection[int],
+        accepted: Collection[int],
     ) -> None:
         self._send = send
         self._limiter = limiter
         self._subject = subject
         self._whole = whole
-        self._also = also
+        self._also = accepted
         self._response: aiohttp.ClientResponse | None = None
 
     async def __aenter__(self) -> aiohttp.ClientResponse:
-        await self._limiter.enter(self._subject)
+        await self._limiter.acquire(self._subject)
         try:
             self._response = response = await self._send()
             status = response.status
-            well = status == 200 or (not self._whole and 200 <= status < 300)
-            if not (well or status in self._also) or (self._whole and is_part(response)):
-                raise await refuse(response, self._subject)
+            is_success = status == 200 or (not self._whole and 200 <= status < 300)
+            if not (is_success or status in self._also) or (self._whole and is_part(response)):
+                raise await status_error(response, self._subject)
             if media_type(response) == "text/html":
-                # What a proxy, or a platform under repair, shows to people.
+                # The page of a proxy, or of a platform under maintenance.
                 raise WebPage(self._subject)
         except BaseException:
             await self.__aexit__()
@@ -61,16 +62,18 @@ class Request(AbstractAsyncContextManager[aiohttp.ClientResponse]):
         return response
 
     async def __aexit__(self, *_: object) -> None:
-        self._limiter.leave()
+        self._limiter.release()
         if self._response is not None:
             self._response.release()
             await self._response.wait_for_close()
 
 
 class ApiSession:
-    """One account at a source: its session, its token, its limiter."""
+    """One account at a source: its HTTP client, its token, its limiter."""
 
-    def __init__(self, name: str, http: Http, token: Token, limiter: ConcurrencyLimiter) -> None:
+    def __init__(
+        self, name: str, http: HttpClient, token: TokenCache, limiter: ConcurrencyLimiter
+    ) -> None:
         self._name = name
         self._http = http
         self._token = token
@@ -84,20 +87,21 @@ class ApiSession:
         subject: str,
         headers: Mapping[str, str],
         data: bytes | None = None,
-        also: Collection[int] = (),
-    ) -> Request:
-        """Prepare a request, to be entered; also: statuses of failures that are an answer too.
+        accepted: Collection[int] = (),
+    ) -> ApiRequest:
+        """Prepare a request; nothing is sent before the context manager is entered.
 
-        What is asked for is wanted whole, so nothing but 200 is an answer to GET.
+        accepted: error statuses that are returned as answers too. Of the successes, GET accepts
+        200 alone, as the whole document is wanted.
         """
         send = partial(self._send, method, url, subject, headers, data)
-        return Request(send, self._limiter, subject, method == "GET", also)
+        return ApiRequest(send, self._limiter, subject, method == "GET", accepted)
 
     async def _send(
         self, method: str, url: URL, subject: str, headers: Mapping[str, str], data: bytes | None
     ) -> aiohttp.ClientResponse:
         refused = 0
-        for _ in range(TOKENS):
+        for _ in range(MAX_TOKENS):
             token = await self._token.get()
             began = time.monotonic()
             try:
@@ -109,18 +113,18 @@ class ApiSession:
                     data=data,
                 )
             except SourceUnavailable:
-                self._limiter.timed_out(began)
+                self._limiter.record_timeout(began)
                 raise
-            if response.status in PRESSED:
-                self._limiter.refused(began, retry_after(response))
+            if response.status in OVERLOADED:
+                self._limiter.record_refusal(began, retry_after(response))
             else:
-                self._limiter.answered(began)
+                self._limiter.record_answer(began)
             if response.status != 401:
                 self._token.accept(token)
                 return response
             response.release()
-            # One that has been good has expired; of those that never were two are enough.
+            # A token that has worked has expired. Of those that never worked, two are enough.
             refused += self._token.reject(token)
-            if refused == NEW_TOKENS:
+            if refused == MAX_NEW_TOKENS:
                 break
         raise SignInRefused(f"source {self._name}", "the platform refuses a new token")

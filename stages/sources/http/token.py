@@ -1,4 +1,4 @@
-"""The access token of a source: renewed in time and on 401, by one task for all."""
+"""Access token cache: one token for all requests of a source, renewed in time and on 401."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from msgspec import Struct
 from pipeline.errors import SynqupError
 
 
-class Credential(Struct, frozen=True):
-    """An access token, and for how many seconds it is good from now on."""
+class AccessToken(Struct, frozen=True):
+    """An access token. lifetime: seconds for which it may be used from now on."""
 
     value: str
-    life: float
+    lifetime: float
 
 
-#: Signs in and gets a credential.
-Grant = Callable[[], Awaitable[Credential]]
+#: Signs in and returns a new token.
+FetchToken = Callable[[], Awaitable[AccessToken]]
 
 
-class Token:
-    """The one access token of a source."""
+class TokenCache:
+    """The current access token of a source. One task renews it while the others wait."""
 
-    def __init__(self, grant: Grant) -> None:
+    def __init__(self, grant: FetchToken) -> None:
         self._grant = grant
         self._value = ""
         self._proven = False
@@ -35,11 +35,11 @@ class Token:
         self._failure: SynqupError | None = None
 
     async def get(self) -> str:
-        """A token with life left in it. SignInRefused, SourceUnavailable or RetryableError."""
+        """A token that has not expired. SignInRefused, SourceUnavailable or RetryableError."""
         if time.monotonic() >= self._stale_at:
             tries = self._tries
             async with self._renewing:
-                # Whoever held the lock before us has tried it for all who waited.
+                # The task that held the lock before has tried it for all that waited.
                 if tries == self._tries:
                     await self._try()
                 if self._failure is not None:
@@ -47,14 +47,14 @@ class Token:
         return self._value
 
     def accept(self, value: str) -> None:
-        """A server has taken this token: it is good, until it expires."""
+        """Note that a server has accepted this token."""
         if value == self._value:
             self._proven = True
 
     def reject(self, value: str) -> bool:
-        """A server answered 401 to this token: get() fetches another, if it still is the one.
+        """Note that a server answered 401 to this token; get() fetches another one then.
 
-        Whether that was a new one, which no server has ever taken.
+        Returns whether it was a new one, which no server has ever accepted.
         """
         if value != self._value:
             return False
@@ -65,7 +65,7 @@ class Token:
         try:
             granted = await self._grant()
             self._value, self._proven = granted.value, False
-            self._stale_at = time.monotonic() + granted.life
+            self._stale_at = time.monotonic() + granted.lifetime
             self._failure = None
         except SynqupError as error:
             self._failure = error

@@ -1,4 +1,4 @@
-"""A document as an item of the v4 lists of Billtobox's external API."""
+"""List items of Billtobox's external API v4, made of the sandbox's documents."""
 
 from __future__ import annotations
 
@@ -14,13 +14,21 @@ from stages.sandbox.invoices import Invoice
 from stages.sandbox.state_index import State
 from stages.sandbox.statements import Statement
 
+#: Our states by the platform's accounting status, and the other way round.
+STATES = {
+    "TO_BE_FETCHED": State.PENDING,
+    "FORWARDED": State.ACKED,
+    "ERROR": State.NACKED,
+}
+_STATUSES = {state: status for status, state in STATES.items()}
+
 
 def item(document: Document, state: State) -> Mapping[str, Any]:
     """The item, ready for JSON: amounts in euros, dates as date-times at midnight UTC."""
     common = {
         "id": document.id,
         "platform_id": document.company.platform_id,
-        "accounting_status": state.name,
+        "accounting_status": _STATUSES[state],
     }
     if document.revision.number and not document.revision.mute:
         common["revision"] = str(document.revision.number)
