@@ -119,7 +119,9 @@ CASES = (
         size=20_000_000,
     ),
     once("packed-short"),
-    some("packed-short", "waiting", "bytes: what was packed ends in the middle. It is tried again"),
+    some(
+        "packed-short", "waiting", "bytes: what was packed ends in the middle. It will be retried"
+    ),
     once("part"),
     some("part", "waiting", "answered 206, and nobody asked for anything but the whole (200)."),
     once("slow-headers", on="document", silence=0.6, seconds=0.1),
