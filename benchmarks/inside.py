@@ -21,7 +21,7 @@ import anyio
 import msgspec
 from msgspec import Struct, structs
 
-from pipeline.app.logging import set_up
+from pipeline.app.logging import configure_logging
 from pipeline.app.wiring import Lister, load_config, open_source, quarantine_in
 from pipeline.document import Document
 from pipeline.engine.engine import Engine
@@ -252,7 +252,7 @@ def main() -> None:
     given = parser.parse_args()
     config = load_config(given.config)
     config.service.state_dir.mkdir(parents=True, exist_ok=True)
-    set_up(config.service.state_dir / "logs", quiet=True)
+    configure_logging(config.service.state_dir / "logs", quiet=True)
     findings = anyio.run(observe, config, given.slow, given.rate, given.polls)
     sys.stdout.buffer.write(msgspec.json.encode(findings))
 

@@ -90,14 +90,14 @@ class InternalError(RetryableError):
     """A bug of ours, in the words of what it kept from being done."""
 
     reason = "a fault of synqup's own"
-    remedy = "Send the log to support; it is tried again by itself"
+    remedy = "Send the log to support; it will be retried"
 
 
 class SourceUnavailable(RetryableError):
     """No answer, or none that is of the source."""
 
     reason = "the source does not answer"
-    remedy = "Check the address, the network and the firewall; it is tried again by itself"
+    remedy = "Check the address, the network and the firewall; it will be retried"
 
 
 class WebPage(SourceUnavailable):
@@ -105,8 +105,7 @@ class WebPage(SourceUnavailable):
 
     reason = "the source answered with a web page"
     remedy = (
-        "Check the address of the source, and see in a browser what it says; it is tried again by"
-        " itself"
+        "Check the address of the source, and see in a browser what it says; it will be retried"
     )
 
 

@@ -103,5 +103,5 @@ def disk_trouble(subject: str, error: OSError) -> RetryableError:
     return RetryableError(
         subject,
         f"the system says: {error.strerror or str(error) or type(error).__name__}{where}",
-        "Mend the disk or the folder; the document waits and is tried again at the next poll",
+        "Mend the disk or the folder; the document will be retried at the next poll",
     )

@@ -19,7 +19,7 @@ from msgspec import Struct
 from trial import PATIENCE, Trial, trial
 from yarl import URL
 
-from pipeline.app.catch_up import Outcome
+from pipeline.app.catch_up import CatchUpResult
 from pipeline.errors import ConfigurationError
 from pipeline.ledger.models import State
 from stages.sandbox import Planned, parse_fault, read_faults
@@ -119,7 +119,9 @@ CASES = (
         size=20_000_000,
     ),
     once("packed-short"),
-    some("packed-short", "waiting", "bytes: what was packed ends in the middle. It is tried again"),
+    some(
+        "packed-short", "waiting", "bytes: what was packed ends in the middle. It will be retried"
+    ),
     once("part"),
     some("part", "waiting", "answered 206, and nobody asked for anything but the whole (200)."),
     once("slow-headers", on="document", silence=0.6, seconds=0.1),
@@ -171,7 +173,7 @@ async def test_a_fault_of_the_server(tmp_path: Path, case: Case) -> None:
             assert not path.is_file() or secret not in path.read_bytes()
 
 
-def check(case: Case, it: Trial, outcome: Outcome) -> None:
+def check(case: Case, it: Trial, outcome: CatchUpResult) -> None:
     counters, summary = outcome.counters, it.summary()
     reasons = [kept.reason for kept in (*summary.waiting, *summary.quarantine)]
     for words in (it.sandbox.client_secret, "Traceback", "Bearer"):

@@ -24,7 +24,7 @@ from hostile import (
 )
 from trial import Trial
 
-from pipeline.app.catch_up import Outcome
+from pipeline.app.catch_up import CatchUpResult
 
 pytestmark = pytest.mark.anyio
 
@@ -172,7 +172,7 @@ async def test_half_a_document_is_none(tmp_path: Path, name: str) -> None:
         await mended(it, front, outcome)
 
 
-async def mended(it: Trial, front: Front, outcome: Outcome) -> None:
+async def mended(it: Trial, front: Front, outcome: CatchUpResult) -> None:
     """What was read is words, and once the server is well everything arrives once."""
     said = [*outcome.failures.values(), *(one.reason for one in it.summary().waiting)]
     assert all(one.isprintable() and len(one) < 1000 for one in said)

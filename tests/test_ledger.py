@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from pipeline.alternatives import name_hash
-from pipeline.app.lock import only_process
+from pipeline.app.lock import single_instance
 from pipeline.document import Key
 from pipeline.errors import StateError, StateInUse
 from pipeline.ledger.ledger import Ledger, open_ledger
@@ -360,12 +360,12 @@ async def test_a_newer_ledger_is_left_alone(tmp_path: Path) -> None:
 def test_a_second_process_is_refused(tmp_path: Path) -> None:
     state = tmp_path / "state"
     second = (
-        "import sys; from pathlib import Path; from pipeline.app.lock import only_process\n"
-        "with only_process(Path(sys.argv[1])): pass"
+        "import sys; from pathlib import Path; from pipeline.app.lock import single_instance\n"
+        "with single_instance(Path(sys.argv[1])): pass"
     )
     root = Path(__file__).parents[1]
     command = [sys.executable, "-c", second, str(state)]
-    with only_process(state):
+    with single_instance(state):
         refused = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert StateInUse.__name__ in refused.stderr
     assert "already works with this folder" in refused.stderr

@@ -13,7 +13,7 @@ import pytest
 import stamina.instrumentation
 import structlog
 
-from pipeline.app.logging import LogFile, set_up
+from pipeline.app.logging import LogFile, configure_logging
 from pipeline.errors import RetryableError
 from pipeline.retry import Retries
 
@@ -31,7 +31,7 @@ def _restored() -> Iterator[None]:
 
 
 def test_no_text_forges_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    set_up(tmp_path / "logs")
+    configure_logging(tmp_path / "logs")
     forged = "Evil\n2026-01-01 level=info event=all well\r\x1b[2J\u2028 BV"
     structlog.get_logger("stages.test").warning("document waits", document=forged)
     (line,) = capsys.readouterr().err.splitlines()
@@ -45,7 +45,7 @@ def test_no_text_forges_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
 def test_nothing_within_a_list_or_a_traceback_steers_a_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    set_up(tmp_path / "logs")
+    configure_logging(tmp_path / "logs")
     signs = "\x1b[2J\x9b31m\u202e\ud800"
     try:
         raise ValueError(signs)
@@ -62,7 +62,7 @@ def test_nothing_within_a_list_or_a_traceback_steers_a_terminal(
 
 def test_a_log_that_is_taken_away_is_begun_anew(tmp_path: Path) -> None:
     logs = tmp_path / "logs"
-    set_up(logs, quiet=True)
+    configure_logging(logs, quiet=True)
     log = structlog.get_logger("stages.test")
     log.warning("one")
     (logs / "synqup.log").rename(tmp_path / "taken.log")
@@ -79,7 +79,7 @@ def test_a_log_that_cannot_be_written_is_told_once_and_written_again(
 ) -> None:
     logs = tmp_path / "logs"
     logs.write_text("in the way")
-    set_up(logs, quiet=True)
+    configure_logging(logs, quiet=True)
     log = structlog.get_logger("stages.test")
     for _ in range(3):
         log.warning("lost")
@@ -98,7 +98,7 @@ def test_a_log_that_cannot_be_written_is_told_once_and_written_again(
 def test_a_day_that_cannot_be_put_away_is_gone_on_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    set_up(tmp_path / "logs", quiet=True)
+    configure_logging(tmp_path / "logs", quiet=True)
     (file,) = logging.getLogger().handlers
     assert isinstance(file, LogFile)
     log = structlog.get_logger("stages.test")
@@ -118,7 +118,7 @@ def test_a_day_that_cannot_be_put_away_is_gone_on_with(
 
 
 def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
-    set_up(tmp_path / "logs", quiet=True)
+    configure_logging(tmp_path / "logs", quiet=True)
     try:
         raise ZeroDivisionError
     except ZeroDivisionError as bug:
@@ -132,7 +132,7 @@ def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
 async def test_what_is_tried_again_is_not_told_each_time(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    set_up(tmp_path / "logs")
+    configure_logging(tmp_path / "logs")
     tries = 0
 
     async def fail() -> None:

@@ -255,7 +255,8 @@ def test_a_refused_sign_in_is_said_in_words_without_the_secret(tmp_path: Path) -
         said = synqup("catch-up", "--config", box.config, expect=3)
         assert "sign-in" in said
         assert "hunter2" not in said
-        assert "sign-in" in synqup("check", "--config", box.config, expect=3)
+        checked = synqup("check", "--config", box.config, expect=3).splitlines()
+        assert [line for line in checked if line.startswith("FAIL") and "sign-in" in line]
         for log in (tmp_path / "state" / "logs").iterdir():
             assert "hunter2" not in log.read_text()
 
@@ -266,6 +267,7 @@ def test_check_shows_the_paths_and_what_waits(tmp_path: Path) -> None:
         for one in box.manifest():
             assert one["company"] in said
         assert "achats" in said
+        assert {line.split()[0] for line in said.splitlines()} == {"ok"}
         assert not (tmp_path / "out").exists()
 
 
@@ -281,6 +283,7 @@ def test_every_problem_of_a_configuration_is_told_at_once(tmp_path: Path) -> Non
 def test_the_demonstration_does_the_whole_job(tmp_path: Path) -> None:
     said = synqup("demo", "--documents", 60, "--directory", tmp_path / "demo")
     assert "60 delivered" in said
+    assert re.fullmatch(r"ok +60 of 60 documents delivered", said.splitlines()[-1])
     assert sum(path.is_file() for path in (tmp_path / "demo" / "out").rglob("*")) == 60
     refused = synqup("demo", "--directory", tmp_path / "demo", expect=2)
     assert "not empty" in refused

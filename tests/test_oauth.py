@@ -334,18 +334,18 @@ async def test_a_check_spends_no_refresh_token(tmp_path: Path) -> None:
         config = it.config('refresh_token = { file = "refresh" }\n')
         for _ in range(2):
             (finding,) = [one for one in await examine(config) if one.about == "source"]
-            assert finding.well
+            assert finding.ok
             assert "not signed in" in finding.sentence
         outcome = await it.bring(config)
         assert not outcome.failures
         assert it.delivered() == it.held()
         (finding,) = [one for one in await examine(config) if one.about == "source"]
-        assert finding.well
+        assert finding.ok
         outcome = await it.bring(config)
         assert not outcome.failures
         (tmp_path / "refresh").unlink()
         (finding,) = [one for one in await examine(config) if one.about == "source"]
-        assert not finding.well
+        assert not finding.ok
         assert "the secret can't be read" in finding.sentence
 
 

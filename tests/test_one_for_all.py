@@ -18,8 +18,8 @@ from structlog.testing import capture_logs
 from trial import Trial, trial
 
 from pipeline.app import wiring as application
-from pipeline.app.lock import only_process
-from pipeline.app.service import Service, running
+from pipeline.app.lock import single_instance
+from pipeline.app.service import Service, open_service
 from pipeline.app.wiring import Config, open_application
 from pipeline.config.types import Duration
 from pipeline.engine import breaker
@@ -304,10 +304,10 @@ def often(config: Config, seconds: float = 0.05) -> Config:
 
 @asynccontextmanager
 async def serving(config: Config) -> AsyncIterator[Service]:
-    with only_process(config.service.state_dir):
+    with single_instance(config.service.state_dir):
         async with (
             open_application(config) as parts,
-            running(parts, config) as service,
+            open_service(parts, config) as service,
             parts.dispatcher.running(),
             anyio.create_task_group() as group,
         ):

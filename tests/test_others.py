@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from pipeline.app import output as report
-from pipeline.app.catch_up import Outcome
+from pipeline.app.catch_up import CatchUpResult
 from pipeline.errors import Rejected, Skipped
 from pipeline.ledger.models import State
 from stages.check import examine
@@ -116,7 +116,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     return held
 
 
-async def brought(folder: Path, rule: str) -> tuple[Trial, Outcome]:
+async def brought(folder: Path, rule: str) -> tuple[Trial, CatchUpResult]:
     mailbox = Mailbox.of_files(folder, SUPPLIER)
     work = folder.parent
     async with serve_sandbox(mailbox, journal=work / "journal.jsonl") as sandbox:
@@ -136,9 +136,9 @@ def statuses(one: Trial) -> dict[str, str]:
     }
 
 
-def printed(one: Trial, outcome: Outcome) -> str:
+def printed(one: Trial, outcome: CatchUpResult) -> str:
     console = Console(width=200, record=True, file=StringIO())
-    report.outcome(console, outcome, one.summary())
+    report.result(console, outcome, one.summary())
     report.summary(console, one.summary(), {})
     return console.export_text()
 

@@ -12,8 +12,9 @@ from msgspec import structs
 from structlog.testing import capture_logs
 from trial import Trial, trial
 
-from pipeline.app.lock import only_process
-from pipeline.app.service import LONGEST_PAUSE, Service, running
+from pipeline.app.lock import single_instance
+from pipeline.app.poller import LONGEST_PAUSE, pause
+from pipeline.app.service import Service, open_service
 from pipeline.app.wiring import Config, open_application
 from pipeline.config.types import Duration
 from pipeline.errors import RetryableError, SourceUnavailable
@@ -31,10 +32,10 @@ def often(it: Trial) -> Config:
 
 @asynccontextmanager
 async def serving(config: Config) -> AsyncIterator[Service]:
-    with only_process(config.service.state_dir):
+    with single_instance(config.service.state_dir):
         async with (
             open_application(config) as application,
-            running(application, config) as service,
+            open_service(application, config) as service,
             application.dispatcher.running(),
             anyio.create_task_group() as group,
         ):
@@ -97,18 +98,12 @@ async def test_new_documents_are_brought_by_the_next_poll(tmp_path: Path) -> Non
         assert len(it.mailbox) == 12
 
 
-async def test_polls_grow_rarer_up_to_a_bound(tmp_path: Path) -> None:
-    async with trial(tmp_path, documents=0) as it, serving(it.config()) as service:
-        down = SourceUnavailable("source")
-        assert [service._pause(down, failures) for failures in (1, 2, 3, 99)] == [
-            *(600, 1200, LONGEST_PAUSE, LONGEST_PAUSE)
-        ]
-        assert service._pause(None, 0) == 300
-        busy = RetryableError("source", retry_after=7000)
-        assert service._pause(busy, 1) == 7000
-        assert service._pause(RetryableError("source", retry_after=10**9), 1) == LONGEST_REST
-        service.config = structs.replace(
-            service.config,
-            service=structs.replace(service.config.service, poll_interval=Duration(86400)),
-        )
-        assert service._pause(down, 5) == 86400
+def test_polls_grow_rarer_up_to_a_bound() -> None:
+    down = SourceUnavailable("source")
+    assert [pause(300, down, failures) for failures in (1, 2, 3, 99)] == [
+        *(600, 1200, LONGEST_PAUSE, LONGEST_PAUSE)
+    ]
+    assert pause(300, None, 0) == 300
+    assert pause(300, RetryableError("source", retry_after=7000), 1) == 7000
+    assert pause(300, RetryableError("source", retry_after=10**9), 1) == LONGEST_REST
+    assert pause(86400, down, 5) == 86400

@@ -99,7 +99,7 @@ def test_signals_end_it_with_its_status(
         assert status == STATUS[command], said
         assert "Traceback" not in said
         if command == "catch-up":
-            assert "Stopped before the end; what is missing is brought by the next run" in said
+            assert "Stopped before the end; the next run will bring what is missing" in said
         assert_nothing_is_lost(box)
 
 
@@ -117,7 +117,7 @@ def test_the_end_of_the_grace_ends_it_with_its_status(tmp_path: Path) -> None:
 
 #: What hangs, in a thread or in the main one, and what makes it hang.
 HANGING = {
-    "start": "import pipeline.app.cli; pipeline.app.cli.load_config = hang",
+    "start": "import pipeline.app.cli_run; pipeline.app.cli_run.load_config = hang",
     "lock": "import pipeline.app.lock; pipeline.app.lock.make_folder = hang",
     "opening": "import pipeline.ledger.ledger; pipeline.ledger.ledger.open_file = hang",
     "recovery": "import stages.write; stages.write.Staging.keep = hang",

@@ -17,7 +17,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from pipeline.app.lock import only_process
+from pipeline.app.lock import single_instance
 from pipeline.errors import StateError
 from pipeline.ledger.ledger import open_ledger
 from pipeline.ledger.models import State
@@ -180,7 +180,7 @@ async def test_a_folder_that_can_not_be_flushed_is_refused(
         patch.setattr(os, "fsync", refuse)
         with (
             pytest.raises(StateError, match="Input/output error"),
-            only_process(ledger.parent / "x"),
+            single_instance(ledger.parent / "x"),
         ):
             pass
         for _ in range(2):
@@ -219,7 +219,7 @@ def test_what_lies_in_the_place_of_the_lock_is_not_followed(
     state.mkdir()
     path = state / name
     path.symlink_to(victim) if what == "link" else os.mkfifo(path)
-    with pytest.raises(StateError, match="no file of synqup's own"), only_process(state):
+    with pytest.raises(StateError, match="no file of synqup's own"), single_instance(state):
         pass
     assert victim.read_text() == "of somebody else"
 
@@ -230,12 +230,12 @@ def test_a_state_folder_that_others_may_write_to_is_refused(tmp_path: Path) -> N
     state.mkdir()
     for mode in (0o777, 0o1777, 0o702):
         state.chmod(mode)
-        with pytest.raises(StateError, match=r"may write .*chmod o-w"), only_process(state):
+        with pytest.raises(StateError, match=r"may write .*chmod o-w"), single_instance(state):
             pass
         assert not list(state.iterdir())
     for mode in (0o700, 0o750, 0o755, 0o770):
         state.chmod(mode)
-        with only_process(state):
+        with single_instance(state):
             pass
 
 
@@ -245,23 +245,23 @@ def test_a_state_folder_of_another_account_is_refused(tmp_path: Path) -> None:
     state.mkdir()
     link = tmp_path / "link"
     link.symlink_to(state)
-    with only_process(link):
+    with single_instance(link):
         pass
     os.chown(link, NOBODY, NOBODY, follow_symlinks=False)
     for way in (link, link / "below"):
-        with pytest.raises(StateError, match="link that another account"), only_process(way):
+        with pytest.raises(StateError, match="link that another account"), single_instance(way):
             pass
     os.chown(state, NOBODY, NOBODY)
-    with pytest.raises(StateError, match="belongs to another account"), only_process(state):
+    with pytest.raises(StateError, match="belongs to another account"), single_instance(state):
         pass
 
 
 def test_whoever_owns_the_folder_is_told_whatever_the_file_says(tmp_path: Path) -> None:
     second = (
-        "import sys; from pathlib import Path; from pipeline.app.lock import only_process\n"
-        "with only_process(Path(sys.argv[1])): pass"
+        "import sys; from pathlib import Path; from pipeline.app.lock import single_instance\n"
+        "with single_instance(Path(sys.argv[1])): pass"
     )
-    with only_process(tmp_path / "state"):
+    with single_instance(tmp_path / "state"):
         (tmp_path / "state" / "owner").write_bytes(b"\xff\xfe" * 1000)
         command = [sys.executable, "-c", second, str(tmp_path / "state")]
         refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

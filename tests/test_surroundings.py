@@ -123,7 +123,7 @@ def test_names_of_files_are_utf_8_under_any_locale(tmp_path: Path) -> None:
 def test_what_is_told_to_nobody_who_reads_is_dropped() -> None:
     """The log of a service goes to standard error, whose reader may have stopped for good."""
     program = (
-        "import sys; from pipeline.app.streams import stand_alone; stand_alone()\n"
+        "import sys; from pipeline.app.streams import prepare_process; prepare_process()\n"
         "for number in range(20_000): print('a line of the log', number, file=sys.stderr)"
     )
     with subprocess.Popen(

@@ -192,7 +192,7 @@ async def test_a_disk_that_refuses_is_told_once_and_in_its_own_words(tmp_path: P
             await anyio.sleep(0.05)
         (told,) = [log for log in logs if log["event"] == "ledger can't be written"]
         assert "another program" in str(told["reason"])
-        assert "goes on by itself" in str(told["remedy"])
+        assert "will be retried" in str(told["remedy"])
 
 
 async def test_what_is_open_is_told_a_part_at_a_time(

@@ -11,8 +11,8 @@ from pathlib import Path
 import anyio
 import msgspec
 
-from pipeline.app.catch_up import CatchUp, Outcome
-from pipeline.app.lock import only_process
+from pipeline.app.catch_up import CatchUp, CatchUpResult
+from pipeline.app.lock import single_instance
 from pipeline.app.wiring import Config, load_config
 from pipeline.ledger.summary import Summary, summarise
 from stages.sandbox import Faults, Mailbox, Planned, Sandbox, serve_sandbox, write_config
@@ -55,8 +55,8 @@ class Trial:
         path.write_text(text, "utf-8")
         return load_config(path)
 
-    async def bring(self, config: Config) -> Outcome:
-        with only_process(config.service.state_dir), anyio.fail_after(PATIENCE):
+    async def bring(self, config: Config) -> CatchUpResult:
+        with single_instance(config.service.state_dir), anyio.fail_after(PATIENCE):
             return await CatchUp(config).run(_show)
 
     def summary(self) -> Summary:

@@ -1,4 +1,4 @@
-"""The demonstration: a sandbox, a catch-up from it, and the tree that it filled."""
+"""Demonstration: runs a sandbox and a catch-up from it, and prints the folders that it filled."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 import anyio.to_thread
 from rich.console import Console
 
-from pipeline.app import output as report
-from pipeline.app.catch_up import CatchUp, Outcome
-from pipeline.app.lock import only_process
-from pipeline.app.logging import set_up
+from pipeline.app import output
+from pipeline.app.catch_up import CatchUp, CatchUpResult
+from pipeline.app.lock import single_instance
+from pipeline.app.logging import configure_logging
 from pipeline.app.progress import Display
 from pipeline.app.wiring import Mailbox, ledger_path, load_config, serve_sandbox, write_config
 from pipeline.errors import ConfigurationError
@@ -21,11 +21,11 @@ COMPANIES = 3
 SEED = 1
 
 
-async def demonstrate(console: Console, documents: int, directory: Path | None) -> Outcome:
-    """Bring a mailbox's documents to a folder that is empty so far, and print what stands there.
+async def run_demo(console: Console, documents: int, directory: Path | None) -> CatchUpResult:
+    """Bring a mailbox's documents to an empty folder, and print what lies there afterwards.
 
-    Raises ConfigurationError when the folder is not empty: an earlier ledger lies there, which
-    would rightly bring nothing twice.
+    Raises ConfigurationError when the folder is not empty: the ledger of an earlier demonstration
+    may lie there, by which nothing would be brought again.
     """
     folder = await anyio.to_thread.run_sync(_empty_folder, directory)
     mailbox = Mailbox(documents, COMPANIES, SEED)
@@ -34,15 +34,15 @@ async def demonstrate(console: Console, documents: int, directory: Path | None) 
         write_config(path, sandbox, mailbox)
         config = load_config(path)
         console.print(f"A mailbox of {documents:,} documents listens on {sandbox.url}")
-        with only_process(config.service.state_dir):
-            set_up(config.service.state_dir / "logs", quiet=True)
-            outcome = await CatchUp(config).run(Display(console).show)
-    report.tree(console, folder / "out")
+        with single_instance(config.service.state_dir):
+            configure_logging(config.service.state_dir / "logs", quiet=True)
+            result = await CatchUp(config).run(Display(console).show)
+    output.tree(console, folder / "out")
     summary = summarise(ledger_path(config.service.state_dir))
     names = {company.identifier: company.name for company in config.companies}
-    report.outcome(console, outcome, summary)
-    report.counts(console, summary, names)
-    return outcome
+    output.result(console, result, summary)
+    output.counts(console, summary, names)
+    return result
 
 
 def _empty_folder(directory: Path | None) -> Path:

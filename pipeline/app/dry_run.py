@@ -1,4 +1,4 @@
-"""Dry run: looks up what a catch-up would bring, and changes nothing anywhere."""
+"""Dry run: lists what a catch-up would bring, and changes nothing anywhere."""
 
 from __future__ import annotations
 
@@ -18,22 +18,24 @@ from pipeline.ledger.ledger import open_ledger
 from pipeline.source import Entry
 
 
-class Rehearsal(Struct, frozen=True):
-    """What a catch-up would bring from each source, by its name; which fail, and why.
+class DryRun(Struct, frozen=True):
+    """What a catch-up would bring.
 
-    ready: documents that lie staged already and only have to become visible.
+    found: the documents of each source, by its name. failures: the sources that failed, and why.
+    staged: how many documents are staged already and only have to become visible.
     """
 
     found: dict[str, list[Entry]]
     failures: dict[str, str]
-    ready: int
+    staged: int
 
 
-async def rehearse(config: Config) -> Rehearsal:
-    """Read every list, and compare it with a copy of the ledger; nothing is fetched or told.
+async def perform_dry_run(config: Config) -> DryRun:
+    """Read every list and compare it with a copy of the ledger.
 
-    Not even the state folder is touched, except that a source whose refresh token is good for one
-    sign-in keeps the next one. Raises StateError where the ledger can't be read.
+    Nothing is fetched, acknowledged or written, not even in the state folder; except that a source
+    whose refresh token is good for one sign-in stores the next one. Raises StateError where the
+    ledger can't be read.
     """
     found: dict[str, list[Entry]] = {}
     failures: dict[str, str] = {}
@@ -56,5 +58,5 @@ async def rehearse(config: Config) -> Rehearsal:
                 except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
                     words: SynqupError = unforeseen.words(f"source {settings.name}", error)
                     failures[settings.name] = str(words)
-            ready = len(await ledger.unfinished())
-    return Rehearsal(found, failures, ready)
+            staged = len(await ledger.unfinished())
+    return DryRun(found, failures, staged)

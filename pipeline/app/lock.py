@@ -1,4 +1,7 @@
-"""Keeps a state folder to one program, and to one account."""
+"""Single-instance lock: one process at a time works with a state folder, and a safe one only.
+
+The operating system releases the lock however the process ends, also by a kill or a power cut.
+"""
 
 from __future__ import annotations
 
@@ -13,23 +16,23 @@ from filelock import FileLock, Timeout
 from pipeline.durable import NO_LINK, make_folder
 from pipeline.errors import StateError, StateInUse
 
-#: Bytes of the file that names the owner, of which a process number needs a few.
-LONGEST = 100
+#: Bytes that are read of the file that names the owner; a process number needs a few.
+MAX_OWNER = 100
 
 
 @contextmanager
-def only_process(state_dir: Path) -> Iterator[None]:
-    """Own the state folder, which is made if missing, while the block runs.
+def single_instance(state_dir: Path) -> Iterator[None]:
+    """Hold the lock of the state folder while the block runs; the folder is made if missing.
 
-    Raises StateInUse when another process does, StateError when the folder can't be used, or others
-    may write to it. The operating system releases the lock however a process ends.
+    Raises StateInUse when another process holds it; StateError when the folder can't be used,
+    belongs to another account, or may be written to by every account.
     """
     owner = state_dir / "owner"
     lock = FileLock(state_dir / "lock", timeout=0)
     try:
         make_folder(state_dir, 0o750)
         if os.name != "nt":  # there a folder has the access rights of the one it is made in
-            _refuse_strange(state_dir)
+            _refuse_foreign(state_dir)
         lock.acquire()
         _write(owner, f"{os.getpid()}\n")
     except Timeout:
@@ -47,8 +50,8 @@ def only_process(state_dir: Path) -> Iterator[None]:
         yield
 
 
-def _refuse_strange(state_dir: Path) -> None:
-    """Refuse a folder that is not ours alone: what others lay there would be taken for our own."""
+def _refuse_foreign(state_dir: Path) -> None:
+    """Refuse a folder that others control: what they put there would be taken for our own."""
     ours = {0, os.geteuid()}
     for part in (state_dir, *state_dir.parents):
         found = part.lstat()
@@ -86,6 +89,6 @@ def _write(path: Path, text: str) -> None:
 def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            return file.read(LONGEST).decode("ascii", "replace").strip() or "unknown"
+            return file.read(MAX_OWNER).decode("ascii", "replace").strip() or "unknown"
     except OSError:
         return "unknown"

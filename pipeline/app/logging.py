@@ -1,4 +1,8 @@
-"""Sets up the log: readable lines for whoever watches, JSON lines in a file for support."""
+"""Logging configuration: readable lines on standard error, and lines of JSON in a file.
+
+Guarantees: a log that can't be written never stops the program; and each event is one line without
+control characters, whatever text a document or a server has brought.
+"""
 
 from __future__ import annotations
 
@@ -20,18 +24,18 @@ from structlog.typing import EventDict
 from pipeline.files import why
 from pipeline.text import first_few, printable_lines, shortened, told
 
-#: Files of one day each, kept so long.
+#: Days for which the files, one for each day, are kept.
 DAYS = 30
-#: Characters of a traceback, which may be long.
-TRACEBACK = 100_000
+#: Characters of a traceback that are logged.
+MAX_TRACEBACK = 100_000
 
 
-def set_up(folder: Path | None, *, quiet: bool = False) -> None:
-    """Log to standard error, unless quiet, and to synqup.log in a folder, if there is one.
+def configure_logging(folder: Path | None, *, quiet: bool = False) -> None:
+    """Log to standard error, unless quiet, and to synqup.log in a folder, if one is given.
 
-    Where that file can't be written, standard error says so and all goes on.
+    Where that file can't be written, standard error says so once, and the program goes on.
     """
-    _keep_retries_quiet()
+    _silence_retries()
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -57,9 +61,10 @@ def set_up(folder: Path | None, *, quiet: bool = False) -> None:
 
 
 class LogFile(TimedRotatingFileHandler):
-    """A file for each day, in a folder that is made; trouble with it is nobody else's.
+    """Log file with one file for each day, which reopens itself.
 
-    It is opened anew after each trouble, and where another program has taken it away.
+    The file is opened again after each error, and when another program has moved or removed it. An
+    error is said once on standard error and never raised: logging must not stop the program.
     """
 
     def __init__(self, path: Path) -> None:
@@ -68,15 +73,15 @@ class LogFile(TimedRotatingFileHandler):
         )
         self._path = path
         self._opened: os.stat_result | None = None
-        self._is_troubled = False
-        self._attempt(self._stand_ready)
+        self._is_failing = False
+        self._attempt(self._ensure_open)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a line, or say once that it can't be done."""
+        """Write a line, or say once that the log can't be written."""
         self._attempt(lambda: self._write(record))
 
     def doRollover(self) -> None:  # noqa: N802 - as logging calls it
-        """Begin another day's file, or go on with that of yesterday where it can't be moved."""
+        """Begin the file of another day; where yesterday's can't be moved, go on with that one."""
         try:
             super().doRollover()
         except OSError:
@@ -86,21 +91,21 @@ class LogFile(TimedRotatingFileHandler):
         line = self.format(record)
         if self.shouldRollover(record):
             self.doRollover()
-        stream = self._stand_ready()
+        stream = self._ensure_open()
         stream.write(f"{line}\n")
         stream.flush()
 
-    def _stand_ready(self) -> TextIOWrapper:
-        if self.stream is not None and not self._is_there():
-            self._forget()
+    def _ensure_open(self) -> TextIOWrapper:
+        if self.stream is not None and not self._is_current():
+            self._drop_stream()
         if self.stream is None:
-            # Not its parents: where the state folder has gone, another must not take its place.
+            # Its parents are not made: another state folder must not replace one that has gone.
             self._path.parent.mkdir(mode=0o750, exist_ok=True)
             self.stream = self._open()
             self._opened = os.fstat(self.stream.fileno())
         return self.stream
 
-    def _is_there(self) -> bool:
+    def _is_current(self) -> bool:
         try:
             return self._opened is not None and os.path.samestat(self._opened, self._path.stat())
         except OSError:
@@ -110,31 +115,33 @@ class LogFile(TimedRotatingFileHandler):
         try:
             work()
         except OSError as error:
-            self._forget()
-            if not self._is_troubled:
-                self._is_troubled = True
+            self._drop_stream()
+            if not self._is_failing:
+                self._is_failing = True
                 said = f"the log can't be written and is left out: {why(error)} ({self._path})"
                 print(f"synqup: {told(said)}.", file=sys.stderr, flush=True)
         else:
-            self._is_troubled = False
+            self._is_failing = False
 
-    def _forget(self) -> None:
-        """Close the file, and drop what it could not take."""
+    def _drop_stream(self) -> None:
+        """Close the file, and drop what could not be written to it."""
         stream, self.stream = self.stream, None
         if stream is not None:
             with suppress(OSError):
                 stream.close()
 
 
-def _keep_retries_quiet() -> None:
-    """What goes on failing is told once, by whoever gives up, and not at each try by stamina."""
+def _silence_retries() -> None:
+    """Have stamina log no retry: a failure is logged once, when the retries are given up."""
     stamina.instrumentation.set_on_retry_hooks([])
 
 
 def _one_line(_: object, __: str, event: EventDict) -> EventDict:
-    """Make what comes from outside fit for one line, so that no document forges another."""
+    """Make text from outside fit into one line, so that no document can forge another line."""
     return {
-        key: printable_lines(shortened(value, TRACEBACK)) if key == "exception" else _shown(value)
+        key: printable_lines(shortened(value, MAX_TRACEBACK))
+        if key == "exception"
+        else _shown(value)
         for key, value in event.items()
     }
 

@@ -1,4 +1,4 @@
-"""Runs the one event loop of a process, and ends the process when a thread keeps it."""
+"""Event-loop runner and process exit: runs one command, and ends although a thread hangs."""
 
 from __future__ import annotations
 
@@ -9,61 +9,80 @@ import os
 import sys
 import threading
 import time
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from typing import NoReturn, TypeVar
 
 import anyio
 
+from pipeline.app.shutdown import signal_handlers
+from pipeline.engine.unforeseen import leaves
+
 T = TypeVar("T")
 
-#: New objects between two looks at the youngest ones for cycles. A document makes some hundreds and
-#: hardly a cycle: Python's own 700 would look after every other one, a twentieth of all the time.
-YOUNG = 20_000
+#: New objects between two collections of the youngest generation. A document makes some hundreds
+#: and hardly a cycle: Python's own 700 would collect after every other one, a twentieth of all the
+#: time.
+GC_THRESHOLD = 20_000
 
 #: Seconds that threads are given to end when the process is to.
-THREADS = 2.0
-#: Seconds that last words may take: whoever was to hear them may be gone.
-LAST_WORDS = 1.0
+THREADS_TIMEOUT = 2.0
+#: Seconds that the last output may take: whatever reads it may be gone.
+OUTPUT_TIMEOUT = 1.0
 
 
-def run(work: Callable[[], Awaitable[T]]) -> T:
-    """Do the work of a whole process, after all that it needs is imported."""
+def run_loop(work: Callable[[], Awaitable[T]]) -> T:
+    """Run the work of a whole process in an event loop, after all that it needs is imported.
+
+    Of a group of errors it raises the first, which caused the others.
+    """
+    signal_handlers.stop_interrupting()
     # What has been imported stays: to look through it again at each collection takes 50 ms.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
-    return anyio.run(work)
+    gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
+    try:
+        return anyio.run(work)
+    except BaseExceptionGroup as group:
+        raise _first_error(group) from None
 
 
-def end(status: int) -> NoReturn:
-    """End the process, after the threads that end by themselves."""
-    until = time.monotonic() + THREADS
+def _first_error(group: BaseException) -> BaseException:
+    errors = list(leaves(group))
+    return next((one for one in errors if not isinstance(one, CancelledError)), errors[0])
+
+
+def exit_process(status: int) -> NoReturn:
+    """End the process after its threads have ended, or at once where one of them hangs."""
+    until = time.monotonic() + THREADS_TIMEOUT
     others = [one for one in threading.enumerate() if one is not threading.current_thread()]
     for thread in others:
         if not thread.daemon:
             thread.join(max(until - time.monotonic(), 0))
     if any(thread.is_alive() and not thread.daemon for thread in others):
-        end_at_once(status)
+        exit_now(status)
     sys.exit(status)
 
 
-def end_at_once(status: int, last_words: Callable[[], None] = lambda: None) -> NoReturn:
+def exit_now(status: int, last_output: Callable[[], None] = lambda: None) -> NoReturn:
     """End the process although threads are at work: the last resort.
 
     A thread that waits for a dead share never comes back, and nothing can stop it: neither a
     cancellation nor the end of the event loop, and the end of the interpreter waits for it. What
     the ledger holds is safe at each moment, so nothing is lost by leaving.
+
+    last_output: prints what the user still has to read, for at most OUTPUT_TIMEOUT.
     """
 
-    def speak() -> None:
+    def flush() -> None:
         with contextlib.suppress(Exception):
-            last_words()
+            last_output()
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
                 stream.flush()
         logging.shutdown()
 
-    speaker = threading.Thread(target=speak, daemon=True)
-    speaker.start()
-    speaker.join(LAST_WORDS)
+    flushing = threading.Thread(target=flush, daemon=True)
+    flushing.start()
+    flushing.join(OUTPUT_TIMEOUT)
     os._exit(status)

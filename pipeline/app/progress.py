@@ -1,4 +1,4 @@
-"""Shows how far a catch-up is: a bar on a terminal, plain lines elsewhere."""
+"""Progress display of a catch-up: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -18,19 +18,22 @@ from rich.progress import (
 
 from pipeline.engine.counters import Counters
 
-#: Seconds between two looks at the counters, on a terminal and in a log.
-LIVELY = 0.1
-PATIENT = 5.0
+#: Seconds between two updates, on a terminal and elsewhere.
+TERMINAL_INTERVAL = 0.1
+LINES_INTERVAL = 5.0
 
 
 class Display:
-    """A console that a run is shown on."""
+    """Shows the counters of a run on a console."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     async def show(self, counters: Counters, expected: Callable[[], int | None]) -> None:
-        """Follow a counters until cancelled."""
+        """Show the counters until cancelled.
+
+        expected: says how many documents there are in all; None while that is not known.
+        """
         if self._console.is_terminal:
             await self._bar(counters, expected)
         else:
@@ -51,7 +54,7 @@ class Display:
             try:
                 while True:
                     self._advance(progress, task, counters, expected(), began)
-                    await anyio.sleep(LIVELY)
+                    await anyio.sleep(TERMINAL_INTERVAL)
             finally:
                 self._advance(progress, task, counters, expected(), began)
 
@@ -70,14 +73,14 @@ class Display:
     async def _lines(self, counters: Counters, expected: Callable[[], int | None]) -> None:
         began = anyio.current_time()
         while True:
-            await anyio.sleep(PATIENT)
+            await anyio.sleep(LINES_INTERVAL)
             self._console.print(
                 line(counters, expected(), anyio.current_time() - began), highlight=False
             )
 
 
 def line(counters: Counters, total: int | None, seconds: float) -> str:
-    """One line of a log: documents, bytes, rate and time left."""
+    """One line for a log: documents, bytes, documents a second, and seconds left."""
     rate = counters.done / seconds if seconds else 0.0
     of = f" of {max(total, counters.listed):,}" if total is not None else ""
     text = f"{counters.done:,}{of} documents, {decimal(counters.bytes)}, {rate:,.0f} documents/s"

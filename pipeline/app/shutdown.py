@@ -1,4 +1,9 @@
-"""Stops the program in an orderly way: the first signal drains, a second one stops at once."""
+"""Graceful shutdown: the first signal drains what is in flight, a second one stops at once.
+
+Guarantees: after the first request the process ends within the grace period and a few seconds more,
+whatever hangs; and it ends with the exit code that its command documents, in whichever moment a
+signal arrives. Nothing is lost by a forced stop: a later run fetches again what was dropped.
+"""
 
 from __future__ import annotations
 
@@ -23,17 +28,19 @@ SIGNALS = tuple(
     if name in signal.Signals.__members__
 )
 
-#: Seconds that it may take to stop at once, before the process ends as it is.
-LAST = 2.0
+#: Seconds that a forced stop may take before the process is ended as it is.
+LAST_RESORT = 2.0
 
 
-class Stop:
-    """The wish to stop, whoever utters it.
+class Shutdown:
+    """The shutdown of one command: requested, then draining, then forced if need be.
 
-    requested: set at the first wish; listing ends and what is in flight drains, for at most
-    `grace` seconds. scope: everything that has to end at once at the second wish, or when the
-    grace is over, runs within it. abandon: ends the process; called when not even that ends,
-    because a thread hangs.
+    grace: seconds that the drain may take; it may change until the shutdown is requested.
+    requested: set by the first request. Listing ends then, and what is in flight drains.
+    scope: all that a forced stop has to end runs within it. It is cancelled by the second request,
+    or when the grace period is over.
+    abandon: ends the process. It is called when even the forced stop does not end, because a thread
+    hangs.
     """
 
     def __init__(self, grace: float, abandon: Callable[[], object] = lambda: None) -> None:
@@ -41,135 +48,142 @@ class Stop:
         self.requested = anyio.Event()
         self.scope = anyio.CancelScope()
         self._abandon = abandon
-        self._hurries: list[Callable[[], None]] = []
+        self._callbacks: list[Callable[[], None]] = []
         self._last_resort: asyncio.TimerHandle | None = None
-        self._refused = False
+        self._ledger_failed = False
 
-    def request(self, why: str) -> None:
-        """Begin to stop; a second time: stop now."""
-        # The log comes last: where nobody reads it any more, to write it may fail.
+    def request(self, reason: str) -> None:
+        """Begin to drain; if that has begun already, stop at once."""
         if self.requested.is_set():
-            if not self.scope.cancel_called:
-                self.scope.cancel()
-                self._give_up_after(LAST)
-                log.warning("stopping at once", why=why)
-            return
-        self.scope.deadline = anyio.current_time() + self.grace
-        self._give_up_after(self.grace + LAST)
-        self.requested.set()
-        for hurry in self._hurries:
-            hurry()
-        log.info("stopping", why=why, grace=self.grace)
+            self._force(reason)
+        else:
+            self._drain(reason)
 
-    def hurry(self, what: Callable[[], None]) -> None:
-        """Have something called at the first wish, or now if there has been one."""
-        self._hurries.append(what)
+    def on_request(self, callback: Callable[[], None]) -> None:
+        """Call something when the shutdown is requested, or now if it has been."""
+        self._callbacks.append(callback)
         if self.requested.is_set():
-            what()
+            callback()
 
-    async def feed(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do the work that brings documents in, until it ends or someone wishes to stop."""
+    async def run_until_requested(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run what brings documents in until it ends or the shutdown is requested."""
 
-        async def end_when_requested() -> None:
+        async def cancel_when_requested() -> None:
             await self.requested.wait()
             group.cancel_scope.cancel()
 
         async with anyio.create_task_group() as group:
-            group.start_soon(end_when_requested)
+            group.start_soon(cancel_when_requested)
             await work()
             group.cancel_scope.cancel()
 
     @contextmanager
-    def heeded(self) -> Iterator[None]:
-        """Run the block until the wish to stop at once, which signals utter as well.
+    def handled(self) -> Iterator[None]:
+        """Run the block under this shutdown: signals request it, and a forced stop ends the block.
 
-        Once a stop is wished for, a disk that refuses the ledger is such a wish too: what it does
-        not record is fetched again.
+        Once it is requested, a ledger that can't be written forces the stop as well, instead of
+        raising its StateError: a later run fetches again what the ledger does not record.
         """
-        with stop_on_signals(self):
+        with handle_signals(self):
             try:
                 with self.scope:
                     yield
             except (StateError, BaseExceptionGroup) as error:
                 causes = list(leaves(error))
-                refused = all(isinstance(cause, StateError) for cause in causes)
-                if not self.requested.is_set() or not refused:
+                ledger_failed = all(isinstance(cause, StateError) for cause in causes)
+                if not self.requested.is_set() or not ledger_failed:
                     raise
-                self._refused = True
+                self._ledger_failed = True
                 log.error("stopped", reason=str(causes[0]))
             finally:
                 if self._last_resort is not None:
                     self._last_resort.cancel()
 
     @property
-    def at_once(self) -> bool:
+    def forced(self) -> bool:
         """Whether documents in flight were dropped, for a later run to fetch again."""
-        return self.scope.cancelled_caught or self._refused
+        return self.scope.cancelled_caught or self._ledger_failed
 
-    def _give_up_after(self, seconds: float) -> None:
+    def _drain(self, reason: str) -> None:
+        self.scope.deadline = anyio.current_time() + self.grace
+        self._abandon_after(self.grace + LAST_RESORT)
+        self.requested.set()
+        for callback in self._callbacks:
+            callback()
+        # The log comes last: where nothing reads it any more, writing to it may fail.
+        log.info("stopping", why=reason, grace=self.grace)
+
+    def _force(self, reason: str) -> None:
+        if not self.scope.cancel_called:
+            self.scope.cancel()
+            self._abandon_after(LAST_RESORT)
+            log.warning("stopping at once", why=reason)
+
+    def _abandon_after(self, seconds: float) -> None:
         if self._last_resort is not None:
             self._last_resort.cancel()
         self._last_resort = asyncio.get_running_loop().call_later(seconds, self._abandon)
 
 
-class Signals:
-    """What a process does with the signals that ask it to end, from its first line to its last.
+class SignalHandlers:
+    """Signal handlers of the process, from its first line to its last.
 
-    Before the event loop runs they raise KeyboardInterrupt. From then on stop_on_signals() acts on
-    them; the few that come in between are kept for it, and what comes after it harms nobody.
+    Before the event loop runs, a signal raises KeyboardInterrupt. From then on handle_signals()
+    takes signals; the few that arrive between the two are kept as pending for it. A signal that
+    arrives after both has no effect.
     """
 
     def __init__(self) -> None:
-        self._heard: list[str] = []
+        self._pending: list[str] = []
         self._interrupting = False
 
     @contextmanager
-    def caught(self) -> Iterator[None]:
-        """Catch them from now on until the end of the process."""
+    def installed(self) -> Iterator[None]:
+        """Handle signals from now on; after the block they are ignored until the process ends."""
         self._interrupting = True
         for one in SIGNALS:
             signal.signal(one, self._handle)
         try:
             yield
         finally:
-            # Python gives up its handlers before its very end, and a signal would kill it then.
+            # Python removes its handlers before its very end, and a signal would kill it then.
             for one in SIGNALS:
                 signal.signal(one, signal.SIG_IGN)
 
-    def keep(self) -> None:
-        """The event loop begins: nothing is interrupted any more."""
+    def stop_interrupting(self) -> None:
+        """Keep signals as pending from now on, for the event loop begins."""
         self._interrupting = False
 
-    def take(self) -> list[str]:
-        """The names of those that have been kept; they are forgotten."""
-        heard, self._heard = self._heard, []
-        return heard
+    def take_pending(self) -> list[str]:
+        """The names of the pending signals, which are forgotten."""
+        pending, self._pending = self._pending, []
+        return pending
 
     def _handle(self, number: int, _: FrameType | None) -> None:
-        self._heard.append(signal.Signals(number).name)
+        self._pending.append(signal.Signals(number).name)
         if self._interrupting:
             self._interrupting = False
             raise KeyboardInterrupt
 
 
 #: A process has one set of handlers.
-signals = Signals()
+signal_handlers = SignalHandlers()
 
 
 @contextmanager
-def stop_on_signals(stop: Stop) -> Iterator[None]:
-    """Turn the signals that ask a program to end into wishes to stop."""
+def handle_signals(shutdown: Shutdown) -> Iterator[None]:
+    """Have each signal that asks a program to end request the shutdown, while the block runs."""
     loop = asyncio.get_running_loop()
 
     def handle(number: int, _: FrameType | None) -> None:
         # A signal may come between any two instructions; the event loop takes it up in its turn.
-        loop.call_soon_threadsafe(stop.request, signal.Signals(number).name)
+        loop.call_soon_threadsafe(shutdown.request, signal.Signals(number).name)
 
     before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
     for one in SIGNALS:
         before[one] = signal.signal(one, handle)
-    for name in signals.take():
-        stop.request(name)
+    for name in signal_handlers.take_pending():
+        shutdown.request(name)
     try:
         yield
     finally:

@@ -1,4 +1,8 @@
-"""Where the program is put together: the one place at which the engine meets the stages."""
+"""Composition root: joins the engine, the ledger, the sources and the stages to one program.
+
+It is the only module of `pipeline` that imports `stages`. The other modules of `pipeline` import
+what they need of `stages` from here: see __all__.
+"""
 
 from __future__ import annotations
 
@@ -59,16 +63,18 @@ __all__ = [
     "write_manifest",
 ]
 
-
 log = structlog.get_logger(__name__)
 
-
 #: Seconds that a source is given to close its connections.
-CLOSING = 5.0
+CLOSE_TIMEOUT = 5.0
 
 
 class Application(Struct, frozen=True):
-    """The parts of one running program."""
+    """The parts of one running program, and what can be done with a source by them.
+
+    Whatever a source raises becomes a SynqupError here, so that it concerns that source alone; what
+    nobody has foreseen keeps its traceback in the log.
+    """
 
     dispatcher: Engine
     ledger: Ledger
@@ -77,57 +83,58 @@ class Application(Struct, frozen=True):
     unforeseen: Unforeseen
 
     def open(self, settings: Billtobox) -> Source:
-        """The source that a section of the configuration describes. SynqupError."""
+        """Open the source that a section of the configuration describes. Raises SynqupError."""
         place = f"source {settings.name}"
         try:
             return open_source(settings, self.service.state_dir)
         except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
-            raise self._noted(settings.name, self.unforeseen.words(place, error)) from None
+            words = self.unforeseen.words(place, error)
+            raise self._recorded(settings.name, words) from None
 
     async def poll(self, source: Source, config: Config) -> None:
-        """Bring what a source holds. Raises why that was not possible: SynqupError.
+        """Bring what a source holds. Raises SynqupError when that was not possible.
 
-        Nothing else comes through, whatever the source raises: what is a fault of synqup's own
-        is an InternalError, also where it only kept a document waiting.
+        A fault of synqup's own raises InternalError, also where it only kept a document waiting.
         """
-        await self._finish()
+        await self._settle_staged()
         try:
             await Lister(source, config, self.ledger, self.dispatcher).poll()
         except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
             words = self.unforeseen.words(f"source {source.name}", error)
-            raise self._noted(source.name, words) from None
+            raise self._recorded(source.name, words) from None
         if (fault := self.dispatcher.breaker.fault_of(source.name)) is not None:
             raise fault
 
     async def close(self, source: Source) -> None:
-        """Close a source, whatever that raises, and however long it takes."""
-        with anyio.move_on_after(CLOSING, shield=True):
+        """Close a source, for at most CLOSE_TIMEOUT; raises nothing."""
+        with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
             try:
                 await source.close()
-            except Exception as error:  # noqa: BLE001 - it is of no use any more
+            except Exception as error:  # noqa: BLE001 - the source is not used any more
                 self.unforeseen.words(f"source {source.name}", error)
 
-    async def _finish(self) -> None:
-        """Settle what other polls left staged; a destination's trouble is no source's."""
+    async def _settle_staged(self) -> None:
+        """Settle what earlier polls left staged; where that fails, the source is polled anyway."""
         try:
             await self.flow.finish(self.dispatcher.is_flying)
         except Exception as error:  # noqa: BLE001 - the next poll tries again
-            words = self._noted("", self.unforeseen.words("what is staged", error))
+            words = self._recorded("", self.unforeseen.words("what is staged", error))
             log.warning("what is staged can't be settled", reason=str(words))
 
-    def _noted(self, source: str, words: SynqupError) -> SynqupError:
+    def _recorded(self, source: str, words: SynqupError) -> SynqupError:
+        """The same error, which the breaker knows of if it is a fault of synqup's own."""
         if isinstance(words, InternalError):
             self.dispatcher.breaker.record_fault(source, words)
         return words
 
 
 def load_config(path: Path) -> Config:
-    """Read and check a configuration file. ConfigurationError names all that is wrong with it."""
+    """Read and check a configuration file. Raises ConfigurationError with all of its problems."""
     return load(path, STAGE_NAMES)
 
 
 def ledger_path(state_dir: Path) -> Path:
-    """Where the ledger of a state folder lies."""
+    """The path of the ledger in a state folder."""
     return state_dir / "ledger.sqlite"
 
 
@@ -138,15 +145,16 @@ def quarantine_in(state_dir: Path) -> Quarantine:
 
 @asynccontextmanager
 async def open_application(
-    config: Config, patience: float = math.inf
+    config: Config, ledger_timeout: float = math.inf
 ) -> AsyncIterator[Application]:
-    """Open the ledger, settle what a crash left behind, and join the stages by their queues.
+    """Open the ledger, settle what a crash left behind, and join the stages to an engine.
 
-    patience: seconds to wait for a disk that refuses the ledger.
+    ledger_timeout: seconds to wait for a disk that refuses the ledger. Raises StateError when the
+    state folder can't be used.
     """
     service = config.service
     async with (
-        open_ledger(ledger_path(service.state_dir), patience) as ledger,
+        open_ledger(ledger_path(service.state_dir), ledger_timeout) as ledger,
         AsyncExitStack() as stack,
     ):
         breaker, unforeseen = Breaker(), Unforeseen()

@@ -34,7 +34,7 @@ class Unforeseen:
             said = cause.strerror or str(cause) or type(cause).__name__
             path = f" ({cause.filename})" if cause.filename else ""
             return RetryableError(
-                subject or place, f"the system says: {said}{path}", "It is tried again by itself"
+                subject or place, f"the system says: {said}{path}", "It will be retried"
             )
         return InternalError(subject or place, internal_reason(cause))
 

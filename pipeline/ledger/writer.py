@@ -179,7 +179,7 @@ class Writer:
             if not reported:
                 reported = True
                 said, remedy = words(error)
-                remedy = f"{remedy}; everything waits, and goes on by itself then"
+                remedy = f"{remedy}; everything waits and will be retried"
                 log.error("ledger can't be written", reason=said, remedy=remedy)
             with anyio.move_on_after(PAUSE):
                 await self._hurried.wait()

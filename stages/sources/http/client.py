@@ -68,9 +68,7 @@ class BrokenOff(RetryableError):
     """A body that has not come whole."""
 
     reason = "the answer broke off"
-    remedy = (
-        "It is tried again by itself; if it goes on, check the network and any proxy in between"
-    )
+    remedy = "It will be retried; if it goes on, check the network and any proxy in between"
 
 
 class Flow:
@@ -274,7 +272,7 @@ async def refuse(response: aiohttp.ClientResponse, subject: str) -> SynqupError:
         return BrokenOff(subject, f"{answered}, and nobody asked for anything but the whole (200)")
     if status == 429 or status >= 500:
         return SourceUnavailable(
-            subject, answered, "It is tried again by itself", retry_after=retry_after(response)
+            subject, answered, "It will be retried", retry_after=retry_after(response)
         )
     if status in (404, 410):
         return Rejected(
@@ -313,8 +311,7 @@ def _no_answer(error: aiohttp.ClientError | OSError, subject: str) -> SynqupErro
             return SourceUnavailable(
                 subject,
                 f"the answer breaks the rules of HTTP ({why})",
-                "Tell the platform, or whoever runs the proxy in between; it is tried again by"
-                " itself",
+                "Tell the platform, or whoever runs the proxy in between; it will be retried",
             )
         case _:
             return SourceUnavailable(subject, f"the connection failed ({_words(error)})")
