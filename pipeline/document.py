@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from pipeline.payload import Payload
 from pipeline.source import Entry, Outcome, Source, Status
-from pipeline.text import told
+from pipeline.text import sanitized
 
 #: Characters that a source is told of a document.
 MESSAGE = 8000
@@ -49,7 +49,7 @@ class Ack(Struct, frozen=True):
 
     def error(self, reason: str) -> Outcome:
         """The document can't be placed, for this reason; an older ledger may hold any text."""
-        return Outcome(self.id, Status.ERROR, told(reason, MESSAGE))
+        return Outcome(self.id, Status.ERROR, sanitized(reason, MESSAGE))
 
 
 class Sidecar(Struct, frozen=True):

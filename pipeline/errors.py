@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.text import LONGEST, printable_lines, shortened, told
+from pipeline.text import LONGEST, printable_lines, sanitized, truncated
 
 #: Characters of what an error concerns and of its remedy, and problems of one file.
 SHORT = 1000
@@ -32,9 +32,9 @@ class SynqupError(Exception):
         reason: why, as the middle of a sentence, without a full stop.
         remedy: what to do about it, as a whole sentence without its full stop.
         """
-        self.subject = told(subject, SHORT)
-        self.reason = told(reason or type(self).reason, LONGEST)
-        self.remedy = told(remedy or type(self).remedy, SHORT)
+        self.subject = sanitized(subject, SHORT)
+        self.reason = sanitized(reason or type(self).reason, LONGEST)
+        self.remedy = sanitized(remedy or type(self).remedy, SHORT)
         super().__init__(self.subject, self.reason, self.remedy)
 
     def __str__(self) -> str:
@@ -50,7 +50,7 @@ class ConfigurationError(SynqupError):
     def __init__(self, subject: str, problems: Sequence[str]) -> None:
         """Name every problem of one file at once, each a sentence that starts with its key."""
         self.problems = tuple(
-            printable_lines(shortened(problem)) for problem in problems[:PROBLEMS]
+            printable_lines(truncated(problem)) for problem in problems[:PROBLEMS]
         )
         if len(problems) > PROBLEMS:
             self.problems += (f"and {len(problems) - PROBLEMS:,} more",)

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from pipeline.retry import Retries
-from pipeline.text import told
+from pipeline.text import sanitized
 
 #: Characters of a label.
 LABEL = 300
@@ -52,7 +52,7 @@ class Entry(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         """Make its label fit to be shown, and to name a file, whatever the list says."""
-        label = told(self.label, LABEL)
+        label = sanitized(self.label, LABEL)
         if label != self.label:
             structs.force_setattr(self, "label", label)
 

@@ -27,29 +27,29 @@ def printable_lines(text: str) -> str:
     return "\n".join(map(printable, text.split("\n")))
 
 
-def shortened(text: str, most: int = LONGEST) -> str:
+def truncated(text: str, most: int = LONGEST) -> str:
     """The beginning of a long text, and how much is left out."""
     if len(text) <= most:
         return text
     return f"{text[:most]} ... and {len(text) - most:,} more characters"
 
 
-def told(text: str, most: int = LONGEST) -> str:
+def sanitized(text: str, most: int = LONGEST) -> str:
     """A text from outside as it is shown: printable, and not too long."""
     if len(text) <= most and text.isprintable():
         return text
-    return printable(shortened(text, most))
+    return printable(truncated(text, most))
 
 
 def first_few(items: Sequence[str], most: int = FEW) -> list[str]:
     """The first items, each of one line, and how many are left out, if any are."""
     if not items:
         return []
-    few = [told(item, LONGEST // most) for item in items[:most]]
+    few = [sanitized(item, LONGEST // most) for item in items[:most]]
     return [*few, f"and {len(items) - most:,} more"] if len(items) > most else few
 
 
 def enumerated(items: Sequence[str]) -> str:
     """Names or numbers within a sentence: the first few, and how many more there are."""
-    said = ", ".join(told(item, NAME) for item in items[:FEW])
+    said = ", ".join(sanitized(item, NAME) for item in items[:FEW])
     return f"{said} and {len(items) - FEW:,} more" if len(items) > FEW else said

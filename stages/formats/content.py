@@ -7,7 +7,7 @@ from collections.abc import Sized
 from lxml import etree
 from msgspec import Struct
 
-from pipeline.text import told
+from pipeline.text import sanitized
 from stages.formats.party import Identifier, Party
 from stages.model import Kind
 
@@ -28,7 +28,7 @@ class Unreadable(Exception):
 
     def __init__(self, what: str) -> None:
         """Take the words of a reader, which may repeat the document's own."""
-        super().__init__(told(what, LONGEST))
+        super().__init__(sanitized(what, LONGEST))
 
 
 class Hostile(Unreadable):

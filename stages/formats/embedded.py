@@ -26,7 +26,7 @@ from pypdf.generic import (
 )
 
 from pipeline.payload import Payload
-from pipeline.text import NAME, told
+from pipeline.text import NAME, sanitized
 from stages.formats.content import Hostile, Unreadable
 
 #: Bytes that all XML in a PDF may have, and those of anything else in it that has to be expanded.
@@ -192,7 +192,7 @@ def _xml_files(metered: _Metered) -> Iterator[XmlFile]:
         if left <= 0:
             raise _TooCostly(f"the XML in it has more than {XML_SIZE:,} bytes")
         # Some senders leave a line in front of the declaration, where XML allows none.
-        yield XmlFile(told(one.name, NAME), data.lstrip(b"\r\n\t "))
+        yield XmlFile(sanitized(one.name, NAME), data.lstrip(b"\r\n\t "))
 
 
 def _found(catalog: DictionaryObject, metered: _Metered) -> Iterator[_Found]:
