@@ -14,10 +14,10 @@ T = TypeVar("T")
 
 #: Seconds for which anybody is left alone who asks for it, at most: a rest of ten years is an
 #: error of theirs, and six hours are long enough to find out.
-LONGEST_REST = 6 * 3600.0
+MAX_RETRY_AFTER = 6 * 3600.0
 
 
-class Retries(Struct, frozen=True):
+class RetryPolicy(Struct, frozen=True):
     """How often something is tried in all, and the seconds to wait, which double.
 
     longest_asked: when the other side asks for more seconds than this, we don't wait for it.
@@ -41,7 +41,7 @@ class Retries(Struct, frozen=True):
         def worth(error: Exception) -> bool | float:
             asked = error.retry_after if isinstance(error, RetryableError) else None
             if asked is not None:
-                asked = min(asked, LONGEST_REST)
+                asked = min(asked, MAX_RETRY_AFTER)
                 return asked if asked <= self.longest_asked else False
             return isinstance(error, (RetryableError, *also))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from pipeline.retry import Retries
+from pipeline.retry import RetryPolicy
 from pipeline.text import sanitized
 
 #: Characters of a label.
@@ -82,7 +82,7 @@ class Source(ABC):
     #: Outcomes that acknowledge() takes at once.
     ack_batch: int = 1
     #: How patiently its passing failures are tried again.
-    retries: Retries = Retries()
+    retries: RetryPolicy = RetryPolicy()
 
     @abstractmethod
     def list(self, config: Any) -> AsyncGenerator[Sequence[Entry], None]:

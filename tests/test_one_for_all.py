@@ -32,7 +32,7 @@ from pipeline.errors import (
     SourceError,
     SourceUnavailable,
 )
-from pipeline.retry import Retries
+from pipeline.retry import RetryPolicy
 from pipeline.source import Entry, Outcome, Source
 from stages.flow import Flow
 from stages.sandbox import Planned
@@ -145,7 +145,7 @@ async def test_a_source_that_is_given_up_keeps_nobody_waiting_for_another_try() 
     now = 0.0
     one = Breaker(lambda: now)
     farm = Farm()
-    farm.retries = Retries(attempts=5, first_wait=1000, longest_wait=1000)
+    farm.retries = RetryPolicy(attempts=5, first_wait=1000, longest_wait=1000)
     failures: list[RetryableError] = []
 
     async def fail() -> None:

@@ -15,7 +15,7 @@ import structlog
 from yarl import URL
 
 from pipeline.errors import Rejected, SourceError
-from pipeline.retry import Retries
+from pipeline.retry import RetryPolicy
 from pipeline.source import Entry, Incoming, Outcome, Source
 from pipeline.text import printable
 from stages.model import Listed
@@ -98,7 +98,7 @@ class BilltoboxSource(Source):
     def __init__(self, settings: Billtobox, state_dir: Path) -> None:
         self.name = settings.name
         self.settings = settings
-        self.retries = Retries(
+        self.retries = RetryPolicy(
             settings.attempts,
             settings.retry_wait,
             settings.longest_retry_wait,

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 
-from pipeline.retry import LONGEST_REST
+from pipeline.retry import MAX_RETRY_AFTER
 from pipeline.text import printable
 from stages.sources.http.coding import Mispacked, unpacker
 
@@ -45,17 +45,17 @@ def media_type(response: aiohttp.ClientResponse) -> str:
 def retry_after(response: aiohttp.ClientResponse) -> float | None:
     """Seconds that the server asks us to wait (RFC 9110, 10.2.3), if it does and is plausible.
 
-    LONGEST_REST at most, whatever it says.
+    MAX_RETRY_AFTER at most, whatever it says.
     """
     text = response.headers.get("Retry-After", "").strip()
     if SECONDS.fullmatch(text):
-        return min(float(text), LONGEST_REST)
+        return min(float(text), MAX_RETRY_AFTER)
     # The server's own clock, where it tells it: ours may be hours off.
     until, since = _moment(text), _moment(response.headers.get("Date", ""))
     if until is None:
         return None
     rest = (until - (since or datetime.now(UTC))).total_seconds()
-    return min(max(rest, 0.0), LONGEST_REST)
+    return min(max(rest, 0.0), MAX_RETRY_AFTER)
 
 
 def _moment(text: str) -> datetime | None:

@@ -11,7 +11,7 @@ from collections import deque
 import anyio
 
 from pipeline.errors import RetryableError
-from pipeline.retry import LONGEST_REST, Retries
+from pipeline.retry import MAX_RETRY_AFTER, RetryPolicy
 
 #: An answer is slow that takes longer than so many seconds, and so many times what is usual.
 SLOW = 1.0
@@ -38,7 +38,7 @@ class ConcurrencyLimiter:
     who was given one and can't use it, for whatever reason, hands it on by leave().
     """
 
-    def __init__(self, most: int, retries: Retries) -> None:
+    def __init__(self, most: int, retries: RetryPolicy) -> None:
         self.most = most
         self.limit = float(most)
         self._retries = retries
@@ -98,7 +98,7 @@ class ConcurrencyLimiter:
         if retry_after is None:
             wait = self._retries.first_wait * 2 ** min(max(self._refusals - 1, 0), 16)
             retry_after = min(wait, self._retries.longest_wait)
-        self._held_until = max(self._held_until, now + min(retry_after, LONGEST_REST))
+        self._held_until = max(self._held_until, now + min(retry_after, MAX_RETRY_AFTER))
         if self._held_until - now > self._retries.longest_asked:
             # Nobody waits for as long as that: they are called to be told so.
             while self._waiting:
@@ -155,7 +155,7 @@ class ConcurrencyLimiter:
 
     def _give_up_a_long_rest(self, subject: str) -> float:
         """Seconds that the source wants to rest. RetryableError if that is too long to wait."""
-        rest = min(self._held_until - time.monotonic(), LONGEST_REST)
+        rest = min(self._held_until - time.monotonic(), MAX_RETRY_AFTER)
         if rest > self._retries.longest_asked:
             raise RetryableError(
                 subject, f"the source asks to be left alone for {rest:,.0f} s", retry_after=rest
