@@ -40,7 +40,7 @@ def check_file(path: Path, most: int) -> int:
     return _check(path, path.stat(), most)
 
 
-def why(error: OSError) -> str:
+def os_reason(error: OSError) -> str:
     """What the system, or one of these, says is wrong."""
     return error.strerror or str(error) or type(error).__name__
 

@@ -92,10 +92,10 @@ async def attempt(
     except SynqupError as error:
         return error
     except OSError as error:
-        return disk_trouble(document.entry.label, error)
+        return retryable_os_error(document.entry.label, error)
 
 
-def disk_trouble(subject: str, error: OSError) -> RetryableError:
+def retryable_os_error(subject: str, error: OSError) -> RetryableError:
     """Put into words what the operating system refused: a full disk, a missing folder."""
     # Of two names it is the second, where the document was to stand, that a person can mend.
     path = error.filename2 or error.filename

@@ -25,7 +25,7 @@ from pipeline.config.types import (
     one_of,
 )
 from pipeline.errors import ConfigurationError
-from pipeline.files import check_file, why
+from pipeline.files import check_file, os_reason
 from stages.identifiers import company_identifier, iban
 from stages.naming.names import clean
 from stages.naming.paths import folder
@@ -300,7 +300,7 @@ def _check_authorities(base: Path, reading: Reading) -> None:
         except OSError as error:
             reading.wrong(
                 f"{key}.ca_file",
-                f"{source.ca_file} can't be read ({why(error)})",
+                f"{source.ca_file} can't be read ({os_reason(error)})",
                 "name a file of certificates that this account may read",
             )
 

@@ -23,7 +23,7 @@ from pipeline.durable import flush_folder
 from pipeline.errors import AlreadyDelivered, RetryableError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import Claim, Duplicate, Staged, State, Taken, Unrecorded
-from pipeline.stage import Result, disk_trouble
+from pipeline.stage import Result, retryable_os_error
 from stages.delivery.batch import Batch, discard, flush_alone
 from stages.delivery.fsync import flush_names
 from stages.delivery.lanes import Beat, Call, Hanging, Lane, Lanes
@@ -121,7 +121,9 @@ class Write:
         assert isinstance(flushed, dict)
         await self._remove(lane, [pair for pair in staged if pair[0].key in flushed])
         failed |= flushed
-        ends |= {p.key: disk_trouble(p.label, failed[p.key]) for p in plans if p.key in failed}
+        ends |= {
+            p.key: retryable_os_error(p.label, failed[p.key]) for p in plans if p.key in failed
+        }
         return [pair for pair in staged if pair[0].key not in failed]
 
     async def _deliver(
@@ -173,7 +175,7 @@ class Write:
                     waiting = tuple(c for c in one.sidecars if c not in attempt.out)
                     taken.append(Named(one.plan, one.staged, one.claim, waiting))
                 else:
-                    ends[one.plan.key] = disk_trouble(one.plan.label, attempt.error)
+                    ends[one.plan.key] = retryable_os_error(one.plan.label, attempt.error)
                     if isinstance(attempt.error, Hanging) and attempt.error.begun:
                         self.settler.hold(one.plan.key)
                     elif attempt.out or one.sidecars != one.plan.sidecars:

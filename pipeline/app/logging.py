@@ -21,7 +21,7 @@ import stamina.instrumentation
 import structlog
 from structlog.typing import EventDict
 
-from pipeline.files import why
+from pipeline.files import os_reason
 from pipeline.text import first_few, printable_lines, sanitized, truncated
 
 #: Days for which the files, one for each day, are kept.
@@ -118,7 +118,9 @@ class LogFile(TimedRotatingFileHandler):
             self._drop_stream()
             if not self._is_failing:
                 self._is_failing = True
-                said = f"the log can't be written and is left out: {why(error)} ({self._path})"
+                said = (
+                    f"the log can't be written and is left out: {os_reason(error)} ({self._path})"
+                )
                 print(f"synqup: {sanitized(said)}.", file=sys.stderr, flush=True)
         else:
             self._is_failing = False

@@ -31,7 +31,7 @@ from pipeline.errors import (
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import State
 from pipeline.source import Outcome, Source, Status
-from pipeline.stage import REFETCHES, Stage, disk_trouble
+from pipeline.stage import REFETCHES, Stage, retryable_os_error
 
 log = structlog.get_logger(__name__)
 
@@ -253,7 +253,7 @@ class Engine:
         try:
             await self._quarantine.keep(document, str(error))
         except OSError as trouble:
-            await self._postpone(document, disk_trouble(document.entry.label, trouble))
+            await self._postpone(document, retryable_os_error(document.entry.label, trouble))
             return
         except Exception as trouble:  # noqa: BLE001 - whatever it is concerns this document
             words = self._unforeseen.words("the quarantine", trouble, document.entry.label)

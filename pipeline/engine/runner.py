@@ -10,7 +10,7 @@ from pipeline.engine.breaker import Breaker
 from pipeline.engine.queue import Queue
 from pipeline.engine.unforeseen import Unforeseen, internal_reason
 from pipeline.errors import InternalError, Rejected, StateError, SynqupError
-from pipeline.stage import Bound, Result, Stage, disk_trouble
+from pipeline.stage import Bound, Result, Stage, retryable_os_error
 
 #: Documents of a source that bugs may hit in a row before the source is stopped for this poll.
 BUGS = 8
@@ -83,7 +83,7 @@ class StageRunner:
         except StateError:
             raise
         except OSError as error:
-            return [disk_trouble(document.entry.label, error) for document in documents]
+            return [retryable_os_error(document.entry.label, error) for document in documents]
         except Exception as error:  # noqa: BLE001 - a bug, or what a stage was to return
             if len(documents) == 1:
                 return [await self._once_more(documents[0], error)]
@@ -126,7 +126,7 @@ class StageRunner:
         except StateError:
             raise
         except OSError as error:
-            return disk_trouble(document.entry.label, error)
+            return retryable_os_error(document.entry.label, error)
         except Exception as error:  # noqa: BLE001 - as in work()
             if tries > 1:
                 return await self._once_more(document, error)

@@ -20,7 +20,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from pipeline.config.loader import LARGEST
 from pipeline.errors import ConfigurationError
-from pipeline.files import read_file, why
+from pipeline.files import os_reason, read_file
 from stages.sandbox.fault_spec import Planned, Target
 from stages.sandbox.faults import FAULTS, Strike, cut_off
 from stages.sandbox.mailbox import Mailbox
@@ -94,7 +94,7 @@ def read_faults(path: Path) -> list[Planned]:
         raw = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
         planned = msgspec.convert(raw.get("faults", []), list[Planned])
     except (OSError, ValueError, AttributeError, RecursionError) as error:
-        said = why(error) if isinstance(error, OSError) else error
+        said = os_reason(error) if isinstance(error, OSError) else error
         raise ConfigurationError(str(path), [f"--faults: {said}"]) from None
     return [_known(one, "--faults") for one in planned]
 
