@@ -340,7 +340,7 @@ async def test_the_service_goes_on_with_the_others_and_serves_again(
                 await until(lambda: set(it.journal()) == {one.id for one in it.mailbox})
         events = Counter(line["event"] for line in logs)
         assert events["poll failed"] == 1
-        assert events["unforeseen"] == 1
+        assert events["unexpected error"] == 1
     assert {status for statuses in it.journal().values() for status in statuses} == {"FORWARDED"}
 
 

@@ -18,8 +18,8 @@ from msgspec import Struct
 from pipeline.config.types import Service as ServiceSettings
 from pipeline.engine.breaker import Breaker
 from pipeline.engine.engine import Engine
+from pipeline.engine.error_reporter import ErrorReporter
 from pipeline.engine.quarantine import Quarantine
-from pipeline.engine.unforeseen import Unforeseen
 from pipeline.errors import InternalError, StateError, SynqupError
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.source import Source
@@ -80,7 +80,7 @@ class Application(Struct, frozen=True):
     ledger: Ledger
     flow: Flow
     service: ServiceSettings
-    unforeseen: Unforeseen
+    error_reporter: ErrorReporter
 
     def open(self, settings: Billtobox) -> Source:
         """Open the source that a section of the configuration describes. Raises SynqupError."""
@@ -88,7 +88,7 @@ class Application(Struct, frozen=True):
         try:
             return open_source(settings, self.service.state_dir)
         except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
-            words = self.unforeseen.words(place, error)
+            words = self.error_reporter.report(place, error)
             raise self._recorded(settings.name, words) from None
 
     async def poll(self, source: Source, config: Config) -> None:
@@ -100,7 +100,7 @@ class Application(Struct, frozen=True):
         try:
             await Lister(source, config, self.ledger, self.dispatcher).poll()
         except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
-            words = self.unforeseen.words(f"source {source.name}", error)
+            words = self.error_reporter.report(f"source {source.name}", error)
             raise self._recorded(source.name, words) from None
         if (fault := self.dispatcher.breaker.fault_of(source.name)) is not None:
             raise fault
@@ -111,14 +111,14 @@ class Application(Struct, frozen=True):
             try:
                 await source.close()
             except Exception as error:  # noqa: BLE001 - the source is not used any more
-                self.unforeseen.words(f"source {source.name}", error)
+                self.error_reporter.report(f"source {source.name}", error)
 
     async def _settle_staged(self) -> None:
         """Settle what earlier polls left staged; where that fails, the source is polled anyway."""
         try:
             await self.flow.finish(self.dispatcher.is_flying)
         except Exception as error:  # noqa: BLE001 - the next poll tries again
-            words = self._recorded("", self.unforeseen.words("what is staged", error))
+            words = self._recorded("", self.error_reporter.report("what is staged", error))
             log.warning("what is staged can't be settled", reason=str(words))
 
     def _recorded(self, source: str, words: SynqupError) -> SynqupError:
@@ -157,7 +157,7 @@ async def open_application(
         open_ledger(ledger_path(service.state_dir), ledger_timeout) as ledger,
         AsyncExitStack() as stack,
     ):
-        breaker, unforeseen = Breaker(), Unforeseen()
+        breaker, error_reporter = Breaker(), ErrorReporter()
         try:
             flow = Flow(service.state_dir, ledger, breaker.patiently)
             stack.callback(flow.close)
@@ -169,6 +169,6 @@ async def open_application(
                 "Mend its disk, or let this account write there",
             ) from error
         quarantine = quarantine_in(service.state_dir)
-        dispatcher = Engine(flow.stages, ledger, quarantine, breaker, unforeseen)
+        dispatcher = Engine(flow.stages, ledger, quarantine, breaker, error_reporter)
         dispatcher.resize(config.stages)
-        yield Application(dispatcher, ledger, flow, service, unforeseen)
+        yield Application(dispatcher, ledger, flow, service, error_reporter)

@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from pipeline.document import Ack, Key
 from pipeline.engine.breaker import Breaker
+from pipeline.engine.error_reporter import ErrorReporter
 from pipeline.engine.queue import Queue
-from pipeline.engine.unforeseen import Unforeseen
 from pipeline.errors import InternalError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import FORWARDED, Known
@@ -62,12 +62,12 @@ class Acknowledger:
         ledger: Ledger,
         finished: Callable[[Key], None],
         breaker: Breaker,
-        unforeseen: Unforeseen,
+        error_reporter: ErrorReporter,
     ) -> None:
         self._ledger = ledger
         self._finished = finished
         self._breaker = breaker
-        self._unforeseen = unforeseen
+        self._error_reporter = error_reporter
         self._queue: Queue[PendingAck] = Queue(BOUND)
         self._batch = 1
 
@@ -116,7 +116,7 @@ class Acknowledger:
         try:
             await source.retries.run(partial(source.acknowledge, outcomes))
         except Exception as error:  # noqa: BLE001 - whatever a source raises concerns it alone
-            reason = self._unforeseen.words(f"source {source.name}", error)
+            reason = self._error_reporter.report(f"source {source.name}", error)
             if isinstance(reason, InternalError):
                 self._breaker.stop(source.name, reason)
             log.warning(

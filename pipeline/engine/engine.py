@@ -15,11 +15,11 @@ from pipeline.document import Document, Key
 from pipeline.engine.acknowledger import Acknowledger, PendingAck
 from pipeline.engine.breaker import Breaker
 from pipeline.engine.counters import Counters
+from pipeline.engine.error_reporter import ErrorReporter
 from pipeline.engine.in_flight import InFlight
 from pipeline.engine.quarantine import Quarantine
 from pipeline.engine.queue import Queue
 from pipeline.engine.runner import Size, StageRunner
-from pipeline.engine.unforeseen import Unforeseen
 from pipeline.errors import (
     AlreadyDelivered,
     Corrupt,
@@ -50,17 +50,17 @@ class Engine:
         ledger: Ledger,
         quarantine: Quarantine,
         breaker: Breaker | None = None,
-        unforeseen: Unforeseen | None = None,
+        error_reporter: ErrorReporter | None = None,
     ) -> None:
         self._ledger = ledger
         self._quarantine = quarantine
         self.counters = Counters()
         self.breaker = breaker or Breaker()
-        self._unforeseen = unforeseen or Unforeseen()
+        self._error_reporter = error_reporter or ErrorReporter()
         self._flights = InFlight()
-        self._runners = [StageRunner(stage, self.breaker, self._unforeseen) for stage in stages]
+        self._runners = [StageRunner(stage, self.breaker, self._error_reporter) for stage in stages]
         self._acknowledger = Acknowledger(
-            ledger, self._flights.remove, self.breaker, self._unforeseen
+            ledger, self._flights.remove, self.breaker, self._error_reporter
         )
         self._workers: TaskGroup | None = None
 
@@ -256,7 +256,7 @@ class Engine:
             await self._postpone(document, retryable_os_error(document.entry.label, trouble))
             return
         except Exception as trouble:  # noqa: BLE001 - whatever it is concerns this document
-            words = self._unforeseen.words("the quarantine", trouble, document.entry.label)
+            words = self._error_reporter.report("the quarantine", trouble, document.entry.label)
             await self._postpone(document, words)
             return
         log.error("document quarantined", document=document.entry.label, reason=str(error))
@@ -276,7 +276,7 @@ class Engine:
         except StateError:
             raise
         except Exception as bug:  # noqa: BLE001 - whatever it is concerns this document
-            words = self._unforeseen.words("the ledger", bug, document.entry.label)
+            words = self._error_reporter.report("the ledger", bug, document.entry.label)
             self.breaker.record_failure(document.key.source, words)
             log.error("document waits", document=document.entry.label, reason=str(words))
             await self._wait(document)
@@ -308,7 +308,7 @@ class Engine:
         try:
             await document.release()
         except Exception as error:  # noqa: BLE001 - a file is left over until the next start
-            self._unforeseen.words("temporary files", error, document.entry.label)
+            self._error_reporter.report("temporary files", error, document.entry.label)
 
     def _count(self, document: Document[Any], end: State) -> None:
         self.counters.count(end, document.payload.size if document.payload else 0)

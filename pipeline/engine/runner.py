@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from pipeline.document import Document
 from pipeline.engine.breaker import Breaker
+from pipeline.engine.error_reporter import ErrorReporter, internal_reason
 from pipeline.engine.queue import Queue
-from pipeline.engine.unforeseen import Unforeseen, internal_reason
 from pipeline.errors import InternalError, Rejected, StateError, SynqupError
 from pipeline.stage import Bound, Result, Stage, retryable_os_error
 
@@ -42,13 +42,13 @@ class StageRunner:
     others of the source after BUGS of them in a row.
     """
 
-    def __init__(self, stage: Stage, breaker: Breaker, unforeseen: Unforeseen) -> None:
+    def __init__(self, stage: Stage, breaker: Breaker, error_reporter: ErrorReporter) -> None:
         self.stage = stage
         self.queue: Queue[Document[Any]] = Queue(stage.queue)
         self.wanted = stage.workers
         self.active = 0
         self._breaker = breaker
-        self._unforeseen = unforeseen
+        self._error_reporter = error_reporter
         #: How many bugs have hit the documents of each source, in all and since the last passed.
         self._bugs: dict[str, int] = {}
         self._in_a_row: dict[str, int] = {}
@@ -87,7 +87,7 @@ class StageRunner:
         except Exception as error:  # noqa: BLE001 - a bug, or what a stage was to return
             if len(documents) == 1:
                 return [await self._once_more(documents[0], error)]
-            self._unforeseen.words(self._place, error)
+            self._error_reporter.report(self._place, error)
             return [
                 self._waits(one) if self._stopped(one) else await self._alone(one, 2)
                 for one in documents
@@ -135,13 +135,13 @@ class StageRunner:
 
     async def _once_more(self, document: Document[Any], error: Exception) -> Result:
         """A document has failed alone for the first time."""
-        words = self._unforeseen.words(self._place, error, document.entry.label)
+        words = self._error_reporter.report(self._place, error, document.entry.label)
         return await self._alone(document, 1) if isinstance(words, InternalError) else words
 
     def _hit(self, document: Document[Any], error: Exception) -> SynqupError:
         """A document has failed alone twice."""
         label, source = document.entry.label, document.key.source
-        words = self._unforeseen.words(self._place, error, label)
+        words = self._error_reporter.report(self._place, error, label)
         if not isinstance(words, InternalError):
             return words
         self._bugs[source] = self._bugs.get(source, 0) + 1

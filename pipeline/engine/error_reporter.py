@@ -11,13 +11,13 @@ from pipeline.errors import InternalError, RetryableError, StateError, SynqupErr
 log = structlog.get_logger(__name__)
 
 
-class Unforeseen:
+class ErrorReporter:
     """Reports what nobody has foreseen: each kind once, however often it is met."""
 
     def __init__(self) -> None:
         self._told: set[tuple[str, type[Exception], str, int]] = set()
 
-    def words(self, place: str, error: Exception, subject: str = "") -> SynqupError:
+    def report(self, place: str, error: Exception, subject: str = "") -> SynqupError:
         """The error that the user is told of when any exception has come out of a place.
 
         place: the source, stage or part that raised it. subject: what it concerns, if that is
@@ -42,7 +42,7 @@ class Unforeseen:
         kind = (place, type(error), *_origin(error))
         if kind not in self._told:
             self._told.add(kind)
-            log.error("unforeseen", place=place, exc_info=error)
+            log.error("unexpected error", place=place, exc_info=error)
 
 
 def internal_reason(error: Exception) -> str:
@@ -50,18 +50,18 @@ def internal_reason(error: Exception) -> str:
     return f"a fault of synqup's own ({type(error).__name__})"
 
 
-def leaves(error: BaseException) -> Iterator[BaseException]:
+def leaf_exceptions(error: BaseException) -> Iterator[BaseException]:
     """The exceptions of a group, and of the groups within it; an exception that is none alone."""
     if isinstance(error, BaseExceptionGroup):
         for one in error.exceptions:
-            yield from leaves(one)
+            yield from leaf_exceptions(one)
     else:
         yield error
 
 
 def _cause(error: Exception) -> Exception:
     """Of several exceptions the one that matters most: the ledger's, then a bug."""
-    found = [one for one in leaves(error) if isinstance(one, Exception)]
+    found = [one for one in leaf_exceptions(error) if isinstance(one, Exception)]
     return min(found, key=_rank)
 
 
