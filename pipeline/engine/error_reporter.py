@@ -1,4 +1,8 @@
-"""Finds the words for what is no error of ours, and keeps its traceback for support."""
+"""Error reporter: turns any exception into an error for the user, and logs unexpected ones.
+
+An unexpected exception is one that is not of the hierarchy in pipeline/errors.py. Its traceback
+goes into the log for support, once for each place, type and line, however often it occurs.
+"""
 
 from __future__ import annotations
 
@@ -7,51 +11,52 @@ from collections.abc import Iterator
 import structlog
 
 from pipeline.errors import InternalError, RetryableError, StateError, SynqupError
+from pipeline.files import os_reason
 
 log = structlog.get_logger(__name__)
 
 
 class ErrorReporter:
-    """Reports what nobody has foreseen: each kind once, however often it is met."""
+    """Makes one SynqupError of what a source, a stage or a part of the engine has raised."""
 
     def __init__(self) -> None:
-        self._told: set[tuple[str, type[Exception], str, int]] = set()
+        self._logged: set[tuple[str, type[Exception], str, int]] = set()
 
     def report(self, place: str, error: Exception, subject: str = "") -> SynqupError:
-        """The error that the user is told of when any exception has come out of a place.
+        """Return the error to show to the user; log the exception if it is unexpected.
 
-        place: the source, stage or part that raised it. subject: what it concerns, if that is
-        another thing. What is not of our hierarchy goes into the log with its traceback. Raises
-        the StateError that the exception is or holds: without a ledger nothing may go on.
+        place: the source, stage or part that raised it. subject: what it concerns, if that is not
+        the place. Of an exception group the most serious member counts. An OSError becomes a
+        RetryableError, a bug an InternalError. A StateError is raised, not returned: nothing may go
+        on without a ledger.
         """
-        cause = _cause(error)
+        cause = _most_serious(error)
         if isinstance(cause, StateError):
             raise cause
         if isinstance(cause, SynqupError):
             return cause
-        self._report(place, cause)
+        self._log_once(place, cause)
         if isinstance(cause, OSError):
-            said = cause.strerror or str(cause) or type(cause).__name__
             path = f" ({cause.filename})" if cause.filename else ""
             return RetryableError(
-                subject or place, f"the system says: {said}{path}", "It will be retried"
+                subject or place, f"the system says: {os_reason(cause)}{path}", "It will be retried"
             )
         return InternalError(subject or place, internal_reason(cause))
 
-    def _report(self, place: str, error: Exception) -> None:
+    def _log_once(self, place: str, error: Exception) -> None:
         kind = (place, type(error), *_origin(error))
-        if kind not in self._told:
-            self._told.add(kind)
+        if kind not in self._logged:
+            self._logged.add(kind)
             log.error("unexpected error", place=place, exc_info=error)
 
 
 def internal_reason(error: Exception) -> str:
-    """The reason for what failed because of a bug."""
+    """The reason of an error that is caused by a bug."""
     return f"a fault of synqup's own ({type(error).__name__})"
 
 
 def leaf_exceptions(error: BaseException) -> Iterator[BaseException]:
-    """The exceptions of a group, and of the groups within it; an exception that is none alone."""
+    """Yield the exceptions of a group and of its nested groups; any other exception itself."""
     if isinstance(error, BaseExceptionGroup):
         for one in error.exceptions:
             yield from leaf_exceptions(one)
@@ -59,8 +64,8 @@ def leaf_exceptions(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def _cause(error: Exception) -> Exception:
-    """Of several exceptions the one that matters most: the ledger's, then a bug."""
+def _most_serious(error: Exception) -> Exception:
+    """The most serious exception of a group: a StateError first, then a bug."""
     found = [one for one in leaf_exceptions(error) if isinstance(one, Exception)]
     return min(found, key=_rank)
 
