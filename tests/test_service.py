@@ -36,7 +36,7 @@ async def serving(config: Config) -> AsyncIterator[Service]:
         async with (
             open_application(config) as application,
             open_service(application, config) as service,
-            application.dispatcher.running(),
+            application.engine.running(),
             anyio.create_task_group() as group,
         ):
             service.start(group)

@@ -49,7 +49,7 @@ async def perform_dry_run(config: Config) -> DryRun:
                 try:
                     source = open_source(settings, config.service.state_dir)
                     try:
-                        lister = Lister(source, config, ledger, engine)
+                        lister = Lister(source, config, ledger, engine.dispatcher)
                         found[settings.name] = await lister.waiting()
                     finally:
                         await source.close()

@@ -20,7 +20,7 @@ from pipeline.document import Key
 from pipeline.ledger.allocation import Numbers, allocate, reallocate
 from pipeline.ledger.database import open_file
 from pipeline.ledger.models import (
-    TOLD,
+    ENDED,
     Allocation,
     Claim,
     Known,
@@ -37,8 +37,8 @@ PAGE = 500
 
 #: The number of the poll that a source is in.
 POLL = "coalesce((SELECT poll FROM sources WHERE name = ?1), 0)"
-#: The states of which sources are told.
-ENDS = f"({', '.join(repr(state.value) for state in TOLD)})"
+#: The states that sources are told of, in SQL.
+ENDS = f"({', '.join(repr(state.value) for state in ENDED)})"
 
 
 class Ledger:

@@ -51,6 +51,10 @@ HANDFUL = 500
 #: Checksums are of the bytes as they are sent, so documents are to be sent as they are.
 AS_IT_IS = "identity"
 
+#: The platform's words for a document that is accepted, and for one that can't be delivered.
+FORWARDED = "FORWARDED"
+ERROR = "ERROR"
+
 JSON = {"Accept": "*/*", "Content-Type": "application/json"}
 
 
@@ -307,7 +311,7 @@ class BilltoboxSource(Source):
         resource, id_ = self._locate(outcome.id)
         url = self._url(resource, id_, self.settings.status_path)
         subject = f"source {self.name}, acknowledgement of {resource.word} {id_}"
-        body = Status(outcome.status.value, outcome.message)
+        body = Status(FORWARDED if outcome.accepted else ERROR, outcome.reason)
         async with self._session.request(
             "PUT", url, subject=subject, headers=JSON, data=msgspec.json.encode(body), also=SETTLED
         ) as response:
