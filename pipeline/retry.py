@@ -1,4 +1,4 @@
-"""How patiently a failure that passes is tried again."""
+"""Retry policy: how often a RetryableError is retried, with exponential backoff and jitter."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pipeline.errors import RetryableError, SynqupError
 
 T = TypeVar("T")
 
-#: Seconds for which anybody is left alone who asks for it, at most: a rest of ten years is an
-#: error of theirs, and six hours are long enough to find out.
-LONGEST_REST = 6 * 3600.0
+#: The longest pause in seconds that the other side can ask for: one of ten years is its mistake,
+#: and after six hours it is asked again.
+MAX_RETRY_AFTER = 6 * 3600.0
 
 
-class Retries(Struct, frozen=True):
-    """How often something is tried in all, and the seconds to wait, which double.
+class RetryPolicy(Struct, frozen=True):
+    """How often work is tried in all, and the seconds to wait between tries, which double.
 
-    longest_asked: when the other side asks for more seconds than this, we don't wait for it.
+    longest_asked: when the other side asks for a longer pause than this, the work is not retried.
     """
 
     attempts: int = 5
@@ -29,24 +29,24 @@ class Retries(Struct, frozen=True):
     longest_asked: float = 120.0
 
     async def run(self, work: Callable[[], Awaitable[T]], *also: type[SynqupError]) -> T:
-        """Do some work; raises what it failed of the last time.
+        """Await `work` until it succeeds; raise what the last try raised.
 
-        also: what is worth another try besides a RetryableError.
+        also: errors that are retried besides RetryableError.
         """
         try:
             return await work()
         except SynqupError as error:
             failed: SynqupError | None = error
 
-        def worth(error: Exception) -> bool | float:
+        def is_retried(error: Exception) -> bool | float:
             asked = error.retry_after if isinstance(error, RetryableError) else None
             if asked is not None:
-                asked = min(asked, LONGEST_REST)
+                asked = min(asked, MAX_RETRY_AFTER)
                 return asked if asked <= self.longest_asked else False
             return isinstance(error, (RetryableError, *also))
 
         async for attempt in stamina.retry_context(
-            on=worth,
+            on=is_retried,
             attempts=self.attempts,
             timeout=None,
             wait_initial=self.first_wait,
@@ -55,8 +55,8 @@ class Retries(Struct, frozen=True):
         ):
             with attempt:
                 if failed is not None:
-                    # The first attempt was made above, where it costs nothing to be ready for more.
+                    # The first try was made above, without the cost of setting up retries.
                     first, failed = failed, None
                     raise first
                 return await work()
-        raise AssertionError("what the last attempt raised is raised")
+        raise AssertionError("the last try has returned or raised")

@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 
 from pipeline.document import Document
 from pipeline.errors import ConfigurationError, Rejected, Skipped
-from pipeline.files import check_file, why
+from pipeline.files import check_file, os_reason
 from pipeline.payload import Payload
 from stages.formats import problems, read, run_in_thread_if_slow
 from stages.formats.content import Content, Invoice, Other, Statement, Unreadable
@@ -175,7 +175,7 @@ def classify_file(path: Path, company: str) -> FileClassification:
         problems(payload)
         content = read(payload)
     except OSError as error:
-        content = Other("unknown", f"a file that can't be read: {why(error)}")
+        content = Other("unknown", f"a file that can't be read: {os_reason(error)}")
     except Unreadable as error:
         content = Other("unknown", f"a file that can't be read: {error}")
     classification = apply_rules(content, CompanyIndex([ours]), ListHint())

@@ -11,12 +11,11 @@ import anyio
 import structlog
 from msgspec import Struct, structs
 
+from pipeline.dispatcher import Dispatcher, PendingAck
 from pipeline.document import Ack, Document, Key
-from pipeline.engine.acknowledger import PendingAck, settled
-from pipeline.engine.engine import Engine
 from pipeline.errors import RetryableError, SignInRefused, SynqupError
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.models import FORWARDED, TOLD, Known, State
+from pipeline.ledger.models import ACKED, ENDED, Known, State
 from pipeline.source import Entry, Source
 from stages.model import Listed
 from stages.settings import Config
@@ -58,7 +57,9 @@ class Comparison(Struct, frozen=True):
 class Lister:
     """One poll of one source, under the configuration in force when it begins."""
 
-    def __init__(self, source: Source, config: Config, ledger: Ledger, dispatcher: Engine) -> None:
+    def __init__(
+        self, source: Source, config: Config, ledger: Ledger, dispatcher: Dispatcher
+    ) -> None:
         self._source = source
         self._config = config
         self._ledger = ledger
@@ -74,11 +75,11 @@ class Lister:
         new. Raises what makes the source unusable: SourceUnavailable, SignInRefused, SourceError;
         the last of them after the readable parts of the list have been processed.
         """
-        self._dispatcher.forgive(self._source.name)
+        self._dispatcher.reset_breaker(self._source.name)
         self._number = await self._ledger.begin_poll(self._source.name)
         await self._acknowledge_again()
         while True:
-            quiet = not self._dispatcher.flying(self._source.name)
+            quiet = not self._dispatcher.in_flight_count(self._source.name)
             result = await self._pass()
             if result.failure is not None and result.fatal:
                 raise result.failure
@@ -87,7 +88,7 @@ class Lister:
             backlog = self._source.backlog()
             if not result.started or (backlog is not None and result.shown >= backlog):
                 # The rest of the list, if any, is found most surely once these have left it.
-                await self._dispatcher.landed(self._source.name)
+                await self._dispatcher.drained(self._source.name)
         if result.failure is not None:
             raise result.failure
         await self._ledger.polled(self._source.name, time.time())
@@ -106,14 +107,14 @@ class Lister:
         last: tuple[Key, Known] | None = None
         while True:
             # Documents in flight are acknowledged on their own, perhaps before the ledger answers.
-            flying = self._dispatcher.in_flight(self._source.name)
+            in_flight = self._dispatcher.in_flight(self._source.name)
             found = await self._ledger.unacknowledged(self._source.name, last)
             if not found:
                 return
             last = found[-1]
             for key, known in found:
-                if key not in flying:
-                    await self._dispatcher.tell(settled(key, self._source, known))
+                if key not in in_flight:
+                    await self._dispatcher.acknowledge(self._pending_ack(key, known))
 
     async def _pass(self) -> PassResult:
         """Make one pass: start new documents page by page, while further pages are being read."""
@@ -137,23 +138,23 @@ class Lister:
             async for page in receive:
                 started += await self._start(page)
                 shown += len(page)
-                if (setback := self._dispatcher.setback(self._source.name)) is not None:
+                if (reason := self._dispatcher.open_reason(self._source.name)) is not None:
                     reading.cancel_scope.cancel()
-                    failure, fatal = setback, True
+                    failure, fatal = reason, True
                     break
         return PassResult(started, shown, failure, fatal)
 
     async def _start(self, page: Sequence[Entry]) -> int:
         comparison = await self._compare(page)
         for one in comparison.forgotten:
-            await self._dispatcher.tell(one)
+            await self._dispatcher.acknowledge(one)
         if not comparison.fresh:
             return 0
         now = time.time()
         documents = [self._document(entry, now) for entry in comparison.fresh]
         await self._ledger.forget(comparison.superseded)
         await self._ledger.seen([(d.key, d.entry.label) for d in documents], now)
-        return sum([await self._dispatcher.offer(document) for document in documents])
+        return sum([await self._dispatcher.submit(document) for document in documents])
 
     async def _compare(self, page: Sequence[Entry]) -> Comparison:
         """Compare a page with the ledger."""
@@ -161,7 +162,7 @@ class Lister:
         # change. Of several documents under one id, only one is in flight at a time.
         entries: dict[str, Entry] = {}
         for entry in page:
-            if not self._dispatcher.is_flying_id(self._source.name, entry.id):
+            if not self._dispatcher.is_id_in_flight(self._source.name, entry.id):
                 entries.setdefault(entry.id, entry)
         contents = await self._ledger.contents(self._source.name, entries)
         comparison = Comparison([], [], [])
@@ -179,17 +180,17 @@ class Lister:
         row = rows.get(entry.revision)
         if any(map(self._had_its_turn, rows.values())):
             return
-        if row is not None and row.state in TOLD:
+        if row is not None and row.state in ENDED:
             if not self._was_acknowledged(row):
                 return
-            if row.state in FORWARDED:
+            if row.state in ACKED:
                 if entry.revision:
-                    comparison.forgotten.append(settled(self._key(entry), self._source, row))
+                    comparison.forgotten.append(self._pending_ack(self._key(entry), row))
                     return
                 # The source may have forgotten the acknowledgement, or the id may stand for another
                 # document now. Only the content tells; a new one gets a revision of our own.
                 if not all(
-                    self._was_acknowledged(one) for one in rows.values() if one.state in TOLD
+                    self._was_acknowledged(one) for one in rows.values() if one.state in ENDED
                 ):
                     return
                 entry = structs.replace(entry, revision=_next(rows))
@@ -212,6 +213,12 @@ class Lister:
 
     def _was_acknowledged(self, row: Known) -> bool:
         return row.acknowledged_at is not None and row.poll < self._number
+
+    def _pending_ack(self, key: Key, row: Known) -> PendingAck:
+        """What the source is to be told of a document that the ledger has the end of."""
+        ack = Ack(self._source, key.id)
+        outcome = ack.ack() if row.state in ACKED else ack.nack(row.reason)
+        return PendingAck(key, self._source, outcome)
 
     def _key(self, entry: Entry) -> Key:
         return Key(self._source.name, entry.id, entry.revision)

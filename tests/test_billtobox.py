@@ -23,7 +23,7 @@ from trial import trial
 
 from pipeline.app.wiring import Config, load_config
 from pipeline.errors import SignInRefused, SourceError
-from pipeline.source import Entry, Outcome, Status
+from pipeline.source import Entry, Outcome
 from stages.delivery.plan import plan_of
 from stages.model import Kind
 from stages.sources.billtobox.api import Page
@@ -230,7 +230,7 @@ async def test_an_id_is_a_part_of_the_address_and_no_more(tmp_path: Path) -> Non
             async with source.fetch(entry) as incoming:
                 assert b"".join([chunk async for chunk in incoming.chunks]) == b"bytes"
                 assert incoming.announced.length == 5
-            await source.acknowledge([Outcome(entry.id, Status.ERROR, "why")])
+            await source.acknowledge([Outcome(entry.id, accepted=False, reason="why")])
         assert one.asked[-2].headers["Accept"].startswith("application/xml")
         assert one.asked[-2].raw_path == "/v4/purchase-invoices/..%2Fx%3Fy%23z"
         assert one.asked[-1].raw_path == "/v4/purchase-invoices/..%2Fx%3Fy%23z/done"
@@ -313,7 +313,7 @@ async def test_an_acknowledgement_that_nobody_wants_any_more_is_done(
         one.status = status
         config = configure(tmp_path, one)
         async with opened(config) as source:
-            await source.acknowledge([Outcome("purchase/1", Status.FORWARDED)])
+            await source.acknowledge([Outcome("purchase/1", accepted=True)])
         assert len(one.told) == 1
 
 
@@ -322,7 +322,7 @@ async def test_what_is_left_of_a_list_that_was_switched_off_is_said(tmp_path: Pa
         config = configure(tmp_path, one, sales_path="")
         async with opened(config) as source:
             with pytest.raises(SourceError, match="sales 1: its list has been switched off"):
-                await source.acknowledge([Outcome("sales/1", Status.FORWARDED)])
+                await source.acknowledge([Outcome("sales/1", accepted=True)])
 
 
 async def test_a_path_that_is_not_there_is_said(tmp_path: Path) -> None:

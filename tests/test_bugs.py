@@ -19,10 +19,10 @@ from structlog.testing import capture_logs
 from test_main_job import PATIENCE, ROOT, mailbox, synqup
 
 from pipeline.document import Document
-from pipeline.engine.breaker import MOST
+from pipeline.engine.breaker import GIVE_UP_AFTER
 from pipeline.engine.engine import Engine
 from pipeline.engine.quarantine import Quarantine
-from pipeline.engine.runner import BUGS
+from pipeline.engine.runner import STOP_AFTER
 from pipeline.errors import (
     InternalError,
     Rejected,
@@ -34,7 +34,6 @@ from pipeline.errors import (
 )
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.ledger.summary import Summary, summarise
-from pipeline.source import Status
 from pipeline.stage import Bound, Result, Stage, one_by_one
 
 pytestmark = pytest.mark.anyio
@@ -59,9 +58,9 @@ class Bench:
         for documents in zip(*map(_documents, farms), strict=True):
             await self.ledger.seen([(d.key, d.entry.label) for d in documents], time.time())
             for document in documents:
-                await self.engine.offer(document)
+                await self.engine.dispatcher.submit(document)
         for farm in farms:
-            await self.engine.landed(farm.name)
+            await self.engine.dispatcher.drained(farm.name)
 
     def summary(self) -> Summary:
         return summarise(self.folder / "ledger")
@@ -74,7 +73,7 @@ async def bench(folder: Path, *stages: Stage) -> AsyncIterator[Bench]:
         with anyio.fail_after(100):
             async with engine.running():
                 yield Bench(engine, ledger, folder)
-        assert not any(engine.flying(name) for name in ("farm", "other"))
+        assert not any(engine.dispatcher.in_flight_count(name) for name in ("farm", "other"))
 
 
 def grouped(attempt: Try, group: int = 10, workers: int = 1, linger: float = 0.05) -> Stage:
@@ -97,8 +96,8 @@ def single(attempt: Try, workers: int = 2) -> Stage:
     return Stage("single", one_by_one(process), workers)
 
 
-def ends(farm: Farm) -> dict[str, Status]:
-    return {outcome.id: outcome.status for outcome in farm.told}
+def ends(farm: Farm) -> dict[str, bool]:
+    return {outcome.id: outcome.accepted for outcome in farm.told}
 
 
 @pytest.mark.parametrize("make", [grouped, single])
@@ -119,14 +118,14 @@ async def test_a_bug_that_hits_all_sets_none_aside_and_stops_the_source_for_this
             assert not farm.told
             assert not it.summary().quarantine
             assert len(it.summary().waiting) == 65
-            fault = it.engine.setback("farm")
+            fault = it.engine.dispatcher.open_reason("farm")
             assert isinstance(fault, InternalError)
             assert f"a fault of synqup's own ({error.__name__})" in str(fault)
             assert "Send the log to support" in str(fault)
             # Nobody goes on with what fails each time.
-            assert sum(count > 1 for count in tried.values()) <= BUGS + 2
-            it.engine.forgive("farm")
-            assert it.engine.setback("farm") is None
+            assert sum(count > 1 for count in tried.values()) <= STOP_AFTER + 2
+            it.engine.dispatcher.reset_breaker("farm")
+            assert it.engine.dispatcher.open_reason("farm") is None
     traces = [line for line in logs if line.get("exc_info")]
     assert len(traces) == 1
     assert isinstance(traces[0]["exc_info"], error)
@@ -150,9 +149,9 @@ async def test_one_document_that_a_bug_hits_is_set_aside_alone(
         assert kept.id == "37"
         assert "failed on it twice by a fault of synqup's own (KeyError)" in kept.reason
         assert "Send the log and the document to support" in kept.reason
-        assert it.engine.setback("farm") is None
+        assert it.engine.dispatcher.open_reason("farm") is None
         assert it.engine.breaker.fault is None
-    assert ends(farm) == {str(n): Status.ERROR if n == 37 else Status.FORWARDED for n in range(60)}
+    assert ends(farm) == {str(n): n != 37 for n in range(60)}
     assert tried["37"] >= 2
 
 
@@ -168,10 +167,10 @@ async def test_a_bug_that_begins_later_sets_one_aside_at_most(
     async with bench(tmp_path, make(fail)) as it:
         await it.bring(farm)
         assert len(it.summary().quarantine) <= 1
-        assert isinstance(it.engine.setback("farm"), InternalError)
+        assert isinstance(it.engine.dispatcher.open_reason("farm"), InternalError)
     told = Counter(ends(farm).values())
-    assert told[Status.FORWARDED] == 30
-    assert told[Status.ERROR] <= 1
+    assert told[True] == 30
+    assert told[False] <= 1
 
 
 async def test_a_document_that_fails_alone_once_only_goes_on(tmp_path: Path) -> None:
@@ -185,7 +184,7 @@ async def test_a_document_that_fails_alone_once_only_goes_on(tmp_path: Path) -> 
     farm = Farm(10)
     async with bench(tmp_path, grouped(fail)) as it:
         await it.bring(farm)
-    assert set(ends(farm).values()) == {Status.FORWARDED}
+    assert set(ends(farm).values()) == {True}
 
 
 async def test_a_poison_that_comes_first_waits_until_others_get_through(tmp_path: Path) -> None:
@@ -202,7 +201,7 @@ async def test_a_poison_that_comes_first_waits_until_others_get_through(tmp_path
         await it.bring(farm)
         farm.open = ["0"]
         await it.bring(farm)
-    assert ends(farm) == {"1": Status.FORWARDED, "0": Status.ERROR}
+    assert ends(farm) == {"1": True, "0": False}
 
 
 async def test_the_documents_of_other_sources_keep_flowing(tmp_path: Path) -> None:
@@ -215,9 +214,9 @@ async def test_the_documents_of_other_sources_keep_flowing(tmp_path: Path) -> No
     sick, well = Farm(50), Farm(50, name="other")
     async with bench(tmp_path, stage) as it:
         await it.bring(sick, well)
-        assert it.engine.setback("other") is None
+        assert it.engine.dispatcher.open_reason("other") is None
         assert it.engine.breaker.fault_of("other") is None
-        assert isinstance(it.engine.setback("farm"), InternalError)
+        assert isinstance(it.engine.dispatcher.open_reason("farm"), InternalError)
     assert not sick.told
     assert len(well.told) == 50
 
@@ -308,7 +307,7 @@ async def test_a_file_that_can_not_be_let_go_of_stops_nobody(tmp_path: Path) -> 
     farm = Farm(5)
     async with bench(tmp_path, Stage("cling", one_by_one(cling))) as it:
         await it.bring(farm)
-    assert set(ends(farm).values()) == {Status.FORWARDED}
+    assert set(ends(farm).values()) == {True}
 
 
 class Muddled(Farm):
@@ -324,9 +323,9 @@ async def test_acknowledgements_that_a_bug_hits_stay_open_and_stop_their_source_
     sick, well = Muddled(20), Farm(20, name="other")
     async with bench(tmp_path, single(lambda _: None)) as it:
         await it.bring(sick, well)
-        assert isinstance(it.engine.setback("farm"), InternalError)
+        assert isinstance(it.engine.dispatcher.open_reason("farm"), InternalError)
         assert len(well.told) == 20
-        assert it.engine.setback("other") is None
+        assert it.engine.dispatcher.open_reason("other") is None
 
 
 # What the user sees
@@ -380,11 +379,11 @@ async def test_a_refusal_of_single_documents_never_counts_against_the_source(
     def fail(id_: str) -> None:
         raise SourceError(id_, "403")
 
-    farm = Farm(MOST + 50)
+    farm = Farm(GIVE_UP_AFTER + 50)
     async with bench(tmp_path, single(fail)) as it:
         await it.bring(farm)
-        assert it.engine.setback("farm") is None
-        assert it.engine.counters.waiting == MOST + 50
+        assert it.engine.dispatcher.open_reason("farm") is None
+        assert it.engine.counters.waiting == GIVE_UP_AFTER + 50
 
 
 async def test_each_document_that_is_served_shows_that_the_source_is_at_work(
@@ -402,4 +401,4 @@ async def test_each_document_that_is_served_shows_that_the_source_is_at_work(
     farm = Farm(300)
     async with bench(tmp_path, single(fetch), single(write)) as it:
         await it.bring(farm)
-        assert it.engine.setback("farm") is None
+        assert it.engine.dispatcher.open_reason("farm") is None

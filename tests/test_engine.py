@@ -16,7 +16,7 @@ from farm import Farm
 from msgspec import Struct
 
 from pipeline.document import Ack, Document, Key
-from pipeline.engine.breaker import SETBACKS
+from pipeline.engine.breaker import SUSPECT_AFTER
 from pipeline.engine.engine import Engine
 from pipeline.engine.quarantine import Quarantine
 from pipeline.errors import (
@@ -30,7 +30,7 @@ from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.ledger.models import State
 from pipeline.ledger.summary import Summary, summarise
 from pipeline.payload import Payload
-from pipeline.source import Entry, Status
+from pipeline.source import Entry
 from pipeline.stage import Bound, Stage, one_by_one
 
 pytestmark = pytest.mark.anyio
@@ -67,7 +67,7 @@ class Bench:
         documents = [farm.document(id_, data) for id_ in farm.open]
         await self.ledger.seen([(d.key, d.entry.label) for d in documents], time.time())
         for document in documents:
-            await self.engine.offer(document)
+            await self.engine.dispatcher.submit(document)
 
     def summary(self) -> Summary:
         return summarise(self.folder / "ledger")
@@ -100,7 +100,7 @@ async def test_documents_pass_all_stages_in_order_and_are_acknowledged_once(
             await it.bring(farm)
         assert it.engine.counters.delivered == 50
     assert sorted(outcome.id for outcome in farm.told) == sorted(str(n) for n in range(50))
-    assert {outcome.status for outcome in farm.told} == {Status.FORWARDED}
+    assert all(outcome.accepted for outcome in farm.told)
     for id_ in range(50):
         assert [name for seen, name in passed if seen == str(id_)] == ["a", "b", "c"]
 
@@ -112,7 +112,7 @@ async def test_a_refused_document_is_quarantined_and_the_others_arrive(tmp_path:
             await it.bring(farm, b"the bytes")
         assert it.states() == {"quarantined": 2, "seen": 8}
         assert {kept.id for kept in it.summary().quarantine} == {"3", "7"}
-    errors = {o.id: o.message for o in farm.told if o.status is Status.ERROR}
+    errors = {o.id: o.reason for o in farm.told if not o.accepted}
     assert set(errors) == {"3", "7"}
     assert errors["3"] == "document 3: it is one of those."
     note = json.loads(next((tmp_path / "quarantine/farm").glob("document_3-*.json")).read_text())
@@ -157,7 +157,10 @@ async def test_the_slowest_stage_sets_the_pace(tmp_path: Path) -> None:
     async with bench(tmp_path, fast, slow) as it:
         async with it.engine.running(), anyio.create_task_group() as group:
             group.start_soon(it.bring, farm)
-            while it.engine.queues["fast"].documents < 4 or it.engine.queues["slow"].documents < 4:
+            while (
+                it.engine.observer.snapshot().stages["fast"].queue.documents < 4
+                or it.engine.observer.snapshot().stages["slow"].queue.documents < 4
+            ):
                 await anyio.sleep(0.001)
             await anyio.sleep(0.02)
             assert it.engine.counters.listed <= 8
@@ -182,7 +185,7 @@ async def test_more_and_fewer_workers_take_effect_while_running(tmp_path: Path) 
         with anyio.fail_after(60):
             while steady < 30:
                 await anyio.sleep(0.001)
-                waiting = it.engine.queues["work"].documents
+                waiting = it.engine.observer.snapshot().stages["work"].queue.documents
                 steady = steady + 1 if at_work == count < waiting else 0
 
     farm = Farm(60)
@@ -214,11 +217,11 @@ async def test_a_document_in_flight_is_not_taken_in_again(tmp_path: Path) -> Non
     async with bench(tmp_path, Stage("work", one_by_one(process))) as it, it.engine.running():
         document = farm.document("0")
         await it.ledger.seen([(document.key, "")], 1.0)
-        assert await it.engine.offer(document)
-        assert not await it.engine.offer(document)
+        assert await it.engine.dispatcher.submit(document)
+        assert not await it.engine.dispatcher.submit(document)
         gate.set()
-        await it.engine.landed("farm")
-        assert it.engine.flying("farm") == 0
+        await it.engine.dispatcher.drained("farm")
+        assert it.engine.dispatcher.in_flight_count("farm") == 0
     assert len(farm.told) == 1
 
 
@@ -245,14 +248,14 @@ async def test_an_acknowledgement_that_fails_stays_open_in_the_ledger(tmp_path: 
 
 
 async def test_a_source_that_fails_again_and_again_is_given_up_for_now(tmp_path: Path) -> None:
-    farm = Farm(SETBACKS)
+    farm = Farm(SUSPECT_AFTER)
     stage = refusing(*farm.open, error=SourceUnavailable)
     async with bench(tmp_path, stage) as it, it.engine.running():
         await it.bring(farm)
-        await it.engine.landed("farm")
-        assert isinstance(it.engine.setback("farm"), SourceUnavailable)
-        it.engine.forgive("farm")
-        assert it.engine.setback("farm") is None
+        await it.engine.dispatcher.drained("farm")
+        assert isinstance(it.engine.dispatcher.open_reason("farm"), SourceUnavailable)
+        it.engine.dispatcher.reset_breaker("farm")
+        assert it.engine.dispatcher.open_reason("farm") is None
 
 
 async def test_a_damaged_document_is_fetched_again_while_others_go_on(tmp_path: Path) -> None:
@@ -279,13 +282,13 @@ async def test_a_damaged_document_is_fetched_again_while_others_go_on(tmp_path: 
         async with it.engine.running():
             with anyio.fail_after(60):
                 await it.bring(farm, b"bytes")
-                await it.engine.landed("farm")
+                await it.engine.dispatcher.drained("farm")
         assert it.states() == {"quarantined": 1, "seen": 4}
         (kept,) = it.summary().quarantine
         assert kept.reason.startswith("document 2: it is broken; it was fetched 3 times")
     assert fetched == {"0": 1, "1": 2, "2": 3, "3": 1, "4": 1}
     assert sorted(passed) == ["0", "1", "3", "4"]
-    assert [o.id for o in farm.told if o.status is Status.ERROR] == ["2"]
+    assert [o.id for o in farm.told if not o.accepted] == ["2"]
 
 
 async def test_what_is_damaged_while_the_program_stops_waits(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from test_billtobox import configure, entries, opened, platform, purchases
 
 from pipeline.errors import SynqupError
-from pipeline.retry import LONGEST_REST
+from pipeline.retry import MAX_RETRY_AFTER
 from stages.sources.billtobox.pages import MAX_ITEM_BYTES, MAX_ITEMS, MAX_PAGE_BYTES
 from stages.sources.billtobox.source import MAX_ITEM_WARNINGS
 
@@ -405,4 +405,4 @@ async def test_a_rest_of_ten_years_is_one_of_six_hours(tmp_path: Path) -> None:
             for _ in range(2):
                 with pytest.raises(SynqupError) as failed:
                     await entries(source, config)
-                assert failed.value.retry_after <= LONGEST_REST  # type: ignore[attr-defined]
+                assert failed.value.retry_after <= MAX_RETRY_AFTER  # type: ignore[attr-defined]

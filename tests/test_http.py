@@ -26,7 +26,7 @@ from pipeline.errors import (
     SourceUnavailable,
     SynqupError,
 )
-from pipeline.retry import Retries
+from pipeline.retry import RetryPolicy
 from stages.sources.http.client import HttpClient, IncompleteBody, Throughput, status_error
 from stages.sources.http.headers import QUOTED, announced, quoted, retry_after
 from stages.sources.http.limiter import ConcurrencyLimiter
@@ -263,7 +263,7 @@ def test_a_server_s_words_fit_into_one_line(text: str) -> None:
 
 # The limiter.
 
-RETRIES = Retries(first_wait=0.01, longest_wait=0.05, longest_asked=5)
+RETRIES = RetryPolicy(first_wait=0.01, longest_wait=0.05, longest_asked=5)
 
 
 async def test_no_more_are_under_way_than_the_limit() -> None:

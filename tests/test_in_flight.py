@@ -101,7 +101,7 @@ async def _one_end(folder: Path, plan: Plan) -> None:
         with anyio.CancelScope() as scope:
             if number in plan.cancels:
                 offering.start_soon(_cancel, scope)
-            came = await engine.offer(document)
+            came = await engine.dispatcher.submit(document)
             taken += came
 
     async with open_ledger(folder / "ledger") as ledger:
@@ -117,8 +117,8 @@ async def _one_end(folder: Path, plan: Plan) -> None:
                     for _ in range(50):
                         await anyio.lowlevel.checkpoint()
                     everything.cancel()
-        assert not engine.flying("farm")
-        assert not engine._flights._aboard
+        assert not engine.dispatcher.in_flight_count("farm")
+        assert not engine._in_flight._counts
         told = Counter(outcome.id for outcome in farm.told)
         assert set(told.values()) <= {1}
         assert engine.counters.done <= taken
@@ -159,12 +159,12 @@ async def test_nobody_waits_for_what_a_retired_source_has_shown() -> None:
     flights.add(held.key, held)
     with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
-            group.start_soon(flights.landed, "farm")
+            group.start_soon(flights.drained, "farm")
             await anyio.wait_all_tasks_blocked()
             group.start_soon(flights.retire, retired)
             await anyio.wait_all_tasks_blocked()
             assert not flights.count("farm")
             assert not flights.add(held.key, following.document("0"))
             flights.remove(held.key)
-        await flights.landed("farm")
+        await flights.drained("farm")
         await flights.retire(retired)

@@ -16,13 +16,13 @@ from farm import Farm
 from trial import trial
 
 from pipeline.document import Document
-from pipeline.engine.breaker import SETBACKS
+from pipeline.engine.breaker import SUSPECT_AFTER
 from pipeline.engine.engine import Engine
 from pipeline.engine.quarantine import Quarantine
 from pipeline.errors import Rejected, SignInRefused, SourceError, SourceUnavailable
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.ledger.models import Staged
-from pipeline.source import Entry, Status
+from pipeline.source import Entry
 from pipeline.stage import Stage, one_by_one
 from stages.list import Lister
 from stages.model import Kind
@@ -68,7 +68,7 @@ class Bench:
 
     async def poll(self, farm: Farm) -> None:
         with anyio.fail_after(100):
-            await Lister(farm, None, self.ledger, self.engine).poll()  # type: ignore[arg-type]
+            await Lister(farm, None, self.ledger, self.engine.dispatcher).poll()  # type: ignore[arg-type]
 
 
 @asynccontextmanager
@@ -225,7 +225,7 @@ async def test_what_is_quarantined_is_tried_again_when_it_is_put_back(tmp_path: 
         await it.poll(farm)
         await it.poll(farm)
         assert it.processed["3"] == 1
-        assert [o.status for o in farm.told if o.id == "3"] == [Status.ERROR]
+        assert [o.accepted for o in farm.told if o.id == "3"] == [False]
         farm.open = ["3"]
         await anyio.sleep(0.01)
         await it.poll(farm)
@@ -240,7 +240,7 @@ async def test_a_source_that_fails_several_in_a_row_is_given_up_for_this_poll(
     async with bench(tmp_path, SourceUnavailable("box", "no"), every) as it:
         with pytest.raises(SourceUnavailable, match="no"):
             await it.poll(farm)
-        assert SETBACKS <= it.processed.total() < 250
+        assert SUSPECT_AFTER <= it.processed.total() < 250
 
 
 async def test_a_part_that_can_not_be_read_is_told_when_the_rest_has_been(tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ async def test_a_sign_in_that_is_refused_ends_the_poll_at_once(tmp_path: Path) -
     async with bench(tmp_path) as it:
         with pytest.raises(SignInRefused):
             await it.poll(farm)
-        await it.engine.landed("farm")
+        await it.engine.dispatcher.drained("farm")
         assert farm.pages == 2
 
 
@@ -293,7 +293,7 @@ async def test_a_walk_that_is_cancelled_closes_the_list(tmp_path: Path) -> None:
 
     async with bench(tmp_path) as it:
         async with anyio.create_task_group() as group:
-            group.start_soon(Lister(Endless(0), None, it.ledger, it.engine).poll)  # type: ignore[arg-type]
+            group.start_soon(Lister(Endless(0), None, it.ledger, it.engine.dispatcher).poll)  # type: ignore[arg-type]
             for _ in range(50):
                 await pages.acquire()
             assert not closed
@@ -304,7 +304,7 @@ async def test_a_walk_that_is_cancelled_closes_the_list(tmp_path: Path) -> None:
 async def test_waiting_is_looked_up_and_left_alone(tmp_path: Path) -> None:
     farm = Platform(25)
     async with bench(tmp_path) as it:
-        lister = Lister(farm, None, it.ledger, it.engine)  # type: ignore[arg-type]
+        lister = Lister(farm, None, it.ledger, it.engine.dispatcher)  # type: ignore[arg-type]
         assert len(await lister.waiting()) == 25
         await it.poll(farm)
         assert await lister.waiting() == []

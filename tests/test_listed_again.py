@@ -179,7 +179,7 @@ class Bench:
             stage = Stage("only", one_by_one(self.process), workers=4)
             engine = Engine([stage], ledger, Quarantine(self.folder / "quarantine"))
             async with engine.running():
-                yield lambda farm: Lister(farm, None, ledger, engine)  # type: ignore[arg-type]
+                yield lambda farm: Lister(farm, None, ledger, engine.dispatcher)  # type: ignore[arg-type]
             self.rows = await ledger.contents("farm", [str(number) for number in range(9)])
 
     async def poll(self, farm: Farm, times: int) -> None:

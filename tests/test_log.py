@@ -15,7 +15,7 @@ import structlog
 
 from pipeline.app.logging import LogFile, configure_logging
 from pipeline.errors import RetryableError
-from pipeline.retry import Retries
+from pipeline.retry import RetryPolicy
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +141,7 @@ async def test_what_is_tried_again_is_not_told_each_time(
         raise RetryableError("source", "it does not answer")
 
     with pytest.raises(RetryableError):
-        await Retries(attempts=3, first_wait=0.01, longest_wait=0.01).run(fail)
+        await RetryPolicy(attempts=3, first_wait=0.01, longest_wait=0.01).run(fail)
     assert tries == 3
     assert capsys.readouterr().err == ""
     assert (tmp_path / "logs" / "synqup.log").read_text() == ""

@@ -22,7 +22,7 @@ from trial import trial
 
 from pipeline.config.types import Secret
 from pipeline.errors import RetryableError, SignInRefused, SourceError, SynqupError
-from pipeline.retry import Retries
+from pipeline.retry import RetryPolicy
 from stages.check import examine
 from stages.sources.http import oauth
 from stages.sources.http.client import HttpClient
@@ -413,7 +413,7 @@ async def test_a_sign_in_that_fails_is_said_without_the_secret(
 
 
 def test_waits_are_settable_and_bounded() -> None:
-    retries = Retries(attempts=2, first_wait=0.01)
+    retries = RetryPolicy(attempts=2, first_wait=0.01)
     tried = []
 
     async def work() -> None:

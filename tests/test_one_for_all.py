@@ -23,7 +23,8 @@ from pipeline.app.service import Service, open_service
 from pipeline.app.wiring import Config, open_application
 from pipeline.config.types import Duration
 from pipeline.engine import breaker
-from pipeline.engine.breaker import LONGEST, MOST, SETBACKS, Breaker
+from pipeline.engine.breaker import GIVE_UP_AFTER, GIVE_UP_SECONDS, SUSPECT_AFTER, Breaker
+from pipeline.engine.retry import BreakerRetry
 from pipeline.errors import (
     InternalError,
     Rejected,
@@ -32,7 +33,7 @@ from pipeline.errors import (
     SourceError,
     SourceUnavailable,
 )
-from pipeline.retry import Retries
+from pipeline.retry import RetryPolicy
 from pipeline.source import Entry, Outcome, Source
 from stages.flow import Flow
 from stages.sandbox import FaultSpec
@@ -92,11 +93,11 @@ async def test_a_part_of_the_documents_waits_alone(tmp_path: Path, planned: Faul
 async def test_a_source_that_serves_no_document_is_given_up(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(breaker, "LONGEST", 1.0)
+    monkeypatch.setattr(breaker, "GIVE_UP_SECONDS", 1.0)
     async with trial(tmp_path, FaultSpec(name, on="document"), documents=600) as it:
         outcome = await it.bring(it.config())
         assert "the source answered 50" in outcome.failures["billtobox"]
-        assert SETBACKS <= outcome.counters.waiting < 600
+        assert SUSPECT_AFTER <= outcome.counters.waiting < 600
         # Under suspicion one try is enough.
         assert it.faults.hits[name] < 600
 
@@ -112,40 +113,41 @@ def test_the_breaker_opens_for_what_concerns_the_source_alone() -> None:
     for harmless in (SourceError("d"), RetryableError("d"), RetryableError("d", "broken off")):
         fail(1000, harmless)
         assert not one.is_suspect("a")
-    fail(SETBACKS - 1)
+    fail(SUSPECT_AFTER - 1)
     assert not one.is_suspect("a")
     fail(1)
     assert one.is_suspect("a")
     assert not one.is_suspect("b")
-    assert one.open("a", idle=False) is None
-    assert isinstance(one.open("a", idle=True), SourceUnavailable)
+    assert one.open_reason("a", idle=False) is None
+    assert isinstance(one.open_reason("a", idle=True), SourceUnavailable)
     one.record_success("a")
     assert not one.is_suspect("a")
-    fail(MOST - 1, SignInRefused("a"))
+    fail(GIVE_UP_AFTER - 1, SignInRefused("a"))
     # It has served something, so the others may be at fault.
-    assert one.open("a", idle=True) is None
+    assert one.open_reason("a", idle=True) is None
     fail(1, RetryableError("a", retry_after=3600))
-    assert isinstance(one.open("a", idle=False), RetryableError)
-    assert one.open("b", idle=True) is None
+    assert isinstance(one.open_reason("a", idle=False), RetryableError)
+    assert one.open_reason("b", idle=True) is None
     one.reset("a")
-    assert one.open("a", idle=True) is None
-    fail(SETBACKS - 1)
-    now = LONGEST
-    assert one.open("a", idle=False) is None
+    assert one.open_reason("a", idle=True) is None
+    fail(SUSPECT_AFTER - 1)
+    now = GIVE_UP_SECONDS
+    assert one.open_reason("a", idle=False) is None
     fail(1)
-    assert one.open("a", idle=False) is not None
+    assert one.open_reason("a", idle=False) is not None
     one.stop("b", InternalError("b"))
-    assert isinstance(one.open("b", idle=False), InternalError)
+    assert isinstance(one.open_reason("b", idle=False), InternalError)
     one.reset("b")
-    assert one.open("b", idle=False) is None
+    assert one.open_reason("b", idle=False) is None
     assert isinstance(one.fault, InternalError)
 
 
 async def test_a_source_that_is_given_up_keeps_nobody_waiting_for_another_try() -> None:
     now = 0.0
     one = Breaker(lambda: now)
+    retry = BreakerRetry(one)
     farm = Farm()
-    farm.retries = Retries(attempts=5, first_wait=1000, longest_wait=1000)
+    farm.retries = RetryPolicy(attempts=5, first_wait=1000, longest_wait=1000)
     failures: list[RetryableError] = []
 
     async def fail() -> None:
@@ -153,21 +155,21 @@ async def test_a_source_that_is_given_up_keeps_nobody_waiting_for_another_try() 
 
     async def fetch() -> None:
         try:
-            await one.patiently(farm, fail)
+            await retry(farm, fail)
         except RetryableError as error:
             failures.append(error)
 
     with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
-            for _ in range(SETBACKS):
+            for _ in range(SUSPECT_AFTER):
                 group.start_soon(fetch)
             await anyio.wait_all_tasks_blocked()
             assert not failures
-            now = LONGEST
+            now = GIVE_UP_SECONDS
             group.start_soon(fetch)
     subjects = Counter(error.subject for error in failures)
-    assert subjects == {"document": SETBACKS, "source farm": 1}
-    assert one.open("farm", idle=False) is not None
+    assert subjects == {"document": SUSPECT_AFTER, "source farm": 1}
+    assert one.open_reason("farm", idle=False) is not None
 
 
 # One net for each source
@@ -308,7 +310,7 @@ async def serving(config: Config) -> AsyncIterator[Service]:
         async with (
             open_application(config) as parts,
             open_service(parts, config) as service,
-            parts.dispatcher.running(),
+            parts.engine.running(),
             anyio.create_task_group() as group,
         ):
             service.start(group)
@@ -340,7 +342,7 @@ async def test_the_service_goes_on_with_the_others_and_serves_again(
                 await until(lambda: set(it.journal()) == {one.id for one in it.mailbox})
         events = Counter(line["event"] for line in logs)
         assert events["poll failed"] == 1
-        assert events["unforeseen"] == 1
+        assert events["unexpected error"] == 1
     assert {status for statuses in it.journal().values() for status in statuses} == {"FORWARDED"}
 
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from pipeline.errors import RetryableError
-from pipeline.retry import LONGEST_REST, Retries
+from pipeline.retry import MAX_RETRY_AFTER, RetryPolicy
 from stages.sources.http import limiter
 from stages.sources.http.limiter import ConcurrencyLimiter
 
-RETRIES = Retries(first_wait=0.5, longest_wait=4, longest_asked=60)
+RETRIES = RetryPolicy(first_wait=0.5, longest_wait=4, longest_asked=60)
 MOST = 4
 
 
@@ -54,7 +54,7 @@ class Visitor:
         self.state = "waiting"
         self.done = asyncio.Event()
         self.limiter = limited
-        self.asked = LONGEST_REST
+        self.asked = MAX_RETRY_AFTER
 
     async def visit(self) -> None:
         try:
@@ -131,7 +131,7 @@ class Crowd:
         if inside := self.those("inside"):
             self.limiter.record_refusal(self.loop.time(), asked)
             rest = asked if asked is not None else RETRIES.longest_wait
-            self.rests_until = max(self.rests_until, self.loop.time() + min(rest, LONGEST_REST))
+            self.rests_until = max(self.rests_until, self.loop.time() + min(rest, MAX_RETRY_AFTER))
             if leaving:
                 inside[0][0].done.set()
             self.settle()
@@ -159,7 +159,7 @@ class Crowd:
             assert len(self.those("inside")) >= int(self.limiter.limit)
 
     def everybody_gets_out(self) -> None:
-        self.run(asyncio.sleep(2 * LONGEST_REST))
+        self.run(asyncio.sleep(2 * MAX_RETRY_AFTER))
         for _ in range(len(self.visitors) + 1):
             for one, _task in self.those("inside"):
                 one.done.set()
@@ -167,7 +167,7 @@ class Crowd:
         for _, task in self.visitors:
             assert task.done()
             task.result()
-        assert all(RETRIES.longest_asked < one.asked <= LONGEST_REST for one, _ in self.visitors)
+        assert all(RETRIES.longest_asked < one.asked <= MAX_RETRY_AFTER for one, _ in self.visitors)
         assert not self.limiter._in_flight
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ from pipeline.app.service import Service, open_service
 from pipeline.app.wiring import Config, open_application
 from pipeline.config.types import Duration
 from pipeline.errors import RetryableError, SourceUnavailable
-from pipeline.retry import LONGEST_REST
+from pipeline.retry import MAX_RETRY_AFTER
 from stages.sandbox import FaultSpec
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +36,7 @@ async def serving(config: Config) -> AsyncIterator[Service]:
         async with (
             open_application(config) as application,
             open_service(application, config) as service,
-            application.dispatcher.running(),
+            application.engine.running(),
             anyio.create_task_group() as group,
         ):
             service.start(group)
@@ -105,5 +105,5 @@ def test_polls_grow_rarer_up_to_a_bound() -> None:
     ]
     assert pause(300, None, 0) == 300
     assert pause(300, RetryableError("source", retry_after=7000), 1) == 7000
-    assert pause(300, RetryableError("source", retry_after=10**9), 1) == LONGEST_REST
+    assert pause(300, RetryableError("source", retry_after=10**9), 1) == MAX_RETRY_AFTER
     assert pause(86400, down, 5) == 86400

@@ -11,7 +11,7 @@ import pipeline
 import stages
 from pipeline.errors import ConfigurationError, Rejected, RetryableError, SynqupError
 from pipeline.source import Entry
-from pipeline.text import enumerated, first_few, printable, shortened
+from pipeline.text import enumerated, first_few, printable, truncated
 
 #: ESC and BEL, a C1 control, marks that turn text round, ends of lines, half a character.
 SIGNS = "\x1b[2J\x07\x9b31m\u202e\u2066\u200f\r\n\u2028\ud800\0"
@@ -56,7 +56,7 @@ def test_the_first_few_are_named_and_the_rest_is_counted() -> None:
     assert enumerated([]) == ""
     assert first_few(numbers, 2) == ["0", "1", "and 19,998 more"]
     assert len(enumerated(["9" * 1_000_000] * 100)) < 2000
-    assert shortened("abcdef", 4) == "abcd ... and 2 more characters"
+    assert truncated("abcdef", 4) == "abcd ... and 2 more characters"
 
 
 def test_every_error_has_a_reason_that_no_optimisation_takes_away() -> None:

@@ -47,7 +47,7 @@ class CatchUp:
         self._sources: list[Source] = []
         #: The documents that each source has said to hold, by its name.
         self._expected: dict[str, int] = {}
-        self._dispatcher: Engine | None = None
+        self._engine: Engine | None = None
         self._stopped = False
 
     async def run(self, show: Show, abandon: Callable[[], object] = lambda: None) -> CatchUpResult:
@@ -63,7 +63,7 @@ class CatchUp:
                 open_application(config, LEDGER_TIMEOUT) as application,
                 AsyncExitStack() as closing,
             ):
-                self._dispatcher = application.dispatcher
+                self._engine = application.engine
                 for settings in config.sources:
                     await self._open(settings, application, closing)
 
@@ -74,16 +74,16 @@ class CatchUp:
 
                 shutdown.on_request(application.ledger.stop_retrying)
                 async with anyio.create_task_group() as showing:
-                    showing.start_soon(show, application.dispatcher.counters, self._total)
-                    async with application.dispatcher.running():
+                    showing.start_soon(show, application.engine.counters, self._total)
+                    async with application.engine.running():
                         await shutdown.run_until_requested(poll_all)
                     showing.cancel_scope.cancel()
         return self.result()
 
     def result(self) -> CatchUpResult:
         """The result so far."""
-        counters = self._dispatcher.counters if self._dispatcher is not None else Counters()
-        fault = self._dispatcher.breaker.fault if self._dispatcher is not None else None
+        counters = self._engine.counters if self._engine is not None else Counters()
+        fault = self._engine.breaker.fault if self._engine is not None else None
         return CatchUpResult(counters, self._failures, self._stopped, str(fault or ""))
 
     def _note_stop(self) -> None:

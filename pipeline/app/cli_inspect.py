@@ -46,8 +46,8 @@ def classify(
 ) -> None:
     """Tell what each file is, seen from one company, and why."""
     for path in files:
-        explanation = classify_file(path, company)
+        found = classify_file(path, company)
         if json:
-            print(output.in_json(explanation), flush=True)
+            print(output.in_json(found), flush=True)
         else:
-            output.file_classification(Console(), explanation)
+            output.file_classification(Console(), found)

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from pipeline.app.wiring import Config, Lister, ledger_path, open_source
 from pipeline.engine.engine import Engine
+from pipeline.engine.error_reporter import ErrorReporter
 from pipeline.engine.quarantine import Quarantine
-from pipeline.engine.unforeseen import Unforeseen
 from pipeline.errors import StateError, SynqupError
 from pipeline.ledger.database import copy_database
 from pipeline.ledger.ledger import open_ledger
@@ -39,7 +39,7 @@ async def perform_dry_run(config: Config) -> DryRun:
     """
     found: dict[str, list[Entry]] = {}
     failures: dict[str, str] = {}
-    unforeseen = Unforeseen()
+    error_reporter = ErrorReporter()
     with tempfile.TemporaryDirectory(prefix="synqup-") as folder:
         copy = Path(folder) / "ledger.sqlite"
         await anyio.to_thread.run_sync(copy_database, ledger_path(config.service.state_dir), copy)
@@ -49,14 +49,14 @@ async def perform_dry_run(config: Config) -> DryRun:
                 try:
                     source = open_source(settings, config.service.state_dir)
                     try:
-                        lister = Lister(source, config, ledger, engine)
+                        lister = Lister(source, config, ledger, engine.dispatcher)
                         found[settings.name] = await lister.waiting()
                     finally:
                         await source.close()
                 except StateError:
                     raise
                 except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
-                    words: SynqupError = unforeseen.words(f"source {settings.name}", error)
+                    words: SynqupError = error_reporter.report(f"source {settings.name}", error)
                     failures[settings.name] = str(words)
             staged = len(await ledger.unfinished())
     return DryRun(found, failures, staged)

@@ -21,8 +21,8 @@ import stamina.instrumentation
 import structlog
 from structlog.typing import EventDict
 
-from pipeline.files import why
-from pipeline.text import first_few, printable_lines, shortened, told
+from pipeline.files import os_reason
+from pipeline.text import first_few, printable_lines, sanitized, truncated
 
 #: Days for which the files, one for each day, are kept.
 DAYS = 30
@@ -118,8 +118,10 @@ class LogFile(TimedRotatingFileHandler):
             self._drop_stream()
             if not self._is_failing:
                 self._is_failing = True
-                said = f"the log can't be written and is left out: {why(error)} ({self._path})"
-                print(f"synqup: {told(said)}.", file=sys.stderr, flush=True)
+                said = (
+                    f"the log can't be written and is left out: {os_reason(error)} ({self._path})"
+                )
+                print(f"synqup: {sanitized(said)}.", file=sys.stderr, flush=True)
         else:
             self._is_failing = False
 
@@ -139,7 +141,7 @@ def _silence_retries() -> None:
 def _one_line(_: object, __: str, event: EventDict) -> EventDict:
     """Make text from outside fit into one line, so that no document can forge another line."""
     return {
-        key: printable_lines(shortened(value, MAX_TRACEBACK))
+        key: printable_lines(truncated(value, MAX_TRACEBACK))
         if key == "exception"
         else _shown(value)
         for key, value in event.items()
@@ -148,12 +150,12 @@ def _one_line(_: object, __: str, event: EventDict) -> EventDict:
 
 def _shown(value: Any) -> Any:
     if isinstance(value, str):
-        return told(value)
+        return sanitized(value)
     if isinstance(value, list | tuple | set | frozenset):
         return first_few([str(item) for item in value])
     if value is None or isinstance(value, int | float):
         return value
-    return told(str(value))
+    return sanitized(str(value))
 
 
 def _formatter(

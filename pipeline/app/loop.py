@@ -16,7 +16,7 @@ from typing import NoReturn, TypeVar
 import anyio
 
 from pipeline.app.shutdown import signal_handlers
-from pipeline.engine.unforeseen import leaves
+from pipeline.engine.error_reporter import leaf_exceptions
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ def run_loop(work: Callable[[], Awaitable[T]]) -> T:
 
 
 def _first_error(group: BaseException) -> BaseException:
-    errors = list(leaves(group))
+    errors = list(leaf_exceptions(group))
     return next((one for one in errors if not isinstance(one, CancelledError)), errors[0])
 
 

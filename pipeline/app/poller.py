@@ -9,7 +9,7 @@ import structlog
 
 from pipeline.app.wiring import Application, Config
 from pipeline.errors import RetryableError, StateError, SynqupError
-from pipeline.retry import LONGEST_REST
+from pipeline.retry import MAX_RETRY_AFTER
 from pipeline.source import Source
 
 log = structlog.get_logger(__name__)
@@ -90,9 +90,9 @@ def pause(interval: float, error: SynqupError | None, failures: int) -> float:
     """Seconds until the next poll: twice as many after each failure in a row, up to a bound.
 
     interval: seconds between two polls as configured. error: why the last poll failed; where the
-    source has asked for a longer rest, that is given, up to LONGEST_REST.
+    source has asked for a longer rest, that is given, up to MAX_RETRY_AFTER.
     """
     longest = max(interval, min(interval * LONGEST_FACTOR, LONGEST_PAUSE))
     backoff = min(interval * 2.0 ** min(failures, 16), longest)
     asked = error.retry_after if isinstance(error, RetryableError) else None
-    return max(backoff, min(asked or 0.0, LONGEST_REST))
+    return max(backoff, min(asked or 0.0, MAX_RETRY_AFTER))

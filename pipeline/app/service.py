@@ -44,7 +44,7 @@ async def serve(
                         service.apply(edited)
 
             shutdown.on_request(application.ledger.stop_retrying)
-            async with application.dispatcher.running():
+            async with application.engine.running():
                 await shutdown.run_until_requested(poll_and_watch)
     log.info("stopped", dropped=shutdown.forced)
     return shutdown
@@ -86,7 +86,7 @@ class Service:
         if config.service.state_dir != in_use:
             log.warning("state_dir changes at the next start", in_use=in_use)
         self._config = config
-        self._application.dispatcher.resize(config.stages)
+        self._application.engine.resize(config.stages)
         self._update_pollers()
         for poller in self._pollers.values():
             poller.apply(config)

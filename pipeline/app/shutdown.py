@@ -16,7 +16,7 @@ from types import FrameType
 import anyio
 import structlog
 
-from pipeline.engine.unforeseen import leaves
+from pipeline.engine.error_reporter import leaf_exceptions
 from pipeline.errors import StateError
 
 log = structlog.get_logger(__name__)
@@ -89,7 +89,7 @@ class Shutdown:
                 with self.scope:
                     yield
             except (StateError, BaseExceptionGroup) as error:
-                causes = list(leaves(error))
+                causes = list(leaf_exceptions(error))
                 ledger_failed = all(isinstance(cause, StateError) for cause in causes)
                 if not self.requested.is_set() or not ledger_failed:
                     raise

@@ -18,12 +18,15 @@ from msgspec import Struct
 
 from pipeline.config.types import ServiceSettings
 from pipeline.engine.breaker import Breaker
+from pipeline.engine.dispatcher import EngineDispatcher
 from pipeline.engine.engine import Engine
+from pipeline.engine.error_reporter import ErrorReporter
 from pipeline.engine.quarantine import Quarantine
-from pipeline.engine.unforeseen import Unforeseen
+from pipeline.engine.retry import BreakerRetry
 from pipeline.errors import InternalError, StateError, SynqupError
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.source import Source
+from pipeline.stage import Instrument
 from stages.check import Finding, examine
 from stages.classify import FileClassification, classify_file
 from stages.flow import STAGE_NAMES, Flow
@@ -81,11 +84,16 @@ class Application(Struct, frozen=True):
     nobody has foreseen keeps its traceback in the log.
     """
 
-    dispatcher: Engine
+    engine: Engine
     ledger: Ledger
     flow: Flow
     service: ServiceSettings
-    unforeseen: Unforeseen
+    error_reporter: ErrorReporter
+
+    @property
+    def dispatcher(self) -> EngineDispatcher:
+        """The dispatcher of the engine."""
+        return self.engine.dispatcher
 
     def open(self, settings: SourceSettings) -> Source:
         """Open the source that a section of the configuration describes. Raises SynqupError."""
@@ -93,7 +101,7 @@ class Application(Struct, frozen=True):
         try:
             return open_source(settings, self.service.state_dir)
         except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
-            words = self.unforeseen.words(place, error)
+            words = self.error_reporter.report(place, error)
             raise self._recorded(settings.name, words) from None
 
     async def poll(self, source: Source, config: Config) -> None:
@@ -101,13 +109,17 @@ class Application(Struct, frozen=True):
 
         A fault of synqup's own raises InternalError, also where it only kept a document waiting.
         """
+        with self.engine.observer.polling(source.name):
+            await self._poll(source, config)
+
+    async def _poll(self, source: Source, config: Config) -> None:
         await self._settle_staged()
         try:
             await Lister(source, config, self.ledger, self.dispatcher).poll()
         except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
-            words = self.unforeseen.words(f"source {source.name}", error)
+            words = self.error_reporter.report(f"source {source.name}", error)
             raise self._recorded(source.name, words) from None
-        if (fault := self.dispatcher.breaker.fault_of(source.name)) is not None:
+        if (fault := self.engine.breaker.fault_of(source.name)) is not None:
             raise fault
 
     async def close(self, source: Source) -> None:
@@ -116,20 +128,20 @@ class Application(Struct, frozen=True):
             try:
                 await source.close()
             except Exception as error:  # noqa: BLE001 - the source is not used any more
-                self.unforeseen.words(f"source {source.name}", error)
+                self.error_reporter.report(f"source {source.name}", error)
 
     async def _settle_staged(self) -> None:
         """Settle what earlier polls left staged; where that fails, the source is polled anyway."""
         try:
-            await self.flow.finish(self.dispatcher.is_flying)
+            await self.flow.finish(self.dispatcher.is_in_flight)
         except Exception as error:  # noqa: BLE001 - the next poll tries again
-            words = self._recorded("", self.unforeseen.words("what is staged", error))
+            words = self._recorded("", self.error_reporter.report("what is staged", error))
             log.warning("what is staged can't be settled", reason=str(words))
 
     def _recorded(self, source: str, words: SynqupError) -> SynqupError:
         """The same error, which the breaker knows of if it is a fault of synqup's own."""
         if isinstance(words, InternalError):
-            self.dispatcher.breaker.record_fault(source, words)
+            self.engine.breaker.record_fault(source, words)
         return words
 
 
@@ -150,21 +162,22 @@ def quarantine_in(state_dir: Path) -> Quarantine:
 
 @asynccontextmanager
 async def open_application(
-    config: Config, ledger_timeout: float = math.inf
+    config: Config, ledger_timeout: float = math.inf, instrument: Instrument | None = None
 ) -> AsyncIterator[Application]:
     """Open the ledger, settle what a crash left behind, and join the stages to an engine.
 
-    ledger_timeout: seconds to wait for a disk that refuses the ledger. Raises StateError when the
-    state folder can't be used.
+    ledger_timeout: seconds to wait for a disk that refuses the ledger. instrument: is put around
+    the work of each stage and around the acknowledging. Raises StateError when the state folder
+    can't be used.
     """
     service = config.service
     async with (
         open_ledger(ledger_path(service.state_dir), ledger_timeout) as ledger,
         AsyncExitStack() as stack,
     ):
-        breaker, unforeseen = Breaker(), Unforeseen()
+        breaker, error_reporter = Breaker(), ErrorReporter()
         try:
-            flow = Flow(service.state_dir, ledger, breaker.patiently)
+            flow = Flow(service.state_dir, ledger, BreakerRetry(breaker))
             stack.callback(flow.close)
             await flow.recover()
         except OSError as error:
@@ -174,6 +187,6 @@ async def open_application(
                 "Mend its disk, or let this account write there",
             ) from error
         quarantine = quarantine_in(service.state_dir)
-        dispatcher = Engine(flow.stages, ledger, quarantine, breaker, unforeseen)
-        dispatcher.resize(config.stages)
-        yield Application(dispatcher, ledger, flow, service, unforeseen)
+        engine = Engine(flow.stages, ledger, quarantine, breaker, error_reporter, instrument)
+        engine.resize(config.stages)
+        yield Application(engine, ledger, flow, service, error_reporter)

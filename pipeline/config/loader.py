@@ -21,7 +21,7 @@ from msgspec.structs import FieldInfo, fields
 
 from pipeline.config.types import Duration, Mode, Secret, Size
 from pipeline.errors import ConfigurationError
-from pipeline.files import read_file, why
+from pipeline.files import os_reason, read_file
 
 S = TypeVar("S", bound=Struct)
 Validator = Callable[[Any], Any]
@@ -105,7 +105,7 @@ def read_toml(path: Path) -> dict[str, Any]:
             raise ValueError(f"one line has more than {MAX_DOTS:,} dots")
         return tomllib.loads(data.decode("utf-8-sig"))
     except OSError as error:
-        problem = f"it can't be read: {why(error)}"
+        problem = f"it can't be read: {os_reason(error)}"
     except UnicodeDecodeError as error:
         problem = f"it is not UTF-8 at byte {error.start}; save it as UTF-8"
     except (ValueError, RecursionError) as error:

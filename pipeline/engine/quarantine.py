@@ -1,4 +1,4 @@
-"""Quarantine: keeps what can't be delivered, the bytes and the reason side by side, durable."""
+"""Quarantine: keeps documents that can't be delivered, each with its reason, durably on return."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ import msgspec
 from pipeline.document import Document, Key
 from pipeline.durable import make_folder, replace_file
 
-#: Bytes of a name that a person recognises, so that all of a file's name fits into 255.
-RECOGNISED = 120
-#: Digits of the digest of a document's id that tell its files from those of others.
+#: Bytes of the label in a file's name, so that the whole name fits into 255.
+LABEL_BYTES = 120
+#: Digits of the digest of a document's id in the names of its files, which makes them unique.
 DIGITS = 12
 #: The files of one document.
 ENDINGS = (".bin", ".json")
 
 
 class Quarantine:
-    """A folder for each source; in it, for each id, NAME.bin and NAME.json."""
+    """A folder for each source; in it, for each id, NAME.bin (bytes) and NAME.json (reason)."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._kept: set[str] | None = None
 
     async def keep(self, document: Document[Any], reason: str) -> None:
-        """Set a document aside; again under the same id replaces what was kept. OSError."""
+        """Keep a document, in place of what was kept under the same id before. Raises OSError."""
         await anyio.to_thread.run_sync(self._keep, document, reason)
 
     async def remove(self, key: Key) -> None:
-        """Remove what was kept of a document, which has been delivered now. OSError."""
+        """Remove what is kept of a document, if anything is. Raises OSError."""
         if self._kept is None:
             self._kept = await anyio.to_thread.run_sync(self._look)
         if _mark(key) in self._kept:
@@ -60,7 +60,7 @@ class Quarantine:
         }
         text = msgspec.json.format(msgspec.json.encode(note), indent=2)
         replace_file(folder / f"{base}.json", BytesIO(text + b"\n"), 0o640)
-        # What was kept under another label goes; bytes that could not be had anew stay.
+        # Files under an earlier label are removed; earlier bytes stay where no new ones are here.
         for path in self._files(document.key):
             if path.stem != base and (path.suffix == ".json" or document.payload is not None):
                 path.unlink(missing_ok=True)
@@ -68,7 +68,7 @@ class Quarantine:
             self._kept.add(_mark(document.key))
 
     def _look(self) -> set[str]:
-        """The marks of all documents that are kept, by the names of their files."""
+        """The marks of all documents that are kept, read from the names of their files."""
         return {path.stem[-DIGITS:] for path in self.folder.glob("*/*") if path.suffix in ENDINGS}
 
     def _remove(self, key: Key) -> None:
@@ -84,7 +84,7 @@ class Quarantine:
 
 
 def _mark(key: Key) -> str:
-    """The same for all revisions of an id: the latest that failed is kept, and no others."""
+    """A mark in the names of files, the same for all revisions of an id: the latest is kept."""
     return Key(key.source, key.id, "").digest[:DIGITS]
 
 
@@ -93,5 +93,5 @@ def _plain(text: str) -> str:
 
 
 def _shortened(text: str) -> str:
-    """Cut at a character to what a name may measure, in bytes of UTF-8."""
-    return text.encode("utf-8", "replace")[:RECOGNISED].decode("utf-8", "ignore")
+    """Cut it to LABEL_BYTES of UTF-8, at the end of a character."""
+    return text.encode("utf-8", "replace")[:LABEL_BYTES].decode("utf-8", "ignore")

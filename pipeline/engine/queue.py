@@ -1,4 +1,4 @@
-"""A bounded queue between two stages: its bound counts documents and bytes."""
+"""Bounded queue between two stages: its bound counts documents and bytes of memory."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import anyio
 from pipeline.stage import Bound
 
 
-class Weighed(Protocol):
-    """Anything that says how many bytes of memory it holds."""
+class Sized(Protocol):
+    """An item that says how many bytes of memory it occupies."""
 
     @property
     def held(self) -> int:
@@ -20,16 +20,16 @@ class Weighed(Protocol):
         ...
 
 
-T = TypeVar("T", bound=Weighed)
+T = TypeVar("T", bound=Sized)
 
 
 class Queue(Generic[T]):
-    """Hands things from many putters to many takers, in order, never dropping one.
+    """A first-in-first-out queue from many producers to many consumers; it drops no item.
 
-    What a taker has in hand counts until it says done(), so the bound is on all that a stage
-    occupies. A single thing that exceeds the bound in bytes passes when it is alone. The owner,
-    who puts, closes; takers then empty the queue and end with anyio.EndOfStream. Leaving its
-    `with` block lets go of what nobody took.
+    What a consumer has taken counts until done(), so the bound is on all that a stage occupies. A
+    single item that is larger than the bound passes when it is alone. The producers' side closes
+    the queue; consumers then empty it and end with anyio.EndOfStream. Leaving its `with` block
+    drops what has not been taken.
     """
 
     def __init__(self, bound: Bound) -> None:
@@ -48,33 +48,38 @@ class Queue(Generic[T]):
 
     @property
     def waiting(self) -> int:
-        """How many nobody has taken yet."""
+        """How many items have not been taken yet."""
         return self._send.statistics().current_buffer_used
 
     def resize(self, bound: Bound) -> None:
-        """Apply another bound; what is inside already stays."""
+        """Apply another bound; it may be exceeded by what is in the queue already."""
         self.bound = bound
         self._wake()
 
-    async def put(self, thing: T) -> None:
-        """Wait for room, then leave it. Raises anyio.ClosedResourceError after close()."""
-        while not self._fits(thing.held):
+    async def put(self, item: T) -> None:
+        """Wait for room, then add the item. Raises anyio.ClosedResourceError after close()."""
+        while not self._fits(item.held):
             self._freed = self._freed or anyio.Event()
             await self._freed.wait()
-        self.put_back(thing)
+        self.put_back(item)
 
-    def put_back(self, thing: T) -> None:
-        """Leave what has been further on already: to wait for room could be to wait for itself."""
-        self._send.send_nowait(thing)
+    def put_back(self, item: T) -> None:
+        """Add an item at once, beyond the bound if need be.
+
+        For an item that comes back from a later stage: if it waited for room, it could be waiting
+        for itself. Raises as put().
+        """
+        self._send.send_nowait(item)
         self.documents += 1
-        self.bytes += thing.held
+        self.bytes += item.held
 
     async def take(self, most: int = 1, linger: float = 0.0) -> list[T]:
-        """Wait for one and take with it what else is there, at most `most`; then say done().
+        """Wait for an item and take it with all others that are there, at most `most` in all.
 
-        linger: seconds to wait for more. Raises anyio.EndOfStream when it is closed and empty.
+        The consumer calls done() with them afterwards. linger: seconds to wait for more than one.
+        Raises anyio.EndOfStream when the queue is closed and empty.
         """
-        # What is there goes without a turn of the event loop, which would cost more.
+        # Items that are there are taken without a turn of the event loop, which would cost more.
         taken = self._there(most) or [await self._receive.receive()]
         taken += self._there(most - len(taken))
         if linger and len(taken) < most:
@@ -83,13 +88,13 @@ class Queue(Generic[T]):
         return taken
 
     def done(self, taken: Sequence[T]) -> None:
-        """What was taken has been handed on, and its room is free."""
+        """Free the room of items that have been taken and handed on."""
         self.documents -= len(taken)
-        self.bytes -= sum([thing.held for thing in taken])
+        self.bytes -= sum([item.held for item in taken])
         self._wake()
 
     def close(self) -> None:
-        """Nothing will be put any more."""
+        """Nothing will be put any more; consumers take what is left."""
         self._send.close()
 
     def _there(self, most: int) -> list[T]:

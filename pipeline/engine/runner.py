@@ -1,4 +1,8 @@
-"""A stage at work: its queue, its workers, and what becomes of documents when a bug hits it."""
+"""Stage runner: a stage with its queue and its workers, and the containment of its bugs.
+
+A bug is any exception that a stage may not raise. It costs as few documents as possible, and never
+the process.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,14 @@ from typing import Any, Protocol
 
 from pipeline.document import Document
 from pipeline.engine.breaker import Breaker
+from pipeline.engine.counters import StageCounters
+from pipeline.engine.error_reporter import ErrorReporter, internal_reason
 from pipeline.engine.queue import Queue
-from pipeline.engine.unforeseen import Unforeseen, internal_reason
 from pipeline.errors import InternalError, Rejected, StateError, SynqupError
-from pipeline.stage import Bound, Result, Stage, disk_trouble
+from pipeline.stage import Bound, Instrument, Result, Stage, retryable_os_error
 
-#: Documents of a source that bugs may hit in a row before the source is stopped for this poll.
-BUGS = 8
+#: Documents of a source that fail by bugs in a row before the source is stopped for this poll.
+STOP_AFTER = 8
 
 
 class Size(Protocol):
@@ -33,26 +38,37 @@ class Size(Protocol):
 
 
 class StageRunner:
-    """A stage at work: its queue, and how many workers it has and ought to have.
+    """A stage at work: its queue, its counters, and how many workers it has and is to have.
 
-    A bug that hits a group of documents hits each of them alone as well, or only those that it
-    concerns: so each is tried alone, and one that fails alone twice is taken for the culprit. It is
-    set aside where the stage has passed other documents of its source since the last such one. It
-    waits where it has not, for then nothing tells the document's fault from the stage's; so do all
-    others of the source after BUGS of them in a row.
+    When a bug hits a group of documents, each of them is tried alone, because the bug may concern
+    some of them only. A document that fails alone twice is taken for the cause. It is quarantined
+    if the stage has passed other documents of its source since the last such one. Otherwise it
+    waits, for nothing tells a fault of the document from one of the stage; after STOP_AFTER of them
+    in a row all others of the source wait as well.
+
+    active: workers at work. wanted: workers that it is to have. instrument: is put around the
+    work of the stage.
     """
 
-    def __init__(self, stage: Stage, breaker: Breaker, unforeseen: Unforeseen) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        breaker: Breaker,
+        error_reporter: ErrorReporter,
+        instrument: Instrument | None = None,
+    ) -> None:
         self.stage = stage
         self.queue: Queue[Document[Any]] = Queue(stage.queue)
+        self.counters = StageCounters()
         self.wanted = stage.workers
         self.active = 0
+        self._stage_work = instrument(stage.name, stage.work) if instrument else stage.work
         self._breaker = breaker
-        self._unforeseen = unforeseen
-        #: How many bugs have hit the documents of each source, in all and since the last passed.
+        self._error_reporter = error_reporter
+        #: How many documents of each source have failed by bugs: in all, and since one has passed.
         self._bugs: dict[str, int] = {}
         self._in_a_row: dict[str, int] = {}
-        #: The sources of which a document has passed since the last bug.
+        #: The sources of which a document has passed since the last one failed.
         self._passing: set[str] = set()
 
     def resize(self, size: Size | None) -> None:
@@ -67,42 +83,45 @@ class StageRunner:
         )
 
     async def work(self, documents: Sequence[Document[Any]]) -> Sequence[Result]:
-        """Each document's result, in order, whatever the stage raises. StateError alone is raised.
+        """Return each document's result, in order, whatever the stage raises.
 
-        Of a source that a fault of synqup's own has stopped, all wait.
+        Documents of a source that a fault of synqup's own has stopped wait. Raises StateError only.
         """
-        if self._breaker.stopped and any(self._stopped(one) for one in documents):
-            going = [one for one in documents if not self._stopped(one)]
+        if self._breaker.stopped and any(self._is_stopped(one) for one in documents):
+            going = [one for one in documents if not self._is_stopped(one)]
             results = iter(await self.work(going) if going else ())
-            # One that has been worked on keeps its result, if its source was stopped meanwhile.
-            held = set(map(id, documents)) - set(map(id, going))
-            return [self._waits(one) if id(one) in held else next(results) for one in documents]
+            # A document that was worked on keeps its result, even if its source is stopped by now.
+            stopped = set(map(id, documents)) - set(map(id, going))
+            return [
+                self._stopped_error(one) if id(one) in stopped else next(results)
+                for one in documents
+            ]
         before = self._bugs.copy()
         try:
-            return self._looked_through(documents, await self.stage.work(documents), before)
+            return self._checked(documents, await self._stage_work(documents), before)
         except StateError:
             raise
         except OSError as error:
-            return [disk_trouble(document.entry.label, error) for document in documents]
-        except Exception as error:  # noqa: BLE001 - a bug, or what a stage was to return
+            return [retryable_os_error(document.entry.label, error) for document in documents]
+        except Exception as error:  # noqa: BLE001 - a bug of the stage
             if len(documents) == 1:
-                return [await self._once_more(documents[0], error)]
-            self._unforeseen.words(self._place, error)
+                return [await self._retry_alone(documents[0], error)]
+            self._error_reporter.report(self._place, error)
             return [
-                self._waits(one) if self._stopped(one) else await self._alone(one, 2)
+                self._stopped_error(one) if self._is_stopped(one) else await self._alone(one, 2)
                 for one in documents
             ]
 
-    def _looked_through(
+    def _checked(
         self,
         documents: Sequence[Document[Any]],
         results: Sequence[Result],
         before: Mapping[str, int],
     ) -> Sequence[Result]:
-        """The results of a stage, if they are any, of which it is noted what has passed.
+        """Check that a stage has returned results, and note which sources' documents have passed.
 
-        before: the bugs when the work began; what began before a bug says nothing of the time
-        since then.
+        before: how many bugs each source had when the work began; work that began before a bug
+        does not show that the stage has passed anything since.
         """
         if len(results) != len(documents):
             raise RuntimeError(f"{len(results)} results of {len(documents)} documents")
@@ -119,31 +138,32 @@ class StageRunner:
         return results
 
     async def _alone(self, document: Document[Any], tries: int) -> Result:
+        """Work on one document, at most `tries` times."""
         try:
             before = self._bugs.copy()
-            work = await self.stage.work([document])
-            (result,) = self._looked_through([document], work, before)
+            work = await self._stage_work([document])
+            (result,) = self._checked([document], work, before)
         except StateError:
             raise
         except OSError as error:
-            return disk_trouble(document.entry.label, error)
+            return retryable_os_error(document.entry.label, error)
         except Exception as error:  # noqa: BLE001 - as in work()
             if tries > 1:
-                return await self._once_more(document, error)
-            return self._hit(document, error)
+                return await self._retry_alone(document, error)
+            return self._failed_twice(document, error)
         return result
 
-    async def _once_more(self, document: Document[Any], error: Exception) -> Result:
-        """A document has failed alone for the first time."""
-        words = self._unforeseen.words(self._place, error, document.entry.label)
-        return await self._alone(document, 1) if isinstance(words, InternalError) else words
+    async def _retry_alone(self, document: Document[Any], error: Exception) -> Result:
+        """Try a document again that has failed alone for the first time, if it was by a bug."""
+        reported = self._error_reporter.report(self._place, error, document.entry.label)
+        return await self._alone(document, 1) if isinstance(reported, InternalError) else reported
 
-    def _hit(self, document: Document[Any], error: Exception) -> SynqupError:
-        """A document has failed alone twice."""
+    def _failed_twice(self, document: Document[Any], error: Exception) -> SynqupError:
+        """The result of a document that has failed alone twice."""
         label, source = document.entry.label, document.key.source
-        words = self._unforeseen.words(self._place, error, label)
-        if not isinstance(words, InternalError):
-            return words
+        reported = self._error_reporter.report(self._place, error, label)
+        if not isinstance(reported, InternalError):
+            return reported
         self._bugs[source] = self._bugs.get(source, 0) + 1
         self._in_a_row[source] = self._in_a_row.get(source, 0) + 1
         why = f"{self._place} failed on it twice by {internal_reason(error)}"
@@ -151,7 +171,7 @@ class StageRunner:
             self._passing.discard(source)
             return Rejected(label, why, "Send the log and the document to support")
         fault = InternalError(label, why)
-        if self._in_a_row[source] >= BUGS:
+        if self._in_a_row[source] >= STOP_AFTER:
             del self._in_a_row[source]
             self._breaker.stop(
                 source,
@@ -161,10 +181,10 @@ class StageRunner:
             )
         return fault
 
-    def _stopped(self, document: Document[Any]) -> bool:
+    def _is_stopped(self, document: Document[Any]) -> bool:
         return document.key.source in self._breaker.stopped
 
-    def _waits(self, document: Document[Any]) -> InternalError:
+    def _stopped_error(self, document: Document[Any]) -> InternalError:
         fault = self._breaker.stopped[document.key.source]
         return InternalError(document.entry.label, fault.reason)
 

@@ -23,7 +23,7 @@ from pipeline.document import Key
 from pipeline.ledger.allocation import NextNumbers, allocate, reallocate
 from pipeline.ledger.database import open_database
 from pipeline.ledger.models import (
-    TOLD,
+    ENDED,
     AllocatedName,
     Allocation,
     Known,
@@ -41,7 +41,7 @@ PAGE_SIZE = 500
 #: SQL: the number of the poll that source ?1 is in.
 CURRENT_POLL = "coalesce((SELECT poll FROM sources WHERE name = ?1), 0)"
 #: SQL: the states that are acknowledged to the source.
-FINAL_STATES = f"({', '.join(repr(state.value) for state in TOLD)})"
+FINAL_STATES = f"({', '.join(repr(state.value) for state in ENDED)})"
 
 
 class Ledger:

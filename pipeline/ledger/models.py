@@ -27,10 +27,10 @@ class State(StrEnum):
     WAITING = "waiting"
 
 
-#: The ends of a document of which its source is told FORWARDED.
-FORWARDED = (State.DELIVERED, State.DUPLICATE, State.SKIPPED)
-#: All ends of a document of which its source is told.
-TOLD = (*FORWARDED, State.QUARANTINED)
+#: The ends of a document that its source is told of as accepted (ack).
+ACKED = (State.DELIVERED, State.DUPLICATE, State.SKIPPED)
+#: All ends of a document that its source is told of; the others are nacked.
+ENDED = (*ACKED, State.QUARANTINED)
 
 
 class Known(Struct, frozen=True):

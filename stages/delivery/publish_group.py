@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.document import Key
 from pipeline.durable import flush_folder
 from pipeline.ledger.ledger import Ledger
-from pipeline.stage import disk_trouble
+from pipeline.stage import retryable_os_error
 from stages.delivery.allocate import Named, allocate_next_names
 from stages.delivery.fsync import flush_names
 from stages.delivery.lanes import Lane
@@ -50,7 +50,7 @@ class GroupPublisher:
                     left = tuple(c for c in one.sidecars if c not in attempt.unrestored)
                     taken.append(Named(one.plan, one.staged, one.claim, left))
                 else:
-                    results[one.plan.key] = disk_trouble(one.plan.label, attempt.error)
+                    results[one.plan.key] = retryable_os_error(one.plan.label, attempt.error)
                     if not self._left_to_recovery(one, attempt):
                         unpublished.append(one)
             if not taken:

@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.document import Key
 from pipeline.durable import flush_file, flush_folder
 from pipeline.ledger.models import Staged
-from pipeline.stage import disk_trouble
+from pipeline.stage import retryable_os_error
 from stages.delivery.document_files import free_number, remove_files, sidecar_path, write_file
 from stages.delivery.fsync import MIN_GROUP, Volume, can_flush_volumes, flush_names
 from stages.delivery.lanes import Lane
@@ -56,7 +56,7 @@ async def stage_group(
     assert isinstance(flushed, dict)
     await remove_temporary_files(lane, [pair for pair in staged if pair[0].key in flushed])
     failed |= flushed
-    results |= {p.key: disk_trouble(p.label, failed[p.key]) for p in plans if p.key in failed}
+    results |= {p.key: retryable_os_error(p.label, failed[p.key]) for p in plans if p.key in failed}
     return [pair for pair in staged if pair[0].key not in failed]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sized
 from lxml import etree
 from msgspec import Struct
 
-from pipeline.text import told
+from pipeline.text import sanitized
 from stages.formats.party import Identifier, Party
 from stages.model import Kind
 
@@ -28,7 +28,7 @@ class Unreadable(Exception):
 
     def __init__(self, what: str) -> None:
         """Make the message fit to be shown, for it may quote the document."""
-        super().__init__(told(what, MAX_REASON))
+        super().__init__(sanitized(what, MAX_REASON))
 
 
 class Hostile(Unreadable):

@@ -26,7 +26,7 @@ from pypdf.generic import (
 )
 
 from pipeline.payload import Payload
-from pipeline.text import NAME, told
+from pipeline.text import NAME, sanitized
 from stages.formats.content import Hostile, Unreadable
 
 #: Bytes of all XML in a PDF, and of any other stream in it that has to be expanded.
@@ -196,7 +196,7 @@ def _xml_files(limited: _TimeLimited) -> Iterator[XmlFile]:
         if left <= 0:
             raise _TooCostly(f"the XML in it has more than {XML_SIZE:,} bytes")
         # Some senders leave a line in front of the declaration, where XML allows none.
-        yield XmlFile(told(one.name, NAME), data.lstrip(b"\r\n\t "))
+        yield XmlFile(sanitized(one.name, NAME), data.lstrip(b"\r\n\t "))
 
 
 def _embedded_files(catalog: DictionaryObject, limited: _TimeLimited) -> Iterator[_EmbeddedFile]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from pipeline.text import NAME, enumerated, told
+from pipeline.text import NAME, enumerated, sanitized
 
 
 class Identifier(Struct, frozen=True):
@@ -23,7 +23,7 @@ class Identifier(Struct, frozen=True):
 
     def __str__(self) -> str:
         scheme = f"{self.scheme}:" if self.scheme else ""
-        return f"{self.element} {told(f'{scheme}{self.value}', NAME)}"
+        return f"{self.element} {sanitized(f'{scheme}{self.value}', NAME)}"
 
 
 class Party(Struct, frozen=True):
@@ -44,4 +44,4 @@ class Party(Struct, frozen=True):
     def __str__(self) -> str:
         """Return its name and its first few identifiers, each once, for reasons."""
         values = enumerated(list(dict.fromkeys(one.value for one in self.identifiers)))
-        return f"{told(self.name, NAME) or 'unnamed'} ({values or 'no identifier'})"
+        return f"{sanitized(self.name, NAME) or 'unnamed'} ({values or 'no identifier'})"

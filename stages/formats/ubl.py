@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from lxml import etree
 
-from pipeline.text import NAME, told
+from pipeline.text import NAME, sanitized
 from stages.formats.content import INVOICE_KINDS, Content, Invoice, Other
 from stages.formats.elements import below, text_of
 from stages.formats.party import Identifier, Party
@@ -122,9 +122,9 @@ def _other(name: etree.QName) -> Content | None:
     if not namespace.startswith(UBL):
         return None
     if not namespace.endswith("-2"):
-        what = f"a UBL {told(name.localname, NAME)} of another version than 2"
+        what = f"a UBL {sanitized(name.localname, NAME)} of another version than 2"
         return Other("xml", what, "xml", possible_kinds=INVOICE_KINDS)
-    local = told(name.localname, NAME)
+    local = sanitized(name.localname, NAME)
     what = _OTHERS.get(local, f"a UBL {local}")
     return Other(f"ubl-{local.lower()}", f"{what}, which is no invoice", "xml")
 

@@ -14,7 +14,7 @@ from io import BytesIO
 from lxml import etree
 
 from pipeline.payload import Payload
-from pipeline.text import NAME, told
+from pipeline.text import NAME, sanitized
 from stages.formats import camt, cii, ubl, vocabularies
 from stages.formats.content import INVOICE_KINDS, Content, Hostile, Invoice, Other, Unreadable
 from stages.formats.party import Party
@@ -175,7 +175,7 @@ def _content_of(root: etree._Element) -> Content:
             return content
     if (inner := vocabularies.enclosed(root)) is not None:
         return _content_of(inner)
-    name = told(etree.QName(root).localname, NAME)
+    name = sanitized(etree.QName(root).localname, NAME)
     return Other(
         "xml", f"an XML document of another kind ({name})", "xml", possible_kinds=INVOICE_KINDS
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec import Struct, structs
 
-from pipeline.text import NAME, enumerated, first_few, told
+from pipeline.text import NAME, enumerated, first_few, sanitized
 from stages.formats.content import Content, Invoice, Other, Statement
 from stages.formats.party import Party
 from stages.matching.parties import CompanyIndex, Match
@@ -53,7 +53,7 @@ def apply_rules(content: Content, index: CompanyIndex, hint: ListHint) -> Classi
     classification = _held_against_list(classification, hint)
     return structs.replace(
         classification,
-        reason=told(classification.reason),
+        reason=sanitized(classification.reason),
         warnings=tuple(first_few(classification.warnings)),
     )
 
@@ -181,5 +181,5 @@ def _name(company: Company) -> str:
 def _holder(statement: Statement) -> str:
     numbers = enumerated([holder.value for holder in statement.holders]) or "no number"
     accounts = enumerated(statement.accounts)
-    name = told(statement.holder_name, NAME) or "unnamed"
+    name = sanitized(statement.holder_name, NAME) or "unnamed"
     return f"holder {name} ({numbers}), account {accounts}"

@@ -20,7 +20,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from pipeline.config.loader import MAX_CONFIG_BYTES
 from pipeline.errors import ConfigurationError
-from pipeline.files import read_file, why
+from pipeline.files import os_reason, read_file
 from stages.sandbox.fault_spec import FaultSpec, Target
 from stages.sandbox.faults import FAULTS, Hit, cut_off
 from stages.sandbox.mailbox import Mailbox
@@ -95,7 +95,7 @@ def read_faults(path: Path) -> list[FaultSpec]:
         raw = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
         specs = msgspec.convert(raw.get("faults", []), list[FaultSpec])
     except (OSError, ValueError, AttributeError, RecursionError) as error:
-        said = why(error) if isinstance(error, OSError) else error
+        said = os_reason(error) if isinstance(error, OSError) else error
         raise ConfigurationError(str(path), [f"--faults: {said}"]) from None
     return [_known(one, "--faults") for one in specs]
 

@@ -56,6 +56,10 @@ ENTRIES_AT_ONCE = 500
 #: Accept-Encoding of documents: checksums are of the bytes as sent, so these must not be coded.
 NO_CODING = "identity"
 
+#: The platform's words for a document that is accepted, and for one that can't be delivered.
+FORWARDED = "FORWARDED"
+ERROR = "ERROR"
+
 JSON = {"Accept": "*/*", "Content-Type": "application/json"}
 
 
@@ -297,7 +301,7 @@ class BilltoboxSource(Source):
         resource, id_ = self._locate(outcome.id)
         url = self._url(resource, id_, self.settings.status_path)
         subject = f"source {self.name}, acknowledgement of {resource.prefix} {id_}"
-        body = Status(outcome.status.value, outcome.message)
+        body = Status(FORWARDED if outcome.accepted else ERROR, outcome.reason)
         async with self._session.request(
             "PUT",
             url,

@@ -315,8 +315,7 @@ def _connection_error(error: aiohttp.ClientError | OSError, subject: str) -> Syn
             return SourceUnavailable(
                 subject,
                 f"the answer breaks the rules of HTTP ({why})",
-                "Tell the platform, or the operator of the proxy in between; it will be retried"
-                " automatically",
+                "Tell the platform, or the operator of the proxy in between; it will be retried",
             )
         case _:
             return SourceUnavailable(subject, f"the connection failed ({_message_of(error)})")

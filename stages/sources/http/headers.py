@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 
-from pipeline.retry import LONGEST_REST
+from pipeline.retry import MAX_RETRY_AFTER
 from pipeline.source import Announced
 from pipeline.text import printable
 from stages.sources.http.checksums import stated_checksums
@@ -54,16 +54,16 @@ def media_type(response: aiohttp.ClientResponse) -> str:
 
 
 def retry_after(response: aiohttp.ClientResponse) -> float | None:
-    """Seconds of Retry-After (RFC 9110, 10.2.3), LONGEST_REST at most; None if it states none."""
+    """Seconds of Retry-After (RFC 9110, 10.2.3), MAX_RETRY_AFTER at most; None without one."""
     text = response.headers.get("Retry-After", "").strip()
     if SECONDS.fullmatch(text):
-        return min(float(text), LONGEST_REST)
+        return min(float(text), MAX_RETRY_AFTER)
     # By the server's own clock if it states its time, as ours may be hours off.
     until, since = _moment(text), _moment(response.headers.get("Date", ""))
     if until is None:
         return None
     rest = (until - (since or datetime.now(UTC))).total_seconds()
-    return min(max(rest, 0.0), LONGEST_REST)
+    return min(max(rest, 0.0), MAX_RETRY_AFTER)
 
 
 def _moment(text: str) -> datetime | None:

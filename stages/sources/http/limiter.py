@@ -13,7 +13,7 @@ from collections import deque
 import anyio
 
 from pipeline.errors import RetryableError
-from pipeline.retry import LONGEST_REST, Retries
+from pipeline.retry import MAX_RETRY_AFTER, RetryPolicy
 
 #: An answer is slow if it takes longer than this in seconds, and than this multiple of the mean.
 SLOW_SECONDS = 1.0
@@ -46,7 +46,7 @@ class ConcurrencyLimiter:
     max_limit: the limit to begin with, which is never exceeded.
     """
 
-    def __init__(self, max_limit: int, retries: Retries) -> None:
+    def __init__(self, max_limit: int, retries: RetryPolicy) -> None:
         self.max_limit = max_limit
         self.limit = float(max_limit)
         self._retries = retries
@@ -108,7 +108,7 @@ class ConcurrencyLimiter:
         if retry_after is None:
             wait = self._retries.first_wait * 2 ** min(max(self._refusals_in_a_row - 1, 0), 16)
             retry_after = min(wait, self._retries.longest_wait)
-        self._paused_until = max(self._paused_until, now + min(retry_after, LONGEST_REST))
+        self._paused_until = max(self._paused_until, now + min(retry_after, MAX_RETRY_AFTER))
         if self._paused_until - now > self._retries.longest_asked:
             # That is too long to wait: wake all waiters, so that they raise RetryableError.
             while self._waiters:
@@ -165,7 +165,7 @@ class ConcurrencyLimiter:
 
     def _remaining_pause(self, subject: str) -> float:
         """Seconds that remain of the pause. RetryableError if they are too many to wait."""
-        pause = min(self._paused_until - time.monotonic(), LONGEST_REST)
+        pause = min(self._paused_until - time.monotonic(), MAX_RETRY_AFTER)
         if pause > self._retries.longest_asked:
             raise RetryableError(
                 subject, f"the source asks for a pause of {pause:,.0f} s", retry_after=pause

@@ -12,8 +12,8 @@ from yarl import URL
 
 from pipeline.config.loader import LoadContext
 from pipeline.config.types import Duration, above_zero, absolute
-from pipeline.files import check_file, why
-from pipeline.retry import Retries
+from pipeline.files import check_file, os_reason
+from pipeline.retry import RetryPolicy
 from stages.settings import SourceSettings
 
 #: Largest certificate file in bytes: a bundle of all public authorities has a twentieth of this.
@@ -56,9 +56,9 @@ class HttpSettings(SourceSettings, frozen=True, forbid_unknown_fields=True, kw_o
         return Timeouts(self.connect_timeout, self.first_byte_timeout, self.stall_timeout)
 
     @property
-    def retries(self) -> Retries:
+    def retries(self) -> RetryPolicy:
         """The retry policy of every request."""
-        return Retries(
+        return RetryPolicy(
             self.attempts, self.retry_wait, self.longest_retry_wait, self.longest_asked_wait
         )
 
@@ -79,7 +79,7 @@ class HttpSettings(SourceSettings, frozen=True, forbid_unknown_fields=True, kw_o
         except OSError as error:
             context.add_problem(
                 f"{key}.ca_file",
-                f"{self.ca_file} can't be read ({why(error)})",
+                f"{self.ca_file} can't be read ({os_reason(error)})",
                 "name a file of certificates that this account may read",
             )
 
