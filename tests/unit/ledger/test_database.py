@@ -26,7 +26,7 @@ from pipeline.ledger.summary import summarise
 
 pytestmark = pytest.mark.anyio
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 NOBODY = 65534
 
 #: As version 1 made it; it stays as it is.

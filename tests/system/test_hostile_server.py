@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hostile import (
+from helpers.hostile import (
     Act,
     Front,
     chunk,
@@ -22,7 +22,7 @@ from hostile import (
     says,
     turned,
 )
-from trial import Trial
+from helpers.trial import Trial
 
 from pipeline.app.catch_up import Outcome
 

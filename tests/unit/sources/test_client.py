@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 from hypothesis import given, strategies as st
 from multidict import CIMultiDict
-from serving import Answer, serving
+from helpers.serving import Answer, serving
 from yarl import URL
 
 from pipeline.errors import (

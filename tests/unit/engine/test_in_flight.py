@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
-from farm import Farm
+from helpers.farm import Farm
 from hypothesis import given, settings, strategies as st
 from msgspec import Struct, structs
 from structlog.testing import capture_logs

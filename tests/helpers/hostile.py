@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 import anyio
 from msgspec import Struct
-from trial import Trial, trial
+from helpers.trial import Trial, trial
 from yarl import URL
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import anyio
 import pytest
-from farm import Farm
+from helpers.farm import Farm
 from msgspec import Struct
 
 from pipeline.document import Ack, Document, Key

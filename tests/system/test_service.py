@@ -10,7 +10,7 @@ import anyio
 import pytest
 from msgspec import structs
 from structlog.testing import capture_logs
-from trial import Trial, trial
+from helpers.trial import Trial, trial
 
 from pipeline.app.lock import only_process
 from pipeline.app.service import LONGEST_PAUSE, Service, running

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from farm import Farm
-from trial import trial
+from helpers.farm import Farm
+from helpers.trial import trial
 
 from pipeline.app.catch_up import CatchUp
 

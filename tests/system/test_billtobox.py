@@ -16,8 +16,8 @@ import pytest
 from aiohttp import web
 from hypothesis import given, strategies as st
 from msgspec import Raw, json
-from serving import serving
-from trial import trial
+from helpers.serving import serving
+from helpers.trial import trial
 
 from pipeline.app.wiring import Config, load_config
 from pipeline.errors import SignInRefused, SourceError

@@ -16,7 +16,7 @@ import anyio
 import pytest
 from aiohttp import web
 from msgspec import Struct
-from trial import PATIENCE, Trial, trial
+from helpers.trial import PATIENCE, Trial, trial
 from yarl import URL
 
 from pipeline.app.catch_up import Outcome
@@ -27,7 +27,7 @@ from stages.sandbox.faults import FAULTS
 
 pytestmark = pytest.mark.anyio
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 class Case(Struct, frozen=True):

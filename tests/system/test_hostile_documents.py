@@ -177,7 +177,7 @@ anyio.run(main)
 def test_the_reader_of_pdfs_is_imported_in_a_thread(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", IMPORTS, tmp_path],
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         check=False,

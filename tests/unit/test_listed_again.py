@@ -13,9 +13,9 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-from farm import Farm
+from helpers.farm import Farm
 from msgspec import structs
-from trial import Trial, trial
+from helpers.trial import Trial, trial
 
 from pipeline.document import Document
 from pipeline.engine.engine import Engine

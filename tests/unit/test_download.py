@@ -16,7 +16,7 @@ import google_crc32c
 import pytest
 from aiohttp import web
 from multidict import CIMultiDict
-from serving import serving
+from helpers.serving import serving
 
 from pipeline.app.wiring import load_config
 from pipeline.document import Ack, Document, Key

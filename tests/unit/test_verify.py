@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from farm import Farm
+from helpers.farm import Farm
 
 from pipeline.config.types import Service
 from pipeline.document import Ack, Document, Key

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from hostile import Act, Asked, Writer, cut_gzip, head, hostile, says, turned
+from helpers.hostile import Act, Asked, Writer, cut_gzip, head, hostile, says, turned
 from structlog.testing import capture_logs
 from test_billtobox import configure, entries, opened, platform, purchases
 
@@ -27,7 +27,7 @@ from stages.sources.billtobox.source import TOLD
 pytestmark = pytest.mark.anyio
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 TYPE = b"Content-Type: application/json"
 

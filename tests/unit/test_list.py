@@ -12,8 +12,8 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-from farm import Farm
-from trial import trial
+from helpers.farm import Farm
+from helpers.trial import trial
 
 from pipeline.document import Document
 from pipeline.engine.breaker import SETBACKS

@@ -363,7 +363,7 @@ def test_a_second_process_is_refused(tmp_path: Path) -> None:
         "import sys; from pathlib import Path; from pipeline.app.lock import only_process\n"
         "with only_process(Path(sys.argv[1])): pass"
     )
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[3]
     command = [sys.executable, "-c", second, str(state)]
     with only_process(state):
         refused = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)

@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-from farm import Farm
+from helpers.farm import Farm
 from structlog.testing import capture_logs
 from test_main_job import PATIENCE, ROOT, mailbox, synqup
 

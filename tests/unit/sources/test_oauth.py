@@ -18,7 +18,7 @@ import anyio.lowlevel
 import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
-from trial import trial
+from helpers.trial import trial
 
 from pipeline.config.types import Secret
 from pipeline.errors import RetryableError, SignInRefused, SourceError, SynqupError

@@ -12,10 +12,10 @@ from typing import Any
 
 import anyio
 import pytest
-from farm import Farm
+from helpers.farm import Farm
 from msgspec import structs
 from structlog.testing import capture_logs
-from trial import Trial, trial
+from helpers.trial import Trial, trial
 
 from pipeline.app import wiring as application
 from pipeline.app.lock import only_process

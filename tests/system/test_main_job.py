@@ -21,7 +21,7 @@ import pytest
 PATIENCE = 100
 
 SYNQUP = [sys.executable, "-c", "from pipeline.app.cli import main; main()"]
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FOLDERS = {"purchase": "achats", "sales": "ventes", "statement": "coda"}
 
 
