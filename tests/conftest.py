@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
-if TYPE_CHECKING:
-    from crash.world import Host
+from tests.helpers.corpus import CORPUS
 
-CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
+if TYPE_CHECKING:
+    from tests.crash.world import Host
 
 # How long an example takes says how busy the machine is, and nothing of the example.
 settings.register_profile(
@@ -37,7 +37,7 @@ def corpus() -> Path:
 @pytest.fixture(scope="module")
 def host() -> Iterator[Host]:
     """Worlds of synqup processes whose calls are watched; Linux only."""
-    from crash.world import hosting  # noqa: PLC0415 - elsewhere it can't be imported
+    from tests.crash.world import hosting  # noqa: PLC0415 - elsewhere it can't be imported
 
     with hosting() as host:
         yield host

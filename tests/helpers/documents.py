@@ -15,7 +15,7 @@ from stages.model import Classified, Kind, Listed, Verified
 from stages.settings import Config
 from stages.sources.billtobox.source import BilltoboxSource
 
-#: The supplier and the customer of tests/invoices.py.
+#: The supplier and the customer of tests/helpers/invoices.py.
 SUPPLIER, CUSTOMER = "BE0403170701", "BE0417497106"
 
 CONFIG = """

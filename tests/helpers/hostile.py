@@ -14,8 +14,9 @@ from pathlib import Path
 import aiohttp
 import anyio
 from msgspec import Struct
-from helpers.trial import Trial, trial
 from yarl import URL
+
+from tests.helpers.trial import Trial, trial
 
 
 class Asked(Struct):

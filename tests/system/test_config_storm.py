@@ -1,7 +1,7 @@
 """A storm of edits of the configuration: nothing lost, nothing twice, nothing where no edit said.
 
-The storm is short in every pytest; `SYNQUP_STORM=100 pytest tests/test_config_storm.py` makes
-the whole one.
+The storm is short in every pytest; `SYNQUP_STORM=100 pytest tests/system/test_config_storm.py`
+makes the whole one.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from crash.processes import Process
-from crash.world import Host, World, wait_until
+
+from tests.crash.processes import Process
+from tests.crash.world import Host, World, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the hook reads /proc")
 

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import pytest
 from msgspec import structs
@@ -15,25 +14,19 @@ from structlog.testing import capture_logs
 
 from pipeline.document import Document, Sidecar
 from pipeline.errors import AlreadyDelivered, RetryableError
-from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.ledger.models import State
 from pipeline.payload import Payload
-from pipeline.stage import Result
 from stages.delivery import publish as parcel
-from stages.delivery.lanes import Lanes
 from stages.delivery.rename import rename_exclusively
-from stages.delivery.staging import Staging
-from stages.delivery.volumes import Volumes
 from stages.matching.fingerprint import fingerprint
-from stages.model import Classified, Fingerprint, Kind
+from stages.model import Fingerprint, Kind
 from stages.sandbox.invoices import Invoice
 from stages.sandbox.state_index import State as Shelved
-from stages.settings import Config
-from stages.write import Write
-from tests.documents import SUPPLIER, classified, configured
-from tests.invoices import invoice, ubl
-from tests.test_formats_cii import SELLER, d16b
-from tests.trial import Trial, trial
+from tests.helpers.cii import SELLER, d16b
+from tests.helpers.documents import SUPPLIER, configured
+from tests.helpers.invoices import invoice, ubl
+from tests.helpers.trial import Trial, trial
+from tests.helpers.writing import bench
 
 pytestmark = pytest.mark.anyio
 
@@ -161,48 +154,6 @@ def test_it_is_of_one_company_and_one_side() -> None:
 def test_without_one_of_its_parts_there_is_none(old: str, new: str) -> None:
     assert old in INVOICE
     assert fingerprint(invoice(INVOICE.replace(old, new))) is None
-
-
-# As they are written into their folders.
-
-
-class Bench:
-    def __init__(self, folder: Path, ledger: Ledger, config: Config) -> None:
-        self.folder = folder
-        self.ledger = ledger
-        self.config = config
-        self.lanes = Lanes()
-        volumes = Volumes(folder / "volumes")
-        self.write = Write(ledger, Staging(folder / "staging"), volumes, self.lanes)
-        self.at = 1.0
-
-    async def make(self, data: str, id_: str, **more: Any) -> Document[Classified]:
-        return await classified(self.config, data, id_, **more)
-
-    async def work(self, *documents: Document[Classified]) -> list[Result]:
-        self.at += 1
-        await self.ledger.seen([(one.key, one.entry.label) for one in documents], self.at)
-        return await self.write.work(documents)
-
-    async def bring(self, data: str, id_: str, **more: Any) -> Result:
-        (result,) = await self.work(await self.make(data, id_, **more))
-        return result
-
-    def files(self) -> list[str]:
-        return sorted(path.name for path in (self.folder / "out").rglob("*.*"))
-
-    async def state(self, document: Document[Classified]) -> State:
-        key = document.key
-        return (await self.ledger.contents(key.source, [key.id]))[key.id][key.revision].state
-
-
-@asynccontextmanager
-async def bench(folder: Path, delivery: str = "") -> AsyncIterator[Bench]:
-    config = configured(folder, delivery)
-    async with open_ledger(folder / "ledger") as ledger:
-        one = Bench(folder, ledger, config)
-        yield one
-        one.lanes.close()
 
 
 async def test_the_second_is_recorded_as_a_duplicate_of_the_first(tmp_path: Path) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import json
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,41 +11,16 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from crash.hook import Fault, Plan
-from crash.world import Host, World, wait_until
+
+from tests.crash.hook import Fault, Plan
+from tests.crash.world import Host, World, wait_until
+from tests.helpers.volumes import fill, mounted, volume
+from tests.helpers.worlds import waiting
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the hook reads /proc")
 
 #: Breaks a folder and mends it; gives the plan for the process that meets the fault, if any.
 Trouble = Callable[[World, Path], AbstractContextManager[Plan | None]]
-
-
-@contextmanager
-def mounted(folder: Path, *options: str) -> Iterator[None]:
-    """A volume at a folder; skips the test where that is not permitted."""
-    folder.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(["mount", *options, str(folder)], capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip("volumes may not be mounted here")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def volume(folder: Path, size: str = "256k") -> AbstractContextManager[None]:
-    return mounted(folder, "-t", "tmpfs", "-o", f"size={size},mode=755", "none")
-
-
-def fill(folder: Path) -> Path:
-    """Leave no room on the volume."""
-    filler = folder / ".filler"
-    with filler.open("wb", buffering=0) as file:
-        try:
-            while file.write(b"x" * 4096):
-                pass
-        except OSError:
-            return filler
 
 
 # Troubles of one destination folder.
@@ -123,12 +96,6 @@ TROUBLES: list[Trouble] = [
     *(replaced_by_a_file, read_only, forbidden, parent_read_only),
     *(volume_full, locked, folder_refused),
 ]
-
-
-def waiting(world: World) -> list[dict[str, str]]:
-    assert world.synqup("status", "--json") == 0, world.said()
-    found: list[dict[str, str]] = json.loads(world.said())["waiting"]
-    return found
 
 
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda one: one.__name__)

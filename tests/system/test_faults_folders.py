@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 import shutil
@@ -15,28 +14,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from crash.hook import HANGS, VANISHES, Fault, Plan
-from crash.processes import KILLED
-from crash.world import Host, World, wait_until
 
-from tests.test_faults_disk import volume, waiting
+from tests.crash.hook import HANGS, VANISHES, Fault, Plan
+from tests.crash.processes import KILLED
+from tests.crash.world import Host, World, wait_until
+from tests.helpers.volumes import volume
+from tests.helpers.worlds import in_state, victims_of, waiting
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the hook reads /proc")
 
 FLUSHES = ("fsync", "syncfs")
 RENAMES = ("renameat2", "rename", "link", "linkat")
-
-
-def in_state(world: World, state: str) -> int:
-    """How many documents the ledger holds in a state."""
-    assert world.synqup("status", "--json") == 0, world.said()
-    counts = json.loads(world.said())["counts"]
-    return sum(one["documents"] for one in counts if one["state"] == state)
-
-
-def victims_of(world: World, company: int = 0) -> set[str]:
-    identifier = world.mailbox.companies[company].identifier
-    return {one["id"] for one in world.manifest if one["company"] == identifier}
 
 
 # Flushes.

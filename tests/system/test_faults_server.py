@@ -16,7 +16,6 @@ import anyio
 import pytest
 from aiohttp import web
 from msgspec import Struct
-from helpers.trial import PATIENCE, Trial, trial
 from yarl import URL
 
 from pipeline.app.catch_up import Outcome
@@ -24,6 +23,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.ledger.models import State
 from stages.sandbox import Planned, parse_fault, read_faults
 from stages.sandbox.faults import FAULTS
+from tests.helpers.trial import PATIENCE, Trial, trial
 
 pytestmark = pytest.mark.anyio
 

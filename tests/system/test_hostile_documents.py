@@ -31,11 +31,11 @@ from stages.matching.fingerprint import fingerprint
 from stages.matching.parties import Directory
 from stages.matching.rules import ListHint, decide
 from stages.settings import Company
-from tests.conftest import CORPUS
-from tests.documents import configured, verified
-from tests.invoices import payload, ubl
-from tests.test_formats_camt import camt, one
-from tests.test_formats_mt940 import BODY
+from tests.helpers.camt import camt, one
+from tests.helpers.corpus import CORPUS
+from tests.helpers.documents import configured, verified
+from tests.helpers.invoices import payload, ubl
+from tests.helpers.mt940 import BODY
 
 STRANGER = "BE0999999922"
 #: What max_document_size lets pass.
@@ -160,7 +160,7 @@ class Watch(MetaPathFinder):
 
 sys.meta_path.insert(0, Watch())
 from pathlib import Path
-from tests.documents import configured, verified
+from tests.helpers.documents import configured, verified
 from stages.classify import Classify
 from pipeline.errors import Rejected
 

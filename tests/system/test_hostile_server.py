@@ -9,7 +9,9 @@ import zlib
 from pathlib import Path
 
 import pytest
-from helpers.hostile import (
+
+from pipeline.app.catch_up import Outcome
+from tests.helpers.hostile import (
     Act,
     Front,
     chunk,
@@ -22,9 +24,7 @@ from helpers.hostile import (
     says,
     turned,
 )
-from helpers.trial import Trial
-
-from pipeline.app.catch_up import Outcome
+from tests.helpers.trial import Trial
 
 pytestmark = pytest.mark.anyio
 

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import anyio
 import pytest
-from helpers.hostile import Act, Asked, Writer, cut_gzip, head, hostile, says, turned
 from structlog.testing import capture_logs
-from test_billtobox import configure, entries, opened, platform, purchases
 
 from pipeline.errors import SynqupError
 from pipeline.retry import LONGEST_REST
 from stages.sources.billtobox.pages import ITEM_LIMIT, ITEMS, LIST_LIMIT
 from stages.sources.billtobox.source import TOLD
+from tests.helpers.hostile import Act, Asked, Writer, cut_gzip, head, hostile, says, turned
+from tests.helpers.platform import configure, entries, opened, platform, purchases
 
 pytestmark = pytest.mark.anyio
 

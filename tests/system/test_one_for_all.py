@@ -12,10 +12,8 @@ from typing import Any
 
 import anyio
 import pytest
-from helpers.farm import Farm
 from msgspec import structs
 from structlog.testing import capture_logs
-from helpers.trial import Trial, trial
 
 from pipeline.app import wiring as application
 from pipeline.app.lock import only_process
@@ -39,6 +37,8 @@ from stages.sandbox import Planned
 from stages.settings import StageSettings
 from stages.sources import open_source
 from stages.sources.billtobox.source import BilltoboxSource
+from tests.helpers.farm import Farm
+from tests.helpers.trial import Trial, trial
 
 pytestmark = pytest.mark.anyio
 

@@ -16,9 +16,9 @@ from pipeline.ledger.models import State
 from stages.check import examine
 from stages.model import Classified, Kind
 from stages.sandbox import Mailbox, serve_sandbox, write_config
-from tests.documents import SUPPLIER, classified, configured
-from tests.invoices import ubl
-from tests.trial import Trial
+from tests.helpers.documents import SUPPLIER, classified, configured
+from tests.helpers.invoices import ubl
+from tests.helpers.trial import Trial
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,6 @@ import anyio
 import pytest
 from msgspec import structs
 from structlog.testing import capture_logs
-from helpers.trial import Trial, trial
 
 from pipeline.app.lock import only_process
 from pipeline.app.service import LONGEST_PAUSE, Service, running
@@ -19,6 +18,7 @@ from pipeline.config.types import Duration
 from pipeline.errors import RetryableError, SourceUnavailable
 from pipeline.retry import LONGEST_REST
 from stages.sandbox import Planned
+from tests.helpers.trial import Trial, trial
 
 pytestmark = pytest.mark.anyio
 

@@ -15,9 +15,10 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from crash.hook import Fault, Plan
-from crash.world import Host
-from test_main_job import PATIENCE, ROOT, Mailbox, mailbox, synqup, wait_until
+
+from tests.crash.hook import Fault, Plan
+from tests.crash.world import Host
+from tests.helpers.processes import PATIENCE, ROOT, Mailbox, mailbox, synqup, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are sent to processes")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.invoices import SUPPLIER, ubl
-from tests.test_main_job import PATIENCE, ROOT, mailbox, synqup
+from tests.helpers.invoices import SUPPLIER, ubl
+from tests.helpers.processes import PATIENCE, ROOT, mailbox, synqup
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the shell is that of POSIX")
 

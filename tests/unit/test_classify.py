@@ -9,8 +9,8 @@ import pytest
 from pipeline.errors import ConfigurationError
 from stages.classify import explain
 from stages.model import Kind
-from tests.invoices import ubl
-from tests.test_formats_camt import camt, one
+from tests.helpers.camt import camt, one
+from tests.helpers.invoices import ubl
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ import google_crc32c
 import pytest
 from aiohttp import web
 from multidict import CIMultiDict
-from helpers.serving import serving
 
 from pipeline.app.wiring import load_config
 from pipeline.document import Ack, Document, Key
@@ -26,6 +25,7 @@ from stages.download import Download
 from stages.model import Fetched, Listed
 from stages.sources.billtobox.source import BilltoboxSource
 from stages.verify import process as verify
+from tests.helpers.serving import serving
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from pipeline.app.wiring import load_config
 from pipeline.errors import ConfigurationError
 from stages.classify import explain
 from stages.sandbox import read_faults
-from tests.documents import CONFIG, configured
+from tests.helpers.documents import CONFIG, configured
 
 pytestmark = [pytest.mark.skipif(os.name == "nt", reason="of POSIX"), pytest.mark.timeout(60)]
 

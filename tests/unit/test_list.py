@@ -12,8 +12,6 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-from helpers.farm import Farm
-from helpers.trial import trial
 
 from pipeline.document import Document
 from pipeline.engine.breaker import SETBACKS
@@ -28,6 +26,8 @@ from stages.list import Lister
 from stages.model import Kind
 from stages.sandbox import Planned
 from stages.sandbox.mailbox import Page
+from tests.helpers.farm import Farm
+from tests.helpers.trial import trial
 
 pytestmark = pytest.mark.anyio
 

@@ -13,9 +13,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-from helpers.farm import Farm
 from msgspec import structs
-from helpers.trial import Trial, trial
 
 from pipeline.document import Document
 from pipeline.engine.engine import Engine
@@ -30,6 +28,8 @@ from stages.sandbox import Planned
 from stages.sandbox.corpus import Revision
 from stages.sandbox.mailbox import Page
 from stages.sandbox.state_index import State as Shelved
+from tests.helpers.farm import Farm
+from tests.helpers.trial import Trial, trial
 
 pytestmark = pytest.mark.anyio
 

@@ -19,11 +19,11 @@ from stages.render import NoPdf, Render
 from stages.sandbox import Planned
 from stages.sandbox.invoices import Invoice
 from stages.sandbox.pdf import to_pdf
-from tests.documents import classified, configured
-from tests.invoices import ubl
-from tests.serving import serving
-from tests.test_attachments import described, reference
-from tests.trial import Trial, trial
+from tests.helpers.attachments import described, reference
+from tests.helpers.documents import classified, configured
+from tests.helpers.invoices import ubl
+from tests.helpers.serving import serving
+from tests.helpers.trial import Trial, trial
 
 pytestmark = pytest.mark.anyio
 

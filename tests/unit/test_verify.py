@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.farm import Farm
 
 from pipeline.config.types import Service
 from pipeline.document import Ack, Document, Key
@@ -19,6 +18,7 @@ from stages.formats import LARGE
 from stages.model import Fetched, Listed, Verified
 from stages.settings import Config, Delivery
 from stages.verify import process, verify
+from tests.helpers.farm import Farm
 
 WHOLE = b"<Invoice><ID>1</ID></Invoice>"
 BROKEN = b"<Invoice><ID>1</ID>"

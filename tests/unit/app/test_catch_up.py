@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from helpers.farm import Farm
-from helpers.trial import trial
 
 from pipeline.app.catch_up import CatchUp
+from tests.helpers.farm import Farm
+from tests.helpers.trial import trial
 
 pytestmark = pytest.mark.anyio
 

@@ -27,8 +27,8 @@ from stages.delivery.publish import (
 )
 from stages.delivery.rename import rename_exclusively
 from stages.delivery.staging import Staging
-from tests.invoices import ubl
-from tests.test_duplicates import bench
+from tests.helpers.invoices import ubl
+from tests.helpers.writing import bench
 
 PDF = ("pdf",)
 XML_BYTES, PDF_BYTES = b"<a/>", b"%PDF-"

@@ -14,9 +14,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-from helpers.farm import Farm
 from structlog.testing import capture_logs
-from test_main_job import PATIENCE, ROOT, mailbox, synqup
 
 from pipeline.document import Document
 from pipeline.engine.breaker import MOST
@@ -36,6 +34,8 @@ from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.ledger.summary import Summary, summarise
 from pipeline.source import Status
 from pipeline.stage import Bound, Result, Stage, one_by_one
+from tests.helpers.farm import Farm
+from tests.helpers.processes import PATIENCE, ROOT, mailbox, synqup
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import anyio
 import pytest
-from helpers.farm import Farm
 from msgspec import Struct
 
 from pipeline.document import Ack, Document, Key
@@ -32,6 +31,7 @@ from pipeline.ledger.summary import Summary, summarise
 from pipeline.payload import Payload
 from pipeline.source import Entry, Status
 from pipeline.stage import Bound, Stage, one_by_one
+from tests.helpers.farm import Farm
 
 pytestmark = pytest.mark.anyio
 

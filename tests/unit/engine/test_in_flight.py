@@ -10,7 +10,6 @@ from typing import Any
 
 import anyio
 import pytest
-from helpers.farm import Farm
 from hypothesis import given, settings, strategies as st
 from msgspec import Struct, structs
 from structlog.testing import capture_logs
@@ -28,6 +27,7 @@ from pipeline.errors import (
 )
 from pipeline.ledger.ledger import open_ledger
 from pipeline.stage import Bound, Result, Stage
+from tests.helpers.farm import Farm
 
 WAYS: dict[str, type[Exception] | None] = {
     "pass": None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import tracemalloc
-from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,42 +11,12 @@ import pytest
 
 from pipeline.payload import Payload
 from stages.formats.attachments import chosen_pdf
-from tests.invoices import payload, ubl
-from tests.test_formats_cii import d16b
+from tests.helpers.attachments import ONE, coded, described, element, reference
+from tests.helpers.cii import d16b
+from tests.helpers.invoices import payload, ubl
 
 NUMBER = "F-1"
-ONE = b"%PDF-1.7\none\n%%EOF\n"
 TWO = b"%PDF-1.7\ntwo, which is longest\n%%EOF\n"
-
-
-def coded(data: bytes) -> str:
-    return b64encode(data).decode()
-
-
-def reference(
-    data: bytes | str = ONE,
-    *,
-    says: str = "",
-    id_: str = "x",
-    mime: str | None = "application/pdf",
-    file: str | None = None,
-) -> str:
-    text = data if isinstance(data, str) else coded(data)
-    attributes = f' mimeCode="{mime}"' if mime is not None else ""
-    attributes += f' filename="{file}"' if file is not None else ""
-    return (
-        f"<cac:AdditionalDocumentReference><cbc:ID>{id_}</cbc:ID>{says}<cac:Attachment>"
-        f"<cbc:EmbeddedDocumentBinaryObject{attributes}>{text}</cbc:EmbeddedDocumentBinaryObject>"
-        "</cac:Attachment></cac:AdditionalDocumentReference>"
-    )
-
-
-def element(name: str, text: str) -> str:
-    return f"<cbc:{name}>{text}</cbc:{name}>"
-
-
-def described(text: str) -> str:
-    return element("DocumentDescription", text)
 
 
 def chosen(*references: str, number: str = NUMBER) -> bytes | None:

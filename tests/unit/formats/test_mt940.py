@@ -14,24 +14,8 @@ from stages.matching.parties import Directory
 from stages.matching.rules import ListHint, decide
 from stages.model import Kind
 from stages.settings import Company
+from tests.helpers.mt940 import BODY, IBAN, STATEMENT
 
-IBAN = "BE68539007547034"
-
-STATEMENT = """:20:STARTUMS
-:25:{account}
-:28C:{number}/1
-:60F:C260202EUR1000,00
-:61:2602030203D200,50NTRFNONREF//B4E0
-SOME MORE
-:86:?20Invoice 12?21of January
-:20 is what it costs
-:61:2602030203CR300,NTRFNONREF
-:61:2602030203RC0,5NTRFNONREF
-:61:260203RD1,00NTRFNONREF
-:62F:C260203EUR1100,00
-:64:C260203EUR1100,00
-"""
-BODY = STATEMENT.format(account=IBAN, number="00017")
 ENVELOPED = "{{1:F01KREDBEBBXXXX0000000000}}{{2:I940KREDBEBBXXXXN}}{{3:{{108:X}}}}{{4:\n{}-}}"
 
 

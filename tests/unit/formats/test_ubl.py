@@ -6,7 +6,7 @@ import pytest
 
 from stages.formats.content import Other
 from stages.formats.xml import content_of
-from tests.invoices import UBL, invoice, ubl, values
+from tests.helpers.invoices import UBL, invoice, ubl, values
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pipeline.payload import Payload
 from stages.formats import format_of, xml
 from stages.formats.content import Hostile, Invoice, Other, Unreadable
 from stages.formats.xml_strip import BLOCK, thinned
-from tests.invoices import attachment, invoice, payload, ubl, values
+from tests.helpers.invoices import attachment, invoice, payload, ubl, values
 
 OURS = (["0403170701"], ["0417497106"])
 LONG = "QUJD" * 200_000

@@ -16,7 +16,6 @@ import pytest
 from aiohttp import web
 from hypothesis import given, strategies as st
 from multidict import CIMultiDict
-from helpers.serving import Answer, serving
 from yarl import URL
 
 from pipeline.errors import (
@@ -30,6 +29,7 @@ from pipeline.retry import Retries
 from stages.sources.http.client import BrokenOff, Flow, Http, Timeouts, refuse
 from stages.sources.http.headers import QUOTED, quoted, retry_after
 from stages.sources.http.limiter import ConcurrencyLimiter
+from tests.helpers.serving import Answer, serving
 
 pytestmark = pytest.mark.anyio
 

@@ -18,7 +18,6 @@ import anyio.lowlevel
 import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
-from helpers.trial import trial
 
 from pipeline.config.types import Secret
 from pipeline.errors import RetryableError, SignInRefused, SourceError, SynqupError
@@ -28,6 +27,7 @@ from stages.sources.http import oauth
 from stages.sources.http.client import Http, Timeouts
 from stages.sources.http.oauth import Client, SignIn
 from stages.sources.http.token import Token
+from tests.helpers.trial import trial
 
 pytestmark = pytest.mark.anyio
 
