@@ -22,11 +22,12 @@ from pipeline.retry import Retries
 def _restored() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    config = structlog.get_config()
     yield
     for handler in root.handlers:
         handler.close()
     root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
+    structlog.configure(**config)
     stamina.instrumentation.set_on_retry_hooks(None)
 
 
