@@ -18,7 +18,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from pipeline.app.wiring import Faults, Mailbox, serve_sandbox, write_config, write_manifest
 from stages.sandbox.fault_spec import Planned
 
-from .hook import Plan
+from .plan import Plan
 from .processes import PATIENCE, Process, running
 
 FOLDERS = {"purchase": "achats", "sales": "ventes", "statement": "coda"}

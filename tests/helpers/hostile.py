@@ -182,3 +182,8 @@ async def hostile(
             yield it, front
         finally:
             server.close()
+
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+
+TYPE = b"Content-Type: application/json"

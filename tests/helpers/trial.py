@@ -15,7 +15,14 @@ from pipeline.app.catch_up import CatchUp, Outcome
 from pipeline.app.lock import only_process
 from pipeline.app.wiring import Config, load_config
 from pipeline.ledger.summary import Summary, summarise
-from stages.sandbox import Faults, Mailbox, Planned, Sandbox, serve_sandbox, write_config
+from stages.sandbox import (
+    Faults,
+    Mailbox,
+    Planned,
+    Sandbox,
+    serve_sandbox,
+    write_config,
+)
 
 #: Seconds after which a catch-up that ought to have ended has failed to.
 PATIENCE = 100
@@ -101,3 +108,15 @@ async def trial(
 
 async def _show(*_: object) -> None:
     await anyio.sleep_forever()
+
+
+def all_arrived_once(it: Trial, spared: int = 0) -> bool:
+    found, held = it.delivered(), it.held()
+    told = it.journal()
+    ends = [statuses[-1] for statuses in told.values()]
+    return (
+        not found - held
+        and (held - found).total() == spared
+        and set(told) == {document.id for document in it.mailbox}
+        and ends.count("ERROR") == spared
+    )

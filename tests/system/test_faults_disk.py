@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.hook import Fault, Plan
+from tests.crash.plan import Fault, Plan
 from tests.crash.world import Host, World, wait_until
 from tests.helpers.volumes import fill, mounted, volume
 from tests.helpers.worlds import waiting

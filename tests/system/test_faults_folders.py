@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.hook import HANGS, VANISHES, Fault, Plan
+from tests.crash.plan import HANGS, VANISHES, Fault, Plan
 from tests.crash.processes import KILLED
 from tests.crash.world import Host, World, wait_until
 from tests.helpers.volumes import volume

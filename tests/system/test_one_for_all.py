@@ -21,23 +21,16 @@ from pipeline.app.service import Service, running
 from pipeline.app.wiring import Config, open_application
 from pipeline.config.types import Duration
 from pipeline.engine import breaker
-from pipeline.engine.breaker import LONGEST, MOST, SETBACKS, Breaker
+from pipeline.engine.breaker import SETBACKS
 from pipeline.errors import (
-    InternalError,
     Rejected,
-    RetryableError,
-    SignInRefused,
-    SourceError,
-    SourceUnavailable,
 )
-from pipeline.retry import Retries
 from pipeline.source import Entry, Outcome, Source
 from stages.flow import Flow
 from stages.sandbox import Planned
 from stages.settings import StageSettings
 from stages.sources import open_source
 from stages.sources.billtobox.source import BilltoboxSource
-from tests.helpers.farm import Farm
 from tests.helpers.trial import Trial, trial
 
 pytestmark = pytest.mark.anyio
@@ -99,75 +92,6 @@ async def test_a_source_that_serves_no_document_is_given_up(
         assert SETBACKS <= outcome.counters.waiting < 600
         # Under suspicion one try is enough.
         assert it.faults.struck[name] < 600
-
-
-def test_the_breaker_opens_for_what_concerns_the_source_alone() -> None:
-    now = 0.0
-    one = Breaker(lambda: now)
-
-    def fail(times: int, error: Any = None) -> None:
-        for _ in range(times):
-            one.record_failure("a", error or SourceUnavailable("a"))
-
-    for harmless in (SourceError("d"), RetryableError("d"), RetryableError("d", "broken off")):
-        fail(1000, harmless)
-        assert not one.is_suspect("a")
-    fail(SETBACKS - 1)
-    assert not one.is_suspect("a")
-    fail(1)
-    assert one.is_suspect("a")
-    assert not one.is_suspect("b")
-    assert one.open("a", idle=False) is None
-    assert isinstance(one.open("a", idle=True), SourceUnavailable)
-    one.record_success("a")
-    assert not one.is_suspect("a")
-    fail(MOST - 1, SignInRefused("a"))
-    # It has served something, so the others may be at fault.
-    assert one.open("a", idle=True) is None
-    fail(1, RetryableError("a", retry_after=3600))
-    assert isinstance(one.open("a", idle=False), RetryableError)
-    assert one.open("b", idle=True) is None
-    one.reset("a")
-    assert one.open("a", idle=True) is None
-    fail(SETBACKS - 1)
-    now = LONGEST
-    assert one.open("a", idle=False) is None
-    fail(1)
-    assert one.open("a", idle=False) is not None
-    one.stop("b", InternalError("b"))
-    assert isinstance(one.open("b", idle=False), InternalError)
-    one.reset("b")
-    assert one.open("b", idle=False) is None
-    assert isinstance(one.fault, InternalError)
-
-
-async def test_a_source_that_is_given_up_keeps_nobody_waiting_for_another_try() -> None:
-    now = 0.0
-    one = Breaker(lambda: now)
-    farm = Farm()
-    farm.retries = Retries(attempts=5, first_wait=1000, longest_wait=1000)
-    failures: list[RetryableError] = []
-
-    async def fail() -> None:
-        raise SourceUnavailable("document", "503")
-
-    async def fetch() -> None:
-        try:
-            await one.patiently(farm, fail)
-        except RetryableError as error:
-            failures.append(error)
-
-    with anyio.fail_after(60):
-        async with anyio.create_task_group() as group:
-            for _ in range(SETBACKS):
-                group.start_soon(fetch)
-            await anyio.wait_all_tasks_blocked()
-            assert not failures
-            now = LONGEST
-            group.start_soon(fetch)
-    subjects = Counter(error.subject for error in failures)
-    assert subjects == {"document": SETBACKS, "source farm": 1}
-    assert one.open("farm", idle=False) is not None
 
 
 # One net for each source

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.hook import Fault, Plan
+from tests.crash.plan import Fault, Plan
 from tests.crash.world import Host
 from tests.helpers.processes import PATIENCE, ROOT, Mailbox, mailbox, synqup, wait_until
 

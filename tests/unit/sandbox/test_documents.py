@@ -1,36 +1,29 @@
-"""The sandbox: documents that an accounting package would import, the same for the same seed."""
+"""The sandbox's documents: what an accounting package would import, the same for the same seed."""
 
 from __future__ import annotations
 
-import json
-import tracemalloc
 from collections import Counter
 from decimal import ROUND_HALF_UP, Decimal
 from hashlib import sha256
 from itertools import islice
-from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
 import stdnum.be.vat
 import stdnum.iban
 from lxml import etree
 
-from pipeline.app.wiring import load_config
-from pipeline.errors import ConfigurationError
 from pipeline.payload import Payload
 from stages.formats import coda, content, format_of
 from stages.model import Kind
-from stages.sandbox import Mailbox, Sandbox, serve_sandbox, write_config, write_manifest
+from stages.sandbox import Mailbox
 from stages.sandbox.corpus import Document
-from stages.sandbox.identity import Ids
 from stages.sandbox.invoices import Invoice
-from stages.sandbox.state_index import State
 from stages.sandbox.statements import Statement
 
 CBC = "{urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2}"
+
 CAC = "{urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2}"
+
 CENT = Decimal("0.01")
 
 
@@ -50,6 +43,7 @@ ORDER = _words(
     TaxTotal LegalMonetaryTotal InvoiceLine
     """
 )
+
 #: UBL-CreditNote-2.1.xsd.
 CREDIT_ORDER = _words(
     """
@@ -61,12 +55,14 @@ CREDIT_ORDER = _words(
     PaymentMeans PaymentTerms AllowanceCharge TaxTotal LegalMonetaryTotal CreditNoteLine
     """
 )
+
 PARTY = _words(
     """
     EndpointID PartyIdentification PartyName PostalAddress PartyTaxScheme PartyLegalEntity
     Contact
     """
 )
+
 LINE = _words(
     """
     ID Note InvoicedQuantity CreditedQuantity LineExtensionAmount AccountingCost InvoicePeriod
@@ -261,202 +257,3 @@ def test_what_is_made_is_read_by_our_own_readers(documents: list[Document]) -> N
             assert isinstance(read, content.Invoice)
             assert read.number == document.number
             assert read.issue_date == document.content.issued.isoformat()
-
-
-def test_a_million_documents_cost_a_byte_each() -> None:
-    tracemalloc.start()
-    try:
-        mailbox = Mailbox(1_000_000, 3, seed=1)
-        page = mailbox.page(Kind.PURCHASE, State.TO_BE_FETCHED, None, 400_000, 50)
-        assert tracemalloc.get_traced_memory()[1] < 12_000_000
-    finally:
-        tracemalloc.stop()
-    assert len(page.documents) == 50
-    totals = [mailbox.page(kind, None, None, 0, 0).total for kind in mailbox.kinds]
-    assert sum(totals) == 1_000_000
-    document = page.documents[7][0]
-    assert mailbox.find(document.id) == document
-
-
-def test_an_id_that_was_not_made_here_is_none() -> None:
-    ids = Ids(1)
-    assert [ids.index(ids.of(index)) for index in (0, 1, 10**12)] == [0, 1, 10**12]
-    for text in ("", "7", Ids(2).of(0), ids.of(0).upper(), ids.of(0)[:-1] + "g"):
-        assert ids.index(text) is None
-
-
-def test_a_list_shifts_as_documents_leave_it() -> None:
-    mailbox = Mailbox(3000, 1, seed=1)
-
-    def ids(start: int, count: int) -> list[str]:
-        page = mailbox.page(Kind.PURCHASE, State.TO_BE_FETCHED, None, start, count)
-        return [document.id for document, _ in page.documents]
-
-    everything = ids(0, 5000)
-    for id_ in everything[::3]:
-        document = mailbox.find(id_)
-        assert document is not None
-        mailbox.settle(document, State.FORWARDED)
-        assert mailbox.state(document) is State.FORWARDED
-    left = [id_ for place, id_ in enumerate(everything) if place % 3]
-    assert ids(0, 5000) == left
-    assert ids(777, 50) == left[777:827]
-    mailbox.grow(100)
-    assert ids(0, 5000)[: len(left)] == left
-    assert len(ids(0, 5000)) == len(left) + 50
-
-
-def test_files_of_a_folder_are_served_as_they_are(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    for name in ("a/x.xml", "b.pdf", "manifest.json", "NOTICE.md", ".hidden"):
-        (tmp_path / name).write_bytes(name.encode())
-    mailbox = Mailbox.of_files(tmp_path, "0403.170.701")
-    assert {d.read() for d in mailbox} == {b"a/x.xml", b"b.pdf"}
-    assert {d.kind for d in mailbox} == {Kind.UNKNOWN}
-    assert mailbox.companies[0].identifier == "BE0403170701"
-    with pytest.raises(ConfigurationError, match="no such folder"):
-        Mailbox.of_files(tmp_path / "absent", "0403.170.701")
-
-
-def test_of_the_corpus_only_documents_are_served(corpus: Path) -> None:
-    manifest = json.loads((corpus / "manifest.json").read_text())
-    held = {
-        sha256(document.read()).hexdigest() for document in Mailbox.of_files(corpus, "BE0403170701")
-    }
-    assert held == {one["sha256"] for one in manifest}
-
-
-def test_the_manifest_says_what_is_held(tmp_path: Path) -> None:
-    mailbox = Mailbox(30, 2, seed=3)
-    write_manifest(tmp_path / "new" / "manifest.jsonl", mailbox)
-    lines = [json.loads(x) for x in (tmp_path / "new/manifest.jsonl").read_text().splitlines()]
-    for line, document in zip(lines, mailbox, strict=True):
-        data = document.read()
-        assert line == {
-            "id": document.id,
-            "kind": document.kind.value,
-            "company": document.company.identifier,
-            "number": document.number,
-            "media_type": document.media_type,
-            "size": len(data),
-            "sha256": sha256(data).hexdigest(),
-        }
-
-
-class Client:
-    """Speaks to a sandbox as any client would."""
-
-    def __init__(self, sandbox: Sandbox, session: aiohttp.ClientSession) -> None:
-        self.sandbox = sandbox
-        self.session = session
-        self.token = ""
-
-    async def grant(self, **form: str) -> tuple[int, dict[str, Any]]:
-        own = {"client_id": self.sandbox.client_id, "client_secret": self.sandbox.client_secret}
-        async with self.session.post(self.sandbox.token_url, data=own | form) as answer:
-            return answer.status, await answer.json()
-
-    async def ask(self, path: str, method: str = "GET", **more: Any) -> tuple[int, bytes, Any]:
-        headers = {"Authorization": f"Bearer {self.token}"} | more.pop("headers", {})
-        url = f"{self.sandbox.url}/{path}"
-        async with self.session.request(method, url, headers=headers, **more) as answer:
-            return answer.status, await answer.read(), answer.headers
-
-
-@pytest.mark.anyio
-async def test_it_speaks_the_wire_format(tmp_path: Path) -> None:
-    mailbox = Mailbox(300, 2, seed=3)
-    journal = tmp_path / "journal.jsonl"
-    async with (
-        serve_sandbox(mailbox, journal=journal) as sandbox,
-        aiohttp.ClientSession() as session,
-    ):
-        client = Client(sandbox, session)
-        status, body, _ = await client.ask("purchase-invoices")
-        assert status == 401
-        assert json.loads(body).keys() == {"path", "error", "message", "status"}
-        _, granted = await client.grant(grant_type="client_credentials")
-        client.token = granted["access_token"]
-        _, body, _ = await client.ask("purchase-invoices?page=1&size=500")
-        page = json.loads(body)
-        assert (page["size"], page["page"], page["total"]) == (50, 1, 150)
-        assert len(page["results"]) == 50
-        item = page["results"][0]
-        assert item["purchase_invoice_date"].endswith("T00:00:00Z")
-        assert item["platform_id"] in {company.platform_id for company in mailbox.companies}
-        _, body, _ = await client.ask("purchase-invoices?page=3")
-        assert json.loads(body)["results"] == []
-
-        path = f"purchase-invoices/{item['id']}"
-        document = mailbox.find(item["id"])
-        assert document is not None
-        for accept, start in (
-            ("application/json", b'{"id":'),
-            ("application/xml", b"<?xml"),
-            ("application/xml;q=0.5, application/pdf", b"%PDF"),
-            ("*/*", b'{"id":'),
-        ):
-            status, body, _ = await client.ask(path, headers={"Accept": accept})
-            assert status == 200
-            assert body.startswith(start)
-        status, body, _ = await client.ask(path, headers={"Accept": "application/xml"})
-        assert body == document.read()
-        assert (await client.ask(path, headers={"Accept": "image/png"}))[0] == 406
-        assert (await client.ask(f"sales-invoices/{item['id']}"))[0] == 404
-        assert (await client.ask("no-list"))[0] == 404
-        assert (await client.ask("purchase-invoices?page=x"))[0] == 400
-        assert (await client.ask("purchase-invoices?accounting_status=x"))[0] == 400
-
-        told = f"{path}/accounting-status"
-        assert (await client.ask(told, "PUT", json={"status": "DONE"}))[0] == 400
-        assert (await client.ask(told, "PUT", json={"status": "ERROR", "message": "no"}))[0] == 204
-        for status_, count in (("TO_BE_FETCHED", 149), ("ERROR", 1), ("FORWARDED", 0)):
-            _, body, _ = await client.ask(f"purchase-invoices?accounting_status={status_}")
-            assert json.loads(body)["total"] == count
-        # Written at once, for whoever looks on.
-        (line,) = [json.loads(text) for text in journal.read_text().splitlines()]
-        assert line.pop("at").endswith("+00:00")
-        assert line == {"id": item["id"], "status": "ERROR", "message": "no"}
-
-
-@pytest.mark.anyio
-async def test_it_signs_in_by_secret_and_by_refresh_token() -> None:
-    async with (
-        serve_sandbox(Mailbox(1, 1, seed=3)) as sandbox,
-        aiohttp.ClientSession() as session,
-    ):
-        client = Client(sandbox, session)
-        assert (await client.grant(grant_type="client_credentials", client_secret="x"))[0] == 401
-        assert (await client.grant(grant_type="password"))[0] == 400
-        first = {"grant_type": "refresh_token", "refresh_token": sandbox.refresh_token}
-        status, granted = await client.grant(**first)
-        assert status == 200
-        assert (await client.grant(**first))[0] == 400
-        assert (await client.grant(**first | {"refresh_token": granted["refresh_token"]}))[0] == 200
-
-
-@pytest.mark.anyio
-async def test_a_port_that_is_taken_is_said() -> None:
-    async with serve_sandbox(Mailbox(1)) as sandbox:
-        port = int(sandbox.url.rpartition(":")[2].partition("/")[0])
-        with pytest.raises(ConfigurationError, match="--port: can't listen there"):
-            async with serve_sandbox(Mailbox(1), port=port):
-                pass
-
-
-@pytest.mark.anyio
-async def test_the_configuration_that_it_writes_is_one(tmp_path: Path) -> None:
-    mailbox = Mailbox(3, 4, seed=2)
-    path = tmp_path / "new" / "synqup.toml"
-    async with serve_sandbox(mailbox) as sandbox:
-        for _ in range(2):
-            write_config(path, sandbox, mailbox)
-    config = load_config(path)
-    assert [one.identifier for one in config.companies] == [c.identifier for c in mailbox.companies]
-    assert [one.platform_id for one in config.companies] == [
-        c.platform_id for c in mailbox.companies
-    ]
-    secret = path.with_name("synqup.toml.secret")
-    assert secret.read_text().strip() == sandbox.client_secret
-    assert secret.stat().st_mode & 0o777 == 0o600
-    assert sandbox.client_secret not in path.read_text()
