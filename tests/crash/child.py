@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from . import hook
+from .plan import Plan
 
 hook.install()
 
@@ -16,7 +17,7 @@ from pipeline.app.cli import main  # noqa: E402 - the calls are wrapped before t
 from stages.delivery import lanes  # noqa: E402
 
 
-def be(arguments: list[str], output: Path, plan: hook.Plan | None, mortal: bool) -> None:
+def be(arguments: list[str], output: Path, plan: Plan | None, mortal: bool) -> None:
     """Be `synqup ARGUMENTS` as planned, with both outputs in a file.
 
     mortal: permissions hold, also for root.

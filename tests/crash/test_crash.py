@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from . import kill, power
-from .hook import Call
+from .plan import Call
 from .power import Disk, Loss
 from .world import Host
 

@@ -13,7 +13,7 @@ from stages.sandbox.invoices import Invoice
 from stages.sandbox.pdf import to_pdf
 
 from . import kill
-from .hook import Plan
+from .plan import Plan
 from .processes import KILLED
 from .world import Host, World
 

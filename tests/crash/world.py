@@ -19,7 +19,7 @@ from pipeline.app.wiring import Faults, Mailbox, serve_sandbox, write_config, wr
 from stages.sandbox.fault_spec import FaultSpec
 from stages.sandbox.state_index import State
 
-from .hook import Plan
+from .plan import Plan
 from .processes import PATIENCE, Process, running
 
 FOLDERS = {"purchase": "achats", "sales": "ventes", "statement": "coda"}
