@@ -46,7 +46,7 @@ LISTS: dict[str, tuple[Act, str]] = {
     "nothing but quotes": (says(TYPE, body=b'{"results":["' + b'\\"' * 3_000_000), "is no list of"),
     "gzip without its end": (
         turned(cut_gzip, TYPE, b"Content-Encoding: gzip"),
-        "ends in the middle",
+        "ends too early",
     ),
     "a part": (turned(lambda body: body, TYPE, status=b"206 Part"), "answered 206"),
     "nothing": (says(TYPE, status=b"204 Nothing", body=b""), "is no list of documents"),

@@ -7,54 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config.loader import LoadContext
 from pipeline.config.types import Secret
-from pipeline.errors import ConfigurationError
 from stages.flow import STAGE_NAMES
-from stages.identifiers import company_identifier, enterprise_number
-from stages.settings import Config, SourceSettings, destination, formats_of, load_config
-from stages.sources.registry import CONNECTORS, SECTIONS
-
-GOOD = """
-[service]
-state_dir = "state"
-poll_interval = "5m"
-[delivery]
-purchases  = "out/[enterprise_name]_[enterprise_identifier]/achats"
-sales      = "out/[enterprise_name]_[enterprise_identifier]/ventes"
-statements = "out/[enterprise_name]_[enterprise_identifier]/coda"
-[[sources]]
-name = "billtobox"
-kind = "billtobox"
-url = "https://example.test/v4"
-token_url = "https://example.test/token"
-client_id = "us"
-client_secret = { env = "SYNQUP_BILLTOBOX_SECRET" }
-[[companies]]
-name = "Bakkerij Peeters"
-identifier = "0403.170.701"
-accounting_file_id = "PEET01"
-source = "billtobox"
-"""
-
-SECOND = """
-[[companies]]
-name = "Garage Dupont"
-identifier = "BE0428759497"
-source = "billtobox"
-"""
-
-
-def load(folder: Path, text: str) -> Config:
-    path = folder / "synqup.toml"
-    path.write_text(text, "utf-8")
-    return load_config(path, STAGE_NAMES, SECTIONS)
-
-
-def problems(folder: Path, text: str) -> tuple[str, ...]:
-    with pytest.raises(ConfigurationError) as refused:
-        load(folder, text)
-    return refused.value.problems
+from stages.settings import destination, formats_of, load_config
+from stages.sources.registry import SECTIONS
+from tests.helpers.settings import GOOD, SECOND, load, problems
 
 
 def test_a_good_file_is_read_with_its_paths_absolute(tmp_path: Path) -> None:
@@ -219,51 +176,6 @@ def test_a_file_of_certificates_is_looked_into(tmp_path: Path) -> None:
     assert "absent.pem can't be read (No such file or directory)" in said("absent.pem")
 
 
-class Sftp(SourceSettings, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="sftp"):
-    """The section of a connector that this test brings."""
-
-    host: str
-    key: Path = Path("id_ed25519")
-
-    def validate(self, base: Path, key: str, reading: LoadContext) -> None:
-        if reading.sound(key, "host") and not self.host:
-            reading.wrong(f"{key}.host", "there is no host", "write one")
-
-
-def test_a_connector_brings_its_own_section_with_its_checks(tmp_path: Path) -> None:
-    begin, end = GOOD.index("[[sources]]"), GOOD.index("[[companies]]")
-    text = GOOD.replace(
-        GOOD[begin:end], '[[sources]]\nname = "billtobox"\nkind = "sftp"\nhost = "h"\n'
-    )
-
-    def read(text: str) -> Config:
-        (tmp_path / "synqup.toml").write_text(text, "utf-8")
-        return load_config(tmp_path / "synqup.toml", STAGE_NAMES, (*SECTIONS, Sftp))
-
-    (source,) = read(text).sources
-    assert source == Sftp("billtobox", "h", tmp_path / "id_ed25519")
-    assert read(GOOD).sources == load(tmp_path, GOOD).sources
-    for old, new, said in (
-        ('"h"', '""', "sources[1].host (billtobox): there is no host; write one"),
-        ('"sftp"', '"sfpt"', 'there is no kind "sfpt"; did you mean "sftp"?'),
-        ('"sftp"', '"x"', 'there is no kind "x"; known are "billtobox", "sftp"'),
-        (
-            "host",
-            "hosts",
-            'sources[1].hosts (billtobox): there is no such key; did you mean "host"?',
-        ),
-    ):
-        with pytest.raises(ConfigurationError) as refused:
-            read(text.replace(old, new))
-        assert any(said in problem for problem in refused.value.problems), refused.value.problems
-
-
-def test_each_connector_has_a_kind_of_its_own() -> None:
-    kinds = [str(one.settings.__struct_config__.tag) for one in CONNECTORS]
-    assert len(set(kinds)) == len(kinds)
-    assert [one.wire.kind for one in CONNECTORS] == kinds
-
-
 def test_two_sources_of_one_name_are_told(tmp_path: Path) -> None:
     source = GOOD[GOOD.index("[[sources]]") : GOOD.index("[[companies]]")]
     (told,) = problems(tmp_path, GOOD + source)
@@ -404,39 +316,6 @@ def test_a_path_of_windows_is_told_elsewhere(tmp_path: Path) -> None:
     assert "Windows" in told[0]
 
 
-@pytest.mark.parametrize(
-    "spelling",
-    [
-        *("BE0403170701", "0403.170.701", "BE 0403.170.701", "403170701", "be-0403-170-701"),
-        *("0208:0403170701", "9925:BE0403170701", "BE:CBE0403170701", " 0403 170 701 "),
-    ],
-)
-def test_an_enterprise_number_is_known_in_every_spelling(spelling: str) -> None:
-    assert company_identifier(spelling) == "BE0403170701"
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("0403170702", "wrong check digits"),
-        ("BE04031707011", "too few or too many digits"),
-        ("FR1", "no enterprise number"),
-        ("FR 62 954 506 077", "wrong check digits"),
-        ("BE", "no enterprise number"),
-        ("Peeters", "no enterprise number"),
-        ("", "no enterprise number"),
-    ],
-)
-def test_what_is_wrong_with_a_number_is_said(text: str, said: str) -> None:
-    assert enterprise_number(text) is None
-    with pytest.raises(ValueError, match=said):
-        company_identifier(text)
-
-
 def test_accounts_are_kept_in_one_spelling(tmp_path: Path) -> None:
     config = load(tmp_path, GOOD + 'accounts = ["be68 5390 0754 7034"]\n')
     assert config.companies[0].accounts == ("BE68539007547034",)
-
-
-def test_a_foreign_vat_number_keeps_its_country() -> None:
-    assert company_identifier("FR 61 954 506 077") == "FR61954506077"

@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from pipeline.engine.breaker import GIVE_UP_AFTER, GIVE_UP_SECONDS, SUSPECT_AFTER, Breaker
+from pipeline.engine.retry import BreakerRetry
 from pipeline.errors import (
     InternalError,
     RetryableError,
@@ -38,33 +39,34 @@ def test_the_breaker_opens_for_what_concerns_the_source_alone() -> None:
     fail(1)
     assert one.is_suspect("a")
     assert not one.is_suspect("b")
-    assert one.open("a", idle=False) is None
-    assert isinstance(one.open("a", idle=True), SourceUnavailable)
+    assert one.open_reason("a", idle=False) is None
+    assert isinstance(one.open_reason("a", idle=True), SourceUnavailable)
     one.record_success("a")
     assert not one.is_suspect("a")
     fail(GIVE_UP_AFTER - 1, SignInRefused("a"))
     # It has served something, so the others may be at fault.
-    assert one.open("a", idle=True) is None
+    assert one.open_reason("a", idle=True) is None
     fail(1, RetryableError("a", retry_after=3600))
-    assert isinstance(one.open("a", idle=False), RetryableError)
-    assert one.open("b", idle=True) is None
+    assert isinstance(one.open_reason("a", idle=False), RetryableError)
+    assert one.open_reason("b", idle=True) is None
     one.reset("a")
-    assert one.open("a", idle=True) is None
+    assert one.open_reason("a", idle=True) is None
     fail(SUSPECT_AFTER - 1)
     now = GIVE_UP_SECONDS
-    assert one.open("a", idle=False) is None
+    assert one.open_reason("a", idle=False) is None
     fail(1)
-    assert one.open("a", idle=False) is not None
+    assert one.open_reason("a", idle=False) is not None
     one.stop("b", InternalError("b"))
-    assert isinstance(one.open("b", idle=False), InternalError)
+    assert isinstance(one.open_reason("b", idle=False), InternalError)
     one.reset("b")
-    assert one.open("b", idle=False) is None
+    assert one.open_reason("b", idle=False) is None
     assert isinstance(one.fault, InternalError)
 
 
 async def test_a_source_that_is_given_up_keeps_nobody_waiting_for_another_try() -> None:
     now = 0.0
     one = Breaker(lambda: now)
+    retry = BreakerRetry(one)
     farm = Farm()
     farm.retries = RetryPolicy(attempts=5, first_wait=1000, longest_wait=1000)
     failures: list[RetryableError] = []
@@ -74,7 +76,7 @@ async def test_a_source_that_is_given_up_keeps_nobody_waiting_for_another_try() 
 
     async def fetch() -> None:
         try:
-            await one.patiently(farm, fail)
+            await retry(farm, fail)
         except RetryableError as error:
             failures.append(error)
 
@@ -88,4 +90,4 @@ async def test_a_source_that_is_given_up_keeps_nobody_waiting_for_another_try() 
             group.start_soon(fetch)
     subjects = Counter(error.subject for error in failures)
     assert subjects == {"document": SUSPECT_AFTER, "source farm": 1}
-    assert one.open("farm", idle=False) is not None
+    assert one.open_reason("farm", idle=False) is not None

@@ -64,5 +64,5 @@ def test_orders_of_the_family_are_no_invoices() -> None:
     space = "urn:un:unece:uncefact:data:SCRDMCCBDACIOMessageStructure:100"
     content = content_of(f'<a:SCRDMCCBDACIOMessageStructure xmlns:a="{space}"/>'.encode())
     assert isinstance(content, Other)
-    assert "order" in content.what
-    assert not content.may_be
+    assert "order" in content.description
+    assert not content.possible_kinds

@@ -20,7 +20,7 @@ def test_a_million_documents_cost_a_byte_each() -> None:
     tracemalloc.start()
     try:
         mailbox = Mailbox(1_000_000, 3, seed=1)
-        page = mailbox.page(Kind.PURCHASE, State.TO_BE_FETCHED, None, 400_000, 50)
+        page = mailbox.page(Kind.PURCHASE, State.PENDING, None, 400_000, 50)
         assert tracemalloc.get_traced_memory()[1] < 12_000_000
     finally:
         tracemalloc.stop()
@@ -42,15 +42,15 @@ def test_a_list_shifts_as_documents_leave_it() -> None:
     mailbox = Mailbox(3000, 1, seed=1)
 
     def ids(start: int, count: int) -> list[str]:
-        page = mailbox.page(Kind.PURCHASE, State.TO_BE_FETCHED, None, start, count)
+        page = mailbox.page(Kind.PURCHASE, State.PENDING, None, start, count)
         return [document.id for document, _ in page.documents]
 
     everything = ids(0, 5000)
     for id_ in everything[::3]:
         document = mailbox.find(id_)
         assert document is not None
-        mailbox.settle(document, State.FORWARDED)
-        assert mailbox.state(document) is State.FORWARDED
+        mailbox.set_state(document, State.ACKED)
+        assert mailbox.state(document) is State.ACKED
     left = [id_ for place, id_ in enumerate(everything) if place % 3]
     assert ids(0, 5000) == left
     assert ids(777, 50) == left[777:827]

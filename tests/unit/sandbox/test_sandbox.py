@@ -9,9 +9,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from pipeline.app.wiring import load_config
+from pipeline.app.wiring import load_config, serve_sandbox
 from pipeline.errors import ConfigurationError
-from stages.sandbox import Mailbox, Sandbox, serve_sandbox, write_config
+from stages.sandbox import Mailbox, Sandbox, write_config
 
 
 class Client:

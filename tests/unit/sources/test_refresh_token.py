@@ -153,7 +153,7 @@ async def test_a_refresh_token_that_is_none_is_refused(tmp_path: Path, given: st
     async with issuer() as it, token(tmp_path, it, Secret(file=str(tmp_path / "refresh"))) as one:
         it.answer = {"refresh_token": given}
         if given:
-            with pytest.raises(SourceError, match="gave a refresh token that is none"):
+            with pytest.raises(SourceError, match="answered with an invalid refresh token"):
                 await one.get()
         else:
             await one.get()
@@ -185,18 +185,18 @@ async def test_a_check_spends_no_refresh_token(tmp_path: Path) -> None:
         config = it.config('refresh_token = { file = "refresh" }\n')
         for _ in range(2):
             (finding,) = [one for one in await examine(config) if one.about == "source"]
-            assert finding.well
+            assert finding.ok
             assert "not signed in" in finding.sentence
         outcome = await it.bring(config)
         assert not outcome.failures
         assert it.delivered() == it.held()
         (finding,) = [one for one in await examine(config) if one.about == "source"]
-        assert finding.well
+        assert finding.ok
         outcome = await it.bring(config)
         assert not outcome.failures
         (tmp_path / "refresh").unlink()
         (finding,) = [one for one in await examine(config) if one.about == "source"]
-        assert not finding.well
+        assert not finding.ok
         assert "the secret can't be read" in finding.sentence
 
 
