@@ -389,7 +389,7 @@ def test_what_was_set_aside_leaves_the_quarantine_once_it_is_delivered(
         quarantine = world.state / "quarantine"
         assert len(list(quarantine.rglob("*.json"))) == 6
         for document in world.mailbox:
-            world.mailbox.set_state(document, type(world.mailbox.state(document))["TO_BE_FETCHED"])
+            world.mailbox.set_state(document, type(world.mailbox.state(document))["PENDING"])
         world.edit("max_document_size = 10\nspool_threshold = 1\n", "")
         assert world.synqup("catch-up") == 0, world.said()
         assert [path for path in quarantine.rglob("*") if path.is_file()] == []
