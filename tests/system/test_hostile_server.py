@@ -276,7 +276,13 @@ SOME = ("headers", "trailers", "bytes", "empty parts of a gzip", "the words of a
 async def test_an_answer_without_an_end_is_left(tmp_path: Path, on: str, name: str) -> None:
     act, said = ENDLESS[name]
     async with hostile(tmp_path, act, on, documents=2) as (it, front):
-        outcome = await it.bring(it.config(silence=SILENCE, attempts=1))
+        config = it.config(silence=SILENCE, attempts=1)
+        outcome = await it.bring(config)
+        for _ in range(10):
+            # On a busy machine what comes before may take longer than so short a time as well.
+            if front.struck:
+                break
+            outcome = await it.bring(config)
         assert front.struck
         assert not it.delivered()
         if on == "document":
