@@ -13,8 +13,8 @@ from pipeline.document import Document
 from pipeline.errors import ConfigurationError, Rejected, Skipped
 from pipeline.files import check_file, os_reason
 from pipeline.payload import Payload
-from stages.formats import problems, read, run_in_thread_if_slow
 from stages.formats.content import Content, Invoice, Other, Statement, Unreadable
+from stages.formats.registry import problems, read, run_in_thread_if_slow
 from stages.identifiers import company_identifier, iban
 from stages.matching.fingerprint import fingerprint
 from stages.matching.parties import CompanyIndex

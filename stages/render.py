@@ -18,8 +18,8 @@ from pipeline.errors import Corrupt, Rejected, RetryableError, WebPage
 from pipeline.payload import Payload
 from pipeline.source import Announced
 from pipeline.stage import REFETCHES
-from stages.formats import run_in_thread_if_slow
 from stages.formats.attachments import Attachment, chosen_pdf
+from stages.formats.registry import run_in_thread_if_slow
 from stages.model import Classified, Kind
 from stages.settings import formats_of
 from stages.verify import verify

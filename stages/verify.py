@@ -11,8 +11,8 @@ from pipeline.payload import Payload
 from pipeline.source import Announced
 from pipeline.text import first_few
 from stages.checksums import checkable, digests
-from stages.formats import problems, run_in_thread_if_slow
 from stages.formats.content import Hostile, Unreadable
+from stages.formats.registry import problems, run_in_thread_if_slow
 from stages.model import Fetched, Listed, Verified
 
 

@@ -17,7 +17,7 @@ from benchmarks.measure import Figure, figure, ratio
 from benchmarks.report import Report
 from benchmarks.workplace import Workplace
 from pipeline.payload import Payload
-from stages.formats import format_of
+from stages.formats.registry import format_of
 from stages.matching.parties import CompanyIndex
 from stages.matching.rules import Classification, ListHint, apply_rules
 from stages.model import Kind

@@ -18,11 +18,11 @@ from msgspec import Struct
 
 from pipeline.config.types import ServiceSettings
 from pipeline.engine.breaker import Breaker
+from pipeline.engine.breaker_retry import BreakerRetry
 from pipeline.engine.dispatcher import EngineDispatcher
 from pipeline.engine.engine import Engine
 from pipeline.engine.error_reporter import ErrorReporter
 from pipeline.engine.quarantine import Quarantine
-from pipeline.engine.retry import BreakerRetry
 from pipeline.errors import InternalError, StateError, SynqupError
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.source import Source

@@ -16,7 +16,7 @@ from pipeline.document import Ack, Document, Key
 from pipeline.errors import Corrupt, Rejected
 from pipeline.payload import Payload
 from pipeline.source import Announced
-from stages.formats import LARGE
+from stages.formats.registry import LARGE
 from stages.model import Fetched, Listed, Verified
 from stages.settings import Config, Delivery
 from stages.sources.http.checksums import stated_checksums

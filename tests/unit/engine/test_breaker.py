@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from pipeline.engine.breaker import GIVE_UP_AFTER, GIVE_UP_SECONDS, SUSPECT_AFTER, Breaker
-from pipeline.engine.retry import BreakerRetry
+from pipeline.engine.breaker_retry import BreakerRetry
 from pipeline.errors import (
     InternalError,
     RetryableError,

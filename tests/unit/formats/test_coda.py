@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from pipeline.payload import Payload
-from stages.formats import coda, format_of
+from stages.formats import coda
 from stages.formats.content import Other, Statement, Unreadable
+from stages.formats.registry import format_of
 from stages.matching.parties import CompanyIndex
 from stages.matching.rules import ListHint, apply_rules
 from stages.model import Kind

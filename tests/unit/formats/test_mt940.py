@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from pipeline.payload import Payload
-from stages.formats import format_of, mt940
+from stages.formats import mt940
 from stages.formats.content import Other, Statement, Unreadable
+from stages.formats.registry import format_of
 from stages.matching.parties import CompanyIndex
 from stages.matching.rules import ListHint, apply_rules
 from stages.model import Kind

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from pipeline.payload import Payload
-from stages.formats import FORMATS, HEAD, binary, error_page, format_of, text, xml
+from stages.formats import binary, error_page, text, xml
 from stages.formats.content import Other, Unreadable
+from stages.formats.registry import FORMATS, HEAD, format_of
 from stages.matching.parties import CompanyIndex
 from stages.matching.rules import ListHint, apply_rules
 from stages.model import Kind

@@ -15,9 +15,10 @@ from hypothesis import given, settings, strategies as st
 from pypdf import PdfWriter
 
 from pipeline.payload import Payload
-from stages.formats import format_of, pdf
+from stages.formats import pdf
 from stages.formats.content import Hostile, Invoice, Other, Unreadable
 from stages.formats.embedded import SECONDS, XML_SIZE, XmlFile, xml_files
+from stages.formats.registry import format_of
 from stages.model import Kind
 from tests.helpers.pdf import built, payload, ubl, with_object_stream, with_stream, written
 

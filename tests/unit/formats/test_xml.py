@@ -11,8 +11,9 @@ from hypothesis import given, settings, strategies as st
 from lxml import etree
 
 from pipeline.payload import Payload
-from stages.formats import format_of, xml
+from stages.formats import xml
 from stages.formats.content import Hostile, Invoice, Other, Unreadable
+from stages.formats.registry import format_of
 from stages.formats.xml_strip import BLOCK, strip_stream
 from tests.helpers.invoices import attachment, invoice, payload, ubl, values
 

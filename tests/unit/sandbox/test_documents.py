@@ -13,7 +13,8 @@ import stdnum.iban
 from lxml import etree
 
 from pipeline.payload import Payload
-from stages.formats import coda, content, format_of
+from stages.formats import coda, content
+from stages.formats.registry import format_of
 from stages.model import Kind
 from stages.sandbox import Mailbox
 from stages.sandbox.corpus import Document
