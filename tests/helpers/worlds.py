@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from tests.crash.world import World
 
@@ -23,3 +24,10 @@ def in_state(world: World, state: str) -> int:
 def victims_of(world: World, company: int = 0) -> set[str]:
     identifier = world.mailbox.companies[company].identifier
     return {one["id"] for one in world.manifest if one["company"] == identifier}
+
+
+RENAMES = ("renameat2", "rename", "link", "linkat")
+
+
+def temporary(world: World) -> list[Path]:
+    return list((world.state / "staging").iterdir())

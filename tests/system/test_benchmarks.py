@@ -203,6 +203,7 @@ def test_aria2c_does_check_what_it_fetches(cache: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @needs_nginx
 @needs_memory
+@pytest.mark.slow
 def test_a_scenario_writes_its_table_json_and_charts(
     scenario: str, cache: Path, tmp_path: Path
 ) -> None:

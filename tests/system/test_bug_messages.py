@@ -10,10 +10,7 @@ import pytest
 
 from tests.helpers.processes import PATIENCE, ROOT, mailbox, synqup
 
-pytestmark = pytest.mark.anyio
-
-# What the user sees
-
+#: Programs that put a bug into a stage, and into the engine.
 STAGE = """
 import stages.verify
 async def process(document): return {}["ours"]
@@ -26,6 +23,7 @@ pipeline.engine.counters.Counters.count = lambda *_: {}["ours"]
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "traceback"), [(STAGE, False), (ENGINE, True)])
 def test_a_catch_up_that_a_bug_hits_says_so_and_ends_with_70(
     tmp_path: Path, before: str, traceback: bool

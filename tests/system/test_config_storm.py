@@ -20,7 +20,10 @@ import pytest
 from tests.crash.processes import Process
 from tests.crash.world import Host, World, wait_until
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the hook reads /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="the hook reads /proc"),
+]
 
 EDITS = int(os.environ.get("SYNQUP_STORM", "20"))
 DOCUMENTS = 12

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -19,14 +18,11 @@ from tests.crash.plan import HANGS, VANISHES, Fault, Plan
 from tests.crash.processes import KILLED
 from tests.crash.world import Host, World, wait_until
 from tests.helpers.volumes import volume
-from tests.helpers.worlds import in_state, victims_of, waiting
+from tests.helpers.worlds import RENAMES, in_state, temporary, victims_of, waiting
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the hook reads /proc")
 
 FLUSHES = ("fsync", "syncfs")
-RENAMES = ("renameat2", "rename", "link", "linkat")
-
-
 # Flushes.
 
 
@@ -139,10 +135,6 @@ def test_a_second_name_of_a_temporary_file_loses_nothing_after_a_crash(
         assert world.problems() == []
 
 
-def temporary(world: World) -> list[Path]:
-    return list((world.state / "staging").iterdir())
-
-
 def test_after_a_crash_what_is_missing_from_a_folder_of_others_is_fetched_again(
     host: Host, tmp_path: Path
 ) -> None:
@@ -209,6 +201,7 @@ def hanging(world: World, calls: tuple[str, ...], part: str) -> tuple[Plan, Path
     return Plan(world.folder, faults=faults, patience=1.0), flag
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "calls", [RENAMES, FLUSHES, ("create", "mkdir")], ids=["rename", "flush", "make"]
 )
@@ -242,6 +235,7 @@ def test_a_folder_that_hangs_holds_up_its_own_documents_alone(
         assert world.problems() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calls", [RENAMES, FLUSHES], ids=["rename", "flush"])
 def test_a_catch_up_and_a_stop_go_on_while_a_folder_hangs(
     host: Host, tmp_path: Path, calls: tuple[str, ...]
@@ -282,6 +276,7 @@ def share(folder: Path, real: Path) -> Iterator[Callable[[signal.Signals], None]
         server.wait()
 
 
+@pytest.mark.slow
 def test_a_share_whose_server_stops_answering_holds_up_nobody_else(
     host: Host, tmp_path: Path
 ) -> None:
@@ -339,44 +334,6 @@ def test_a_check_warns_of_folders_that_others_may_write_to(host: Host, tmp_path:
         world.state.mkdir(parents=True)
         world.state.chmod(0o777)
         assert world.synqup("check") == 1
-
-
-def tree(folder: Path) -> dict[str, tuple[int, bytes]]:
-    return {
-        str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes())
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
-
-
-def test_a_dry_run_after_a_crash_touches_nothing(host: Host, tmp_path: Path) -> None:
-    with host.world(tmp_path, 8) as world:
-        plan = Plan(world.folder, kill=2, among=RENAMES)
-        assert world.synqup("catch-up", plan=plan) == KILLED
-        assert temporary(world)
-        delivered = in_state(world, "delivered")
-        before = tree(world.state), tree(world.out)
-        told = world.acknowledged()
-        assert world.synqup("catch-up", "--dry-run") == 0, world.said()
-        said = world.said()
-        assert (tree(world.state), tree(world.out)) == before
-        assert world.acknowledged() == told
-        found = re.search(r"(\d+) documents would be brought", said)
-        ready = re.search(r"(\d+) more lie ready", said)
-        assert found, said
-        assert ready, said
-        assert int(found[1]) + int(ready[1]) == 8 - delivered
-        assert world.synqup("catch-up") == 0, world.said()
-        assert "would" not in world.said()
-        world.take()
-        assert world.problems() == []
-
-
-def test_a_dry_run_goes_beside_a_service(host: Host, tmp_path: Path) -> None:
-    with host.world(tmp_path, 8) as world, world.running("run"):
-        wait_until(lambda: len(world.acknowledged()) == 8)
-        assert world.synqup("catch-up", "--dry-run") == 0, world.said()
-        assert "0 documents would be brought" in world.said()
 
 
 def test_what_was_set_aside_leaves_the_quarantine_once_it_is_delivered(

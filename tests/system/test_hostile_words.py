@@ -245,6 +245,7 @@ async def test_a_rest_of_an_hour_ends_a_catch_up_in_words(tmp_path: Path) -> Non
         assert it.delivered() == it.held()
 
 
+@pytest.mark.slow
 async def test_pages_of_a_million_items_take_no_memory_to_speak_of(tmp_path: Path) -> None:
     async def act(writer: Writer, asked: Asked) -> None:
         page = small if "page=0" in asked.path else large

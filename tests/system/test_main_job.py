@@ -21,6 +21,7 @@ from tests.helpers.processes import (
 )
 
 
+@pytest.mark.slow
 def test_a_catch_up_brings_everything_once_and_a_second_one_nothing(tmp_path: Path) -> None:
     with mailbox(tmp_path, "--documents", 300) as box:
         said = synqup("catch-up", "--config", box.config)
@@ -45,6 +46,7 @@ def test_a_dry_run_tells_and_touches_nothing(tmp_path: Path) -> None:
         box.assert_everything_stands_once()
 
 
+@pytest.mark.slow
 def test_an_importer_that_takes_files_at_once_gets_each_one_once(tmp_path: Path) -> None:
     taken: list[str] = []
     with mailbox(tmp_path, "--documents", 200) as box:
@@ -58,6 +60,7 @@ def test_an_importer_that_takes_files_at_once_gets_each_one_once(tmp_path: Path)
         assert Counter(taken) == Counter(one["sha256"] for one in box.manifest())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGKILL"])
 def test_the_service_stopped_in_mid_backlog_goes_on_where_it_was(tmp_path: Path, name: str) -> None:
     with mailbox(tmp_path, "--documents", 400, "--latency", 5) as box:
@@ -77,6 +80,7 @@ def test_the_service_stopped_in_mid_backlog_goes_on_where_it_was(tmp_path: Path,
         assert found == Counter(one["sha256"] for one in box.manifest())
 
 
+@pytest.mark.slow
 def test_the_service_survives_edits_of_its_configuration_in_mid_backlog(tmp_path: Path) -> None:
     with mailbox(tmp_path, "--documents", 400, "--latency", 5) as box:
         good = box.config.read_text()
@@ -95,6 +99,7 @@ def test_the_service_survives_edits_of_its_configuration_in_mid_backlog(tmp_path
         assert {"achats", "aankopen", "ventes", "coda"} >= {p.parts[-2] for p in box.delivered()}
 
 
+@pytest.mark.slow
 def test_an_edit_applies_to_the_rest_of_a_backlog(tmp_path: Path) -> None:
     with mailbox(tmp_path, "--documents", 400, "--latency", 100) as box:
         with process("run", "--config", box.config) as service:

@@ -80,6 +80,7 @@ def assert_nothing_is_lost(box: Mailbox) -> None:
     assert found == Counter(one["sha256"] for one in box.manifest())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "number", "times"),
     [
@@ -104,6 +105,7 @@ def test_signals_end_it_with_its_status(
         assert_nothing_is_lost(box)
 
 
+@pytest.mark.slow
 def test_the_end_of_the_grace_ends_it_with_its_status(tmp_path: Path) -> None:
     with mailbox(tmp_path, "--documents", 20, "--latency", 700) as box:
         grace(box.config, 0.05)
@@ -133,6 +135,7 @@ HANGING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "places"),
     [
@@ -171,6 +174,7 @@ def test_what_hangs_does_not_keep_the_process(
         assert found == Counter(one["sha256"] for one in box.manifest())
 
 
+@pytest.mark.slow
 def test_a_reload_that_hangs_does_not_keep_the_process(tmp_path: Path) -> None:
     before = "import pipeline.app.service; pipeline.app.service.load_config = hang"
     with mailbox(tmp_path, "--documents", 20) as box:
