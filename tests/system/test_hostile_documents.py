@@ -22,9 +22,8 @@ from pipeline.document import Document
 from pipeline.errors import Rejected
 from pipeline.payload import Payload
 from pipeline.stage import one_by_one
-from stages import formats
 from stages.classify import Classify, classify_file
-from stages.formats import pdf, xml
+from stages.formats import pdf, registry, xml
 from stages.formats.attachments import chosen_pdf
 from stages.formats.content import Invoice, Unreadable
 from stages.matching.fingerprint import fingerprint
@@ -264,11 +263,11 @@ def test_whatever_is_made_of_a_document_it_is_read_or_refused(
 
 def said_of(document: Payload) -> Iterator[str]:
     try:
-        yield from formats.problems(document)
+        yield from registry.problems(document)
     except Unreadable as error:
         yield str(error)
     try:
-        content = formats.read(document)
+        content = registry.read(document)
     except Unreadable as error:
         yield str(error)
         return
@@ -288,6 +287,6 @@ def test_whatever_a_reader_fails_of_is_that_documents_own(
 
     monkeypatch.setattr(xml, "read", fail)
     monkeypatch.setattr(xml, "problems", fail)
-    for work in (formats.read, formats.problems):
+    for work in (registry.read, registry.problems):
         with pytest.raises(Unreadable, match="can't be read"):
             work(payload(ubl()))
