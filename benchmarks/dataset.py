@@ -21,16 +21,16 @@ from random import Random
 import msgspec
 from msgspec import Struct, structs
 
-from stages.list import Kind
+from stages.model import Kind
 from stages.sandbox.companies import Company
+from stages.sandbox.corpus import Document
 from stages.sandbox.invoices import Invoice
-from stages.sandbox.items import item
 from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.pdf import to_pdf
-from stages.sandbox.shelf import State
+from stages.sandbox.state_index import State
 from stages.sandbox.statements import Statement
-from stages.sandbox.stock import Document
 from stages.sandbox.ubl import to_ubl
+from stages.sources.billtobox.sandbox_items import item
 
 #: Raised when the same seed makes other documents than before: what is cached is made anew.
 VERSION = 1
@@ -128,7 +128,7 @@ def _render_list(
             one = Item(f"{LISTS[kind]}/{document.id}", len(data), sha256(data).hexdigest())
             (root / "v4" / one.path).write_bytes(data)
             items.append(one)
-            listed = dict(item(sized, State.TO_BE_FETCHED))
+            listed = dict(item(sized, State.PENDING))
             results.append(listed | {"sha256": one.sha256, "size": one.size})
         _write_page(folder, number, results, total)
     return items

@@ -1,4 +1,4 @@
-"""Runs the pipeline in this process with instruments in it, and prints what they say as JSON.
+"""Runs the program in this process with an instrument in its engine; prints its findings as JSON.
 
     python -m benchmarks.inside CONFIG [--slow STAGE] [--rate N] [--polls N]
 
@@ -12,6 +12,7 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 from types import coroutine
@@ -19,16 +20,13 @@ from typing import Any, TypeVar
 
 import anyio
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Struct
 
-from pipeline.assembly import Lister, load_config, open_source, quarantine_in
-from pipeline.document import Document
-from pipeline.engine import Engine
-from pipeline.ledger import Ledger, open_ledger
-from pipeline.log import set_up
-from pipeline.source import Entry, Source
-from pipeline.stage import Result, Stage
-from stages.flow import Flow
+from pipeline.app.logging import configure_logging
+from pipeline.app.wiring import Application, load_config, open_application
+from pipeline.engine.engine import Engine
+from pipeline.source import Entry, Incoming, Outcome, Source
+from stages.flow import FLOW
 from stages.settings import Config
 
 T = TypeVar("T")
@@ -134,76 +132,96 @@ async def _awaited(work: Awaitable[T]) -> T:
     return await work
 
 
-class Instruments:
-    """What is put around the stages and the source: a clock, and a brake on one of them."""
+class Brake:
+    """An instrument for the engine that times all work by a clock, and slows down one stage.
 
-    def __init__(self, slow: str, rate: float) -> None:
-        self.clock = Clock()
+    rate: documents a second that the stage `slow` lets through.
+    """
+
+    def __init__(self, clock: Clock, slow: str, rate: float) -> None:
+        self._clock = clock
         self._slow = slow
         self._rate = rate
+        self._workers = {spec.name: spec.workers for spec in FLOW}
 
-    def stage(self, stage: Stage) -> Stage:
-        """The same stage, timed; the slow one lets through so many documents a second."""
-        work = self.clock.timed(stage.name, stage.work)
+    def __call__(
+        self, name: str, work: Callable[..., Awaitable[T]], /
+    ) -> Callable[..., Awaitable[T]]:
+        timed = self._clock.timed(name, work)
+        if name != self._slow:
+            return timed
 
-        async def slowed(documents: Sequence[Document[Any]]) -> list[Result]:
-            await anyio.sleep(len(documents) * stage.workers / self._rate)
-            return await work(documents)
+        async def slowed(documents: Sequence[Any]) -> T:
+            await anyio.sleep(len(documents) * self._workers[name] / self._rate)
+            return await timed(documents)
 
-        return structs.replace(stage, work=slowed if stage.name == self._slow else work)
+        return slowed
 
-    def source(self, source: Source) -> Source:
-        """The same source, its acknowledgements timed, and its list slow if that is wanted."""
-        told = self.clock.timed("acknowledge", source.acknowledge)
-        listed = source.list
 
-        async def slowed(config: Any) -> AsyncGenerator[Sequence[Entry], None]:
-            async for page in listed(config):
-                await anyio.sleep(len(page) / self._rate)
-                yield page
+class SlowlyListed(Source):
+    """A source whose list shows so many documents a second."""
 
-        source.acknowledge = told  # type: ignore[method-assign]
-        if self._slow == LIST:
-            source.list = slowed  # type: ignore[method-assign]
-        return source
+    def __init__(self, source: Source, rate: float) -> None:
+        self.name = source.name
+        self.settings = source.settings
+        self.ack_batch = source.ack_batch
+        self.retries = source.retries
+        self._source = source
+        self._rate = rate
+
+    async def list(self, config: Any) -> AsyncGenerator[Sequence[Entry], None]:
+        async for page in self._source.list(config):
+            await anyio.sleep(len(page) / self._rate)
+            yield page
+
+    def backlog(self) -> int | None:
+        return self._source.backlog()
+
+    def fetch(self, entry: Entry, media_type: str = "") -> AbstractAsyncContextManager[Incoming]:
+        return self._source.fetch(entry, media_type)
+
+    async def acknowledge(self, outcomes: Sequence[Outcome]) -> None:
+        await self._source.acknowledge(outcomes)
+
+    async def check(self, config: Any) -> str:
+        return await self._source.check(config)
+
+    async def close(self) -> None:
+        await self._source.close()
 
 
 async def observe(config: Config, slow: str, rate: float, polls: int) -> Findings:
     """Bring everything, as `catch-up` does; then poll again, where nothing is new."""
-    state_dir = config.service.state_dir
-    instruments = Instruments(slow, rate)
-    asyncio.get_running_loop().set_task_factory(instruments.clock.new_task)
+    clock = Clock()
+    asyncio.get_running_loop().set_task_factory(clock.new_task)
     samples: list[Sample] = []
-    async with open_ledger(state_dir / "ledger.sqlite") as ledger:
-        flow = Flow(state_dir, ledger)
-        await flow.recover()
-        stages = [instruments.stage(stage) for stage in flow.stages]
-        engine = Engine(stages, ledger, quarantine_in(state_dir))
-        engine.resize(config.stages)
-        source = instruments.source(open_source(config.sources[0], state_dir))
+    async with open_application(config, instrument=Brake(clock, slow, rate)) as application:
+        source = application.open(config.sources[0])
+        if slow == LIST:
+            source = SlowlyListed(source, rate)
+        engine = application.engine
         began, loop, process = time.perf_counter(), time.thread_time(), time.process_time()
         try:
-            async with anyio.create_task_group() as sampling, engine.running():
-                sampling.start_soon(_sample, engine, samples, began)
-                poll = instruments.clock.timed(LIST, Lister(source, config, ledger, engine).poll)
-                await poll()
-                seconds = time.perf_counter() - began
-                shares = Shares(
-                    dict(instruments.clock.spent),
-                    time.thread_time() - loop,
-                    time.process_time() - process,
-                )
-                sampling.cancel_scope.cancel()
-            idle = await _poll_again(source, config, ledger, stages, polls)
+            async with engine.running():
+                async with anyio.create_task_group() as sampling:
+                    sampling.start_soon(_sample, engine, samples, began)
+                    await clock.timed(LIST, application.poll)(source, config)
+                    seconds = time.perf_counter() - began
+                    shares = Shares(
+                        dict(clock.spent),
+                        time.thread_time() - loop,
+                        time.process_time() - process,
+                    )
+                    sampling.cancel_scope.cancel()
+                delivered = engine.counters.delivered
+                idle = await _poll_again(application, source, config, polls)
         finally:
-            await source.close()
+            await application.close(source)
+    stages = engine.observer.snapshot().stages.items()
     return Findings(
-        delivered=engine.tally.delivered,
+        delivered=delivered,
         seconds=seconds,
-        bounds={
-            name: (queue.bound.documents, queue.bound.bytes)
-            for name, queue in engine.queues.items()
-        },
+        bounds={name: (stage.queue.max_documents, stage.queue.max_bytes) for name, stage in stages},
         samples=samples,
         shares=shares,
         polls=idle,
@@ -211,26 +229,24 @@ async def observe(config: Config, slow: str, rate: float, polls: int) -> Finding
 
 
 async def _poll_again(
-    source: Source, config: Config, ledger: Ledger, stages: Sequence[Stage], times: int
+    application: Application, source: Source, config: Config, times: int
 ) -> list[Poll]:
     found = []
-    engine = Engine(stages, ledger, quarantine_in(config.service.state_dir))
-    async with engine.running():
-        for _ in range(times):
-            before = time.process_time()
-            await Lister(source, config, ledger, engine).poll()
-            found.append(Poll(time.process_time() - before))
+    for _ in range(times):
+        before = time.process_time()
+        await application.poll(source, config)
+        found.append(Poll(time.process_time() - before))
     return found
 
 
 async def _sample(engine: Engine, samples: list[Sample], began: float) -> None:
     while True:
-        queues = engine.queues
+        stages = engine.observer.snapshot().stages
         samples.append(
             Sample(
                 time.perf_counter() - began,
-                {name: queue.documents for name, queue in queues.items()},
-                {name: queue.bytes for name, queue in queues.items()},
+                {name: stage.queue.documents for name, stage in stages.items()},
+                {name: stage.queue.bytes for name, stage in stages.items()},
                 _memory(),
             )
         )
@@ -252,7 +268,7 @@ def main() -> None:
     given = parser.parse_args()
     config = load_config(given.config)
     config.service.state_dir.mkdir(parents=True, exist_ok=True)
-    set_up(config.service.state_dir / "logs", quiet=True)
+    configure_logging(config.service.state_dir / "logs", quiet=True)
     findings = anyio.run(observe, config, given.slow, given.rate, given.polls)
     sys.stdout.buffer.write(msgspec.json.encode(findings))
 

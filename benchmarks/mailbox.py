@@ -16,8 +16,9 @@ from msgspec import Struct
 from benchmarks.dataset import LISTS, Item
 from benchmarks.failure import BenchmarkError
 from benchmarks.ours import ROOT, SYNQUP
-from pipeline.assembly import load_config
-from stages.list import Kind
+from pipeline.app.wiring import load_config
+from stages.model import Kind
+from stages.sources.billtobox.settings import Billtobox
 
 #: Seconds within which it has to end.
 CLOSING = 20.0
@@ -70,6 +71,7 @@ def _items(manifest: Path) -> list[Item]:
 
 def _token(config: Path) -> str:
     source = load_config(config).sources[0]
+    assert isinstance(source, Billtobox)
     form = {
         "grant_type": "client_credentials",
         "client_id": source.client_id,

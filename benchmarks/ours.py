@@ -12,19 +12,20 @@ import anyio
 
 from benchmarks.dataset import Dataset
 from benchmarks.failure import BenchmarkError
-from pipeline.ledger import open_ledger
+from pipeline.ledger.ledger import open_ledger
 from stages.sandbox import write_config
 from stages.sandbox.server import Sandbox
+from stages.sources.billtobox.sandbox import BilltoboxWire
 
 #: The command line, by the interpreter that runs the benchmark.
-SYNQUP = (sys.executable, "-c", "from pipeline.cli import main; main()")
+SYNQUP = (sys.executable, "-c", "from pipeline.app.cli import main; main()")
 ROOT = Path(__file__).parents[1]
 
 
 def configure(folder: Path, dataset: Dataset, url: str, token_url: str) -> Path:
     """Write a configuration that delivers below `folder`/out."""
     path = folder / "synqup.toml"
-    served = Sandbox(url, token_url, "benchmark", "secret", "")
+    served = Sandbox(BilltoboxWire(), url, token_url, "benchmark", "secret", "")
     write_config(path, served, dataset.mailbox)
     return path
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 
 def alternative(path: str, number: int) -> str:
-    """The path under its n-th name; the first is the path itself."""
+    """The n-th alternative of a path; the first is the path itself."""
     if number == 1:
         return path
     folder, name = os.path.split(path)
@@ -19,9 +19,10 @@ def alternative(path: str, number: int) -> str:
 
 
 def name_hash(path: str) -> int:
-    """63 bits of a path without regard to case, as NTFS compares, and to the extension.
+    """63 bits of the SHA-256 of a path, without regard to case and to the extension.
 
-    A package that takes the files of one base name for one document sees no two as one.
+    NTFS compares names without regard to case; some accounting packages take files that differ in
+    their extension only for one document.
     """
     folder, name = os.path.split(path)
     digest = _folder(folder).copy()
@@ -30,10 +31,10 @@ def name_hash(path: str) -> int:
 
 
 def first_free(taken: Callable[[int], bool], start: int = 1) -> int:
-    """A number from `start` on that is not taken, found by few questions.
+    """Find a number from `start` on that is not taken, by exponential and binary search.
 
-    It is the lowest where the taken numbers have no gaps, as numbers given in turn have none:
-    the distance doubles until a free one is met, and is then halved.
+    It is the lowest one if the taken numbers have no gaps, as numbers that are given in turn. Calls
+    `taken` about 2 log2(n) times.
     """
     if not taken(start):
         return start

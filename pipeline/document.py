@@ -1,4 +1,4 @@
-"""A document on its way through the stages, with the acknowledgement that it carries."""
+"""Document contract: what flows through the stages, with the acknowledgement that it carries."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from pipeline.payload import Payload
-from pipeline.source import Entry, Outcome, Source, Status
-from pipeline.text import told
+from pipeline.source import Entry, Outcome, Source
+from pipeline.text import sanitized
 
-#: Characters that a source is told of a document.
-MESSAGE = 8000
+#: Characters of the reason that a source is told, at most.
+MAX_REASON = 8000
 
-Facts = TypeVar("Facts")
+MetaT = TypeVar("MetaT")
 Next = TypeVar("Next")
 
 
 class Key(Struct, frozen=True):
-    """What makes a document one and the same, in the ledger and in flight."""
+    """The identity of a document, in the ledger and in flight."""
 
     source: str
     id: str
@@ -27,44 +27,45 @@ class Key(Struct, frozen=True):
 
     @property
     def digest(self) -> str:
-        """A name for files that no other document's have: 64 hexadecimal digits."""
+        """A name for files that is unique to the document: 64 hexadecimal digits (SHA-256)."""
         parts = "\0".join((self.source, self.id, self.revision))  # noqa: FLY002 - \0 is no text
         return hashlib.sha256(parts.encode()).hexdigest()
 
 
 class Ack(Struct, frozen=True):
-    """The way back to the source, for exactly one document.
+    """The acknowledgement handle of exactly one document, which makes its outcome.
 
-    It is used once in the document's life here: FORWARDED only after the file is durable in its
-    folder and the ledger has recorded it, ERROR only after the quarantine is. A document that
-    is dropped without it (a stop, a crash, a passing failure) is listed again by its source.
+    A document is accepted only after its file is durable in its folder and the ledger has recorded
+    that, or after the ledger has recorded that it is left out; it is rejected only after the
+    quarantine is durable. A document that is dropped without an acknowledgement (a stop, a crash,
+    a failure that passes) is listed again by its source.
     """
 
     source: Source
     id: str
 
-    def forwarded(self) -> Outcome:
-        """The document stands in its folder."""
-        return Outcome(self.id, Status.FORWARDED)
+    def ack(self) -> Outcome:
+        """The document is accepted: its source need not hold it any more."""
+        return Outcome(self.id, accepted=True)
 
-    def error(self, reason: str) -> Outcome:
-        """The document can't be placed, for this reason; an older ledger may hold any text."""
-        return Outcome(self.id, Status.ERROR, told(reason, MESSAGE))
+    def nack(self, reason: str) -> Outcome:
+        """The document can't be delivered. reason: any text; an old ledger may hold a raw one."""
+        return Outcome(self.id, accepted=False, reason=sanitized(reason, MAX_REASON))
 
 
-class Companion(Struct, frozen=True):
-    """A file that goes beside a document, under the same base name and this extension."""
+class Sidecar(Struct, frozen=True):
+    """A file that is delivered beside a document, under its base name and this extension."""
 
     extension: str
     payload: Payload
 
 
-class Document(Struct, Generic[Facts], frozen=True):
-    """What flows: each stage takes one and hands on another with more known about it.
+class Document(Struct, Generic[MetaT], frozen=True):
+    """A document in flight: each stage takes one and returns another with more known about it.
 
     entry: as the source listed it. seen_at: when, in seconds since 1970.
-    payload: its bytes, once they are here. companions: what goes beside it.
-    facts: what the last stage found out.
+    payload: its bytes, once they are fetched. sidecars: the files to deliver beside it.
+    meta: what the last stage found out.
     fetched: SHA-256 (hexadecimal) of the bytes as the source sent them, whatever is made of them.
     """
 
@@ -72,32 +73,32 @@ class Document(Struct, Generic[Facts], frozen=True):
     entry: Entry
     ack: Ack
     seen_at: float
-    facts: Facts
+    meta: MetaT
     payload: Payload | None = None
-    companions: tuple[Companion, ...] = ()
+    sidecars: tuple[Sidecar, ...] = ()
     fetched: str = ""
 
     @property
     def held(self) -> int:
-        """Bytes of memory that it occupies."""
+        """Bytes of memory that its payloads occupy."""
         held = self.payload.held if self.payload is not None else 0
-        return held + sum(one.payload.held for one in self.companions) if self.companions else held
+        return held + sum(one.payload.held for one in self.sidecars) if self.sidecars else held
 
     async def release(self) -> None:
-        """Remove its temporary files; twice does no harm."""
-        for payload in (self.payload, *(one.payload for one in self.companions)):
+        """Remove its temporary files; may be called again."""
+        for payload in (self.payload, *(one.payload for one in self.sidecars)):
             if payload is not None:
                 await payload.release()
 
-    def grown(self, facts: Next, payload: Payload | None = None) -> Document[Next]:
-        """The same document as the next stage sees it; the payload is kept if not replaced."""
+    def grown(self, meta: Next, payload: Payload | None = None) -> Document[Next]:
+        """The same document for the next stage; without a payload it keeps the one that it has."""
         return Document(
             self.key,
             self.entry,
             self.ack,
             self.seen_at,
-            facts,
+            meta,
             payload or self.payload,
-            self.companions,
+            self.sidecars,
             self.fetched or (payload.sha256 if payload is not None else ""),
         )

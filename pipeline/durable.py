@@ -1,4 +1,4 @@
-"""Durable files and folders: what is made here survives a power cut once the call has returned."""
+"""Durable file operations: their effects survive a power cut once the call has returned."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 
 def flush_folder(folder: Path) -> None:
-    """Make the names in a folder durable. Windows has no such call: NTFS journals them itself."""
+    """Make the names in a folder durable. Windows has no such call: NTFS journals names itself."""
     if os.name == "nt":
         return
     _flush(folder, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def flush_file(path: Path) -> None:
-    """Make the bytes of a file durable. OSError."""
+    """Make the bytes of a file durable. Raises OSError."""
     _flush(path, os.O_RDWR | BINARY | NO_LINK)
 
 
 def make_folder(folder: Path, mode: int) -> None:
-    """Make a folder with its parents, unless it is there. OSError."""
+    """Make a folder and its parents, unless they exist, durably. Raises OSError."""
     if folder.is_dir():
         return
     make_folder(folder.parent, mode)
@@ -35,22 +35,22 @@ def make_folder(folder: Path, mode: int) -> None:
     try:
         flush_folder(folder.parent)
     except OSError:
-        # The next call would take a folder that stands there for a durable one.
+        # If the folder stayed, the next call would take it for a durable one.
         with suppress(OSError):
             folder.rmdir()
         raise
 
 
 def new_file(path: Path, mode: int) -> int:
-    """Make a file that was not there, and open it for writing: its descriptor. OSError.
+    """Create a file that does not exist, open for writing; return its descriptor. Raises OSError.
 
-    No link is followed that somebody may have laid at this name.
+    It follows no link, so that no one can redirect the bytes by a link under this name.
     """
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY | NO_LINK, mode)
 
 
 def replace_file(path: Path, source: BinaryIO, mode: int = 0o600) -> None:
-    """Give a file these contents, all or none of them; a link at its name is replaced. OSError."""
+    """Replace a file, or the link under its name, by these contents, atomically. Raises OSError."""
     temporary = path.with_name(f"{path.name[:200]}.{secrets.token_hex(4)}.part")
     descriptor = new_file(temporary, mode)
     try:

@@ -1,40 +1,42 @@
-"""Every error that Synqup raises on purpose: a sentence that its reader can act on.
+"""Error hierarchy: every error that Synqup raises on purpose, as a sentence for its user.
 
-A class has a reason of its own, for whoever raises it without knowing a better one. What is not
-of this hierarchy is a bug of ours and keeps its traceback.
+Each class has a default reason and remedy (class attributes). An exception that is not of this
+hierarchy is a bug and keeps its traceback. What the engine does with the document of an error:
+Corrupt: it is fetched again, and quarantined in the end. Rejected: it is quarantined. Skipped: it
+is acknowledged without a file. Any other one: it waits for a later poll.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.text import LONGEST, printable_lines, shortened, told
+from pipeline.text import LONGEST, printable_lines, sanitized, truncated
 
-#: Characters of what an error concerns and of its remedy, and problems of one file.
-SHORT = 1000
-PROBLEMS = 100
+#: Characters of a subject or a remedy, and problems of one file, at most.
+MAX_SHORT = 1000
+MAX_PROBLEMS = 100
 
 
 class SynqupError(Exception):
-    """What its reader can mend, or has to wait for.
+    """A failure that its user can mend or has to wait for.
 
-    Whatever it is made of may come from a document or a server, and it goes to the terminal, the
-    log, the ledger, the quarantine and the platform: so it is made fit to be shown here, once.
+    Its texts may come from a document or a server, and go to the terminal, the log, the ledger, the
+    quarantine and the platform: so they are sanitized here, once for all of them.
     """
 
     reason = "it could not be done"
     remedy = ""
 
     def __init__(self, subject: str, reason: str = "", remedy: str = "") -> None:
-        """Say what failed.
+        """Make an error; without a reason or a remedy it has those of its class.
 
-        subject: the file, key, source or document it concerns, as its owner knows it.
+        subject: the file, key, source or document that it concerns, as the user knows it.
         reason: why, as the middle of a sentence, without a full stop.
         remedy: what to do about it, as a whole sentence without its full stop.
         """
-        self.subject = told(subject, SHORT)
-        self.reason = told(reason or type(self).reason, LONGEST)
-        self.remedy = told(remedy or type(self).remedy, SHORT)
+        self.subject = sanitized(subject, MAX_SHORT)
+        self.reason = sanitized(reason or type(self).reason, LONGEST)
+        self.remedy = sanitized(remedy or type(self).remedy, MAX_SHORT)
         super().__init__(self.subject, self.reason, self.remedy)
 
     def __str__(self) -> str:
@@ -43,17 +45,17 @@ class SynqupError(Exception):
 
 
 class ConfigurationError(SynqupError):
-    """A file that the user wrote, with all that is wrong in it."""
+    """A configuration file that can't be used, with all of its problems."""
 
     reason = "the configuration can't be used"
 
     def __init__(self, subject: str, problems: Sequence[str]) -> None:
-        """Name every problem of one file at once, each a sentence that starts with its key."""
+        """problems: of one file, each a sentence that starts with its key."""
         self.problems = tuple(
-            printable_lines(shortened(problem)) for problem in problems[:PROBLEMS]
+            printable_lines(truncated(problem)) for problem in problems[:MAX_PROBLEMS]
         )
-        if len(problems) > PROBLEMS:
-            self.problems += (f"and {len(problems) - PROBLEMS:,} more",)
+        if len(problems) > MAX_PROBLEMS:
+            self.problems += (f"and {len(problems) - MAX_PROBLEMS:,} more",)
         super().__init__(subject)
 
     def __str__(self) -> str:
@@ -61,88 +63,87 @@ class ConfigurationError(SynqupError):
 
 
 class StateError(SynqupError):
-    """The state folder or what lies in it; without it nothing may go on."""
+    """The state folder or a file in it can't be used; the program ends, for it can't go on."""
 
     reason = "the state folder can't be used"
 
 
 class StateInUse(StateError):
-    """Another process works with the state folder."""
+    """Another process uses the state folder."""
 
     reason = "another synqup already works with this state folder"
     remedy = "Stop that one first, or give this one a state_dir of its own"
 
 
-class PassingError(SynqupError):
-    """What is worth trying again."""
+class RetryableError(SynqupError):
+    """A failure that may pass: it is retried."""
 
     reason = "it failed for now and may well succeed later"
 
     def __init__(
         self, subject: str, reason: str = "", remedy: str = "", *, retry_after: float | None = None
     ) -> None:
-        """As SynqupError; retry_after: seconds that the other side asked us to wait."""
+        """As SynqupError. retry_after: seconds to wait, if the other side has asked for that."""
         self.retry_after = retry_after
         super().__init__(subject, reason, remedy)
 
 
-class OwnFault(PassingError):
-    """A bug of ours, in the words of what it kept from being done."""
+class InternalError(RetryableError):
+    """A bug of synqup, with what it has kept from being done."""
 
     reason = "a fault of synqup's own"
-    remedy = "Send the log to support; it is tried again by itself"
+    remedy = "Send the log to support; it will be retried"
 
 
-class SourceUnreachable(PassingError):
-    """No answer, or none that is of the source."""
+class SourceUnavailable(RetryableError):
+    """The source does not answer, or something else answers in its place."""
 
     reason = "the source does not answer"
-    remedy = "Check the address, the network and the firewall; it is tried again by itself"
+    remedy = "Check the address, the network and the firewall; it will be retried"
 
 
-class WebPage(SourceUnreachable):
-    """A page of a proxy, or of a platform under repair."""
+class WebPage(SourceUnavailable):
+    """A web page in place of the answer: of a proxy, or of a platform under maintenance."""
 
     reason = "the source answered with a web page"
     remedy = (
-        "Check the address of the source, and see in a browser what it says; it is tried again by"
-        " itself"
+        "Check the address of the source, and see in a browser what it says; it will be retried"
     )
 
 
 class SourceError(SynqupError):
-    """An answer that no next one betters."""
+    """An answer of the source that repeating the request does not change."""
 
     reason = "the source answers, but not as it should"
 
 
 class SignInRefused(SourceError):
-    """Credentials that are not taken."""
+    """The source refuses the credentials."""
 
     reason = "the sign-in was refused"
     remedy = "Check the client id and secret, and that the platform has approved this application"
 
 
-class LeftOut(SynqupError):
-    """A document that is acknowledged without a file."""
+class Skipped(SynqupError):
+    """A document that is acknowledged, and not delivered."""
 
     reason = "it is not to be delivered"
 
 
-class AlreadyDelivered(LeftOut):
-    """A document that has come by another route."""
+class AlreadyDelivered(Skipped):
+    """A document that was delivered before, from another source or under another id."""
 
     reason = "it was delivered before, by another route"
 
 
-class DocumentRefused(SynqupError):
-    """A document that goes to the quarantine."""
+class Rejected(SynqupError):
+    """A document that can't be delivered: it is quarantined."""
 
     reason = "the document can't be delivered, however often it is tried"
 
 
-class DocumentDamaged(DocumentRefused):
-    """A document that is worth fetching again."""
+class Corrupt(Rejected):
+    """A document that arrived damaged: it is fetched again, and quarantined if that goes on."""
 
     reason = "what arrived is not what the source holds"
     remedy = "Ask for the document to be sent again"

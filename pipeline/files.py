@@ -1,4 +1,4 @@
-"""Reads files that somebody names, whatever stands under the name."""
+"""File reader: reads files that a user names, safely whatever stands under the name."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _KINDS = {
 
 
 def read_file(path: Path, most: int, *, follow: bool = True) -> bytes:
-    """All of a regular file of at most so many bytes. OSError, which says what is wrong.
+    """Return all of a regular file of at most `most` bytes. Raises OSError, which says why not.
 
-    A pipe would keep its reader waiting for ever, a device would fill the memory. follow: whether
-    the name may be a link.
+    Anything else is refused: a pipe would keep its reader waiting for ever, a device would fill the
+    memory. follow: whether the name may be a link.
     """
     check_file(path, most)
-    # Another thing may have taken its place since: to open one that nobody writes to must not wait.
+    # The file may have been replaced since by a pipe, which must not be waited for when opened.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | BINARY | (0 if follow else NO_LINK)
     with os.fdopen(os.open(path, flags), "rb") as file:
         _check(path, os.fstat(file.fileno()), most)
@@ -36,12 +36,12 @@ def read_file(path: Path, most: int, *, follow: bool = True) -> bytes:
 
 
 def check_file(path: Path, most: int) -> int:
-    """The size of a regular file of at most so many bytes. OSError, which says what is wrong."""
+    """Return the size of a regular file of at most `most` bytes. Raises OSError, as read_file()."""
     return _check(path, path.stat(), most)
 
 
-def why(error: OSError) -> str:
-    """What the system, or one of these, says is wrong."""
+def os_reason(error: OSError) -> str:
+    """The reason of an OSError, of the system or of this module, without the path."""
     return error.strerror or str(error) or type(error).__name__
 
 

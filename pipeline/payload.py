@@ -1,4 +1,4 @@
-"""The bytes of a document, in memory when small, in a temporary file when large."""
+"""Payload: the bytes of a document, in memory if small, in a temporary file if large."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from msgspec import Struct
 
 
 class Payload(Struct, frozen=True):
-    """The bytes of one document: either data or spool is set, never both.
+    """The bytes of one document: in memory (data) or in a temporary file (spool), never both.
 
-    size: bytes in all. sha256: of all of them, in hexadecimal, computed while they arrived.
+    size: in bytes. sha256: of all of them, in hexadecimal, computed as they arrived.
     """
 
     size: int
@@ -24,11 +24,11 @@ class Payload(Struct, frozen=True):
 
     @property
     def held(self) -> int:
-        """Bytes of memory that it occupies: what the queues' bounds count."""
+        """Bytes of memory that it occupies, which the bounds of the queues count."""
         return 0 if self.data is None else len(self.data)
 
     def open(self) -> BinaryIO:
-        """Read it from the beginning; the caller closes what is returned."""
+        """Open it for reading from its beginning; the caller closes the stream."""
         if self.data is not None:
             return BytesIO(self.data)
         assert self.spool is not None
@@ -42,19 +42,19 @@ class Payload(Struct, frozen=True):
             return stream.read(size)
 
     def read(self) -> bytes:
-        """All of it in memory: for a reader that can't do with less."""
+        """All of its bytes, in memory, whatever its size."""
         if self.data is not None:
             return self.data
         with self.open() as stream:
             return stream.read()
 
     def discard(self) -> None:
-        """Remove the temporary file, if there is one; twice does no harm."""
+        """Remove the temporary file, if there is one; may be called again."""
         if self.spool is not None:
             with suppress(OSError):
                 self.spool.unlink(missing_ok=True)
 
     async def release(self) -> None:
-        """As discard(), for who runs on the event loop."""
+        """As discard(), in a thread, for callers on the event loop."""
         if self.spool is not None:
             await anyio.to_thread.run_sync(self.discard)

@@ -1,78 +1,103 @@
-"""What a source of documents promises the engine, guarantee by guarantee."""
+"""Contract of a source: what a connector to a remote system guarantees to the engine."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct, structs
 
-from pipeline.retries import Retries
-from pipeline.text import told
+from pipeline.retry import RetryPolicy
+from pipeline.text import sanitized
 
-#: Characters of a label.
-LABEL = 300
-
-
-class Status(StrEnum):
-    """What a source is told of a document, in the end."""
-
-    FORWARDED = "FORWARDED"
-    ERROR = "ERROR"
+#: Characters of a label, at most.
+MAX_LABEL = 300
 
 
 class Outcome(Struct, frozen=True):
-    """One acknowledgement: id as the source listed it; message: the reason of an ERROR."""
+    """An acknowledgement: what became of a document.
+
+    id: as the source listed it. accepted: whether the source need not hold the document any more
+    (ack), or it can't be delivered (nack). reason: why it can't be.
+    """
 
     id: str
-    status: Status
-    message: str = ""
+    accepted: bool
+    reason: str = ""
 
 
 class Entry(Struct, frozen=True):
     """One line of a source's list.
 
-    id: names the document for as long as the source holds it.
-    revision: changes when, and only when, the document under this id becomes another one;
-        empty where the source has no such word.
-    label: how a person would name it, for logs and errors.
-    facts: whatever the stages want of the list; the engine passes it on unread.
-    had: SHA-256 (hexadecimal) of what was delivered under this id before; no source sets it.
+    id: identifies the document for as long as the source holds it; opaque to everything but the
+        source.
+    revision: changes if, and only if, another document takes its place under this id; empty
+        where the source states no revision.
+    label: the name of the document for people, in logs and errors.
+    meta: what the stages need of the list; the engine passes it on unread.
+    known_hashes: SHA-256 (hexadecimal) of all that was delivered under this id before; the list
+        stage sets it, and no source does.
     """
 
     id: str
     revision: str
     label: str
-    facts: Any
-    had: frozenset[str] = frozenset()
+    meta: Any
+    known_hashes: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        """Make its label fit to be shown, and to name a file, whatever the list says."""
-        label = told(self.label, LABEL)
+        """Sanitize the label: it is shown, and it becomes a part of a file's name."""
+        label = sanitized(self.label, MAX_LABEL)
         if label != self.label:
             structs.force_setattr(self, "label", label)
+
+
+class StatedChecksum(Struct, frozen=True):
+    """A checksum of a document as its source states it.
+
+    stated_in: where, as warnings and errors name it. algorithm: in any usual spelling. digest: None
+    where the source states something else. covers: what the checksum is of, if not of the bytes
+    that are handed over ("the document in gzip"); it can't be checked then. proves_damage: whether
+    the document is damaged if its checksum is another one.
+    """
+
+    stated_in: str
+    algorithm: str = ""
+    digest: bytes | None = None
+    covers: str = ""
+    proves_damage: bool = True
+
+
+class Announced(Struct, frozen=True):
+    """What a source states of the bytes that it sends, other than in its list.
+
+    media_type: in lower case, without parameters; "" if unknown. length: bytes, decoded of any
+    coding; None if unknown.
+    """
+
+    media_type: str = ""
+    length: int | None = None
+    checksums: tuple[StatedChecksum, ...] = ()
 
 
 class Incoming(Struct, frozen=True):
     """A document on its way in.
 
-    headers: of the answer, names in lower case. length: bytes announced, if they were.
     chunks: the bytes, decoded of any transfer or content coding, in the order sent.
     """
 
-    headers: Mapping[str, str]
-    length: int | None
+    announced: Announced
     chunks: AsyncIterator[bytes]
 
 
 class Source(ABC):
-    """A remote system that holds documents for us.
+    """A remote system that holds documents to be fetched.
 
-    Any method may raise PassingError (worth trying again; retry_after if the source said so),
-    SignInRefused or SourceError. Methods run concurrently; nothing is kept beyond close().
+    Any method may raise RetryableError (with retry_after if the remote system asks for a pause),
+    SignInRefused or SourceError. Methods are called concurrently. After close() nothing is left
+    open.
     """
 
     name: str
@@ -80,34 +105,34 @@ class Source(ABC):
     settings: Any
     #: Outcomes that acknowledge() takes at once.
     ack_batch: int = 1
-    #: How patiently its passing failures are tried again.
-    retries: Retries = Retries()
+    #: How failures that pass are retried.
+    retries: RetryPolicy = RetryPolicy()
 
     @abstractmethod
     def list(self, config: Any) -> AsyncGenerator[Sequence[Entry], None]:
-        """Yield what waits to be fetched, a page at a time: one walk over the whole list.
+        """Yield the documents that wait to be fetched, a page at a time: one walk over the list.
 
-        The walk may show an entry twice and may miss one where the list shifts meanwhile:
-        whoever calls repeats it until a walk shows nothing new with nothing in flight.
-        An entry that stays unacknowledged is shown by a later walk, so none is ever lost.
-        A part of the list that can't be read keeps none of the others from being shown: its
-        SourceError is raised when they have been.
+        A walk may yield an entry twice, and may miss one when the list shifts meanwhile: the caller
+        repeats the walk until one yields nothing new while nothing is in flight. An entry that
+        has not been acknowledged is yielded by a later walk, so that none is ever lost. Where a
+        part of the list can't be read, the other parts are yielded before its SourceError is
+        raised.
 
-        config: the configuration in force, for the companies to ask for.
+        config: the configuration in force, which names the companies to ask for.
         """
 
     @abstractmethod
     def backlog(self) -> int | None:
-        """How many documents wait by the latest walk, as far as it has got; None if it can't say.
+        """How many documents wait, as far as the latest walk has got; None if it is not known.
 
-        Nothing is asked of the remote system for it.
+        Sends no request.
         """
 
     @abstractmethod
     def fetch(self, entry: Entry, media_type: str = "") -> AbstractAsyncContextManager[Incoming]:
-        """Ask for one document, or for another form of it by its media type.
+        """Fetch one document, or another form of it by its media type.
 
-        DocumentRefused if the source no longer has it, or not in that form.
+        Rejected if the source no longer has it, or has it not in that form.
         """
 
     @abstractmethod
@@ -115,13 +140,13 @@ class Source(ABC):
         """Tell the source what became of its documents: at most ack_batch of them.
 
         When this returns the source has taken all of them. When it raises it has taken any
-        number, and all may be told again: an acknowledgement is idempotent.
+        number of them, and may be called with all again: acknowledging is idempotent.
         """
 
     @abstractmethod
     async def check(self, config: Any) -> str:
-        """Sign in and read the first page; return in a sentence what was found."""
+        """Sign in and read the first page; return what was found, as a sentence."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Let go of every connection. Nothing is called afterwards."""
+        """Close all connections. No method is called afterwards."""

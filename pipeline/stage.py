@@ -1,39 +1,74 @@
-"""How a stage is declared: what it does to documents, and its default size."""
+"""Contract of a stage: the work that it does on documents, and its default size."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import anyio.lowlevel
 from msgspec import Struct
 
 from pipeline.document import Document
-from pipeline.errors import PassingError, SynqupError
-from pipeline.queues import Bound
+from pipeline.errors import RetryableError, SynqupError
+from pipeline.files import os_reason
+from pipeline.source import Source
 
-#: What became of one document in a stage: the document for the next one, or why there is none.
+T = TypeVar("T")
+
+#: The result of a stage for one document: the document for the next stage, or why there is none.
 Result = Document[Any] | SynqupError
 
-#: Takes some documents and gives each one's result, in the same order. An OSError or a
-#: PassingError leaves a document for later, another SynqupError is final for it; any other
-#: exception is a bug, after which each document is tried again alone. It may be given again what
-#: it has been given before, in any state in which it left that when it raised.
+#: Takes documents and returns each one's result, in the same order; pipeline/errors.py says what
+#: each error means for its document. It may raise StateError, which ends the program, and OSError,
+#: after which all of them wait. Any other exception is a bug, after which each document is tried
+#: again alone: it may then be called with the same documents, in whatever state it has left them.
 Work = Callable[[Sequence[Document[Any]]], Awaitable[list[Result]]]
+
+#: How often the engine has a document fetched again of which a stage says that it is Corrupt.
+REFETCHES = 2
 
 MEBIBYTE = 1024 * 1024
 
-#: Seconds of one document after another after which it is the turn of others.
+#: Seconds of work on one document after another before other tasks get their turn.
 SLICE = 0.005
 
 
-class Stage(Struct, frozen=True):
-    """One step of the flow. Its place in the tuple of stages is its place in the flow.
+class RetryFetch(Protocol):
+    """Runs a fetch from a source and decides how often it is tried: what the engine gives a stage.
 
-    workers: how many work at once. queue: the bound of what waits for them and of what they have
-    in hand. group: the most documents one worker takes at a time. linger: seconds that it waits for
-    others to go along with those that are there, unless they are as many.
+    Raises as `work` does; a RetryableError also while the source is out of order.
+    """
+
+    def __call__(self, source: Source, work: Callable[[], Awaitable[T]], /) -> Awaitable[T]:
+        """Await `work` until it succeeds or is not to be tried any more; return what it returns."""
+
+
+class Instrument(Protocol):
+    """Wraps the work of a part of the engine, once, to measure it or to slow it down.
+
+    name: of the stage, or "acknowledge". Without an instrument nothing is wrapped.
+    """
+
+    def __call__(
+        self, name: str, work: Callable[..., Awaitable[T]], /
+    ) -> Callable[..., Awaitable[T]]:
+        """A function that does the same."""
+
+
+class Bound(Struct, frozen=True):
+    """The bound of a queue, in documents and in bytes of memory."""
+
+    documents: int
+    bytes: int
+
+
+class Stage(Struct, frozen=True):
+    """One step of the flow, whose place in the tuple of stages is its place in the flow.
+
+    workers: how many work at once. queue: the bound of the documents that wait for them or are
+    being worked on. group: the most documents that one worker takes at a time. linger: seconds that
+    it waits for more documents when it has fewer than that.
     """
 
     name: str
@@ -45,13 +80,13 @@ class Stage(Struct, frozen=True):
 
 
 def one_by_one(process: Callable[[Any], Awaitable[Document[Any]]]) -> Work:
-    """Make the work of a stage out of a function that takes one document and raises."""
+    """Make the work of a stage of a function that takes one document, and returns it or raises."""
 
     async def work(documents: Sequence[Document[Any]]) -> list[Result]:
         results: list[Result] = []
         began = time.perf_counter()
         for document in documents:
-            # After the last one whoever takes the next ones looks around by itself.
+            # Not after the last one: taking the next group from the queue gives others their turn.
             if results and time.perf_counter() - began > SLICE:
                 await anyio.lowlevel.checkpoint()
                 began = time.perf_counter()
@@ -64,22 +99,22 @@ def one_by_one(process: Callable[[Any], Awaitable[Document[Any]]]) -> Work:
 async def attempt(
     process: Callable[[Any], Awaitable[Document[Any]]], document: Document[Any]
 ) -> Result:
-    """The document that comes out, or the reason why none does; a bug is let through."""
+    """Return the document that `process` returns or the error that it raises; raises its bugs."""
     try:
         return await process(document)
     except SynqupError as error:
         return error
     except OSError as error:
-        return disk_trouble(document.entry.label, error)
+        return retryable_os_error(document.entry.label, error)
 
 
-def disk_trouble(subject: str, error: OSError) -> PassingError:
-    """Put into words what the operating system refused: a full disk, a missing folder."""
-    # Of two names it is the second, where the document was to stand, that a person can mend.
+def retryable_os_error(subject: str, error: OSError) -> RetryableError:
+    """The error of a document that the operating system has refused something: a full disk, say."""
+    # Of two names the second one, where the document was to go, is the one that a user knows.
     path = error.filename2 or error.filename
     where = f" ({path})" if path else ""
-    return PassingError(
+    return RetryableError(
         subject,
-        f"the system says: {error.strerror or str(error) or type(error).__name__}{where}",
-        "Mend the disk or the folder; the document waits and is tried again at the next poll",
+        f"the system says: {os_reason(error)}{where}",
+        "Mend the disk or the folder; the document will be retried at the next poll",
     )

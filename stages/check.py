@@ -1,4 +1,4 @@
-"""Tries what a configuration names: every folder, every source; for `synqup check`."""
+"""Configuration check: tries every folder and every source, for `synqup check`."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ import anyio
 from msgspec import Struct
 
 from pipeline.errors import SynqupError
-from stages.folders.lanes import Beat, Call, Lane, Lanes
-from stages.list import Kind
+from stages.delivery.lanes import Lane, Lanes
+from stages.delivery.watchdog import Call, Heartbeat
+from stages.model import Kind
 from stages.settings import (
-    Billtobox,
     Company,
     Config,
     Delivery,
+    SourceSettings,
     destination,
     destinations,
     formats_of,
 )
-from stages.sources import open_source
+from stages.sources.registry import open_source
 
-#: Free bytes below which a disk is too full to rely on.
-ENOUGH = 500_000_000
+#: Free bytes that the disk of a folder must have at least.
+MIN_FREE = 500_000_000
 
-#: File systems of Linux whose files lie on another machine.
+#: File systems of Linux that store their files on another machine.
 NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs", "davfs"}
 
 #: What GetDriveType says of a mapped drive.
@@ -40,22 +41,25 @@ DRIVE_REMOTE = 4
 
 
 class Finding(Struct, frozen=True):
-    """One thing tried: whether it is well, and a sentence that says what it is."""
+    """The result for one folder or source.
+
+    ok: whether nothing has to be corrected. sentence: what it is, and if need be the remedy.
+    """
 
     about: Literal["folder", "source"]
-    well: bool
+    ok: bool
     sentence: str
 
 
 async def examine(config: Config) -> list[Finding]:
-    """Try every folder, then every source."""
-    findings = await _folders(config)
+    """Try every folder, then every source; nothing is written but a file that is removed again."""
+    findings = await _check_folders(config)
     for settings in config.sources:
-        findings.append(await _source(config, settings))
+        findings.append(await _check_source(config, settings))
     return findings
 
 
-async def _source(config: Config, settings: Billtobox) -> Finding:
+async def _check_source(config: Config, settings: SourceSettings) -> Finding:
     source = open_source(settings, config.service.state_dir)
     try:
         found = await source.check(config)
@@ -66,21 +70,21 @@ async def _source(config: Config, settings: Billtobox) -> Finding:
     return Finding("source", True, f"source {settings.name}: {found}")
 
 
-async def _folders(config: Config) -> list[Finding]:
-    """Try every folder: each by the lane of its volume, for one may hang."""
+async def _check_folders(config: Config) -> list[Finding]:
+    """Try every folder on the lane of its volume: one that hangs must not hold up the others."""
     wanted = [("state_dir", config.service.state_dir, True)]
     for company in config.companies:
         wanted += [
             (
                 _whose(config.delivery, company, kind),
-                destination(config.delivery, company, kind.path),
+                destination(config.delivery, company, kind.destination_key),
                 False,
             )
             for kind in Kind
-            if kind.path in destinations(config.delivery)
+            if kind.destination_key in destinations(config.delivery)
         ]
     lanes = Lanes()
-    lanes.look()
+    lanes.refresh_mounts()
     findings: dict[int, Finding] = {}
 
     async def try_all(lane: Lane, numbers: Sequence[int]) -> None:
@@ -109,18 +113,19 @@ def _whose(delivery: Delivery, company: Company, kind: Kind) -> str:
     return f"{company.name} ({company.identifier}), {what}"
 
 
-def _try_folder(whose: str, path: Path, private: bool, _: Beat) -> Finding:
-    """Try one folder; private: what others may do to it is no warning but has to be mended."""
-    trouble = _trouble(path)
-    open_to = "" if trouble else _open_to_others(path)
-    said = trouble or ("is ready" if path.is_dir() else "will be made when it is needed")
-    if open_to:
-        said += f"; {open_to}"
-    return Finding("folder", not trouble and not (private and open_to), f"{whose}: {path} {said}")
+def _try_folder(whose: str, path: Path, private: bool, _: Heartbeat) -> Finding:
+    """Try one folder; private: a warning about the rights of other accounts counts as a failure."""
+    problem = _problem(path)
+    warning = "" if problem else _rights_of_others(path)
+    sentence = problem or ("is ready" if path.is_dir() else "will be created when it is needed")
+    if warning:
+        sentence += f"; {warning}"
+    ok = not problem and not (private and warning)
+    return Finding("folder", ok, f"{whose}: {path} {sentence}")
 
 
-def _open_to_others(path: Path) -> str:
-    """A warning of a folder that other accounts may write to, as the end of a sentence."""
+def _rights_of_others(path: Path) -> str:
+    """A warning if every account may write to the folder, as the end of a sentence; or nothing."""
     if sys.platform == "win32" or not path.is_dir():
         return ""
     mode = path.stat().st_mode
@@ -132,22 +137,22 @@ def _open_to_others(path: Path) -> str:
     return ""
 
 
-def _trouble(path: Path) -> str:
-    """Why documents can't be put there and what to do, as the end of a sentence; or nothing."""
+def _problem(path: Path) -> str:
+    """Why documents can't be put there, and the remedy, as the end of a sentence; or nothing."""
     if remote := _remote(path):
         return remote
     existing = next((parent for parent in (path, *path.parents) if parent.exists()), None)
     if existing is None:
-        return "lies on a drive that does not exist; name a local one"
+        return "lies on a drive that does not exist; name a local folder"
     if not existing.is_dir():
-        return f"can't be made: {existing} is a file; move it away or name another folder"
+        return f"can't be created: {existing} is a file; move it away or name another folder"
     try:
         with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
         return f"can't be written to ({error.strerror}); let the service's account write there"
     free = shutil.disk_usage(existing).free
-    if free < ENOUGH:
+    if free < MIN_FREE:
         return f"lies on a disk with only {free // 1_000_000} MB free; make room"
     return ""
 
@@ -158,7 +163,7 @@ def _remote(path: Path) -> str:
 
         drive = os.path.splitdrive(path)[0]
         if drive.startswith("\\\\"):
-            return ""  # UNC: whether the account may write there, the trial write tells
+            return ""  # UNC: the trial write shows whether the account may write there
         if ctypes.windll.kernel32.GetDriveTypeW(drive + "\\") == DRIVE_REMOTE:
             return (
                 f"lies on {drive}, a mapped network drive, which a service does not have; name a"

@@ -1,10 +1,9 @@
-"""Checksums that come with a document, in its list or in the headers of its answer."""
+"""Checksums: decides which stated ones can be checked, and computes digests of documents."""
 
 from __future__ import annotations
 
 import binascii
 import hashlib
-import re
 import zlib
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,16 +14,12 @@ import google_crc32c
 from msgspec import Struct
 
 from pipeline.payload import Payload
+from pipeline.source import StatedChecksum
 
 #: Bytes that are read at a time.
 CHUNK = 65_536
 
-#: RFC 9530, 2: a member of a structured field's dictionary whose value is a byte sequence, and
-#: parameters that say nothing to us (RFC 8941, 3.1.2).
-_MEMBER = re.compile(r"\s*([a-z*][a-z0-9_.*-]*)\s*=\s*:([A-Za-z0-9+/=]*):\s*(?:;.*)?")
-_MD5_ETAG = re.compile(r'"([0-9a-fA-F]{32})"')
-
-#: What an algorithm is called here, by what it is called there (RFC 9530, 5; RFC 3230, 4.1.1).
+#: Our name of an algorithm, by other spellings of it (RFC 9530, 5; RFC 3230, 4.1.1).
 ALGORITHMS = {
     "sha": "sha-1",
     "sha1": "sha-1",
@@ -32,22 +27,20 @@ ALGORITHMS = {
     "sha512": "sha-512",
     "adler": "adler32",
 }
-#: Those that Digest states in hexadecimal (IANA, HTTP Digest Algorithm Values).
-IN_HEXADECIMAL = ("adler32", "crc32", "crc32c")
 
 
 class Hash(Protocol):
-    """A digest in the making."""
+    """A digest that is being computed."""
 
     def update(self, data: bytes, /) -> None:
-        """Count more bytes in."""
+        """Add more bytes."""
 
     def digest(self) -> bytes:
-        """The digest of all of them."""
+        """The digest of all bytes so far."""
 
 
 class _Zlib:
-    """A checksum as zlib has it, in big-endian order as HTTP and Amazon S3 state it."""
+    """A checksum of zlib, in big-endian order as HTTP and Amazon S3 state it."""
 
     def __init__(self, update: Callable[[bytes, int], int], start: int) -> None:
         self._update = update
@@ -71,15 +64,13 @@ HASHES: Mapping[str, Callable[[], Hash]] = {
     "crc32": partial(_Zlib, zlib.crc32, 0),
     "adler32": partial(_Zlib, zlib.adler32, 1),
 }
-#: Bytes of their digests.
+#: Place of each algorithm among them, and bytes of its digests.
+_STRENGTH = {algorithm: place for place, algorithm in enumerate(HASHES)}
 _LENGTHS = {algorithm: len(new().digest()) for algorithm, new in HASHES.items()}
 
 
 class Checksum(Struct, frozen=True):
-    """One checksum as it was stated.
-
-    stated_in: where, for the reason. proves_damage: whether one that differs says anything.
-    """
+    """A checksum that can be checked; fields as in StatedChecksum."""
 
     stated_in: str
     algorithm: str
@@ -90,46 +81,25 @@ class Checksum(Struct, frozen=True):
         return f"{self.stated_in} {self.algorithm}"
 
 
-class Stated(Struct, frozen=True):
-    """All that was stated: what can be checked, and what can't, in words."""
+class Checkable(Struct, frozen=True):
+    """The checksums that can be checked, the strongest first, and a sentence for each other one."""
 
     checksums: tuple[Checksum, ...]
     warnings: tuple[str, ...]
 
 
-def stated(headers: Mapping[str, str], listed_sha256: str | None = None) -> Stated:
-    """The checksums of a document, the strongest first.
+def checkable(stated: Iterable[StatedChecksum], listed_sha256: str | None = None) -> Checkable:
+    """Select the checksums of a document that can be checked.
 
-    headers: of the answer, names in lower case. listed_sha256: from the list, in hexadecimal or
-    base64.
+    stated: by the source, with the bytes. listed_sha256: by the list, in hexadecimal or base64.
     """
-    checksums: list[Checksum] = []
-    warnings: list[str] = []
     if listed_sha256:
-        digest = _hex(listed_sha256) or _base64(listed_sha256)
-        checksums += _checked("the list's", [("sha-256", digest)], warnings)
-    coded = coding(headers)
-    for name, parse in HEADERS.items():
-        if (value := headers.get(name)) is None:
-            continue
-        if coded:
-            # All of them are of the bytes as they were coded, which are not here any more.
-            warnings.append(f"{name} is of the document in {coded} and can't be checked")
-        elif name.startswith(AMAZON) and headers.get(f"{AMAZON}type") == "COMPOSITE":
-            warnings.append(f"{name} is of the document's parts and can't be checked")
-        else:
-            checksums += _checked(name, parse(value), warnings)
-    if not coded:
-        checksums += _etag(headers)
-    strength = list(HASHES)
-    checksums.sort(key=lambda one: (not one.proves_damage, strength.index(one.algorithm)))
-    return Stated(tuple(checksums), tuple(warnings))
-
-
-def coding(headers: Mapping[str, str]) -> str:
-    """How the bytes were coded on their way (RFC 9110, 8.4): "gzip"; "" if they were not."""
-    said = headers.get("content-encoding", "").strip().lower()
-    return "" if said == "identity" else said
+        digest = from_hexadecimal(listed_sha256) or from_base64(listed_sha256)
+        stated = (StatedChecksum("the list's", "sha-256", digest), *stated)
+    warnings: list[str] = []
+    checksums = list(_checkable(stated, warnings))
+    checksums.sort(key=lambda one: (not one.proves_damage, _STRENGTH[one.algorithm]))
+    return Checkable(tuple(checksums), tuple(warnings))
 
 
 def digests(payload: Payload, algorithms: Iterable[str]) -> dict[str, bytes]:
@@ -144,82 +114,8 @@ def digests(payload: Payload, algorithms: Iterable[str]) -> dict[str, bytes]:
     return found | {algorithm: hash_.digest() for algorithm, hash_ in hashes.items()}
 
 
-#: What a header says: the name of each algorithm, and the digest, or None if it is not one.
-Pairs = Iterable[tuple[str, bytes | None]]
-
-
-def _structured(value: str) -> Pairs:
-    """Content-Digest and Repr-Digest (RFC 9530, 2 and 3)."""
-    for member in value.split(","):
-        match = _MEMBER.fullmatch(member)
-        name = member.partition("=")[0].strip()
-        yield (match[1], _base64(match[2])) if match else (name, None)
-
-
-def _instance(value: str) -> Pairs:
-    """Digest (RFC 3230, 4.3.2): base64, but for the checksums in hexadecimal."""
-    for member in value.split(","):
-        algorithm, _, digest = member.strip().partition("=")
-        # Which may lack the zeros in front.
-        short = algorithm.lower() in IN_HEXADECIMAL
-        yield algorithm, _hex(digest.strip().zfill(8)) if short else _base64(digest)
-
-
-def _google(value: str) -> Pairs:
-    """x-goog-hash (Google Cloud Storage, XML API): crc32c in big-endian order, md5; base64."""
-    for member in value.split(","):
-        algorithm, _, digest = member.strip().partition("=")
-        yield algorithm, _base64(digest)
-
-
-def _single(algorithm: str, value: str) -> Pairs:
-    """Content-MD5 (RFC 1864) and x-amz-checksum-… (Amazon S3): one digest in base64."""
-    yield algorithm, _base64(value)
-
-
-#: What the names of Amazon S3's own checksums begin with.
-AMAZON = "x-amz-checksum-"
-
-#: How each header is read, whose names are in lower case.
-HEADERS: Mapping[str, Callable[[str], Pairs]] = {
-    "content-digest": _structured,
-    "repr-digest": _structured,
-    "digest": _instance,
-    "content-md5": partial(_single, "md5"),
-    "x-goog-hash": _google,
-    f"{AMAZON}sha256": partial(_single, "sha-256"),
-    f"{AMAZON}sha1": partial(_single, "sha-1"),
-    f"{AMAZON}crc32c": partial(_single, "crc32c"),
-    f"{AMAZON}crc32": partial(_single, "crc32"),
-}
-
-
-def _checked(stated_in: str, pairs: Pairs, warnings: list[str]) -> Iterator[Checksum]:
-    for said, digest in pairs:
-        algorithm = ALGORITHMS.get(said.lower(), said.lower())
-        if algorithm not in HASHES:
-            warnings.append(f'{stated_in} "{said}" is of no algorithm that synqup knows')
-        elif digest is None or len(digest) != _LENGTHS[algorithm]:
-            warnings.append(f"{stated_in} {algorithm} is no such checksum")
-        else:
-            yield Checksum(stated_in, algorithm, digest)
-
-
-def _etag(headers: Mapping[str, str]) -> Iterator[Checksum]:
-    """An ETag that looks like an MD5. It may be anything else, unless S3 says that it is one.
-
-    Amazon S3, "Object": the ETag is the MD5 of the object, if that was not uploaded in parts
-    (then it has a dash) and not encrypted with keys of AWS KMS or of the customer.
-    """
-    if match := _MD5_ETAG.fullmatch(headers.get("etag", "").strip()):
-        encryption = headers.get("x-amz-server-side-encryption", "AES256")
-        by_customer = "x-amz-server-side-encryption-customer-algorithm" in headers
-        is_s3 = "x-amz-request-id" in headers
-        proves_damage = is_s3 and encryption == "AES256" and not by_customer
-        yield Checksum("etag", "md5", bytes.fromhex(match[1]), proves_damage)
-
-
-def _base64(text: str) -> bytes | None:
+def from_base64(text: str) -> bytes | None:
+    """The bytes that a text in base64 stands for; None if it is none."""
     bare = text.strip()
     try:
         # Some leave out the padding (RFC 8941, 4.2.7).
@@ -228,8 +124,24 @@ def _base64(text: str) -> bytes | None:
         return None
 
 
-def _hex(text: str) -> bytes | None:
+def from_hexadecimal(text: str) -> bytes | None:
+    """The bytes that a text in hexadecimal stands for; None if it is none."""
     try:
         return bytes.fromhex(text.strip())
     except ValueError:
         return None
+
+
+def _checkable(stated: Iterable[StatedChecksum], warnings: list[str]) -> Iterator[Checksum]:
+    for one in stated:
+        algorithm = ALGORITHMS.get(one.algorithm.lower(), one.algorithm.lower())
+        if one.covers:
+            warnings.append(f"{one.stated_in} is of {one.covers} and can't be checked")
+        elif algorithm not in HASHES:
+            warnings.append(
+                f'{one.stated_in} "{one.algorithm}" is of no algorithm that synqup knows'
+            )
+        elif one.digest is None or len(one.digest) != _LENGTHS[algorithm]:
+            warnings.append(f"{one.stated_in} {algorithm} is no such checksum")
+        else:
+            yield Checksum(one.stated_in, algorithm, one.digest, one.proves_damage)

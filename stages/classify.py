@@ -1,4 +1,4 @@
-"""Stage 4, classify: what a document is and whose, by its content, and why."""
+"""Classify stage (4 of 6): decides by its content what a document is and which company it is of."""
 
 from __future__ import annotations
 
@@ -10,56 +10,31 @@ import structlog
 from msgspec import Struct, structs
 
 from pipeline.document import Document
-from pipeline.errors import ConfigurationError, DocumentRefused, LeftOut
-from pipeline.files import check_file, why
+from pipeline.errors import ConfigurationError, Rejected, Skipped
+from pipeline.files import check_file, os_reason
 from pipeline.payload import Payload
-from stages.decide import Hint, Verdict, decide
-from stages.formats import apart, oddities, read
 from stages.formats.content import Content, Invoice, Other, Statement, Unreadable
+from stages.formats.registry import problems, read, run_in_thread_if_slow
 from stages.identifiers import company_identifier, iban
-from stages.identity import Identity, identity
-from stages.list import Kind, Listed
-from stages.parties import Directory
+from stages.matching.fingerprint import fingerprint
+from stages.matching.parties import CompanyIndex
+from stages.matching.rules import Classification, ListHint, apply_rules
+from stages.model import Classified, Kind, Listed, Verified
 from stages.settings import Company, Config
-from stages.verify import Verified
 
 log = structlog.get_logger(__name__)
 
-#: Bytes of a file that is explained: ten times as many as a document has by default.
-LARGEST = 500_000_000
+#: Bytes of a file for `synqup classify`: ten times the default of max_document_size.
+MAX_FILE_SIZE = 500_000_000
 
-#: Formats of what comes in place of a document when something is wrong, and of what is not
-#: recognised, which nobody may leave out unseen.
+#: Formats of what servers send instead of a document when something is wrong.
 NO_DOCUMENT = {"html", "json", "soap", "empty"}
+#: Formats of what is not recognised: it may be an invoice, so others = "skip" doesn't skip it.
 UNRECOGNISED = {"unknown", "xml"}
 
 
-class Classified(Struct, frozen=True):
-    """What is known of a document when it is written.
-
-    issue_date: ISO 8601. counterparty: the other party's name. account: of a statement, its IBAN
-    or number. extension: of its file's name, without a dot. checksum, verified_at: as in Verified.
-    identity: what makes an invoice one and the same by whichever route it comes.
-    """
-
-    listed: Listed
-    kind: Kind
-    company: Company
-    format: str
-    number: str
-    issue_date: str
-    counterparty: str
-    account: str
-    reason: str
-    extension: str
-    checksum: str
-    warnings: tuple[str, ...]
-    verified_at: float
-    identity: Identity | None = None
-
-
-class Explanation(Struct, frozen=True):
-    """What a file is, seen from one company: for `synqup classify`."""
+class FileClassification(Struct, frozen=True):
+    """What a file is, seen from one company: the result of `synqup classify`."""
 
     path: str
     kind: Kind
@@ -75,140 +50,161 @@ class Classify:
     """Classifies documents, each among the companies of its own configuration."""
 
     def __init__(self) -> None:
-        self._latest: tuple[Config, Directory] | None = None
+        self._latest: tuple[Config, CompanyIndex] | None = None
 
     async def process(self, document: Document[Verified]) -> Document[Classified]:
-        """Classify one document. DocumentRefused if it is nobody's here, naming both parties."""
+        """Classify one document.
+
+        Rejected, with both parties in the reason, if it is of no configured company; Skipped if the
+        configuration leaves it out.
+        """
         payload = document.payload
         assert payload is not None
-        return await apart(payload, lambda: self._classified(document, payload))
+        return await run_in_thread_if_slow(payload, lambda: self._classified(document, payload))
 
     def _classified(self, document: Document[Verified], payload: Payload) -> Document[Classified]:
-        label, verified = document.entry.label, document.facts
+        label, verified = document.entry.label, document.meta
         listed = verified.listed
         try:
             content = read(payload)
         except Unreadable as error:
-            raise DocumentRefused(label, str(error), "Ask its sender for another one") from None
-        mailbox = self._mailbox(listed, document.key.source)
-        verdict = self._decide(content, listed, mailbox, document.key.source)
+            raise Rejected(label, str(error), "Ask its sender to send it again") from None
+        mailbox_owner = self._mailbox_owner(listed, document.key.source)
+        classification = self._apply_rules(content, listed, mailbox_owner, document.key.source)
         if isinstance(content, Other):
-            verdict = _by_rule(content, verdict, listed, mailbox, label)
-        if verdict.company is None:
-            raise DocumentRefused(label, verdict.reason, _remedy(content, listed))
-        if verdict.warnings:
-            log.warning("list and content disagree", document=label, why=list(verdict.warnings))
+            classification = _apply_others(content, classification, listed, mailbox_owner, label)
+        if classification.company is None:
+            raise Rejected(label, classification.reason, _remedy(content, listed))
+        if classification.warnings:
+            log.warning(
+                "list and content disagree", document=label, why=list(classification.warnings)
+            )
         return document.grown(
             Classified(
                 listed=listed,
-                kind=verdict.kind,
-                company=verdict.company,
+                kind=classification.kind,
+                company=classification.company,
                 format=content.format,
                 number=_number(content) or listed.number,
                 issue_date=_issue_date(content) or listed.issue_date,
-                counterparty=_counterparty(content, verdict.kind) or listed.counterparty,
+                counterparty=_counterparty(content, classification.kind) or listed.counterparty,
                 account=content.accounts[0] if isinstance(content, Statement) else "",
-                reason=verdict.reason,
+                reason=classification.reason,
                 extension=content.extension or _extension(verified.media_type),
                 checksum=verified.checksum,
-                warnings=verified.warnings + verdict.warnings,
+                warnings=verified.warnings + classification.warnings,
                 verified_at=verified.verified_at,
-                identity=identity(content) if isinstance(content, Invoice) else None,
+                fingerprint=fingerprint(content) if isinstance(content, Invoice) else None,
             )
         )
 
-    def _mailbox(self, listed: Listed, source: str) -> Company | None:
-        return self._directory(listed.config).named(listed.company or "", source)
+    def _mailbox_owner(self, listed: Listed, source: str) -> Company | None:
+        return self._index(listed.config).with_identifier(listed.company or "", source)
 
-    def _decide(
-        self, content: Content, listed: Listed, mailbox: Company | None, source: str
-    ) -> Verdict:
-        return decide(content, self._directory(listed.config), Hint(listed.kind, mailbox, source))
+    def _apply_rules(
+        self, content: Content, listed: Listed, mailbox_owner: Company | None, source: str
+    ) -> Classification:
+        return apply_rules(
+            content, self._index(listed.config), ListHint(listed.kind, mailbox_owner, source)
+        )
 
-    def _directory(self, config: Config) -> Directory:
-        """The companies of a configuration; nearly always that of the document before."""
+    def _index(self, config: Config) -> CompanyIndex:
+        """Return the index of a configuration; it is kept, for the next document has the same."""
         latest = self._latest
         if latest is None or latest[0] is not config:
-            self._latest = latest = (config, Directory(config.companies))
+            self._latest = latest = (config, CompanyIndex(config.companies))
         return latest[1]
 
 
-def _by_rule(
-    content: Other, verdict: Verdict, listed: Listed, mailbox: Company | None, label: str
-) -> Verdict:
-    """What becomes of a document that is no invoice and no statement. LeftOut if it is skipped.
+def _apply_others(
+    content: Other,
+    classification: Classification,
+    listed: Listed,
+    mailbox_owner: Company | None,
+    label: str,
+) -> Classification:
+    """Apply `others` of [delivery] to a document that is no invoice and no statement.
 
-    The rule is for documents that are known to be something else: not for an answer that came in
-    the place of one, nor for what the list calls an invoice and may well be one. What nobody
-    recognises may be delivered and is never skipped.
+    Skipped if it says so. The setting is for documents that are known to be something else: not for
+    an error page that came instead of one, and not for what may be an invoice if the list calls it
+    one. What is not recognised may be delivered by it, and is never skipped.
     """
-    rule = listed.config.delivery.others
-    if verdict.company is not None or rule == "quarantine" or not _is_ruled(content, listed):
-        return verdict
-    if rule == "skip" and content.format in UNRECOGNISED:
-        return verdict
-    if rule == "skip":
-        raise LeftOut(label, f'{verdict.reason}, and others = "skip"')
-    if mailbox is None:
-        return structs.replace(verdict, reason=f"{verdict.reason}, and nothing says whose it is")
-    return structs.replace(verdict, company=mailbox)
+    others = listed.config.delivery.others
+    if (
+        classification.company is not None
+        or others == "quarantine"
+        or not _is_for_others(content, listed)
+    ):
+        return classification
+    if others == "skip" and content.format in UNRECOGNISED:
+        return classification
+    if others == "skip":
+        raise Skipped(label, f'{classification.reason}, and others = "skip"')
+    if mailbox_owner is None:
+        return structs.replace(
+            classification,
+            reason=f"{classification.reason}, and nothing says which company it is of",
+        )
+    return structs.replace(classification, company=mailbox_owner)
 
 
-def _is_ruled(content: Other, listed: Listed) -> bool:
-    return content.format not in NO_DOCUMENT and listed.kind not in content.may_be
+def _is_for_others(content: Other, listed: Listed) -> bool:
+    """Whether `others` of [delivery] decides on a document."""
+    return content.format not in NO_DOCUMENT and listed.kind not in content.possible_kinds
 
 
 def _remedy(content: Content, listed: Listed) -> str:
-    """What to do about a document that belongs nowhere."""
+    """Return what to do about a document that belongs to no company."""
     if isinstance(content, Other) and content.format in NO_DOCUMENT:
-        return "Look at the platform whether the document is whole there: this came in its place"
-    if isinstance(content, Other) and _is_ruled(content, listed):
+        return "Check on the platform whether the document is whole there: this came instead of it"
+    if isinstance(content, Other) and _is_for_others(content, listed):
         return "Forward it by hand, or say with others in [delivery] what becomes of such documents"
     return "Add the company to [[companies]], or forward the document by hand"
 
 
-def explain(path: Path, company: str) -> Explanation:
-    """Say what a file is, seen from a company, without a word of any list.
+def classify_file(path: Path, company: str) -> FileClassification:
+    """Classify a file by its content alone, as a document of one company.
 
-    company: its enterprise or VAT number, or any other identifier that documents bear.
+    company: its enterprise or VAT number, another identifier of it, or one of its IBANs.
+    ConfigurationError if that is empty. A file that can't be read is of an unknown kind.
     """
     ours = _company(company)
     try:
-        payload = Payload(check_file(path, LARGEST), sha256="", spool=path)
-        # First, for only what is known to be harmless is read.
-        oddities(payload)
+        payload = Payload(check_file(path, MAX_FILE_SIZE), sha256="", spool=path)
+        # As in the flow, a document is verified before it is read: then reading it is harmless.
+        problems(payload)
         content = read(payload)
     except OSError as error:
-        content = Other("unknown", f"nothing that can be read: {why(error)}")
+        content = Other("unknown", f"a file that can't be read: {os_reason(error)}")
     except Unreadable as error:
-        content = Other("unknown", f"no document that can be read: {error}")
-    verdict = decide(content, Directory([ours]), Hint())
-    return Explanation(
+        content = Other("unknown", f"a file that can't be read: {error}")
+    classification = apply_rules(content, CompanyIndex([ours]), ListHint())
+    return FileClassification(
         path=str(path),
-        # What it is does not depend on whose it is, as it does for an invoice.
-        kind=Kind.STATEMENT if isinstance(content, Statement) else verdict.kind,
+        # An invoice has a kind only for its company; a statement is one whoever holds the account.
+        kind=Kind.STATEMENT if isinstance(content, Statement) else classification.kind,
         format=content.format,
         number=_number(content),
         issue_date=_issue_date(content),
         supplier=str(content.supplier) if isinstance(content, Invoice) else "",
         customer=str(content.customer) if isinstance(content, Invoice) else "",
-        reason=verdict.reason,
+        reason=classification.reason,
     )
 
 
 def _company(text: str) -> Company:
-    """A company of which no more is known than one of its numbers, or an account of it."""
+    """Make a company of which no more is known than one identifier or account."""
     if not text.strip():
         raise ConfigurationError("--company", ["this can't be empty; write the company's number"])
     try:
         identifier = company_identifier(text)
     except ValueError:
-        # Not every document's numbers pass their check, or are of the European Union.
+        # It may have wrong check digits, as in test documents, or be of another register.
         identifier = text.strip()
     accounts: tuple[str, ...] = ()
     with suppress(ValueError):
         accounts = (iban(text),)
-    # As it was written too: bare digits may be a number of another register.
+    # Also as it was written: bare digits may be a number of another register.
     return Company("the company", identifier, source="", identifiers=(text,), accounts=accounts)
 
 

@@ -1,128 +1,135 @@
-"""Stage 2, download: the bytes of a document, in memory or in a temporary file."""
+"""Download stage (2 of 6): fetches the bytes of a document, into memory or a temporary file.
+
+Documents up to spool_threshold bytes stay in memory; larger ones go to a private file in the spool
+folder, so memory is bounded whatever arrives. Bytes are counter and hashed (SHA-256) as they come.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiofiles
 import anyio
 import anyio.to_thread
 import structlog
 from aiofiles.threadpool.binary import AsyncBufferedIOBase
-from msgspec import Struct
 
-from pipeline.breaker import Breaker
-from pipeline.config import Service
+from pipeline.config.types import ServiceSettings
 from pipeline.document import Document
-from pipeline.errors import AlreadyDelivered, DocumentDamaged, DocumentRefused, PassingError
+from pipeline.errors import AlreadyDelivered, Corrupt, Rejected, RetryableError
 from pipeline.payload import Payload
-from pipeline.source import Incoming
-from stages.list import Listed
+from pipeline.source import Announced, Incoming, Source
+from pipeline.stage import RetryFetch
+from stages.model import Fetched, Listed
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
 
-class Fetched(Struct, frozen=True):
-    """What came with the bytes. headers: of the answer, names in lower case."""
 
-    listed: Listed
-    headers: Mapping[str, str]
+async def retry_as_source_says(source: Source, work: Callable[[], Awaitable[T]]) -> T:
+    """Try a fetch as often as the `retries` of its source say, without a circuit breaker."""
+    return await source.retries.run(work)
 
 
 class Download:
-    """Fetches documents; large ones go to files in spool_dir, which whoever ends them removes.
+    """Fetches documents, each with retries.
 
-    breaker: says how patiently a source is to be asked.
+    spool_dir: the folder of the temporary files. Files that an earlier process left there are
+    removed at once; a file of a document is removed when the document is released.
+    retry: runs each fetch and decides how often it is tried.
     """
 
-    def __init__(self, spool_dir: Path, breaker: Breaker | None = None) -> None:
+    def __init__(self, spool_dir: Path, retry: RetryFetch = retry_as_source_says) -> None:
         spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         for leftover in spool_dir.rglob("*"):
             if leftover.is_file():
                 leftover.unlink(missing_ok=True)
         self._spool_dir = spool_dir
-        self._breaker = breaker or Breaker()
+        self._retry = retry
 
     async def process(self, document: Document[Listed]) -> Document[Fetched]:
-        """Fetch one document, again and again while its failures are passing ones.
+        """Fetch one document, with retries.
 
-        PassingError when that goes on; DocumentRefused when it is too large or gone;
-        AlreadyDelivered when it is what this id stood for before.
+        RetryableError when the last try fails; Rejected when the document is too large or the
+        source no longer has it; Corrupt when it is empty; AlreadyDelivered when these bytes were
+        delivered under its id before.
         """
-        source = document.ack.source
-        return await self._breaker.patiently(source, partial(self._fetch, document))
+        return await self._retry(document.ack.source, partial(self._fetch_new, document))
 
-    async def form(
+    async def fetch_form(
         self, document: Document[Any], media_type: str
-    ) -> tuple[Payload, Mapping[str, str]]:
-        """Fetch another form of a document, with the headers of the answer.
+    ) -> tuple[Payload, Announced]:
+        """Fetch another form of a document, with retries, and what the source states of its bytes.
 
-        DocumentRefused if there is none; otherwise as process().
+        Rejected if the source has no such form; other errors as in process().
         """
-        service = document.facts.listed.config.service
-        work = partial(self._bring, document, service, media_type)
+        service = document.meta.listed.config.service
+        work = partial(self._fetch, document, service, media_type)
         return await document.ack.source.retries.run(work)
 
-    async def _fetch(self, document: Document[Listed]) -> Document[Fetched]:
-        payload, headers = await self._bring(document, document.facts.config.service, "")
-        if payload.sha256 in document.entry.had:
+    async def _fetch_new(self, document: Document[Listed]) -> Document[Fetched]:
+        """Fetch the document itself; AlreadyDelivered if it brings bytes that are known."""
+        payload, announced = await self._fetch(document, document.meta.config.service, "")
+        if payload.sha256 in document.entry.known_hashes:
             await payload.release()
             raise AlreadyDelivered(
                 document.entry.label, "it was delivered before, and the source lists it again"
             )
-        if document.entry.had:
+        if document.entry.known_hashes:
             log.warning(
                 "the source holds another document where one was delivered before",
                 document=document.entry.label,
             )
-        return document.grown(Fetched(document.facts, headers), payload)
+        return document.grown(Fetched(document.meta, announced), payload)
 
-    async def _bring(
-        self, document: Document[Any], service: Service, media_type: str
-    ) -> tuple[Payload, Mapping[str, str]]:
+    async def _fetch(
+        self, document: Document[Any], service: ServiceSettings, media_type: str
+    ) -> tuple[Payload, Announced]:
+        """Make one try. media_type: of the form that is wanted, "" for the document itself."""
         label = document.entry.label
         async with document.ack.source.fetch(document.entry, media_type) as incoming:
-            if (incoming.length or 0) > service.max_document_size:
-                raise _too_large(label, incoming.length or 0, service.max_document_size)
+            length = incoming.announced.length
+            if length is not None and length > service.max_document_size:
+                raise _too_large(label, length, service.max_document_size)
             payload = await self._receive(incoming, label, service)
-        if incoming.length is not None and payload.size < incoming.length:
+        if length is not None and payload.size < length:
             payload.discard()
-            raise PassingError(
-                label, f"only {payload.size:,} of {incoming.length:,} bytes have arrived"
-            )
+            raise RetryableError(label, f"only {payload.size:,} of {length:,} bytes have arrived")
         if not payload.size:
-            raise DocumentDamaged(label, "the source sent nothing")
-        return payload, incoming.headers
+            raise Corrupt(label, "the source sent nothing")
+        return payload, incoming.announced
 
-    async def _receive(self, incoming: Incoming, label: str, service: Service) -> Payload:
-        counted = _Counted(label, service.max_document_size)
+    async def _receive(self, incoming: Incoming, label: str, service: ServiceSettings) -> Payload:
+        """Read the bytes to their end, into memory as long as they stay below the threshold."""
+        counter = _ByteCounter(label, service.max_document_size)
         held: list[bytes] = []
         async for chunk in incoming.chunks:
-            counted.add(chunk)
+            counter.add(chunk)
             held.append(chunk)
-            if counted.size > service.spool_threshold:
+            if counter.size > service.spool_threshold:
                 break
         else:
-            return Payload(counted.size, counted.sha256, b"".join(held))
+            return Payload(counter.size, counter.sha256, b"".join(held))
         path = self._spool_dir / uuid.uuid4().hex
         async with _new_file(path) as spool:
             await spool.write(b"".join(held))
             held.clear()
             async for chunk in incoming.chunks:
-                counted.add(chunk)
+                counter.add(chunk)
                 await spool.write(chunk)
-        return Payload(counted.size, counted.sha256, spool=path)
+        return Payload(counter.size, counter.sha256, spool=path)
 
 
-class _Counted:
-    """The bytes of a document so far: how many, and their SHA-256 in hexadecimal."""
+class _ByteCounter:
+    """Byte counter with a limit, and the SHA-256 (hexadecimal) of what it has counted."""
 
     def __init__(self, label: str, limit: int) -> None:
         self.size = 0
@@ -135,7 +142,7 @@ class _Counted:
         return self._digest.hexdigest()
 
     def add(self, chunk: bytes) -> None:
-        """Count more in. DocumentRefused when they are too many."""
+        """Count and hash one more chunk. Rejected when the limit is exceeded."""
         self.size += len(chunk)
         if self.size > self._limit:
             raise _too_large(self._label, self.size, self._limit)
@@ -144,9 +151,10 @@ class _Counted:
 
 @asynccontextmanager
 async def _new_file(path: Path) -> AsyncIterator[AsyncBufferedIOBase]:
-    """A private file that is closed in any case, and removed unless all has been written.
+    """Open a new private file; it is closed in any case, and removed if the body raises.
 
-    It is opened and closed in a thread, which a cancellation does not stop: so it has to wait.
+    Opening and closing run in a thread, which a cancellation can't stop: without the shields, a
+    cancelled task would leave an open or forgotten file behind.
     """
     try:
         with anyio.CancelScope(shield=True):
@@ -166,8 +174,8 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _too_large(label: str, size: int, limit: int) -> DocumentRefused:
-    return DocumentRefused(
+def _too_large(label: str, size: int, limit: int) -> Rejected:
+    return Rejected(
         label,
         f"it has {size:,} bytes or more, and max_document_size is {limit:,}",
         "Raise max_document_size in [service] if such documents are to come",

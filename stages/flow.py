@@ -1,6 +1,9 @@
-"""The flow of a document after the list: the stages in their order.
+"""Pipeline definition: all stages of a document, in order, as one table.
 
-A new stage is one file that says what it does to a document, and one line here.
+list > download > verify > classify > render > write. The list stage (`stages/list.py`) polls a
+source and offers each new document to the first line of the table FLOW; each line hands its result
+on to the next one. A new stage is one module in `stages/` and one line in the table: the engine
+makes its workers and its queue from that line, and [stages] of the configuration accepts its name.
 """
 
 from __future__ import annotations
@@ -10,83 +13,87 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from pipeline.breaker import Breaker
 from pipeline.document import Key
-from pipeline.ledger import Ledger
-from pipeline.queues import Bound
-from pipeline.stage import MEBIBYTE, Stage, Work, one_by_one
+from pipeline.ledger.ledger import Ledger
+from pipeline.stage import MEBIBYTE, Bound, RetryFetch, Stage, Work, one_by_one
 from stages import verify
 from stages.classify import Classify
-from stages.download import Download
-from stages.folders.lanes import Lanes
-from stages.folders.staging import Staging
-from stages.folders.volumes import Volumes
+from stages.delivery.lanes import Lanes
+from stages.delivery.staging import Staging
+from stages.delivery.volumes import Volumes
+from stages.download import Download, retry_as_source_says
 from stages.render import Render
 from stages.write import Write
 
 
-class Parts:
-    """What the stages share; they keep their files in state_dir."""
+class Shared:
+    """What stages share with each other or keep open: made once, files in state_dir."""
 
-    def __init__(self, state_dir: Path, ledger: Ledger, breaker: Breaker | None) -> None:
-        self.download = Download(state_dir / "spool", breaker)
+    def __init__(self, state_dir: Path, ledger: Ledger, retry: RetryFetch) -> None:
+        self.download = Download(state_dir / "spool", retry)
         self.lanes = Lanes()
-        staging, volumes = (
-            Staging(state_dir / "staging"),
-            Volumes(state_dir / "volumes", self.lanes.is_mounted),
-        )
+        staging = Staging(state_dir / "staging")
+        volumes = Volumes(state_dir / "volumes", self.lanes.is_mounted)
         self.write = Write(ledger, staging, volumes, self.lanes)
-
-
-class Step(Struct, frozen=True):
-    """A stage before it is put together; workers, queue, group, linger: as in Stage."""
-
-    name: str
-    work: Callable[[Parts], Work]
-    workers: int
-    queue: Bound
-    group: int = 1
-    linger: float = 0.0
 
 
 BOUND = Bound(64, 8 * MEBIBYTE)
 
+
+class StageSpec(Struct, frozen=True):
+    """One line of the table: a stage by its name, its work, and its default size.
+
+    name: as it stands in [stages] of the configuration and in the log. work: makes the work of the
+    stage out of what stages share. workers, queue, group, linger: as in `pipeline.stage.Stage`.
+    """
+
+    name: str
+    work: Callable[[Shared], Work]
+    workers: int = 2
+    queue: Bound = BOUND
+    group: int = 1
+    linger: float = 0.0
+
+
+#: The stages in their order, after list.
 FLOW = (
-    Step("download", lambda it: one_by_one(it.download.process), 16, Bound(64, MEBIBYTE)),
-    Step("verify", lambda _: one_by_one(verify.process), 2, BOUND, group=8),
-    Step("classify", lambda _: one_by_one(Classify().process), 2, BOUND, group=8),
-    Step("render", lambda it: one_by_one(Render(it.download.form).process), 4, BOUND),
-    Step("write", lambda it: it.write.work, 2, Bound(256, 16 * MEBIBYTE), group=64, linger=0.02),
+    StageSpec("download", lambda s: one_by_one(s.download.process), 16, Bound(64, MEBIBYTE)),
+    StageSpec("verify", lambda _: one_by_one(verify.process), 2, BOUND, group=8),
+    StageSpec("classify", lambda _: one_by_one(Classify().process), 2, BOUND, group=8),
+    StageSpec("render", lambda s: one_by_one(Render(s.download.fetch_form).process), 4, BOUND),
+    StageSpec("write", lambda s: s.write.work, 2, Bound(256, 16 * MEBIBYTE), group=64, linger=0.02),
 )
 
-#: What [stages] of the configuration may size.
-NAMES = tuple(step.name for step in FLOW)
+#: The names that [stages] of the configuration accepts.
+STAGE_NAMES = tuple(spec.name for spec in FLOW)
 
 
 class Flow:
-    """The stages, put together.
+    """The stages of the table, ready for the engine.
 
-    breaker: says how patiently a source is to be asked.
+    retry: runs each fetch of a document; the circuit breaker of the engine.
     """
 
-    def __init__(self, state_dir: Path, ledger: Ledger, breaker: Breaker | None = None) -> None:
-        self._parts = parts = Parts(state_dir, ledger, breaker)
+    def __init__(
+        self, state_dir: Path, ledger: Ledger, retry: RetryFetch = retry_as_source_says
+    ) -> None:
+        self._shared = shared = Shared(state_dir, ledger, retry)
         self.stages = tuple(
-            Stage(step.name, step.work(parts), step.workers, step.queue, step.group, step.linger)
-            for step in FLOW
+            Stage(spec.name, spec.work(shared), spec.workers, spec.queue, spec.group, spec.linger)
+            for spec in FLOW
         )
 
     async def recover(self) -> None:
-        """Settle what an earlier process left unfinished; before the first document flows."""
-        await self._parts.write.settler.recover()
+        """Recover what an earlier process left staged; call it before the first document flows."""
+        await self._shared.write.recovery.recover()
 
-    async def finish(self, busy: Callable[[Key], bool]) -> None:
-        """Settle what could not be settled so far, say for want of a folder that is back now.
+    async def finish(self, is_in_flight: Callable[[Key], bool]) -> None:
+        """Recover what could not be recovered before, say because a share was away.
 
-        busy: whether a document is in flight.
+        is_in_flight: whether a document is in flight; those are left alone.
         """
-        await self._parts.write.settler.finish(busy)
+        await self._shared.write.recovery.retry(is_in_flight)
 
     def close(self) -> None:
-        """Let go of threads; nothing flows afterwards."""
-        self._parts.lanes.close()
+        """Let go of the threads of the lanes; nothing may flow afterwards."""
+        self._shared.lanes.close()

@@ -1,4 +1,4 @@
-"""Enterprise, VAT and account numbers in the one spelling that is compared."""
+"""Identifier normalisation: enterprise, VAT and account numbers in their canonical form."""
 
 from __future__ import annotations
 
@@ -12,18 +12,26 @@ from stdnum.exceptions import InvalidChecksum, InvalidLength, ValidationError
 
 _PUNCTUATION = re.compile(r"[\s.\-/]")
 
-#: What may stand before a Belgian number: the country, what such numbers are called, or a scheme
-#: of the EAS code list (0208 and the former 9956 the enterprise number, 9925 the VAT number) or of
-#: BIS 2 (BE:CBE, BE:EN, BE:VAT).
+#: Prefixes of Belgian numbers: the country, names of such numbers, or schemes of the EAS code list
+#: (0208 and the former 9956 for enterprise numbers, 9925 for VAT numbers) and of BIS 2 (BE:CBE,
+#: BE:EN, BE:VAT).
 BELGIAN_PREFIX = re.compile(r"^(?:(?:0208|9925|9956):|(?:BE|CBE|KBO|BCE|EN|VAT|BTW|TVA):?)+")
 
+#: Schemes of Belgian numbers: those of the EAS code list and of BIS 2, as above, and the names of
+#: the register itself.
+BELGIAN_SCHEMES = {
+    *("0208", "9925", "9956"),
+    *("BE:CBE", "BE:EN", "BE:VAT", "BE:KBO", "BE:BCE", "BE"),
+    *("CBE", "KBO", "BCE", "KBO-BCE", "BCE-KBO", "KBO/BCE", "BCE/KBO"),
+}
 
-@lru_cache(4096)  # the same companies come again and again
+
+@lru_cache(4096)  # most documents name the same few companies
 def enterprise_number(text: str) -> str | None:
-    """BE and ten digits for a valid Belgian enterprise or VAT number in any usual spelling.
+    """Return BE and ten digits for a Belgian enterprise or VAT number in any usual spelling.
 
-    The number is of the law of 16 January 2003, usually written 0403.170.701; older ones of nine
-    digits get the zero that they have lost.
+    None if it is not valid. The number (law of 16 January 2003) is usually written 0403.170.701;
+    older ones of nine digits get a zero in front.
     """
     digits = _belgian_digits(text)
     if not re.fullmatch(r"[0-9]{9,10}", digits):
@@ -35,9 +43,9 @@ def enterprise_number(text: str) -> str | None:
 
 
 def company_identifier(text: str) -> str:
-    """The canonical form of an enterprise number, or of a VAT number of any member state.
+    """Return the canonical form of an enterprise number, or of a VAT number of any member state.
 
-    Raises ValueError with what is wrong and what would be right.
+    ValueError says what is wrong and how to write it.
     """
     if number := enterprise_number(text):
         return number
@@ -56,17 +64,17 @@ def company_identifier(text: str) -> str:
 
 
 def iban(text: str) -> str:
-    """The compact form of an IBAN (ISO 13616). Raises ValueError with what is wrong."""
+    """Return the compact form of an IBAN (ISO 13616). ValueError says what is wrong."""
     try:
-        # Without the check of its country, which knows only the banks of the day it was written.
+        # The check by country is left out: it knows only the banks of the time it was written.
         return str(stdnum.iban.validate(text.upper(), check_country=False))
     except ValidationError:
-        # A wrong length fails the check digits as well: the two can't be told apart.
+        # A wrong length makes the check digits fail as well: the cause can't be told.
         raise ValueError(f'"{text}" is no valid IBAN; compare it with a statement') from None
 
 
 def compact(text: str) -> str:
-    """Capital letters, without spaces, dots, dashes and slashes."""
+    """Return a text in capital letters, without spaces, dots, dashes and slashes."""
     return _PUNCTUATION.sub("", text.upper())
 
 

@@ -1,74 +1,43 @@
-"""The configuration file: its sections, their defaults, and what must hold between them."""
+"""Settings: the sections of the configuration file, their defaults, and checks across sections.
+
+Connectors bring their own [[sources]] sections, which are passed to `load_config`.
+"""
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 from msgspec import Struct, structs
-from yarl import URL
 
-from pipeline.config import (
-    Duration,
+from pipeline.config.loader import LoadContext, convert, read_toml, suggestion
+from pipeline.config.types import (
     Mode,
     Secret,
-    Service,
+    ServiceSettings,
     StageSettings,
-    above_zero,
     absolute,
     not_blank,
     one_of,
 )
 from pipeline.errors import ConfigurationError
-from pipeline.files import check_file, why
-from pipeline.reading import Reading, convert, nearest, read_toml
-from stages.folders.names import clean
-from stages.folders.paths import folder
-from stages.folders.templates import NameTemplate, PathTemplate, variables
 from stages.identifiers import company_identifier, iban
+from stages.naming.names import sanitize
+from stages.naming.paths import company_folder
+from stages.naming.templates import NameTemplate, PathTemplate, variables
 
-#: Bytes of a file of certificates: those of all authorities in the world are a twentieth.
-CERTIFICATES = 5_000_000
-
-#: What Billtobox gives at once, at most.
-LARGEST_PAGE = 50
-
-#: The three paths, in [delivery] and in [[companies]].
+#: The keys of the three destinations, in [delivery] and in [[companies]].
 PATHS = ("purchases", "sales", "statements")
 
-#: The names of the files in each.
+#: The key of the name template of each destination.
 NAMES = {
     "purchases": "invoice_name",
     "sales": "invoice_name",
     "statements": "statement_name",
     "others_path": "invoice_name",
 }
-
-
-def web_address(text: str) -> str:
-    """Check an address that credentials are sent to. Raises ValueError."""
-    try:
-        url = URL(text)
-    except ValueError:
-        url = URL()
-    if not url.host or url.scheme not in ("http", "https"):
-        raise ValueError('this is no web address; write it like "https://host/v4"')
-    if url.user or url.password:
-        raise ValueError("an address may not hold a user or a password; remove them")
-    if url.scheme == "http" and not _is_this_machine(url.host):
-        raise ValueError("credentials would travel in the clear; write https://")
-    return text
-
-
-def page_of_list(size: int) -> int:
-    """Check how many documents of a list are asked for at once. Raises ValueError."""
-    if not 1 <= size <= LARGEST_PAGE:
-        raise ValueError(f"the platform gives 1 to {LARGEST_PAGE} a page; write {LARGEST_PAGE}")
-    return size
 
 
 #: The forms in which an invoice is delivered.
@@ -79,10 +48,10 @@ class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
     """[delivery]: path templates of the three destinations, and the names of the files.
 
     formats: the XML of an invoice alone, with its PDF beside it, or the PDF alone; a company may
-    have its own. duplicates: of an invoice that comes by a second route. others: what becomes of
-    what is no invoice and no statement, such as an order; others_path: where it goes if it is
-    delivered.
-    file_mode, folder_mode: permissions of what is made, before the umask; not on Windows.
+    set its own. duplicates: what happens to an invoice that arrives by a second route. others:
+    what happens to documents that are neither invoices nor statements, such as orders;
+    others_path: their destination if they are delivered.
+    file_mode, folder_mode: permissions of new files and folders, before the umask; not on Windows.
     """
 
     purchases: PathTemplate
@@ -99,11 +68,11 @@ class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Company(Struct, frozen=True, forbid_unknown_fields=True):
-    """[[companies]]: one company whose documents are brought.
+    """[[companies]]: one company whose documents are fetched.
 
-    identifier: its enterprise or VAT number, canonical after loading (BE0403170701).
-    accounts: IBANs of its statements. identifiers: further ones that its invoices may bear.
-    platform_id: the company's own id at the source, where the source separates companies.
+    identifier: enterprise or VAT number, canonical after loading (BE0403170701). accounts: IBANs
+    of its statements. identifiers: further numbers that its invoices may state. platform_id: the
+    company's own id at the source, where the source separates companies.
     """
 
     name: Annotated[str, not_blank]
@@ -119,58 +88,49 @@ class Company(Struct, frozen=True, forbid_unknown_fields=True):
     formats: Formats | None = None
 
 
-class Billtobox(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="billtobox"):
-    """[[sources]] of kind "billtobox". What the platform does not publish is a setting here.
+class SourceSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """[[sources]]: what all connectors share. A connector's own section is a subclass with a tag.
 
-    The paths are below `url`; an empty one switches its list off. documents_path: a list of
-    documents whose kind the platform does not say. refresh_token: of a sign-in by authorisation
-    code; without one, client credentials are used. ca_file: certificates (PEM) of authorities
-    that are trusted besides those of the system. connections: requests at once, of every sort:
-    besides the documents (`workers` in [stages.download]) there are pages of lists, and as many
-    acknowledgements as documents.
-    attempts, retry_wait, longest_retry_wait: how often a passing failure is tried in all, the
-    first wait, which doubles, and the longest. longest_asked_wait: what `Retry-After` may ask.
+    name: names the source in [[companies]], in the ledger and in logs.
     """
 
     name: Annotated[str, not_blank]
-    url: Annotated[str, web_address]
-    token_url: Annotated[str, web_address]
-    client_id: Annotated[str, not_blank]
-    client_secret: Secret
-    refresh_token: Secret | None = None
-    scope: str = "openid"
-    page_size: Annotated[int, page_of_list] = LARGEST_PAGE
-    connections: Annotated[int, above_zero] = 48
-    ca_file: Path | None = None
-    connect_timeout: Annotated[Duration, above_zero] = Duration(10)
-    first_byte_timeout: Annotated[Duration, above_zero] = Duration(60)
-    stall_timeout: Annotated[Duration, above_zero] = Duration(30)
-    attempts: Annotated[int, above_zero] = 5
-    retry_wait: Annotated[Duration, above_zero] = Duration(0.5)
-    longest_retry_wait: Annotated[Duration, above_zero] = Duration(20)
-    longest_asked_wait: Annotated[Duration, above_zero] = Duration(120)
-    purchases_path: str = "purchase-invoices"
-    sales_path: str = "sales-invoices"
-    statements_path: str = "bank-statements"
-    documents_path: str = ""
-    status_path: str = "accounting-status"
-    pending_filter: str = "accounting_status=TO_BE_FETCHED"
-    sort: str = ""
-    invoice_accept: str = "application/xml, application/pdf;q=0.5"
-    statement_accept: str = "text/plain"
+
+    @property
+    def exclusive_sign_in(self) -> bool:
+        """Whether a sign-in uses up a credential, so that only one process at a time may do it."""
+        return False
+
+    def validate(self, base: Path, key: str, context: LoadContext) -> None:
+        """Report what is wrong with the section beyond its single values.
+
+        base: the folder of the configuration file. key: of the section, for `context.wrong`.
+        Fields that are wrong by themselves are None; they have been reported already.
+        """
+
+    def located(self, base: Path) -> Self:
+        """The same section with its paths, and those of its secrets, absolute."""
+        changed: dict[str, Any] = {}
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if isinstance(value, Secret) and value.file is not None:
+                changed[name] = structs.replace(value, file=str(absolute(base, value.file)))
+            elif isinstance(value, Path):
+                changed[name] = absolute(base, value)
+        return structs.replace(self, **changed)
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file, with every path absolute and every identifier canonical."""
 
-    service: Service
+    service: ServiceSettings
     delivery: Delivery
-    sources: tuple[Billtobox, ...]
+    sources: tuple[SourceSettings, ...]
     companies: tuple[Company, ...]
     stages: dict[str, StageSettings] = {}
 
 
-Section = TypeVar("Section", Delivery, Billtobox, Company)
+Section = TypeVar("Section", Delivery, Company)
 
 
 def destination(delivery: Delivery, company: Company, path: str) -> Path:
@@ -178,7 +138,7 @@ def destination(delivery: Delivery, company: Company, path: str) -> Path:
 
     path: "purchases", "sales", "statements" or "others_path".
     """
-    return folder(
+    return company_folder(
         _path_template(delivery, company, path),
         name=company.name,
         identifier=company.identifier,
@@ -187,162 +147,131 @@ def destination(delivery: Delivery, company: Company, path: str) -> Path:
 
 
 def formats_of(delivery: Delivery, company: Company) -> str:
-    """The forms in which a company's invoices are delivered: its own, else that of [delivery]."""
+    """The forms in which a company's invoices are delivered: its own, else those of [delivery]."""
     return company.formats or delivery.formats
 
 
 def destinations(delivery: Delivery) -> tuple[str, ...]:
-    """The paths that are in use, as `destination` takes them."""
+    """The keys of the destinations in use, as `destination` takes them."""
     return (*PATHS, "others_path") if delivery.others == "deliver" else PATHS
 
 
-def load_config(path: Path, stages: Sequence[str]) -> Config:
+def load_config(
+    path: Path, stages: Sequence[str], sections: Sequence[type[SourceSettings]]
+) -> Config:
     """Read and check a configuration file. ConfigurationError names all that is wrong with it.
 
-    stages: the names of those that [stages] may size.
+    stages: the names of those that [stages] may size. sections: those that [[sources]] may hold.
     """
     base = Path(os.path.abspath(path)).parent  # noqa: PTH100 - Path.absolute() keeps ".."
     raw = read_toml(path)
-    reading = Reading(Config)
-    config = convert(raw, Config, reading)
-    _check_service(raw, reading)
-    _check_sources(raw, reading)
-    _check_authorities(base, reading)
-    _check_companies(reading)
-    _check_others(reading)
-    _check_targets(base, reading)
+    context = LoadContext(Config, {SourceSettings: sections})
+    config = convert(raw, Config, context)
+    _check_service(raw, context)
+    _check_sources(raw, context)
+    for key, source in context.structs(SourceSettings):
+        source.validate(base, key, context)
+    _check_companies(context)
+    _check_others(context)
+    _check_targets(base, context)
     for name in config.stages or ():
         if name not in stages:
-            reading.wrong(
-                f"stages.{name}", "there is no such stage", nearest(name, stages, "[stages.{}]")
+            context.add_problem(
+                f"stages.{name}", "there is no such stage", suggestion(name, stages, "[stages.{}]")
             )
-    if reading.problems:
-        raise ConfigurationError(str(path), reading.problems)
+    if context.problems:
+        raise ConfigurationError(str(path), context.problems)
     return structs.replace(
         config,
         service=structs.replace(config.service, state_dir=absolute(base, config.service.state_dir)),
         delivery=_located(base, config.delivery),
-        sources=tuple(_located(base, source) for source in config.sources),
+        sources=tuple(source.located(base) for source in config.sources),
         companies=tuple(_located(base, company) for company in config.companies),
     )
 
 
 def _located(base: Path, section: Section) -> Section:
-    """The same section with its paths, and those of its secrets, absolute."""
-    changed: dict[str, Any] = {}
-    for name in structs.asdict(section):
-        value = getattr(section, name)
-        if isinstance(value, Secret) and value.file is not None:
-            changed[name] = structs.replace(value, file=str(absolute(base, value.file)))
-        elif name == "ca_file" and value is not None:
-            changed[name] = absolute(base, value)
-        elif name in (*PATHS, "others_path") and value is not None:
-            changed[name] = str(absolute(base, value))
+    """The same section with its paths absolute."""
+    changed: dict[str, Any] = {
+        name: str(absolute(base, value))
+        for name in (*PATHS, "others_path")
+        if (value := getattr(section, name, None)) is not None
+    }
     return structs.replace(section, **changed)
 
 
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _check_service(raw: Mapping[str, Any], reading: Reading) -> None:
-    for key, service in reading.made(Service):
-        # A default that lies above a limit does no harm, and is not the user's to mend.
+def _check_service(raw: Mapping[str, Any], context: LoadContext) -> None:
+    for key, service in context.structs(ServiceSettings):
+        # A default above the limit does no harm, and is nothing that the user has written.
         written = "spool_threshold" in raw[key]
-        if not written or not reading.sound(key, "spool_threshold", "max_document_size"):
+        if not written or not context.is_valid(key, "spool_threshold", "max_document_size"):
             continue
         if service.spool_threshold > service.max_document_size:
-            reading.wrong(
+            context.add_problem(
                 f"{key}.spool_threshold", "this is more than max_document_size", "write less"
             )
 
 
-def _check_sources(raw: Mapping[str, Any], reading: Reading) -> None:
-    """Sources have names of their own, and companies name one of them."""
-    # As they stand in the file: a source that is wrong otherwise is still the one meant.
+def _check_sources(raw: Mapping[str, Any], context: LoadContext) -> None:
+    """Names of sources are unique, and each company names one of them."""
+    # From the raw file, as a source with other errors still counts as existing.
     sources = raw.get("sources")
     rows = sources if isinstance(sources, list) else []
     names = [row.get("name") if isinstance(row, dict) else None for row in rows]
     for number, name in enumerate(names, 1):
         first = names.index(name) + 1
         if isinstance(name, str) and first != number:
-            reading.wrong(
+            context.add_problem(
                 f"sources[{number}].name", f'sources[{first}] is "{name}" too', "rename one"
             )
     known = [name for name in names if isinstance(name, str)]
-    for key, company in reading.made(Company):
-        if known and reading.sound(key, "source") and company.source not in known:
-            reading.wrong(
+    for key, company in context.structs(Company):
+        if known and context.is_valid(key, "source") and company.source not in known:
+            context.add_problem(
                 f"{key}.source",
                 f'there is no source "{company.source}"',
-                nearest(company.source, known, '"{}"'),
+                suggestion(company.source, known, '"{}"'),
             )
 
 
-def _check_authorities(base: Path, reading: Reading) -> None:
-    """A file of certificates holds some."""
-    for key, source in reading.made(Billtobox):
-        if source.ca_file is None:
-            continue
-        path = absolute(base, source.ca_file)
-        try:
-            check_file(path, CERTIFICATES)
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-        except ssl.SSLError:
-            reading.wrong(
-                f"{key}.ca_file",
-                f"{source.ca_file} holds no certificate",
-                "name a file of certificates in PEM form (-----BEGIN CERTIFICATE-----)",
-            )
-        except OSError as error:
-            reading.wrong(
-                f"{key}.ca_file",
-                f"{source.ca_file} can't be read ({why(error)})",
-                "name a file of certificates that this account may read",
-            )
-
-
-def _check_companies(reading: Reading) -> None:
-    """No company stands there twice for one source."""
+def _check_companies(context: LoadContext) -> None:
+    """No company is configured twice for one source."""
     seen: dict[tuple[str, str], str] = {}
-    for key, company in reading.made(Company):
-        if not reading.sound(key, "identifier", "source"):
+    for key, company in context.structs(Company):
+        if not context.is_valid(key, "identifier", "source"):
             continue
         first = seen.setdefault((company.identifier, company.source), key)
         if first != key:
-            reading.wrong(
+            context.add_problem(
                 f"{key}.identifier", f"{first} is {company.identifier} too", "remove one of them"
             )
 
 
-def _check_others(reading: Reading) -> None:
-    """What is delivered needs a path."""
-    for key, delivery in reading.made(Delivery):
-        missing = delivery.others_path is None and reading.sound(key, "others_path")
+def _check_others(context: LoadContext) -> None:
+    """Delivering others needs a path."""
+    for key, delivery in context.structs(Delivery):
+        missing = delivery.others_path is None and context.is_valid(key, "others_path")
         if delivery.others == "deliver" and missing:
-            reading.wrong(
+            context.add_problem(
                 f"{key}.others_path",
                 'this is missing, and others = "deliver" needs it',
                 'write where others go, like "out/[enterprise_identifier]/others"',
             )
 
 
-def _check_targets(base: Path, reading: Reading) -> None:
-    """Two companies may share a folder only where the names of the files tell them apart."""
+def _check_targets(base: Path, context: LoadContext) -> None:
+    """Two companies may share a folder only if the file names distinguish them."""
     targets: dict[tuple[str, ...], tuple[str, Company]] = {}
-    for _, delivery in reading.made(Delivery):
-        for key, company in reading.made(Company):
-            if not reading.sound(key, "name", "identifier", "accounting_file_id"):
+    for _, delivery in context.structs(Delivery):
+        for key, company in context.structs(Company):
+            if not context.is_valid(key, "name", "identifier", "accounting_file_id"):
                 continue
             paths = [
-                path for path in destinations(delivery) if _is_sound(reading, key, company, path)
+                path for path in destinations(delivery) if _is_sound(context, key, company, path)
             ]
             lacking = _paths_without_file_number(delivery, company, paths)
             if lacking:
-                reading.wrong(
+                context.add_problem(
                     f"{key}.accounting_file_id",
                     f"this is missing, and needed for the path of {' and '.join(lacking)}",
                     "write the company's file number",
@@ -354,7 +283,7 @@ def _check_targets(base: Path, reading: Reading) -> None:
                 marks = _marks(delivery, company, path)
                 other, holder = targets.setdefault((str(target).casefold(), *marks), (key, company))
                 if holder.identifier != company.identifier:
-                    reading.wrong(
+                    context.add_problem(
                         f"{key}.{path}",
                         f"{company.name} and {holder.name} ({other}) share the folder {target}"
                         " and the names of their files",
@@ -362,11 +291,11 @@ def _check_targets(base: Path, reading: Reading) -> None:
                     )
 
 
-def _is_sound(reading: Reading, key: str, company: Company, path: str) -> bool:
-    """Whether a company's folder and the names in it can be worked out."""
+def _is_sound(context: LoadContext, key: str, company: Company, path: str) -> bool:
+    """Whether the templates of a company's folder and file names are valid."""
     own = getattr(company, path, None)
     needed = [NAMES[path]] if own else [NAMES[path], path]
-    return reading.sound(key, path) and reading.sound("delivery", *needed)
+    return context.is_valid(key, path) and context.is_valid("delivery", *needed)
 
 
 def _path_template(delivery: Delivery, company: Company, path: str) -> str:
@@ -377,7 +306,7 @@ def _path_template(delivery: Delivery, company: Company, path: str) -> str:
 def _paths_without_file_number(
     delivery: Delivery, company: Company, paths: Iterable[str]
 ) -> list[str]:
-    """The paths that are made with a file number which the company doesn't have."""
+    """The paths whose templates need a file number that the company doesn't have."""
     if company.accounting_file_id.strip():
         return []
     return [
@@ -388,11 +317,11 @@ def _paths_without_file_number(
 
 
 def _marks(delivery: Delivery, company: Company, path: str) -> list[str]:
-    """What the name of each file says of its company."""
+    """The values in file names that identify the company."""
     said = {
         "enterprise_name": company.name,
         "enterprise_identifier": company.identifier,
         "accounting_file_id": company.accounting_file_id,
     }
     template = getattr(delivery, NAMES[path])
-    return [clean(said[name]).casefold() for name in variables(template) if name in said]
+    return [sanitize(said[name]).casefold() for name in variables(template) if name in said]

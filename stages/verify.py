@@ -1,102 +1,83 @@
-"""Stage 3, verify: what has arrived is what the source holds, by checksum, size and structure."""
+"""Verify stage (3 of 6): checks the checksums, the size and the structure of a document."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from functools import partial
 
-from msgspec import Struct
-
 from pipeline.document import Document
-from pipeline.errors import DocumentDamaged, DocumentRefused
+from pipeline.errors import Corrupt, Rejected
 from pipeline.payload import Payload
+from pipeline.source import Announced
 from pipeline.text import first_few
-from stages.checksums import coding, digests, stated
-from stages.download import Fetched
-from stages.formats import apart, oddities
+from stages.checksums import checkable, digests
 from stages.formats.content import Hostile, Unreadable
-from stages.list import Listed
-
-#: Digits of a length that may be one.
-DIGITS = 20
-
-
-class Verified(Struct, frozen=True):
-    """That the document is whole, and what says so.
-
-    checksum: which one vouches for it, "" if it came with none. warnings: what is odd about it
-    all the same. media_type: as the answer says. verified_at: seconds since 1970.
-    """
-
-    listed: Listed
-    checksum: str
-    warnings: tuple[str, ...]
-    media_type: str
-    verified_at: float
+from stages.formats.registry import problems, run_in_thread_if_slow
+from stages.model import Fetched, Listed, Verified
 
 
 async def process(document: Document[Fetched]) -> Document[Verified]:
     """Verify one document.
 
-    DocumentDamaged when it has not arrived whole, DocumentRefused when it may not be delivered.
+    Corrupt if it has not arrived whole, Rejected if it may not be delivered.
     """
-    payload, facts = document.payload, document.facts
+    payload, meta = document.payload, document.meta
     assert payload is not None
     work = partial(
         verify,
         payload,
-        facts.listed,
-        facts.headers,
+        meta.listed,
+        meta.announced,
         subject=document.entry.label,
-        require_checksum=facts.listed.config.service.require_checksum,
+        require_checksum=meta.listed.config.service.require_checksum,
     )
-    return document.grown(await apart(payload, work))
+    return document.grown(await run_in_thread_if_slow(payload, work))
 
 
 def verify(
     payload: Payload,
     listed: Listed,
-    headers: Mapping[str, str],
+    announced: Announced,
     *,
     subject: str,
     require_checksum: bool = False,
 ) -> Verified:
-    """Hold a document against its checksums, its size and its structure.
+    """Check the checksums, the size and the structure of a document.
 
-    headers: of the answer, names in lower case. subject: what errors call the document.
-    DocumentDamaged when one of them says otherwise, except that a checksum that vouches for the
-    bytes makes an oddity of the structure a warning. DocumentRefused when there is no checksum
-    and has to be one, and when the content is hostile.
+    announced: what the source states of its bytes. subject: what errors call the document.
+    Corrupt if one of them is wrong; but if a checksum has agreed, problems of the structure are
+    only warnings, because the source holds the same bytes. Rejected if a checksum is required and
+    there is none, and if the content is hostile.
     """
-    checksum, warnings = _vouching(payload, listed, headers, subject)
-    _check_size(payload, listed, headers, subject)
+    checksum, warnings = _vouching(payload, listed, announced, subject)
+    _check_size(payload, listed, announced, subject)
     if require_checksum and not checksum:
-        raise DocumentRefused(
+        raise Rejected(
             subject,
             "; ".join(first_few(("it came with no checksum that could be checked", *warnings))),
             "Set require_checksum = false in [service] if this source never sends one",
         )
-    odd = _oddities(payload, subject)
-    if odd and not checksum:
-        raise DocumentDamaged(subject, "; ".join(first_few(odd)))
+    found = _problems(payload, subject)
+    if found and not checksum:
+        raise Corrupt(subject, "; ".join(first_few(found)))
     return Verified(
         listed=listed,
         checksum=checksum,
-        warnings=tuple(first_few((*warnings, *odd))),
-        media_type=headers.get("content-type", "").partition(";")[0].strip().lower(),
+        warnings=tuple(first_few((*warnings, *found))),
+        media_type=announced.media_type,
         verified_at=time.time(),
     )
 
 
 def _vouching(
-    payload: Payload, listed: Listed, headers: Mapping[str, str], subject: str
+    payload: Payload, listed: Listed, announced: Announced, subject: str
 ) -> tuple[str, tuple[str, ...]]:
-    """The strongest checksum that agrees, or "", and what could not be checked.
+    """Return the strongest checksum that agrees, or "", and warnings of what could not be checked.
 
-    A weaker one that differs where a stronger one agrees is wrong itself.
+    Corrupt if one differs. A weaker one that differs although a stronger one agrees is wrong itself
+    and becomes a warning.
     """
-    given = stated(headers, listed.sha256)
+    given = checkable(announced.checksums, listed.sha256)
     found = digests(payload, {one.algorithm for one in given.checksums})
     vouching, warnings = "", list(given.warnings)
     for checksum in given.checksums:
@@ -106,28 +87,21 @@ def _vouching(
         elif checksum.proves_damage:
             differs = f"{checksum} says {checksum.digest.hex()}, and what arrived has {here.hex()}"
             if not vouching:
-                raise DocumentDamaged(subject, differs)
+                raise Corrupt(subject, differs)
             warnings.append(differs)
     return vouching, tuple(warnings)
 
 
-def _check_size(payload: Payload, listed: Listed, headers: Mapping[str, str], subject: str) -> None:
-    said = {"the list": listed.size}
-    length = headers.get("content-length", "").strip()
-    # The length is of the bytes as they were coded (RFC 9110, 8.6).
-    if length.isdecimal() and len(length) <= DIGITS and not coding(headers):
-        said["content-length"] = int(length)
-    for who, size in said.items():
+def _check_size(payload: Payload, listed: Listed, announced: Announced, subject: str) -> None:
+    for who, size in (("the list", listed.size), ("the source", announced.length)):
         if size is not None and size != payload.size:
-            raise DocumentDamaged(
-                subject, f"{who} says {size:,} bytes, and {payload.size:,} have arrived"
-            )
+            raise Corrupt(subject, f"{who} says {size:,} bytes, and {payload.size:,} have arrived")
 
 
-def _oddities(payload: Payload, subject: str) -> list[str]:
+def _problems(payload: Payload, subject: str) -> list[str]:
     try:
-        return oddities(payload)
+        return problems(payload)
     except Hostile as error:
-        raise DocumentRefused(subject, str(error), "Ask its sender for a plain one") from None
+        raise Rejected(subject, str(error), "Ask its sender for a plain document") from None
     except Unreadable as error:
         return [str(error)]

@@ -11,7 +11,7 @@ from benchmarks.measure import figure, ratio
 from benchmarks.report import Report
 from benchmarks.server import serve
 from benchmarks.workplace import Workplace, observe
-from stages.flow import NAMES
+from stages.flow import STAGE_NAMES
 
 DOCUMENTS = 1_000
 #: Documents a second that the slow stage lets through.
@@ -22,7 +22,7 @@ NONE = "none"
 def measure(work: Workplace) -> Report:
     """Watch the queues and the memory while one stage is slow, in turn with none being so."""
     dataset = work.dataset(work.documents or DOCUMENTS)
-    found: dict[str, list[Findings]] = {name: [] for name in (NONE, LIST, *NAMES)}
+    found: dict[str, list[Findings]] = {name: [] for name in (NONE, LIST, *STAGE_NAMES)}
     with serve(dataset.root) as server:
         for round_ in range(1, work.runs + 1):
             for slow, findings in found.items():

@@ -17,10 +17,10 @@ from benchmarks.measure import Figure, figure, ratio
 from benchmarks.report import Report
 from benchmarks.workplace import Workplace
 from pipeline.payload import Payload
-from stages.decide import Hint, Verdict, decide
-from stages.formats import format_of
-from stages.list import Kind
-from stages.parties import Directory
+from stages.formats.registry import format_of
+from stages.matching.parties import CompanyIndex
+from stages.matching.rules import Classification, ListHint, apply_rules
+from stages.model import Kind
 from stages.sandbox.invoices import Invoice, draw_invoice
 from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.ubl import to_ubl
@@ -47,10 +47,10 @@ def measure(work: Workplace) -> Report:
     drawn = draw_invoice(Random(work.seed), 1, ours, others[0])
     invoice = structs.replace(drawn, credit=False, self_billed=False, embeds_pdf=False)
     with_pdf = structs.replace(invoice, embeds_pdf=True)
-    directory = Directory([Company(name=ours.name, identifier=ours.identifier, source="")])
+    index = CompanyIndex([Company(name=ours.name, identifier=ours.identifier, source="")])
     found = [
-        _subject("UBL of 15 KB", to_ubl(lengthened(invoice, SMALL)), directory, work),
-        _subject("UBL of 5 MB with a PDF", _large(with_pdf, work.seed), directory, work),
+        _subject("UBL of 15 KB", to_ubl(lengthened(invoice, SMALL)), index, work),
+        _subject("UBL of 5 MB with a PDF", _large(with_pdf, work.seed), index, work),
     ]
     return Report(
         scenario="classify",
@@ -84,21 +84,21 @@ def _large(invoice: Invoice, seed: int) -> bytes:
     return padded(invoice, LARGE, Random(seed))
 
 
-def _subject(name: str, data: bytes, directory: Directory, work: Workplace) -> Subject:
+def _subject(name: str, data: bytes, index: CompanyIndex, work: Workplace) -> Subject:
     payload = Payload(len(data), sha256="", data=data)
-    if (verdict := _classify(payload, directory)).kind is not Kind.SALES:
-        raise BenchmarkError(f"the {name} is no sale: {verdict.reason}")
+    if (classification := _classify(payload, index)).kind is not Kind.SALES:
+        raise BenchmarkError(f"the {name} is no sale: {classification.reason}")
     count = work.documents or max(1, VOLUME // len(data))
     classify, parse = [], []
     for round_ in range(1, work.runs + 1):
-        classify.append(_microseconds(partial(_classify, payload, directory), count))
+        classify.append(_microseconds(partial(_classify, payload, index), count))
         parse.append(_microseconds(partial(etree.fromstring, data), count))
         work.tell(f"round {round_} of {work.runs}: {name} took {classify[-1]:,.0f} µs")
     return Subject(name, data, figure(classify), figure(parse), ratio(classify, parse))
 
 
-def _classify(payload: Payload, directory: Directory) -> Verdict:
-    return decide(format_of(payload).read(payload), directory, Hint())
+def _classify(payload: Payload, index: CompanyIndex) -> Classification:
+    return apply_rules(format_of(payload).read(payload), index, ListHint())
 
 
 def _microseconds(do: Callable[[], object], times: int) -> float:

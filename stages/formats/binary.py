@@ -1,8 +1,8 @@
-"""Files that their first bytes tell: images, archives, office documents. Never opened.
+"""Binary file reader: names images, archives and office files by their signatures.
 
-An image may be an invoice where the list calls it one: it is a picture of the paper, as a plain
-PDF is. An archive or an office document may not: nothing could be imported from it, and what
-it holds nobody has looked at.
+None of them is opened. An image may be an invoice if the list calls it one, for it is a picture of
+the paper, as a plain PDF is. An archive or an office file may not: nothing could be imported from
+it, and its content has not been checked.
 """
 
 from __future__ import annotations
@@ -10,18 +10,21 @@ from __future__ import annotations
 from msgspec import Struct
 
 from pipeline.payload import Payload
-from stages.formats.content import INVOICES, Content, Other
+from stages.formats.content import INVOICE_KINDS, Content, Other
 
-#: Bytes at the end in which a format's end mark stands: a ZIP may bear a comment behind it.
+#: Bytes at the end in which the end mark of a format stands: a ZIP may have a comment after it.
 TAIL = 66_000
 
 
 class _Signature(Struct, frozen=True):
-    """start: the first bytes. end: what stands near the end of a whole one, if that is known."""
+    """The signature of one format.
+
+    start: the first bytes. end: bytes that stand near the end of a whole file, b"" if not known.
+    """
 
     start: bytes
     format: str
-    what: str
+    description: str
     extension: str
     is_image: bool = False
     end: bytes = b""
@@ -48,7 +51,7 @@ _SIGNATURES = (
 )
 _STARTS = tuple(signature.start for signature in _SIGNATURES)
 
-#: What in a ZIP says that it is more than that (ECMA-376; OASIS OpenDocument 1.3, part 2).
+#: Names in a ZIP that say which office file it is (ECMA-376; OASIS OpenDocument 1.3, part 2).
 _INSIDE = (
     (b"word/document.xml", "docx", "a Word document"),
     (b"xl/workbook.xml", "xlsx", "an Excel workbook"),
@@ -59,31 +62,37 @@ _INSIDE = (
 
 
 def recognises(head: bytes) -> bool:
-    """Whether it starts as one of these does."""
+    """Whether the document starts with one of the signatures."""
     return head.startswith(_STARTS)
 
 
 def read(payload: Payload) -> Content:
-    """What it is, and nothing of what is in it."""
+    """Return what it is; its content is not read."""
     signature = _signature(payload)
-    may_be = INVOICES if signature.is_image else ()
+    possible_kinds = INVOICE_KINDS if signature.is_image else ()
     if signature.format == "zip":
-        # An archive lists the names of its files at its end.
+        # The names stand with each file and, in any ZIP, once more in the directory at its end.
         names = payload.head(TAIL) + _tail(payload)
         for name, format_, what in _INSIDE:
             if name in names:
                 return Other(format_, what, format_)
-    return Other(signature.format, signature.what, signature.extension, may_be=may_be)
+    return Other(
+        signature.format, signature.description, signature.extension, possible_kinds=possible_kinds
+    )
 
 
-def oddities(payload: Payload) -> list[str]:
-    """Whether the end is missing."""
+def problems(payload: Payload) -> list[str]:
+    """Return that the end of the file is missing, if it is."""
     signature = _signature(payload)
-    return [] if signature.end in _tail(payload) else [f"the end of {signature.what} is missing"]
+    return (
+        []
+        if signature.end in _tail(payload)
+        else [f"the end of {signature.description} is missing"]
+    )
 
 
 def is_quick(data: bytes) -> bool:
-    """It is: only its ends are read."""
+    """Return True: only the beginning and the end are read."""
     return True
 
 

@@ -1,8 +1,8 @@
-"""camt.053, the statement of account of ISO 20022, in any of its versions.
+"""camt reader: camt.053, the statement of account of ISO 20022, in all versions.
 
-A camt.052 reports movements before they are final and a camt.054 notifies of single ones; each of
-them stands in a statement later on. An accounting package that imported both would book them
-twice, so they are recognised as what they are and are no statements.
+A camt.052 reports movements before they are final and a camt.054 notifies of single ones; the same
+movements come again in a later statement. An accounting package that imported both would book them
+twice, so these messages are recognised and named, and are no statements.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from lxml import etree
 
 from stages.formats.content import Content, Other, Statement, check_accounts
 from stages.formats.elements import below, each, name_of, text_of
-from stages.parties import Identifier
+from stages.formats.party import Identifier
 
 _NAMESPACE = re.compile(r"urn:(?:[a-z0-9]+:)*xsd:\$?([a-z]{4}\.[0-9]{3})\.[0-9]{3}\.[0-9]{2}")
 STATEMENT = "camt.053"
 
-#: What others are called that go between companies and banks.
+#: Other messages between companies and banks, by what people call them.
 _OTHERS = {
     "camt.052": "a bank's report of movements that are not final",
     "camt.054": "a bank's notification of single movements",
@@ -30,7 +30,7 @@ _OTHERS = {
 
 
 def read(root: etree._Element) -> Content | None:
-    """The statements, another ISO 20022 message by its name, or None if it is none of them."""
+    """Return the statements, or another ISO 20022 message by its name; None for other XML."""
     message = _NAMESPACE.fullmatch(etree.QName(root).namespace or "")
     if message is None or name_of(root) != "Document":
         return None
@@ -64,22 +64,25 @@ def _accounts(account: etree._Element | None) -> list[str]:
 
 
 def _holders(account: etree._Element | None) -> list[Identifier]:
-    """The owner's numbers; Belgian banks name the register as their issuer (Febelfin)."""
+    """Return the identifiers of the account's owner.
+
+    Belgian banks state the register as the issuer of the number (Febelfin).
+    """
     found = []
     for other in each(account, "{*}Ownr", "{*}Id", "{*}OrgId", "{*}Othr"):
-        said = (
+        stated = (
             below(other, "{*}Issr"),
             below(other, "{*}SchmeNm", "{*}Prtry"),
             below(other, "{*}SchmeNm", "{*}Cd"),
         )
-        scheme = next((text for element in said if (text := text_of(element))), "")
+        scheme = next((text for element in stated if (text := text_of(element))), "")
         if value := text_of(below(other, "{*}Id")):
             found.append(Identifier("Acct/Ownr/Id/OrgId/Othr/Id", scheme, value))
     return found
 
 
 def _day(statement: etree._Element) -> str:
-    """The day of the closing balance; failing that, the end of the period or the making of it."""
+    """Return the day of the closing balance, else the end of the period, else the creation day."""
     days = [
         below(balance, "{*}Dt", "{*}Dt")
         for balance in each(statement, "{*}Bal")

@@ -1,8 +1,8 @@
-"""UN/CEFACT Cross Industry Invoice (D16B; in XRechnung, Factur-X, ZUGFeRD 2), and ZUGFeRD 1.
+"""CII reader: UN/CEFACT Cross Industry Invoice D16B (XRechnung, Factur-X, ZUGFeRD 2), ZUGFeRD 1.
 
-Parties: ram:SellerTradeParty and ram:BuyerTradeParty of the trade agreement, and nobody else (no
-tax representative, payee, invoicee or consignee). EN 16931-3-3 says what stands where; ZUGFeRD 1
-has the same elements below others of its own.
+The parties are ram:SellerTradeParty and ram:BuyerTradeParty of the trade agreement, and no others
+(no tax representative, payee, invoicee or consignee). EN 16931-3-3 says which element means what;
+ZUGFeRD 1 has the same elements inside parents of its own.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from lxml import etree
 
 from stages.formats.content import Content, Invoice, Other
 from stages.formats.elements import below, each, text_of
-from stages.parties import Identifier, Party
+from stages.formats.party import Identifier, Party
 
 D16B = "urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:"
 ZUGFERD_1 = "urn:ferd:CrossIndustryDocument:invoice:"
-#: Where most elements are from; the version follows.
+#: The namespace of most elements, before its version.
 RAM = "urn:un:unece:uncefact:data:standard:ReusableAggregateBusinessInformationEntity:"
 #: Orders and despatch advices of the same family (Order-X, Deliver-X).
 _SCRDM = "urn:un:unece:uncefact:data:SCRDMCCBDACI"
@@ -28,7 +28,7 @@ BUYER = "BuyerTradeParty"
 #: Types of the code list 1001 that EN 16931 calls credit notes.
 CREDIT_NOTES = {"81", "83", "261", "262", "296", "308", "381", "396", "420", "458", "532"}
 
-#: What the parts of a document are called: in D16B, in ZUGFeRD 1.
+#: The names of the parts of a document: in D16B, in ZUGFeRD 1.
 _HEADERS = ("ExchangedDocument", "HeaderExchangedDocument")
 _TRANSACTIONS = ("SupplyChainTradeTransaction", "SpecifiedSupplyChainTradeTransaction")
 _AGREEMENTS = ("ApplicableHeaderTradeAgreement", "ApplicableSupplyChainTradeAgreement")
@@ -38,7 +38,7 @@ _SUMS = (
     "SpecifiedTradeSettlementMonetarySummation",
 )
 
-#: Where a party's identifiers stand.
+#: The paths of a party's identifiers.
 _PLACES = (
     ("SpecifiedTaxRegistration", "ID"),
     ("SpecifiedLegalOrganization", "ID"),
@@ -51,7 +51,7 @@ _PLACES = (
 
 
 def read(root: etree._Element) -> Content | None:
-    """The invoice or credit note, or None if it is no CII."""
+    """Return the invoice or credit note, or an order by its name; None for other XML."""
     name = etree.QName(root)
     namespace = name.namespace or ""
     if namespace.startswith(_SCRDM):
@@ -93,7 +93,7 @@ def _either(
 
 
 def _party(party: etree._Element | None, ram: str) -> Party:
-    """Its identifiers, those first that say who it is in law, and its name and country.
+    """Return a party: its identifiers (those of registers first), its name and its country.
 
     EN 16931: BT-31, BT-32, BT-30, BT-29, BT-34, BT-43; of the buyer BT-48, BT-47, BT-46, BT-49,
     BT-58.
@@ -119,7 +119,7 @@ def _party(party: etree._Element | None, ram: str) -> Party:
 
 
 def _day(element: etree._Element | None) -> str:
-    """ISO 8601 of a day as the code list 2379 formats it: 102 is CCYYMMDD; others are left out."""
+    """Return a day in ISO 8601, from CCYYMMDD (format 102 of code list 2379) or from ISO 8601."""
     text = text_of(element)
     if re.fullmatch(r"[0-9]{8}", text):
         return f"{text[:4]}-{text[4:6]}-{text[6:]}"

@@ -1,4 +1,4 @@
-"""What a document says of itself, whatever its format."""
+"""Content model: what a document says of itself, whatever its format, and why it can't be read."""
 
 from __future__ import annotations
 
@@ -7,45 +7,46 @@ from collections.abc import Sized
 from lxml import etree
 from msgspec import Struct
 
-from pipeline.text import told
-from stages.list import Kind
-from stages.parties import Identifier, Party
+from pipeline.text import sanitized
+from stages.formats.party import Identifier, Party
+from stages.model import Kind
 
-#: Characters of what is said of a document that can't be read.
-LONGEST = 500
-#: Accounts, and holders, that the statements of one file have: more are of no bank.
-ACCOUNTS = 1000
+#: Characters of the reason why a document can't be read.
+MAX_REASON = 500
+#: Accounts, and holders, in the statements of one file: no bank sends more.
+MAX_ACCOUNTS = 1000
 
-#: What a document may make its reader fail of, in spite of all limits.
+#: The exceptions that a malformed document may cause in its reader, in spite of all limits.
 BROKEN = (RecursionError, MemoryError, ArithmeticError, ValueError, etree.LxmlError)
 
-#: What something that the list calls an invoice may be.
-INVOICES = (Kind.PURCHASE, Kind.SALES)
+#: The kinds that are invoices.
+INVOICE_KINDS = (Kind.PURCHASE, Kind.SALES)
 
 
 class Unreadable(Exception):
-    """The document is not what its first bytes promise; the message is part of a sentence."""
+    """A document is not what its first bytes promise. The message is part of a sentence."""
 
     def __init__(self, what: str) -> None:
-        """Take the words of a reader, which may repeat the document's own."""
-        super().__init__(told(what, LONGEST))
+        """Make the message fit to be shown, for it may quote the document."""
+        super().__init__(sanitized(what, MAX_REASON))
 
 
 class Hostile(Unreadable):
-    """The document is made to do harm, or might as well be: nothing more is done with it."""
+    """A document would cost more to read than any real one does: it is not read any further."""
 
 
 def check_accounts(found: Sized) -> None:
-    """Hostile if these are more accounts, or holders, than a file of statements has."""
-    if len(found) > ACCOUNTS:
-        raise Hostile(f"it holds statements of more than {ACCOUNTS:,} accounts or holders")
+    """Raise Hostile if these are more accounts, or holders, than one file of statements has."""
+    if len(found) > MAX_ACCOUNTS:
+        raise Hostile(f"it holds statements of more than {MAX_ACCOUNTS:,} accounts or holders")
 
 
 class Invoice(Struct, frozen=True):
     """An invoice or a credit note.
 
-    format: "ubl-invoice" and the like. issue_date: ISO 8601. type_code: UNTDID 1001. total: the
-    amount payable as it stands there. supplier_element, customer_element: where the parties stand.
+    format: for example "ubl-invoice". issue_date: ISO 8601. type_code: UNTDID 1001. total: the
+    amount payable, spelt as in the document. supplier_element, customer_element: the elements in
+    which the parties stand, for reasons.
     """
 
     format: str
@@ -62,10 +63,10 @@ class Invoice(Struct, frozen=True):
 
 
 class Statement(Struct, frozen=True):
-    """One or more statements of account in a file.
+    """One or more statements of account in one file.
 
-    holders: who each part of the file says holds the account. accounts: IBANs or other numbers.
-    number and issue_date (ISO 8601): of the last statement.
+    holders: the identifiers of the account's holder, from each part of the file. accounts: IBANs or
+    other account numbers. number and issue_date (ISO 8601): those of the last statement.
     """
 
     format: str
@@ -78,16 +79,17 @@ class Statement(Struct, frozen=True):
 
 
 class Other(Struct, frozen=True):
-    """Something else. what: a noun for the reason, "a PDF".
+    """A document that is neither an invoice nor a statement.
 
-    may_be: what it may be all the same, where the list says so. extension: of its files' names,
-    if the format has one.
+    description: a noun phrase for reasons, such as "a PDF". extension: of its file, without a dot,
+    "" if the format has none of its own. possible_kinds: the kinds that it may be if the list says
+    so, since its content can't tell.
     """
 
     format: str
-    what: str
+    description: str
     extension: str = ""
-    may_be: tuple[Kind, ...] = ()
+    possible_kinds: tuple[Kind, ...] = ()
 
 
 Content = Invoice | Statement | Other

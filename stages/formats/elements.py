@@ -1,4 +1,4 @@
-"""Reading elements of XML, whatever the vocabulary."""
+"""XML element helpers: text, names and paths of elements, shared by all vocabularies."""
 
 from __future__ import annotations
 
@@ -8,27 +8,30 @@ from lxml import etree
 
 from stages.formats.content import Unreadable
 
-#: Characters of what is worth reading; more than a name or a number has anywhere.
-LONGEST = 1024
+#: Characters of a text that is read; no name and no number is longer.
+MAX_TEXT = 1024
 
 
 def text_of(element: etree._Element | None) -> str:
-    """Its text with single blanks, or nothing. Unreadable if no name or number is as long."""
+    """Return the text of an element with its blanks collapsed, "" if there is none.
+
+    Unreadable if it has more than MAX_TEXT characters.
+    """
     if element is None or not (text := element.text):
         return ""
-    if len(text) > LONGEST and len(text := text.strip()) > LONGEST:
+    if len(text) > MAX_TEXT and len(text := text.strip()) > MAX_TEXT:
         raise Unreadable(f"{name_of(element)} has {len(text):,} characters or more")
     return " ".join(text.split())
 
 
 def name_of(element: etree._Element) -> str:
-    """Its name without the namespace."""
+    """Return the name of an element without its namespace."""
     tag: str = element.tag
     return tag[tag.rfind("}") + 1 :]
 
 
 def below(element: etree._Element | None, *tags: str) -> etree._Element | None:
-    """The first child of this tag, its first child of the next, and so on."""
+    """Follow a path of tags downwards, by the first child of each; None where it ends."""
     for tag in tags:
         if element is None:
             return None
@@ -37,7 +40,7 @@ def below(element: etree._Element | None, *tags: str) -> etree._Element | None:
 
 
 def _child(element: etree._Element, tag: str) -> etree._Element | None:
-    # Few elements have many children: a look at each costs half of what a pattern does.
+    # Elements have few children: a loop over them takes half the time of iterchildren().
     for child in element:
         if child.tag == tag:
             return child
@@ -45,7 +48,7 @@ def _child(element: etree._Element, tag: str) -> etree._Element | None:
 
 
 def each(element: etree._Element | None, *tags: str) -> Iterator[etree._Element]:
-    """All elements at this path of tags below it."""
+    """Yield all elements at a path of tags below an element."""
     found = [] if element is None else [element]
     for tag in tags:
         found = [child for one in found for child in one.iterchildren(tag)]

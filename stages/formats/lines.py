@@ -1,4 +1,4 @@
-"""Lines of a text file that a bank has written, without ever holding all of it."""
+"""Line reader: the lines of a bank's text file, with bounds, in memory of one chunk."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from collections.abc import Iterator
 from pipeline.payload import Payload
 from stages.formats.content import Hostile, Unreadable
 
-#: Bytes that are read at a time.
+#: Bytes that are read at once.
 CHUNK = 65_536
-#: Lines of one file: those of some hundred thousand movements.
-MOST = 1_000_000
-#: Bytes above which a line is of no format that comes in lines.
-LINE = 4096
+#: Lines of one file, enough for some hundred thousand movements.
+MAX_LINES = 1_000_000
+#: Bytes of one line; no format of lines has longer ones.
+MAX_LINE = 4096
 
-#: What some systems put behind the last line: Ctrl-Z, and NUL to fill a block.
+#: Characters that some systems put after the last line: Ctrl-Z, and NUL to fill a block.
 _PADDING = "\x1a\0"
 
 
 def lines(payload: Payload) -> Iterator[str]:
-    """The lines that are not blank, without their ends (CRLF, LF or CR).
+    """Yield the lines that are not blank, without their ends (CRLF, LF or CR).
 
-    Unreadable at a line that is longer than LINE, Hostile when there are more than MOST.
+    Unreadable at a line of more than MAX_LINE bytes, Hostile at more than MAX_LINES lines.
     """
     for group in groups(payload):
         yield from group
 
 
 def groups(payload: Payload) -> Iterator[list[str]]:
-    """The same, those together that are read at a time; none of the groups is empty."""
+    """Yield the same lines in groups, one for each chunk that is read; no group is empty."""
     rest = b""
     count = 0
     with payload.open() as stream:
@@ -37,28 +37,31 @@ def groups(payload: Payload) -> Iterator[list[str]]:
         chunk = first.removeprefix(codecs.BOM_UTF8)
         while chunk:
             whole, rest = _split(rest + chunk)
-            if len(rest) > LINE:
+            if len(rest) > MAX_LINE:
                 break
             count += max(whole.count(b"\n"), whole.count(b"\r"))
-            if count > MOST:
-                raise Hostile(f"it has more than {MOST:,} lines, which no statements have")
+            if count > MAX_LINES:
+                raise Hostile(f"it has more than {MAX_LINES:,} lines, which no statements have")
             if group := _decoded(whole):
                 yield group
             chunk = stream.read(CHUNK)
-    if len(rest) > LINE:
-        raise Unreadable(f"a line has more than {LINE} characters")
+    if len(rest) > MAX_LINE:
+        raise Unreadable(f"a line has more than {MAX_LINE} characters")
     if group := _decoded(rest):
         yield group
 
 
 def _split(data: bytes) -> tuple[bytes, bytes]:
-    """What has come as far as the last end of a line, and the rest."""
+    """Split at the last end of a line: the whole lines, and what has come of the next one."""
     end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
     return data[:end], data[end:]
 
 
 def _decoded(data: bytes) -> list[str]:
-    """One character for each position: ASCII as a rule, Windows-1252, or UTF-8 by mistake."""
+    """Decode whole lines so that each position is one character.
+
+    They are ASCII as a rule; others are UTF-8, or else Windows-1252.
+    """
     if data.isascii():
         text = data.decode("ascii").strip(_PADDING)
         found = text.replace("\r", "\n").split("\n")

@@ -1,8 +1,8 @@
-"""MT940, the customer statement message of SWIFT (Category 9), with or without its envelope.
+"""MT940 reader: the customer statement message of SWIFT (category 9), with or without envelope.
 
 A field begins a line with its tag: :20: a message, :25: the account, :28C: the statement's number,
 :60F: and :62F: the balances (:60M: and :62M: between the pages of one statement), :61: a movement.
-What stands between them says nothing of whose it is.
+Other lines are not read, for they don't name the holder of the account.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from stages.identifiers import compact
 
 #: Bytes of a file that is read within a few milliseconds.
 QUICK = 4096
-#: How many oddities are worth telling.
-TOLD = 8
+#: Problems of one file that are reported.
+MAX_PROBLEMS = 8
 
-#: Characters of field 25 that are read: it has 35, and some banks write more of them.
-ACCOUNT = 80
+#: Characters of field 25 that are read; it should have 35, and some banks write more.
+MAX_ACCOUNT = 80
 
-#: How it begins: the envelope's blocks, or the few lines that some banks put in their place, and
-#: field 20.
+#: How a document begins: blocks of the envelope, or the few lines that some banks write instead,
+#: and field 20.
 _START = re.compile(
     rb"(?:\xef\xbb\xbf)?[\s\x01]*+"
     rb"(?:\{1:[^{}]{0,64}\}[\s\S]{0,300}?\{4:\s*|(?:[0-9A-Z :]{1,60}[\r\n]+){1,4}?)?"
     rb":20:"
 )
-#: The account, which no ordinary text has at the beginning of a line.
+#: The account at the beginning of a line, which no ordinary text has.
 _HAS_ACCOUNT = re.compile(rb"[\r\n]:25P?:.")
 
 _FIELD = re.compile(r":([0-9]{2}[A-Z]?):(.*)")
@@ -57,22 +57,22 @@ _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[0-9A-Z]{8,30}")
 _GERMAN = re.compile(r"([0-9]{8})/([0-9]{1,10})")
 
 
-class _Counted(Struct):
-    """What has been counted since the last opening balance. number: of the statement."""
+class _Totals(Struct):
+    """The running balance of one statement; None outside of a statement."""
 
     number: str = ""
     balance: Decimal | None = None
 
 
 def recognises(head: bytes) -> bool:
-    """Whether it begins with field 20, and names an account soon after."""
+    """Whether the document begins with field 20 and states an account soon after."""
     return _START.match(head) is not None and _HAS_ACCOUNT.search(head) is not None
 
 
 def read(payload: Payload) -> Content:
-    """Whose statements they are: by the accounts alone, for a holder's number it does not bear.
+    """Return the statements, with their accounts; the format has no identifiers of a holder.
 
-    What begins like MT940 and is none, or has no end, is told as such.
+    A file that only begins like MT940, or has no end, is an Other that says so.
     """
     try:
         return _statement(payload)
@@ -82,32 +82,32 @@ def read(payload: Payload) -> Content:
         return Other("mt940-like", f"a text that resembles MT940, but {error}")
 
 
-def oddities(payload: Payload) -> list[str]:
-    """Where the opening balance and the movements don't give the closing one; a missing end."""
+def problems(payload: Payload) -> list[str]:
+    """Return where opening balance and movements don't give the closing one, or it is missing."""
     found: list[str] = []
-    counted = _Counted()
+    totals = _Totals()
     for tag, value in _fields(payload):
         match tag:
             case "20":
-                found += _missing_balance(counted)
-                counted = _Counted()
+                found += _missing_balance(totals)
+                totals = _Totals()
             case "28" | "28C":
-                counted.number = value.partition("/")[0].strip()
+                totals.number = value.partition("/")[0].strip()
             case "60F" | "60M":
-                found += _missing_balance(counted)
-                counted.balance = _stated(value)
+                found += _missing_balance(totals)
+                totals.balance = _balance(value)
             case "61":
-                found += _movement(value, counted)
+                found += _movement(value, totals)
             case "62F" | "62M":
-                found += _closing(value, counted)
-                counted.balance = None
-        if len(found) >= TOLD:
-            return [*found[:TOLD], "and more of the kind"]
-    return found + _missing_balance(counted)
+                found += _closing(value, totals)
+                totals.balance = None
+        if len(found) >= MAX_PROBLEMS:
+            return [*found[:MAX_PROBLEMS], "and more of the kind"]
+    return found + _missing_balance(totals)
 
 
 def is_quick(data: bytes) -> bool:
-    """Whether it has some dozens of movements."""
+    """Whether the document has at most some dozens of movements."""
     return len(data) <= QUICK
 
 
@@ -118,7 +118,7 @@ def _statement(payload: Payload) -> Content:
     for tag, value in _fields(payload):
         match tag:
             case "25" | "25P":
-                fields[value[:ACCOUNT]] = None
+                fields[value[:MAX_ACCOUNT]] = None
                 check_accounts(fields)
             case "28" | "28C":
                 number = value.partition("/")[0].strip()
@@ -139,34 +139,35 @@ def _statement(payload: Payload) -> Content:
 
 
 def _fields(payload: Payload) -> Iterator[tuple[str, str]]:
-    """The fields' tags and first lines."""
+    """Yield the tag and the first line of each field."""
     for line in lines(payload):
         if match := _FIELD.match(line if line[0] == ":" else line.partition("{4:")[2]):
             yield match[1], match[2]
 
 
 def _account(field: str) -> str:
-    """An IBAN if it is one or can be made one, else the number without its bank."""
-    said = field.strip().upper()
-    if german := _GERMAN.fullmatch(said):
-        return _made("DE", german[1] + german[2].zfill(10))
-    for part in (said, *said.split("/")):
+    """Return an account as an IBAN where that is possible, else as a number without its bank."""
+    stated = field.strip().upper()
+    if german := _GERMAN.fullmatch(stated):
+        return _iban("DE", german[1] + german[2].zfill(10))
+    for part in (stated, *stated.split("/")):
         bare = compact(part)
         for one in (bare, _CURRENCY.sub("", bare)):
             if _IBAN.fullmatch(one) and stdnum.iban.is_valid(one, check_country=False):
                 return one
-    number = _CURRENCY.sub("", compact(said.rpartition("/")[2]))
+    number = _CURRENCY.sub("", compact(stated.rpartition("/")[2]))
     if len(number) == 12 and number.isdecimal() and _is_belgian(number):
-        return _made("BE", number)
-    return number or said
+        return _iban("BE", number)
+    return number or stated
 
 
 def _is_belgian(number: str) -> bool:
-    """Whether the last two of twelve digits check the ten before them."""
+    """Whether twelve digits are a Belgian account: the last two are the check digits."""
     return (int(number[:10]) % 97 or 97) == int(number[10:])
 
 
-def _made(country: str, number: str) -> str:
+def _iban(country: str, number: str) -> str:
+    """Return the IBAN of a national account number, or the number if it can't have one."""
     try:
         return f"{country}{stdnum.iban.calc_check_digits(f'{country}00{number}')}{number}"
     except ValidationError:
@@ -174,7 +175,7 @@ def _made(country: str, number: str) -> str:
 
 
 def _day(digits: str) -> str:
-    """ISO 8601 of yymmdd; empty if that is no day."""
+    """Return the ISO 8601 form of yymmdd; "" if that is no day."""
     try:
         year, month, day = int(digits[:2]), int(digits[2:4]), int(digits[4:6])
         return date(2000 + year if year < 80 else 1900 + year, month, day).isoformat()
@@ -182,10 +183,10 @@ def _day(digits: str) -> str:
         return ""
 
 
-def _stated(field: str) -> Decimal:
+def _balance(field: str) -> Decimal:
     match = _BALANCE.match(field)
     if match is None:
-        raise Unreadable(f'an MT940 balance is none: "{field[:40]}"')
+        raise Unreadable(f'an MT940 balance is malformed: "{field[:40]}"')
     amount = _amount(match[4])
     return -amount if match[1] == "D" else amount
 
@@ -194,29 +195,29 @@ def _amount(text: str) -> Decimal:
     return Decimal(text.replace(",", "."))
 
 
-def _movement(field: str, counted: _Counted) -> list[str]:
+def _movement(field: str, totals: _Totals) -> list[str]:
     match = _MOVEMENT.match(field)
     if match is None:
-        raise Unreadable(f'an MT940 movement is none: "{field[:40]}"')
-    if counted.balance is None:
+        raise Unreadable(f'an MT940 movement is malformed: "{field[:40]}"')
+    if totals.balance is None:
         return ["a movement stands in no statement"]
     amount = _amount(match[3])
-    # The reversal of a credit is a debit, and the other way round.
-    counted.balance += amount if (match[2] == "C") is not bool(match[1]) else -amount
+    # The reversal (R) of a credit is a debit, and the other way round.
+    totals.balance += amount if (match[2] == "C") is not bool(match[1]) else -amount
     return []
 
 
-def _closing(field: str, counted: _Counted) -> list[str]:
-    stated = _stated(field)
-    if counted.balance is None:
-        return [f"statement {counted.number} has a closing balance and no opening one"]
-    if stated == counted.balance:
+def _closing(field: str, totals: _Totals) -> list[str]:
+    stated = _balance(field)
+    if totals.balance is None:
+        return [f"statement {totals.number} has a closing balance and no opening one"]
+    if stated == totals.balance:
         return []
-    what = f"the opening balance and the movements of statement {counted.number} give"
-    return [f"{what} {counted.balance:,}, and its closing balance is {stated:,}"]
+    what = f"the opening balance and the movements of statement {totals.number} give"
+    return [f"{what} {totals.balance:,}, and its closing balance is {stated:,}"]
 
 
-def _missing_balance(counted: _Counted) -> list[str]:
-    if counted.balance is None:
+def _missing_balance(totals: _Totals) -> list[str]:
+    if totals.balance is None:
         return []
-    return [f"statement {counted.number} has no closing balance (field 62F)"]
+    return [f"statement {totals.number} has no closing balance (field 62F)"]

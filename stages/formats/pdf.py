@@ -1,7 +1,8 @@
-"""PDF (ISO 32000-1, 7.5): recognised by its header, whole when its end-of-file marker is there.
+"""PDF reader: finds the invoice inside a hybrid PDF (ISO 32000-1, 7.5).
 
-A hybrid invoice (Factur-X, ZUGFeRD 1 and 2, XRechnung in a PDF; some senders put a UBL there) is
-what the XML inside says. Any other PDF is a print, which may be what the list calls it.
+A PDF is recognised by its header and whole if it has its end-of-file marker. A hybrid invoice
+(Factur-X, ZUGFeRD 1 and 2, XRechnung in a PDF, and UBL from some senders) is what the XML inside
+says. Any other PDF is a print for people; it may be what the list calls it.
 """
 
 from __future__ import annotations
@@ -12,30 +13,30 @@ from msgspec import structs
 
 from pipeline.payload import Payload
 from stages.formats import xml
-from stages.formats.content import INVOICES, Content, Hostile, Invoice, Other, Unreadable
-from stages.list import Kind
+from stages.formats.content import INVOICE_KINDS, Content, Hostile, Invoice, Other, Unreadable
+from stages.model import Kind
 
 if TYPE_CHECKING:
     from stages.formats.embedded import XmlFile
 
-#: Readers look for the header in the first 1024 bytes and for the marker in the last (Annex H).
-SEARCHED = 1024
+#: Bytes at either end in which readers look for the header and the marker (Annex H).
+EDGE = 1024
 
-#: What is text, whatever stands in it.
+#: Beginnings of text, which may quote the header of a PDF further on.
 _MARKUP = (b"<", b"{", b"\xef\xbb\xbf")
 
 
 def recognises(head: bytes) -> bool:
-    """Whether the header stands where readers look for it."""
+    """Whether the header of a PDF stands where readers look for it."""
     if head.startswith(_MARKUP):
         return False
-    at = head.find(b"%PDF-", 0, SEARCHED)
+    at = head.find(b"%PDF-", 0, EDGE)
     return at == 0 or (at > 0 and not head.lstrip().startswith(_MARKUP))
 
 
 def read(payload: Payload) -> Content:
-    """The invoice inside, if there is one; Hostile if looking for it costs too much."""
-    from stages.formats.embedded import xml_files  # noqa: PLC0415 - slow, and needed by few
+    """Return the invoice inside, or that it is a print. Hostile if the search costs too much."""
+    from stages.formats.embedded import xml_files  # noqa: PLC0415 - pypdf is slow to import
 
     try:
         files = xml_files(payload)
@@ -48,36 +49,36 @@ def read(payload: Payload) -> Content:
         content = _content(file)
         if isinstance(content, Invoice):
             return _hybrid(content, file.name)
-        what = content.what if isinstance(content, Other) else "a statement"
+        what = content.description if isinstance(content, Other) else "a statement"
         reasons.append(f"{file.name or 'an unnamed file'} in it is {what}")
     return _print("; ".join(["a PDF without an invoice inside", *reasons]))
 
 
-def oddities(payload: Payload) -> list[str]:
-    """Whether the end is missing."""
+def problems(payload: Payload) -> list[str]:
+    """Return that the end-of-file marker is missing, if it is."""
     with payload.open() as stream:
-        stream.seek(max(payload.size - SEARCHED, 0))
+        stream.seek(max(payload.size - EDGE, 0))
         return [] if b"%%EOF" in stream.read() else ["the PDF has no end (%%EOF)"]
 
 
 def is_quick(data: bytes) -> bool:
-    """It never is: a small one can be made to keep its reader busy for long."""
+    """Return False: a small PDF can be made so that reading it takes long."""
     return False
 
 
 def _content(file: XmlFile) -> Content:
-    """What XML inside says; as with XML by itself, only what is harmless is read."""
+    """Return what an XML file inside says; like any XML it is read only after it was verified."""
     try:
-        xml.oddities(Payload(len(file.data), sha256="", data=file.data))
+        xml.problems(Payload(len(file.data), sha256="", data=file.data))
         return xml.content_of(file.data)
     except Hostile as error:
         raise Hostile(f"{file.name} in the PDF: {error}") from None
     except Unreadable as error:
-        return Other("xml", f"no document that can be read ({error})")
+        return Other("xml", f"a document that can't be read ({error})")
 
 
 def _hybrid(invoice: Invoice, name: str) -> Invoice:
-    """The invoice as one that came in a PDF, which it is delivered as."""
+    """Return the invoice of the XML as one that came as a PDF and is delivered as a PDF."""
     is_ubl = invoice.format.startswith("ubl")
     return structs.replace(
         invoice,
@@ -89,5 +90,5 @@ def _hybrid(invoice: Invoice, name: str) -> Invoice:
 
 
 def _print(what: str) -> Content:
-    """What is printed for people says nothing of its parties that could be relied on."""
-    return Other("pdf", what, "pdf", may_be=(*INVOICES, Kind.STATEMENT))
+    """Return a print: its text could name the parties, but can't be relied on."""
+    return Other("pdf", what, "pdf", possible_kinds=(*INVOICE_KINDS, Kind.STATEMENT))

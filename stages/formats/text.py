@@ -1,4 +1,4 @@
-"""Text of no format of ours: mail, tables, plain text; and a file with nothing in it."""
+"""Plain text reader: tells mail messages, tables (CSV), other text and empty files apart."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 from pipeline.payload import Payload
 from stages.formats.content import Content, Other
 
-#: Bytes of it that are looked at.
-LOOKED_AT = 4096
+#: Bytes from the beginning that are looked at.
+HEAD = 4096
 
-#: Bytes that no text has, in any of the encodings that are common here.
+#: Control bytes that no text has in any common encoding.
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0e-\x19\x1c-\x1f\x7f]")
 
 #: Fields of a message's header (RFC 5322, 3.6; RFC 2045, 4).
@@ -23,13 +23,13 @@ _MAIL_TOO = re.compile(rb"^(?:from|message-id|mime-version):", re.IGNORECASE | r
 
 
 def recognises(head: bytes) -> bool:
-    """Whether it is text, or nothing at all."""
+    """Whether the document is text, or empty."""
     return _CONTROL.search(head.rstrip(b"\0\x1a")) is None
 
 
 def read(payload: Payload) -> Content:
-    """Which sort of text it is."""
-    head = payload.head(LOOKED_AT)
+    """Return which sort of text it is."""
+    head = payload.head(HEAD)
     if not head.strip(b"\0 \t\r\n\x1a"):
         return Other("empty", "an empty file")
     if _MAIL.match(head) and _MAIL_TOO.search(head):
@@ -39,18 +39,18 @@ def read(payload: Payload) -> Content:
     return Other("text", "a plain text", "txt")
 
 
-def oddities(payload: Payload) -> list[str]:
-    """None but that there is nothing in it: text has no structure to hold."""
-    return [] if payload.head(LOOKED_AT).strip(b"\0 \t\r\n\x1a") else ["it is empty"]
+def problems(payload: Payload) -> list[str]:
+    """Return that the document is empty, if it is: text has no structure to be checked."""
+    return [] if payload.head(HEAD).strip(b"\0 \t\r\n\x1a") else ["it is empty"]
 
 
 def is_quick(data: bytes) -> bool:
-    """It is: only its first bytes are read."""
+    """Return True: only the first bytes are read."""
     return True
 
 
 def _is_table(head: bytes) -> bool:
-    """Whether the first lines are parted into as many columns by the same sign."""
+    """Whether one separator divides each of the first lines into the same number of columns."""
     lines = head.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")[:-1][:4]
     return len(lines) > 1 and any(
         len({line.count(sign) for line in lines}) == 1 and lines[0].count(sign) > 1

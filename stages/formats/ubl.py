@@ -1,19 +1,21 @@
-"""UBL 2.0 to 2.4 invoices and credit notes (OASIS), in any profile (Peppol BIS 3, e-FFF, ...).
+"""UBL reader: invoices and credit notes of UBL 2.0 to 2.4 (OASIS), in any profile.
 
-Parties: cac:AccountingSupplierParty and cac:AccountingCustomerParty, and nobody else: those who
-are paid, who represent for taxes, who order or deliver (cac:PayeeParty, cac:TaxRepresentativeParty,
-cac:SellerSupplierParty, cac:BuyerCustomerParty) may be others. Self-billing (types 389 and 261)
-does not change the roles: whoever supplies is the supplier, whoever issues.
+Profiles are Peppol BIS 3, e-FFF and others. The parties are cac:AccountingSupplierParty and
+cac:AccountingCustomerParty, and no others: payee, tax representative, seller and buyer
+(cac:PayeeParty, cac:TaxRepresentativeParty, cac:SellerSupplierParty, cac:BuyerCustomerParty) may be
+other companies. Self-billing (types 389 and 261) does not change the roles: the supplier is the one
+that supplies, even if the customer issues the invoice.
 """
 
 from __future__ import annotations
 
 from lxml import etree
 
-from pipeline.text import NAME, told
-from stages.formats.content import INVOICES, Content, Invoice, Other
+from pipeline.text import NAME, sanitized
+from stages.formats.content import INVOICE_KINDS, Content, Invoice, Other
 from stages.formats.elements import below, text_of
-from stages.parties import BELGIAN_SCHEMES, Identifier, Party
+from stages.formats.party import Identifier, Party
+from stages.identifiers import BELGIAN_SCHEMES
 
 UBL = "urn:oasis:names:specification:ubl:schema:xsd:"
 CBC = f"{{{UBL}CommonBasicComponents-2}}"
@@ -22,7 +24,7 @@ CAC = f"{{{UBL}CommonAggregateComponents-2}}"
 SUPPLIER = "AccountingSupplierParty"
 CUSTOMER = "AccountingCustomerParty"
 
-#: The roots that are invoices: their format, and their type where they don't say it (UNTDID 1001).
+#: The roots that are invoices: their format, and their type if they state none (UNTDID 1001).
 ROOTS = {
     f"{{{UBL}Invoice-2}}Invoice": ("ubl-invoice", "380"),
     f"{{{UBL}CreditNote-2}}CreditNote": ("ubl-credit-note", "381"),
@@ -31,7 +33,7 @@ ROOTS = {
 }
 LINES = (f"{CAC}InvoiceLine", f"{CAC}CreditNoteLine")
 
-#: What is read of the root, the first of each; a credit note of 2.0 has no type.
+#: The texts that are read from the root, the first of each; a credit note of 2.0 has no type.
 _TEXTS = {
     f"{CBC}ID": "number",
     f"{CBC}IssueDate": "issue_date",
@@ -46,8 +48,7 @@ _PARTIES = {_SUPPLIER, _CUSTOMER}
 _TOTAL = f"{CAC}LegalMonetaryTotal"
 _PARTY = f"{CAC}Party"
 
-
-#: What is read of a party.
+#: The elements of a party that are read.
 _PARTS = {
     f"{CBC}EndpointID": "endpoint",
     f"{CAC}PartyIdentification": "identification",
@@ -66,7 +67,7 @@ _TAX = (f"{CAC}TaxScheme", _ID)
 _MAIL_ADDRESS = f"{CBC}ElectronicMail"
 _PAYABLE = f"{CBC}PayableAmount"
 
-#: Other documents that are often met, by what people call them.
+#: Other UBL documents, by what people call them.
 _OTHERS = {
     "ApplicationResponse": "a UBL application response, which answers another document",
     "CatalogueRequest": "a UBL request for a catalogue",
@@ -85,7 +86,7 @@ _OTHERS = {
 
 
 def read(root: etree._Element) -> Content | None:
-    """The invoice or credit note, another UBL document by its name, or None if it is no UBL."""
+    """Return the invoice or credit note, another UBL document by its name, else None."""
     if root.tag not in ROOTS:
         return _other(etree.QName(root))
     format_, type_code = ROOTS[root.tag]
@@ -121,15 +122,15 @@ def _other(name: etree.QName) -> Content | None:
     if not namespace.startswith(UBL):
         return None
     if not namespace.endswith("-2"):
-        what = f"a UBL {told(name.localname, NAME)} of another version than 2"
-        return Other("xml", what, "xml", may_be=INVOICES)
-    local = told(name.localname, NAME)
+        what = f"a UBL {sanitized(name.localname, NAME)} of another version than 2"
+        return Other("xml", what, "xml", possible_kinds=INVOICE_KINDS)
+    local = sanitized(name.localname, NAME)
     what = _OTHERS.get(local, f"a UBL {local}")
     return Other(f"ubl-{local.lower()}", f"{what}, which is no invoice", "xml")
 
 
 def _party(party: etree._Element | None) -> Party:
-    """Its identifiers, those first that say who it is in law, and its name and country.
+    """Return a party: its identifiers (those of registers first), its name and its country.
 
     EN 16931: BT-31, BT-32, BT-30, BT-29 and BT-90, BT-34, BT-43; of the customer BT-48, BT-47,
     BT-46, BT-49, BT-58.
@@ -160,25 +161,26 @@ def _party(party: etree._Element | None) -> Party:
 
 
 def _tax_identifier(scheme: etree._Element) -> Identifier | None:
-    """A party has a tax scheme for each tax that it is registered for (EN 16931: BT-31, BT-32)."""
+    """Return the identifier of one tax registration of a party (EN 16931: BT-31, BT-32)."""
     number = below(scheme, _COMPANY_ID)
     tax = text_of(below(scheme, *_TAX)).upper()
     return _identifier("PartyTaxScheme/CompanyID", number, is_vat=tax in {"VAT", "VA", ""})
 
 
 def _identifier(
-    said: str,
+    name: str,
     element: etree._Element | None,
     *,
     is_vat: bool = False,
     is_contact: bool = False,
 ) -> Identifier | None:
+    """Return the identifier in an element, None if there is none; name: of its place."""
     value = text_of(element)
     if element is None or not value:
         return None
     scheme = element.get("schemeID", "").strip()
     if not scheme:
-        # e-FFF names the register in place of the scheme.
+        # e-FFF states the register instead of a scheme.
         agencies = (element.get("schemeAgencyName", ""), element.get("schemeAgencyID", ""))
         scheme = next((one for one in agencies if one.upper() in BELGIAN_SCHEMES), "")
-    return Identifier(said, scheme, value, is_vat, is_contact)
+    return Identifier(name, scheme, value, is_vat, is_contact)

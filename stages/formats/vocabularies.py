@@ -1,4 +1,4 @@
-"""XML that is neither an invoice nor a statement, recognised as what it is; and envelopes."""
+"""Other XML vocabularies: names XML that is neither invoice nor statement, and opens envelopes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from lxml import etree
 from stages.formats.content import Content, Other
 from stages.formats.elements import name_of
 
-#: By the name of the root and how its namespace begins.
+#: Format and description by the name of the root and the beginning of its namespace.
 _KNOWN = {
     ("SocialDocument", ""): ("soda", "SODA, the payroll entries of a social secretariat"),
     ("html", "http://www.w3.org/1999/xhtml"): ("html", "a web page"),
@@ -18,12 +18,12 @@ _KNOWN = {
     ("xmpmeta", "adobe:ns:meta/"): ("xmp", "metadata of a PDF"),
 }
 
-#: Envelopes that hold a document: Peppol's (SBDH 1.3), and those that banks put around a message.
+#: The roots of envelopes: that of Peppol (SBDH 1.3), and those that banks put around a message.
 _ENVELOPES = {"StandardBusinessDocument", "BizMsgEnvlp", "RequestPayload"}
 
 
 def read(root: etree._Element) -> Content | None:
-    """What it is, or None if it is not known."""
+    """Return what the document is, or None if its vocabulary is not known."""
     name = etree.QName(root)
     namespace = name.namespace or ""
     for (local, start), (format_, what) in _KNOWN.items():
@@ -33,7 +33,7 @@ def read(root: etree._Element) -> Content | None:
 
 
 def enclosed(root: etree._Element) -> etree._Element | None:
-    """The document in an envelope, which is what comes after its header; or None."""
+    """Return the document in an envelope, the one element beside its header; None if none is."""
     if name_of(root) not in _ENVELOPES:
         return None
     inside = [

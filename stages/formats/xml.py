@@ -1,4 +1,9 @@
-"""XML, hardened: no DTD, no entities, no network; which vocabulary it is, its root tells."""
+"""XML reader, hardened: no DTD, no entities, no network, and limits of size and of elements.
+
+The root element tells the vocabulary; each vocabulary is a module of its own in VOCABULARIES.
+Memory is bounded: attachments are stripped before parsing, and the lines of long documents are
+dropped while they are parsed.
+"""
 
 from __future__ import annotations
 
@@ -9,82 +14,84 @@ from io import BytesIO
 from lxml import etree
 
 from pipeline.payload import Payload
-from pipeline.text import NAME, told
+from pipeline.text import NAME, sanitized
 from stages.formats import camt, cii, ubl, vocabularies
-from stages.formats.content import INVOICES, Content, Hostile, Invoice, Other, Unreadable
-from stages.formats.thin import LARGEST, pieces
-from stages.parties import Party
+from stages.formats.content import INVOICE_KINDS, Content, Hostile, Invoice, Other, Unreadable
+from stages.formats.party import Party
+from stages.formats.xml_strip import MAX_SIZE, strip
 
 _START = re.compile(rb"^(?:\xef\xbb\xbf)?\s*<[?!A-Za-z_]")
 #: The same in UTF-16 and UTF-32, with or without a byte-order mark (XML 1.0, appendix F).
 _WIDE = (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<", b"\0\0\0<", b"\0\0\xfe\xff")
 
-#: The vocabularies: each reads a tree that is of it, and gives None for another.
+#: The vocabularies, in the order in which they are asked: each reads a tree of its own, and returns
+#: None for others.
 VOCABULARIES = (ubl.read, cii.read, camt.read, vocabularies.read)
 
-#: Bytes of XML from which on the lines are not kept in memory.
+#: Bytes of XML above which its lines are dropped while it is parsed.
 LONG = 256 * 1024
-#: What there may be many of and says nothing of the parties: lines of invoices and entries.
+#: The elements that may be many and name no party: lines of invoices, entries of statements.
 LINES = (*ubl.LINES, "{*}IncludedSupplyChainTradeLineItem", "{*}Ntry")
-#: Tags and attributes beside them that are worth a tree, which takes some hundred bytes for each.
-NODES = 400_000
-_NODES = etree.XPath(
+#: Tags and attributes in a tree beside those lines; each takes some hundred bytes of memory.
+MAX_NODES = 400_000
+_COUNT_NODES = etree.XPath(
     "count(descendant-or-self::*) + count(descendant-or-self::*[node()])"
     "+ count(descendant-or-self::*/@*)"
 )
-#: Tags and quotes of a document that is read within a few milliseconds, and bytes in which they are
-#: not worth counting.
+#: Beginnings of tags, and quotes of attributes.
 MARKS = b"<\"'"
+#: Such marks in a document that is read within a few milliseconds; below SHORT bytes they are not
+#: counted, because it has too few anyway.
 QUICK = 16_000
 SHORT = 64 * 1024
-#: Bytes of a document without its attachments that are worth a tree.
-TEXT = 24 * 1024 * 1024
+#: Bytes of a document without its attachments.
+MAX_STRIPPED = 24 * 1024 * 1024
 
-#: The name of the first element, as far as that can be told without parsing.
+#: The name of the first element, found without parsing.
 _ROOT = re.compile(rb"<([A-Za-z_][^\s<>/]*)")
 _NOBODY = Party("", ())
 _FIRST_LINES = (b"InvoiceLine>", b"CreditNoteLine>")
 
 
 def recognises(head: bytes) -> bool:
-    """Whether it starts as markup does, in any encoding."""
+    """Whether the document starts as markup does, in any encoding."""
     return _START.match(head) is not None or head.startswith(_WIDE)
 
 
 def read(payload: Payload) -> Content:
-    """What the document says, if its vocabulary is one that we know.
+    """Return what the document says, if its vocabulary is known.
 
-    It is parsed as far as the parties and totals need. Unreadable if that is not well-formed;
-    Hostile if it brings a document type, or costs more than any invoice may.
+    It is parsed only as far as parties and total need: `problems` checks the rest. Unreadable if
+    that part is not well-formed; Hostile if it has a document type, or costs more than any invoice.
     """
     _check_size(payload.size)
-    return _content(_joined(pieces(payload)))
+    return _content(_joined(strip(payload)))
 
 
 def content_of(data: bytes) -> Content:
-    """What an XML document says that lies in memory, such as the one inside a PDF; as `read`."""
+    """Return what an XML document in memory says, such as the one inside a PDF; as `read`."""
     return read(Payload(len(data), sha256="", data=data))
 
 
-def oddities(payload: Payload) -> list[str]:
-    """None that lets it be read: XML proves that it is whole by being well-formed.
+def problems(payload: Payload) -> list[str]:
+    """Return []; Unreadable if the document is not well-formed, which shows that it is not whole.
 
-    All of it is parsed, in flat memory. Unreadable and Hostile as for `read`.
+    All of it is parsed, in bounded memory. Hostile as for `read`.
     """
     _check_size(payload.size)
-    _parse_away(pieces(payload))
+    _check_well_formed(strip(payload))
     return []
 
 
 def is_quick(data: bytes) -> bool:
-    """Whether it has few elements and attributes, whatever is attached to it."""
+    """Whether the document has few elements and attributes; attachments don't count."""
     if len(data) <= SHORT:
         return True
     return len(data) - len(data.translate(None, MARKS)) <= QUICK
 
 
-class _Nothing:
-    """A parser's target that keeps nothing."""
+class _NullTarget:
+    """Parser target that keeps nothing, and refuses a document type."""
 
     def doctype(self, name: str, public: str | None, system: str | None) -> None:
         raise Hostile("the XML brings a document type of its own, which no invoice does")
@@ -93,34 +100,36 @@ class _Nothing:
 
 
 def _check_size(size: int) -> None:
-    # In UTF-16 every character is two bytes; there, what they are in UTF-8 is counted again.
-    if size > 2 * LARGEST:
-        raise Hostile(f"the XML has {size:,} bytes, and no invoice needs {LARGEST:,}")
+    # UTF-16 takes two bytes for most characters; `strip` counts again what they are in UTF-8.
+    if size > 2 * MAX_SIZE:
+        raise Hostile(f"the XML has {size:,} bytes, and no invoice needs {MAX_SIZE:,}")
 
 
-def _parse_away(pieces: Iterable[bytes]) -> None:
+def _check_well_formed(blocks: Iterable[bytes]) -> None:
+    """Parse a document without keeping it. Unreadable if it is not well-formed, or Hostile."""
     parser = etree.XMLParser(
-        target=_Nothing(),  # type: ignore[arg-type] # any of the methods may be left out
+        target=_NullTarget(),  # type: ignore[arg-type] # any of the methods may be left out
         resolve_entities=False,
         no_network=True,
         load_dtd=False,
         huge_tree=False,
     )
     try:
-        for piece in pieces:
-            parser.feed(piece)
+        for block in blocks:
+            parser.feed(block)
         parser.close()
     except etree.XMLSyntaxError as error:
         raise _malformed(error) from None
 
 
-def _joined(pieces: Iterable[bytes]) -> bytes:
+def _joined(blocks: Iterable[bytes]) -> bytes:
+    """Join the blocks of a stripped document. Hostile if they are too large for that."""
     kept, size = [], 0
-    for piece in pieces:
-        kept.append(piece)
-        size += len(piece)
-        if size > TEXT:
-            raise Hostile(f"the XML has more than {TEXT:,} bytes beside its attachments")
+    for block in blocks:
+        kept.append(block)
+        size += len(block)
+        if size > MAX_STRIPPED:
+            raise Hostile(f"the XML has more than {MAX_STRIPPED:,} bytes beside its attachments")
     return b"".join(kept)
 
 
@@ -128,17 +137,18 @@ def _content(data: bytes) -> Content:
     content = _before_lines(data)
     if content is not None:
         return content
-    if b"<!DOCTYPE" in data:  # in a comment it would do no harm
-        _parse_away([data])
+    if b"<!DOCTYPE" in data:  # it is refused, unless it only stands in a comment
+        _check_well_formed([data])
     return _content_of(_tree(data) if len(data) <= LONG else _tree_without_lines(data))
 
 
 def _before_lines(data: bytes) -> Content | None:
-    """What a UBL invoice says before its first line, where schemas put all that is read of it.
+    """Return what a UBL invoice says before its first line: a shortcut, for most invoices.
 
-    The root is closed there. That gives XML only where nothing but the root is open, and then a
-    parser of the whole has found the same elements up to there. None if it does not give an
-    invoice with both parties and a total, or may bring a document type.
+    The schema puts all that is read before the lines. So the data are cut at the first line and the
+    root is closed there. The result is well-formed only if no other element is open at the cut, and
+    then a parser of the whole finds the same elements up to there. None if that does not give an
+    invoice with both parties and a total, or if there may be a document type.
     """
     for name in _FIRST_LINES:
         if (at := data.find(name)) >= 0:
@@ -165,12 +175,14 @@ def _content_of(root: etree._Element) -> Content:
             return content
     if (inner := vocabularies.enclosed(root)) is not None:
         return _content_of(inner)
-    name = told(etree.QName(root).localname, NAME)
-    return Other("xml", f"an XML document of another kind ({name})", "xml", may_be=INVOICES)
+    name = sanitized(etree.QName(root).localname, NAME)
+    return Other(
+        "xml", f"an XML document of another kind ({name})", "xml", possible_kinds=INVOICE_KINDS
+    )
 
 
 def _tree(data: bytes) -> etree._Element:
-    if len(data) > NODES:
+    if len(data) > MAX_NODES:
         _check_nodes(_nodes(data))
     parser = etree.XMLParser(
         resolve_entities=False,
@@ -178,7 +190,7 @@ def _tree(data: bytes) -> etree._Element:
         load_dtd=False,
         remove_comments=True,
         remove_pis=True,
-        remove_blank_text=True,  # indentation is half of the nodes
+        remove_blank_text=True,  # indentation would be half of the nodes
         huge_tree=False,
     )
     try:
@@ -188,7 +200,7 @@ def _tree(data: bytes) -> etree._Element:
 
 
 def _tree_without_lines(data: bytes) -> etree._Element:
-    """The tree of a long document, in which each line is emptied as soon as it has been read."""
+    """Parse a long document, and drop each line of it as soon as it has been read."""
     parser = etree.XMLPullParser(
         events=("end",),
         tag=LINES,
@@ -207,7 +219,7 @@ def _tree_without_lines(data: bytes) -> etree._Element:
             parser.feed(chunk)
             for _, line in parser.read_events():
                 assert etree.iselement(line)
-                kept -= _size(line)
+                kept -= _nodes_of(line)
                 _drop(line)
             _check_nodes(kept)
         return parser.close()
@@ -216,25 +228,27 @@ def _tree_without_lines(data: bytes) -> etree._Element:
 
 
 def _nodes(data: bytes) -> float:
-    """How many there are: tags at either end of elements, and attributes."""
+    """Count the nodes in a piece of XML: opening and closing tags, and attributes."""
     return data.count(b"<") + (data.count(b'"') + data.count(b"'")) / 2
 
 
-def _size(line: etree._Element) -> float:
-    count = _NODES(line)
+def _nodes_of(line: etree._Element) -> float:
+    """Count the nodes of a line, as _nodes() counts them."""
+    count = _COUNT_NODES(line)
     assert isinstance(count, float)
     return count
 
 
 def _check_nodes(count: float) -> None:
-    if count > NODES:
+    if count > MAX_NODES:
         raise Hostile("the XML has more elements and attributes than any invoice needs")
 
 
 def _drop(line: etree._Element) -> None:
+    """Empty a line, and remove the one before it from the tree."""
     line.clear()
     parent, before = line.getparent(), line.getprevious()
-    # The parser still stands at this one, so what goes is the one before it.
+    # The parser still needs this element itself.
     if parent is not None and before is not None and before.tag == line.tag:
         parent.remove(before)
 

@@ -1,18 +1,18 @@
-"""The sandbox: a Billtobox mailbox on this machine, for trials, tests and benchmarks."""
+"""The sandbox: a platform with a mailbox on this machine, for trials, tests and benchmarks."""
 
 from __future__ import annotations
 
 from stages.sandbox.configuration import write_config
+from stages.sandbox.fault_injection import Faults, parse_fault, read_faults
+from stages.sandbox.fault_spec import FaultSpec
 from stages.sandbox.journal import write_manifest
 from stages.sandbox.mailbox import Mailbox
-from stages.sandbox.misbehaviour import Faults, parse_fault, read_faults
-from stages.sandbox.planned import Planned
 from stages.sandbox.server import Sandbox, serve_sandbox
 
 __all__ = [
+    "FaultSpec",
     "Faults",
     "Mailbox",
-    "Planned",
     "Sandbox",
     "parse_fault",
     "read_faults",

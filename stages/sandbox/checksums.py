@@ -1,4 +1,4 @@
-"""The checksums that a download comes with: another of those met in the wild for each document."""
+"""Checksum headers of the sandbox's downloads: each document has another kind of the usual ones."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from hashlib import md5, sha256
 
 import google_crc32c
 
-from stages.list import Kind
-from stages.sandbox.stock import Document
+from stages.model import Kind
+from stages.sandbox.corpus import Document
 
 
 def checksum_headers(document: Document, data: bytes) -> dict[str, str]:
-    """The header of one document.
+    """The checksum header of one document; the kind of header depends on its index.
 
-    Every eighth comes with none, except where nothing says what the documents are: files of a
-    folder may be as odd as they come, and only a checksum vouches for those.
+    Every eighth document has none, except in lists of unknown kind: their files may have any
+    content, and only a checksum can vouch for those.
     """
     choices = VOUCHING if document.kind is Kind.UNKNOWN else (*VOUCHING, _none)
     return choices[document.index % len(choices)](data)

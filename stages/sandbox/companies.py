@@ -1,4 +1,4 @@
-"""The invented companies of the sandbox: numbers that pass their checks, names of nobody."""
+"""Companies of the sandbox: invented names, and numbers with valid check digits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Struct
 from stdnum.be import vat as be_vat
 from stdnum.eu import vat as eu_vat
 
-#: Trades, surnames, kin and legal forms that go together, for each language.
+#: Trades, surnames, kinship and legal forms of each language.
 DUTCH = (
     ("Bakkerij", "Garage", "Schrijnwerkerij", "Drukkerij", "Tuinaanleg", "Dakwerken", "Apotheek"),
     ("Peeters", "D'Hondt", "Van den Broeck", "Claes", "'t Kint", "Verhaeghe", "De Smet", "Maes"),
@@ -51,7 +51,7 @@ STRIDE = 601_451
 
 
 class Company(Struct, frozen=True):
-    """A company as the mailbox and the documents know it.
+    """A company of the mailbox and of its documents.
 
     identifier: canonical VAT number, BE and ten digits. iban: its first account.
     platform_id: its own id at the platform.
@@ -74,7 +74,7 @@ class Company(Struct, frozen=True):
 
 
 def invent_company(seed: int, serial: int) -> Company:
-    """Make the company of a serial number below SERIALS; no two have one enterprise number."""
+    """Make the company of a serial number below SERIALS; each has its own enterprise number."""
     offset = Random(f"{seed}/companies").randrange(SERIALS)
     surname, name = NAMES[(offset + STRIDE * serial) % len(NAMES)]
     rng = Random(f"{seed}/company/{serial}")
@@ -95,7 +95,7 @@ def invent_company(seed: int, serial: int) -> Company:
 
 
 def named_company(identifier: str) -> Company:
-    """Make a company of which only a number is known, in any spelling, Belgian or not."""
+    """Make a company from its number alone, in any spelling, Belgian or not."""
     bare = identifier.rpartition(":")[2]
     if be_vat.is_valid(bare):
         identifier = f"BE{be_vat.compact(bare)}"
@@ -105,7 +105,7 @@ def named_company(identifier: str) -> Company:
 
 
 def invent_account(rng: Random) -> tuple[str, str]:
-    """Make an IBAN whose two check numbers hold, national and international, and its BIC."""
+    """Make an IBAN whose national and international check digits are valid, and its BIC."""
     bank, bic = rng.choice(BANKS)
     digits = f"{bank}{rng.randrange(10**7):07}"
     account = digits + check_digits(digits)
@@ -119,7 +119,7 @@ def check_digits(digits: str) -> str:
 
 
 def to_ascii(text: str) -> str:
-    """The text without its accents, for what knows no others: CODA, file numbers."""
+    """The text in ASCII, without accents, as CODA and file numbers need it."""
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
 
 

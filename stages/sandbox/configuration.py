@@ -1,4 +1,4 @@
-"""Writes a configuration with which Synqup works on a sandbox as it stands."""
+"""Configuration writer: makes a configuration with which Synqup works on a sandbox at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import os
 from pathlib import Path
 
-from stages.list import Kind
 from stages.sandbox.companies import Company
 from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.server import Sandbox
@@ -23,8 +22,6 @@ sales      = "out/[enterprise_name]_[enterprise_identifier]/ventes"
 statements = "out/[enterprise_name]_[enterprise_identifier]/coda"
 
 [[sources]]
-name = "billtobox"
-kind = "billtobox"
 """
 
 
@@ -38,7 +35,10 @@ def write_config(
     path.parent.mkdir(parents=True, exist_ok=True)
     secret = path.with_name(f"{path.name}.secret")
     _write_secret(secret, sandbox.client_secret)
+    kind = _string(sandbox.wire.kind)
     lines = [
+        f"name = {kind}",
+        f"kind = {kind}",
         f"url = {_string(sandbox.url)}",
         f"token_url = {_string(sandbox.token_url)}",
         f"client_id = {_string(sandbox.client_id)}",
@@ -46,19 +46,19 @@ def write_config(
     ]
     if ca_file is not None:
         lines.append(f"ca_file = {_string(str(ca_file.resolve()))}")
-    if Kind.UNKNOWN in mailbox.kinds:
-        lines.append('documents_path = "documents"')
-    text = "\n".join([SECTIONS + "\n".join(lines), *map(_company, mailbox.companies)])
+    lines += [f"{key} = {_string(value)}" for key, value in sandbox.wire.settings(mailbox).items()]
+    companies = [_company(company, kind) for company in mailbox.companies]
+    text = "\n".join([SECTIONS + "\n".join(lines), *companies])
     path.write_text(text, encoding="utf-8")
 
 
-def _company(company: Company) -> str:
+def _company(company: Company, source: str) -> str:
     return f"""
 [[companies]]
 name = {_string(company.name)}
 identifier = {_string(company.identifier)}
 accounting_file_id = {_string(company.accounting_file_id)}
-source = "billtobox"
+source = {source}
 platform_id = {_string(company.platform_id)}
 """
 
@@ -69,7 +69,7 @@ def _string(text: str) -> str:
 
 
 def _write_secret(path: Path, secret: str) -> None:
-    # Made anew, for the mode is given to new files only.
+    # The mode is given to new files only, so an old file is replaced.
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

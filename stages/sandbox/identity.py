@@ -1,12 +1,11 @@
-"""Document ids that look like a platform's, tell nothing of the order and need no table."""
+"""Document ids of the sandbox: UUIDs that do not reveal the order and need no table."""
 
 from __future__ import annotations
 
 from hashlib import blake2b
 from uuid import UUID
 
-#: Bytes of a UUID that hold its version and variant and are taken by a digest; the index has
-#: the rest.
+#: Bytes of a UUID that hold its version, its variant and a digest; the rest holds the index.
 HEAD = 9
 TAIL = 16 - HEAD
 
@@ -15,7 +14,7 @@ class Ids:
     """A keyed bijection between the indices of documents and their ids.
 
     An id is a digest of the index followed by the index itself, masked by a digest of that
-    digest (a synthetic initialisation vector, as in RFC 5297): what was not made here is seen.
+    digest (a synthetic initialisation vector, as in RFC 5297), so a foreign id is recognised.
     """
 
     def __init__(self, seed: int) -> None:
@@ -28,7 +27,7 @@ class Ids:
         return str(UUID(bytes=head + self._masked(head, plain)))
 
     def index(self, text: str) -> int | None:
-        """The document of an id, or None if it was not made here."""
+        """The index of an id's document, or None for a foreign id."""
         try:
             given = UUID(text).bytes
         except ValueError:

@@ -1,4 +1,4 @@
-"""What an invoice or credit note of the sandbox says; amounts are cents, quantities whole."""
+"""Invoices and credit notes of the sandbox, drawn at random; amounts in cents, whole quantities."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class Line(Struct, frozen=True):
 class Invoice(Struct, frozen=True):
     """An invoice or a credit note.
 
-    self_billed: the customer issued it, in the supplier's name. remittance: the twelve digits
-    of its structured communication. order: what the customer knows its order by.
-    embeds_pdf: whether its UBL carries its PDF.
+    self_billed: whether the customer issued it in the supplier's name. remittance: the twelve
+    digits of its structured communication. order: the customer's reference. embeds_pdf: whether
+    its UBL contains its PDF.
     """
 
     number: str
@@ -98,7 +98,7 @@ def money(cents: int) -> str:
 
 
 def draw_invoice(rng: Random, serial: int, supplier: Company, customer: Company) -> Invoice:
-    """Draw an invoice between two companies; another serial makes another number."""
+    """Draw an invoice between two companies; no two serials have the same number."""
     issued = FIRST_DAY + timedelta(days=rng.randrange(DAYS))
     return Invoice(
         number=rng.choice(NUMBERS).format(year=issued.year, serial=serial),
@@ -116,7 +116,7 @@ def draw_invoice(rng: Random, serial: int, supplier: Company, customer: Company)
 
 
 def draw_remittance(rng: Random) -> str:
-    """Twelve digits, the last two of them their check (Febelfin, structured communication)."""
+    """Twelve digits; the last two are check digits (Febelfin, structured communication)."""
     digits = f"{rng.randrange(10**10):010}"
     return digits + check_digits(digits)
 

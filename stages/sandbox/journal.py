@@ -1,4 +1,4 @@
-"""Writes what a sandbox holds and what it was told: a line of JSON for each."""
+"""Manifest and journal: what a sandbox holds and which acknowledgements it got, as JSON lines."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def write_manifest(path: Path, mailbox: Mailbox) -> None:
 
 @contextmanager
 def open_journal(path: Path | None) -> Iterator[Record]:
-    """Give what appends a line for each acknowledgement, to be read at once; None: no journal.
+    """Open a journal and give the function that appends a line to it, unbuffered; None: no journal.
 
-    id, status (FORWARDED, ERROR, TO_BE_FETCHED), at (ISO 8601, UTC), and message if there is one.
+    id, status (the platform's word), at (ISO 8601, UTC), and message if there is one.
     """
     if path is None:
         yield lambda _id, _status, _message: None

@@ -1,4 +1,4 @@
-"""The mailbox: which documents it holds, for whom, and in which state each is."""
+"""Mailbox: which documents the sandbox holds, for which company, and the state of each."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Self
 
 from msgspec import Struct
 
-from stages.list import Kind
+from stages.model import Kind
 from stages.sandbox.companies import Company
-from stages.sandbox.identity import Ids
-from stages.sandbox.shelf import Shelf, State
-from stages.sandbox.stock import (
+from stages.sandbox.corpus import (
     NO_REVISION,
+    Corpus,
     Document,
-    FileStock,
-    InventedStock,
+    FileCorpus,
+    GeneratedCorpus,
     Place,
     Revision,
-    Stock,
 )
+from stages.sandbox.identity import Ids
+from stages.sandbox.state_index import State, StateIndex
 
 
 class Page(Struct, frozen=True):
@@ -31,19 +31,19 @@ class Page(Struct, frozen=True):
 
 
 class Mailbox:
-    """Documents of several companies; holds a byte of state for each, and makes it when asked."""
+    """Documents of several companies: a byte of state for each, and content made on demand."""
 
     def __init__(
-        self, documents: int, companies: int = 3, seed: int = 1, *, stock: Stock | None = None
+        self, documents: int, companies: int = 3, seed: int = 1, *, corpus: Corpus | None = None
     ) -> None:
-        """Hold so many documents: invented ones, the same for the same seed, or of a stock."""
+        """Hold this many documents: generated ones, the same for the same seed, or of a corpus."""
         self.seed = seed
-        self._stock = stock or InventedStock(companies, seed)
+        self._corpus = corpus or GeneratedCorpus(companies, seed)
         self._ids = Ids(seed)
-        self._shelves = {
-            (kind, company): Shelf()
-            for kind in self._stock.kinds
-            for company in range(len(self._stock.companies))
+        self._states = {
+            (kind, company): StateIndex()
+            for kind in self._corpus.kinds
+            for company in range(len(self._corpus.companies))
         }
         self._documents = 0
         self._revisions: dict[int, Revision] = {}
@@ -51,12 +51,12 @@ class Mailbox:
 
     @classmethod
     def of_files(cls, folder: Path, company: str) -> Self:
-        """Hold the files below a folder, as they are, as those of one company.
+        """Hold the files below a folder, unchanged, as the documents of one company.
 
         company: its enterprise or VAT number in any spelling. Raises ConfigurationError.
         """
-        stock = FileStock(folder, company)
-        return cls(len(stock.files), stock=stock)
+        corpus = FileCorpus(folder, company)
+        return cls(len(corpus.files), corpus=corpus)
 
     def __len__(self) -> int:
         return self._documents
@@ -66,19 +66,19 @@ class Mailbox:
 
     @property
     def companies(self) -> tuple[Company, ...]:
-        """Whose documents it holds."""
-        return tuple(self._stock.companies)
+        """The companies whose documents it holds."""
+        return tuple(self._corpus.companies)
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """Which lists it has."""
-        return tuple(self._stock.kinds)
+        """The kinds of documents, each of which has a list."""
+        return tuple(self._corpus.kinds)
 
     def grow(self, documents: int) -> None:
-        """Receive so many more invented documents, while it is in use or not."""
+        """Receive this many more generated documents; allowed while it is in use."""
         self._documents += documents
-        for (kind, company), shelf in self._shelves.items():
-            shelf.extend_to(self._stock.length(kind, company, self._documents))
+        for (kind, company), states in self._states.items():
+            states.extend_to(self._corpus.length(kind, company, self._documents))
 
     def find(self, id_: str) -> Document | None:
         """The document of an id, if there is one."""
@@ -88,24 +88,24 @@ class Mailbox:
         return self._make(index)
 
     def revise(self, id_: str, *, mute: bool = False) -> None:
-        """Put another document under an id, to be fetched; once, a second time changes nothing.
+        """Put another document under an id, to be fetched. A second call changes nothing.
 
-        mute: whether its list doesn't tell that it is another one.
+        mute: whether the list states no revision for the new content.
         """
         document = self.find(id_)
         if document is not None and document.index not in self._revisions:
             self._revisions[document.index] = Revision(1, mute)
-            self.settle(document, State.TO_BE_FETCHED)
+            self.set_state(document, State.PENDING)
 
     def state(self, document: Document) -> State:
         """The state of a document."""
-        place = self._stock.place(document.index)
-        return self._shelves[place.kind, place.company].state(place.position)
+        place = self._corpus.place(document.index)
+        return self._states[place.kind, place.company].state(place.position)
 
-    def settle(self, document: Document, state: State) -> None:
+    def set_state(self, document: Document, state: State) -> None:
         """Put a document into a state."""
-        place = self._stock.place(document.index)
-        self._shelves[place.kind, place.company].settle(place.position, state)
+        place = self._corpus.place(document.index)
+        self._states[place.kind, place.company].set_state(place.position, state)
 
     def page(
         self, kind: Kind, state: State | None, platform_id: str | None, start: int, count: int
@@ -116,17 +116,17 @@ class Mailbox:
         """
         documents: list[tuple[Document, State]] = []
         total = 0
-        for number, company in enumerate(self._stock.companies):
-            shelf = self._shelves.get((kind, number))
-            if shelf is None or platform_id not in (None, company.platform_id):
+        for number, company in enumerate(self._corpus.companies):
+            states = self._states.get((kind, number))
+            if states is None or platform_id not in (None, company.platform_id):
                 continue
             skip = max(0, start - total)
-            total += shelf.count(state)
-            for position in shelf.select(state, skip, count - len(documents)):
-                index = self._stock.index(Place(kind, number, position))
-                documents.append((self._make(index), shelf.state(position)))
+            total += states.count(state)
+            for position in states.select(state, skip, count - len(documents)):
+                index = self._corpus.index(Place(kind, number, position))
+                documents.append((self._make(index), states.state(position)))
         return Page(documents, total)
 
     def _make(self, index: int) -> Document:
         revision = self._revisions.get(index, NO_REVISION)
-        return self._stock.make(index, self._ids.of(index), revision)
+        return self._corpus.make(index, self._ids.of(index), revision)

@@ -1,4 +1,4 @@
-"""Draws an invoice on one page of PDF: what the platform shows of it, and what a UBL embeds."""
+"""PDF writer of the sandbox: an invoice on one page, as the platform shows it and UBLs embed it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ A4 = (595, 842)
 
 
 def to_pdf(invoice: Invoice) -> bytes:
-    """The file; the same bytes for the same invoice."""
-    # Slow, and needed by nobody who only runs the service.
+    """Draw an invoice; the same invoice gives the same bytes."""
+    # The import is slow, and the service does not need it.
     from pypdf import PdfWriter  # noqa: PLC0415
     from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Serves a mailbox on this machine: the token endpoint and the API, for as long as it is open."""
+"""HTTP server of the sandbox: serves a mailbox on this machine by the wire format of a platform."""
 
 from __future__ import annotations
 
@@ -14,25 +14,24 @@ from msgspec import Struct
 from yarl import URL
 
 from pipeline.errors import ConfigurationError
+from stages.sandbox.fault_injection import Faults
+from stages.sandbox.fault_spec import FaultSpec
 from stages.sandbox.journal import open_journal
 from stages.sandbox.mailbox import Mailbox
-from stages.sandbox.misbehaviour import Faults
-from stages.sandbox.planned import Planned
-from stages.sandbox.tokens import CLIENT_ID, Tokens
-from stages.sandbox.wire import Record, authorised, errors_as_json, routes
+from stages.sandbox.tokens import CLIENT_ID, TOKEN_PATH, Tokens, authorised
+from stages.sandbox.wire import Record, Wire
 
-BASE_PATH = "/v4"
-TOKEN_PATH = "/auth/realms/sandbox/protocol/openid-connect/token"  # noqa: S105 - a path
-
-#: Seconds that requests in hand are given when the sandbox closes.
+#: Seconds that open requests are given to end when the sandbox closes.
 CLOSING = 1.0
 
 
 class Sandbox(Struct, frozen=True):
-    """Where a mailbox is served, and what to sign in with.
+    """A sandbox that is being served, and what to sign in with.
 
     url: the API's base address. refresh_token: the first one; each can be used once.
     """
+
+    wire: Wire
 
     url: str
     token_url: str
@@ -45,6 +44,7 @@ class Sandbox(Struct, frozen=True):
 async def serve_sandbox(
     mailbox: Mailbox,
     *,
+    wire: Wire,
     host: str = "127.0.0.1",
     port: int = 0,
     latency: float = 0.0,
@@ -54,16 +54,16 @@ async def serve_sandbox(
 ) -> AsyncIterator[Sandbox]:
     """Serve a mailbox until the context is left.
 
-    port: 0 takes a free one. latency: seconds from each request to its answer. journal: a file
-    to which a line is appended for each acknowledgement. faults: how it misbehaves. tls: a
-    certificate with its key (PEM), for https. Raises ConfigurationError if the port is taken.
+    wire: of the platform that the sandbox is. port: 0 takes a free one. latency: seconds from each
+    request to its answer. journal: a file to which a line is appended for each acknowledgement.
+    tls: a certificate with its key (PEM), for https. ConfigurationError if the port is taken.
     """
     tokens = Tokens(mailbox.seed)
     faults = faults or Faults()
     context = _certificate(tls)
     first_refresh_token = tokens.refresh_token
     with open_journal(journal) as record:
-        app = _application(mailbox, tokens, record, latency, faults)
+        app = _application(mailbox, wire, tokens, record, latency, faults)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING)
         await runner.setup()
         try:
@@ -72,7 +72,8 @@ async def serve_sandbox(
             scheme = "https" if context else "http"
             origin = URL.build(scheme=scheme, host=host, port=port)
             sandbox = Sandbox(
-                url=str(origin.with_path(BASE_PATH)),
+                wire=wire,
+                url=str(origin.with_path(wire.base_path)),
                 token_url=str(origin.with_path(TOKEN_PATH)),
                 client_id=CLIENT_ID,
                 client_secret=tokens.client_secret,
@@ -82,11 +83,9 @@ async def serve_sandbox(
                 if closed := faults.closed():
                     closing = await stack.enter_async_context(anyio.create_task_group())
                     stack.callback(closing.cancel_scope.cancel)
-                    for planned in closed:
-                        closing.start_soon(
-                            _close_for_a_while, runner, (host, port), context, planned
-                        )
-                        faults.struck[planned.name] += 1
+                    for spec in closed:
+                        closing.start_soon(_close_for_a_while, runner, (host, port), context, spec)
+                        faults.hits[spec.name] += 1
                 yield sandbox
         finally:
             with anyio.CancelScope(shield=True):
@@ -110,12 +109,12 @@ async def _close_for_a_while(
     runner: web.AppRunner,
     address: tuple[str, int],
     context: ssl.SSLContext | None,
-    planned: Planned,
+    spec: FaultSpec,
 ) -> None:
-    await anyio.sleep(planned.after)
+    await anyio.sleep(spec.after)
     for site in list(runner.sites):
         await site.stop()
-    await anyio.sleep(planned.until - planned.after)
+    await anyio.sleep(spec.until - spec.after)
     await _listen(runner, address, context)
 
 
@@ -133,7 +132,7 @@ def _certificate(path: Path | None) -> ssl.SSLContext | None:
 
 
 def _application(
-    mailbox: Mailbox, tokens: Tokens, record: Record, latency: float, faults: Faults
+    mailbox: Mailbox, wire: Wire, tokens: Tokens, record: Record, latency: float, faults: Faults
 ) -> web.Application:
     async def token(request: web.Request) -> web.Response:
         return tokens.answer(await request.post())
@@ -144,14 +143,23 @@ def _application(
         try:
             return await handler(request)
         finally:
-            # The time that the answer took to make is a part of it.
+            # The latency includes the time that it took to make the answer.
             await anyio.sleep_until(due)
 
-    # Another wire format is another such application under another path; a fault is a middleware.
+    @web.middleware
+    async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            response = wire.error(request, error)
+            if "WWW-Authenticate" in error.headers:
+                response.headers["WWW-Authenticate"] = error.headers["WWW-Authenticate"]
+            return response
+
     api = web.Application(middlewares=[authorised(tokens)])
-    api.add_routes(routes(mailbox, record))
-    misbehaving = faults.middleware(tokens, mailbox)
-    app = web.Application(middlewares=[errors_as_json, delay, misbehaving])
+    api.add_routes(wire.routes(mailbox, record))
+    injection = faults.middleware(tokens, mailbox, wire)
+    app = web.Application(middlewares=[errors, delay, injection])
     app.router.add_post(TOKEN_PATH, token)
-    app.add_subapp(BASE_PATH, api)
+    app.add_subapp(wire.base_path, api)
     return app

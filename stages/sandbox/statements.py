@@ -1,4 +1,4 @@
-"""What a bank statement of the sandbox says, and its CODA 2 file (Febelfin, CODA 2.6)."""
+"""Bank statements of the sandbox: draws them at random and writes CODA 2 (Febelfin, CODA 2.6)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Statement(Struct, frozen=True):
 def draw_statement(
     rng: Random, serial: int, holder: Company, counterparties: tuple[Company, ...]
 ) -> Statement:
-    """Draw a statement of a company; another serial makes another day or another account."""
+    """Draw a statement of a company; no two serials have the same account and day."""
     year, day = divmod(serial, DAYS)
     account, year = divmod(year, YEARS)
     iban, bic = holder.iban, holder.bic
@@ -92,7 +92,7 @@ def _draw_movement(rng: Random, counterparties: tuple[Company, ...]) -> Movement
 
 
 def to_coda(statement: Statement) -> bytes:
-    """The file: ASCII, records of 128 characters that end in CR LF."""
+    """Write a statement as CODA: ASCII, records of 128 characters that end in CR LF."""
     body = [_old_balance(statement)]
     for sequence, movement in enumerate(statement.movements, 1):
         body += _movement(statement, sequence, movement)
@@ -133,7 +133,7 @@ def _movement(statement: Statement, sequence: int, movement: Movement) -> list[s
         f"{main}1 0",
         f"22{number}0000{'':53}{'':35}{other.bic:11}{'':16}1 0",
         f"23{number}0000{other.iban:34}EUR{name:35.35}{'':43}0 1",
-        # Type 001: who the counterparty is.
+        # Type 001: identifies the counterparty.
         f"31{number}0001{movement.reference:21}{movement.code}1001{name:70.70}{'':12}0 0",
     ]
 

@@ -1,4 +1,4 @@
-"""The token endpoint's part of OAuth 2.0 (RFC 6749): client credentials and refresh token."""
+"""OAuth 2.0 token endpoint (RFC 6749) of the sandbox: client credentials and refresh token."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from hashlib import blake2b
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
+TOKEN_PATH = "/auth/realms/sandbox/protocol/openid-connect/token"  # noqa: S105 - a path
+#: Seconds that an access token is valid.
 LIFETIME = 300
 CLIENT_ID = "synqup-sandbox"
 
@@ -32,7 +35,7 @@ class Tokens:
         return scheme.lower() == "bearer" and self._expiry.get(token, 0) > time.monotonic()
 
     def revoke(self) -> None:
-        """From now on, none that was issued is valid."""
+        """Make all tokens invalid that have been issued so far."""
         self._expiry.clear()
 
     def answer(self, form: Mapping[str, Any]) -> web.Response:
@@ -48,7 +51,7 @@ class Tokens:
             case "refresh_token":
                 if form.get("refresh_token") != self.refresh_token:
                     return _refusal(400, "invalid_grant", "Invalid refresh token")
-                # Rotated: the old one has been used and is worth nothing from now on.
+                # Rotation: the old one has been used and is not valid any more.
                 self.refresh_token = secrets.token_urlsafe(32)
                 return web.json_response(
                     self._grant() | {"refresh_token": self.refresh_token, "refresh_expires_in": 0}
@@ -62,6 +65,20 @@ class Tokens:
         token = secrets.token_urlsafe(32)
         self._expiry[token] = now + LIFETIME
         return {"access_token": token, "expires_in": LIFETIME, "token_type": "Bearer"}
+
+
+def authorised(tokens: Tokens) -> Middleware:
+    """Middleware that refuses requests without a valid bearer token."""
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not tokens.valid(request.headers.get("Authorization", "")):
+            raise web.HTTPUnauthorized(
+                text="A valid bearer token is needed", headers={"WWW-Authenticate": "Bearer"}
+            )
+        return await handler(request)
+
+    return check
 
 
 def _derived(what: str, seed: int) -> str:

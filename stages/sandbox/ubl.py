@@ -1,7 +1,7 @@
-"""Writes an invoice as UBL 2.1, by Peppol BIS Billing 3.0 or Peppol BIS Self-Billing 3.0.
+"""UBL writer of the sandbox: UBL 2.1 by Peppol BIS Billing 3.0 or Peppol BIS Self-Billing 3.0.
 
-The order of the elements is that of the UBL 2.1 schemas; which are there is said by the
-syntax tables of Peppol BIS Billing 3.0. Text by templates, for a million are made at need.
+The order of the elements is that of the UBL 2.1 schemas; which elements there are follows from the
+syntax tables of Peppol BIS Billing 3.0. Text is made by templates, as up to a million are written.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ PROFILE = "urn:fdc:peppol.eu:2017:poacc:"
 
 
 def to_ubl(invoice: Invoice) -> bytes:
-    """The document in UTF-8."""
+    """Write an invoice in UTF-8."""
     root = "CreditNote" if invoice.credit else "Invoice"
     process = "selfbilling" if invoice.self_billed else "billing"
-    # UBL's credit note has no due date of its own (BT-9): it stands with the means of payment.
+    # A credit note in UBL has its due date (BT-9) in the means of payment.
     due = "" if invoice.credit else f"\n  <cbc:DueDate>{invoice.due}</cbc:DueDate>"
     payment_due = (
         f"\n    <cbc:PaymentDueDate>{invoice.due}</cbc:PaymentDueDate>" if invoice.credit else ""

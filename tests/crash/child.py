@@ -9,14 +9,15 @@ import sys
 from pathlib import Path
 
 from . import hook
+from .plan import Plan
 
 hook.install()
 
-from pipeline.cli import main  # noqa: E402 - the calls are wrapped before they are imported
-from stages.folders import lanes  # noqa: E402
+from pipeline.app.cli import main  # noqa: E402 - the calls are wrapped before they are imported
+from stages.delivery import lanes  # noqa: E402
 
 
-def be(arguments: list[str], output: Path, plan: hook.Plan | None, mortal: bool) -> None:
+def be(arguments: list[str], output: Path, plan: Plan | None, mortal: bool) -> None:
     """Be `synqup ARGUMENTS` as planned, with both outputs in a file.
 
     mortal: permissions hold, also for root.
@@ -28,7 +29,7 @@ def be(arguments: list[str], output: Path, plan: hook.Plan | None, mortal: bool)
     if mortal:
         _obey_permissions()
     if plan is not None:
-        lanes.PATIENCE = plan.patience
+        lanes.TIMEOUT = plan.patience
     hook.arm(plan)
     main()
 

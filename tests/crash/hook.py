@@ -21,7 +21,9 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+from .plan import HANGS, SHOWING, VANISHES, Call, Fault, Plan, Snapshot
 
 #: Calls by path, and how many of their arguments are paths.
 BY_PATH = {
@@ -34,8 +36,6 @@ SENDS = ("connect", "send", "sendall", "sendmsg", "sendto")
 #: Of the C library, called without the os module.
 FOREIGN = ("renameat2", "rename", "link", "linkat", "syncfs", "sync", "fsync", "fdatasync")
 READING = ("SELECT", "PRAGMA USER_VERSION", "PRAGMA SYNCHRONOUS", "PRAGMA QUICK", "PRAGMA INTEG")
-#: After these a file may have become visible to others.
-SHOWING = ("rename", "replace", "link", "renameat2", "linkat")
 #: Seconds that an importer is given to take what has become visible.
 TAKING = 2.0
 #: Of PRAGMA synchronous: from here on a commit in WAL mode is flushed before it returns.
@@ -44,58 +44,6 @@ FULL = 2
 
 #: Of open(2), without what it shares with O_DIRECTORY: a file without a name.
 NAMELESS = os.O_TMPFILE & ~os.O_DIRECTORY
-#: In place of an errno; see Fault.
-HANGS = 0
-VANISHES = -1
-
-
-class Fault(NamedTuple):
-    """Calls of this name on a path with `part` in it fail while the file `flag` exists.
-
-    code: an errno; for "commit" SQLite says that the disk is full. HANGS: the call does not return
-    for as long. VANISHES: somebody removes its first path just before it.
-    """
-
-    call: str
-    part: str
-    code: int
-    flag: Path
-
-
-class Plan(NamedTuple):
-    """What to do at the calls that concern the folder `root`, the ledger, or the network.
-
-    kill: the number of the call at which to die, of all or of those of these names (`among`);
-    after: once it is done, not before it. patience: of the lanes to the folders, in seconds.
-    record: a file that gets every call. importer: wait, after a file became visible, until
-    somebody has taken it from below `importer`.
-    """
-
-    root: Path
-    kill: int = 0
-    after: bool = False
-    record: Path | None = None
-    importer: Path | None = None
-    faults: tuple[Fault, ...] = ()
-    among: tuple[str, ...] = ()
-    patience: float = 10.0
-
-
-class Snapshot(NamedTuple):
-    """The ledger's files by path, as a commit left them. durable: it was flushed on return."""
-
-    durable: bool
-    files: dict[str, bytes | None]
-
-
-class Call(NamedTuple):
-    """One call as recorded: content is the file after a write, or the ledger's snapshot."""
-
-    number: int
-    name: str
-    paths: tuple[str, ...]
-    at: float
-    content: Any = None
 
 
 class _State:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from .hook import Call, Plan
+from .plan import Call, Plan
 from .processes import KILLED
 from .world import Host, World
 

@@ -39,8 +39,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from .hook import SHOWING, Call, Fault, Plan, Snapshot
 from .kill import load
+from .plan import SHOWING, Call, Fault, Plan, Snapshot
 from .processes import KILLED
 from .world import FOLDERS, Host, Taken
 

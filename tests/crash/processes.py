@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .hook import Plan
+from .plan import Plan
 
 #: Seconds after which a process that ought to have ended has failed to.
 PATIENCE = 100

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stages.sandbox.checksums import checksum_headers
-from stages.sandbox.planned import Planned
+from stages.sandbox.fault_spec import FaultSpec
 
 from .world import Host, Taken, World
 
@@ -24,19 +24,19 @@ GROWN = 4.0
 
 #: What the server does wrong, and in which share of its answers: all of it passes.
 FAULTS = (
-    Planned("error", rate=0.005),
-    Planned("reset", rate=0.005),
-    Planned("truncated", rate=0.005),
-    Planned("damaged", rate=0.002),
-    Planned("too-many-seconds", rate=0.0005, seconds=1),
-    Planned("expired-token", rate=0.0005),
-    Planned("repeated-page", rate=0.02),
-    Planned("invalid-json", rate=0.005),
-    Planned("web-page", on="document", rate=0.002),
-    Planned("error", on="acknowledgement", rate=0.005),
-    Planned("lost-acknowledgement", rate=0.01),
-    Planned("ignored-acknowledgement", rate=0.002),
-    Planned("clock", rate=0.01),
+    FaultSpec("error", rate=0.005),
+    FaultSpec("reset", rate=0.005),
+    FaultSpec("truncated", rate=0.005),
+    FaultSpec("damaged", rate=0.002),
+    FaultSpec("too-many-seconds", rate=0.0005, seconds=1),
+    FaultSpec("expired-token", rate=0.0005),
+    FaultSpec("repeated-page", rate=0.02),
+    FaultSpec("invalid-json", rate=0.005),
+    FaultSpec("web-page", on="document", rate=0.002),
+    FaultSpec("error", on="acknowledgement", rate=0.005),
+    FaultSpec("lost-acknowledgement", rate=0.01),
+    FaultSpec("ignored-acknowledgement", rate=0.002),
+    FaultSpec("clock", rate=0.01),
 )
 
 

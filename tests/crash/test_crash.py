@@ -9,11 +9,14 @@ from random import Random
 import pytest
 
 from . import kill, power
-from .hook import Call
+from .plan import Call
 from .power import Disk, Loss
 from .world import Host
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the hook reads /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="the hook reads /proc"),
+]
 
 #: Crash points and power cuts that a run of pytest tries, about.
 POINTS = 60

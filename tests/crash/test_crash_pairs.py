@@ -13,11 +13,14 @@ from stages.sandbox.invoices import Invoice
 from stages.sandbox.pdf import to_pdf
 
 from . import kill
-from .hook import Plan
+from .plan import Plan
 from .processes import KILLED
 from .world import Host, World
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the hook reads /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="the hook reads /proc"),
+]
 
 DOCUMENTS = 8
 #: Crash points that a run of pytest tries, about.

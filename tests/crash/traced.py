@@ -19,7 +19,7 @@ from .processes import KILLED, PATIENCE
 from .world import Host, World
 
 ROOT = Path(__file__).parents[2]
-PYTHON = [sys.executable, "-c", "from pipeline.cli import main; main()"]
+PYTHON = [sys.executable, "-c", "from pipeline.app.cli import main; main()"]
 
 #: What changes files or reaches the network. Those that only read are left out.
 CALLS = (

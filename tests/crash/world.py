@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from pipeline.assembly import Faults, Mailbox, serve_sandbox, write_config, write_manifest
-from stages.sandbox.planned import Planned
+from pipeline.app.wiring import Faults, Mailbox, serve_sandbox, write_config, write_manifest
+from stages.sandbox.fault_spec import FaultSpec
+from stages.sandbox.state_index import State
 
-from .hook import Plan
+from .plan import Plan
 from .processes import PATIENCE, Process, running
 
 FOLDERS = {"purchase": "achats", "sales": "ventes", "statement": "coda"}
@@ -189,7 +190,7 @@ class Host:
         poll: str = "1s",
         told: list[str] | None = None,
         latency: float = 0.0,
-        faults: Sequence[Planned] = (),
+        faults: Sequence[FaultSpec] = (),
     ) -> Iterator[World]:
         """A world in a folder, which may hold a state already.
 
@@ -197,11 +198,10 @@ class Host:
         """
         folder.mkdir(parents=True, exist_ok=True)
         world = World(folder, Mailbox(documents, companies, seed))
-        forwarded = type(world.mailbox.state(next(iter(world.mailbox))))["FORWARDED"]
         for id_ in told or ():
             document = world.mailbox.find(id_)
             assert document is not None
-            world.mailbox.settle(document, forwarded)
+            world.mailbox.set_state(document, State.ACKED)
             world.told.append(id_)
         serving = serve_sandbox(
             world.mailbox,

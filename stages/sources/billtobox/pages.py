@@ -1,4 +1,4 @@
-"""Reads a page of a list, whatever one of its items is: it is left out, and no more than that."""
+"""Page parser: reads a page of a list; an item that can't be read does not spoil the others."""
 
 from __future__ import annotations
 
@@ -10,62 +10,62 @@ import anyio.to_thread
 import msgspec
 from msgspec import Raw
 
-from stages.sources.billtobox.wire import Item, Page
-from stages.sources.http import UNREADABLE
+from stages.sources.billtobox.api import Item, Page
+from stages.sources.http.client import JSON_ERRORS
 
-#: Bytes that a page of a list may have: an item holds the lines of its invoice, and a long invoice
-#: has thousands.
-LIST_LIMIT = 16_000_000
-#: Items that it may have: a server that ignores the size that is asked for sends thousands.
-ITEMS = 10_000
-#: Commas for each of them, by which a page of millions is known before anything is made of it.
-FIELDS = 200
-#: Bytes that an item may have.
-ITEM_LIMIT = 4_000_000
-#: Totals and sizes above this are none.
-MOST = 10**9
+#: Bytes of a page of a list, at most: an item holds the lines of its invoice, which may be
+#: thousands.
+MAX_PAGE_BYTES = 16_000_000
+#: Items of a page, at most: a server that ignores the requested size may send thousands.
+MAX_ITEMS = 10_000
+#: Commas for each item, at most, by which a page of millions is refused before it is decoded.
+COMMAS_PER_ITEM = 200
+#: Bytes of an item, at most.
+MAX_ITEM_BYTES = 4_000_000
+#: Totals and sizes above this are ignored.
+MAX_COUNT = 10**9
 
 ITEM = msgspec.json.Decoder(Item)
 
-#: Strings, brackets and commas; a quote alone is a string without an end.
+#: Tokens of JSON that matter: strings, brackets, commas; a quote alone is an unterminated string.
 TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},"]', re.DOTALL)
-#: How many of them are worth reading to find the item that is at fault: some seconds' work.
-TOKENS = 4_000_000
+#: Tokens that are read at most to find the item at fault, which takes some seconds.
+MAX_TOKENS = 4_000_000
 
 
-class Crowded(Exception):
-    """the page has more items than a page may have"""
+class TooManyItems(Exception):
+    """The page has more items than allowed."""
 
 
 async def read_page(body: bytes) -> Page:
-    """The page that a body holds. Raises one of UNREADABLE, or Crowded."""
-    if body.count(b",") > ITEMS * FIELDS:
-        raise Crowded
+    """Decode a page. Raises one of JSON_ERRORS, or TooManyItems."""
+    if body.count(b",") > MAX_ITEMS * COMMAS_PER_ITEM:
+        raise TooManyItems
     try:
         page = msgspec.json.decode(body, type=Page)
-    except UNREADABLE:
-        # One item may be at fault, by a lone surrogate, or by nesting without end.
-        page = await anyio.to_thread.run_sync(_salvage, body)
-    if len(page.results) > ITEMS:
-        raise Crowded
-    if page.total is not None and not 0 <= page.total <= MOST:
+    except JSON_ERRORS:
+        # One item may be at fault, by a lone surrogate or by nesting without end.
+        page = await anyio.to_thread.run_sync(_read_item_by_item, body)
+    if len(page.results) > MAX_ITEMS:
+        raise TooManyItems
+    if page.total is not None and not 0 <= page.total <= MAX_COUNT:
         page.total = None
-    if page.size is not None and not 0 < page.size <= MOST:
+    if page.size is not None and not 0 < page.size <= MAX_COUNT:
         page.size = None
     return page
 
 
 def read_item(raw: Raw) -> Item:
-    """An item of a page. Raises one of UNREADABLE."""
-    if len(memoryview(raw)) > ITEM_LIMIT:
-        raise ValueError(f"it is longer than {ITEM_LIMIT:,} bytes")
+    """Decode an item of a page. Raises one of JSON_ERRORS."""
+    if len(memoryview(raw)) > MAX_ITEM_BYTES:
+        raise ValueError(f"it is longer than {MAX_ITEM_BYTES:,} bytes")
     return ITEM.decode(raw)
 
 
-def _salvage(body: bytes) -> Page:
-    """The page, whose items are cut out by their brackets, be they JSON within or not.
+def _read_item_by_item(body: bytes) -> Page:
+    """Decode a page whose items are separated by their brackets, whether they are JSON or not.
 
-    Raises one of UNREADABLE if it is no page even without its items.
+    Raises one of JSON_ERRORS if it is no page even without its items.
     """
     start, end, cuts = _find_results(body)
     page = msgspec.json.decode(body[:start] + b"[]" + body[end:], type=Page)
@@ -75,17 +75,17 @@ def _salvage(body: bytes) -> Page:
 
 
 def _find_results(body: bytes) -> tuple[int, int, Sequence[int]]:
-    """Where "results" begins and ends, and where its brackets and the commas between items stand.
+    """The start and end of "results", and the positions of its brackets and separating commas.
 
-    ValueError if there is none that ends.
+    ValueError if there are no results, or their end is missing.
     """
-    if body.count(b"[") + body.count(b"{") > ITEMS * FIELDS:
-        raise Crowded
+    if body.count(b"[") + body.count(b"{") > MAX_ITEMS * COMMAS_PER_ITEM:
+        raise TooManyItems
     depth, name, start = 0, b"", -1
     cuts: list[int] = []
     for count, match in enumerate(TOKEN.finditer(body)):
         token = match[0]
-        if count == TOKENS or token == b'"':
+        if count == MAX_TOKENS or token == b'"':
             break
         if depth == 1 and start < 0 and token[:1] == b'"':
             name = token

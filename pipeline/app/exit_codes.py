@@ -1,0 +1,68 @@
+"""Exit codes: what the status of each command says, and which error or result leads to which.
+
+docs/operations.md shows users the same table.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable
+from enum import IntEnum
+
+from pipeline.app.catch_up import CatchUpResult
+from pipeline.app.wiring import Finding
+from pipeline.errors import (
+    ConfigurationError,
+    InternalError,
+    RetryableError,
+    SourceError,
+    SynqupError,
+)
+
+
+class ExitCode(IntEnum):
+    """The exit status of the process."""
+
+    OK = 0
+    #: Documents were quarantined or left for a later run, or a folder can't be used.
+    INCOMPLETE = 1
+    #: The configuration or the command line has to be corrected.
+    USAGE = 2
+    #: A source does not answer, or refuses the sign-in.
+    SOURCE = 3
+    #: A bug of synqup's own.
+    INTERNAL_ERROR = 70
+    #: Ctrl-C, where a command does not handle it otherwise.
+    INTERRUPTED = 128 + signal.SIGINT
+
+
+def exit_code_of_error(error: SynqupError) -> ExitCode:
+    """The exit code of a command that has raised this error."""
+    match error:
+        case ConfigurationError():
+            return ExitCode.USAGE
+        case InternalError():
+            return ExitCode.INTERNAL_ERROR
+        case SourceError() | RetryableError():
+            return ExitCode.SOURCE
+        case _:
+            return ExitCode.INCOMPLETE
+
+
+def exit_code_of_result(result: CatchUpResult) -> ExitCode:
+    """The exit code of a catch-up that has ended so."""
+    if result.fault:
+        return ExitCode.INTERNAL_ERROR
+    if result.failures:
+        return ExitCode.SOURCE
+    if result.counters.quarantined or result.counters.waiting or result.stopped:
+        return ExitCode.INCOMPLETE
+    return ExitCode.OK
+
+
+def exit_code_of_findings(findings: Iterable[Finding]) -> ExitCode:
+    """The exit code of a check that has found this; a source weighs more than a folder."""
+    failed = {finding.about for finding in findings if not finding.ok}
+    if "source" in failed:
+        return ExitCode.SOURCE
+    return ExitCode.INCOMPLETE if failed else ExitCode.OK

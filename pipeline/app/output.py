@@ -1,0 +1,178 @@
+"""Terminal output: the tables, trees and sentences that the commands print.
+
+Text that comes from outside (documents, servers, names of files) is printed without control
+characters.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from pipeline.app.catch_up import CatchUpResult
+from pipeline.app.dry_run import DryRun
+from pipeline.app.wiring import FileClassification, Finding
+from pipeline.engine.counters import Counters
+from pipeline.ledger.models import State
+from pipeline.ledger.summary import Summary, Undelivered
+from pipeline.text import printable
+
+#: Lines of one kind that are printed; the rest is only counted.
+MAX_LINES = 20
+#: Labels of the states whose name alone says too little.
+LABELS = {
+    State.DUPLICATE: "duplicates of what was delivered, acknowledged",
+    State.SKIPPED: "skipped by a rule, acknowledged",
+}
+#: Files of one folder that a tree shows.
+MAX_FILES = 3
+
+
+def in_json(value: Any) -> str:
+    """A line of JSON in ASCII alone, which any terminal and any encoding can show."""
+    return json.dumps(msgspec.to_builtins(value), separators=(",", ":"))
+
+
+def result(console: Console, ended: CatchUpResult, summary: Summary) -> None:
+    """Print the result of a catch-up, with the reasons for what was not delivered."""
+    counters = ended.counters
+    console.print(
+        f"{counters.delivered:,} delivered ({decimal(counters.bytes)}),{_without_file(counters)}"
+        f" {counters.quarantined:,} quarantined, {counters.waiting:,} left for a later run",
+        highlight=False,
+    )
+    for name, reason in ended.failures.items():
+        console.print(_text(f"source {name}: {reason}", "red"))
+    if ended.stopped:
+        console.print("Stopped before the end; the next run will bring what is missing.")
+    if counters.quarantined:
+        _print_documents(console, "In quarantine", summary.quarantine)
+    if counters.waiting:
+        _print_documents(console, "Left for a later run", summary.waiting)
+
+
+def _without_file(counters: Counters) -> str:
+    """The part of the sentence for documents acknowledged without a file, if there are any."""
+    duplicates = f" {counters.duplicates:,} duplicates," if counters.duplicates else ""
+    return duplicates + (f" {counters.skipped:,} skipped by a rule," if counters.skipped else "")
+
+
+def dry_run(console: Console, listed: DryRun) -> None:
+    """Print what a catch-up would bring."""
+    for source, entries in listed.found.items():
+        console.print(_text(f"source {source}: {len(entries):,} documents would be brought"))
+        for entry in entries[:MAX_LINES]:
+            console.print(_text(f"  {entry.label}"))
+        if len(entries) > MAX_LINES:
+            console.print(f"  and {len(entries) - MAX_LINES:,} more")
+    for source, reason in listed.failures.items():
+        console.print(_text(f"source {source}: {reason}", "red"), soft_wrap=True)
+    if listed.staged:
+        console.print(f"{listed.staged:,} more lie ready and would become visible")
+
+
+def findings(console: Console, found: Iterable[Finding]) -> None:
+    """Print a line for each thing that a check has tried."""
+    for finding in found:
+        verdict(console, finding.ok, finding.sentence)
+
+
+def verdict(console: Console, ok: bool, sentence: str) -> None:
+    """Print `ok` or `FAIL`, and a sentence that says of what."""
+    word = Text("ok    ", style="green") if ok else Text("FAIL  ", style="bold red")
+    console.print(word + _text(sentence), soft_wrap=True)
+
+
+def summary(console: Console, read: Summary, names: Mapping[str, str]) -> None:
+    """Print what `synqup status` shows."""
+    for source in read.sources:
+        console.print(_text(f"source {source.name}: {_last_poll(source.polled_at)}"))
+        if source.error:
+            console.print(_text(f"  error {_local_time(source.error_at)}: {source.error}", "red"))
+    counts(console, read, names)
+    if read.unacknowledged:
+        console.print(f"{read.unacknowledged:,} acknowledgements wait for the source")
+    _print_documents(console, "In quarantine", read.quarantine)
+    _print_documents(console, "Left for a later poll", read.waiting)
+
+
+def counts(console: Console, read: Summary, names: Mapping[str, str]) -> None:
+    """Print how many documents of each company were delivered, and how many were not."""
+    kinds = sorted({count.kind for count in read.counts if count.state is State.DELIVERED})
+    delivered: dict[str, Counter[str]] = defaultdict(Counter)
+    others: Counter[State] = Counter()
+    for count in read.counts:
+        if count.state is State.DELIVERED:
+            delivered[count.company][count.kind] += count.documents
+        else:
+            others[count.state] += count.documents
+    table = Table("company", *kinds, title="Delivered", title_justify="left")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for company, of_kind in sorted(delivered.items()):
+        name = f"{names.get(company, '')} {company}".strip()
+        table.add_row(_text(name), *(f"{of_kind[kind]:,}" for kind in kinds))
+    console.print(table)
+    for state, documents in sorted(others.items()):
+        console.print(f"{documents:,} {LABELS.get(state, state)}")
+
+
+def file_classification(console: Console, found: FileClassification) -> None:
+    """Print what one file is, and why."""
+    console.print(_text(f"{found.path}: {found.kind}", "bold"), soft_wrap=True)
+    console.print(_text(f"  {found.reason}"), soft_wrap=True)
+
+
+def tree(console: Console, folder: Path) -> None:
+    """Print a folder and what lies in it, long lists shortened."""
+    root = Tree(_text(str(folder)))
+    _add_branch(root, folder)
+    console.print(root)
+
+
+def _add_branch(tree_: Tree, folder: Path) -> None:
+    inside = sorted(folder.iterdir())
+    files = [path for path in inside if path.is_file()]
+    for path in inside:
+        if path.is_dir():
+            _add_branch(tree_.add(_text(path.name, "bold")), path)
+    for path in files[:MAX_FILES]:
+        tree_.add(_text(path.name))
+    if len(files) > MAX_FILES:
+        tree_.add(f"and {len(files) - MAX_FILES:,} more")
+
+
+def _print_documents(console: Console, title: str, documents: Sequence[Undelivered]) -> None:
+    if not documents:
+        return
+    console.print(f"{title}: {len(documents):,}", style="bold")
+    for kept in documents[:MAX_LINES]:
+        console.print(_text(f"  {kept.reason}"), soft_wrap=True)
+    if len(documents) > MAX_LINES:
+        console.print(f"  and {len(documents) - MAX_LINES:,} more")
+
+
+def _text(text: str, style: str = "") -> Text:
+    """Text that may come from outside, without the characters that control a terminal."""
+    return Text(printable(text), style=style)
+
+
+def _last_poll(at: float | None) -> str:
+    if at is None:
+        return "not read through to its end so far"
+    return f"last read through {_local_time(at)}"
+
+
+def _local_time(at: float | None) -> str:
+    return "never" if at is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))

@@ -1,0 +1,98 @@
+"""Poller: polls one source again and again, less often while it fails, until it is stopped."""
+
+from __future__ import annotations
+
+import time
+
+import anyio
+import structlog
+
+from pipeline.app.wiring import Application, Config
+from pipeline.errors import RetryableError, StateError, SynqupError
+from pipeline.retry import MAX_RETRY_AFTER
+from pipeline.source import Source
+
+log = structlog.get_logger(__name__)
+
+#: Seconds between the polls of a source that fails, at most, unless it asks for a longer rest.
+LONGEST_PAUSE = 1800.0
+#: How many times as long as the configured interval the pause may become.
+LONGEST_FACTOR = 6
+
+
+class Poller:
+    """The polling of one source, by the configuration in force.
+
+    settings: the section of the configuration that the source was opened with.
+    Whatever ends a poll early, what the source has in flight drains.
+    """
+
+    def __init__(
+        self, settings: object, source: Source, application: Application, config: Config
+    ) -> None:
+        self.settings = settings
+        self.source = source
+        self._application = application
+        self._config = config
+        self._applied = anyio.Event()
+        #: Ends the polling.
+        self._scope = anyio.CancelScope()
+        #: Ends one poll, after which the next begins.
+        self._poll_scope = anyio.CancelScope()
+
+    async def run(self) -> None:
+        """Poll until stopped. Raises StateError alone: without a ledger nothing may go on.
+
+        A failure that lasts is logged once, whichever document or list it meets next.
+        """
+        failed: SynqupError | None = None
+        failures = 0
+        with self._scope:
+            while True:
+                applied = self._applied
+                with anyio.CancelScope() as self._poll_scope:
+                    error = await self._poll()
+                if self._poll_scope.cancelled_caught:
+                    continue
+                if error is not None and type(error) is not type(failed):
+                    log.error("poll failed", source=self.source.name, reason=str(error))
+                elif failed is not None and error is None:
+                    log.info("source serves again", source=self.source.name)
+                failed, failures = error, failures + 1 if error else 0
+                interval = float(self._config.service.poll_interval)
+                with anyio.move_on_after(pause(interval, error, failures)):
+                    await applied.wait()
+
+    def apply(self, config: Config) -> None:
+        """Begin a new poll under another configuration, so that it applies to a backlog's rest."""
+        self._config = config
+        self._poll_scope.cancel()
+        self._applied.set()
+        self._applied = anyio.Event()
+
+    def stop(self) -> None:
+        """Let run() return."""
+        self._scope.cancel()
+
+    async def _poll(self) -> SynqupError | None:
+        """Poll once; returns why it failed, which the ledger records."""
+        try:
+            await self._application.poll(self.source, self._config)
+        except StateError:
+            raise
+        except SynqupError as error:
+            await self._application.ledger.polled(self.source.name, time.time(), str(error))
+            return error
+        return None
+
+
+def pause(interval: float, error: SynqupError | None, failures: int) -> float:
+    """Seconds until the next poll: twice as many after each failure in a row, up to a bound.
+
+    interval: seconds between two polls as configured. error: why the last poll failed; where the
+    source has asked for a longer rest, that is given, up to MAX_RETRY_AFTER.
+    """
+    longest = max(interval, min(interval * LONGEST_FACTOR, LONGEST_PAUSE))
+    backoff = min(interval * 2.0 ** min(failures, 16), longest)
+    asked = error.retry_after if isinstance(error, RetryableError) else None
+    return max(backoff, min(asked or 0.0, MAX_RETRY_AFTER))

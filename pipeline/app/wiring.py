@@ -1,0 +1,192 @@
+"""Composition root: joins the engine, the ledger, the sources and the stages to one program.
+
+It is the only module of `pipeline` that imports `stages`. The other modules of `pipeline` import
+what they need of `stages` from here: see __all__.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import anyio
+import structlog
+from msgspec import Struct
+
+from pipeline.config.types import ServiceSettings
+from pipeline.engine.breaker import Breaker
+from pipeline.engine.breaker_retry import BreakerRetry
+from pipeline.engine.dispatcher import EngineDispatcher
+from pipeline.engine.engine import Engine
+from pipeline.engine.error_reporter import ErrorReporter
+from pipeline.engine.quarantine import Quarantine
+from pipeline.errors import InternalError, StateError, SynqupError
+from pipeline.ledger.ledger import Ledger, open_ledger
+from pipeline.source import Source
+from pipeline.stage import Instrument
+from stages.check import Finding, examine
+from stages.classify import FileClassification, classify_file
+from stages.flow import STAGE_NAMES, Flow
+from stages.list import Lister
+from stages.sandbox import (
+    Faults,
+    Mailbox,
+    parse_fault,
+    read_faults,
+    serve_sandbox as serve,
+    write_config,
+    write_manifest,
+)
+from stages.settings import Config, SourceSettings, load_config as load
+from stages.sources.registry import CONNECTORS, SECTIONS, open_source
+
+__all__ = [
+    "Application",
+    "Config",
+    "Faults",
+    "FileClassification",
+    "Finding",
+    "Flow",
+    "Lister",
+    "Mailbox",
+    "SourceSettings",
+    "classify_file",
+    "examine",
+    "ledger_path",
+    "load_config",
+    "open_application",
+    "open_source",
+    "parse_fault",
+    "quarantine_in",
+    "read_faults",
+    "serve_sandbox",
+    "write_config",
+    "write_manifest",
+]
+
+log = structlog.get_logger(__name__)
+
+#: Serves a mailbox as the platform of the first connector.
+serve_sandbox = partial(serve, wire=CONNECTORS[0].wire)
+
+
+#: Seconds that a source is given to close its connections.
+CLOSE_TIMEOUT = 5.0
+
+
+class Application(Struct, frozen=True):
+    """The parts of one running program, and what can be done with a source by them.
+
+    Whatever a source raises becomes a SynqupError here, so that it concerns that source alone; what
+    nobody has foreseen keeps its traceback in the log.
+    """
+
+    engine: Engine
+    ledger: Ledger
+    flow: Flow
+    service: ServiceSettings
+    error_reporter: ErrorReporter
+
+    @property
+    def dispatcher(self) -> EngineDispatcher:
+        """The dispatcher of the engine."""
+        return self.engine.dispatcher
+
+    def open(self, settings: SourceSettings) -> Source:
+        """Open the source that a section of the configuration describes. Raises SynqupError."""
+        place = f"source {settings.name}"
+        try:
+            return open_source(settings, self.service.state_dir)
+        except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
+            words = self.error_reporter.report(place, error)
+            raise self._recorded(settings.name, words) from None
+
+    async def poll(self, source: Source, config: Config) -> None:
+        """Bring what a source holds. Raises SynqupError when that was not possible.
+
+        A fault of synqup's own raises InternalError, also where it only kept a document waiting.
+        """
+        with self.engine.observer.polling(source.name):
+            await self._poll(source, config)
+
+    async def _poll(self, source: Source, config: Config) -> None:
+        await self._settle_staged()
+        try:
+            await Lister(source, config, self.ledger, self.dispatcher).poll()
+        except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
+            words = self.error_reporter.report(f"source {source.name}", error)
+            raise self._recorded(source.name, words) from None
+        if (fault := self.engine.breaker.fault_of(source.name)) is not None:
+            raise fault
+
+    async def close(self, source: Source) -> None:
+        """Close a source, for at most CLOSE_TIMEOUT; raises nothing."""
+        with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
+            try:
+                await source.close()
+            except Exception as error:  # noqa: BLE001 - the source is not used any more
+                self.error_reporter.report(f"source {source.name}", error)
+
+    async def _settle_staged(self) -> None:
+        """Settle what earlier polls left staged; where that fails, the source is polled anyway."""
+        try:
+            await self.flow.finish(self.dispatcher.is_in_flight)
+        except Exception as error:  # noqa: BLE001 - the next poll tries again
+            words = self._recorded("", self.error_reporter.report("what is staged", error))
+            log.warning("what is staged can't be settled", reason=str(words))
+
+    def _recorded(self, source: str, words: SynqupError) -> SynqupError:
+        """The same error, which the breaker knows of if it is a fault of synqup's own."""
+        if isinstance(words, InternalError):
+            self.engine.breaker.record_fault(source, words)
+        return words
+
+
+def load_config(path: Path) -> Config:
+    """Read and check a configuration file. Raises ConfigurationError with all of its problems."""
+    return load(path, STAGE_NAMES, SECTIONS)
+
+
+def ledger_path(state_dir: Path) -> Path:
+    """The path of the ledger in a state folder."""
+    return state_dir / "ledger.sqlite"
+
+
+def quarantine_in(state_dir: Path) -> Quarantine:
+    """The quarantine of a state folder."""
+    return Quarantine(state_dir / "quarantine")
+
+
+@asynccontextmanager
+async def open_application(
+    config: Config, ledger_timeout: float = math.inf, instrument: Instrument | None = None
+) -> AsyncIterator[Application]:
+    """Open the ledger, settle what a crash left behind, and join the stages to an engine.
+
+    ledger_timeout: seconds to wait for a disk that refuses the ledger. instrument: is put around
+    the work of each stage and around the acknowledging. Raises StateError when the state folder
+    can't be used.
+    """
+    service = config.service
+    async with (
+        open_ledger(ledger_path(service.state_dir), ledger_timeout) as ledger,
+        AsyncExitStack() as stack,
+    ):
+        breaker, error_reporter = Breaker(), ErrorReporter()
+        try:
+            flow = Flow(service.state_dir, ledger, BreakerRetry(breaker))
+            stack.callback(flow.close)
+            await flow.recover()
+        except OSError as error:
+            raise StateError(
+                str(service.state_dir),
+                f"the state folder can't be used ({error})",
+                "Mend its disk, or let this account write there",
+            ) from error
+        quarantine = quarantine_in(service.state_dir)
+        engine = Engine(flow.stages, ledger, quarantine, breaker, error_reporter, instrument)
+        engine.resize(config.stages)
+        yield Application(engine, ledger, flow, service, error_reporter)

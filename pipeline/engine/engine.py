@@ -1,0 +1,160 @@
+"""Engine: runs the stages, each with its workers and its queue, and drains them at the end.
+
+What comes before the stages is the dispatcher's, what comes after them is that of the outcomes and
+the acknowledger.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from pipeline.document import Document
+from pipeline.engine.acknowledger import Acknowledger
+from pipeline.engine.breaker import Breaker
+from pipeline.engine.counters import Counters
+from pipeline.engine.dispatcher import EngineDispatcher
+from pipeline.engine.error_reporter import ErrorReporter
+from pipeline.engine.in_flight import InFlight
+from pipeline.engine.observer import Observer
+from pipeline.engine.outcomes import Outcomes
+from pipeline.engine.quarantine import Quarantine
+from pipeline.engine.queue import Queue
+from pipeline.engine.runner import Size, StageRunner
+from pipeline.ledger.ledger import Ledger
+from pipeline.stage import Bound, Instrument, Stage
+
+
+class Engine:
+    """The stages at work: their workers, the queues between them, their drain.
+
+    It brings each document that its dispatcher takes in to its end; of an id no two revisions are
+    in flight at once. The end is one of: delivered and acknowledged; left out or quarantined, and
+    acknowledged; left for a later poll.
+    """
+
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        ledger: Ledger,
+        quarantine: Quarantine,
+        breaker: Breaker | None = None,
+        error_reporter: ErrorReporter | None = None,
+        instrument: Instrument | None = None,
+    ) -> None:
+        """instrument: is put around the work of each stage and around the acknowledging."""
+        self.counters = Counters()
+        self.breaker = breaker or Breaker()
+        reporter = error_reporter or ErrorReporter()
+        in_flight = self._in_flight = InFlight()
+        runners = [StageRunner(stage, self.breaker, reporter, instrument) for stage in stages]
+        self._runners = runners
+        self._acknowledger = Acknowledger(
+            ledger, in_flight.remove, self.breaker, reporter, instrument
+        )
+        # A dry run has no stages: its dispatcher is only asked.
+        first = runners[0].queue if runners else Queue[Document[Any]](Bound(0, 0))
+        self._outcomes = Outcomes(
+            first,
+            in_flight,
+            self._acknowledger,
+            ledger,
+            quarantine,
+            self.breaker,
+            self.counters,
+            reporter,
+        )
+        self.dispatcher = EngineDispatcher(
+            first, in_flight, self._outcomes, self._acknowledger, self.breaker, self.counters
+        )
+        self.observer = Observer(
+            runners, self._acknowledger, in_flight, self.breaker, self.counters
+        )
+        self._workers: TaskGroup | None = None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Work while the block runs; on leaving it, drain what is in flight.
+
+        What is in flight when it is cancelled is dropped; a later run fetches it again.
+        """
+        try:
+            async with AsyncExitStack() as stack:
+                for runner in self._runners:
+                    stack.enter_context(runner.queue)
+                acknowledging = await stack.enter_async_context(anyio.create_task_group())
+                acknowledging.start_soon(self._acknowledger.run)
+                try:
+                    async with anyio.create_task_group() as self._workers:
+                        self._start_workers()
+                        yield
+                        self._runners[0].queue.close()
+                finally:
+                    self._workers = None
+                    self._acknowledger.close()
+        finally:
+            self._in_flight.clear()
+
+    def resize(self, sizes: Mapping[str, Size]) -> None:
+        """Apply configured sizes by stage name: more workers at once, fewer after their work."""
+        for runner in self._runners:
+            runner.resize(sizes.get(runner.stage.name))
+        self._start_workers()
+
+    def _start_workers(self) -> None:
+        """Start the workers that stages lack, if the engine runs."""
+        if self._workers is None:
+            return
+        for index, runner in enumerate(self._runners):
+            while runner.active < runner.wanted:
+                runner.active += 1
+                self._workers.start_soon(self._work, index, name=runner.stage.name)
+
+    async def _work(self, index: int) -> None:
+        """One worker: ends when it is one too many, or when its queue is closed and empty."""
+        runner = self._runners[index]
+        following = self._runners[index + 1] if index + 1 < len(self._runners) else None
+        try:
+            while runner.active <= runner.wanted:
+                # No variable here: while a worker waits for more documents it must not keep the
+                # last ones, nor their source, alive.
+                await self._move(
+                    await runner.queue.take(runner.stage.group, runner.stage.linger),
+                    runner,
+                    following,
+                )
+        except anyio.EndOfStream:
+            runner.wanted = 0
+        finally:
+            runner.active -= 1
+            if not runner.active and not runner.wanted and following is not None:
+                following.queue.close()
+
+    async def _move(
+        self, documents: Sequence[Document[Any]], runner: StageRunner, following: StageRunner | None
+    ) -> None:
+        """Have a stage work on documents, and hand on each to where it goes from there."""
+        first = runner is self._runners[0]
+        counters = runner.counters
+        began = time.perf_counter()
+        try:
+            results = await runner.work(documents)
+            counters.seconds += time.perf_counter() - began
+            for document, result in zip(documents, results, strict=True):
+                if not isinstance(result, Document):
+                    counters.count_failed(await self._outcomes.failed(document, result))
+                    continue
+                if first:
+                    self.breaker.record_success(document.key.source)
+                if following is not None:
+                    await following.queue.put(result)
+                else:
+                    await self._outcomes.delivered(result)
+                counters.passed += 1
+        finally:
+            runner.queue.done(documents)

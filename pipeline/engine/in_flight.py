@@ -1,0 +1,124 @@
+"""In-flight registry: the documents that have been submitted and have not come to their end."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import anyio
+
+from pipeline.dispatcher import PendingAck
+from pipeline.document import Document, Key
+from pipeline.source import Source
+
+
+class InFlightItem:
+    """A document in flight: as it was submitted, and how often it has been fetched again.
+
+    item: the document; or, where an earlier end of it is recorded, its pending acknowledgement.
+    """
+
+    def __init__(self, key: Key, item: Document[Any] | PendingAck) -> None:
+        self.key = key
+        self.item = item
+        self.refetches = 0
+
+    @property
+    def source(self) -> Source:
+        """The source that it is fetched from and acknowledged to."""
+        return self.item.source if isinstance(self.item, PendingAck) else self.item.ack.source
+
+
+class InFlight:
+    """The items in flight, by the names of their sources and their ids.
+
+    Of the revisions of one id only one is in flight at a time.
+    """
+
+    def __init__(self) -> None:
+        self._items: dict[str, dict[str, InFlightItem]] = {}
+        #: How many items each source has listed that are in flight; no source has 0.
+        self._counts: dict[Source, int] = {}
+        #: Sources that are polled no more, while something of theirs is in flight.
+        self._retired: set[Source] = set()
+        #: Events for those who wait until a source, or a name of sources, has drained.
+        self._drained: dict[Hashable, anyio.Event] = {}
+
+    def add(self, key: Key, item: Document[Any] | PendingAck) -> bool:
+        """Take in a document or a pending acknowledgement; False if its id is in flight."""
+        items = self._items.setdefault(key.source, {})
+        if key.id in items:
+            return False
+        items[key.id] = added = InFlightItem(key, item)
+        self._counts[added.source] = self._counts.get(added.source, 0) + 1
+        return True
+
+    def remove(self, key: Key) -> None:
+        """Remove a document that has come to its end; does nothing if it is not in flight."""
+        removed = self.get(key)
+        if removed is None:
+            return
+        del self._items[key.source][key.id]
+        source = removed.source
+        self._counts[source] -= 1
+        if not self._counts[source]:
+            del self._counts[source]
+            self._retired.discard(source)
+            self._notify(source)
+        if not self.count(key.source):
+            self._notify(key.source)
+
+    def clear(self) -> None:
+        """Remove all: the engine has ended and brings none of them to its end."""
+        for items in list(self._items.values()):
+            for item in list(items.values()):
+                self.remove(item.key)
+
+    def get(self, key: Key) -> InFlightItem | None:
+        """The item of a document in this very revision; None if it is not in flight."""
+        item = self._items.get(key.source, {}).get(key.id)
+        return item if item is not None and item.key == key else None
+
+    def has_id(self, source: str, id_: str) -> bool:
+        """Whether any revision of this id is in flight."""
+        return id_ in self._items.get(source, ())
+
+    def of(self, source: str) -> frozenset[Key]:
+        """The documents of a source that are in flight at this moment."""
+        return frozenset(item.key for item in self._items.get(source, {}).values())
+
+    def count(self, source: str) -> int:
+        """How many documents of a source are in flight, without those of one that has retired."""
+        count = len(self._items.get(source, ()))
+        for one in self._retired:
+            if one.name == source:
+                count -= self._counts[one]
+        return count
+
+    def sources(self) -> list[str]:
+        """The names of the sources that have, or had, something in flight."""
+        return list(self._items)
+
+    async def drained(self, source: str) -> None:
+        """Wait until count() is 0."""
+        while self.count(source):
+            await self._event(source).wait()
+
+    async def retire(self, source: Source) -> None:
+        """Wait until nothing that this very source has listed is in flight.
+
+        Another source may bear its name meanwhile, whose polls do not wait for these documents.
+        """
+        if source in self._counts:
+            self._retired.add(source)
+            if not self.count(source.name):
+                self._notify(source.name)
+        while source in self._counts:
+            await self._event(source).wait()
+
+    def _event(self, drained: Hashable) -> anyio.Event:
+        return self._drained.setdefault(drained, anyio.Event())
+
+    def _notify(self, drained: Hashable) -> None:
+        if (event := self._drained.pop(drained, None)) is not None:
+            event.set()

@@ -1,0 +1,145 @@
+"""Observer: one snapshot of a running engine, for status, metrics and benchmarks.
+
+It stands beside the engine: a snapshot reads what the engine counts anyway, in a few microseconds,
+and changes nothing. All of it lives on the event loop's thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from msgspec import Struct, structs
+
+from pipeline.engine.acknowledger import Acknowledger
+from pipeline.engine.breaker import Breaker, BreakerState
+from pipeline.engine.counters import Counters, StageCounters
+from pipeline.engine.in_flight import InFlight
+from pipeline.engine.queue import Queue
+from pipeline.engine.runner import StageRunner
+from pipeline.errors import SynqupError
+
+
+class QueueSnapshot(Struct, frozen=True):
+    """A queue, with what has been taken from it and is not done.
+
+    documents and bytes (of memory) are within max_documents and max_bytes, except that a single
+    document may be larger.
+    """
+
+    documents: int
+    bytes: int
+    max_documents: int
+    max_bytes: int
+
+
+class StageSnapshot(Struct, frozen=True):
+    """One stage. workers: how many work or wait for documents; counters: see StageCounters."""
+
+    workers: int
+    queue: QueueSnapshot
+    counters: StageCounters
+
+
+class PollSnapshot(Struct, frozen=True):
+    """The polls of one source in this run. Times are in seconds since 1970.
+
+    began_at: of the latest poll. ended_at: of the latest that has come to an end, which failed if
+    `error` says why. succeeded_at: of the latest that has not failed. Each is None before the first
+    one; a poll that was cancelled has no end.
+    """
+
+    began_at: float | None = None
+    ended_at: float | None = None
+    succeeded_at: float | None = None
+    error: str = ""
+
+
+class SourceSnapshot(Struct, frozen=True):
+    """One source. reason: why its breaker is open, else empty."""
+
+    in_flight: int
+    breaker: BreakerState
+    reason: str
+    poll: PollSnapshot
+
+
+class Snapshot(Struct, frozen=True):
+    """A running engine at one moment; msgspec encodes it as JSON.
+
+    at: seconds since 1970. uptime: seconds since the engine was made. stages: in their order, by
+    their names. sources: by their names, all that have been polled or have had documents.
+    """
+
+    at: float
+    uptime: float
+    counters: Counters
+    stages: dict[str, StageSnapshot]
+    acknowledgements: QueueSnapshot
+    sources: dict[str, SourceSnapshot]
+
+
+class Observer:
+    """Takes snapshots of one engine, and notes the polls of its sources."""
+
+    def __init__(
+        self,
+        runners: Sequence[StageRunner],
+        acknowledger: Acknowledger,
+        in_flight: InFlight,
+        breaker: Breaker,
+        counters: Counters,
+    ) -> None:
+        self._runners = runners
+        self._acknowledger = acknowledger
+        self._in_flight = in_flight
+        self._breaker = breaker
+        self._counters = counters
+        self._polls: dict[str, PollSnapshot] = {}
+        self._began = time.monotonic()
+
+    @contextmanager
+    def polling(self, source: str) -> Iterator[None]:
+        """Note that a source is polled while the block runs; a SynqupError is its failure."""
+        poll = structs.replace(self._polls.get(source, PollSnapshot()), began_at=time.time())
+        self._polls[source] = poll
+        try:
+            yield
+        except SynqupError as error:
+            self._polls[source] = structs.replace(poll, ended_at=time.time(), error=str(error))
+            raise
+        now = time.time()
+        self._polls[source] = structs.replace(poll, ended_at=now, succeeded_at=now, error="")
+
+    def snapshot(self) -> Snapshot:
+        """The engine at this moment; what is returned does not change any more."""
+        known = {*self._polls, *self._in_flight.sources(), *self._breaker.sources()} - {""}
+        return Snapshot(
+            at=time.time(),
+            uptime=time.monotonic() - self._began,
+            counters=structs.replace(self._counters),
+            stages={runner.stage.name: _stage(runner) for runner in self._runners},
+            acknowledgements=_queue(self._acknowledger.queue),
+            sources={name: self._source(name) for name in sorted(known)},
+        )
+
+    def _source(self, name: str) -> SourceSnapshot:
+        in_flight = self._in_flight.count(name)
+        reason = self._breaker.open_reason(name, idle=not in_flight)
+        return SourceSnapshot(
+            in_flight=in_flight,
+            breaker=self._breaker.state(name, idle=not in_flight),
+            reason=str(reason or ""),
+            poll=self._polls.get(name, PollSnapshot()),
+        )
+
+
+def _stage(runner: StageRunner) -> StageSnapshot:
+    counters = structs.replace(runner.counters, ended=dict(runner.counters.ended))
+    return StageSnapshot(runner.active, _queue(runner.queue), counters)
+
+
+def _queue(queue: Queue[Any]) -> QueueSnapshot:
+    return QueueSnapshot(queue.documents, queue.bytes, queue.bound.documents, queue.bound.bytes)

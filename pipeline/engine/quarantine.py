@@ -1,0 +1,97 @@
+"""Quarantine: keeps documents that can't be delivered, each with its reason, durably on return."""
+
+from __future__ import annotations
+
+import re
+import time
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+import msgspec
+
+from pipeline.document import Document, Key
+from pipeline.durable import make_folder, replace_file
+
+#: Bytes of the label in a file's name, so that the whole name fits into 255.
+LABEL_BYTES = 120
+#: Digits of the digest of a document's id in the names of its files, which makes them unique.
+DIGITS = 12
+#: The files of one document.
+ENDINGS = (".bin", ".json")
+
+
+class Quarantine:
+    """A folder for each source; in it, for each id, NAME.bin (bytes) and NAME.json (reason)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._kept: set[str] | None = None
+
+    async def keep(self, document: Document[Any], reason: str) -> None:
+        """Keep a document, in place of what was kept under the same id before. Raises OSError."""
+        await anyio.to_thread.run_sync(self._keep, document, reason)
+
+    async def remove(self, key: Key) -> None:
+        """Remove what is kept of a document, if anything is. Raises OSError."""
+        if self._kept is None:
+            self._kept = await anyio.to_thread.run_sync(self._look)
+        if _mark(key) in self._kept:
+            await anyio.to_thread.run_sync(self._remove, key)
+            self._kept.discard(_mark(key))
+
+    def _keep(self, document: Document[Any], reason: str) -> None:
+        folder = self._folder(document.key)
+        make_folder(folder, 0o750)
+        base = f"{_shortened(_plain(document.entry.label))}-{_mark(document.key)}"
+        if document.payload is not None:
+            with document.payload.open() as source:
+                replace_file(folder / f"{base}.bin", source, 0o640)
+        note = {
+            "source": document.key.source,
+            "id": document.key.id,
+            "revision": document.key.revision,
+            "document": document.entry.label,
+            "reason": reason,
+            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "size": document.payload.size if document.payload else None,
+            "sha256": document.payload.sha256 if document.payload else None,
+        }
+        text = msgspec.json.format(msgspec.json.encode(note), indent=2)
+        replace_file(folder / f"{base}.json", BytesIO(text + b"\n"), 0o640)
+        # Files under an earlier label are removed; earlier bytes stay where no new ones are here.
+        for path in self._files(document.key):
+            if path.stem != base and (path.suffix == ".json" or document.payload is not None):
+                path.unlink(missing_ok=True)
+        if self._kept is not None:
+            self._kept.add(_mark(document.key))
+
+    def _look(self) -> set[str]:
+        """The marks of all documents that are kept, read from the names of their files."""
+        return {path.stem[-DIGITS:] for path in self.folder.glob("*/*") if path.suffix in ENDINGS}
+
+    def _remove(self, key: Key) -> None:
+        for path in self._files(key):
+            path.unlink(missing_ok=True)
+
+    def _files(self, key: Key) -> list[Path]:
+        found = self._folder(key).glob(f"*-{_mark(key)}.*")
+        return [path for path in found if path.suffix in ENDINGS]
+
+    def _folder(self, key: Key) -> Path:
+        return self.folder / _shortened(_plain(key.source))
+
+
+def _mark(key: Key) -> str:
+    """A mark in the names of files, the same for all revisions of an id: the latest is kept."""
+    return Key(key.source, key.id, "").digest[:DIGITS]
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^\w-]+", "_", text).strip("_") or "unnamed"
+
+
+def _shortened(text: str) -> str:
+    """Cut it to LABEL_BYTES of UTF-8, at the end of a character."""
+    return text.encode("utf-8", "replace")[:LABEL_BYTES].decode("utf-8", "ignore")

@@ -1,0 +1,117 @@
+"""Bounded queue between two stages: its bound counts documents and bytes of memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Generic, Protocol, Self, TypeVar
+
+import anyio
+
+from pipeline.stage import Bound
+
+
+class Sized(Protocol):
+    """An item that says how many bytes of memory it occupies."""
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory."""
+        ...
+
+
+T = TypeVar("T", bound=Sized)
+
+
+class Queue(Generic[T]):
+    """A first-in-first-out queue from many producers to many consumers; it drops no item.
+
+    What a consumer has taken counts until done(), so the bound is on all that a stage occupies. A
+    single item that is larger than the bound passes when it is alone. The producers' side closes
+    the queue; consumers then empty it and end with anyio.EndOfStream. Leaving its `with` block
+    drops what has not been taken.
+    """
+
+    def __init__(self, bound: Bound) -> None:
+        self.bound = bound
+        self.documents = 0
+        self.bytes = 0
+        self._send, self._receive = anyio.create_memory_object_stream[T](math.inf)
+        self._freed: anyio.Event | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._send.close()
+        self._receive.close()
+
+    @property
+    def waiting(self) -> int:
+        """How many items have not been taken yet."""
+        return self._send.statistics().current_buffer_used
+
+    def resize(self, bound: Bound) -> None:
+        """Apply another bound; it may be exceeded by what is in the queue already."""
+        self.bound = bound
+        self._wake()
+
+    async def put(self, item: T) -> None:
+        """Wait for room, then add the item. Raises anyio.ClosedResourceError after close()."""
+        while not self._fits(item.held):
+            self._freed = self._freed or anyio.Event()
+            await self._freed.wait()
+        self.put_back(item)
+
+    def put_back(self, item: T) -> None:
+        """Add an item at once, beyond the bound if need be.
+
+        For an item that comes back from a later stage: if it waited for room, it could be waiting
+        for itself. Raises as put().
+        """
+        self._send.send_nowait(item)
+        self.documents += 1
+        self.bytes += item.held
+
+    async def take(self, most: int = 1, linger: float = 0.0) -> list[T]:
+        """Wait for an item and take it with all others that are there, at most `most` in all.
+
+        The consumer calls done() with them afterwards. linger: seconds to wait for more than one.
+        Raises anyio.EndOfStream when the queue is closed and empty.
+        """
+        # Items that are there are taken without a turn of the event loop, which would cost more.
+        taken = self._there(most) or [await self._receive.receive()]
+        taken += self._there(most - len(taken))
+        if linger and len(taken) < most:
+            await anyio.sleep(linger)
+            taken += self._there(most - len(taken))
+        return taken
+
+    def done(self, taken: Sequence[T]) -> None:
+        """Free the room of items that have been taken and handed on."""
+        self.documents -= len(taken)
+        self.bytes -= sum([item.held for item in taken])
+        self._wake()
+
+    def close(self) -> None:
+        """Nothing will be put any more; consumers take what is left."""
+        self._send.close()
+
+    def _there(self, most: int) -> list[T]:
+        there: list[T] = []
+        try:
+            while len(there) < most:
+                there.append(self._receive.receive_nowait())
+        except (anyio.WouldBlock, anyio.EndOfStream):
+            pass
+        return there
+
+    def _fits(self, held: int) -> bool:
+        if self.documents >= self.bound.documents:
+            return False
+        return not self.bytes or self.bytes + held <= self.bound.bytes
+
+    def _wake(self) -> None:
+        if self._freed is not None:
+            self._freed.set()
+            self._freed = None

@@ -1,0 +1,193 @@
+"""Stage runner: a stage with its queue and its workers, and the containment of its bugs.
+
+A bug is any exception that a stage may not raise. It costs as few documents as possible, and never
+the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from pipeline.document import Document
+from pipeline.engine.breaker import Breaker
+from pipeline.engine.counters import StageCounters
+from pipeline.engine.error_reporter import ErrorReporter, internal_reason
+from pipeline.engine.queue import Queue
+from pipeline.errors import InternalError, Rejected, StateError, SynqupError
+from pipeline.stage import Bound, Instrument, Result, Stage, retryable_os_error
+
+#: Documents of a source that fail by bugs in a row before the source is stopped for this poll.
+STOP_AFTER = 8
+
+
+class Size(Protocol):
+    """A stage's size as the configuration gives it; None keeps the stage's own."""
+
+    @property
+    def workers(self) -> int | None:
+        """How many work at once."""
+
+    @property
+    def queue(self) -> int | None:
+        """Documents in the queue and in hand."""
+
+    @property
+    def queue_bytes(self) -> int | None:
+        """Bytes in the queue and in hand."""
+
+
+class StageRunner:
+    """A stage at work: its queue, its counters, and how many workers it has and is to have.
+
+    When a bug hits a group of documents, each of them is tried alone, because the bug may concern
+    some of them only. A document that fails alone twice is taken for the cause. It is quarantined
+    if the stage has passed other documents of its source since the last such one. Otherwise it
+    waits, for nothing tells a fault of the document from one of the stage; after STOP_AFTER of them
+    in a row all others of the source wait as well.
+
+    active: workers at work. wanted: workers that it is to have. instrument: is put around the
+    work of the stage.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        breaker: Breaker,
+        error_reporter: ErrorReporter,
+        instrument: Instrument | None = None,
+    ) -> None:
+        self.stage = stage
+        self.queue: Queue[Document[Any]] = Queue(stage.queue)
+        self.counters = StageCounters()
+        self.wanted = stage.workers
+        self.active = 0
+        self._stage_work = instrument(stage.name, stage.work) if instrument else stage.work
+        self._breaker = breaker
+        self._error_reporter = error_reporter
+        #: How many documents of each source have failed by bugs: in all, and since one has passed.
+        self._bugs: dict[str, int] = {}
+        self._in_a_row: dict[str, int] = {}
+        #: The sources of which a document has passed since the last one failed.
+        self._passing: set[str] = set()
+
+    def resize(self, size: Size | None) -> None:
+        """Apply the configured size, or the stage's own where it says nothing."""
+        own = self.stage
+        self.wanted = (size and size.workers) or own.workers
+        self.queue.resize(
+            Bound(
+                (size and size.queue) or own.queue.documents,
+                (size and size.queue_bytes) or own.queue.bytes,
+            )
+        )
+
+    async def work(self, documents: Sequence[Document[Any]]) -> Sequence[Result]:
+        """Return each document's result, in order, whatever the stage raises.
+
+        Documents of a source that a fault of synqup's own has stopped wait. Raises StateError only.
+        """
+        if self._breaker.stopped and any(self._is_stopped(one) for one in documents):
+            going = [one for one in documents if not self._is_stopped(one)]
+            results = iter(await self.work(going) if going else ())
+            # A document that was worked on keeps its result, even if its source is stopped by now.
+            stopped = set(map(id, documents)) - set(map(id, going))
+            return [
+                self._stopped_error(one) if id(one) in stopped else next(results)
+                for one in documents
+            ]
+        before = self._bugs.copy()
+        try:
+            return self._checked(documents, await self._stage_work(documents), before)
+        except StateError:
+            raise
+        except OSError as error:
+            return [retryable_os_error(document.entry.label, error) for document in documents]
+        except Exception as error:  # noqa: BLE001 - a bug of the stage
+            if len(documents) == 1:
+                return [await self._retry_alone(documents[0], error)]
+            self._error_reporter.report(self._place, error)
+            return [
+                self._stopped_error(one) if self._is_stopped(one) else await self._alone(one, 2)
+                for one in documents
+            ]
+
+    def _checked(
+        self,
+        documents: Sequence[Document[Any]],
+        results: Sequence[Result],
+        before: Mapping[str, int],
+    ) -> Sequence[Result]:
+        """Check that a stage has returned results, and note which sources' documents have passed.
+
+        before: how many bugs each source had when the work began; work that began before a bug
+        does not show that the stage has passed anything since.
+        """
+        if len(results) != len(documents):
+            raise RuntimeError(f"{len(results)} results of {len(documents)} documents")
+        passed = set()
+        for document, result in zip(documents, results, strict=True):
+            if isinstance(result, Document):
+                passed.add(document.key.source)
+            elif not isinstance(result, SynqupError):
+                raise TypeError(f"{type(result).__name__} is no result")
+        for source in passed:
+            if self._bugs.get(source) == before.get(source):
+                self._passing.add(source)
+                self._in_a_row.pop(source, None)
+        return results
+
+    async def _alone(self, document: Document[Any], tries: int) -> Result:
+        """Work on one document, at most `tries` times."""
+        try:
+            before = self._bugs.copy()
+            work = await self._stage_work([document])
+            (result,) = self._checked([document], work, before)
+        except StateError:
+            raise
+        except OSError as error:
+            return retryable_os_error(document.entry.label, error)
+        except Exception as error:  # noqa: BLE001 - as in work()
+            if tries > 1:
+                return await self._retry_alone(document, error)
+            return self._failed_twice(document, error)
+        return result
+
+    async def _retry_alone(self, document: Document[Any], error: Exception) -> Result:
+        """Try a document again that has failed alone for the first time, if it was by a bug."""
+        reported = self._error_reporter.report(self._place, error, document.entry.label)
+        return await self._alone(document, 1) if isinstance(reported, InternalError) else reported
+
+    def _failed_twice(self, document: Document[Any], error: Exception) -> SynqupError:
+        """The result of a document that has failed alone twice."""
+        label, source = document.entry.label, document.key.source
+        reported = self._error_reporter.report(self._place, error, label)
+        if not isinstance(reported, InternalError):
+            return reported
+        self._bugs[source] = self._bugs.get(source, 0) + 1
+        self._in_a_row[source] = self._in_a_row.get(source, 0) + 1
+        why = f"{self._place} failed on it twice by {internal_reason(error)}"
+        if source in self._passing:
+            self._passing.discard(source)
+            return Rejected(label, why, "Send the log and the document to support")
+        fault = InternalError(label, why)
+        if self._in_a_row[source] >= STOP_AFTER:
+            del self._in_a_row[source]
+            self._breaker.stop(
+                source,
+                InternalError(
+                    f"source {source}", f"{self._place} fails by {internal_reason(error)}"
+                ),
+            )
+        return fault
+
+    def _is_stopped(self, document: Document[Any]) -> bool:
+        return document.key.source in self._breaker.stopped
+
+    def _stopped_error(self, document: Document[Any]) -> InternalError:
+        fault = self._breaker.stopped[document.key.source]
+        return InternalError(document.entry.label, fault.reason)
+
+    @property
+    def _place(self) -> str:
+        return f"stage {self.stage.name}"

@@ -1,0 +1,187 @@
+"""Name allocation: gives each staged document a name of its own, unless it is a duplicate.
+
+Each SQL statement releases the interpreter's lock (GIL) and has to win it back from the event
+loop, which takes longer than the statement itself. So one query for each column finds what may
+collide with any document of a group, and only a document that may collide is looked up by itself.
+Nothing here touches the folders: a transaction must not wait for them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import msgspec
+
+from pipeline.alternatives import alternative, first_free, name_hash
+from pipeline.document import Key
+from pipeline.ledger.models import (
+    AllocatedName,
+    Allocation,
+    Duplicate,
+    NameTaken,
+    Staged,
+    State,
+    Unrecorded,
+    columns,
+)
+
+#: Entries of NextNumbers, at most.
+CACHE_SIZE = 10_000
+
+
+class NextNumbers:
+    """LRU cache of the next alternative's number of each name that several documents asked for.
+
+    A number that is not cached is found from the ledger, by few queries.
+    """
+
+    def __init__(self) -> None:
+        self._next: OrderedDict[int, int] = OrderedDict()
+
+    def get(self, name: int) -> int:
+        """The lowest number that may be free, of the name with this hash."""
+        return self._next.get(name, 1)
+
+    def set_used(self, name: int, number: int) -> None:
+        """Record that this number, and with it all lower ones, is in use."""
+        self._next[name] = number + 1
+        self._next.move_to_end(name)
+        if len(self._next) > CACHE_SIZE:
+            self._next.popitem(last=False)
+
+
+def allocate(
+    documents: Sequence[Staged], at: float, numbers: NextNumbers, connection: sqlite3.Connection
+) -> list[Allocation]:
+    """Allocate a name that no other document has had to each of a group, and record it as staged.
+
+    Runs within the transaction that is open. A document that gets no name is not recorded.
+    """
+    names = [alternative(document.path, document.first) for document in documents]
+    hashes = [name_hash(name) for name in names]
+    taken = _existing(connection, "name_hash", hashes)
+    identities = _existing(connection, "identity", [one.identity for one in documents])
+    known_numbers = _existing(connection, "number_hash", [one.number_hash for one in documents])
+    allocations: list[Allocation] = []
+    for document, name, hash_ in zip(documents, names, hashes, strict=True):
+        original = _original(connection, document) if document.identity in identities else None
+        if original is not None and not document.may_repeat:
+            allocations.append(original)
+            continue
+        allocated = AllocatedName(name, document.first)
+        if hash_ in taken:
+            allocated = _free_name(connection, document.key, document.path, document.first, numbers)
+            hash_ = name_hash(allocated.path)  # noqa: PLW2901 - of the name that it gets
+        has_number = document.number_hash in known_numbers
+        corrects = _same_number(connection, document) if has_number else ""
+        if not _record_staged(connection, document, allocated.path, hash_, at):
+            allocations.append(Unrecorded(_state(connection, document.key)))
+            continue
+        # The rest of the group has to see them as taken.
+        taken.add(hash_)
+        if document.identity is not None:
+            identities.add(document.identity)
+        if document.number_hash is not None:
+            known_numbers.add(document.number_hash)
+        repeats = original.label if original else ""
+        allocations.append(
+            AllocatedName(allocated.path, allocated.number, "" if original else corrects, repeats)
+        )
+    return allocations
+
+
+def reallocate(
+    documents: Sequence[NameTaken], at: float, numbers: NextNumbers, connection: sqlite3.Connection
+) -> list[AllocatedName]:
+    """Allocate another name to each staged document, within the transaction that is open."""
+    names = []
+    for one in documents:
+        allocated = _free_name(connection, one.key, one.path, one.first, numbers)
+        connection.execute(
+            "UPDATE documents SET path = ?4, name_hash = ?5, changed_at = ?6"
+            " WHERE source = ?1 AND id = ?2 AND revision = ?3",
+            (*columns(one.key), allocated.path, name_hash(allocated.path), at),
+        )
+        names.append(allocated)
+    return names
+
+
+def _existing(
+    connection: sqlite3.Connection, column: str, values: Sequence[int | None]
+) -> set[int]:
+    """Those of the values that some document has in this column."""
+    rows = connection.execute(
+        f"SELECT {column} FROM documents"  # noqa: S608 - one of the table's own columns
+        f" WHERE {column} IN (SELECT value FROM json_each(?))",
+        (msgspec.json.encode(values).decode(),),
+    )
+    return {row[0] for row in rows}
+
+
+def _free_name(
+    connection: sqlite3.Connection, key: Key, path: str, first: int, numbers: NextNumbers
+) -> AllocatedName:
+    """An alternative of a name, from a number on, that no other document has had."""
+
+    def is_taken(number: int) -> bool:
+        rows = connection.execute(
+            "SELECT source, id, revision FROM documents WHERE name_hash = ? LIMIT 2",
+            (name_hash(alternative(path, number)),),
+        )
+        return any(Key(*row) != key for row in rows)
+
+    name = name_hash(path)
+    number = first_free(is_taken, max(first, numbers.get(name)))
+    numbers.set_used(name, number)
+    return AllocatedName(alternative(path, number), number)
+
+
+def _original(connection: sqlite3.Connection, document: Staged) -> Duplicate | None:
+    """Another document of the same identity that is staged or delivered, if there is one."""
+    rows = connection.execute(
+        "SELECT source, id, revision, label, state FROM documents WHERE identity = ?"
+        " AND state IN ('staged', 'delivered') LIMIT 2",
+        (document.identity,),
+    )
+    originals = (Duplicate(Key(*row[:3]), row[3], State(row[4])) for row in rows)
+    return next((one for one in originals if one.key != document.key), None)
+
+
+def _same_number(connection: sqlite3.Connection, document: Staged) -> str:
+    """The label of another document of this number that is staged or delivered; else empty."""
+    rows = connection.execute(
+        "SELECT source, id, revision, label FROM documents WHERE number_hash = ?"
+        " AND state IN ('staged', 'delivered') LIMIT 2",
+        (document.number_hash,),
+    )
+    return next((row[3] for row in rows if Key(*row[:3]) != document.key), "")
+
+
+def _record_staged(
+    connection: sqlite3.Connection, document: Staged, path: str, hash_: int, at: float
+) -> bool:
+    """Record a document as staged; False if it has no row, or is staged or delivered already."""
+    updated = connection.execute(
+        "UPDATE documents SET state = 'staged', staged = ?4, path = ?5, name_hash = ?6,"
+        " company = ?7, kind = ?8, sha256 = ?9, size = ?10, checksum = ?11, warnings = ?12,"
+        " verified_at = ?13, changed_at = ?14, companions = ?15, identity = ?16,"
+        " number_hash = ?17 WHERE source = ?1 AND id = ?2 AND revision = ?3"
+        " AND state NOT IN ('staged', 'delivered')",
+        (
+            *columns(document.key),
+            *(document.staged, path, hash_, document.company, document.kind),
+            *(document.sha256, document.size, document.checksum, document.warnings),
+            *(document.verified_at, at, " ".join(document.sidecars)),
+            *(document.identity, document.number_hash),
+        ),
+    )
+    return updated.rowcount == 1
+
+
+def _state(connection: sqlite3.Connection, key: Key) -> State | None:
+    row = connection.execute(
+        "SELECT state FROM documents WHERE source = ?1 AND id = ?2 AND revision = ?3", columns(key)
+    ).fetchone()
+    return State(row[0]) if row else None

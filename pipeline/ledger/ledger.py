@@ -1,0 +1,276 @@
+"""Ledger: the durable state of every document, in SQLite, written by one group-commit writer.
+
+seen(), forget(), acknowledged() and polled() return before their change is committed; it is
+committed before any later change, and may be lost in a power cut. begin_poll() is committed when
+it returns and flushed with the next durable change. Every other change is durable when its method
+returns. A method that waits raises StateError when the disk refuses for too long, or the file is
+damaged.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, closing
+from functools import partial
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from pipeline.document import Key
+from pipeline.ledger.allocation import NextNumbers, allocate, reallocate
+from pipeline.ledger.database import open_database
+from pipeline.ledger.models import (
+    ENDED,
+    AllocatedName,
+    Allocation,
+    Known,
+    NameTaken,
+    Staged,
+    State,
+    Unfinished,
+    columns,
+)
+from pipeline.ledger.writer import Statement, Writer
+
+#: Ids, or rows, of one query, at most.
+PAGE_SIZE = 500
+
+#: SQL: the number of the poll that source ?1 is in.
+CURRENT_POLL = "coalesce((SELECT poll FROM sources WHERE name = ?1), 0)"
+#: SQL: the states that are acknowledged to the source.
+FINAL_STATES = f"({', '.join(repr(state.value) for state in ENDED)})"
+
+
+class Ledger:
+    """The open ledger of one running program. Made by open_ledger()."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._numbers = NextNumbers()
+
+    def stop_retrying(self) -> None:
+        """Fail at once where the disk refuses: the program shuts down and can't wait for it."""
+        self._writer.stop_retrying()
+
+    async def begin_poll(self, source: str) -> int:
+        """Count a poll of a source that begins, and return its number; restarts don't reset it.
+
+        Whatever was recorded before has a smaller number (Known.poll).
+        """
+        return await self._writer.execute(partial(_begin_poll, source))
+
+    async def contents(self, source: str, ids: Iterable[str]) -> dict[str, dict[str, Known]]:
+        """The rows of these ids, by id and revision; an id without a row is left out."""
+        wanted = list(ids)
+        if not wanted:
+            return {}
+        return await self._writer.execute(partial(_contents, source, wanted))
+
+    async def seen(self, documents: Iterable[tuple[Key, str]], at: float) -> None:
+        """Record that documents (key, label) were listed; returns before the commit."""
+        sql = (
+            "INSERT INTO documents"  # noqa: S608 - constants only
+            " (source, id, revision, label, state, seen_at, changed_at, poll)"
+            f" VALUES (?1, ?2, ?3, ?4, 'seen', ?5, ?5, {CURRENT_POLL})"
+            " ON CONFLICT DO UPDATE SET state = 'seen', changed_at = excluded.changed_at,"
+            " reason = '', name_hash = NULL, acknowledged_at = NULL, poll = excluded.poll"
+            " WHERE state NOT IN ('staged', 'delivered')"
+        )
+        rows = [(*columns(key), label, at) for key, label in documents]
+        await self._writer.enqueue(Statement(sql, rows))
+
+    async def forget(self, keys: Iterable[Key]) -> None:
+        """Delete documents that others supersede, unless they are staged or delivered.
+
+        Returns before the commit.
+        """
+        sql = (
+            "DELETE FROM documents WHERE source = ?1 AND id = ?2 AND revision = ?3"
+            " AND state NOT IN ('staged', 'delivered')"
+        )
+        await self._writer.enqueue(Statement(sql, [columns(key) for key in keys]))
+
+    async def stage(self, documents: Sequence[Staged], at: float) -> list[Allocation]:
+        """Allocate a name to each document and record it as staged: durable on return.
+
+        The temporary files have to be flushed before. A document gets a name that no other one has
+        had; or it is a Duplicate or Unrecorded, and nothing is recorded of it.
+        """
+        if not documents:
+            return []
+        apply = partial(allocate, documents, at, self._numbers)
+        return await self._writer.execute(apply, durable=True)
+
+    async def reallocate(self, taken: Sequence[NameTaken], at: float) -> list[AllocatedName]:
+        """Allocate other names to staged documents whose names were taken: durable on return."""
+        if not taken:
+            return []
+        apply = partial(reallocate, taken, at, self._numbers)
+        return await self._writer.execute(apply, durable=True)
+
+    async def delivered(self, keys: Iterable[Key], at: float) -> None:
+        """Record documents as delivered, durable on return; their files have to be flushed before.
+
+        Raises RowMissing if one of them has no row.
+        """
+        sql = (
+            "UPDATE documents SET state = 'delivered', staged = '', companions = '', reason = '',"
+            " delivered_at = ?4, changed_at = ?4 WHERE source = ?1 AND id = ?2 AND revision = ?3"
+        )
+        rows = [(*columns(key), at) for key in keys]
+        await self._writer.write(Statement(sql, rows, must_match=True))
+
+    async def duplicates(self, found: Iterable[tuple[Key, str]], at: float) -> None:
+        """Record duplicates, (key, sentence that names the original) each: durable on return."""
+        await self._record_end(State.DUPLICATE, found, at)
+
+    async def skipped(self, found: Iterable[tuple[Key, str]], at: float) -> None:
+        """Record documents that a rule skips, (key, the rule) each: durable on return."""
+        await self._record_end(State.SKIPPED, found, at)
+
+    async def unstaged(self, failed: Iterable[tuple[Key, str]], at: float) -> None:
+        """Record staged documents that did not become visible, (key, reason) each, as waiting.
+
+        Durable on return. Their names are free for others from then on.
+        """
+        clear = (
+            ", staged = '', companions = '', name_hash = NULL, identity = NULL, number_hash = NULL"
+        )
+        await self._record_state(State.WAITING, failed, at, clear)
+
+    async def waiting(self, failed: Iterable[tuple[Key, str]], at: float) -> None:
+        """Record documents that failed for now, (key, reason) each: durable on return."""
+        await self._record_end(State.WAITING, failed, at)
+
+    async def quarantined(self, failed: Iterable[tuple[Key, str]], at: float) -> None:
+        """Record documents that failed for good, (key, reason) each: durable on return."""
+        await self._record_end(State.QUARANTINED, failed, at)
+
+    async def _record_end(self, state: State, failed: Iterable[tuple[Key, str]], at: float) -> None:
+        # Whether a staged document became visible only its temporary folder tells (recovery).
+        await self._record_state(state, failed, at, " WHERE state NOT IN ('staged', 'delivered')")
+
+    async def _record_state(
+        self, state: State, failed: Iterable[tuple[Key, str]], at: float, tail: str
+    ) -> None:
+        """Record a state and its reason; inserts the row if seen() could not write it.
+
+        tail: SQL that follows the SET clause: more assignments, or a WHERE that protects rows.
+        """
+        sql = (
+            "INSERT INTO documents (source, id, revision, label, state, reason, seen_at,"  # noqa: S608 - constants only
+            f" changed_at, poll) VALUES (?1, ?2, ?3, ?2, ?4, ?5, ?6, ?6, {CURRENT_POLL})"
+            " ON CONFLICT DO UPDATE SET state = excluded.state, reason = excluded.reason,"
+            f" changed_at = excluded.changed_at, poll = excluded.poll{tail}"
+        )
+        rows = [(*columns(key), state.value, reason, at) for key, reason in failed]
+        await self._writer.write(Statement(sql, rows))
+
+    async def acknowledged(self, keys: Iterable[Key], at: float) -> None:
+        """Record that the source was told; returns before the commit.
+
+        If the record is lost in a power cut, the source is told again.
+        """
+        sql = (
+            f"UPDATE documents SET acknowledged_at = ?4, poll = {CURRENT_POLL}"  # noqa: S608 - constants only
+            f" WHERE source = ?1 AND id = ?2 AND revision = ?3 AND state IN {FINAL_STATES}"
+        )
+        rows = [(*columns(key), at) for key in keys]
+        await self._writer.enqueue(Statement(sql, rows, must_match=True))
+
+    async def unacknowledged(
+        self, source: str, after: tuple[Key, Known] | None = None
+    ) -> list[tuple[Key, Known]]:
+        """One page of the documents in a final state that the source was not told of.
+
+        after: the last one of the page before. Empty when there are no more.
+        """
+        return await self._writer.execute(partial(_unacknowledged, source, after))
+
+    async def unfinished(self) -> list[Unfinished]:
+        """The documents that an earlier process left staged."""
+        return await self._writer.execute(_unfinished)
+
+    async def polled(self, source: str, at: float, error: str = "") -> None:
+        """Record that a poll was complete, or its error; returns before the commit."""
+        sql = (
+            "INSERT INTO sources (name, polled_at, error, error_at) VALUES (?1, ?2, ?3, ?4)"
+            " ON CONFLICT DO UPDATE SET polled_at = coalesce(?2, polled_at), error = ?3,"
+            " error_at = ?4"
+        )
+        row = (source, None if error else at, error, at if error else None)
+        await self._writer.enqueue(Statement(sql, [row]))
+
+
+@asynccontextmanager
+async def open_ledger(path: Path, write_timeout: float = math.inf) -> AsyncIterator[Ledger]:
+    """Open or create the ledger and run its writer; on leaving, all changes are committed.
+
+    write_timeout: seconds to retry while the disk refuses. A file that is no ledger, or a damaged
+    one, is kept aside under another name, and a new one begins; one of an earlier version is
+    migrated. Raises StateError when it is a newer program's, can't be migrated, or the disk
+    refuses; on leaving, when changes that no caller waits for could not be written.
+    """
+    connection = await anyio.to_thread.run_sync(open_database, path)
+    with closing(connection):
+        writer = Writer(connection, write_timeout)
+        async with anyio.create_task_group() as group:
+            group.start_soon(writer.run)
+            try:
+                yield Ledger(writer)
+            finally:
+                writer.stop_retrying()
+                writer.close()
+        if writer.failure is not None:
+            raise writer.failure
+
+
+def _begin_poll(source: str, connection: sqlite3.Connection) -> int:
+    cursor = connection.execute(
+        "INSERT INTO sources (name, poll) VALUES (?, 1)"
+        " ON CONFLICT DO UPDATE SET poll = poll + 1 RETURNING poll",
+        (source,),
+    )
+    ((number,),) = cursor.fetchall()
+    return int(number)
+
+
+def _contents(
+    source: str, ids: Sequence[str], connection: sqlite3.Connection
+) -> dict[str, dict[str, Known]]:
+    found: dict[str, dict[str, Known]] = {}
+    for some in (ids[start : start + PAGE_SIZE] for start in range(0, len(ids), PAGE_SIZE)):
+        rows = connection.execute(
+            "SELECT id, revision, state, poll, acknowledged_at, reason, sha256"  # noqa: S608 - constants only
+            " FROM documents"
+            f" WHERE source = ? AND id IN ({', '.join('?' * len(some))})",
+            (source, *some),
+        )
+        for row in rows:
+            found.setdefault(row[0], {})[row[1]] = Known(State(row[2]), *row[3:])
+    return found
+
+
+def _unacknowledged(
+    source: str, after: tuple[Key, Known] | None, connection: sqlite3.Connection
+) -> list[tuple[Key, Known]]:
+    last = (after[1].state.value, *columns(after[0])[1:]) if after else ("", "", "")
+    rows = connection.execute(
+        "SELECT id, revision, state, poll, acknowledged_at, reason FROM documents"  # noqa: S608 - constants only
+        " INDEXED BY documents_open"
+        f" WHERE source = ?1 AND acknowledged_at IS NULL AND state IN {FINAL_STATES}"
+        " AND (state, id, revision) > (?2, ?3, ?4) ORDER BY state, id, revision LIMIT ?5",
+        (source, *last, PAGE_SIZE),
+    )
+    return [(Key(source, r[0], r[1]), Known(State(r[2]), *r[3:])) for r in rows]
+
+
+def _unfinished(connection: sqlite3.Connection) -> list[Unfinished]:
+    rows = connection.execute(
+        "SELECT source, id, revision, staged, companions, path FROM documents"
+        " WHERE state = 'staged'"
+    )
+    return [Unfinished(Key(*r[:3]), r[3], tuple(r[4].split()), r[5]) for r in rows]

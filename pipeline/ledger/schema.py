@@ -1,0 +1,49 @@
+"""Schema of the ledger: its tables, its version, and the migration from each older version.
+
+To change the schema, make the change in SCHEMA and add to MIGRATIONS, under the number of the
+version that was the latest so far, the SQL statements that make the same change to an existing
+ledger (no BEGIN or COMMIT: `migration` runs all steps in one transaction). Then store a dump of a
+ledger of the new version, with rows in each state, as `ledger_versions/NUMBER.sql` beside
+`test_migration.py`, which fails without it, and when a migrated ledger and a new one differ.
+"""
+
+from __future__ import annotations
+
+#: The SQL that brings a ledger of this version to the next one. A new ledger gets SCHEMA at once.
+MIGRATIONS = {
+    1: """
+ALTER TABLE documents ADD COLUMN poll INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sources ADD COLUMN poll INTEGER NOT NULL DEFAULT 0;
+""",
+}
+
+#: The version of SCHEMA, which the file holds as its user_version.
+VERSION = max(MIGRATIONS) + 1
+
+SCHEMA = f"""
+CREATE TABLE documents (
+    source TEXT NOT NULL, id TEXT NOT NULL, revision TEXT NOT NULL,
+    label TEXT NOT NULL, state TEXT NOT NULL,
+    company TEXT NOT NULL DEFAULT '', kind TEXT NOT NULL DEFAULT '',
+    path TEXT NOT NULL DEFAULT '', name_hash INTEGER,
+    staged TEXT NOT NULL DEFAULT '', companions TEXT NOT NULL DEFAULT '',
+    sha256 TEXT NOT NULL DEFAULT '', size INTEGER, checksum TEXT NOT NULL DEFAULT '',
+    identity INTEGER, number_hash INTEGER,
+    reason TEXT NOT NULL DEFAULT '', warnings TEXT NOT NULL DEFAULT '',
+    seen_at REAL NOT NULL, changed_at REAL NOT NULL, verified_at REAL,
+    delivered_at REAL, acknowledged_at REAL, poll INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (source, id, revision)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX documents_name ON documents (name_hash) WHERE name_hash IS NOT NULL;
+CREATE INDEX documents_identity ON documents (identity) WHERE identity IS NOT NULL;
+CREATE INDEX documents_number ON documents (number_hash) WHERE number_hash IS NOT NULL;
+CREATE INDEX documents_open ON documents (source, state)
+    WHERE acknowledged_at IS NULL AND state IN ('delivered', 'duplicate', 'skipped', 'quarantined');
+CREATE INDEX documents_staged ON documents (source) WHERE state = 'staged';
+CREATE INDEX documents_kept ON documents (changed_at) WHERE state IN ('quarantined', 'waiting');
+CREATE TABLE sources (
+    name TEXT PRIMARY KEY, polled_at REAL, error TEXT NOT NULL DEFAULT '', error_at REAL,
+    poll INTEGER NOT NULL DEFAULT 0
+) STRICT;
+PRAGMA user_version = {VERSION};
+"""

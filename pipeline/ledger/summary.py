@@ -1,0 +1,115 @@
+"""Ledger summary: what `synqup status` shows, read beside a program that may be writing it."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+
+from msgspec import Struct
+
+from pipeline.errors import StateError
+from pipeline.ledger.database import BUSY_TIMEOUT
+from pipeline.ledger.models import State
+from pipeline.ledger.sqlite_errors import explain, is_damage, is_recoverable
+
+
+class Undelivered(Struct, frozen=True):
+    """A document that is quarantined or waiting, with the reason; at: when that was recorded."""
+
+    source: str
+    id: str
+    label: str
+    reason: str
+    at: float
+
+
+class StateCount(Struct, frozen=True):
+    """How many documents of a company are in one state."""
+
+    company: str
+    kind: str
+    state: State
+    documents: int
+
+
+class SourceState(Struct, frozen=True):
+    """The last complete poll of a source, and the error of a poll since then, if there was one.
+
+    polled_at: in seconds since 1970; None if no poll was ever complete.
+    """
+
+    name: str
+    polled_at: float | None
+    error: str
+    error_at: float | None
+
+
+class Summary(Struct, frozen=True):
+    """All that `synqup status` shows of the ledger."""
+
+    sources: tuple[SourceState, ...]
+    counts: tuple[StateCount, ...]
+    unacknowledged: int
+    quarantine: tuple[Undelivered, ...]
+    waiting: tuple[Undelivered, ...]
+
+
+def summarise(path: Path, configured: Iterable[str] = ()) -> Summary:
+    """Summarise the ledger at a path; before the first start there is none. Raises StateError.
+
+    configured: names of sources, which come first, and are listed even if the ledger has no record
+    of them.
+    """
+    sources = {name: SourceState(name, None, "", None) for name in configured}
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise StateError(str(path), "this is no ledger, and no file at all", "Move it away")
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT)
+        with closing(connection):
+            return _summary(connection, sources)
+    except FileNotFoundError:
+        return Summary(tuple(sources.values()), (), 0, (), ())
+    except (OSError, sqlite3.DatabaseError) as error:
+        reason, remedy = _explain(error)
+        raise StateError(str(path), f"the ledger can't be read: {reason}", remedy) from None
+
+
+def _explain(error: OSError | sqlite3.DatabaseError) -> tuple[str, str]:
+    """The reason and the remedy of a ledger that can't be read."""
+    if is_damage(error):
+        return f"it is damaged ({error})", "The next start keeps it aside, and begins a new one"
+    if isinstance(error, OSError) or is_recoverable(error):
+        reason, remedy = explain(error)
+        # A reader beside the writer needs the shared -shm file, and may have to create it.
+        return reason, f"{remedy}, or ask as the account that runs synqup; then ask again"
+    return f"{error}", "Ask with the version of synqup that writes it"
+
+
+def _summary(connection: sqlite3.Connection, sources: dict[str, SourceState]) -> Summary:
+    def undelivered(state: State) -> tuple[Undelivered, ...]:
+        rows = connection.execute(
+            "SELECT source, id, label, reason, changed_at FROM documents"
+            " WHERE state = ? ORDER BY changed_at",
+            (state.value,),
+        )
+        return tuple(Undelivered(*row) for row in rows)
+
+    counts = connection.execute(
+        "SELECT company, kind, state, count(*) FROM documents GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+    )
+    unacknowledged = connection.execute(
+        "SELECT count(*) FROM documents WHERE acknowledged_at IS NULL"
+        " AND state IN ('delivered', 'duplicate', 'skipped', 'quarantined')"
+    ).fetchone()
+    known = connection.execute("SELECT name, polled_at, error, error_at FROM sources ORDER BY 1")
+    sources |= {row[0]: SourceState(*row) for row in known}
+    return Summary(
+        sources=tuple(sources.values()),
+        counts=tuple(StateCount(r[0], r[1], State(r[2]), r[3]) for r in counts),
+        unacknowledged=unacknowledged[0],
+        quarantine=undelivered(State.QUARANTINED),
+        waiting=undelivered(State.WAITING),
+    )

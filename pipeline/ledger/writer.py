@@ -1,0 +1,267 @@
+"""Group-commit writer: one task that commits the changes of many callers to SQLite, group by group.
+
+All changes that arrive while one commit is being flushed share the next one. Changes that no
+caller waits for are committed along with the others. A change that fails does so without failing
+the rest of its group. While something outside refuses a commit (a full disk, a lock), all changes
+wait and the commit is retried.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+import structlog
+
+from pipeline.errors import StateError
+from pipeline.ledger.database import mark_suspect
+from pipeline.ledger.sqlite_errors import explain, is_damage, is_recoverable
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+#: Changes in one commit, at most.
+MAX_GROUP = 256
+#: Seconds that changes which no caller waits for may wait for others.
+LINGER = 0.05
+#: Seconds between two attempts to commit what was refused.
+RETRY_DELAY = 1.0
+
+
+class RowMissing(Exception):
+    """A statement had to change a row for each of its parameters, and some rows do not exist."""
+
+
+class Statement:
+    """An SQL statement and its rows of parameters.
+
+    must_match: whether each row of parameters has to change a row of the table; else RowMissing.
+    """
+
+    def __init__(
+        self, sql: str, rows: Sequence[tuple[Any, ...]], *, must_match: bool = False
+    ) -> None:
+        self.sql = sql
+        self.rows = rows
+        self.must_match = must_match
+
+    def __call__(self, connection: sqlite3.Connection) -> None:
+        """Execute it, within the transaction that is open."""
+        cursor = connection.executemany(self.sql, self.rows)
+        missing = len(self.rows) - cursor.rowcount
+        # A traceback that refers to an open cursor would keep the file open beyond close().
+        cursor.close()
+        if self.must_match and missing > 0:
+            raise RowMissing(f"{missing} of {len(self.rows)} rows: {self.rows[0]} …")
+
+    def split(self) -> list[Statement]:
+        """One statement for each row of parameters."""
+        return [Statement(self.sql, [row], must_match=self.must_match) for row in self.rows]
+
+
+class _Change:
+    """One caller's change on its way to the writer.
+
+    done: None if the caller does not wait. durable: whether it has to be flushed when done is set.
+    """
+
+    def __init__(self, apply: Callable[[sqlite3.Connection], Any], *, durable: bool) -> None:
+        self.apply = apply
+        self.durable = durable
+        self.done: anyio.Event | None = None
+        self.result: Any = None
+        self.error: Exception | None = None
+
+    def split(self) -> list[_Change]:
+        """One change for each row if no caller waits for it, so that a bad row fails alone."""
+        if self.done is None and isinstance(self.apply, Statement):
+            return [_Change(one, durable=self.durable) for one in self.apply.split()]
+        return []
+
+
+class Writer:
+    """Takes changes from many tasks and commits them, one group after the other.
+
+    timeout: seconds to retry a commit that is refused.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, timeout: float) -> None:
+        self._connection = connection
+        self._timeout = timeout
+        self._retries_stopped = anyio.Event()
+        self._sender, self._receiver = anyio.create_memory_object_stream[_Change](MAX_GROUP)
+        #: Changes that no caller waits for and that were refused so far: part of the next commit.
+        self._refused: list[_Change] = []
+        #: Why some of them could not be written until the end; None if all were written.
+        self.failure: StateError | None = None
+
+    async def run(self) -> None:
+        """Commit all changes in their order, until close(); one task of the program runs this."""
+        # It ends by close() only: what was asked for is written even if the program is cancelled.
+        with anyio.CancelScope(shield=True), self._receiver:
+            async for first in self._receiver:
+                group = [first]
+                with suppress(anyio.WouldBlock, anyio.EndOfStream):
+                    while len(group) < MAX_GROUP:
+                        group.append(self._receiver.receive_nowait())
+                await self._linger(group)
+                await self._commit([*self._refused, *group])
+                for change in group:
+                    if change.done is not None:
+                        change.done.set()
+            if self._refused:
+                await self._commit(self._refused)
+            if self._refused:
+                error = self._refused[0].error
+                self.failure = _state_error(error)
+                log.error("ledger entries are lost", changes=len(self._refused), reason=str(error))
+
+    def stop_retrying(self) -> None:
+        """Make each commit that is refused from now on fail at once: the program shuts down."""
+        self._retries_stopped.set()
+
+    def close(self) -> None:
+        """Take no more changes; run() ends after those that it has."""
+        self._sender.close()
+
+    async def enqueue(self, statement: Statement) -> None:
+        """Execute a statement in its turn, without waiting for it; an error is logged."""
+        if not statement.rows:
+            return
+        change = _Change(statement, durable=False)
+        try:
+            self._sender.send_nowait(change)
+        except anyio.WouldBlock:
+            await self._sender.send(change)
+
+    async def execute(
+        self, apply: Callable[[sqlite3.Connection], T], *, durable: bool = False
+    ) -> T:
+        """Call a function in its turn, in a transaction, and return what it returns.
+
+        durable: whether the commit is flushed before the return. Raises what the function raises;
+        StateError when the commit is refused for longer than the timeout, or the file is damaged.
+        """
+        change = _Change(apply, durable=durable)
+        change.done = anyio.Event()
+        # A cancelled caller still waits: without knowing whether the commit happened, it could
+        # undo what the ledger says.
+        with anyio.CancelScope(shield=True):
+            await self._sender.send(change)
+            await change.done.wait()
+        if change.error is not None:
+            raise _state_error(change.error) or change.error
+        result: T = change.result
+        return result
+
+    async def write(self, statement: Statement) -> None:
+        """Execute a statement and wait until it is durable. Raises as execute() does."""
+        if statement.rows:
+            await self.execute(statement, durable=True)
+
+    async def _linger(self, group: list[_Change]) -> None:
+        """Wait a moment for a change that a caller waits for, if the group has none."""
+        if any(change.done for change in group):
+            return
+        with anyio.move_on_after(LINGER), suppress(anyio.EndOfStream):
+            while len(group) < MAX_GROUP and group[-1].done is None:
+                group.append(await self._receiver.receive())
+
+    async def _commit(self, group: Sequence[_Change]) -> None:
+        """Commit a group, retrying until the timeout while that is refused; all others wait.
+
+        Of what is still refused then, changes that no caller waits for go into the next commit.
+        """
+        began, is_reported = time.monotonic(), False
+        while group := await anyio.to_thread.run_sync(_commit, self._connection, group):
+            error = group[0].error
+            is_late = time.monotonic() - began > self._timeout or self._retries_stopped.is_set()
+            if is_late or not is_recoverable(error):
+                break
+            if not is_reported:
+                is_reported = True
+                reason, remedy = explain(error)
+                remedy = f"{remedy}; everything waits and will be retried"
+                log.error("ledger can't be written", reason=reason, remedy=remedy)
+            with anyio.move_on_after(RETRY_DELAY):
+                await self._retries_stopped.wait()
+        if is_reported and not group:
+            log.info("ledger can be written again")
+        for change in group:
+            change.error = error
+        self._refused = [change for change in group if change.done is None]
+
+
+def _state_error(error: BaseException | None) -> StateError | None:
+    """The error to show for one that has its cause outside; None for a bug, which stays itself."""
+    if is_recoverable(error):
+        reason, remedy = explain(error)
+        failure = StateError(
+            "the ledger",
+            f"it can't be written: {reason}",
+            f"{remedy}; then start again, nothing is lost",
+        )
+    elif is_damage(error):
+        failure = StateError(
+            "the ledger",
+            f"it is damaged ({error})",
+            "Start again: it is kept aside then, and a new one begins",
+        )
+    else:
+        return None
+    failure.__cause__ = error
+    return failure
+
+
+def _commit(connection: sqlite3.Connection, group: Sequence[_Change]) -> Sequence[_Change]:
+    """Apply changes in one transaction; if one fails, apply each in a transaction of its own.
+
+    Returns those that were not applied because the commit is refused, or the file is damaged.
+    """
+    error = _apply(connection, group)
+    if error is None:
+        return ()
+    if is_damage(error) or is_recoverable(error):
+        group[0].error = error
+        return group
+    parts = group if len(group) > 1 else group[0].split()
+    if len(parts) > 1:
+        for index, part in enumerate(parts):
+            if refused := _commit(connection, [part]):
+                return [*refused, *parts[index + 1 :]]
+        return ()
+    group[0].error = error
+    if group[0].done is None:
+        log.error("a ledger entry is lost because of a bug in synqup", exc_info=error)
+    return ()
+
+
+def _apply(connection: sqlite3.Connection, group: Sequence[_Change]) -> Exception | None:
+    """Apply changes in one transaction: all of them, or none; the error if none."""
+    is_durable = any(change.durable for change in group)
+    try:
+        if connection.in_transaction:
+            # The rollback of the transaction before failed as well.
+            connection.execute("ROLLBACK")
+        # FULL flushes this commit and all before it, also those that were made with NORMAL.
+        connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
+        connection.execute("BEGIN IMMEDIATE")
+        for change in group:
+            change.result = change.apply(connection)
+        connection.execute("COMMIT")
+    except Exception as error:  # noqa: BLE001 - handed to the callers, who raise it
+        with suppress(sqlite3.Error):
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        if is_damage(error):
+            mark_suspect(connection)
+        return error
+    for change in group:
+        change.error = None
+    return None

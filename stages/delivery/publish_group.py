@@ -1,0 +1,121 @@
+"""Publishing a group: renames its documents in the lane, then flushes their folders together.
+
+A document is delivered once its name is durable. A document of which this process can't tell, or
+whose folder could not be flushed, stays staged in the ledger and is left to recovery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline.document import Key
+from pipeline.durable import flush_folder
+from pipeline.ledger.ledger import Ledger
+from pipeline.stage import retryable_os_error
+from stages.delivery.allocate import Named, allocate_next_names
+from stages.delivery.fsync import flush_names
+from stages.delivery.lanes import Lane
+from stages.delivery.publish import Attempt, publish
+from stages.delivery.recovery import MAX_NAMES, Recovery
+from stages.delivery.results import WriteResult, not_durable, warn_of_repetition
+from stages.delivery.watchdog import Call, Hanging, Heartbeat
+
+
+class GroupPublisher:
+    """Publishes groups of documents. The caller holds the publish_lock of the lane."""
+
+    def __init__(self, ledger: Ledger, recovery: Recovery) -> None:
+        self._ledger = ledger
+        self._recovery = recovery
+
+    async def publish(
+        self, lane: Lane, named: Sequence[Named], results: dict[Key, WriteResult]
+    ) -> list[Named]:
+        """Make documents visible and durable, under other names where theirs are taken.
+
+        Each one gets its result. Returns those that certainly are not visible; any other that was
+        not delivered stays staged, and recovery knows of it.
+        """
+        unpublished: list[Named] = []
+        for attempts_left in reversed(range(MAX_NAMES)):
+            attempts, not_flushed = await self._attempt(lane, named)
+            taken: list[Named] = []
+            for one, attempt in zip(named, attempts, strict=True):
+                if attempt.error is None:
+                    results[one.plan.key] = self._visible(one, not_flushed)
+                elif attempt.taken and attempts_left:
+                    left = tuple(c for c in one.sidecars if c not in attempt.unrestored)
+                    taken.append(Named(one.plan, one.staged, one.claim, left))
+                else:
+                    results[one.plan.key] = retryable_os_error(one.plan.label, attempt.error)
+                    if not self._left_to_recovery(one, attempt):
+                        unpublished.append(one)
+            if not taken:
+                break
+            named = await allocate_next_names(self._ledger, lane, taken)
+        return unpublished
+
+    async def _attempt(
+        self, lane: Lane, named: Sequence[Named]
+    ) -> tuple[list[Attempt], Mapping[Path, OSError]]:
+        """Rename each document, then flush the folders; those for which that failed, and why."""
+        folders: set[Path] = set()
+
+        def rename(one: Named, _: Heartbeat) -> Attempt:
+            attempt = publish(Path(one.staged.staged), one.sidecars, Path(one.claim.path))
+            if attempt.error is None:
+                folders.add(one.plan.folder)
+            return attempt
+
+        def flush(_: Heartbeat) -> dict[Path, OSError]:
+            return flush_names(folders)
+
+        calls: list[Call[Any]] = [
+            *(Call(one.plan.folder, partial(rename, one), self._late(one)) for one in named),
+            Call(Path(lane.volume), flush),
+        ]
+        *attempts, flushed = await lane.each(calls)
+        if isinstance(flushed, OSError):
+            # The flush of the group hangs, perhaps because of one folder: flush each separately.
+            flushed = await _flush_each(lane, list(folders))
+        assert isinstance(flushed, dict)
+        return [one if isinstance(one, Attempt) else Attempt(one) for one in attempts], flushed
+
+    def _late(self, one: Named) -> Callable[[object], None]:
+        """What to do with an attempt that returns after it was given up."""
+
+        def late(attempt: object) -> None:
+            visible = isinstance(attempt, Attempt) and attempt.error is None
+            self._recovery.call_returned(one.plan.key, visible=visible)
+
+        return late
+
+    def _visible(self, one: Named, not_flushed: Mapping[Path, OSError]) -> WriteResult:
+        """The result of a document that is visible: it is delivered only if that is durable."""
+        error = not_flushed.get(one.plan.folder)
+        if error is None:
+            warn_of_repetition(one.plan, one.claim)
+            return Path(one.claim.path)
+        self._recovery.remember(one.plan.key, visible=True)
+        return not_durable(one.plan, error)
+
+    def _left_to_recovery(self, one: Named, attempt: Attempt) -> bool:
+        """Leave a failed attempt to recovery, unless nothing of the document can be visible."""
+        if isinstance(attempt.error, Hanging) and attempt.error.started:
+            self._recovery.wait_for_call(one.plan.key)
+            return True
+        if attempt.unrestored or one.sidecars != one.plan.sidecars:
+            self._recovery.remember(one.plan.key, visible=False)
+            return True
+        return False
+
+
+async def _flush_each(lane: Lane, folders: Sequence[Path]) -> dict[Path, OSError]:
+    def flush(folder: Path, _: Heartbeat) -> None:
+        flush_folder(folder)
+
+    errors = await lane.each([Call(folder, partial(flush, folder)) for folder in folders])
+    return {folder: error for folder, error in zip(folders, errors, strict=True) if error}

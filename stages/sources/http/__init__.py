@@ -1,0 +1,1 @@
+"""HTTP for every source that speaks it: client, session, token, concurrency limiter."""

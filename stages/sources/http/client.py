@@ -1,0 +1,385 @@
+"""HTTP client: one connection pool for each source, with timeouts, limits and plain errors.
+
+Every failure is raised as an error of `pipeline/errors.py`. Bodies are decoded in pieces, and are
+given up when they stall, trickle or end early.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import aiohttp
+import anyio
+import anyio.to_thread
+import msgspec
+from aiohttp.connector import Connection
+from yarl import URL
+
+from pipeline.errors import (
+    Rejected,
+    RetryableError,
+    SourceError,
+    SourceUnavailable,
+    SynqupError,
+)
+from pipeline.files import check_file
+from stages.sources.http.coding import DecodingError, content_decoder
+from stages.sources.http.headers import quoted, retry_after
+from stages.sources.http.settings import LARGEST_CA_FILE, Timeouts
+
+#: Bytes that are read of an error's body to quote it, and seconds that are spent on it.
+MAX_ERROR_BODY = 10_000
+ERROR_BODY_TIMEOUT = 5.0
+#: Seconds that connections are given to close.
+CLOSE_TIMEOUT = 5.0
+#: Decoded bytes a second that an answer has to bring within each stall timeout. It is the share of
+#: one of sixty requests on a line of one megabit a second.
+MIN_RATE = 2048
+#: Number of stall timeouts (five minutes in all) after which the mean rate of an answer has to be
+#: above MIN_MEAN_RATE, in bytes a second: 16 large documents could hold all workers for hours.
+MEAN_RATE_STALLS = 10
+MIN_MEAN_RATE = 16_384
+
+#: Errors of decoding untrusted JSON: it may be nested without end, or not be UTF-8.
+JSON_ERRORS = (msgspec.DecodeError, ValueError, RecursionError)
+
+
+class CertificateRefused(SourceError):
+    """The server's certificate can't be verified."""
+
+    reason = "the server's certificate is not trusted"
+    remedy = (
+        "Check the address; if a private authority has signed it, name that authority's"
+        " certificate as ca_file in [[sources]]"
+    )
+
+
+class IncompleteBody(RetryableError):
+    """A body that has not arrived completely."""
+
+    reason = "the answer broke off"
+    remedy = "It will be retried; if this goes on, check the network and any proxy"
+
+
+class Throughput:
+    """Throughput meter: bytes of an answer, in the time that was spent waiting for them.
+
+    The time in which the bytes are processed does not count, as the server can't change it.
+    """
+
+    def __init__(self, stall: float) -> None:
+        self.size = 0
+        self._stall = stall
+        self._waited = 0.0
+        self._since, self._had = 0.0, 0
+
+    def too_slow(self, waited: float) -> str:
+        """Count the seconds of one more read. Returns why the answer is too slow, or ""."""
+        self._waited += waited
+        seconds, came = self._waited - self._since, self.size - self._had
+        if seconds <= self._stall:
+            return ""
+        if came < MIN_RATE * seconds:
+            return f"in {seconds:.1f} s {came:,} bytes"
+        if (
+            self._waited > self._stall * MEAN_RATE_STALLS
+            and self.size < MIN_MEAN_RATE * self._waited
+        ):
+            return f"in {self._waited:.1f} s {self.size:,} bytes"
+        self._since, self._had = self._waited, self.size
+        return ""
+
+
+class HttpClient:
+    """HTTP client of one source. It connects when first used, within the event loop.
+
+    connections: concurrent connections, at most. ca_file: certificates of authorities that are
+    trusted besides those of the system.
+    """
+
+    def __init__(
+        self, name: str, *, connections: int, timeouts: Timeouts, ca_file: Path | None = None
+    ) -> None:
+        self._name = name
+        self._connections = connections
+        self._timeouts = timeouts
+        self._ca_file = ca_file
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(
+        self,
+        method: str,
+        url: URL,
+        *,
+        subject: str,
+        headers: Mapping[str, str] | None = None,
+        data: bytes | Mapping[str, str] | None = None,
+    ) -> aiohttp.ClientResponse:
+        """Send a request and return its answer, of any status, before its body is read.
+
+        The caller releases it. Redirects are not followed, as credentials must not be sent to
+        other addresses. CertificateRefused, SourceUnavailable or SourceError.
+        """
+        session = self._session or await self._open()
+        try:
+            return await session.request(
+                method, url, headers=headers, data=data, allow_redirects=False
+            )
+        except (aiohttp.ClientError, OSError) as error:  # TimeoutError is one
+            raise _connection_error(error, subject) from None
+
+    async def body(self, response: aiohttp.ClientResponse, subject: str) -> AsyncIterator[bytes]:
+        """Yield the bytes of an answer as they arrive, decoded.
+
+        IncompleteBody if they stop, end early, are too slow, or can't be decoded completely.
+        """
+        content = response.content
+        throughput = Throughput(self._timeouts.stall)
+        try:
+            decoder = content_decoder(response.headers)
+            while True:
+                began = time.monotonic()
+                chunk = await self._read(content, throughput, subject)
+                waited = time.monotonic() - began
+                if not chunk:
+                    break
+                if decoder is None:
+                    throughput.size += len(chunk)
+                    yield chunk
+                else:
+                    for piece in decoder.decode(chunk):
+                        throughput.size += len(piece)
+                        yield piece
+                if (slow := throughput.too_slow(waited)) and not content.at_eof():
+                    raise IncompleteBody(subject, f"the answer comes too slowly ({slow})")
+            if decoder is not None:
+                decoder.finish()
+        except DecodingError as error:
+            raise IncompleteBody(
+                subject, f"the answer is not whole after {throughput.size:,} bytes: {error}"
+            ) from None
+
+    async def read(self, response: aiohttp.ClientResponse, limit: int, subject: str) -> bytes:
+        """Read the whole body. SourceError if it is longer than a limit in bytes."""
+        body = bytearray()
+        async for chunk in self.body(response, subject):
+            body += chunk
+            if len(body) > limit:
+                body.clear()  # the traceback of the error would keep it in memory
+                raise SourceError(subject, f"the answer is longer than {limit:,} bytes")
+        return bytes(body)
+
+    async def _read(
+        self, content: aiohttp.StreamReader, throughput: Throughput, subject: str
+    ) -> bytes:
+        """Read what is there, or arrives within the stall timeout; framing alone does not count."""
+        try:
+            if content.is_eof():
+                return await content.readany()
+            async with asyncio.timeout(self._timeouts.stall):
+                return await content.readany()
+        except TimeoutError:
+            raise IncompleteBody(
+                subject,
+                f"the answer stopped for {self._timeouts.stall:g} s after"
+                f" {throughput.size:,} bytes",
+            ) from None
+        except (aiohttp.ClientError, OSError, RuntimeError):
+            # aiohttp raises RuntimeError where the connection is gone.
+            raise IncompleteBody(
+                subject, f"the answer broke off after {throughput.size:,} bytes"
+            ) from None
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            # A connection stays open while the server does not read what was sent.
+            with anyio.move_on_after(CLOSE_TIMEOUT):
+                await self._session.close()
+
+    async def _open(self) -> aiohttp.ClientSession:
+        # Reading certificates blocks; aiohttp has read the system's when it was imported.
+        trusted: ssl.SSLContext | bool = True
+        if self._ca_file is not None:
+            trusted = await anyio.to_thread.run_sync(self._ssl_context, self._ca_file)
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._connections, ssl=trusted),
+                # The other timeouts are applied where the answer is waited for.
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeouts.connect),
+                response_class=_response_class(self._timeouts.first_byte),
+                headers={
+                    "User-Agent": f"synqup/{version('synqup')}",
+                    "Accept-Encoding": "gzip, deflate",
+                },
+                cookie_jar=_NoCookies(),
+                auto_decompress=False,
+            )
+        return self._session
+
+    def _ssl_context(self, ca_file: Path) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        try:
+            check_file(ca_file, LARGEST_CA_FILE)
+            context.load_verify_locations(ca_file)
+        except OSError as error:  # ssl.SSLError is one
+            raise SourceError(
+                f"source {self._name}",
+                f"ca_file {ca_file} can't be used ({error.strerror or error})",
+                "Name a readable file of certificates in PEM form",
+            ) from None
+        return context
+
+
+class _NoCookies(aiohttp.DummyCookieJar):
+    """A cookie jar that does not even parse cookies."""
+
+    def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
+        """Ignore them."""
+
+
+def _response_class(seconds: float) -> type[aiohttp.ClientResponse]:
+    """A response class whose headers have to be complete within some seconds."""
+
+    class Answer(aiohttp.ClientResponse):
+        async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+            # A timer costs a fifth of asyncio.timeout(), and each request needs one.
+            timer = self._loop.call_later(seconds, _abort, connection)
+            try:
+                return await super().start(connection)
+            except aiohttp.ClientError:
+                if self._loop.time() >= timer.when():
+                    raise TimeoutError from None
+                raise
+            finally:
+                timer.cancel()
+
+    return Answer
+
+
+def _abort(connection: Connection) -> None:
+    if connection.transport is not None:
+        connection.transport.abort()
+
+
+async def status_error(response: aiohttp.ClientResponse, subject: str) -> SynqupError:
+    """The error for the status of an answer, with the server's own message."""
+    said = await _error_message(response)
+    status = response.status
+    answered = f"the source answered {status}{said}"
+    if 200 <= status < 300:
+        return IncompleteBody(subject, f"{answered}, but not with the whole document")
+    if status == 429 or status >= 500:
+        return SourceUnavailable(
+            subject, answered, "It will be retried", retry_after=retry_after(response)
+        )
+    if status in (404, 410):
+        return Rejected(
+            subject, f"the source no longer has it ({status}{said})", "Look for it at the platform"
+        )
+    if 300 <= status < 400:
+        return SourceError(
+            subject,
+            f"the source redirects ({status}, to {_host(response)}), and credentials must not be"
+            " sent there",
+            "Check the address in [[sources]]",
+        )
+    remedy = "Check the settings of the source"
+    if status == 403:
+        remedy = "Ask the company's representative to approve this application at the platform"
+    return SourceError(subject, answered, remedy)
+
+
+def _connection_error(error: aiohttp.ClientError | OSError, subject: str) -> SynqupError:
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return CertificateRefused(subject, _certificate(error.certificate_error))
+        case aiohttp.ClientConnectorSSLError():
+            return SourceUnavailable(
+                subject, f"no secure connection can be made ({_message_of(error.os_error)})"
+            )
+        case TimeoutError():
+            return SourceUnavailable(subject, "the source does not answer in time")
+        case aiohttp.ClientConnectorError():
+            reason = quoted(error.strerror or "") or _message_of(error.os_error)
+            return SourceUnavailable(
+                subject, f"the source does not answer ({error.host}:{error.port}: {reason})"
+            )
+        case aiohttp.ClientResponseError():
+            why = quoted(error.message.partition("\n")[0]).rstrip(":") or "it can't be read"
+            return SourceUnavailable(
+                subject,
+                f"the answer breaks the rules of HTTP ({why})",
+                "Tell the platform, or the operator of the proxy in between; it will be retried",
+            )
+        case _:
+            return SourceUnavailable(subject, f"the connection failed ({_message_of(error)})")
+
+
+def _certificate(error: Exception) -> str:
+    reason = getattr(error, "verify_message", "") if isinstance(error, ssl.SSLError) else ""
+    return f"the server's certificate is not trusted ({quoted(reason or str(error))})"
+
+
+def _host(response: aiohttp.ClientResponse) -> str:
+    """The host that a redirect leads to; the rest of the address may hold secrets."""
+    try:
+        return quoted(URL(response.headers.get("Location", "")).host or "nowhere")
+    except ValueError:
+        return "nowhere"
+
+
+def _message_of(error: BaseException) -> str:
+    """The message of an error; many errors of connections have none."""
+    # ServerDisconnectedError quotes the part of the answer that had arrived.
+    said = "" if isinstance(error, aiohttp.ServerDisconnectedError) else quoted(str(error))
+    if said:
+        return said
+    for kind, words in SILENT_ERRORS.items():
+        if isinstance(error, kind):
+            return words
+    return f"the system says no more than {type(error).__name__}"
+
+
+#: Messages for errors that have none.
+SILENT_ERRORS: Mapping[type[BaseException], str] = {
+    ConnectionResetError: "the other side has reset the connection",
+    ConnectionAbortedError: "the connection was broken off",
+    ConnectionRefusedError: "no program listens there",
+    BrokenPipeError: "the other side has closed the connection",
+    TimeoutError: "no answer in time",
+    ssl.SSLError: "the secure connection could not be made",
+    ConnectionError: "the connection was lost",
+    aiohttp.ServerDisconnectedError: "the other side has closed the connection",
+}
+
+
+async def _error_message(response: aiohttp.ClientResponse) -> str:
+    """The message in an error's body, as the end of a sentence: `: "…"`, or nothing."""
+    body = bytearray()
+    try:
+        decoder = content_decoder(response.headers)
+        async with asyncio.timeout(ERROR_BODY_TIMEOUT):
+            while len(body) < MAX_ERROR_BODY and (chunk := await response.content.readany()):
+                pieces = [chunk] if decoder is None else decoder.decode(chunk)
+                for piece in pieces:
+                    body += piece
+                    if len(body) >= MAX_ERROR_BODY:
+                        break
+        said = msgspec.json.decode(body)
+        words = said.get("error_description") or said.get("message") or said.get("error")
+        return f': "{quoted(str(words))}"' if words else ""
+    except (
+        aiohttp.ClientError,
+        OSError,
+        RuntimeError,
+        DecodingError,
+        AttributeError,
+        *JSON_ERRORS,
+    ):
+        return ""

@@ -1,0 +1,218 @@
+"""OAuth 2.0 client (RFC 6749): gets access tokens from the token endpoint of a source.
+
+Grants: client credentials (4.4), or a refresh token (6) of an authorisation-code sign-in.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import msgspec
+import structlog
+from msgspec import Raw, Struct
+from yarl import URL
+
+from pipeline.config.secrets import (
+    SecretMissing,
+    read_private_file,
+    read_secret,
+    store_secret,
+    write_private_file,
+)
+from pipeline.config.types import Secret
+from pipeline.errors import RetryableError, SignInRefused, SourceError
+from stages.sources.http.client import JSON_ERRORS, HttpClient, status_error
+from stages.sources.http.headers import quoted
+from stages.sources.http.token import AccessToken
+
+log = structlog.get_logger(__name__)
+
+#: A token is renewed when this share of its lifetime is left, but at most so many seconds early.
+MARGIN_SHARE = 0.2
+MAX_MARGIN = 60.0
+#: Lifetime in seconds of a token whose server does not state it.
+DEFAULT_LIFETIME = 300.0
+#: Seconds after which a token is renewed, whatever lifetime is stated.
+MAX_LIFETIME = 86_400.0
+#: Bytes of an answer, at most; a token has a few thousand.
+MAX_RESPONSE_BYTES = 100_000
+#: RFC 6750, 2.1, and every other character that a header may hold.
+TOKEN = re.compile(r"[!-~]{1,16384}")
+#: RFC 6749, A.17.
+REFRESH_TOKEN = re.compile(r"[ -~]{1,16384}")
+#: Statuses of an address that is no token endpoint.
+NO_TOKENS = (404, 405, 410)
+
+
+class OAuthClient(Struct, frozen=True):
+    """The credentials of a source, as configured."""
+
+    token_url: str
+    client_id: str
+    client_secret: Secret
+    scope: str
+    refresh_token: Secret | None = None
+
+
+class TokenResponse(Struct):
+    """The answer of a token endpoint (RFC 6749, 5.1)."""
+
+    access_token: str
+    expires_in: Raw = Raw()
+    refresh_token: str | None = None
+
+    @property
+    def lifetime(self) -> float:
+        """Lifetime of the token in seconds; DEFAULT_LIFETIME if none is stated, or no number."""
+        try:
+            lifetime = float(bytes(self.expires_in).strip(b'"'))
+        except ValueError:
+            return DEFAULT_LIFETIME
+        return DEFAULT_LIFETIME if math.isnan(lifetime) else min(lifetime, MAX_LIFETIME)
+
+
+class SignIn:
+    """The sign-in of one source.
+
+    A refresh token is good for one use and is answered with the next one, which is stored in place
+    of the configured one. kept: the file for it where the configured place can't be written to.
+    """
+
+    def __init__(self, name: str, client: OAuthClient, http: HttpClient, kept: Path) -> None:
+        self._name = name
+        self._client = client
+        self._http = http
+        self._kept = kept
+        #: The refresh token as it was last read from the configured place, and the token with
+        #: which the server has replaced it.
+        self._configured = ""
+        self._renewed = ""
+        self._stored = True
+        self._told = False
+
+    async def grant(self) -> AccessToken:
+        """Get a new access token; its lifetime ends shortly before it expires.
+
+        SignInRefused, SourceError, SourceUnavailable or RetryableError.
+        """
+        # A refresh token is used once: a cancellation must not keep the next one from being stored.
+        with anyio.CancelScope(shield=self._client.refresh_token is not None):
+            granted = await self._ask(await anyio.to_thread.run_sync(self._form))
+            if self._client.refresh_token is not None:
+                if granted.refresh_token and granted.refresh_token != self._renewed:
+                    self._renewed, self._stored = granted.refresh_token, False
+                await self._store()
+        lifetime = granted.lifetime
+        return AccessToken(
+            granted.access_token, lifetime - min(lifetime * MARGIN_SHARE, MAX_MARGIN)
+        )
+
+    def read_secrets(self) -> None:
+        """Check that all secrets can be read. Raises SecretMissing."""
+        self._form()
+
+    async def close(self) -> None:
+        """Try a last time to store a refresh token that could not be stored so far."""
+        with anyio.CancelScope(shield=True):
+            await self._store()
+
+    def _form(self) -> dict[str, str]:
+        form = {
+            "client_id": self._client.client_id,
+            "client_secret": read_secret(self._client.client_secret),
+        }
+        if self._client.refresh_token is None:
+            return {**form, "grant_type": "client_credentials", "scope": self._client.scope}
+        return {**form, "grant_type": "refresh_token", "refresh_token": self._refresh_token()}
+
+    async def _ask(self, form: dict[str, str]) -> TokenResponse:
+        subject = f"source {self._name}"
+        response = await self._http.send(
+            "POST", URL(self._client.token_url), subject=subject, data=form
+        )
+        async with response:
+            if response.status != 200:
+                error = await status_error(response, subject)
+                if isinstance(error, RetryableError):
+                    raise error
+                if response.status in NO_TOKENS:
+                    raise SourceError(
+                        subject,
+                        f"there are no tokens at the token address ({response.status})",
+                        "Check token_url",
+                    )
+                raise SignInRefused(subject, f"the sign-in was refused: {quoted(error.reason)}")
+            body = await self._http.read(response, MAX_RESPONSE_BYTES, subject)
+        try:
+            granted = msgspec.json.decode(body, type=TokenResponse, strict=False)
+        except JSON_ERRORS:
+            granted = TokenResponse("")
+        if not TOKEN.fullmatch(granted.access_token):
+            raise SourceError(
+                subject, "the token address did not answer with a token", "Check token_url"
+            )
+        if granted.refresh_token and not REFRESH_TOKEN.fullmatch(granted.refresh_token):
+            raise SourceError(
+                subject,
+                "the token address answered with an invalid refresh token",
+                "Check token_url",
+            )
+        return granted
+
+    def _refresh_token(self) -> str:
+        """The configured refresh token, or the one with which the server has replaced it."""
+        assert self._client.refresh_token is not None
+        try:
+            configured = read_secret(self._client.refresh_token)
+        except SecretMissing:
+            if not self._renewed:
+                raise
+            return self._renewed
+        if self._renewed and configured in (self._configured, self._renewed):
+            self._configured = configured
+            return self._renewed
+        # It is stored with the token it replaced, as a newly configured token takes precedence.
+        replaced, _, renewed = read_private_file(self._kept).partition("\n")
+        self._configured = configured
+        self._renewed = renewed if replaced == configured and renewed else configured
+        self._stored = True
+        return self._renewed
+
+    async def _store(self) -> None:
+        """Store a renewed refresh token; if that fails it is kept in memory, and retried later."""
+        if self._stored:
+            return
+        trouble = await anyio.to_thread.run_sync(self._keep)
+        self._stored = not trouble
+        if trouble and not self._told:
+            log.error(
+                "the renewed refresh token can't be stored",
+                source=self._name,
+                reason=trouble,
+                remedy="Make room, or let this account write there; synqup uses the token until it"
+                " stops, and needs a new sign-in after that",
+            )
+        elif self._told and not trouble:
+            log.info("the renewed refresh token is stored", source=self._name)
+        self._told = bool(trouble)
+
+    def _keep(self) -> str:
+        """Write the token to its place. Returns why that is not possible, or ""."""
+        assert self._client.refresh_token is not None
+        try:
+            configured = read_secret(self._client.refresh_token)
+        except SecretMissing:
+            configured = ""
+        if configured and configured not in (self._configured, self._renewed):
+            return ""  # A new sign-in has been configured meanwhile; the renewed token is obsolete.
+        if configured and store_secret(self._client.refresh_token, self._renewed):
+            return ""
+        try:
+            write_private_file(self._kept, f"{self._configured}\n{self._renewed}")
+        except OSError as error:
+            return f"{self._kept}: {error.strerror or error}"
+        return ""

@@ -1,0 +1,130 @@
+"""API session: sends requests with the access token of an account, within a concurrency limit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+
+import aiohttp
+from yarl import URL
+
+from pipeline.errors import SignInRefused, SourceUnavailable, WebPage
+from stages.sources.http.client import HttpClient, status_error
+from stages.sources.http.headers import is_part, media_type, retry_after
+from stages.sources.http.limiter import ConcurrencyLimiter
+from stages.sources.http.token import TokenCache
+
+#: Tokens that are tried for a request, at most, and how many of them may be new ones.
+MAX_TOKENS = 6
+MAX_NEW_TOKENS = 2
+#: Statuses of an overloaded source.
+OVERLOADED = (429, 503)
+
+
+class ApiRequest(AbstractAsyncContextManager[aiohttp.ClientResponse]):
+    """A request as a context manager: acquires a slot of the limiter, sends, and releases both.
+
+    Raises the error of a status that is no success. It is a class because that costs less than a
+    generator.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[], Awaitable[aiohttp.ClientResponse]],
+        limiter: ConcurrencyLimiter,
+        subject: str,
+        whole: bool,
+        accepted: Collection[int],
+    ) -> None:
+        self._send = send
+        self._limiter = limiter
+        self._subject = subject
+        self._whole = whole
+        self._also = accepted
+        self._response: aiohttp.ClientResponse | None = None
+
+    async def __aenter__(self) -> aiohttp.ClientResponse:
+        await self._limiter.acquire(self._subject)
+        try:
+            self._response = response = await self._send()
+            status = response.status
+            is_success = status == 200 or (not self._whole and 200 <= status < 300)
+            if not (is_success or status in self._also) or (self._whole and is_part(response)):
+                raise await status_error(response, self._subject)
+            if media_type(response) == "text/html":
+                # The page of a proxy, or of a platform under maintenance.
+                raise WebPage(self._subject)
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return response
+
+    async def __aexit__(self, *_: object) -> None:
+        self._limiter.release()
+        if self._response is not None:
+            self._response.release()
+            await self._response.wait_for_close()
+
+
+class ApiSession:
+    """One account at a source: its HTTP client, its token, its limiter."""
+
+    def __init__(
+        self, name: str, http: HttpClient, token: TokenCache, limiter: ConcurrencyLimiter
+    ) -> None:
+        self._name = name
+        self._http = http
+        self._token = token
+        self._limiter = limiter
+
+    def request(
+        self,
+        method: str,
+        url: URL,
+        *,
+        subject: str,
+        headers: Mapping[str, str],
+        data: bytes | None = None,
+        accepted: Collection[int] = (),
+    ) -> ApiRequest:
+        """Prepare a request; nothing is sent before the context manager is entered.
+
+        accepted: error statuses that are returned as answers too. Of the successes, GET accepts
+        200 alone, as the whole document is wanted.
+        """
+        send = partial(self._send, method, url, subject, headers, data)
+        return ApiRequest(send, self._limiter, subject, method == "GET", accepted)
+
+    async def _send(
+        self, method: str, url: URL, subject: str, headers: Mapping[str, str], data: bytes | None
+    ) -> aiohttp.ClientResponse:
+        refused = 0
+        for _ in range(MAX_TOKENS):
+            token = await self._token.get()
+            began = time.monotonic()
+            try:
+                response = await self._http.send(
+                    method,
+                    url,
+                    subject=subject,
+                    headers={"Authorization": f"Bearer {token}", **headers},
+                    data=data,
+                )
+            except SourceUnavailable:
+                self._limiter.record_timeout(began)
+                raise
+            if response.status in OVERLOADED:
+                self._limiter.record_refusal(began, retry_after(response))
+            else:
+                self._limiter.record_answer(began)
+            if response.status != 401:
+                self._token.accept(token)
+                return response
+            response.release()
+            # A token that has worked has expired. Of those that never worked, two are enough.
+            refused += self._token.reject(token)
+            if refused == MAX_NEW_TOKENS:
+                break
+        raise SignInRefused(f"source {self._name}", "the platform refuses a new token")

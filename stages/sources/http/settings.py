@@ -1,0 +1,106 @@
+"""HTTP settings: what every HTTP connector may set in its [[sources]] section, and its checks."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Struct
+from yarl import URL
+
+from pipeline.config.loader import LoadContext
+from pipeline.config.types import Duration, above_zero, absolute
+from pipeline.files import check_file, os_reason
+from pipeline.retry import RetryPolicy
+from stages.settings import SourceSettings
+
+#: Largest certificate file in bytes: a bundle of all public authorities has a twentieth of this.
+LARGEST_CA_FILE = 5_000_000
+
+
+class Timeouts(Struct, frozen=True):
+    """Seconds for the connection, from the request to the end of the headers, and for each read."""
+
+    connect: float
+    first_byte: float
+    stall: float
+
+
+class HttpSettings(SourceSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The settings that all HTTP connectors share; a connector's own section inherits from it.
+
+    connections: concurrent requests of every sort, at most: besides documents (`workers` in
+    [stages.download]) there are pages of lists, and as many acknowledgements as documents.
+    ca_file: certificates (PEM) of authorities that are trusted besides those of the system.
+    connect_timeout, first_byte_timeout, stall_timeout: as in Timeouts.
+    attempts: how often a request is sent in all while its failures are temporary. retry_wait:
+    the first wait between two attempts, which doubles up to longest_retry_wait.
+    longest_asked_wait: the longest `Retry-After` that is waited for.
+    """
+
+    connections: Annotated[int, above_zero] = 48
+    ca_file: Path | None = None
+    connect_timeout: Annotated[Duration, above_zero] = Duration(10)
+    first_byte_timeout: Annotated[Duration, above_zero] = Duration(60)
+    stall_timeout: Annotated[Duration, above_zero] = Duration(30)
+    attempts: Annotated[int, above_zero] = 5
+    retry_wait: Annotated[Duration, above_zero] = Duration(0.5)
+    longest_retry_wait: Annotated[Duration, above_zero] = Duration(20)
+    longest_asked_wait: Annotated[Duration, above_zero] = Duration(120)
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """The timeouts of every request."""
+        return Timeouts(self.connect_timeout, self.first_byte_timeout, self.stall_timeout)
+
+    @property
+    def retries(self) -> RetryPolicy:
+        """The retry policy of every request."""
+        return RetryPolicy(
+            self.attempts, self.retry_wait, self.longest_retry_wait, self.longest_asked_wait
+        )
+
+    def validate(self, base: Path, key: str, context: LoadContext) -> None:
+        """Check that ca_file, if there is one, can be read and holds certificates."""
+        if self.ca_file is None:
+            return
+        path = absolute(base, self.ca_file)
+        try:
+            check_file(path, LARGEST_CA_FILE)
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+        except ssl.SSLError:
+            context.add_problem(
+                f"{key}.ca_file",
+                f"{self.ca_file} holds no certificate",
+                "name a file of certificates in PEM form (-----BEGIN CERTIFICATE-----)",
+            )
+        except OSError as error:
+            context.add_problem(
+                f"{key}.ca_file",
+                f"{self.ca_file} can't be read ({os_reason(error)})",
+                "name a file of certificates that this account may read",
+            )
+
+
+def web_address(text: str) -> str:
+    """Check an address to which credentials are sent. Raises ValueError."""
+    try:
+        url = URL(text)
+    except ValueError:
+        url = URL()
+    if not url.host or url.scheme not in ("http", "https"):
+        raise ValueError('this is no web address; write it like "https://host/v4"')
+    if url.user or url.password:
+        raise ValueError("an address may not hold a user or a password; remove them")
+    if url.scheme == "http" and not _is_this_machine(url.host):
+        raise ValueError("credentials would travel in the clear; write https://")
+    return text
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

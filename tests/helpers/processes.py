@@ -1,0 +1,122 @@
+"""Runs the program, and a sandbox mailbox, as processes of their own."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+#: Seconds after which a process that ought to have done something has failed to.
+PATIENCE = 100
+
+SYNQUP = [sys.executable, "-c", "from pipeline.app.cli import main; main()"]
+
+ROOT = Path(__file__).parents[2]
+
+FOLDERS = {"purchase": "achats", "sales": "ventes", "statement": "coda"}
+
+
+def synqup(*arguments: object, expect: int = 0) -> str:
+    done = subprocess.run(
+        [*SYNQUP, *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == expect, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@contextmanager
+def process(*arguments: object) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [*SYNQUP, *map(str, arguments)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+class Mailbox:
+    """A sandbox process with the configuration, the manifest and the journal that it wrote."""
+
+    process: subprocess.Popen[str]
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = folder / "synqup.toml"
+
+    def manifest(self) -> list[dict[str, Any]]:
+        return lines(self.folder / "manifest.jsonl")
+
+    def journal(self) -> list[dict[str, Any]]:
+        return lines(self.folder / "journal.jsonl")
+
+    def delivered(self) -> list[Path]:
+        return [path for path in (self.folder / "out").rglob("*") if path.is_file()]
+
+    def log(self) -> str:
+        """What the program has logged so far."""
+        return (self.folder / "state" / "logs" / "synqup.log").read_text(errors="replace")
+
+    def status(self) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(synqup("status", "--config", self.config, "--json"))
+        return told
+
+    def assert_everything_stands_once(self) -> None:
+        manifest = self.manifest()
+        expected = Counter(
+            (one["sha256"], one["company"], FOLDERS[one["kind"]]) for one in manifest
+        )
+        found = Counter(
+            (
+                sha256(path.read_bytes()).hexdigest(),
+                path.parts[-3].rpartition("_")[2],
+                path.parts[-2],
+            )
+            for path in self.delivered()
+        )
+        assert found == expected
+        journal = self.journal()
+        assert sorted(one["id"] for one in journal) == sorted(one["id"] for one in manifest)
+        assert {one["status"] for one in journal} == {"FORWARDED"}
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """Those that are whole: another process may be writing."""
+    if not path.exists():
+        return []
+    whole, _, _ = path.read_text().rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+@contextmanager
+def mailbox(folder: Path, *options: object) -> Iterator[Mailbox]:
+    box = Mailbox(folder)
+    with process(
+        *("sandbox", "--write-config", box.config, "--manifest", folder / "manifest.jsonl"),
+        *("--journal", folder / "journal.jsonl", *options),
+    ) as sandbox:
+        assert sandbox.stdout is not None
+        assert re.match("listening on http://", sandbox.stdout.readline())
+        box.process = sandbox
+        yield box
+
+
+def wait_until(condition: Any) -> None:
+    """Poll: another process does the work."""
+    until = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)

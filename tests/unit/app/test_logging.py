@@ -1,0 +1,148 @@
+"""The log tells what happened, a line each, whatever text a document brings."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import stamina.instrumentation
+import structlog
+
+from pipeline.app.logging import LogFile, configure_logging
+from pipeline.errors import RetryableError
+from pipeline.retry import RetryPolicy
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    config = structlog.get_config()
+    yield
+    for handler in root.handlers:
+        handler.close()
+    root.handlers, root.level = handlers, level
+    structlog.configure(**config)
+    stamina.instrumentation.set_on_retry_hooks(None)
+
+
+def test_no_text_forges_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(tmp_path / "logs")
+    forged = "Evil\n2026-01-01 level=info event=all well\r\x1b[2J\u2028 BV"
+    structlog.get_logger("stages.test").warning("document waits", document=forged)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "\x1b" not in line
+    (line,) = (tmp_path / "logs" / "synqup.log").read_text("utf-8").splitlines()
+    told = json.loads(line)
+    assert told["event"] == "document waits"
+    assert told["document"] == "Evil 2026-01-01 level=info event=all well  [2J  BV"
+
+
+def test_nothing_within_a_list_or_a_traceback_steers_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logging(tmp_path / "logs")
+    signs = "\x1b[2J\x9b31m\u202e\ud800"
+    try:
+        raise ValueError(signs)
+    except ValueError as bug:
+        structlog.get_logger("stages.test").error(
+            "stage died", why=[f"a {signs}"] * 1000, path=Path(f"/{signs}"), exc_info=bug
+        )
+    logging.getLogger("asyncio").error("a library's own %s", signs)
+    told = capsys.readouterr().err + (tmp_path / "logs" / "synqup.log").read_text("utf-8")
+    assert "Traceback" in told
+    assert all(line.isprintable() for line in told.splitlines())
+    assert "and 990 more" in told
+
+
+def test_a_log_that_is_taken_away_is_begun_anew(tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    configure_logging(logs, quiet=True)
+    log = structlog.get_logger("stages.test")
+    log.warning("one")
+    (logs / "synqup.log").rename(tmp_path / "taken.log")
+    log.warning("two")
+    assert "two" in (logs / "synqup.log").read_text()
+    shutil.rmtree(logs)
+    log.warning("three")
+    assert "three" in (logs / "synqup.log").read_text()
+    assert "one" in (tmp_path / "taken.log").read_text()
+
+
+def test_a_log_that_cannot_be_written_is_told_once_and_written_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs = tmp_path / "logs"
+    logs.write_text("in the way")
+    configure_logging(logs, quiet=True)
+    log = structlog.get_logger("stages.test")
+    for _ in range(3):
+        log.warning("lost")
+    logs.unlink()
+    log.warning("kept")
+    assert "kept" in (logs / "synqup.log").read_text()
+    (logs / "synqup.log").unlink()
+    (logs / "synqup.log").symlink_to("/dev/full")
+    for _ in range(3):
+        log.warning("lost as well")
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("synqup: the log can't be written and is left out: ")
+    assert "No space left on device" in second
+
+
+def test_a_day_that_cannot_be_put_away_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure_logging(tmp_path / "logs", quiet=True)
+    (file,) = logging.getLogger().handlers
+    assert isinstance(file, LogFile)
+    log = structlog.get_logger("stages.test")
+    file.rolloverAt = 0
+
+    def denied(*_: object) -> None:
+        raise PermissionError(13, "denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", denied)
+        log.warning("in the file of yesterday")
+        log.warning("and this")
+    assert "and this" in (tmp_path / "logs" / "synqup.log").read_text()
+    file.rolloverAt = 0
+    log.warning("another day")
+    assert len(list((tmp_path / "logs").iterdir())) == 2
+
+
+def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
+    configure_logging(tmp_path / "logs", quiet=True)
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError as bug:
+        structlog.get_logger("pipeline.test").error("stage died", exc_info=bug)
+    told = json.loads((tmp_path / "logs" / "synqup.log").read_text())
+    assert "Traceback (most recent call last)" in told["exception"]
+    assert "ZeroDivisionError" in told["exception"]
+
+
+@pytest.mark.anyio
+async def test_what_is_tried_again_is_not_told_each_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logging(tmp_path / "logs")
+    tries = 0
+
+    async def fail() -> None:
+        nonlocal tries
+        tries += 1
+        raise RetryableError("source", "it does not answer")
+
+    with pytest.raises(RetryableError):
+        await RetryPolicy(attempts=3, first_wait=0.01, longest_wait=0.01).run(fail)
+    assert tries == 3
+    assert capsys.readouterr().err == ""
+    assert (tmp_path / "logs" / "synqup.log").read_text() == ""

@@ -1,0 +1,107 @@
+"""A queue bounds documents and bytes, loses nothing, and ends when its owner closes it."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from msgspec import Struct
+
+from pipeline.engine.queue import Queue
+from pipeline.stage import Bound
+
+pytestmark = pytest.mark.anyio
+
+
+class Parcel(Struct, frozen=True):
+    held: int
+
+
+async def fill(queue: Queue[Parcel], parcel: Parcel) -> int:
+    """Put until the queue makes us wait; how many went in."""
+    fitted = 0
+
+    async def put() -> None:
+        nonlocal fitted
+        while True:
+            await queue.put(parcel)
+            fitted += 1
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(put)
+        await anyio.wait_all_tasks_blocked()
+        group.cancel_scope.cancel()
+    return fitted
+
+
+async def test_the_bound_on_documents_makes_putters_wait() -> None:
+    with Queue[Parcel](Bound(3, 1000)) as queue:
+        assert await fill(queue, Parcel(1)) == 3
+
+
+async def test_the_bound_on_bytes_makes_putters_wait() -> None:
+    with Queue[Parcel](Bound(100, 1000)) as queue:
+        assert await fill(queue, Parcel(400)) == 2
+
+
+async def test_a_document_larger_than_the_bound_passes_alone() -> None:
+    with Queue[Parcel](Bound(100, 1000)) as queue:
+        assert await fill(queue, Parcel(5000)) == 1
+
+
+async def test_what_is_in_hand_counts_until_it_is_handed_on() -> None:
+    with Queue[Parcel](Bound(1, 1000)) as queue:
+        await queue.put(Parcel(1))
+        taken = await queue.take()
+        assert await fill(queue, Parcel(1)) == 0
+        queue.done(taken)
+        assert await fill(queue, Parcel(1)) == 1
+
+
+async def test_a_larger_bound_frees_a_waiting_putter() -> None:
+    with Queue[Parcel](Bound(1, 1000)) as queue:
+        await queue.put(Parcel(1))
+        async with anyio.create_task_group() as group:
+            group.start_soon(queue.put, Parcel(1))
+            await anyio.wait_all_tasks_blocked()
+            assert queue.waiting == 1
+            queue.resize(Bound(2, 1000))
+        assert queue.waiting == 2
+
+
+async def test_a_taker_gets_what_is_there_up_to_its_group() -> None:
+    with Queue[Parcel](Bound(10, 1000)) as queue:
+        for held in range(5):
+            await queue.put(Parcel(held))
+        assert [parcel.held for parcel in await queue.take(3)] == [0, 1, 2]
+        assert [parcel.held for parcel in await queue.take(3)] == [3, 4]
+
+
+async def test_a_taker_that_lingers_gets_what_comes_meanwhile() -> None:
+    with Queue[Parcel](Bound(10, 1000)) as queue:
+        await queue.put(Parcel(1))
+        taken: list[Parcel] = []
+
+        async def take() -> None:
+            taken.extend(await queue.take(3, linger=0.5))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(take)
+            await anyio.wait_all_tasks_blocked()
+            await queue.put(Parcel(2))
+        assert [parcel.held for parcel in taken] == [1, 2]
+
+
+async def test_a_taker_whose_group_is_full_does_not_linger() -> None:
+    with Queue[Parcel](Bound(10, 1000)) as queue, anyio.fail_after(60):
+        for held in range(3):
+            await queue.put(Parcel(held))
+        assert len(await queue.take(3, linger=3600)) == 3
+
+
+async def test_closing_lets_takers_empty_the_queue_and_then_ends_them() -> None:
+    with Queue[Parcel](Bound(10, 1000)) as queue:
+        await queue.put(Parcel(1))
+        queue.close()
+        assert len(await queue.take()) == 1
+        with pytest.raises(anyio.EndOfStream):
+            await queue.take()

@@ -1,0 +1,211 @@
+"""A refresh token is used once, and the next one is kept whatever happens."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+import pytest
+from structlog.testing import capture_logs
+
+from pipeline.config.types import Secret
+from pipeline.errors import SourceError
+from stages.check import examine
+from tests.helpers.issuer import asked, issuer, token
+from tests.helpers.trial import trial
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_refresh_token_is_used_once_and_the_next_one_kept(tmp_path: Path) -> None:
+    async with issuer() as it:
+        it.rotates = True
+        async with token(tmp_path, it, Secret(file=str(tmp_path / "refresh"))) as one:
+            await one.get()
+            one.reject("t1")
+            await one.get()
+        async with token(
+            tmp_path, it, refresh_token=Secret(file=str(tmp_path / "refresh"))
+        ) as again:
+            await again.get()
+        assert [form["refresh_token"] for form in it.forms] == ["r0", "r1", "r2"]
+        assert {form["grant_type"] for form in it.forms} == {"refresh_token"}
+
+
+async def test_a_refresh_token_whose_file_can_not_be_written_is_kept_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with issuer() as it:
+        it.rotates = True
+        monkeypatch.setenv("SYNQUP_TEST_REFRESH", "r0")
+        for _ in range(2):
+            async with token(tmp_path, it, Secret(env="SYNQUP_TEST_REFRESH")) as one:
+                await one.get()
+        assert [form["refresh_token"] for form in it.forms] == ["r0", "r1"]
+        kept = tmp_path / "kept" / "box"
+        assert kept.stat().st_mode & 0o777 == 0o600
+        monkeypatch.setenv("SYNQUP_TEST_REFRESH", "signed-in-anew")
+        async with token(tmp_path, it, Secret(env="SYNQUP_TEST_REFRESH")) as one:
+            await one.get()
+        assert it.forms[-1]["refresh_token"] == "signed-in-anew"
+
+
+@contextmanager
+def refusing(folder: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> Iterator[None]:
+    """A system that lets nothing be stored in a folder, in one of several ways."""
+    kept = folder / "kept"
+    with monkeypatch.context() as patch:
+        if how == "a file lies there":
+            kept.write_text("")
+        elif how == "a link lies there":
+            (folder / "elsewhere").mkdir()
+            kept.symlink_to(folder / "elsewhere")
+        else:
+            flush = os.fsync
+
+            def fail(descriptor: int) -> None:
+                is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+                if is_folder == (how == "the folder can't be flushed"):
+                    raise OSError(errno.ENOSPC, "No space left on device")
+                flush(descriptor)
+
+            patch.setattr(os, "fsync", fail)
+        yield
+    if kept.is_symlink() or kept.is_file():
+        kept.unlink()
+
+
+@pytest.mark.parametrize("place", ["env", "file"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "a file lies there",
+        "a link lies there",
+        "no file can be flushed",
+        "the folder can't be flushed",
+    ],
+)
+async def test_a_refresh_token_that_can_not_be_stored_is_used_and_stored_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, place: str
+) -> None:
+    monkeypatch.setenv("SYNQUP_TEST_REFRESH", "r0")
+    where = tmp_path / "absent" / "refresh"
+    secret = Secret(env="SYNQUP_TEST_REFRESH")
+    if place == "file":
+        # It can be read and not be replaced: its folder is gone as soon as it has been read.
+        where.parent.mkdir()
+        where.write_text("r0")
+        secret = Secret(file=str(where))
+    async with issuer() as it:
+        it.rotates = True
+        async with token(tmp_path, it, secret) as one:
+            with refusing(tmp_path, monkeypatch, how), capture_logs() as logs:
+                it.asked = partial(shutil.rmtree, where.parent, ignore_errors=True)
+                for name in ("t1", "t2", "t3"):
+                    assert await one.get() == name
+                    one.reject(name)
+            said = [log for log in logs if log["event"].endswith("can't be stored")]
+            assert len(said) == 1
+            assert "Make room" in said[0]["remedy"]
+            assert said[0]["reason"]
+            assert not any("r1" in str(log) for log in logs)
+        assert not (tmp_path / "elsewhere" / "box").exists()
+        # It was stored when all was closed, and is used by the next process.
+        if place == "file":
+            where.parent.mkdir()
+            where.write_text("r0")
+        async with token(tmp_path, it, secret) as again:
+            await again.get()
+        assert [form["refresh_token"] for form in it.forms] == ["r0", "r1", "r2", "r3"]
+
+
+async def test_a_token_of_a_new_sign_in_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "refresh"
+    async with issuer() as it:
+        it.rotates = True
+        async with token(tmp_path, it, Secret(file=str(path))) as one:
+            with refusing(tmp_path, monkeypatch, "no file can be flushed"):
+                await one.get()
+                one.reject("t1")
+            path.write_text("signed-in-anew")
+        assert path.read_text() == "signed-in-anew"
+        async with token(tmp_path, it, Secret(file=str(path))) as one:
+            await one.get()
+            path.write_text("and-again")
+            one.reject("t2")
+            await one.get()
+        used = [form["refresh_token"] for form in it.forms]
+        assert used == ["r0", "signed-in-anew", "and-again"]
+
+
+@pytest.mark.parametrize("given", ["two\nlines", "", "r" * 20_000, "\u202e"])
+async def test_a_refresh_token_that_is_none_is_refused(tmp_path: Path, given: str) -> None:
+    async with issuer() as it, token(tmp_path, it, Secret(file=str(tmp_path / "refresh"))) as one:
+        it.answer = {"refresh_token": given}
+        if given:
+            with pytest.raises(SourceError, match="answered with an invalid refresh token"):
+                await one.get()
+        else:
+            await one.get()
+        assert (tmp_path / "refresh").read_text() == "r0"
+
+
+async def test_a_kept_token_is_not_read_through_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNQUP_TEST_REFRESH", "r0")
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "laid").write_text("r0\nlaid")
+    (tmp_path / "kept" / "box").symlink_to(tmp_path / "laid")
+    async with issuer() as it:
+        it.rotates = True
+        async with token(tmp_path, it, Secret(env="SYNQUP_TEST_REFRESH")) as one:
+            await one.get()
+        assert it.forms[0]["refresh_token"] == "r0"
+    assert (tmp_path / "laid").read_text() == "r0\nlaid"
+    kept = tmp_path / "kept" / "box"
+    assert kept.read_text() == "r0\nr1"
+    assert not kept.is_symlink()
+
+
+async def test_a_check_spends_no_refresh_token(tmp_path: Path) -> None:
+    """The service may be running, and a refresh token is good for one sign-in."""
+    async with trial(tmp_path, documents=4) as it:
+        (tmp_path / "refresh").write_text(it.sandbox.refresh_token)
+        config = it.config('refresh_token = { file = "refresh" }\n')
+        for _ in range(2):
+            (finding,) = [one for one in await examine(config) if one.about == "source"]
+            assert finding.ok
+            assert "not signed in" in finding.sentence
+        outcome = await it.bring(config)
+        assert not outcome.failures
+        assert it.delivered() == it.held()
+        (finding,) = [one for one in await examine(config) if one.about == "source"]
+        assert finding.ok
+        outcome = await it.bring(config)
+        assert not outcome.failures
+        (tmp_path / "refresh").unlink()
+        (finding,) = [one for one in await examine(config) if one.about == "source"]
+        assert not finding.ok
+        assert "the secret can't be read" in finding.sentence
+
+
+async def test_a_refresh_token_is_kept_even_by_one_who_is_cancelled(tmp_path: Path) -> None:
+    async with issuer() as it:
+        it.rotates, it.delay = True, 0.1
+        async with token(tmp_path, it, Secret(file=str(tmp_path / "refresh"))) as one:
+            async with anyio.create_task_group() as group:
+                group.start_soon(one.get)
+                await asked(it)
+                group.cancel_scope.cancel()
+            assert (tmp_path / "refresh").read_text().strip() == "r1"

@@ -1,0 +1,59 @@
+"""A connector brings its own section of the configuration, and its checks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.config.loader import LoadContext
+from pipeline.errors import ConfigurationError
+from stages.flow import STAGE_NAMES
+from stages.settings import Config, SourceSettings, load_config
+from stages.sources.registry import CONNECTORS, SECTIONS
+from tests.helpers.settings import GOOD, load
+
+
+class Sftp(SourceSettings, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="sftp"):
+    """The section of a connector that this test brings."""
+
+    host: str
+    key: Path = Path("id_ed25519")
+
+    def validate(self, base: Path, key: str, context: LoadContext) -> None:
+        if context.is_valid(key, "host") and not self.host:
+            context.add_problem(f"{key}.host", "there is no host", "write one")
+
+
+def test_a_connector_brings_its_own_section_with_its_checks(tmp_path: Path) -> None:
+    begin, end = GOOD.index("[[sources]]"), GOOD.index("[[companies]]")
+    text = GOOD.replace(
+        GOOD[begin:end], '[[sources]]\nname = "billtobox"\nkind = "sftp"\nhost = "h"\n'
+    )
+
+    def read(text: str) -> Config:
+        (tmp_path / "synqup.toml").write_text(text, "utf-8")
+        return load_config(tmp_path / "synqup.toml", STAGE_NAMES, (*SECTIONS, Sftp))
+
+    (source,) = read(text).sources
+    assert source == Sftp("billtobox", "h", tmp_path / "id_ed25519")
+    assert read(GOOD).sources == load(tmp_path, GOOD).sources
+    for old, new, said in (
+        ('"h"', '""', "sources[1].host (billtobox): there is no host; write one"),
+        ('"sftp"', '"sfpt"', 'there is no kind "sfpt"; did you mean "sftp"?'),
+        ('"sftp"', '"x"', 'there is no kind "x"; known are "billtobox", "sftp"'),
+        (
+            "host",
+            "hosts",
+            'sources[1].hosts (billtobox): there is no such key; did you mean "host"?',
+        ),
+    ):
+        with pytest.raises(ConfigurationError) as refused:
+            read(text.replace(old, new))
+        assert any(said in problem for problem in refused.value.problems), refused.value.problems
+
+
+def test_each_connector_has_a_kind_of_its_own() -> None:
+    kinds = [str(one.settings.__struct_config__.tag) for one in CONNECTORS]
+    assert len(set(kinds)) == len(kinds)
+    assert [one.wire.kind for one in CONNECTORS] == kinds

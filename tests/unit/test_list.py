@@ -1,0 +1,311 @@
+"""A poll starts every document that waits, each one once, whatever the list does meanwhile."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from pipeline.document import Document
+from pipeline.engine.breaker import SUSPECT_AFTER
+from pipeline.engine.engine import Engine
+from pipeline.engine.quarantine import Quarantine
+from pipeline.errors import Rejected, SignInRefused, SourceError, SourceUnavailable
+from pipeline.ledger.ledger import Ledger, open_ledger
+from pipeline.ledger.models import Staged
+from pipeline.source import Entry
+from pipeline.stage import Stage, one_by_one
+from stages.list import Lister
+from stages.model import Kind
+from stages.sandbox import FaultSpec
+from stages.sandbox.mailbox import Page
+from tests.helpers.farm import Farm
+from tests.helpers.trial import trial
+
+pytestmark = pytest.mark.anyio
+
+
+class Platform(Farm):
+    """A farm that knows how much it holds, and where documents arrive and fail."""
+
+    def __init__(self, documents: int, arrivals: int = 0, seed: int = 0, **more: Any) -> None:
+        super().__init__(documents, **more)
+        self.random = Random(seed)
+        self.arrivals = [f"new-{number}" for number in range(arrivals)]
+        self.pages = 0
+        self.says = True
+        self.failure: Exception | None = None
+
+    async def list(self, config: Any) -> AsyncGenerator[Sequence[Entry], None]:
+        page = 0
+        while ids := self.open[page * 10 : page * 10 + 10]:
+            self.pages += 1
+            yield [self.entry(id_) for id_ in ids]
+            if self.arrivals and self.random.random() < 0.5:
+                self.open.insert(self.random.randrange(len(self.open) + 1), self.arrivals.pop())
+            await anyio.sleep(0.001)
+            page += 1
+        if self.failure is not None:
+            raise self.failure
+
+    def backlog(self) -> int | None:
+        return len(self.open) if self.says else None
+
+
+class Bench:
+    def __init__(self, engine: Engine, ledger: Ledger) -> None:
+        self.engine = engine
+        self.ledger = ledger
+        self.processed: Counter[str] = Counter()
+        self.failing: Sequence[str] = ()
+
+    async def poll(self, farm: Farm) -> None:
+        with anyio.fail_after(100):
+            await Lister(farm, None, self.ledger, self.engine.dispatcher).poll()  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def bench(
+    folder: Path, error: Exception | None = None, failing: Sequence[str] = ()
+) -> AsyncIterator[Bench]:
+    async def process(document: Document[Any]) -> Document[Any]:
+        one.processed[document.key.id] += 1
+        await anyio.lowlevel.checkpoint()
+        if error is not None and document.key.id in one.failing:
+            raise error
+        # As the last stage does, so that a page read before this shows nothing new.
+        staged = Staged(document.key, "", (), document.key.digest, "", "", "", 0, "", "", 0.0)
+        await one.ledger.stage([staged], 1.0)
+        await one.ledger.delivered([document.key], 1.0)
+        return document
+
+    async with open_ledger(folder / "ledger") as ledger:
+        stage = Stage("only", one_by_one(process), workers=4)
+        engine = Engine([stage], ledger, Quarantine(folder / "quarantine"))
+        one = Bench(engine, ledger)
+        one.failing = failing
+        async with engine.running():
+            yield one
+
+
+@pytest.mark.parametrize("says", [True, False])
+@pytest.mark.parametrize("seed", range(6))
+async def test_none_is_missed_whatever_arrives_meanwhile(
+    tmp_path: Path, seed: int, says: bool
+) -> None:
+    farm = Platform(137, arrivals=40, seed=seed)
+    farm.says = says
+    async with bench(tmp_path) as it:
+        await it.poll(farm)
+        assert not farm.open
+        assert len(it.processed) == 177 - len(farm.arrivals)
+
+
+async def test_each_is_brought_once_while_others_arrive(tmp_path: Path) -> None:
+    async with trial(tmp_path, documents=150, latency=0.002) as it:
+        config = it.config("page_size = 5\n")
+
+        async def arrive() -> None:
+            for _ in range(10):
+                await anyio.sleep(0.02)
+                it.mailbox.grow(7)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(arrive)
+            first = await it.bring(config)
+        second = await it.bring(config)
+        assert first.counters.listed + second.counters.listed == 220
+        assert it.delivered() == it.held()
+        assert {len(told) for told in it.journal().values()} == {1}
+
+
+async def test_a_poll_of_an_empty_list_walks_once(tmp_path: Path) -> None:
+    farm = Platform(0)
+    walks = 0
+    list_ = farm.list
+
+    def counted(config: Any) -> AsyncGenerator[Sequence[Entry], None]:
+        nonlocal walks
+        walks += 1
+        return list_(config)
+
+    farm.list = counted  # type: ignore[method-assign]
+    async with bench(tmp_path) as it:
+        await it.poll(farm)
+        assert walks == 1
+        farm.open = ["a", "b"]
+        await it.poll(farm)
+        # One that finds them, and one that sees that there are no others.
+        assert walks == 3
+
+
+async def test_a_list_that_forgets_nothing_is_walked_twice(tmp_path: Path) -> None:
+    """A platform that keeps showing what it was told of costs one more walk, not several."""
+    async with trial(tmp_path, FaultSpec("ignored-acknowledgement")) as it:
+        asked: Counter[str] = Counter()
+        page = it.mailbox.page
+
+        def counting(kind: Kind, *where: Any, **more: Any) -> Page:
+            asked[kind] += 1
+            return page(kind, *where, **more)
+
+        it.mailbox.page = counting  # type: ignore[method-assign]
+        await it.bring(it.config())
+        assert asked == {"purchase": 6, "sales": 6, "statement": 6}
+        before = it.delivered()
+        outcome = await it.bring(it.config())
+        # It was told before this poll and has forgotten it: it is told again, and what has no
+        # revision is looked at before.
+        assert outcome.counters.listed == outcome.counters.duplicates == 24
+        assert not outcome.counters.delivered
+        assert it.faults.hits["ignored-acknowledgement"] == 60
+        assert it.delivered() == it.held() == before
+
+
+@pytest.mark.parametrize("formats", ["ubl+pdf", "pdf"])
+async def test_what_the_source_forgot_is_not_delivered_again_in_any_form(
+    tmp_path: Path, formats: str
+) -> None:
+    async with trial(tmp_path, FaultSpec("ignored-acknowledgement")) as it:
+        more = f'[delivery]\nformats = "{formats}"\nduplicates = "deliver"\n'
+        text = it.path.read_text("utf-8")
+        it.path.write_text(text.replace("[delivery]\n", more), "utf-8")
+        await it.bring(it.config())
+        before = it.delivered()
+        for _ in range(2):
+            outcome = await it.bring(it.config())
+            assert not outcome.counters.delivered
+        assert it.delivered() == before
+
+
+async def test_what_is_put_back_gets_revisions_of_our_own(tmp_path: Path) -> None:
+    """Whatever happens between: it is one more document each time, and each only once."""
+    farm = Platform(1)
+    async with bench(tmp_path, SourceUnavailable("0"), ["0"]) as it:
+        it.failing = []
+        for times in range(1, 4):
+            farm.open = ["0"]
+            await anyio.sleep(0.01)
+            it.failing = ["0"]
+            await it.poll(farm)
+            assert farm.open == ["0"]
+            it.failing = []
+            await it.poll(farm)
+            assert not farm.open
+            assert it.processed["0"] == 2 * times
+        contents = await it.ledger.contents("farm", ["0"])
+        assert {r: row.state for r, row in contents["0"].items()} == {
+            "": "delivered",
+            "~1": "delivered",
+            "~2": "delivered",
+        }
+
+
+async def test_what_waits_is_tried_again_by_the_next_poll_and_not_before(tmp_path: Path) -> None:
+    farm = Platform(20)
+    async with bench(tmp_path, SourceUnavailable("3"), ["3"]) as it:
+        await it.poll(farm)
+        assert it.processed["3"] == 1
+        assert farm.open == ["3"]
+        await it.poll(farm)
+        assert it.processed["3"] == 2
+        assert it.processed.total() == 21
+
+
+async def test_what_is_quarantined_is_tried_again_when_it_is_put_back(tmp_path: Path) -> None:
+    farm = Platform(5)
+    async with bench(tmp_path, Rejected("3"), ["3"]) as it:
+        await it.poll(farm)
+        await it.poll(farm)
+        assert it.processed["3"] == 1
+        assert [o.accepted for o in farm.told if o.id == "3"] == [False]
+        farm.open = ["3"]
+        await anyio.sleep(0.01)
+        await it.poll(farm)
+        assert it.processed["3"] == 2
+
+
+async def test_a_source_that_fails_several_in_a_row_is_given_up_for_this_poll(
+    tmp_path: Path,
+) -> None:
+    farm = Platform(500)
+    every = [str(number) for number in range(500)]
+    async with bench(tmp_path, SourceUnavailable("box", "no"), every) as it:
+        with pytest.raises(SourceUnavailable, match="no"):
+            await it.poll(farm)
+        assert SUSPECT_AFTER <= it.processed.total() < 250
+
+
+async def test_a_part_that_can_not_be_read_is_told_when_the_rest_has_been(tmp_path: Path) -> None:
+    farm = Platform(137)
+    farm.failure = SourceError("list of sales", "it is none")
+    async with bench(tmp_path) as it:
+        with pytest.raises(SourceError, match="it is none"):
+            await it.poll(farm)
+        assert it.processed.total() == 137
+        assert not farm.open
+
+
+async def test_a_sign_in_that_is_refused_ends_the_poll_at_once(tmp_path: Path) -> None:
+    farm = Platform(15)
+    farm.failure = SignInRefused("source")
+    async with bench(tmp_path) as it:
+        with pytest.raises(SignInRefused):
+            await it.poll(farm)
+        await it.engine.dispatcher.drained("farm")
+        assert farm.pages == 2
+
+
+async def test_what_could_not_be_told_is_told_by_the_next_poll(tmp_path: Path) -> None:
+    async with trial(tmp_path, FaultSpec("forbidden", on="acknowledgement")) as it:
+        await it.bring(it.config())
+        assert it.delivered() == it.held()
+        assert not it.journal()
+        it.faults.specs = ()
+        outcome = await it.bring(it.config())
+        assert not outcome.counters.listed
+        assert set(it.journal()) == {document.id for document in it.mailbox}
+
+
+async def test_a_walk_that_is_cancelled_closes_the_list(tmp_path: Path) -> None:
+    closed = False
+    pages = anyio.Semaphore(0)
+
+    class Endless(Platform):
+        async def list(self, config: Any) -> AsyncGenerator[Sequence[Entry], None]:
+            nonlocal closed
+            try:
+                number = 0
+                while True:
+                    yield [self.entry(str(number))]
+                    number += 1
+                    pages.release()
+                    await anyio.lowlevel.checkpoint()
+            finally:
+                closed = True
+
+    async with bench(tmp_path) as it:
+        async with anyio.create_task_group() as group:
+            group.start_soon(Lister(Endless(0), None, it.ledger, it.engine.dispatcher).poll)  # type: ignore[arg-type]
+            for _ in range(50):
+                await pages.acquire()
+            assert not closed
+            group.cancel_scope.cancel()
+        assert closed
+
+
+async def test_waiting_is_looked_up_and_left_alone(tmp_path: Path) -> None:
+    farm = Platform(25)
+    async with bench(tmp_path) as it:
+        lister = Lister(farm, None, it.ledger, it.engine.dispatcher)  # type: ignore[arg-type]
+        assert len(await lister.waiting()) == 25
+        await it.poll(farm)
+        assert await lister.waiting() == []
+        assert it.processed.total() == 25

@@ -1,0 +1,325 @@
+"""An invoice goes as XML, with its PDF beside it, or as PDF alone; the XML stays as it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from pipeline.document import Document
+from pipeline.errors import RetryableError
+from stages.download import Download
+from stages.model import Classified, Kind
+from stages.render import NoPdf, Render
+from stages.sandbox import FaultSpec
+from stages.sandbox.invoices import Invoice
+from stages.sandbox.pdf import to_pdf
+from tests.helpers.attachments import described, reference
+from tests.helpers.documents import classified, configured
+from tests.helpers.invoices import ubl
+from tests.helpers.serving import serving
+from tests.helpers.trial import Trial, trial
+
+pytestmark = pytest.mark.anyio
+
+OWN = b"%PDF-1.7\nof the platform\n%%EOF\n"
+INSIDE = b"%PDF-1.7\nof the sender\n%%EOF\n"
+WITH_PDF = ubl(before=reference(INSIDE))
+WITH_ANNEX = ubl(before=reference(INSIDE, says=described("Bijlage")))
+BARE = ubl()
+
+Answer = Callable[[], web.Response]
+
+
+class Bench:
+    def __init__(self, folder: Path, answers: list[Answer]) -> None:
+        self.folder = folder
+        self.answers = answers
+        self.asked: list[str] = []
+        self.url = self.service = ""
+
+    async def handle(self, request: web.Request) -> web.Response:
+        if request.method == "POST":
+            return web.json_response({"access_token": "t"})
+        self.asked.append(request.headers["Accept"])
+        return self.answers[min(len(self.asked), len(self.answers)) - 1]()
+
+    async def render(
+        self, data: str, formats: str, *, more: str = "", spool: bool = False, **hints: object
+    ) -> Document[Classified]:
+        forms = f'formats = "{formats}"'
+        config = configured(self.folder, forms, more, self.url, self.service)
+        path = self.folder / "spool" / "document" if spool else None
+        download = Download(self.folder / "spool")
+        document = await classified(config, data, spool=path, **hints)
+        try:
+            return await Render(download.fetch_form).process(document)
+        finally:
+            await document.ack.source.close()
+
+    def left(self) -> set[str]:
+        return {path.name for path in (self.folder / "spool").iterdir()}
+
+
+@asynccontextmanager
+async def bench(folder: Path, *answers: Answer) -> AsyncIterator[Bench]:
+    one = Bench(folder, list(answers))
+    async with serving(one.handle) as url:
+        one.url = str(url.origin())
+        yield one
+
+
+def pdf(data: bytes = OWN, **headers: str) -> Answer:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda: web.Response(body=data, content_type="application/pdf", headers=named)
+
+
+def status(code: int) -> Answer:
+    return lambda: web.json_response({"message": "no"}, status=code)
+
+
+def page() -> web.Response:
+    return web.Response(text="<!doctype html><html></html>", content_type="text/html")
+
+
+def xml() -> web.Response:
+    return web.Response(text=BARE, content_type="application/xml")
+
+
+def empty() -> web.Response:
+    return web.Response(body=b"", content_type="application/pdf")
+
+
+NONE: dict[str, Answer] = {
+    **{str(code): status(code) for code in (400, 404, 405, 406, 410, 415, 501)},
+    "an XML": xml,
+    "nothing": empty,
+    "too large": pdf(OWN + bytes(200_000)),
+}
+
+
+def beside(document: Document[Classified]) -> bytes:
+    (sidecar,) = document.sidecars
+    assert sidecar.extension == "pdf"
+    assert sidecar.payload.sha256 == sha256(sidecar.payload.read()).hexdigest()
+    return sidecar.payload.read()
+
+
+def body(document: Document[Classified]) -> bytes:
+    assert document.payload is not None
+    return document.payload.read()
+
+
+async def test_as_ubl_alone_nothing_is_looked_for(tmp_path: Path) -> None:
+    async with bench(tmp_path, pdf()) as one:
+        document = await one.render(WITH_PDF, "ubl")
+        assert (document.sidecars, body(document)) == ((), WITH_PDF.encode())
+        assert not one.asked
+
+
+async def test_the_pdf_inside_goes_beside_and_the_xml_stays_as_it_is(tmp_path: Path) -> None:
+    async with bench(tmp_path, pdf()) as one:
+        document = await one.render(WITH_PDF, "ubl+pdf")
+        assert (beside(document), body(document)) == (INSIDE, WITH_PDF.encode())
+        assert document.held == len(INSIDE) + len(WITH_PDF.encode())
+        assert not one.asked
+
+
+async def test_where_none_is_inside_the_platform_is_asked(tmp_path: Path) -> None:
+    async with bench(tmp_path, pdf()) as one:
+        document = await one.render(BARE, "ubl+pdf")
+        assert (beside(document), body(document)) == (OWN, BARE.encode())
+        assert one.asked == ["application/pdf"]
+
+
+@pytest.mark.parametrize(("data", "expected"), [(WITH_PDF, INSIDE), (BARE, OWN)])
+async def test_as_pdf_alone_it_takes_the_place_of_the_xml(
+    tmp_path: Path, data: str, expected: bytes
+) -> None:
+    async with bench(tmp_path, pdf()) as one:
+        document = await one.render(data, "pdf")
+        assert (body(document), document.sidecars) == (expected, ())
+        assert document.meta.extension == "pdf"
+        assert document.payload is not None
+        assert document.payload.sha256 == sha256(expected).hexdigest()
+
+
+@pytest.mark.parametrize("what", NONE)
+async def test_without_a_pdf_the_xml_goes_alone_and_why_is_recorded(
+    tmp_path: Path, what: str
+) -> None:
+    async with bench(tmp_path, NONE[what]) as one:
+        document = await one.render(BARE, "ubl+pdf")
+        assert (document.sidecars, body(document)) == ((), BARE.encode())
+        (warning,) = document.meta.warnings
+        assert warning.startswith("no PDF goes beside it: it holds no PDF, and the platform")
+        assert not one.left()
+        assert len(one.asked) == 1
+
+
+@pytest.mark.parametrize("what", NONE)
+async def test_where_only_a_pdf_may_go_its_want_is_told(tmp_path: Path, what: str) -> None:
+    async with bench(tmp_path, NONE[what]) as one:
+        with pytest.raises(NoPdf, match=r'holds no PDF.*Write formats = "ubl\+pdf"'):
+            await one.render(BARE, "pdf")
+
+
+async def test_a_web_page_is_tried_again_and_then_stands_for_none(tmp_path: Path) -> None:
+    async with bench(tmp_path, page) as one:
+        document = await one.render(BARE, "ubl+pdf")
+        assert not document.sidecars
+        assert "with a web page" in document.meta.warnings[0]
+        with pytest.raises(RetryableError, match="web page"):
+            await one.render(BARE, "pdf")
+    async with bench(tmp_path, page, pdf()) as one:
+        assert beside(await one.render(BARE, "ubl+pdf")) == OWN
+
+
+@pytest.mark.parametrize("formats", ["ubl+pdf", "pdf"])
+async def test_while_the_platform_fails_the_invoice_waits(tmp_path: Path, formats: str) -> None:
+    async with bench(tmp_path, status(500)) as one:
+        with pytest.raises(RetryableError, match="its PDF can't be had for now") as refused:
+            await one.render(BARE, formats)
+        # What the engine counts against the source is of other sorts.
+        assert type(refused.value) is RetryableError
+        assert len(one.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        pdf(OWN, Content_Digest="sha-256=:" + "A" * 43 + "=:"),
+        pdf(OWN, Content_MD5="A" * 22 + "=="),
+        pdf(OWN[:20]),
+    ],
+)
+async def test_a_damaged_pdf_is_fetched_again(tmp_path: Path, damaged: Answer) -> None:
+    async with bench(tmp_path, damaged, damaged, pdf()) as one:
+        assert beside(await one.render(BARE, "ubl+pdf", sha256="0" * 64, size=1)) == OWN
+        assert len(one.asked) == 3
+    async with bench(tmp_path, damaged) as one:
+        document = await one.render(BARE, "ubl+pdf")
+        assert not document.sidecars
+        assert "arrived damaged 3 times" in document.meta.warnings[0]
+
+
+async def test_a_pdf_without_a_checksum_where_one_has_to_be_is_none(tmp_path: Path) -> None:
+    large = OWN + bytes(40_000) + OWN
+    async with bench(tmp_path, pdf(large)) as one:
+        one.service = "require_checksum = true"
+        document = await one.render(BARE, "ubl+pdf")
+        assert not document.sidecars
+        assert "no checksum that could be checked" in document.meta.warnings[0]
+        assert not one.left()
+
+
+async def test_an_annex_goes_beside_for_want_of_a_better_one_and_never_alone(
+    tmp_path: Path,
+) -> None:
+    async with bench(tmp_path, pdf()) as one:
+        assert beside(await one.render(WITH_ANNEX, "ubl+pdf")) == OWN
+        assert body(await one.render(WITH_ANNEX, "pdf")) == OWN
+    async with bench(tmp_path, status(404)) as one:
+        assert beside(await one.render(WITH_ANNEX, "ubl+pdf")) == INSIDE
+        with pytest.raises(NoPdf):
+            await one.render(WITH_ANNEX, "pdf")
+
+
+@pytest.mark.parametrize("formats", ["ubl+pdf", "pdf"])
+async def test_what_lies_in_a_file_is_rendered_into_files(tmp_path: Path, formats: str) -> None:
+    async with bench(tmp_path, pdf()) as one:
+        document = await one.render(WITH_PDF, formats, spool=True)
+        expected = {"document", "document.1"} if formats == "ubl+pdf" else {"document.1"}
+        assert one.left() == expected
+        assert document.held == 0
+        assert (body(document) if formats == "pdf" else beside(document)) == INSIDE
+        await document.release()
+        assert not one.left()
+
+
+async def test_a_pdf_of_the_platform_in_a_file_is_let_go_of_with_the_document(
+    tmp_path: Path,
+) -> None:
+    large = OWN[:-7] + bytes(40_000) + OWN[-7:]
+    async with bench(tmp_path, pdf(large)) as one:
+        document = await one.render(BARE, "ubl+pdf")
+        assert beside(document) == large
+        assert document.sidecars[0].payload.spool is not None
+        await document.release()
+        assert not one.left()
+
+
+async def test_a_company_may_have_forms_of_its_own(tmp_path: Path) -> None:
+    async with bench(tmp_path, pdf()) as one:
+        document = await one.render(WITH_PDF, "ubl", more='formats = "ubl+pdf"\n')
+        assert beside(document) == INSIDE
+        assert not (await one.render(WITH_PDF, "pdf", more='formats = "ubl"\n')).sidecars
+
+
+async def test_what_is_no_invoice_goes_as_it_is(tmp_path: Path) -> None:
+    order = BARE.replace("Invoice", "Order")
+    others = 'ubl+pdf"\nothers = "deliver"\nothers_path = "others'
+    async with bench(tmp_path, pdf()) as one:
+        document = await one.render(order, others, company="BE0403170701")
+        assert document.meta.kind is Kind.UNKNOWN
+        assert not document.sidecars
+        assert not one.asked
+
+
+# Through the whole pipeline, from the sandbox.
+
+
+def forms(one: Trial, formats: str) -> None:
+    text = one.path.read_text("utf-8")
+    one.path.write_text(text.replace("[delivery]\n", f'[delivery]\nformats = "{formats}"\n'))
+
+
+def pdfs(one: Trial) -> Counter[str]:
+    return Counter(
+        sha256(to_pdf(document.content)).hexdigest()
+        for document in one.mailbox
+        if isinstance(document.content, Invoice)
+    )
+
+
+async def test_every_invoice_has_its_pdf_beside_it(tmp_path: Path) -> None:
+    async with trial(tmp_path, documents=60) as one:
+        forms(one, "ubl+pdf")
+        outcome = await one.bring(one.config())
+        assert outcome.counters.delivered == 60
+        embedding = [d.content.embeds_pdf for d in one.mailbox if isinstance(d.content, Invoice)]
+        assert 0 < sum(embedding) < len(embedding)
+        assert one.delivered() == one.held() + pdfs(one)
+        for path in (tmp_path / "out").rglob("*.xml"):
+            assert path.with_suffix(".pdf").read_bytes().startswith(b"%PDF-")
+        told = one.journal().values()
+        assert len(told) == 60
+        assert all(statuses == ["FORWARDED"] for statuses in told)
+
+
+async def test_every_invoice_goes_as_pdf_alone(tmp_path: Path) -> None:
+    async with trial(tmp_path, documents=40) as one:
+        forms(one, "pdf")
+        await one.bring(one.config())
+        statements = Counter(
+            sha256(document.read()).hexdigest()
+            for document in one.mailbox
+            if not isinstance(document.content, Invoice)
+        )
+        assert one.delivered() == pdfs(one) + statements
+        assert not list((tmp_path / "out").rglob("*.xml"))
+
+
+async def test_faults_of_the_platform_lose_and_double_neither(tmp_path: Path) -> None:
+    faults = [FaultSpec(name, rate=0.15) for name in ("truncated", "error")]
+    async with trial(tmp_path, *faults, documents=60) as one:
+        forms(one, "ubl+pdf")
+        for _ in range(6):
+            await one.bring(one.config())
+        delivered = one.delivered()
+        assert delivered == one.held() + pdfs(one)
