@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from pipeline.durable import NO_LINK, make_folder
 from pipeline.errors import StateError, StateInUse
+from pipeline.files import os_reason
 
 #: Bytes that are read of the file that names the owner; a process number needs a few.
 MAX_OWNER = 100
@@ -43,7 +44,7 @@ def single_instance(state_dir: Path) -> Iterator[None]:
     except OSError as error:
         raise StateError(
             str(state_dir),
-            f"the state folder can't be used ({error.strerror or error})",
+            f"the state folder can't be used ({os_reason(error)})",
             "Name another state_dir, or let this account write there",
         ) from None
     with lock:

@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline.config.types import Secret
 from pipeline.durable import make_folder, replace_file
 from pipeline.errors import SignInRefused
-from pipeline.files import read_file
+from pipeline.files import os_reason, read_file
 
 #: The service name of all entries in the keyring.
 SERVICE = "synqup"
@@ -45,7 +45,7 @@ def read_secret(secret: Secret) -> str:
             text = _read(Path(secret.file)).rstrip("\r\n")
         except OSError as error:
             raise SecretMissing(
-                secret.file, f"the secret can't be read ({error.strerror or error})"
+                secret.file, f"the secret can't be read ({os_reason(error)})"
             ) from None
         except ValueError:
             raise SecretMissing(

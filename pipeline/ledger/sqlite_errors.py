@@ -10,6 +10,8 @@ from __future__ import annotations
 import errno
 import sqlite3
 
+from pipeline.files import os_reason
+
 _LOCKED = (
     "another program has it open and keeps it locked",
     "Close that program (a backup, an antivirus, a database browser)",
@@ -63,7 +65,7 @@ def explain(error: BaseException | None) -> tuple[str, str]:
     """The reason and the remedy of an OSError or a recoverable error, without a final period."""
     if isinstance(error, OSError):
         reason, remedy = RECOVERABLE_ERRNO.get(error.errno or 0, _BROKEN)
-        return f"{reason} ({error.strerror or error})", remedy
+        return f"{reason} ({os_reason(error)})", remedy
     reason, remedy = RECOVERABLE[primary_code(error)]
     return f"{reason} ({error})", remedy
 

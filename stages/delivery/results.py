@@ -9,6 +9,7 @@ import structlog
 
 from pipeline.document import Key
 from pipeline.errors import AlreadyDelivered, RetryableError
+from pipeline.files import os_reason
 from pipeline.ledger.models import AllocatedName, Duplicate, State, Unrecorded
 from stages.delivery.plan import Plan
 
@@ -23,7 +24,7 @@ def not_durable(plan: Plan, error: OSError) -> RetryableError:
     return RetryableError(
         plan.label,
         f"it is in its folder, but the system can't make that durable:"
-        f" {error.strerror or error} ({plan.folder})",
+        f" {os_reason(error)} ({plan.folder})",
         "Repair the disk or the folder; the platform is told at the first poll at which that"
         " succeeds",
     )

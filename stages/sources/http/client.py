@@ -27,7 +27,7 @@ from pipeline.errors import (
     SourceUnavailable,
     SynqupError,
 )
-from pipeline.files import check_file
+from pipeline.files import check_file, os_reason
 from stages.sources.http.coding import DecodingError, content_decoder
 from stages.sources.http.headers import quoted, retry_after
 from stages.sources.http.settings import LARGEST_CA_FILE, Timeouts
@@ -230,7 +230,7 @@ class HttpClient:
         except OSError as error:  # ssl.SSLError is one
             raise SourceError(
                 f"source {self._name}",
-                f"ca_file {ca_file} can't be used ({error.strerror or error})",
+                f"ca_file {ca_file} can't be used ({os_reason(error)})",
                 "Name a readable file of certificates in PEM form",
             ) from None
         return context

@@ -25,6 +25,7 @@ from pipeline.config.secrets import (
 )
 from pipeline.config.types import Secret
 from pipeline.errors import RetryableError, SignInRefused, SourceError
+from pipeline.files import os_reason
 from stages.sources.http.client import JSON_ERRORS, HttpClient, status_error
 from stages.sources.http.headers import quoted
 from stages.sources.http.token import AccessToken
@@ -214,5 +215,5 @@ class SignIn:
         try:
             write_private_file(self._kept, f"{self._configured}\n{self._renewed}")
         except OSError as error:
-            return f"{self._kept}: {error.strerror or error}"
+            return f"{self._kept}: {os_reason(error)}"
         return ""
