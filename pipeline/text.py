@@ -36,15 +36,11 @@ def truncated(text: str, most: int = LONGEST) -> str:
 
 def sanitized(text: str, most: int = LONGEST) -> str:
     """The text as it may be shown: printable(), of at most `most` characters and a note."""
-    if len(text) <= most and text.isprintable():
-        return text
     return printable(truncated(text, most))
 
 
 def first_few(items: Sequence[str], most: int = FEW) -> list[str]:
     """The first items, each sanitized, and a last one that says how many were left out, if any."""
-    if not items:
-        return []
     few = [sanitized(item, LONGEST // most) for item in items[:most]]
     return [*few, f"and {len(items) - most:,} more"] if len(items) > most else few
 

@@ -6,7 +6,7 @@ the process.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from pipeline.document import Document
@@ -96,9 +96,8 @@ class StageRunner:
                 self._stopped_error(one) if id(one) in stopped else next(results)
                 for one in documents
             ]
-        before = self._bugs.copy()
         try:
-            return self._checked(documents, await self._stage_work(documents), before)
+            return await self._run(documents)
         except StateError:
             raise
         except OSError as error:
@@ -112,17 +111,14 @@ class StageRunner:
                 for one in documents
             ]
 
-    def _checked(
-        self,
-        documents: Sequence[Document[Any]],
-        results: Sequence[Result],
-        before: Mapping[str, int],
-    ) -> Sequence[Result]:
-        """Check that a stage has returned results, and note which sources' documents have passed.
+    async def _run(self, documents: Sequence[Document[Any]]) -> Sequence[Result]:
+        """Return the results of the stage, checked, and note which sources' documents have passed.
 
-        before: how many bugs each source had when the work began; work that began before a bug
-        does not show that the stage has passed anything since.
+        Raises whatever the stage raises, and if it has not returned results.
         """
+        # Work that began before a bug does not show that the stage has passed anything since.
+        before = self._bugs.copy()
+        results = await self._stage_work(documents)
         if len(results) != len(documents):
             raise RuntimeError(f"{len(results)} results of {len(documents)} documents")
         passed = set()
@@ -140,9 +136,7 @@ class StageRunner:
     async def _alone(self, document: Document[Any], tries: int) -> Result:
         """Work on one document, at most `tries` times."""
         try:
-            before = self._bugs.copy()
-            work = await self._stage_work([document])
-            (result,) = self._checked([document], work, before)
+            (result,) = await self._run([document])
         except StateError:
             raise
         except OSError as error:

@@ -78,7 +78,5 @@ def _moment(text: str) -> datetime | None:
 
 def quoted(text: str) -> str:
     """A server's message, printable, on one line, and cut to QUOTED characters."""
-    if len(text) <= QUOTED and text.isprintable():
-        return text.strip()
     # Only the beginning is made printable, as the text may be very long.
     return printable(text[: 2 * QUOTED].strip())[:QUOTED].strip()
