@@ -1,1 +1,1 @@
-"""The five stages, list to write, and what they know: remote systems, formats, folders."""
+"""The stages, list to write, and what they know: remote systems, formats, folders."""

@@ -104,7 +104,7 @@ class SourceSettings(Struct, frozen=True, forbid_unknown_fields=True):
     def validate(self, base: Path, key: str, context: LoadContext) -> None:
         """Report what is wrong with the section beyond its single values.
 
-        base: the folder of the configuration file. key: of the section, for `context.wrong`.
+        base: the folder of the configuration file. key: of the section, for `context.add_problem`.
         Fields that are wrong by themselves are None; they have been reported already.
         """
 

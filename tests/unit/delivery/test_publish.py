@@ -14,7 +14,7 @@ from pipeline.alternatives import alternative, first_free, name_hash
 from pipeline.document import Sidecar
 from pipeline.ledger.models import State
 from pipeline.payload import Payload
-from stages.delivery import publish as parcel, rename
+from stages.delivery import publish as publishing, rename
 from stages.delivery.document_files import (
     free_number,
     remove_files,
@@ -82,7 +82,7 @@ def test_the_companion_is_there_before_the_document(
     staged: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     renames = Crashing(at=-1)
-    monkeypatch.setattr(parcel, "rename_exclusively", renames)
+    monkeypatch.setattr(publishing, "rename_exclusively", renames)
     assert publish(staged, PDF, target(staged)) == Attempt()
     assert renames.renamed == ["F.1.pdf", "F.1.xml"]
     assert out(staged) == {"F.1.pdf": PDF_BYTES, "F.1.xml": XML_BYTES}
@@ -118,7 +118,7 @@ def test_a_companion_comes_back_when_the_document_can_not_follow(
             raise denied(13, "denied")
         rename_exclusively(source, to)
 
-    monkeypatch.setattr(parcel, "rename_exclusively", refuse)
+    monkeypatch.setattr(publishing, "rename_exclusively", refuse)
     attempt = publish(staged, PDF, target(staged))
     assert isinstance(attempt.error, denied)
     assert attempt.unrestored == ()
@@ -136,7 +136,7 @@ def test_who_took_the_companion_meanwhile_keeps_it(
             to.unlink()
 
     with monkeypatch.context() as patch:
-        patch.setattr(parcel, "rename_exclusively", meanwhile)
+        patch.setattr(publishing, "rename_exclusively", meanwhile)
         attempt = publish(staged, PDF, target(staged))
     assert attempt.taken
     assert attempt.unrestored == PDF
@@ -165,7 +165,7 @@ def test_after_a_crash_it_goes_on_under_the_same_name(
     staged: Path, monkeypatch: pytest.MonkeyPatch, at: int, imported: bool
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(parcel, "rename_exclusively", Crashing(at))
+        patch.setattr(publishing, "rename_exclusively", Crashing(at))
         try:
             publish(staged, PDF, target(staged))
             assert at == 2
@@ -274,7 +274,7 @@ async def test_the_next_start_brings_both_files_to_their_end(
     async with bench(tmp_path) as one:
         document = structs.replace(await one.make(ubl(), "1"), sidecars=(pdf,))
         with monkeypatch.context() as patch:
-            patch.setattr(parcel, "rename_exclusively", Crashing(at, Crash))
+            patch.setattr(publishing, "rename_exclusively", Crashing(at, Crash))
             # At two, all is renamed, and the ledger does not come to know.
             if at == 2:
                 patch.setattr(one.ledger, "delivered", dies)
@@ -315,7 +315,7 @@ async def test_second_names_are_removed_at_the_next_start(
     async with bench(tmp_path) as one:
         document = structs.replace(await one.make(ubl(), "1"), sidecars=(pdf,))
         with monkeypatch.context() as patch:
-            patch.setattr(parcel, "rename_exclusively", link)
+            patch.setattr(publishing, "rename_exclusively", link)
             with pytest.raises(Crash):
                 await one.work(document)
     async with bench(tmp_path) as one:
