@@ -21,7 +21,7 @@ from random import Random
 import msgspec
 from msgspec import Struct, structs
 
-from stages.model import Kind
+from stages.kind import Kind
 from stages.sandbox.companies import Company
 from stages.sandbox.corpus import Document
 from stages.sandbox.invoices import Invoice

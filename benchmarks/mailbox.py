@@ -17,7 +17,7 @@ from benchmarks.dataset import LISTS, Item
 from benchmarks.failure import BenchmarkError
 from benchmarks.ours import ROOT, SYNQUP
 from pipeline.app.wiring import load_config
-from stages.model import Kind
+from stages.kind import Kind
 from stages.sources.billtobox.settings import Billtobox
 
 #: Seconds within which it has to end.

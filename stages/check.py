@@ -18,7 +18,7 @@ from msgspec import Struct
 from pipeline.errors import SynqupError
 from stages.delivery.lanes import Lane, Lanes
 from stages.delivery.watchdog import Call, Heartbeat
-from stages.model import Kind
+from stages.kind import Kind
 from stages.settings import (
     Company,
     Config,

@@ -16,10 +16,11 @@ from pipeline.payload import Payload
 from stages.formats.content import Content, Invoice, Other, Statement, Unreadable
 from stages.formats.registry import problems, read, run_in_thread_if_slow
 from stages.identifiers import company_identifier, iban
+from stages.kind import Kind
 from stages.matching.fingerprint import fingerprint
 from stages.matching.parties import CompanyIndex
 from stages.matching.rules import Classification, ListHint, apply_rules
-from stages.model import Classified, Kind, Listed, Verified
+from stages.model import Classified, Listed, Verified
 from stages.settings import Company, Config
 
 log = structlog.get_logger(__name__)

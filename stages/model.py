@@ -1,4 +1,4 @@
-"""Shared model: the kinds of documents, and what each stage finds out about a document.
+"""Shared model: what each stage finds out about a document.
 
 Each stage takes a document scope `meta` is the type before it and returns one scope `meta` is its
 own: Listed > Fetched > Verified > Classified. All of them are immutable.
@@ -7,31 +7,12 @@ own: Listed > Fetched > Verified > Classified. All of them are immutable.
 from __future__ import annotations
 
 import hashlib
-from enum import StrEnum
 
 from msgspec import Struct
 
 from pipeline.source import Announced
+from stages.kind import Kind
 from stages.settings import Company, Config
-
-
-class Kind(StrEnum):
-    """The kind of a document, which decides its destination."""
-
-    PURCHASE = "purchase"
-    SALES = "sales"
-    STATEMENT = "statement"
-    UNKNOWN = "unknown"
-
-    @property
-    def destination_key(self) -> str:
-        """The key of [delivery] and [[companies]] that holds the destination of this kind."""
-        return {
-            "purchase": "purchases",
-            "sales": "sales",
-            "statement": "statements",
-            "unknown": "others_path",
-        }[self.value]
 
 
 class Listed(Struct, frozen=True):

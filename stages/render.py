@@ -20,7 +20,8 @@ from pipeline.source import Announced
 from pipeline.stage import REFETCHES
 from stages.formats.attachments import Attachment, chosen_pdf
 from stages.formats.registry import run_in_thread_if_slow
-from stages.model import Classified, Kind
+from stages.kind import Kind
+from stages.model import Classified
 from stages.settings import formats_of
 from stages.verify import verify
 

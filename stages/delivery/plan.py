@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from pipeline.document import Document, Key
 from pipeline.ledger.models import Staged
-from stages.model import Classified, Kind
+from stages.kind import Kind
+from stages.model import Classified
 from stages.naming.names import file_name
 from stages.settings import Delivery, destination
 

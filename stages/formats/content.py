@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from pipeline.text import sanitized
 from stages.formats.party import Identifier, Party
-from stages.model import Kind
+from stages.kind import Kind
 
 #: Characters of the reason why a document can't be read.
 MAX_REASON = 500

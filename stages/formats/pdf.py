@@ -14,7 +14,7 @@ from msgspec import structs
 from pipeline.payload import Payload
 from stages.formats import xml
 from stages.formats.content import INVOICE_KINDS, Content, Hostile, Invoice, Other, Unreadable
-from stages.model import Kind
+from stages.kind import Kind
 
 if TYPE_CHECKING:
     from stages.formats.embedded import XmlFile

@@ -12,8 +12,8 @@ from msgspec import Struct, structs
 from pipeline.text import NAME, enumerated, first_few, sanitized
 from stages.formats.content import Content, Invoice, Other, Statement
 from stages.formats.party import Party
+from stages.kind import Kind
 from stages.matching.parties import CompanyIndex, Match
-from stages.model import Kind
 from stages.settings import Company
 
 

@@ -8,7 +8,7 @@ from hashlib import md5, sha256
 
 import google_crc32c
 
-from stages.model import Kind
+from stages.kind import Kind
 from stages.sandbox.corpus import Document
 
 

@@ -10,7 +10,7 @@ from random import Random
 from msgspec import Struct
 
 from pipeline.errors import ConfigurationError
-from stages.model import Kind
+from stages.kind import Kind
 from stages.sandbox.companies import SERIALS, Company, invent_company, named_company
 from stages.sandbox.invoices import Invoice, draw_invoice
 from stages.sandbox.statements import Statement, draw_statement, to_coda

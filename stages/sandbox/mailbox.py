@@ -8,7 +8,7 @@ from typing import Self
 
 from msgspec import Struct
 
-from stages.model import Kind
+from stages.kind import Kind
 from stages.sandbox.companies import Company
 from stages.sandbox.corpus import (
     NO_REVISION,

@@ -11,7 +11,8 @@ from pipeline.document import Ack, Document, Key
 from pipeline.payload import Payload
 from pipeline.source import Entry
 from stages.classify import Classify
-from stages.model import Classified, Kind, Listed, Verified
+from stages.kind import Kind
+from stages.model import Classified, Listed, Verified
 from stages.settings import Config
 from stages.sources.billtobox.source import BilltoboxSource
 

@@ -11,8 +11,8 @@ import pytest
 
 from stages.classify import classify_file
 from stages.formats.party import Identifier
+from stages.kind import Kind
 from stages.matching.parties import lookup_keys
-from stages.model import Kind
 
 STRANGER = "BE0999999922"
 INVOICES = {"ubl-invoice", "ubl-credit-note", "cii-invoice", "facturx-pdf"}

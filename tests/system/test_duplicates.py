@@ -18,8 +18,9 @@ from pipeline.ledger.models import State
 from pipeline.payload import Payload
 from stages.delivery import publish as parcel
 from stages.delivery.rename import rename_exclusively
+from stages.kind import Kind
 from stages.matching.fingerprint import fingerprint
-from stages.model import Fingerprint, Kind
+from stages.model import Fingerprint
 from stages.sandbox.invoices import Invoice
 from stages.sandbox.state_index import State as MailboxState
 from tests.helpers.cii import SELLER, d16b

@@ -15,7 +15,8 @@ from pipeline.app.wiring import serve_sandbox
 from pipeline.errors import Rejected, Skipped
 from pipeline.ledger.models import State
 from stages.check import examine
-from stages.model import Classified, Kind
+from stages.kind import Kind
+from stages.model import Classified
 from stages.sandbox import Mailbox, write_config
 from tests.helpers.documents import SUPPLIER, classified, configured
 from tests.helpers.invoices import ubl

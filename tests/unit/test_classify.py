@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.errors import ConfigurationError
 from stages.classify import classify_file
-from stages.model import Kind
+from stages.kind import Kind
 from tests.helpers.camt import camt, one
 from tests.helpers.invoices import ubl
 

@@ -22,8 +22,8 @@ from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.ledger.models import Staged
 from pipeline.source import Entry
 from pipeline.stage import Stage, one_by_one
+from stages.kind import Kind
 from stages.list import Lister
-from stages.model import Kind
 from stages.sandbox import FaultSpec
 from stages.sandbox.mailbox import Page
 from tests.helpers.farm import Farm

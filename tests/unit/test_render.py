@@ -14,7 +14,8 @@ from aiohttp import web
 from pipeline.document import Document
 from pipeline.errors import RetryableError
 from stages.download import Download
-from stages.model import Classified, Kind
+from stages.kind import Kind
+from stages.model import Classified
 from stages.render import NoPdf, Render
 from stages.sandbox import FaultSpec
 from stages.sandbox.invoices import Invoice

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from stages.model import Kind
+from stages.kind import Kind
 from stages.settings import Company
 from stages.sources.billtobox.api import Item
 from stages.sources.billtobox.settings import Billtobox

@@ -14,7 +14,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from stages.model import Kind
+from stages.kind import Kind
 from stages.sandbox.checksums import checksum_headers
 from stages.sandbox.corpus import Document
 from stages.sandbox.fault_spec import Target

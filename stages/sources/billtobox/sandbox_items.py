@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from stages.model import Kind
+from stages.kind import Kind
 from stages.sandbox.corpus import Document
 from stages.sandbox.invoices import Invoice
 from stages.sandbox.state_index import State

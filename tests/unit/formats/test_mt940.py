@@ -11,9 +11,9 @@ from pipeline.payload import Payload
 from stages.formats import mt940
 from stages.formats.content import Other, Statement, Unreadable
 from stages.formats.registry import format_of
+from stages.kind import Kind
 from stages.matching.parties import CompanyIndex
 from stages.matching.rules import ListHint, apply_rules
-from stages.model import Kind
 from stages.settings import Company
 from tests.helpers.mt940 import BODY, IBAN, STATEMENT
 

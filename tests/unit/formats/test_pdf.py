@@ -19,7 +19,7 @@ from stages.formats import pdf
 from stages.formats.content import Hostile, Invoice, Other, Unreadable
 from stages.formats.embedded import SECONDS, XML_SIZE, XmlFile, xml_files
 from stages.formats.registry import format_of
-from stages.model import Kind
+from stages.kind import Kind
 from tests.helpers.pdf import built, payload, ubl, with_object_stream, with_stream, written
 
 

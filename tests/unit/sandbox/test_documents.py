@@ -15,7 +15,7 @@ from lxml import etree
 from pipeline.payload import Payload
 from stages.formats import coda, content
 from stages.formats.registry import format_of
-from stages.model import Kind
+from stages.kind import Kind
 from stages.sandbox import Mailbox
 from stages.sandbox.corpus import Document
 from stages.sandbox.invoices import Invoice

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigurationError
-from stages.model import Kind
+from stages.kind import Kind
 from stages.sandbox import Mailbox, write_manifest
 from stages.sandbox.identity import Ids
 from stages.sandbox.state_index import State

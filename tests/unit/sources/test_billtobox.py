@@ -16,7 +16,7 @@ from msgspec import json, structs
 from pipeline.errors import SignInRefused, SourceError
 from pipeline.source import Entry, Outcome
 from stages.delivery.plan import plan_of
-from stages.model import Kind
+from stages.kind import Kind
 from stages.sources.billtobox.api import Page
 from stages.sources.billtobox.pagination import (
     MAX_CONCURRENT_PAGES,
