@@ -13,8 +13,8 @@ from pipeline.document import Document
 from pipeline.errors import ConfigurationError, Rejected, Skipped
 from pipeline.files import check_file, os_reason
 from pipeline.payload import Payload
-from stages.formats.content import Content, Invoice, Other, Statement, Unreadable
-from stages.formats.registry import problems, read, run_in_thread_if_slow
+from stages.formats.content import Bundle, Content, Invoice, Other, Reading, Statement, Unreadable
+from stages.formats.registry import read
 from stages.identifiers import company_identifier, iban
 from stages.kind import Kind
 from stages.matching.fingerprint import fingerprint
@@ -59,17 +59,8 @@ class Classify:
         Rejected, with both parties in the reason, if it is of no configured company; Skipped if the
         configuration leaves it out.
         """
-        payload = document.payload
-        assert payload is not None
-        return await run_in_thread_if_slow(payload, lambda: self._classified(document, payload))
-
-    def _classified(self, document: Document[Verified], payload: Payload) -> Document[Classified]:
         label, verified = document.entry.label, document.meta
-        listed = verified.listed
-        try:
-            content = read(payload)
-        except Unreadable as error:
-            raise Rejected(label, str(error), "Ask its sender to send it again") from None
+        listed, content = verified.listed, verified.content
         mailbox_owner = self._mailbox_owner(listed, document.key.source)
         classification = self._apply_rules(content, listed, mailbox_owner, document.key.source)
         if isinstance(content, Other):
@@ -172,13 +163,14 @@ def classify_file(path: Path, company: str) -> FileClassification:
     ours = _company(company)
     try:
         payload = Payload(check_file(path, MAX_FILE_SIZE), sha256="", spool=path)
-        # As in the flow, a document is verified before it is read: then reading it is harmless.
-        problems(payload)
-        content = read(payload)
+        reading = read(payload)
     except OSError as error:
-        content = Other("unknown", f"a file that can't be read: {os_reason(error)}")
+        reading = Reading(None, (os_reason(error),))
     except Unreadable as error:
-        content = Other("unknown", f"a file that can't be read: {error}")
+        reading = Reading(None, (str(error),))
+    content = reading.content
+    if content is None:
+        content = Other("unknown", f"a file that can't be read: {reading.problems[0]}")
     classification = apply_rules(content, CompanyIndex([ours]), ListHint())
     return FileClassification(
         path=str(path),
@@ -210,14 +202,22 @@ def _company(text: str) -> Company:
 
 
 def _number(content: Content) -> str:
-    return "" if isinstance(content, Other) else content.number
+    content = _first(content)
+    return "" if isinstance(content, Other | Bundle) else content.number
 
 
 def _issue_date(content: Content) -> str:
-    return "" if isinstance(content, Other) else content.issue_date
+    content = _first(content)
+    return "" if isinstance(content, Other | Bundle) else content.issue_date
+
+
+def _first(content: Content) -> Content:
+    """Return the first document of a bundle, which names the file."""
+    return content.parts[0] if isinstance(content, Bundle) else content
 
 
 def _counterparty(content: Content, kind: Kind) -> str:
+    content = _first(content)
     if not isinstance(content, Invoice):
         return ""
     return (content.supplier if kind is Kind.PURCHASE else content.customer).name

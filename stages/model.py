@@ -11,6 +11,7 @@ import hashlib
 from msgspec import Struct
 
 from pipeline.source import Announced
+from stages.formats.content import Content
 from stages.kind import Kind
 from stages.settings import Company, Config
 
@@ -46,12 +47,13 @@ class Fetched(Struct, frozen=True):
 class Verified(Struct, frozen=True):
     """What is known of a document once it is verified to be whole and harmless.
 
-    checksum: the name of the one that agreed, "" if none could be checked. warnings: problems that
-    don't keep it from being delivered. media_type: as its source states it. verified_at: seconds
-    since 1970.
+    content: what it says of itself. checksum: the name of the one that agreed, "" if none could be
+    checked. warnings: problems that don't keep it from being delivered. media_type: as its source
+    states it. verified_at: seconds since 1970.
     """
 
     listed: Listed
+    content: Content
     checksum: str
     warnings: tuple[str, ...]
     media_type: str

@@ -19,11 +19,12 @@ from pipeline.payload import Payload
 from pipeline.source import Announced
 from pipeline.stage import REFETCHES
 from stages.formats.attachments import Attachment, chosen_pdf
+from stages.formats.pdf import problems
 from stages.formats.registry import run_in_thread_if_slow
 from stages.kind import Kind
-from stages.model import Classified
+from stages.model import Classified, Listed
 from stages.settings import formats_of
-from stages.verify import verify
+from stages.verify import vouch
 
 log = structlog.get_logger(__name__)
 
@@ -100,7 +101,6 @@ class Render:
         label, listed = document.entry.label, document.meta.listed
         # Size and checksum in the list are those of the XML.
         listed = structs.replace(listed, size=None, sha256=None)
-        required = listed.config.service.require_checksum
         why = ""
         for _ in range(FETCHES):
             try:
@@ -122,9 +122,7 @@ class Render:
             if b"%PDF-" not in pdf.head(1024):
                 await pdf.release()
                 raise NoPdf(label, "it holds no PDF, and the platform sent something else as that")
-            check = partial(
-                verify, pdf, listed, announced, subject=label, require_checksum=required
-            )
+            check = partial(_check, pdf, listed, announced, label)
             try:
                 await run_in_thread_if_slow(pdf, check)
             except Corrupt as error:
@@ -140,6 +138,14 @@ class Render:
         raise NoPdf(
             label, f"it holds no PDF, and the platform's arrived damaged {FETCHES} times ({why})"
         )
+
+
+def _check(pdf: Payload, listed: Listed, announced: Announced, subject: str) -> None:
+    """Check a PDF of the platform. Corrupt if it is damaged; Rejected as by vouch()."""
+    required = listed.config.service.require_checksum
+    vouched = vouch(pdf, listed, announced, subject=subject, require_checksum=required)
+    if not vouched.checksum and (found := problems(pdf)):
+        raise Corrupt(subject, found[0])
 
 
 async def _inside(document: Document[Classified]) -> Attachment | None:

@@ -98,7 +98,9 @@ def _subject(name: str, data: bytes, index: CompanyIndex, work: Workplace) -> Su
 
 
 def _classify(payload: Payload, index: CompanyIndex) -> Classification:
-    return apply_rules(format_of(payload).read(payload), index, ListHint())
+    content = format_of(payload).read(payload).content
+    assert content is not None
+    return apply_rules(content, index, ListHint())
 
 
 def _microseconds(do: Callable[[], object], times: int) -> float:

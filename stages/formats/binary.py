@@ -10,7 +10,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from pipeline.payload import Payload
-from stages.formats.content import INVOICE_KINDS, Content, Other
+from stages.formats.content import INVOICE_KINDS, Content, Other, Reading
 
 #: Bytes at the end in which the end mark of a format stands: a ZIP may have a comment after it.
 TAIL = 66_000
@@ -66,7 +66,12 @@ def recognises(head: bytes) -> bool:
     return head.startswith(_STARTS)
 
 
-def read(payload: Payload) -> Content:
+def read(payload: Payload) -> Reading:
+    """Return what it is, and what is wrong with it."""
+    return Reading(_content(payload), tuple(_problems(payload)))
+
+
+def _content(payload: Payload) -> Content:
     """Return what it is; its content is not read."""
     signature = _signature(payload)
     possible_kinds = INVOICE_KINDS if signature.is_image else ()
@@ -81,7 +86,7 @@ def read(payload: Payload) -> Content:
     )
 
 
-def problems(payload: Payload) -> list[str]:
+def _problems(payload: Payload) -> list[str]:
     """Return that the end of the file is missing, if it is."""
     signature = _signature(payload)
     return (

@@ -11,7 +11,7 @@ import re
 
 from lxml import etree
 
-from stages.formats.content import Content, Other, Statement, check_accounts
+from stages.formats.content import AccountStatement, Content, Other, Statement, check_count
 from stages.formats.elements import below, each, name_of, text_of
 from stages.formats.party import Identifier
 
@@ -29,7 +29,7 @@ _OTHERS = {
 }
 
 
-def read(root: etree._Element) -> Content | None:
+def read(root: etree._Element, _: object = None) -> Content | None:
     """Return the statements, or another ISO 20022 message by its name; None for other XML."""
     message = _NAMESPACE.fullmatch(etree.QName(root).namespace or "")
     if message is None or name_of(root) != "Document":
@@ -37,22 +37,23 @@ def read(root: etree._Element) -> Content | None:
     if message[1] != STATEMENT:
         what = _OTHERS.get(message[1], "an ISO 20022 message")
         return Other(message[1], f"{what} ({message[1]}), which is no statement of account", "xml")
-    holders: dict[tuple[str, str], Identifier] = {}
-    accounts: dict[str, None] = {}
-    name = number = day = ""
+    parts: list[AccountStatement] = []
     for statement in each(root, "{*}BkToCstmrStmt", "{*}Stmt"):
-        account = below(statement, "{*}Acct")
-        accounts.update(dict.fromkeys(_accounts(account)))
-        name = name or text_of(below(account, "{*}Ownr", "{*}Nm"))
-        for holder in _holders(account):
-            holders[holder.scheme, holder.value] = holder
-        check_accounts(accounts)
-        check_accounts(holders)
-        number = next(
-            (text for key in _NUMBERS if (text := text_of(below(statement, key)))), number
-        )
-        day = _day(statement) or day
-    return Statement(STATEMENT, tuple(holders.values()), name, tuple(accounts), number, day, "xml")
+        parts.append(_statement(statement))
+        check_count(parts)
+    return Statement(STATEMENT, tuple(parts), "xml")
+
+
+def _statement(statement: etree._Element) -> AccountStatement:
+    account = below(statement, "{*}Acct")
+    number = next((text for key in _NUMBERS if (text := text_of(below(statement, key)))), "")
+    return AccountStatement(
+        accounts=tuple(dict.fromkeys(_accounts(account))),
+        holders=tuple(dict.fromkeys(_holders(account))),
+        holder_name=text_of(below(account, "{*}Ownr", "{*}Nm")),
+        number=number,
+        issue_date=_day(statement),
+    )
 
 
 _NUMBERS = ("{*}ElctrncSeqNb", "{*}LglSeqNb", "{*}Id")

@@ -11,9 +11,12 @@ import re
 
 from lxml import etree
 
-from stages.formats.content import Content, Invoice, Other
+from stages.formats.content import Content, Details, Invoice, Other
 from stages.formats.elements import below, each, text_of
+from stages.formats.invoice_lines import LineDigest, LinePaths
 from stages.formats.party import Identifier, Party
+from stages.identifiers import compact
+from stages.values.amounts import same_amount
 
 D16B = "urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:"
 ZUGFERD_1 = "urn:ferd:CrossIndustryDocument:invoice:"
@@ -38,6 +41,23 @@ _SUMS = (
     "SpecifiedTradeSettlementMonetarySummation",
 )
 
+#: What is read of a line: in D16B, and in ZUGFeRD 1.
+_SETTLED = "{0}/ram:SpecifiedTradeSettlement{1}MonetarySummation/ram:LineTotalAmount"
+_LINE_PATHS = {
+    f"{{{RAM}{version}}}": LinePaths(
+        {"ram": f"{RAM}{version}"},
+        line="ram:IncludedSupplyChainTradeLineItem",
+        amount=_SETTLED.format(f"ram:{settlement}", level),
+        quantity=f"ram:{delivery}/ram:BilledQuantity",
+        name="ram:SpecifiedTradeProduct/ram:Name",
+    )
+    for version, settlement, delivery, level in (
+        ("100", "SpecifiedLineTradeSettlement", "SpecifiedLineTradeDelivery", "Line"),
+        ("12", "SpecifiedSupplyChainTradeSettlement", "SpecifiedSupplyChainTradeDelivery", ""),
+    )
+}
+LINES = {f"{ram}IncludedSupplyChainTradeLineItem": one for ram, one in _LINE_PATHS.items()}
+
 #: The paths of a party's identifiers.
 _PLACES = (
     ("SpecifiedTaxRegistration", "ID"),
@@ -50,7 +70,7 @@ _PLACES = (
 )
 
 
-def read(root: etree._Element) -> Content | None:
+def read(root: etree._Element, lines: LineDigest) -> Content | None:
     """Return the invoice or credit note, or an order by its name; None for other XML."""
     name = etree.QName(root)
     namespace = name.namespace or ""
@@ -68,6 +88,8 @@ def read(root: etree._Element) -> Content | None:
     settlement = _either(trade, ram, _SETTLEMENTS)
     sums = _either(settlement, ram, _SUMS)
     due = below(sums, f"{ram}DuePayableAmount")
+    if trade is not None:
+        lines.add(_LINE_PATHS[ram].of_document, trade)
     type_code = text_of(below(header, f"{ram}TypeCode"))
     return Invoice(
         format="cii-credit-note" if type_code in CREDIT_NOTES else "cii-invoice",
@@ -81,7 +103,41 @@ def read(root: etree._Element) -> Content | None:
         supplier_element=SELLER,
         customer_element=BUYER,
         extension="xml",
+        details=_details(settlement, sums, ram, lines.digest()),
     )
+
+
+def _details(
+    settlement: etree._Element | None, sums: etree._Element | None, ram: str, lines: str
+) -> Details:
+    """Return what is to be paid, to whom and when (EN 16931: BT-9, BT-83, BT-84, BG-22, BG-23)."""
+    means = list(each(settlement, f"{ram}SpecifiedTradeSettlementPaymentMeans"))
+    accounts = {
+        compact(text_of(below(one, f"{ram}PayeePartyCreditorFinancialAccount", ram + kind)))
+        for one in means
+        for kind in ("IBANID", "ProprietaryID")
+    }
+    due = each(settlement, f"{ram}SpecifiedTradePaymentTerms", f"{ram}DueDateDateTime")
+    net = ("TaxBasisTotalAmount", "GrandTotalAmount")
+    return Details(
+        vocabulary="cii",
+        due_date=next((day for one in due if (day := _day(below(one, "{*}DateTimeString")))), ""),
+        payees=tuple(sorted(accounts - {""})),
+        payee_name=text_of(below(settlement, f"{ram}PayeeTradeParty", f"{ram}Name")),
+        reference=text_of(below(settlement, f"{ram}PaymentReference")),
+        net=same_amount(text_of(below(sums, ram + net[0]))),
+        gross=same_amount(text_of(below(sums, ram + net[1]))),
+        taxes=tuple(sorted(_tax(one, ram) for one in each(settlement, f"{ram}ApplicableTradeTax"))),
+        lines=lines,
+    )
+
+
+def _tax(tax: etree._Element, ram: str) -> str:
+    """Return base, tax and rate of one group, spelt as those of UBL."""
+    rates = (below(tax, f"{ram}RateApplicablePercent"), below(tax, f"{ram}ApplicablePercent"))
+    rate = next((text for one in rates if (text := text_of(one))), "")
+    amounts = (below(tax, f"{ram}BasisAmount"), below(tax, f"{ram}CalculatedAmount"))
+    return " ".join([*(same_amount(text_of(one)) for one in amounts), same_amount(rate)])
 
 
 def _either(

@@ -14,16 +14,19 @@ from itertools import chain, islice
 from operator import itemgetter
 
 import stdnum.iban
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from pipeline.payload import Payload
 from stages.formats.content import (
+    AccountStatement,
     Content,
     Hostile,
     Other,
+    Reading,
     Statement,
     Unreadable,
-    check_accounts,
+    check_count,
+    checked,
 )
 from stages.formats.lines import groups
 from stages.formats.party import Identifier
@@ -69,7 +72,12 @@ def recognises(head: bytes) -> bool:
     return _START.match(head) is not None
 
 
-def read(payload: Payload) -> Content:
+def read(payload: Payload) -> Reading:
+    """Return the statements, and where they don't add up."""
+    return checked(_content(payload), lambda: _reported(payload))
+
+
+def _content(payload: Payload) -> Content:
     """Return the statements, with the holders of the headers and the accounts.
 
     A file that only begins like CODA, or breaks off in a statement, is an Other that says so.
@@ -82,7 +90,7 @@ def read(payload: Payload) -> Content:
         return Other("coda-like", f"a text that resembles CODA, but {error}")
 
 
-def problems(payload: Payload) -> list[str]:
+def _reported(payload: Payload) -> list[str]:
     """Return where the records don't add up: their number, sums, balances, or a missing end."""
     found = list(islice(_problems(payload), MAX_PROBLEMS))
     return [*found, "and more of the kind"] if len(found) == MAX_PROBLEMS else found
@@ -122,34 +130,43 @@ def _problems(payload: Payload) -> Iterator[str]:
 
 
 def _statement(payload: Payload) -> Content:
-    holders: dict[str, Identifier] = {}
-    accounts: dict[tuple[str, str], None] = {}
-    name = number = day = code = ""
-    is_open = False
+    parts: list[AccountStatement] = []
+    holders: tuple[Identifier, ...] = ()
+    name = header_day = code = ""
+    part: AccountStatement | None = None
     for record in _records(payload):
         code = record[0]
         if code in DETAILS:
             continue
         if code == "1":
-            is_open = True
-            accounts[record[1:2], record[5:42]] = None
-            check_accounts(accounts)
-            number = record[2:5].strip()
+            part = AccountStatement(
+                accounts=(_account(record[1:2], record[5:42]),),
+                holders=holders,
+                holder_name=name,
+                number=record[2:5].strip(),
+                issue_date=header_day,
+                opening=f"{_day(record[58:64])} {record[39:42]} {record[42:58]}",
+            )
+            parts.append(part)
+            check_count(parts)
         elif code == "8":
-            is_open = len(record) < BALANCE_END
-            day = _day(record[57:63]) or day
+            if part is not None:
+                parts[-1] = structs.replace(
+                    part,
+                    issue_date=_day(record[57:63]) or part.issue_date,
+                    closing=f"{_day(record[57:63])} {record[41:57]}",
+                )
+            part = part if len(record) < BALANCE_END else None
         elif code == "0":
             name = record[34:60].strip()
-            day = _day(record[5:11])
-            if holder := _holder(record):
-                holders[holder] = Identifier("the header record", "0208", holder)
-                check_accounts(holders)
-    if not accounts:
+            header_day = _day(record[5:11])
+            holder = _holder(record)
+            holders = (Identifier("the header record", "0208", holder),) if holder else ()
+    if not parts:
         raise Unreadable("it has no statement (record 1)")
-    if is_open and code != "9":
+    if part is not None and code != "9":
         raise Unreadable("it breaks off in the middle of a statement")
-    numbers = tuple(dict.fromkeys(_account(*fields) for fields in accounts))
-    return Statement("coda", tuple(holders.values()), name, numbers, number, day, "cod")
+    return Statement("coda", tuple(parts), "cod")
 
 
 def _records(payload: Payload) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Callable, Iterable, Sized
 
 from lxml import etree
 from msgspec import Struct
@@ -13,8 +13,8 @@ from stages.kind import Kind
 
 #: Characters of the reason why a document can't be read.
 MAX_REASON = 500
-#: Accounts, and holders, in the statements of one file: no bank sends more.
-MAX_ACCOUNTS = 1000
+#: Statements in one file: some banks send a year of many accounts at once, and none sends more.
+MAX_STATEMENTS = 10_000
 
 #: The exceptions that a malformed document may cause in its reader, in spite of all limits.
 BROKEN = (RecursionError, MemoryError, ArithmeticError, ValueError, etree.LxmlError)
@@ -35,10 +35,30 @@ class Hostile(Unreadable):
     """A document would cost more to read than any real one does: it is not read any further."""
 
 
-def check_accounts(found: Sized) -> None:
-    """Raise Hostile if these are more accounts, or holders, than one file of statements has."""
-    if len(found) > MAX_ACCOUNTS:
-        raise Hostile(f"it holds statements of more than {MAX_ACCOUNTS:,} accounts or holders")
+def check_count(statements: Sized) -> None:
+    """Raise Hostile if these are more statements than one file has."""
+    if len(statements) > MAX_STATEMENTS:
+        raise Hostile(f"it holds more than {MAX_STATEMENTS:,} statements")
+
+
+class Details(Struct, frozen=True):
+    """What a reader of an invoice acts on beside its number, day and total; "" or () if not stated.
+
+    Spelt so that two forms of one invoice (UBL, CII) have equal details. vocabulary: "ubl" or
+    "cii". due_date: ISO 8601. payees: the accounts to be paid, sorted. payee_name: of a payee other
+    than the supplier. reference: of the payment. net, gross: without and with taxes. taxes: the tax
+    breakdown, sorted. lines: a digest of all lines, in their order.
+    """
+
+    vocabulary: str
+    due_date: str = ""
+    payees: tuple[str, ...] = ()
+    payee_name: str = ""
+    reference: str = ""
+    net: str = ""
+    gross: str = ""
+    taxes: tuple[str, ...] = ()
+    lines: str = ""
 
 
 class Invoice(Struct, frozen=True):
@@ -46,7 +66,8 @@ class Invoice(Struct, frozen=True):
 
     format: for example "ubl-invoice". issue_date: ISO 8601. type_code: UNTDID 1001. total: the
     amount payable, spelt as in the document. supplier_element, customer_element: the elements in
-    which the parties stand, for reasons.
+    which the parties stand, for reasons. details: None where the document could be read in part
+    only.
     """
 
     format: str
@@ -60,21 +81,89 @@ class Invoice(Struct, frozen=True):
     supplier_element: str
     customer_element: str
     extension: str
+    details: Details | None = None
+
+
+class AccountStatement(Struct, frozen=True):
+    """One statement of one account.
+
+    accounts: its number, as IBAN if there is one, and other numbers that the statement has for it.
+    holders: the identifiers of the account's holder. issue_date: of the closing balance, ISO 8601.
+    opening, closing: day, currency and amount of the balances, in one spelling; "" if not stated.
+    """
+
+    accounts: tuple[str, ...]
+    holders: tuple[Identifier, ...] = ()
+    holder_name: str = ""
+    number: str = ""
+    issue_date: str = ""
+    opening: str = ""
+    closing: str = ""
 
 
 class Statement(Struct, frozen=True):
-    """One or more statements of account in one file.
+    """A file with one or more statements of account, which may be of several holders."""
 
-    holders: the identifiers of the account's holder, from each part of the file. accounts: IBANs or
-    other account numbers. number and issue_date (ISO 8601): those of the last statement.
+    format: str
+    parts: tuple[AccountStatement, ...]
+    extension: str
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The accounts of all parts, each once."""
+        return tuple(dict.fromkeys(account for part in self.parts for account in part.accounts))
+
+    @property
+    def holders(self) -> tuple[Identifier, ...]:
+        """The identifiers of all holders, each once."""
+        return tuple(dict.fromkeys(holder for part in self.parts for holder in part.holders))
+
+    @property
+    def holder_name(self) -> str:
+        """The first name of a holder."""
+        return next((part.holder_name for part in self.parts if part.holder_name), "")
+
+    @property
+    def number(self) -> str:
+        """The number of the last statement that has one."""
+        return next((part.number for part in reversed(self.parts) if part.number), "")
+
+    @property
+    def issue_date(self) -> str:
+        """The day of the last statement that has one, ISO 8601."""
+        return next((part.issue_date for part in reversed(self.parts) if part.issue_date), "")
+
+
+class Bundle(Struct, frozen=True):
+    """One file that holds several documents: a PDF with several invoices, an envelope.
+
+    description: a noun phrase for reasons. parts: invoices and statements, at least two.
     """
 
     format: str
-    holders: tuple[Identifier, ...]
-    holder_name: str
-    accounts: tuple[str, ...]
+    description: str
+    parts: tuple[Invoice | Statement, ...]
+    extension: str
+
+
+class Answer(Struct, frozen=True):
+    """An answer to an invoice: a UBL ApplicationResponse (Peppol Invoice Response, or MLS).
+
+    sender: who answers. receiver: who issued the invoice. answered: the number of the invoice;
+    answered_date: its day, ISO 8601, "" if not stated. says: what the answer says, for people:
+    "accepted", "rejected". accepted: None if it is neither. reason: why, "" if not stated.
+    """
+
+    format: str
     number: str
     issue_date: str
+    sender: Party
+    receiver: Party
+    answered: str
+    answered_date: str
+    says: str
+    accepted: bool | None
+    reason: str
     extension: str
 
 
@@ -92,4 +181,32 @@ class Other(Struct, frozen=True):
     possible_kinds: tuple[Kind, ...] = ()
 
 
-Content = Invoice | Statement | Other
+Content = Invoice | Statement | Bundle | Answer | Other
+
+
+class Reading(Struct, frozen=True):
+    """What reading a document gave.
+
+    content: None where its structure is too broken to be read; the problems say so. problems: what
+    is wrong with its structure, each as part of a sentence; none if the document is whole.
+    """
+
+    content: Content | None
+    problems: tuple[str, ...] = ()
+
+
+def checked(content: Content, problems: Callable[[], Iterable[str]]) -> Reading:
+    """Return content with the problems of its structure.
+
+    Where they can't be found, as Unreadable says, that is the last of them; Hostile passes.
+    """
+    found: list[str] = []
+    try:
+        found.extend(problems())
+    except Hostile:
+        raise
+    except BROKEN as error:
+        found.append(f"it can't be checked ({type(error).__name__})")
+    except Unreadable as error:
+        found.append(str(error))
+    return Reading(content, tuple(found))

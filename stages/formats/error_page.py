@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from pipeline.payload import Payload
-from stages.formats.content import Content, Other
+from stages.formats.content import Content, Other, Reading
 
 #: How a web page starts (HTML, 13.1.1), in XHTML after the XML declaration; how JSON starts.
 _PAGE = re.compile(
@@ -30,14 +30,19 @@ def recognises(head: bytes) -> bool:
     return _PAGE.match(head) is not None or _JSON.match(head) is not None
 
 
-def read(payload: Payload) -> Content:
+def read(payload: Payload) -> Reading:
+    """Return what it is, and what is wrong with it."""
+    return Reading(_content(payload), tuple(_problems(payload)))
+
+
+def _content(payload: Payload) -> Content:
     """Return that it is a web page or a JSON message."""
     if _is_page(payload):
         return Other("html", "a web page")
     return Other("json", "a JSON message")
 
 
-def problems(payload: Payload) -> list[str]:
+def _problems(payload: Payload) -> list[str]:
     """Always return one problem, with the reason that the server gives: this is no document."""
     what = "a web page" if _is_page(payload) else "a JSON message"
     why = _WHY.search(payload.head(4096))

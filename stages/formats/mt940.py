@@ -13,17 +13,20 @@ from datetime import date
 from decimal import Decimal
 
 import stdnum.iban
-from msgspec import Struct
+from msgspec import Struct, structs
 from stdnum.exceptions import ValidationError
 
 from pipeline.payload import Payload
 from stages.formats.content import (
+    AccountStatement,
     Content,
     Hostile,
     Other,
+    Reading,
     Statement,
     Unreadable,
-    check_accounts,
+    check_count,
+    checked,
 )
 from stages.formats.lines import lines
 from stages.identifiers import compact
@@ -69,7 +72,12 @@ def recognises(head: bytes) -> bool:
     return _START.match(head) is not None and _HAS_ACCOUNT.search(head) is not None
 
 
-def read(payload: Payload) -> Content:
+def read(payload: Payload) -> Reading:
+    """Return the statements, and where they don't add up."""
+    return checked(_content(payload), lambda: _problems(payload))
+
+
+def _content(payload: Payload) -> Content:
     """Return the statements, with their accounts; the format has no identifiers of a holder.
 
     A file that only begins like MT940, or has no end, is an Other that says so.
@@ -82,7 +90,7 @@ def read(payload: Payload) -> Content:
         return Other("mt940-like", f"a text that resembles MT940, but {error}")
 
 
-def problems(payload: Payload) -> list[str]:
+def _problems(payload: Payload) -> list[str]:
     """Return where opening balance and movements don't give the closing one, or it is missing."""
     found: list[str] = []
     totals = _Totals()
@@ -112,30 +120,39 @@ def is_quick(data: bytes) -> bool:
 
 
 def _statement(payload: Payload) -> Content:
-    fields: dict[str, None] = {}
-    number = day = balance = ""
+    parts: list[AccountStatement] = []
+    balance = ""
     is_interim = False
     for tag, value in _fields(payload):
         match tag:
             case "25" | "25P":
-                fields[value[:MAX_ACCOUNT]] = None
-                check_accounts(fields)
-            case "28" | "28C":
-                number = value.partition("/")[0].strip()
-            case "60F" | "60M":
-                balance = tag
-            case "62F" | "62M":
-                balance = tag
-                closing = _BALANCE.match(value)
-                day = (_day(closing[2]) if closing else "") or day
+                parts.append(AccountStatement((_account(value[:MAX_ACCOUNT]),)))
+                check_count(parts)
             case "34F":
                 is_interim = True
+            case "60F" | "60M" | "62F" | "62M":
+                balance = tag
+        if parts:
+            parts[-1] = _with_field(parts[-1], tag, value)
     if is_interim and not balance:
         return Other("mt942", "an interim report of movements (MT942), which is no statement")
     if not balance.startswith("62"):
         raise Unreadable("its end is missing (field 62F)")
-    accounts = tuple(dict.fromkeys(map(_account, fields)))
-    return Statement("mt940", (), "", accounts, number, day, "sta")
+    return Statement("mt940", tuple(parts), "sta")
+
+
+def _with_field(part: AccountStatement, tag: str, value: str) -> AccountStatement:
+    """Return a statement with what one of its fields says."""
+    match tag:
+        case "28" | "28C":
+            return structs.replace(part, number=value.partition("/")[0].strip())
+        case "60F":
+            return structs.replace(part, opening=value.strip())
+        case "62F" | "62M":
+            found = _BALANCE.match(value)
+            day = (_day(found[2]) if found else "") or part.issue_date
+            return structs.replace(part, closing=value.strip(), issue_date=day)
+    return part
 
 
 def _fields(payload: Payload) -> Iterator[tuple[str, str]]:

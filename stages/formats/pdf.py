@@ -13,7 +13,16 @@ from msgspec import structs
 
 from pipeline.payload import Payload
 from stages.formats import xml
-from stages.formats.content import INVOICE_KINDS, Content, Hostile, Invoice, Other, Unreadable
+from stages.formats.content import (
+    INVOICE_KINDS,
+    Content,
+    Hostile,
+    Invoice,
+    Other,
+    Reading,
+    Unreadable,
+    checked,
+)
 from stages.kind import Kind
 
 if TYPE_CHECKING:
@@ -34,8 +43,12 @@ def recognises(head: bytes) -> bool:
     return at == 0 or (at > 0 and not head.lstrip().startswith(_MARKUP))
 
 
-def read(payload: Payload) -> Content:
+def read(payload: Payload) -> Reading:
     """Return the invoice inside, or that it is a print. Hostile if the search costs too much."""
+    return checked(_content(payload), lambda: problems(payload))
+
+
+def _content(payload: Payload) -> Content:
     from stages.formats.embedded import xml_files  # noqa: PLC0415 - pypdf is slow to import
 
     try:
@@ -46,7 +59,7 @@ def read(payload: Payload) -> Content:
         return _print(f"a PDF that can't be read ({error})")
     reasons = []
     for file in files:
-        content = _content(file)
+        content = _content_of(file)
         if isinstance(content, Invoice):
             return _hybrid(content, file.name)
         what = content.description if isinstance(content, Other) else "a statement"
@@ -66,10 +79,9 @@ def is_quick(data: bytes) -> bool:
     return False
 
 
-def _content(file: XmlFile) -> Content:
-    """Return what an XML file inside says; like any XML it is read only after it was verified."""
+def _content_of(file: XmlFile) -> Content:
+    """Return what an XML file inside says, if it is whole."""
     try:
-        xml.problems(Payload(len(file.data), sha256="", data=file.data))
         return xml.content_of(file.data)
     except Hostile as error:
         raise Hostile(f"{file.name} in the PDF: {error}") from None

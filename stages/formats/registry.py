@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from pipeline.payload import Payload
 from stages.formats import binary, coda, error_page, mt940, pdf, text, xml
-from stages.formats.content import BROKEN, Content, Other, Unreadable
+from stages.formats.content import BROKEN, Other, Reading, Unreadable
 
 T = TypeVar("T")
 
@@ -28,19 +28,16 @@ LARGE = 256 * 1024
 class Format(Protocol):
     """Format reader: what each module of a format has to offer.
 
-    read and problems raise Unreadable if the document can't be read, and Hostile, which is an
-    Unreadable, if reading it would cost too much. They run on the event loop or in a thread, and
-    keep nothing between calls.
+    read raises Unreadable if the document is whole and can't be read, and Hostile, which is an
+    Unreadable, if reading it would cost too much. It runs on the event loop or in a thread, and
+    keeps nothing between calls.
     """
 
     def recognises(self, head: bytes) -> bool:
         """Whether a document that begins with these bytes is of this format."""
 
-    def read(self, payload: Payload) -> Content:
-        """Return what the document says of itself."""
-
-    def problems(self, payload: Payload) -> list[str]:
-        """Return what is wrong with its structure, each as part of a sentence."""
+    def read(self, payload: Payload) -> Reading:
+        """Return what the document says of itself, and what is wrong with its structure."""
 
     def is_quick(self, data: bytes) -> bool:
         """Whether reading this document, of at most LARGE bytes, takes a few milliseconds."""
@@ -53,13 +50,9 @@ class Unknown(Struct, frozen=True):
         """Recognise any document."""
         return True
 
-    def read(self, payload: Payload) -> Content:
-        """Return that the format is unknown."""
-        return Other("unknown", "a file of no format that synqup knows")
-
-    def problems(self, payload: Payload) -> list[str]:
-        """Return none: no structure is known that could be checked."""
-        return []
+    def read(self, payload: Payload) -> Reading:
+        """Return that the format is unknown: there is no structure that could be checked."""
+        return Reading(Other("unknown", "a file of no format that synqup knows"))
 
     def is_quick(self, data: bytes) -> bool:
         """Return True: nothing is read."""
@@ -79,20 +72,15 @@ def format_of(payload: Payload) -> Format:
     raise AssertionError("the last format recognises every document")
 
 
-def read(payload: Payload) -> Content:
-    """Return what a document says of itself. Unreadable if it can't be read, whatever the cause."""
+def read(payload: Payload) -> Reading:
+    """Return what a document says of itself, and what is wrong with its structure.
+
+    Unreadable if it can't be read, whatever the cause; Hostile if that would cost too much.
+    """
     try:
         return format_of(payload).read(payload)
     except BROKEN as error:
-        raise _unreadable(error) from error
-
-
-def problems(payload: Payload) -> list[str]:
-    """Return what is wrong with the structure of a document. Unreadable as for `read`."""
-    try:
-        return format_of(payload).problems(payload)
-    except BROKEN as error:
-        raise _unreadable(error) from error
+        raise Unreadable(f"it can't be read ({type(error).__name__})") from error
 
 
 async def run_in_thread_if_slow(payload: Payload, work: Callable[[], T]) -> T:
@@ -105,7 +93,3 @@ async def run_in_thread_if_slow(payload: Payload, work: Callable[[], T]) -> T:
     if data is not None and len(data) <= LARGE and format_of(payload).is_quick(data):
         return work()
     return await anyio.to_thread.run_sync(work)
-
-
-def _unreadable(error: Exception) -> Unreadable:
-    return Unreadable(f"it can't be read ({type(error).__name__})")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from pipeline.payload import Payload
-from stages.formats.content import Content, Other
+from stages.formats.content import Content, Other, Reading
 
 #: Bytes from the beginning that are looked at.
 HEAD = 4096
@@ -27,7 +27,12 @@ def recognises(head: bytes) -> bool:
     return _CONTROL.search(head.rstrip(b"\0\x1a")) is None
 
 
-def read(payload: Payload) -> Content:
+def read(payload: Payload) -> Reading:
+    """Return what it is, and what is wrong with it."""
+    return Reading(_content(payload), tuple(_problems(payload)))
+
+
+def _content(payload: Payload) -> Content:
     """Return which sort of text it is."""
     head = payload.head(HEAD)
     if not head.strip(b"\0 \t\r\n\x1a"):
@@ -39,7 +44,7 @@ def read(payload: Payload) -> Content:
     return Other("text", "a plain text", "txt")
 
 
-def problems(payload: Payload) -> list[str]:
+def _problems(payload: Payload) -> list[str]:
     """Return that the document is empty, if it is: text has no structure to be checked."""
     return [] if payload.head(HEAD).strip(b"\0 \t\r\n\x1a") else ["it is empty"]
 

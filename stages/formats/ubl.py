@@ -9,13 +9,17 @@ that supplies, even if the customer issues the invoice.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lxml import etree
 
 from pipeline.text import NAME, sanitized
-from stages.formats.content import INVOICE_KINDS, Content, Invoice, Other
+from stages.formats.content import INVOICE_KINDS, Content, Details, Invoice, Other
 from stages.formats.elements import below, text_of
+from stages.formats.invoice_lines import LineDigest, LinePaths
 from stages.formats.party import Identifier, Party
-from stages.identifiers import BELGIAN_SCHEMES
+from stages.identifiers import BELGIAN_SCHEMES, compact
+from stages.values.amounts import same_amount
 
 UBL = "urn:oasis:names:specification:ubl:schema:xsd:"
 CBC = f"{{{UBL}CommonBasicComponents-2}}"
@@ -31,7 +35,14 @@ ROOTS = {
     f"{{{UBL}SelfBilledInvoice-2}}SelfBilledInvoice": ("ubl-invoice", "389"),
     f"{{{UBL}SelfBilledCreditNote-2}}SelfBilledCreditNote": ("ubl-credit-note", "261"),
 }
-LINES = (f"{CAC}InvoiceLine", f"{CAC}CreditNoteLine")
+_LINE_PATHS = LinePaths(
+    {"cac": CAC[1:-1], "cbc": CBC[1:-1]},
+    line="cac:InvoiceLine|cac:CreditNoteLine",
+    amount="cbc:LineExtensionAmount",
+    quantity="cbc:InvoicedQuantity|cbc:CreditedQuantity",
+    name="cac:Item/cbc:Name",
+)
+LINES = {f"{CAC}InvoiceLine": _LINE_PATHS, f"{CAC}CreditNoteLine": _LINE_PATHS}
 
 #: The texts that are read from the root, the first of each; a credit note of 2.0 has no type.
 _TEXTS = {
@@ -40,6 +51,7 @@ _TEXTS = {
     f"{CBC}InvoiceTypeCode": "type_code",
     f"{CBC}CreditNoteTypeCode": "type_code",
     f"{CBC}DocumentCurrencyCode": "currency",
+    f"{CBC}DueDate": "due_date",
 }
 _MAIL = "Contact/ElectronicMail"
 _SUPPLIER = CAC + SUPPLIER
@@ -47,6 +59,9 @@ _CUSTOMER = CAC + CUSTOMER
 _PARTIES = {_SUPPLIER, _CUSTOMER}
 _TOTAL = f"{CAC}LegalMonetaryTotal"
 _PARTY = f"{CAC}Party"
+_PAYMENT = f"{CAC}PaymentMeans"
+_PAYEE = f"{CAC}PayeeParty"
+_TAX_TOTAL = f"{CAC}TaxTotal"
 
 #: The elements of a party that are read.
 _PARTS = {
@@ -66,6 +81,15 @@ _COUNTRY = (f"{CAC}Country", f"{CBC}IdentificationCode")
 _TAX = (f"{CAC}TaxScheme", _ID)
 _MAIL_ADDRESS = f"{CBC}ElectronicMail"
 _PAYABLE = f"{CBC}PayableAmount"
+_NET = f"{CBC}TaxExclusiveAmount"
+_GROSS = f"{CBC}TaxInclusiveAmount"
+_ACCOUNT = (f"{CAC}PayeeFinancialAccount", _ID)
+_REFERENCE = f"{CBC}PaymentID"
+_PAYMENT_DUE = f"{CBC}PaymentDueDate"
+_SUBTOTAL = f"{CAC}TaxSubtotal"
+_TAXABLE = f"{CBC}TaxableAmount"
+_TAX_AMOUNT = f"{CBC}TaxAmount"
+_RATE = (f"{CAC}TaxCategory", f"{CBC}Percent")
 
 #: Other UBL documents, by what people call them.
 _OTHERS = {
@@ -85,14 +109,16 @@ _OTHERS = {
 }
 
 
-def read(root: etree._Element) -> Content | None:
+def read(root: etree._Element, lines: LineDigest) -> Content | None:
     """Return the invoice or credit note, another UBL document by its name, else None."""
     if root.tag not in ROOTS:
         return _other(etree.QName(root))
     format_, type_code = ROOTS[root.tag]
     texts: dict[str, str] = {}
     parties: dict[str, Party] = {}
-    total = ""
+    payments: list[etree._Element] = []
+    taxes: list[str] = []
+    total = payee = None
     for child in root:
         tag = child.tag
         if tag in _TEXTS:
@@ -100,21 +126,61 @@ def read(root: etree._Element) -> Content | None:
         elif tag in _PARTIES:
             if tag not in parties:
                 parties[tag] = _party(below(child, _PARTY))
-        elif tag == _TOTAL and not total:
-            total = text_of(below(child, _PAYABLE))
+        elif tag == _TOTAL:
+            total = child if total is None else total
+        elif tag == _PAYMENT:
+            payments.append(child)
+        elif tag == _TAX_TOTAL:
+            taxes += _taxes(child)
+        elif tag == _PAYEE:
+            payee = child
+    lines.add(_LINE_PATHS.of_document, root)
     return Invoice(
         format=format_,
         number=texts.get("number", ""),
         issue_date=texts.get("issue_date", ""),
         type_code=texts.get("type_code") or type_code,
         currency=texts.get("currency", ""),
-        total=total,
+        total=text_of(below(total, _PAYABLE)),
         supplier=parties.get(_SUPPLIER, Party("", ())),
         customer=parties.get(_CUSTOMER, Party("", ())),
         supplier_element=SUPPLIER,
         customer_element=CUSTOMER,
         extension="xml",
+        details=Details(
+            vocabulary="ubl",
+            due_date=texts.get("due_date") or _first(payments, _PAYMENT_DUE),
+            payees=_payees(payments),
+            payee_name=text_of(below(payee, f"{CAC}PartyName", _NAME)),
+            reference=_first(payments, _REFERENCE),
+            net=same_amount(text_of(below(total, _NET))),
+            gross=same_amount(text_of(below(total, _GROSS))),
+            taxes=tuple(sorted(taxes)),
+            lines=lines.digest(),
+        ),
     )
+
+
+def _first(elements: Sequence[etree._Element], tag: str) -> str:
+    return next((text for one in elements if (text := text_of(below(one, tag)))), "")
+
+
+def _payees(payments: Sequence[etree._Element]) -> tuple[str, ...]:
+    """Return the accounts to be paid (EN 16931: BT-84), each once."""
+    accounts = {compact(text_of(below(one, *_ACCOUNT))) for one in payments}
+    return tuple(sorted(accounts - {""}))
+
+
+def _taxes(total: etree._Element) -> list[str]:
+    """Return base, tax and rate of each group (EN 16931: BG-23)."""
+    return [
+        " ".join(
+            same_amount(text_of(found))
+            for found in (below(one, _TAXABLE), below(one, _TAX_AMOUNT), below(one, *_RATE))
+        )
+        for one in total
+        if one.tag == _SUBTOTAL
+    ]
 
 
 def _other(name: etree.QName) -> Content | None:

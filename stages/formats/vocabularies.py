@@ -22,7 +22,7 @@ _KNOWN = {
 _ENVELOPES = {"StandardBusinessDocument", "BizMsgEnvlp", "RequestPayload"}
 
 
-def read(root: etree._Element) -> Content | None:
+def read(root: etree._Element, _: object = None) -> Content | None:
     """Return what the document is, or None if its vocabulary is not known."""
     name = etree.QName(root)
     namespace = name.namespace or ""

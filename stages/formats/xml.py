@@ -12,11 +12,21 @@ from collections.abc import Iterable
 from io import BytesIO
 
 from lxml import etree
+from msgspec import structs
 
 from pipeline.payload import Payload
 from pipeline.text import NAME, sanitized
 from stages.formats import camt, cii, ubl, vocabularies
-from stages.formats.content import INVOICE_KINDS, Content, Hostile, Invoice, Other, Unreadable
+from stages.formats.content import (
+    INVOICE_KINDS,
+    Content,
+    Hostile,
+    Invoice,
+    Other,
+    Reading,
+    Unreadable,
+)
+from stages.formats.invoice_lines import LineDigest
 from stages.formats.party import Party
 from stages.formats.xml_strip import MAX_SIZE, strip
 
@@ -25,13 +35,14 @@ _START = re.compile(rb"^(?:\xef\xbb\xbf)?\s*<[?!A-Za-z_]")
 _WIDE = (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<", b"\0\0\0<", b"\0\0\xfe\xff")
 
 #: The vocabularies, in the order in which they are asked: each reads a tree of its own, and returns
-#: None for others.
+#: None for others. An invoice takes the digest of the lines that were dropped, and adds the rest.
 VOCABULARIES = (ubl.read, cii.read, camt.read, vocabularies.read)
 
 #: Bytes of XML above which its lines are dropped while it is parsed.
 LONG = 256 * 1024
 #: The elements that may be many and name no party: lines of invoices, entries of statements.
-LINES = (*ubl.LINES, "{*}IncludedSupplyChainTradeLineItem", "{*}Ntry")
+LINE_PATHS = ubl.LINES | cii.LINES
+LINES = (*LINE_PATHS, "{*}Ntry")
 #: Tags and attributes in a tree beside those lines; each takes some hundred bytes of memory.
 MAX_NODES = 400_000
 _COUNT_NODES = etree.XPath(
@@ -58,29 +69,37 @@ def recognises(head: bytes) -> bool:
     return _START.match(head) is not None or head.startswith(_WIDE)
 
 
-def read(payload: Payload) -> Content:
-    """Return what the document says, if its vocabulary is known.
+def read(payload: Payload) -> Reading:
+    """Return what the document says, if its vocabulary is known, and whether it is well-formed.
 
-    It is parsed only as far as parties and total need: `problems` checks the rest. Unreadable if
-    that part is not well-formed; Hostile if it has a document type, or costs more than any invoice.
+    It is parsed once, as a whole. Of a document that is not well-formed the content is None, unless
+    all that is needed stands before the place where it is broken. Hostile if it has a document
+    type, or costs more than any invoice; Unreadable if a text in it is longer than any.
     """
-    _check_size(payload.size)
-    return _content(_joined(strip(payload)))
+    # UTF-16 takes two bytes for most characters; `strip` counts again what they are in UTF-8.
+    if payload.size > 2 * MAX_SIZE:
+        raise Hostile(f"the XML has {payload.size:,} bytes, and no invoice needs {MAX_SIZE:,}")
+    lines = LineDigest()
+    data = b""
+    try:
+        data = _joined(strip(payload))
+        root = _parsed(data, lines)
+    except Hostile:
+        raise
+    except Unreadable as error:
+        return Reading(_before_lines(data), (str(error),))
+    return Reading(_content_of(root, lines))
 
 
 def content_of(data: bytes) -> Content:
-    """Return what an XML document in memory says, such as the one inside a PDF; as `read`."""
-    return read(Payload(len(data), sha256="", data=data))
+    """Return what an XML document in memory says, such as the one inside a PDF.
 
-
-def problems(payload: Payload) -> list[str]:
-    """Return []; Unreadable if the document is not well-formed, which shows that it is not whole.
-
-    All of it is parsed, in bounded memory. Hostile as for `read`.
+    Unreadable if it is not well-formed; Hostile as for `read`.
     """
-    _check_size(payload.size)
-    _check_well_formed(strip(payload))
-    return []
+    reading = read(Payload(len(data), sha256="", data=data))
+    if reading.content is None or reading.problems:
+        raise Unreadable(reading.problems[0])
+    return reading.content
 
 
 def is_quick(data: bytes) -> bool:
@@ -88,38 +107,6 @@ def is_quick(data: bytes) -> bool:
     if len(data) <= SHORT:
         return True
     return len(data) - len(data.translate(None, MARKS)) <= QUICK
-
-
-class _NullTarget:
-    """Parser target that keeps nothing, and refuses a document type."""
-
-    def doctype(self, name: str, public: str | None, system: str | None) -> None:
-        raise Hostile("the XML brings a document type of its own, which no invoice does")
-
-    def close(self) -> None: ...
-
-
-def _check_size(size: int) -> None:
-    # UTF-16 takes two bytes for most characters; `strip` counts again what they are in UTF-8.
-    if size > 2 * MAX_SIZE:
-        raise Hostile(f"the XML has {size:,} bytes, and no invoice needs {MAX_SIZE:,}")
-
-
-def _check_well_formed(blocks: Iterable[bytes]) -> None:
-    """Parse a document without keeping it. Unreadable if it is not well-formed, or Hostile."""
-    parser = etree.XMLParser(
-        target=_NullTarget(),  # type: ignore[arg-type] # any of the methods may be left out
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-    )
-    try:
-        for block in blocks:
-            parser.feed(block)
-        parser.close()
-    except etree.XMLSyntaxError as error:
-        raise _malformed(error) from None
 
 
 def _joined(blocks: Iterable[bytes]) -> bytes:
@@ -133,22 +120,46 @@ def _joined(blocks: Iterable[bytes]) -> bytes:
     return b"".join(kept)
 
 
-def _content(data: bytes) -> Content:
-    content = _before_lines(data)
-    if content is not None:
-        return content
-    if b"<!DOCTYPE" in data:  # it is refused, unless it only stands in a comment
-        _check_well_formed([data])
-    return _content_of(_tree(data) if len(data) <= LONG else _tree_without_lines(data))
+def _parsed(data: bytes, lines: LineDigest) -> etree._Element:
+    if b"<!DOCTYPE" in data:
+        _refuse_document_type(data)
+    return _tree(data) if len(data) <= LONG else _tree_without_lines(data, lines)
+
+
+class _NullTarget:
+    """Parser target that keeps nothing, and refuses a document type."""
+
+    def doctype(self, name: str, public: str | None, system: str | None) -> None:
+        raise Hostile("the XML brings a document type of its own, which no invoice does")
+
+    def close(self) -> None: ...
+
+
+def _refuse_document_type(data: bytes) -> None:
+    """Raise Hostile if a document has a document type, Unreadable if it is not well-formed.
+
+    The words may only stand in a comment, so the document is parsed; nothing is kept of it.
+    """
+    parser = etree.XMLParser(
+        target=_NullTarget(),  # type: ignore[arg-type] # any of the methods may be left out
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+    )
+    try:
+        parser.feed(data)
+        parser.close()
+    except etree.XMLSyntaxError as error:
+        raise _malformed(error) from None
 
 
 def _before_lines(data: bytes) -> Content | None:
-    """Return what a UBL invoice says before its first line: a shortcut, for most invoices.
+    """Return what a UBL invoice says before its first line, for a document that is broken later.
 
-    The schema puts all that is read before the lines. So the data are cut at the first line and the
-    root is closed there. The result is well-formed only if no other element is open at the cut, and
-    then a parser of the whole finds the same elements up to there. None if that does not give an
-    invoice with both parties and a total, or if there may be a document type.
+    The schema puts parties and total before the lines. So the data are cut at the first line and
+    the root is closed there. None if that does not give an invoice with both parties and a total,
+    or if there may be a document type.
     """
     for name in _FIRST_LINES:
         if (at := data.find(name)) >= 0:
@@ -163,18 +174,20 @@ def _before_lines(data: bytes) -> Content | None:
         tree = _tree(b"%b</%b>" % (head, root[1]))
     except Unreadable:
         return None
-    content = ubl.read(tree)
+    content = ubl.read(tree, LineDigest())
     if not isinstance(content, Invoice) or not content.total:
         return None
-    return None if _NOBODY in (content.supplier, content.customer) else content
+    if _NOBODY in (content.supplier, content.customer):
+        return None
+    return structs.replace(content, details=None)
 
 
-def _content_of(root: etree._Element) -> Content:
+def _content_of(root: etree._Element, lines: LineDigest) -> Content:
     for read_ in VOCABULARIES:
-        if (content := read_(root)) is not None:
+        if (content := read_(root, lines)) is not None:
             return content
     if (inner := vocabularies.enclosed(root)) is not None:
-        return _content_of(inner)
+        return _content_of(inner, lines)
     name = sanitized(etree.QName(root).localname, NAME)
     return Other(
         "xml", f"an XML document of another kind ({name})", "xml", possible_kinds=INVOICE_KINDS
@@ -199,8 +212,8 @@ def _tree(data: bytes) -> etree._Element:
         raise _malformed(error) from None
 
 
-def _tree_without_lines(data: bytes) -> etree._Element:
-    """Parse a long document, and drop each line of it as soon as it has been read."""
+def _tree_without_lines(data: bytes, lines: LineDigest) -> etree._Element:
+    """Parse a long document, and drop each line of it as soon as it is in the digest."""
     parser = etree.XMLPullParser(
         events=("end",),
         tag=LINES,
@@ -220,6 +233,8 @@ def _tree_without_lines(data: bytes) -> etree._Element:
             for _, line in parser.read_events():
                 assert etree.iselement(line)
                 kept -= _nodes_of(line)
+                if (paths := LINE_PATHS.get(line.tag)) is not None:
+                    lines.add(paths.of_line, line)
                 _drop(line)
             _check_nodes(kept)
         return parser.close()

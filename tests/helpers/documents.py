@@ -9,10 +9,11 @@ from typing import Any
 from pipeline.app.wiring import load_config
 from pipeline.document import Ack, Document, Key
 from pipeline.payload import Payload
-from pipeline.source import Entry
+from pipeline.source import Announced, Entry
 from stages.classify import Classify
+from stages.formats.registry import read
 from stages.kind import Kind
-from stages.model import Classified, Listed, Verified
+from stages.model import Classified, Fetched, Listed, Verified
 from stages.settings import Config
 from stages.sources.billtobox.source import BilltoboxSource
 
@@ -59,7 +60,7 @@ def configured(
     return load_config(folder / "synqup.toml")
 
 
-def verified(
+def fetched(
     config: Config,
     data: str | bytes,
     id_: str = "1",
@@ -67,8 +68,8 @@ def verified(
     source: str = "box",
     spool: Path | None = None,
     **hints: Any,
-) -> Document[Verified]:
-    """A document that has come whole. hints: what the list says of it, as in Listed."""
+) -> Document[Fetched]:
+    """A document whose bytes have come. hints: what the list says of it, as in Listed."""
     data = data.encode() if isinstance(data, str) else data
     listed = Listed(config, **{"id": id_, "kind": Kind.SALES, **hints})
     entry = Entry(f"sales/{id_}", "", f"invoice {id_}", listed)
@@ -81,9 +82,19 @@ def verified(
         entry,
         Ack(at, entry.id),
         seen_at=1.0,
-        meta=Verified(listed, "sha-256", (), "application/xml", 2.0),
+        meta=Fetched(listed, Announced("application/xml")),
         payload=payload,
     )
+
+
+def verified(config: Config, *arguments: Any, **hints: Any) -> Document[Verified]:
+    """The same once it has been verified, by a checksum."""
+    document = fetched(config, *arguments, **hints)
+    assert document.payload is not None
+    content = read(document.payload).content
+    assert content is not None
+    listed = document.meta.listed
+    return document.grown(Verified(listed, content, "sha-256", (), "application/xml", 2.0))
 
 
 async def classified(config: Config, *arguments: Any, **hints: Any) -> Document[Classified]:

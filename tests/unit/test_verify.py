@@ -22,9 +22,12 @@ from stages.settings import Config, Delivery
 from stages.sources.http.checksums import stated_checksums
 from stages.verify import process, verify
 from tests.helpers.farm import Farm
+from tests.helpers.invoices import ubl
 
 WHOLE = b"<Invoice><ID>1</ID></Invoice>"
 BROKEN = b"<Invoice><ID>1</ID>"
+#: An invoice that is broken after all that tells whose it is.
+UNCLEAR = ubl().removesuffix("</Invoice>").encode()
 HOSTILE = b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'
 
 
@@ -60,10 +63,9 @@ def verified(
 ) -> Verified:
     return verify(
         payload(data),
-        listed(**more),
+        listed(require_checksum=require, **more),
         announced(headers or {}, media_type, length),
         subject="invoice 1",
-        require_checksum=require,
     )
 
 
@@ -154,7 +156,7 @@ class TestStructure:
     @pytest.mark.parametrize(
         ("data", "odd"),
         [
-            (BROKEN, "not well-formed"),
+            (UNCLEAR, "not well-formed"),
             (b"%PDF-1.4\n", "no end"),
             (b"<html><title>Sign in</title></html>", "a web page came"),
             (b'{"message": "later"}', "a JSON message came"),
@@ -170,6 +172,10 @@ class TestStructure:
             verified(data)
         (warning,) = verified(data, vouched(data)).warnings
         assert odd in warning
+
+    def test_a_checksum_does_not_make_readable_what_says_nothing(self) -> None:
+        with pytest.raises(Rejected, match="not well-formed"):
+            verified(BROKEN, vouched(BROKEN))
 
     def test_a_checksum_vouches_for_nothing_hostile(self) -> None:
         with pytest.raises(Rejected) as caught:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stages.formats.content import INVOICE_KINDS, Invoice, Other, Statement
+from stages.formats.content import INVOICE_KINDS, AccountStatement, Invoice, Other, Statement
 from stages.formats.party import Identifier, Party
 from stages.kind import Kind
 from stages.matching.parties import CompanyIndex
@@ -138,7 +138,7 @@ def test_a_private_customer_of_ours() -> None:
 
 def statement(*accounts: str, holder: str = "", scheme: str = "0208") -> Statement:
     holders = (Identifier("the header record", scheme, holder),) if holder else ()
-    return Statement("coda", holders, "Holder", accounts, "1", "2026-02-01", "cod")
+    return Statement("coda", (AccountStatement(accounts, holders, "Holder", "1"),), "cod")
 
 
 def test_a_statement_is_of_the_account_and_of_the_holder() -> None:

@@ -233,13 +233,13 @@ def test_statements_add_up_and_follow_each_other(documents: list[Document]) -> N
     days = set()
     for document in statements(documents):
         data = document.read()
-        assert coda.problems(payload(data)) == []
+        assert list(coda.read(payload(data)).problems) == []
         assert {len(line) for line in data.split(b"\r\n")[:-1]} == {128}
         assert data.isascii()
         statement = document.content
         assert isinstance(statement, Statement)
         assert stdnum.iban.is_valid(statement.iban)
-        read = coda.read(payload(data))
+        read = coda.read(payload(data)).content
         assert isinstance(read, content.Statement)
         assert read.accounts == (statement.iban,)
         days.add((statement.iban, statement.day))
@@ -254,7 +254,7 @@ def test_what_is_made_is_read_by_our_own_readers(documents: list[Document]) -> N
     for document in documents:
         if isinstance(document.content, Invoice):
             made = payload(document.read())
-            read = format_of(made).read(made)
+            read = format_of(made).read(made).content
             assert isinstance(read, content.Invoice)
             assert read.number == document.number
             assert read.issue_date == document.content.issued.isoformat()

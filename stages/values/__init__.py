@@ -1,0 +1,1 @@
+"""Values: dates, amounts, identifiers and accounts, each in one spelling."""
