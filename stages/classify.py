@@ -17,9 +17,10 @@ from stages.formats.content import Bundle, Content, Invoice, Other, Reading, Sta
 from stages.formats.registry import read
 from stages.identifiers import company_identifier, iban
 from stages.kind import Kind
+from stages.matching.classification import Classification, ListHint
 from stages.matching.fingerprint import fingerprint
 from stages.matching.parties import CompanyIndex
-from stages.matching.rules import Classification, ListHint, apply_rules
+from stages.matching.rules import apply_rules
 from stages.model import Classified, Listed, Verified
 from stages.settings import Company, Config
 

@@ -19,8 +19,9 @@ from benchmarks.workplace import Workplace
 from pipeline.payload import Payload
 from stages.formats.registry import format_of
 from stages.kind import Kind
+from stages.matching.classification import Classification, ListHint
 from stages.matching.parties import CompanyIndex
-from stages.matching.rules import Classification, ListHint, apply_rules
+from stages.matching.rules import apply_rules
 from stages.sandbox.invoices import Invoice, draw_invoice
 from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.ubl import to_ubl

@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
-from msgspec import Struct
-
 from stages.formats.party import Identifier
 from stages.identifiers import BELGIAN_PREFIX, BELGIAN_SCHEMES, compact, enterprise_number
 from stages.settings import Company
@@ -89,13 +87,6 @@ _WORD = re.compile(r"^(?:VAT|BTW|TVA)(?:NR|NO)?:?(?=[A-Z]{0,3}[0-9])")
 _SUFFIX = re.compile(r"^(NO[0-9]{9})MVA$|^(CHE[0-9]{9})(?:MWST|TVA|IVA)$")
 
 
-class Match(Struct, frozen=True):
-    """A configured company, and the identifier of a party by which it was found."""
-
-    company: Company
-    identifier: Identifier
-
-
 class CompanyIndex:
     """The configured companies, indexed by all their identifiers and accounts.
 
@@ -121,26 +112,35 @@ class CompanyIndex:
         found = self._by_own.get(identifier)
         return _of_source(found, source) if found else None
 
-    def find(
-        self, identifiers: Sequence[Identifier], source: str, country: str = ""
-    ) -> Match | None:
-        """Return the first match of a party's identifiers.
+    def having(
+        self, identifier: Identifier, source: str, country: str = "", *, foreign: bool = False
+    ) -> tuple[Company, ...]:
+        """Return the companies that have an identifier: several if they share the number.
 
-        country: of the party's address, "" if it is not known.
+        country: of the party. foreign: whether that is outside of Belgium, as is_foreign() says.
         """
-        home = country.upper()
-        abroad = len(home) == 2 and home != "BE"
-        foreign = abroad or any(map(_is_foreign_vat, identifiers))
-        for identifier in identifiers:
-            for key in lookup_keys(identifier, home, foreign=foreign):
-                if found := self._by_identifier.get(key):
-                    return Match(_of_source(found, source), identifier)
-        return None
+        for key in lookup_keys(identifier, country.upper(), foreign=foreign):
+            if found := self._by_identifier.get(key):
+                return _each_once(found, source)
+        return ()
 
-    def with_account(self, account: str, source: str) -> Company | None:
-        """Return the company that has this account: an IBAN, or the national number inside one."""
-        found = self._by_account.get(compact(account))
-        return _of_source(found, source) if found else None
+    def is_foreign(self, identifiers: Iterable[Identifier], country: str) -> bool:
+        """Whether a party is known to be outside of Belgium, by its address or its VAT number."""
+        abroad = len(country) == 2 and country.upper() != "BE"
+        return abroad or any(map(_is_foreign_vat, identifiers))
+
+    def with_account(self, account: str, source: str) -> tuple[Company, ...]:
+        """Return the companies that have this account: an IBAN, or the national number inside."""
+        return _each_once(self._by_account.get(compact(account), ()), source)
+
+    def shared_numbers(self) -> list[tuple[str, tuple[Company, ...]]]:
+        """Return the numbers and accounts that several companies list, with those companies."""
+        found: dict[str, tuple[Company, ...]] = {}
+        for numbers in (self._by_identifier, self._by_account):
+            for key, companies in numbers.items():
+                if len(each := _each_once(companies, "")) > 1:
+                    found.setdefault(key.rpartition(":")[2], each)
+        return list(found.items())
 
 
 @lru_cache(2048)  # the same parties come again and again
@@ -238,6 +238,23 @@ def _is_foreign_vat(identifier: Identifier) -> bool:
         return False
     bare = compact(identifier.value)
     return _WITH_COUNTRY.match(bare) is not None and not _states_belgium("", bare)
+
+
+def is_belgian(identifier: Identifier) -> bool:
+    """Whether an identifier says that it is a Belgian enterprise number, and is a valid one."""
+    scheme, bare = identifier.scheme.strip().upper(), compact(identifier.value)
+    return _states_belgium(scheme, bare) and enterprise_number(bare) is not None
+
+
+def _each_once(found: Sequence[Company], source: str) -> tuple[Company, ...]:
+    """Return each of the companies once: its entry of this source, else the first one."""
+    if len(found) == 1:
+        return (found[0],)
+    each: dict[str, Company] = {}
+    for one in found:
+        if one.identifier not in each or one.source == source:
+            each[one.identifier] = one
+    return tuple(each.values())
 
 
 def _of_source(found: Sequence[Company], source: str) -> Company:

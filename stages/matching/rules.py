@@ -1,56 +1,28 @@
 """Classification rules: decide the kind and the company of a document, and give the reason.
 
-If the supplier is a configured company, the document is a sale; if the customer is one, a purchase;
-if both are, the mailbox decides. The list counts only if the content can't tell, which is so for a
-party without any identifier.
+If the supplier is a configured company, the document is a sale; if the customer is one, a purchase.
+Where the content leaves several possibilities (both are, or a party contradicts itself), the
+mailbox in which the document lay decides, then the kind in the list; if they don't, nobody does.
+The list alone counts only if the content can't tell, which is so for a party without identifiers.
 """
 
 from __future__ import annotations
 
-from msgspec import Struct, structs
+from msgspec import structs
 
-from pipeline.text import NAME, enumerated, first_few, sanitized
-from stages.formats.content import Content, Invoice, Other, Statement
-from stages.formats.party import Party
+from pipeline.text import first_few, sanitized
+from stages.formats.content import Answer, Bundle, Content, Invoice, Other, Statement
 from stages.kind import Kind
-from stages.matching.parties import CompanyIndex, Match
+from stages.matching.classification import Classification, ListHint, by_list
+from stages.matching.evidence import Evidence, Weighed, evidence, named, weigh
+from stages.matching.parties import CompanyIndex
+from stages.matching.statements import statement_rules
 from stages.settings import Company
-
-
-class ListHint(Struct, frozen=True):
-    """What the list says of a document, which may be wrong.
-
-    mailbox_owner: the company in whose mailbox it lay. source: the name of the source.
-    """
-
-    kind: Kind | None = None
-    mailbox_owner: Company | None = None
-    source: str = ""
-
-
-class Classification(Struct, frozen=True):
-    """The result of the rules: the kind of a document, its company, and the reason.
-
-    reason: a sentence without its full stop. company: None if and only if the kind is unknown.
-    warnings: how list or header disagree with it.
-    """
-
-    kind: Kind
-    reason: str
-    company: Company | None = None
-    warnings: tuple[str, ...] = ()
 
 
 def apply_rules(content: Content, index: CompanyIndex, hint: ListHint) -> Classification:
     """Classify a document by its content. index: the companies to which it may belong."""
-    match content:
-        case Invoice():
-            classification = _invoice(content, index, hint)
-        case Statement():
-            classification = _statement(content, index, hint)
-        case Other():
-            classification = _other(content, hint)
-    classification = _held_against_list(classification, hint)
+    classification = _held_against_list(_by_content(content, index, hint), hint)
     return structs.replace(
         classification,
         reason=sanitized(classification.reason),
@@ -58,48 +30,108 @@ def apply_rules(content: Content, index: CompanyIndex, hint: ListHint) -> Classi
     )
 
 
+def _by_content(content: Content, index: CompanyIndex, hint: ListHint) -> Classification:
+    match content:
+        case Invoice():
+            return _invoice(content, index, hint)
+        case Statement():
+            return statement_rules(content, index, hint)
+        case Bundle():
+            return _bundle(content, index, hint)
+        case Answer():
+            return Classification(Kind.UNKNOWN, "it answers another document")
+        case Other():
+            return _other(content, hint)
+
+
 def _invoice(invoice: Invoice, index: CompanyIndex, hint: ListHint) -> Classification:
-    supplier = _match(invoice.supplier, index, hint)
-    customer = _match(invoice.customer, index, hint)
-    supplies = f"the supplier ({invoice.supplier_element}) is {_ours(supplier)}" if supplier else ""
-    buys = f"the customer ({invoice.customer_element}) is {_ours(customer)}" if customer else ""
-    if supplier and customer:
-        sides = {Kind.SALES: supplier.company, Kind.PURCHASE: customer.company}
-        return _both_ours(sides, f"{supplies}, {buys}", hint)
-    if supplier:
-        return Classification(Kind.SALES, supplies, supplier.company)
-    if customer:
-        return Classification(Kind.PURCHASE, buys, customer.company)
-    return _neither_ours(invoice, hint)
+    supplier = weigh(invoice.supplier, index, hint.source)
+    customer = weigh(invoice.customer, index, hint.source)
+    supplier, customer = _without(supplier, customer), _without(customer, supplier)
+    found = [
+        _ours(what, element, weighed)
+        for what, element, weighed in (
+            ("supplier", invoice.supplier_element, supplier),
+            ("customer", invoice.customer_element, customer),
+        )
+        if weighed.companies
+    ]
+    if not found:
+        return _neither_ours(invoice, hint)
+    options = [(Kind.SALES, one) for one in supplier.companies]
+    options += [(Kind.PURCHASE, one) for one in customer.companies]
+    reason = ", ".join(found)
+    strangers = [one for one in (supplier.stranger, customer.stranger) if one is not None]
+    if len(options) == 1 and not strangers:
+        ((kind, company),) = options
+        return Classification(kind, reason, company)
+    decided = _decided(options, bool(strangers), reason, hint)
+    if decided.company is not None:
+        return decided
+    return structs.replace(
+        decided,
+        evidence=_of_each_side(Kind.SALES, supplier) + _of_each_side(Kind.PURCHASE, customer),
+    )
 
 
-def _ours(match: Match) -> str:
-    return f"{_name(match.company)} by its {match.identifier}"
+def _without(weighed: Weighed, other: Weighed) -> Weighed:
+    """Return a party without the company that the other party is: nobody invoices himself."""
+    if not other.is_decided or len(weighed.companies) < 2:
+        return weighed
+    (company,) = other.companies
+    left = tuple(one for one in weighed.companies if one.identifier != company.identifier)
+    return structs.replace(weighed, companies=left)
 
 
-def _match(party: Party, index: CompanyIndex, hint: ListHint) -> Match | None:
-    return index.find(party.identifiers, hint.source, party.country)
+def _ours(what: str, element: str, weighed: Weighed) -> str:
+    """Return which configured company a party is, by which of its identifiers."""
+    assert weighed.identifier is not None
+    who = " or ".join(first_few([named(one) for one in weighed.companies]))
+    said = f"the {what} ({element}) is {who} by its {weighed.identifier}"
+    if weighed.stranger is not None:
+        said += f", but its {weighed.stranger} is of no configured company"
+    elif len(weighed.companies) > 1 and len({one.companies for one in weighed.clues}) > 1:
+        said += f" ({_contradictions(weighed)})"
+    return said
 
 
-def _both_ours(sides: dict[Kind, Company], both: str, hint: ListHint) -> Classification:
+def _contradictions(weighed: Weighed) -> str:
+    return "; ".join(
+        first_few([f"{one.candidate}: {', '.join(one.supports)}" for one in evidence(weighed)])
+    )
+
+
+def _decided(
+    options: list[tuple[Kind, Company]], is_contradicted: bool, reason: str, hint: ListHint
+) -> Classification:
+    """Decide among several possibilities by the mailbox, then by the kind in the list."""
     if hint.mailbox_owner is not None:
         owner = hint.mailbox_owner.identifier
-        both += f", the mailbox is that of {_name(hint.mailbox_owner)}"
-        sides = {kind: one for kind, one in sides.items() if one.identifier == owner}
-    if len(sides) > 1 and hint.kind in sides:
-        both += f", and the list calls it {hint.kind}"
-        sides = {hint.kind: sides[hint.kind]}
-    if len(sides) == 1:
-        kind, company = sides.popitem()
-        return Classification(kind, both, company)
-    return Classification(Kind.UNKNOWN, f"{both}, and nothing says which of the two it is")
+        reason += f", the mailbox is that of {named(hint.mailbox_owner)}"
+        options = [one for one in options if one[1].identifier == owner]
+        is_contradicted = False
+    if len(options) > 1 and hint.kind in {kind for kind, _ in options}:
+        by_kind = [one for one in options if one[0] is hint.kind]
+        if len(by_kind) == 1:
+            reason += f", and the list calls it {hint.kind}"
+            options = by_kind
+    if len(options) == 1 and not is_contradicted:
+        kind, company = options[0]
+        return Classification(kind, reason, company)
+    return Classification(Kind.UNKNOWN, f"{reason}, and nothing says which of them it is")
+
+
+def _of_each_side(kind: Kind, weighed: Weighed) -> tuple[Evidence, ...]:
+    return tuple(
+        structs.replace(one, candidate=f"{kind} of {one.candidate}") for one in evidence(weighed)
+    )
 
 
 def _neither_ours(invoice: Invoice, hint: ListHint) -> Classification:
     found = f"supplier {invoice.supplier}, customer {invoice.customer}"
     side = {Kind.SALES: invoice.supplier, Kind.PURCHASE: invoice.customer}
     if hint.mailbox_owner is not None and hint.kind in side and not side[hint.kind].has_identifier:
-        listed = _by_list(hint.kind, hint.mailbox_owner)
+        listed = by_list(hint.kind, hint.mailbox_owner)
         reason = f"{listed}, because that party has no identifier: {found}"
         return Classification(hint.kind, reason, hint.mailbox_owner)
     return Classification(
@@ -107,52 +139,28 @@ def _neither_ours(invoice: Invoice, hint: ListHint) -> Classification:
     )
 
 
-def _statement(statement: Statement, index: CompanyIndex, hint: ListHint) -> Classification:
-    by_account = {
-        f"its account {account} is one of": company
-        for account in statement.accounts
-        if (company := index.with_account(account, hint.source))
-    }
-    by_number = {
-        f"{match.identifier} names": match.company
-        for holder in statement.holders
-        if (match := index.find([holder], hint.source))
-    }
-    # A header may name another recipient of the file: an account in the configuration is surer.
-    found = by_account or by_number
-    companies = {company.identifier: company for company in found.values()}
-    reason = ", ".join(first_few([f"{how} {_name(company)}" for how, company in found.items()]))
-    if len(companies) == 1:
-        classification = Classification(Kind.STATEMENT, reason, companies.popitem()[1])
-        return _held_against_header(classification, by_number)
-    if companies:
-        return Classification(Kind.UNKNOWN, f"it holds statements of several companies: {reason}")
-    if not statement.holders and hint.kind is Kind.STATEMENT and hint.mailbox_owner is not None:
-        reason = f"{_by_list(hint.kind, hint.mailbox_owner)}, because its header names no holder"
-        return Classification(Kind.STATEMENT, reason, hint.mailbox_owner)
+def _bundle(bundle: Bundle, index: CompanyIndex, hint: ListHint) -> Classification:
+    """Classify a file with several documents: it has an owner if all of them have the same."""
+    parts = [_by_content(part, index, hint) for part in bundle.parts]
+    owners = {(one.kind, one.company.identifier if one.company else "") for one in parts}
+    reasons = list(dict.fromkeys(one.reason for one in parts))
+    if len(owners) == 1 and parts[0].company is not None:
+        warnings = tuple(warning for one in parts for warning in one.warnings)
+        return structs.replace(parts[0], reason="; ".join(first_few(reasons)), warnings=warnings)
+    said = "; ".join(first_few(reasons))
     return Classification(
-        Kind.UNKNOWN, f"it is a statement of no configured company or account: {_holder(statement)}"
+        Kind.UNKNOWN,
+        f"it is {bundle.description} that are not all of one company and one kind: {said}",
+        evidence=tuple(found for one in parts for found in one.evidence),
     )
 
 
 def _other(other: Other, hint: ListHint) -> Classification:
     if hint.kind in other.possible_kinds and hint.mailbox_owner is not None:
-        listed = _by_list(hint.kind, hint.mailbox_owner)
+        listed = by_list(hint.kind, hint.mailbox_owner)
         reason = f"{listed}; it is {other.description} and names no party itself"
         return Classification(hint.kind, reason, hint.mailbox_owner)
     return Classification(Kind.UNKNOWN, f"it is {other.description}")
-
-
-def _held_against_header(
-    classification: Classification, by_number: dict[str, Company]
-) -> Classification:
-    assert classification.company is not None
-    others = tuple(
-        f"{how} {_name(company)}"
-        for how, company in by_number.items()
-        if company.identifier != classification.company.identifier
-    )
-    return structs.replace(classification, warnings=others)
 
 
 def _held_against_list(classification: Classification, hint: ListHint) -> Classification:
@@ -165,21 +173,6 @@ def _held_against_list(classification: Classification, hint: ListHint) -> Classi
         warnings.append(f"the list calls it {hint.kind}, its content {classification.kind}")
     if hint.mailbox_owner is not None and hint.mailbox_owner.identifier != company.identifier:
         warnings.append(
-            f"it lay in the mailbox of {_name(hint.mailbox_owner)} and belongs to {_name(company)}"
+            f"it lay in the mailbox of {named(hint.mailbox_owner)} and belongs to {named(company)}"
         )
     return structs.replace(classification, warnings=(*classification.warnings, *warnings))
-
-
-def _by_list(kind: Kind, owner: Company) -> str:
-    return f"the list calls it {kind} of {_name(owner)}"
-
-
-def _name(company: Company) -> str:
-    return f"{company.name} ({company.identifier})"
-
-
-def _holder(statement: Statement) -> str:
-    numbers = enumerated([holder.value for holder in statement.holders]) or "no number"
-    accounts = enumerated(statement.accounts)
-    name = sanitized(statement.holder_name, NAME) or "unnamed"
-    return f"holder {name} ({numbers}), account {accounts}"

@@ -26,9 +26,10 @@ from stages.classify import Classify, classify_file
 from stages.formats import pdf, registry, xml
 from stages.formats.attachments import chosen_pdf
 from stages.formats.content import Invoice, Unreadable
+from stages.matching.classification import ListHint
 from stages.matching.fingerprint import fingerprint
 from stages.matching.parties import CompanyIndex
-from stages.matching.rules import ListHint, apply_rules
+from stages.matching.rules import apply_rules
 from stages.settings import Company
 from stages.verify import process
 from tests.helpers.camt import camt, one

@@ -13,8 +13,9 @@ from stages.formats import coda
 from stages.formats.content import Other, Statement
 from stages.formats.registry import format_of
 from stages.kind import Kind
+from stages.matching.classification import ListHint
 from stages.matching.parties import CompanyIndex
-from stages.matching.rules import ListHint, apply_rules
+from stages.matching.rules import apply_rules
 from stages.settings import Company
 
 IBAN = "BE68539007547034"

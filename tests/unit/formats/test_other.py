@@ -18,8 +18,9 @@ from stages.formats import binary, error_page, text, xml
 from stages.formats.content import Other, Unreadable
 from stages.formats.registry import FORMATS, HEAD, format_of
 from stages.kind import Kind
+from stages.matching.classification import ListHint
 from stages.matching.parties import CompanyIndex
-from stages.matching.rules import ListHint, apply_rules
+from stages.matching.rules import apply_rules
 from stages.settings import Company
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + b"\1" * 40 + b"\0\0\0\0IEND\xaeB`\x82"

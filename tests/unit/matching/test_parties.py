@@ -7,6 +7,7 @@ from hypothesis import given, strategies as st
 
 from stages.formats.party import Identifier, Party
 from stages.identifiers import enterprise_number
+from stages.matching.evidence import weigh
 from stages.matching.parties import CompanyIndex
 from stages.settings import Company
 
@@ -16,7 +17,7 @@ def company(identifier: str, *identifiers: str) -> Company:
 
 
 def is_ours(ours: Company, *found: Identifier, country: str = "") -> bool:
-    return CompanyIndex([ours]).find(found, "s", country) is not None
+    return weigh(Party("", found, country), CompanyIndex([ours]), "s").companies == (ours,)
 
 
 def here(scheme: str, value: str, *, is_vat: bool = False) -> Identifier:
@@ -150,21 +151,11 @@ def test_names_never_decide() -> None:
     assert not is_ours(ours, here("", "10202"))
 
 
-def test_what_says_who_it_is_in_law_comes_first() -> None:
-    first, second = company("BE0403170701"), company("BE0417497106")
-    match = CompanyIndex([second, first]).find(
-        [here("", "BE0403170701"), here("0208", "0417497106")], "s"
-    )
-    assert match is not None
-    assert match.company is first
-
-
 def test_a_company_of_several_sources_is_the_one_of_the_document() -> None:
     one = Company(name="one", identifier="BE0403170701", source="a")
     two = Company(name="two", identifier="BE0403170701", source="b")
-    match = CompanyIndex([one, two]).find([here("0208", "0403170701")], "b")
-    assert match is not None
-    assert match.company is two
+    party = Party("", (here("0208", "0403170701"),))
+    assert weigh(party, CompanyIndex([one, two]), "b").companies == (two,)
 
 
 def test_a_contact_identifies_no_party() -> None:
@@ -176,7 +167,8 @@ def test_a_contact_identifies_no_party() -> None:
 
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_no_text_is_a_trouble(scheme: str, value: str) -> None:
-    CompanyIndex([company("BE0403170701", value)]).find([here(scheme, value)], "s")
+    index = CompanyIndex([company("BE0403170701", value)])
+    weigh(Party("", (here(scheme, value),)), index, "s")
 
 
 @given(

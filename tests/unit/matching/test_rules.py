@@ -7,8 +7,9 @@ import pytest
 from stages.formats.content import INVOICE_KINDS, AccountStatement, Invoice, Other, Statement
 from stages.formats.party import Identifier, Party
 from stages.kind import Kind
+from stages.matching.classification import Classification, ListHint
 from stages.matching.parties import CompanyIndex
-from stages.matching.rules import Classification, ListHint, apply_rules
+from stages.matching.rules import apply_rules
 from stages.settings import Company
 
 A = Company(name="A", identifier="BE0403170701", source="s", accounts=("BE68539007547034",))
