@@ -16,9 +16,12 @@ import anyio
 from msgspec import Struct
 
 from pipeline.errors import SynqupError
+from pipeline.text import enumerated
 from stages.delivery.lanes import Lane, Lanes
 from stages.delivery.watchdog import Call, Heartbeat
 from stages.kind import Kind
+from stages.matching.evidence import named
+from stages.matching.parties import CompanyIndex
 from stages.settings import (
     Company,
     Config,
@@ -41,22 +44,36 @@ DRIVE_REMOTE = 4
 
 
 class Finding(Struct, frozen=True):
-    """The result for one folder or source.
+    """The result for one folder or source, or for a number that companies share.
 
     ok: whether nothing has to be corrected. sentence: what it is, and if need be the remedy.
     """
 
-    about: Literal["folder", "source"]
+    about: Literal["company", "folder", "source"]
     ok: bool
     sentence: str
 
 
 async def examine(config: Config) -> list[Finding]:
     """Try every folder, then every source; nothing is written but a file that is removed again."""
-    findings = await _check_folders(config)
+    findings = _shared_numbers(config)
+    findings += await _check_folders(config)
     for settings in config.sources:
         findings.append(await _check_source(config, settings))
     return findings
+
+
+def _shared_numbers(config: Config) -> list[Finding]:
+    """Name each number or account that several companies list: it singles none of them out."""
+    return [
+        Finding(
+            "company",
+            True,
+            f"{number} is listed by {enumerated([named(one) for one in companies])}: a document"
+            " with no other number of theirs goes to the one in whose mailbox it lay",
+        )
+        for number, companies in CompanyIndex(config.companies).shared_numbers()
+    ]
 
 
 async def _check_source(config: Config, settings: SourceSettings) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,14 +14,15 @@ from pipeline.document import Document
 from pipeline.errors import ConfigurationError, Rejected, Skipped
 from pipeline.files import check_file, os_reason
 from pipeline.payload import Payload
-from stages.formats.content import Bundle, Content, Invoice, Other, Reading, Statement, Unreadable
+from stages.formats.content import Bundle, Content, Invoice, Other, Statement, Unreadable
 from stages.formats.registry import read
 from stages.identifiers import company_identifier, iban
 from stages.kind import Kind
 from stages.matching.classification import Classification, ListHint
+from stages.matching.evidence import Evidence, named
 from stages.matching.fingerprint import fingerprint
 from stages.matching.parties import CompanyIndex
-from stages.matching.rules import apply_rules
+from stages.matching.rules import apply_rules, explain
 from stages.model import Classified, Listed, Verified
 from stages.settings import Company, Config
 
@@ -31,21 +33,29 @@ MAX_FILE_SIZE = 500_000_000
 
 #: Formats of what servers send instead of a document when something is wrong.
 NO_DOCUMENT = {"html", "json", "soap", "empty"}
+#: Formats of statements of account.
+STATEMENTS = {"coda", "mt940", "camt.053"}
 #: Formats of what is not recognised: it may be an invoice, so others = "skip" doesn't skip it.
 UNRECOGNISED = {"unknown", "xml"}
 
 
 class FileClassification(Struct, frozen=True):
-    """What a file is, seen from one company: the result of `synqup classify`."""
+    """What a file is and whose, and why: the result of `synqup classify`.
+
+    company: the one that it belongs to, "" if none. evidence: for and against each candidate.
+    """
 
     path: str
     kind: Kind
+    company: str
     format: str
     number: str
     issue_date: str
     supplier: str
     customer: str
     reason: str
+    warnings: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
 
 
 class Classify:
@@ -60,10 +70,13 @@ class Classify:
         Rejected, with both parties in the reason, if it is of no configured company; Skipped if the
         configuration leaves it out.
         """
-        label, verified = document.entry.label, document.meta
+        label, verified, payload = document.entry.label, document.meta, document.payload
+        assert payload is not None
         listed, content = verified.listed, verified.content
-        mailbox_owner = self._mailbox_owner(listed, document.key.source)
-        classification = self._apply_rules(content, listed, mailbox_owner, document.key.source)
+        index, source = self._index(listed.config), document.key.source
+        mailbox_owner = index.with_identifier(listed.company or "", source)
+        hint = ListHint(listed.kind, mailbox_owner, source)
+        classification = apply_rules(content, index, hint)
         if isinstance(content, Other):
             classification = _apply_others(content, classification, listed, mailbox_owner, label)
         if classification.company is None:
@@ -87,18 +100,8 @@ class Classify:
                 checksum=verified.checksum,
                 warnings=verified.warnings + classification.warnings,
                 verified_at=verified.verified_at,
-                fingerprint=fingerprint(content) if isinstance(content, Invoice) else None,
+                fingerprint=fingerprint(content, payload.sha256, index.is_shared),
             )
-        )
-
-    def _mailbox_owner(self, listed: Listed, source: str) -> Company | None:
-        return self._index(listed.config).with_identifier(listed.company or "", source)
-
-    def _apply_rules(
-        self, content: Content, listed: Listed, mailbox_owner: Company | None, source: str
-    ) -> Classification:
-        return apply_rules(
-            content, self._index(listed.config), ListHint(listed.kind, mailbox_owner, source)
         )
 
     def _index(self, config: Config) -> CompanyIndex:
@@ -118,9 +121,9 @@ def _apply_others(
 ) -> Classification:
     """Apply `others` of [delivery] to a document that is no invoice and no statement.
 
-    Skipped if it says so. The setting is for documents that are known to be something else: not for
-    an error page that came instead of one, and not for what may be an invoice if the list calls it
-    one. What is not recognised may be delivered by it, and is never skipped.
+    The setting is for documents that are known to be something else: not for an error page that
+    came instead of one. What is not recognised, or what the list calls an invoice or a statement
+    and nobody could read, may be one: it may be delivered by the setting, and is never skipped.
     """
     others = listed.config.delivery.others
     if (
@@ -129,7 +132,9 @@ def _apply_others(
         or not _is_for_others(content, listed)
     ):
         return classification
-    if others == "skip" and content.format in UNRECOGNISED:
+    if others == "skip" and (
+        content.format in UNRECOGNISED or (listed.kind is not None and not content.is_known)
+    ):
         return classification
     if others == "skip":
         raise Skipped(label, f'{classification.reason}, and others = "skip"')
@@ -161,29 +166,50 @@ def classify_file(path: Path, company: str) -> FileClassification:
     company: its enterprise or VAT number, another identifier of it, or one of its IBANs.
     ConfigurationError if that is empty. A file that can't be read is of an unknown kind.
     """
-    ours = _company(company)
+    found = classify_among(path, [_company(company)])
+    # An invoice has a kind only for its company; a statement is one whoever holds the account.
+    is_statement = found.format in STATEMENTS
+    return structs.replace(found, kind=Kind.STATEMENT) if is_statement else found
+
+
+def classify_among(
+    path: Path, companies: Sequence[Company], mailbox: str = ""
+) -> FileClassification:
+    """Classify a file among several companies.
+
+    mailbox: the identifier of the company in whose mailbox it lay, "" if that is not known.
+    """
     try:
-        payload = Payload(check_file(path, MAX_FILE_SIZE), sha256="", spool=path)
-        reading = read(payload)
+        content = _read(Payload(check_file(path, MAX_FILE_SIZE), sha256="", spool=path))
     except OSError as error:
-        reading = Reading(None, (os_reason(error),))
-    except Unreadable as error:
-        reading = Reading(None, (str(error),))
-    content = reading.content
-    if content is None:
-        content = Other("unknown", f"a file that can't be read: {reading.problems[0]}")
-    classification = apply_rules(content, CompanyIndex([ours]), ListHint())
+        content = Other("unknown", f"a file that can't be read: {os_reason(error)}")
+    index = CompanyIndex(companies)
+    hint = ListHint(mailbox_owner=index.with_identifier(mailbox, ""))
+    classification = apply_rules(content, index, hint)
+    company = classification.company
     return FileClassification(
         path=str(path),
-        # An invoice has a kind only for its company; a statement is one whoever holds the account.
-        kind=Kind.STATEMENT if isinstance(content, Statement) else classification.kind,
+        kind=classification.kind,
+        company=named(company) if company else "",
         format=content.format,
         number=_number(content),
         issue_date=_issue_date(content),
         supplier=str(content.supplier) if isinstance(content, Invoice) else "",
         customer=str(content.customer) if isinstance(content, Invoice) else "",
         reason=classification.reason,
+        warnings=classification.warnings,
+        evidence=explain(content, index),
     )
+
+
+def _read(payload: Payload) -> Content:
+    try:
+        reading = read(payload)
+    except Unreadable as error:
+        return Other("unknown", f"a file that can't be read: {error}")
+    if reading.content is None:
+        return Other("unknown", f"a file that can't be read: {reading.problems[0]}")
+    return reading.content
 
 
 def _company(text: str) -> Company:

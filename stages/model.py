@@ -61,29 +61,26 @@ class Verified(Struct, frozen=True):
 
 
 class Fingerprint(Struct, frozen=True):
-    """Invoice fingerprint: equal for the same invoice or credit note in any format.
+    """What makes a document the same as another one, in whatever format and by whatever route.
 
-    supplier: one of its identifiers. issue_date: ISO 8601. type_code: UNTDID 1001. total: without
-    trailing zeros; for a credit note without its sign, which only some senders write.
+    parts: equal for documents that may be the same. marks: what tells such documents apart, as
+    the ledger compares them. numbered: who issued it and its number; () if that is not known.
     """
 
-    supplier: str
-    number: str
-    issue_date: str
-    type_code: str
-    total: str
+    parts: tuple[str, ...]
+    marks: str = ""
+    numbered: tuple[str, ...] = ()
 
     def hash(self, *scope: str) -> int:
-        """Return 63 bits that are equal only for the same invoice.
+        """Return 63 bits that are equal only for documents that may be the same.
 
         scope: company and kind, so that only documents of the same ones are compared.
         """
-        parts = (self.supplier, self.number, self.issue_date, self.type_code, self.total)
-        return _digest(*scope, *parts)
+        return _digest(*scope, *self.parts)
 
-    def number_hash(self, *scope: str) -> int:
-        """Return 63 bits that are equal if supplier and number are; scope: as in hash()."""
-        return _digest(*scope, self.supplier, self.number)
+    def number_hash(self, *scope: str) -> int | None:
+        """Return 63 bits that are equal if issuer and number are; scope: as in hash()."""
+        return _digest(*scope, *self.numbered) if self.numbered else None
 
 
 class Classified(Struct, frozen=True):
@@ -92,7 +89,7 @@ class Classified(Struct, frozen=True):
     format: of its content, for example "ubl-invoice". issue_date: ISO 8601. counterparty: the name
     of the other party. account: the IBAN or number of a statement. reason: why it is of this kind
     and company. extension: of its file, without a dot. checksum, warnings, verified_at: as in
-    Verified. fingerprint: of an invoice, if all that it takes is known.
+    Verified. fingerprint: by which the same document is recognised when it comes again.
     """
 
     listed: Listed
@@ -108,7 +105,7 @@ class Classified(Struct, frozen=True):
     checksum: str
     warnings: tuple[str, ...]
     verified_at: float
-    fingerprint: Fingerprint | None = None
+    fingerprint: Fingerprint
 
 
 def _digest(*parts: str) -> int:

@@ -12,7 +12,7 @@ from pipeline.app import output
 from pipeline.app.cli_common import AsJson, ConfigFile, leave_with
 from pipeline.app.exit_codes import exit_code_of_findings
 from pipeline.app.loop import run_loop
-from pipeline.app.wiring import classify_file, examine, ledger_path, load_config
+from pipeline.app.wiring import classify_among, classify_file, examine, ledger_path, load_config
 from pipeline.ledger.summary import summarise
 
 
@@ -41,12 +41,31 @@ def status(config: ConfigFile, json: AsJson = False) -> None:
 
 def classify(
     files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False)],
-    company: Annotated[str, typer.Option(help="The company's enterprise or VAT number.")],
+    company: Annotated[
+        str, typer.Option(help="One company: its enterprise or VAT number, or an IBAN.")
+    ] = "",
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A configuration file, for all its companies.", exists=True),
+    ] = None,
+    mailbox: Annotated[
+        str, typer.Option(help="The identifier of the company in whose mailbox they lay.")
+    ] = "",
     json: AsJson = False,
 ) -> None:
-    """Tell what each file is, seen from one company, and why."""
+    """Tell what each file is and whose, and why: the evidence for and against each company.
+
+    Seen from one company (--company), or among all that are configured (--config).
+    """
+    if (config is None) is not bool(company):
+        raise typer.BadParameter("give either --company or --config")
+    companies = load_config(config.resolve()).companies if config is not None else ()
     for path in files:
-        found = classify_file(path, company)
+        found = (
+            classify_among(path, companies, mailbox)
+            if config is not None
+            else classify_file(path, company)
+        )
         if json:
             print(output.in_json(found), flush=True)
         else:

@@ -132,6 +132,14 @@ def file_classification(console: Console, found: FileClassification) -> None:
     """Print what one file is, and why."""
     console.print(_text(f"{found.path}: {found.kind}", "bold"), soft_wrap=True)
     console.print(_text(f"  {found.reason}"), soft_wrap=True)
+    for warning in found.warnings:
+        console.print(_text(f"  warning: {warning}"), soft_wrap=True)
+    for one in found.evidence:
+        console.print(_text(f"  {one.candidate}"), soft_wrap=True)
+        for said in one.supports:
+            console.print(_text(f"    for: {said}"), soft_wrap=True)
+        for said in one.contradicts:
+            console.print(_text(f"    against: {said}"), soft_wrap=True)
 
 
 def tree(console: Console, folder: Path) -> None:

@@ -28,7 +28,7 @@ from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.source import Source
 from pipeline.stage import Instrument
 from stages.check import Finding, examine
-from stages.classify import FileClassification, classify_file
+from stages.classify import FileClassification, classify_among, classify_file
 from stages.flow import STAGE_NAMES, Flow
 from stages.list import Lister
 from stages.sandbox import (
@@ -53,6 +53,7 @@ __all__ = [
     "Lister",
     "Mailbox",
     "SourceSettings",
+    "classify_among",
     "classify_file",
     "examine",
     "ledger_path",

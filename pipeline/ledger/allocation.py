@@ -16,6 +16,7 @@ import msgspec
 
 from pipeline.alternatives import alternative, first_free, name_hash
 from pipeline.document import Key
+from pipeline.ledger.marks import contradict
 from pipeline.ledger.models import (
     AllocatedName,
     Allocation,
@@ -29,6 +30,8 @@ from pipeline.ledger.models import (
 
 #: Entries of NextNumbers, at most.
 CACHE_SIZE = 10_000
+#: Documents of one identity with which a document is compared, at most.
+MAX_COMPARED = 1000
 
 
 class NextNumbers:
@@ -139,14 +142,16 @@ def _free_name(
 
 
 def _original(connection: sqlite3.Connection, document: Staged) -> Duplicate | None:
-    """Another document of the same identity that is staged or delivered, if there is one."""
+    """Another document that is the same and is staged or delivered, if there is one."""
     rows = connection.execute(
-        "SELECT source, id, revision, label, state FROM documents WHERE identity = ?"
-        " AND state IN ('staged', 'delivered') LIMIT 2",
-        (document.identity,),
+        "SELECT source, id, revision, label, state, marks FROM documents WHERE identity = ?"
+        " AND state IN ('staged', 'delivered') LIMIT ?",
+        (document.identity, MAX_COMPARED),
     )
-    originals = (Duplicate(Key(*row[:3]), row[3], State(row[4])) for row in rows)
-    return next((one for one in originals if one.key != document.key), None)
+    for *key, label, state, marks in rows:
+        if Key(*key) != document.key and not contradict(marks, document.marks):
+            return Duplicate(Key(*key), label, State(state))
+    return None
 
 
 def _same_number(connection: sqlite3.Connection, document: Staged) -> str:
@@ -167,14 +172,14 @@ def _record_staged(
         "UPDATE documents SET state = 'staged', staged = ?4, path = ?5, name_hash = ?6,"
         " company = ?7, kind = ?8, sha256 = ?9, size = ?10, checksum = ?11, warnings = ?12,"
         " verified_at = ?13, changed_at = ?14, companions = ?15, identity = ?16,"
-        " number_hash = ?17 WHERE source = ?1 AND id = ?2 AND revision = ?3"
+        " number_hash = ?17, marks = ?18 WHERE source = ?1 AND id = ?2 AND revision = ?3"
         " AND state NOT IN ('staged', 'delivered')",
         (
             *columns(document.key),
             *(document.staged, path, hash_, document.company, document.kind),
             *(document.sha256, document.size, document.checksum, document.warnings),
             *(document.verified_at, at, " ".join(document.sidecars)),
-            *(document.identity, document.number_hash),
+            *(document.identity, document.number_hash, document.marks),
         ),
     )
     return updated.rowcount == 1

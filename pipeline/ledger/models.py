@@ -54,7 +54,8 @@ class Staged(Struct, frozen=True):
     staged: its temporary file, which is flushed. sidecars: extensions of the files that go beside
     it, whose temporary files are `staged`, a dot and the extension. path: the preferred name;
     first: the number of the first alternative of that name which is free on the disk.
-    identity: equal for documents that are one and the same; None if that can't be determined.
+    identity: equal for documents that may be one and the same. marks: what tells apart documents of
+    one identity (see pipeline/ledger/marks.py).
     number_hash: equal for documents that bear the same number. may_repeat: whether it gets a name
     although the same document is delivered. sha256: of what the source sent, which differs from
     the file where another form of it is delivered. checksum: which check confirmed that,
@@ -74,6 +75,7 @@ class Staged(Struct, frozen=True):
     verified_at: float
     first: int = 1
     identity: int | None = None
+    marks: str = ""
     number_hash: int | None = None
     may_repeat: bool = False
 

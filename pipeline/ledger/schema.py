@@ -15,6 +15,9 @@ MIGRATIONS = {
 ALTER TABLE documents ADD COLUMN poll INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sources ADD COLUMN poll INTEGER NOT NULL DEFAULT 0;
 """,
+    2: """
+ALTER TABLE documents ADD COLUMN marks TEXT NOT NULL DEFAULT '';
+""",
 }
 
 #: The version of SCHEMA, which the file holds as its user_version.
@@ -32,6 +35,7 @@ CREATE TABLE documents (
     reason TEXT NOT NULL DEFAULT '', warnings TEXT NOT NULL DEFAULT '',
     seen_at REAL NOT NULL, changed_at REAL NOT NULL, verified_at REAL,
     delivered_at REAL, acknowledged_at REAL, poll INTEGER NOT NULL DEFAULT 0,
+    marks TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (source, id, revision)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX documents_name ON documents (name_hash) WHERE name_hash IS NOT NULL;

@@ -91,7 +91,8 @@ def staged_row(plan: Plan, staged: Path, first: int) -> Staged:
         checksum=meta.checksum or "structure",
         warnings="\n".join(meta.warnings),
         verified_at=meta.verified_at,
-        identity=fingerprint.hash(*scope) if fingerprint else None,
-        number_hash=fingerprint.number_hash(*scope) if fingerprint else None,
+        identity=fingerprint.hash(*scope),
+        marks=fingerprint.marks,
+        number_hash=fingerprint.number_hash(*scope),
         may_repeat=plan.delivery.duplicates == "deliver",
     )

@@ -36,7 +36,12 @@ def read(root: etree._Element, _: object = None) -> Content | None:
         return None
     if message[1] != STATEMENT:
         what = _OTHERS.get(message[1], "an ISO 20022 message")
-        return Other(message[1], f"{what} ({message[1]}), which is no statement of account", "xml")
+        return Other(
+            message[1],
+            f"{what} ({message[1]}), which is no statement of account",
+            "xml",
+            is_known=True,
+        )
     parts: list[AccountStatement] = []
     for statement in each(root, "{*}BkToCstmrStmt", "{*}Stmt"):
         parts.append(_statement(statement))

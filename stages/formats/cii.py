@@ -75,7 +75,8 @@ def read(root: etree._Element, lines: LineDigest) -> Content | None:
     name = etree.QName(root)
     namespace = name.namespace or ""
     if namespace.startswith(_SCRDM):
-        return Other("cii-order", "an order or a despatch advice (CII), which is no invoice", "xml")
+        what = "an order or a despatch advice (CII), which is no invoice"
+        return Other("cii-order", what, "xml", is_known=True)
     if not (
         (namespace.startswith(D16B) and name.localname == "CrossIndustryInvoice")
         or (namespace.startswith(ZUGFERD_1) and name.localname == "CrossIndustryDocument")

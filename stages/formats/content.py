@@ -172,13 +172,15 @@ class Other(Struct, frozen=True):
 
     description: a noun phrase for reasons, such as "a PDF". extension: of its file, without a dot,
     "" if the format has none of its own. possible_kinds: the kinds that it may be if the list says
-    so, since its content can't tell.
+    so, since its content can't tell. is_known: whether its content says what it is, so that it is
+    certainly neither an invoice nor a statement, whatever the list calls it.
     """
 
     format: str
     description: str
     extension: str = ""
     possible_kinds: tuple[Kind, ...] = ()
+    is_known: bool = False
 
 
 Content = Invoice | Statement | Bundle | Answer | Other

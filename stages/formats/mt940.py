@@ -135,7 +135,9 @@ def _statement(payload: Payload) -> Content:
         if parts:
             parts[-1] = _with_field(parts[-1], tag, value)
     if is_interim and not balance:
-        return Other("mt942", "an interim report of movements (MT942), which is no statement")
+        return Other(
+            "mt942", "an interim report of movements (MT942), which is no statement", is_known=True
+        )
     if not balance.startswith("62"):
         raise Unreadable("its end is missing (field 62F)")
     return Statement("mt940", tuple(parts), "sta")

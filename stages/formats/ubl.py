@@ -192,7 +192,7 @@ def _other(name: etree.QName) -> Content | None:
         return Other("xml", what, "xml", possible_kinds=INVOICE_KINDS)
     local = sanitized(name.localname, NAME)
     what = _OTHERS.get(local, f"a UBL {local}")
-    return Other(f"ubl-{local.lower()}", f"{what}, which is no invoice", "xml")
+    return Other(f"ubl-{local.lower()}", f"{what}, which is no invoice", "xml", is_known=True)
 
 
 def _party(party: etree._Element | None) -> Party:

@@ -28,7 +28,7 @@ def read(root: etree._Element, _: object = None) -> Content | None:
     namespace = name.namespace or ""
     for (local, start), (format_, what) in _KNOWN.items():
         if name.localname == local and (namespace.startswith(start) if start else not namespace):
-            return Other(format_, what, "xml")
+            return Other(format_, what, "xml", is_known=True)
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from stages.kind import Kind
-from stages.matching.evidence import Evidence, named
+from stages.matching.evidence import named
 from stages.settings import Company
 
 
@@ -24,15 +24,13 @@ class Classification(Struct, frozen=True):
     """The result of the rules: the kind of a document, its company, and the reason.
 
     reason: a sentence without its full stop. company: None if and only if the kind is unknown.
-    warnings: how list or header disagree with it. evidence: for and against each candidate, where
-    the content names several and nothing decides.
+    warnings: how list or header disagree with it.
     """
 
     kind: Kind
     reason: str
     company: Company | None = None
     warnings: tuple[str, ...] = ()
-    evidence: tuple[Evidence, ...] = ()
 
 
 def by_list(kind: Kind, owner: Company) -> str:

@@ -133,13 +133,19 @@ class CompanyIndex:
         """Return the companies that have this account: an IBAN, or the national number inside."""
         return _each_once(self._by_account.get(compact(account), ()), source)
 
+    def is_shared(self, identifier: Identifier, country: str) -> bool:
+        """Whether several companies have an identifier, such as the number of a VAT unit."""
+        return len(self.having(identifier, "", country)) > 1
+
     def shared_numbers(self) -> list[tuple[str, tuple[Company, ...]]]:
         """Return the numbers and accounts that several companies list, with those companies."""
         found: dict[str, tuple[Company, ...]] = {}
-        for numbers in (self._by_identifier, self._by_account):
-            for key, companies in numbers.items():
-                if len(each := _each_once(companies, "")) > 1:
-                    found.setdefault(key.rpartition(":")[2], each)
+        for key, companies in (*self._by_identifier.items(), *self._by_account.items()):
+            # A national account number stands inside the IBAN, which is found as well.
+            if len(each := _each_once(companies, "")) > 1 and key not in found:
+                number = key.rpartition(":")[2]
+                if not any(known.endswith(number) for known in found):
+                    found[number] = each
         return list(found.items())
 
 

@@ -16,7 +16,7 @@ from stages.kind import Kind
 from stages.matching.classification import Classification, ListHint, by_list
 from stages.matching.evidence import Evidence, Weighed, evidence, named, weigh
 from stages.matching.parties import CompanyIndex
-from stages.matching.statements import statement_rules
+from stages.matching.statements import explain_statement, statement_rules
 from stages.settings import Company
 
 
@@ -28,6 +28,24 @@ def apply_rules(content: Content, index: CompanyIndex, hint: ListHint) -> Classi
         reason=sanitized(classification.reason),
         warnings=tuple(first_few(classification.warnings)),
     )
+
+
+def explain(content: Content, index: CompanyIndex, source: str = "") -> tuple[Evidence, ...]:
+    """Return what in a document speaks for and against each company, for people."""
+    match content:
+        case Invoice():
+            sides = ((Kind.SALES, content.supplier), (Kind.PURCHASE, content.customer))
+            return tuple(
+                structs.replace(one, candidate=f"{kind} of {one.candidate}")
+                for kind, party in sides
+                for one in evidence(weigh(party, index, source))
+            )
+        case Statement():
+            return explain_statement(content, index, source)
+        case Bundle():
+            return tuple(one for part in content.parts for one in explain(part, index, source))
+        case _:
+            return ()
 
 
 def _by_content(content: Content, index: CompanyIndex, hint: ListHint) -> Classification:
@@ -65,13 +83,7 @@ def _invoice(invoice: Invoice, index: CompanyIndex, hint: ListHint) -> Classific
     if len(options) == 1 and not strangers:
         ((kind, company),) = options
         return Classification(kind, reason, company)
-    decided = _decided(options, bool(strangers), reason, hint)
-    if decided.company is not None:
-        return decided
-    return structs.replace(
-        decided,
-        evidence=_of_each_side(Kind.SALES, supplier) + _of_each_side(Kind.PURCHASE, customer),
-    )
+    return _decided(options, bool(strangers), reason, hint)
 
 
 def _without(weighed: Weighed, other: Weighed) -> Weighed:
@@ -121,12 +133,6 @@ def _decided(
     return Classification(Kind.UNKNOWN, f"{reason}, and nothing says which of them it is")
 
 
-def _of_each_side(kind: Kind, weighed: Weighed) -> tuple[Evidence, ...]:
-    return tuple(
-        structs.replace(one, candidate=f"{kind} of {one.candidate}") for one in evidence(weighed)
-    )
-
-
 def _neither_ours(invoice: Invoice, hint: ListHint) -> Classification:
     found = f"supplier {invoice.supplier}, customer {invoice.customer}"
     side = {Kind.SALES: invoice.supplier, Kind.PURCHASE: invoice.customer}
@@ -151,7 +157,6 @@ def _bundle(bundle: Bundle, index: CompanyIndex, hint: ListHint) -> Classificati
     return Classification(
         Kind.UNKNOWN,
         f"it is {bundle.description} that are not all of one company and one kind: {said}",
-        evidence=tuple(found for one in parts for found in one.evidence),
     )
 
 

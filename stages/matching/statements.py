@@ -39,20 +39,18 @@ def statement_rules(statement: Statement, index: CompanyIndex, hint: ListHint) -
         return Classification(
             Kind.UNKNOWN, "it holds a statement whose account has no number, so it can't be booked"
         )
-    # Many statements of one account are one question.
-    owners = {(part.accounts, part.holders): _owner(part, index, hint) for part in statement.parts}
-    return _compared(list(owners.values()), statement, hint)
+    return _compared(_owners(statement, index, hint.source), statement, hint)
 
 
-def _owner(part: AccountStatement, index: CompanyIndex, hint: ListHint) -> Owner:
+def _owner(part: AccountStatement, index: CompanyIndex, source: str) -> Owner:
     """Return whose one statement is: an account in the configuration is surer than a header.
 
     A header may name another recipient of the file than the holder of the account.
     """
-    holder = weigh(Party(part.holder_name, part.holders), index, hint.source)
+    holder = weigh(Party(part.holder_name, part.holders), index, source)
     by_holder = f"{holder.identifier} names" if holder.companies else ""
     for account in part.accounts:
-        if not (companies := index.with_account(account, hint.source)):
+        if not (companies := index.with_account(account, source)):
             continue
         agreed = tuple(
             one
@@ -74,16 +72,7 @@ def _compared(owners: list[Owner], statement: Statement, hint: ListHint) -> Clas
     if not known:
         return _nobody(unknown, statement, hint)
     companies = _settled(known, hint)
-    reason = ", ".join(
-        first_few(
-            list(
-                dict.fromkeys(
-                    f"{one.how} {' or '.join(first_few([named(it) for it in one.companies]))}"
-                    for one in known
-                )
-            )
-        )
-    )
+    reason = ", ".join(first_few(list(dict.fromkeys(map(_told, known)))))
     mailbox = hint.mailbox_owner
     # A statement of an account that is not configured may be its mailbox's, unless it says whose.
     strange = [one for one in unknown if not one.is_silent] or (
@@ -100,18 +89,34 @@ def _compared(owners: list[Owner], statement: Statement, hint: ListHint) -> Clas
     several = "it holds statements of several companies"
     if len(known) == 1 and not strange:
         several = "its account or holder is one that several companies have"
-    return Classification(
-        Kind.UNKNOWN,
-        f"{several}: {reason}",
-        evidence=tuple(
-            Evidence(
-                f"statement of {named(company)}",
-                supports=tuple(one.how for one in known if _has(one, company)),
-                contradicts=tuple(one.how for one in owners if not _has(one, company)),
-            )
-            for company in _all(known).values()
-        ),
+    return Classification(Kind.UNKNOWN, f"{several}: {reason}")
+
+
+def explain_statement(
+    statement: Statement, index: CompanyIndex, source: str
+) -> tuple[Evidence, ...]:
+    """Return which accounts and numbers speak for and against each company."""
+    owners = _owners(statement, index, source)
+    return tuple(
+        Evidence(
+            f"statement of {named(company)}",
+            supports=tuple(first_few([_told(one) for one in owners if _has(one, company)])),
+            contradicts=tuple(first_few([_told(one) for one in owners if not _has(one, company)])),
+        )
+        for company in _all(owners).values()
     )
+
+
+def _told(owner: Owner) -> str:
+    if not owner.companies:
+        return f"{owner.how}, of no configured company"
+    return f"{owner.how} {' or '.join(first_few(list(map(named, owner.companies))))}"
+
+
+def _owners(statement: Statement, index: CompanyIndex, source: str) -> list[Owner]:
+    """Return the owner of each statement; many statements of one account are one question."""
+    found = {(part.accounts, part.holders): _owner(part, index, source) for part in statement.parts}
+    return list(found.values())
 
 
 def _settled(known: list[Owner], hint: ListHint) -> dict[str, Company]:

@@ -40,6 +40,9 @@ OTHERS = {
     "mail": "From: a@b.be\nSubject: x\nMessage-ID: 1\n\ntext\n",
 }
 
+#: Those of them whose content does not say what they are.
+UNREAD = ("zip", "mail")
+
 
 async def ruled(folder: Path, delivery: str, data: str, **hints: object) -> Classified:
     return (await classified(configured(folder, delivery), data, **hints)).meta
@@ -53,8 +56,18 @@ async def test_by_default_it_is_set_aside_with_the_way_out(tmp_path: Path, what:
 
 @pytest.mark.parametrize("what", OTHERS)
 async def test_it_is_skipped_and_the_rule_is_named(tmp_path: Path, what: str) -> None:
+    kind = None if what in UNREAD else Kind.SALES
     with pytest.raises(Skipped, match=r'it is .*, and others = "skip"'):
-        await ruled(tmp_path, SKIP, OTHERS[what], company=SUPPLIER)
+        await ruled(tmp_path, SKIP, OTHERS[what], company=SUPPLIER, kind=kind)
+
+
+@pytest.mark.parametrize("what", UNREAD)
+@pytest.mark.parametrize("kind", [Kind.PURCHASE, Kind.SALES, Kind.STATEMENT])
+async def test_what_the_list_calls_something_and_nobody_could_read_is_never_skipped(
+    tmp_path: Path, what: str, kind: Kind
+) -> None:
+    with pytest.raises(Rejected, match=r"it is .*others in \[delivery\]"):
+        await ruled(tmp_path, SKIP, OTHERS[what], company=SUPPLIER, kind=kind)
 
 
 @pytest.mark.parametrize("what", OTHERS)
