@@ -15,12 +15,13 @@ from pipeline.files import check_file, os_reason
 from pipeline.payload import Payload
 from stages.formats.content import Content, Invoice, Other, Statement, Unreadable
 from stages.formats.registry import problems, read, run_in_thread_if_slow
-from stages.identifiers import company_identifier, iban
 from stages.matching.fingerprint import fingerprint
 from stages.matching.parties import CompanyIndex
 from stages.matching.rules import Classification, ListHint, apply_rules
 from stages.model import Classified, Kind, Listed, Verified
 from stages.settings import Company, Config
+from stages.values.dates import iso_date
+from stages.values.identifiers import company_identifier, iban
 
 log = structlog.get_logger(__name__)
 
@@ -86,7 +87,7 @@ class Classify:
                 company=classification.company,
                 format=content.format,
                 number=_number(content) or listed.number,
-                issue_date=_issue_date(content) or listed.issue_date,
+                issue_date=_issue_date(content) or iso_date(listed.issue_date),
                 counterparty=_counterparty(content, classification.kind) or listed.counterparty,
                 account=content.accounts[0] if isinstance(content, Statement) else "",
                 reason=classification.reason,

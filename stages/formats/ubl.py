@@ -15,7 +15,8 @@ from pipeline.text import NAME, sanitized
 from stages.formats.content import INVOICE_KINDS, Content, Invoice, Other
 from stages.formats.elements import below, text_of
 from stages.formats.party import Identifier, Party
-from stages.identifiers import BELGIAN_SCHEMES
+from stages.values.dates import iso_date
+from stages.values.identifiers import BELGIAN_SCHEMES
 
 UBL = "urn:oasis:names:specification:ubl:schema:xsd:"
 CBC = f"{{{UBL}CommonBasicComponents-2}}"
@@ -105,7 +106,7 @@ def read(root: etree._Element) -> Content | None:
     return Invoice(
         format=format_,
         number=texts.get("number", ""),
-        issue_date=texts.get("issue_date", ""),
+        issue_date=iso_date(texts.get("issue_date", "")),
         type_code=texts.get("type_code") or type_code,
         currency=texts.get("currency", ""),
         total=total,

@@ -23,7 +23,7 @@ LAYERS = (
     ("pipeline",),
     ("pipeline.config", "pipeline.ledger"),
     ("pipeline.engine",),
-    ("stages", "stages.identifiers", "stages.naming", "stages.checksums"),
+    ("stages", "stages.naming", "stages.checksums", "stages.values"),
     ("stages.settings",),
     ("stages.model",),
     ("stages.formats",),

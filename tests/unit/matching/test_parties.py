@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import assume, given, strategies as st
 
 from stages.formats.party import Identifier, Party
-from stages.identifiers import enterprise_number
 from stages.matching.parties import CompanyIndex
 from stages.settings import Company
+from stages.values.identifiers import enterprise_number
 
 
 def company(identifier: str, *identifiers: str) -> Company:
@@ -183,4 +183,5 @@ def test_no_text_is_a_trouble(scheme: str, value: str) -> None:
     st.text("0123456789", min_size=1, max_size=14), st.sampled_from(["", "0007", "0088", "0106"])
 )
 def test_any_number_is_found_by_itself(value: str, scheme: str) -> None:
+    assume(value.strip("0"))
     assert is_ours(company("BE0999999922", value), here(scheme, value), country="SE")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stages.identifiers import company_identifier, enterprise_number
+from stages.values.identifiers import company_identifier, enterprise_number
 
 
 @pytest.mark.parametrize(
