@@ -36,6 +36,8 @@ ENTERPRISE = "enterprise"
 _SHORTEST = 5
 #: A code of ISO 6523, or of EAS.
 _ICD = re.compile(r"[0-9]{4}")
+#: What is taken for a VAT number where nothing says that it is one: HRB 123 is not of Croatia.
+_LIKE_VAT = re.compile(r"[A-Z]{2}[A-Z]?[0-9]{7,}[0-9A-Z]*")
 #: Schemes of Belgian VAT numbers, among those of Belgian numbers.
 _BELGIAN_VAT = {"9925", "BE:VAT"}
 #: Countries that some write in front of a number of their register.
@@ -117,10 +119,9 @@ def _holds(stated: str, number: str, country: str, is_vat: bool) -> bool | None:
         return holds
     if not (is_vat or stated in OPEN_SCHEMES or _home(stated)):
         return None
-    home = _home(stated) or _prefix(bare)
-    if not home and (is_vat or stated in TAX_SCHEMES):
-        home = country
-    if home:
+    is_stated = is_vat or stated in TAX_SCHEMES or bool(_home(stated))
+    home = _home(stated) or _prefix(bare) or (country if is_stated else "")
+    if home and (is_stated or _LIKE_VAT.fullmatch(bare)):
         return vat_number_holds(home, bare)
     # Ten digits of a Belgian party are its enterprise number, or nobody knows what.
     if country == "BE" and len(bare) in {9, 10} and bare.isdecimal():

@@ -27,7 +27,20 @@ def test_one_spelling(text: str, same: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "-", ".", "NaN", "Infinity", "1e5", "1E+999999999", "1,5", "1 000", "0x1", "9" * 65, "1_0"],
+    [
+        "",
+        "-",
+        ".",
+        "NaN",
+        "Infinity",
+        "1e5",
+        "1E+999999999",
+        "1,5",
+        "1 000",
+        "0x1",
+        "9" * 65,
+        "1_0",
+    ],
 )
 def test_what_is_no_amount(text: str) -> None:
     assert amount(text) is None

@@ -7,10 +7,9 @@ from datetime import date
 import pytest
 from hypothesis import given, strategies as st
 
-from stages.formats.content import Invoice
 from stages.values.dates import iso_date, short_date
 from tests.helpers.cases import case
-from tests.helpers.documents import content_of
+from tests.helpers.invoices import invoice
 
 
 @pytest.mark.parametrize(
@@ -20,7 +19,12 @@ from tests.helpers.documents import content_of
         *("2026-03-02T00:00:00", "2026-03-02T23:59:59.999Z", "2026-03-02 00:00:00"),
         *("2026-03-02T00:00:00+01:00", "20260302T0000", "202603021530", "20260302153000"),
         *("\ufeff2026-03-02\u200b", " 2026-03-02 \n", "2026\u201103\u201102", "2026/03/02"),
-        *("\uff12\uff10\uff12\uff16-03-02", "2026-3-2", "2026-03-02 +01:00", "2026-03-02T00:00+0100"),
+        *(
+            "\uff12\uff10\uff12\uff16-03-02",
+            "2026-3-2",
+            "2026-03-02 +01:00",
+            "2026-03-02T00:00+0100",
+        ),
         *("2026-03-02t00:00:00z",),
     ],
 )
@@ -31,8 +35,25 @@ def test_one_day_in_every_spelling(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "2026", "2026-03", "2026-02-29", "2026-13-01", "20260230", "02-03-2026", "02/03/2026"),
-        *("0000-01-01", "n/a", "2026-03-02 or later", "2026-03/02", "202603", "2026030", "-2026-03-02"),
+        *(
+            "",
+            "2026",
+            "2026-03",
+            "2026-02-29",
+            "2026-13-01",
+            "20260230",
+            "02-03-2026",
+            "02/03/2026",
+        ),
+        *(
+            "0000-01-01",
+            "n/a",
+            "2026-03-02 or later",
+            "2026-03/02",
+            "202603",
+            "2026030",
+            "-2026-03-02",
+        ),
         *("2026-03-02" + " " * 100 + "Z", "9" * 5000, "12026-03-02"),
     ],
 )
@@ -62,13 +83,14 @@ def test_a_year_of_two_digits_has_one_century(day: date) -> None:
     assert short_date(*day.strftime("%y %m %d").split()) == day.isoformat()
 
 
-@pytest.mark.parametrize("parts", [("26", "02", "30"), ("26", "2", "3"), ("26", " 2", "03"), ("", "", "")])
+@pytest.mark.parametrize(
+    "parts", [("26", "02", "30"), ("26", "2", "3"), ("26", " 2", "03"), ("", "", "")]
+)
 def test_what_is_no_short_day(parts: tuple[str, str, str]) -> None:
     assert short_date(*parts) == ""
 
 
 @pytest.mark.parametrize("name", ["with-z.xml", "with-zone.xml"])
 def test_a_zone_is_no_part_of_the_day_of_an_invoice(name: str) -> None:
-    found = content_of(case("16-issue-date", name).read_bytes())
-    assert isinstance(found, Invoice)
+    found = invoice(case("16-issue-date", name).read_bytes())
     assert found.issue_date == "2026-03-02"
