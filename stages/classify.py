@@ -16,7 +16,6 @@ from pipeline.files import check_file, os_reason
 from pipeline.payload import Payload
 from stages.formats.content import Bundle, Content, Invoice, Other, Statement, Unreadable
 from stages.formats.registry import read
-from stages.identifiers import company_identifier, iban
 from stages.kind import Kind
 from stages.matching.classification import Classification, ListHint
 from stages.matching.evidence import Evidence, named
@@ -25,6 +24,8 @@ from stages.matching.parties import CompanyIndex
 from stages.matching.rules import apply_rules, explain
 from stages.model import Classified, Listed, Verified
 from stages.settings import Company, Config
+from stages.values.dates import iso_date
+from stages.values.identifiers import company_identifier, iban
 
 log = structlog.get_logger(__name__)
 
@@ -92,7 +93,7 @@ class Classify:
                 company=classification.company,
                 format=content.format,
                 number=_number(content) or listed.number,
-                issue_date=_issue_date(content) or listed.issue_date,
+                issue_date=_issue_date(content) or iso_date(listed.issue_date),
                 counterparty=_counterparty(content, classification.kind) or listed.counterparty,
                 account=content.accounts[0] if isinstance(content, Statement) else "",
                 reason=classification.reason,

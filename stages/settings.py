@@ -23,10 +23,10 @@ from pipeline.config.types import (
     one_of,
 )
 from pipeline.errors import ConfigurationError
-from stages.identifiers import company_identifier, iban
 from stages.naming.names import sanitize
 from stages.naming.paths import company_folder
 from stages.naming.templates import NameTemplate, PathTemplate, variables
+from stages.values.identifiers import company_identifier, iban
 
 #: The keys of the three destinations, in [delivery] and in [[companies]].
 PATHS = ("purchases", "sales", "statements")

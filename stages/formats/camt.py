@@ -14,6 +14,7 @@ from lxml import etree
 from stages.formats.content import AccountStatement, Content, Other, Statement, check_count
 from stages.formats.elements import below, each, name_of, text_of
 from stages.formats.party import Identifier
+from stages.values.dates import iso_date
 
 _NAMESPACE = re.compile(r"urn:(?:[a-z0-9]+:)*xsd:\$?([a-z]{4}\.[0-9]{3})\.[0-9]{3}\.[0-9]{2}")
 STATEMENT = "camt.053"
@@ -95,4 +96,4 @@ def _day(statement: etree._Element) -> str:
         if text_of(below(balance, "{*}Tp", "{*}CdOrPrtry", "{*}Cd")) == "CLBD"
     ]
     days += [below(statement, "{*}FrToDt", "{*}ToDtTm"), below(statement, "{*}CreDtTm")]
-    return next((text[:10] for day in days if (text := text_of(day))), "")
+    return next((found for day in days if (found := iso_date(text_of(day)))), "")

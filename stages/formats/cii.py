@@ -7,16 +7,15 @@ ZUGFeRD 1 has the same elements inside parents of its own.
 
 from __future__ import annotations
 
-import re
-
 from lxml import etree
 
 from stages.formats.content import Content, Details, Invoice, Other
 from stages.formats.elements import below, each, text_of
 from stages.formats.invoice_lines import LineDigest, LinePaths
 from stages.formats.party import Identifier, Party
-from stages.identifiers import compact
 from stages.values.amounts import same_amount
+from stages.values.dates import iso_date
+from stages.values.identifiers import compact
 
 D16B = "urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:"
 ZUGFERD_1 = "urn:ferd:CrossIndustryDocument:invoice:"
@@ -28,8 +27,11 @@ _SCRDM = "urn:un:unece:uncefact:data:SCRDMCCBDACI"
 SELLER = "SellerTradeParty"
 BUYER = "BuyerTradeParty"
 
-#: Types of the code list 1001 that EN 16931 calls credit notes.
-CREDIT_NOTES = {"81", "83", "261", "262", "296", "308", "381", "396", "420", "458", "532"}
+#: Types of UNTDID 1001 that are credit notes, by EN 16931 and its extensions: 502 and 503 are those
+#: of self-billed factored and of prepayment invoices.
+CREDIT_NOTES = {
+    *("81", "83", "261", "262", "296", "308", "381", "396", "420", "458", "502", "503", "532"),
+}
 
 #: The names of the parts of a document: in D16B, in ZUGFeRD 1.
 _HEADERS = ("ExchangedDocument", "HeaderExchangedDocument")
@@ -177,8 +179,4 @@ def _party(party: etree._Element | None, ram: str) -> Party:
 
 def _day(element: etree._Element | None) -> str:
     """Return a day in ISO 8601, from CCYYMMDD (format 102 of code list 2379) or from ISO 8601."""
-    text = text_of(element)
-    if re.fullmatch(r"[0-9]{8}", text):
-        return f"{text[:4]}-{text[4:6]}-{text[6:]}"
-    iso = re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text)
-    return iso[0] if iso else ""
+    return iso_date(text_of(element))

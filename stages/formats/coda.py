@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import date
 from itertools import chain, islice
 from operator import itemgetter
 
@@ -30,6 +29,8 @@ from stages.formats.content import (
 )
 from stages.formats.lines import groups
 from stages.formats.party import Identifier
+from stages.values.accounts import account_number, is_iban
+from stages.values.dates import short_date
 
 RECORD = 128
 #: Characters above which a line is no record, not even a shifted one.
@@ -220,20 +221,18 @@ def _account(structure: str, field: str) -> str:
             if number.isdecimal() and number.isascii():
                 return f"BE{stdnum.iban.calc_check_digits(f'BE00{number}')}{number}"
             # Some banks write an IBAN there, against the standard.
-            return field.partition(" ")[0]
+            stated = field.partition(" ")[0]
         case "2":  # a Belgian IBAN, and an extension after it
-            return field[:31].strip()
+            stated = field[:31].strip()
         case _:  # a foreign number or IBAN
-            return field[:34].strip()
+            stated = field[:34].strip()
+    number = account_number(stated)
+    return number if is_iban(number) else stated
 
 
 def _day(digits: str) -> str:
     """Return the ISO 8601 form of ddmmyy; "" if that is no day."""
-    try:
-        day, month, year = int(digits[:2]), int(digits[2:4]), int(digits[4:6])
-        return date(2000 + year if year < 80 else 1900 + year, month, day).isoformat()
-    except ValueError:
-        return ""
+    return short_date(digits[4:6], digits[2:4], digits[:2])
 
 
 def _amount(field: str) -> int:

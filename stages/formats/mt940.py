@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import date
 from decimal import Decimal
 
-import stdnum.iban
 from msgspec import Struct, structs
-from stdnum.exceptions import ValidationError
 
 from pipeline.payload import Payload
 from stages.formats.content import (
@@ -29,7 +26,8 @@ from stages.formats.content import (
     checked,
 )
 from stages.formats.lines import lines
-from stages.identifiers import compact
+from stages.values.accounts import account_number
+from stages.values.dates import short_date
 
 #: Bytes of a file that is read within a few milliseconds.
 QUICK = 4096
@@ -53,11 +51,6 @@ _FIELD = re.compile(r":([0-9]{2}[A-Z]?):(.*)")
 _BALANCE = re.compile(r"([CD])([0-9]{6})([A-Z]{3})([0-9]{1,15}[,.]?[0-9]{0,5})")
 #: The value date, the date of entry, credit or debit or the reversal of one, and the amount.
 _MOVEMENT = re.compile(r"[0-9]{6}(?:[0-9]{4})?(R?)([CD])[A-Z]?([0-9]{1,15}[,.]?[0-9]{0,5})")
-
-_CURRENCY = re.compile(r"(?<=[0-9A-Z])[A-Z]{3}$")
-_IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[0-9A-Z]{8,30}")
-#: A German bank code and an account there.
-_GERMAN = re.compile(r"([0-9]{8})/([0-9]{1,10})")
 
 
 class _Totals(Struct):
@@ -126,7 +119,8 @@ def _statement(payload: Payload) -> Content:
     for tag, value in _fields(payload):
         match tag:
             case "25" | "25P":
-                parts.append(AccountStatement((_account(value[:MAX_ACCOUNT]),)))
+                account = account_number(value[:MAX_ACCOUNT])
+                parts.append(AccountStatement((account,) if account else ()))
                 check_count(parts)
             case "34F":
                 is_interim = True
@@ -164,42 +158,9 @@ def _fields(payload: Payload) -> Iterator[tuple[str, str]]:
             yield match[1], match[2]
 
 
-def _account(field: str) -> str:
-    """Return an account as an IBAN where that is possible, else as a number without its bank."""
-    stated = field.strip().upper()
-    if german := _GERMAN.fullmatch(stated):
-        return _iban("DE", german[1] + german[2].zfill(10))
-    for part in (stated, *stated.split("/")):
-        bare = compact(part)
-        for one in (bare, _CURRENCY.sub("", bare)):
-            if _IBAN.fullmatch(one) and stdnum.iban.is_valid(one, check_country=False):
-                return one
-    number = _CURRENCY.sub("", compact(stated.rpartition("/")[2]))
-    if len(number) == 12 and number.isdecimal() and _is_belgian(number):
-        return _iban("BE", number)
-    return number or stated
-
-
-def _is_belgian(number: str) -> bool:
-    """Whether twelve digits are a Belgian account: the last two are the check digits."""
-    return (int(number[:10]) % 97 or 97) == int(number[10:])
-
-
-def _iban(country: str, number: str) -> str:
-    """Return the IBAN of a national account number, or the number if it can't have one."""
-    try:
-        return f"{country}{stdnum.iban.calc_check_digits(f'{country}00{number}')}{number}"
-    except ValidationError:
-        return number
-
-
 def _day(digits: str) -> str:
     """Return the ISO 8601 form of yymmdd; "" if that is no day."""
-    try:
-        year, month, day = int(digits[:2]), int(digits[2:4]), int(digits[4:6])
-        return date(2000 + year if year < 80 else 1900 + year, month, day).isoformat()
-    except ValueError:
-        return ""
+    return short_date(digits[:2], digits[2:4], digits[4:6])
 
 
 def _balance(field: str) -> Decimal:

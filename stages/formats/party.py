@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from pipeline.text import NAME, enumerated, sanitized
+from stages.values.placeholders import is_placeholder
 
 
 class Identifier(Struct, frozen=True):
@@ -38,8 +39,12 @@ class Party(Struct, frozen=True):
 
     @property
     def has_identifier(self) -> bool:
-        """Whether it can be identified at all, which takes more than a name or a contact."""
-        return any(not one.is_contact for one in self.identifiers)
+        """Whether it can be identified at all.
+
+        That takes more than a name, a contact, or something that is written where a number is
+        missing.
+        """
+        return any(not one.is_contact and not is_placeholder(one.value) for one in self.identifiers)
 
     def __str__(self) -> str:
         """Return its name and its first few identifiers, each once, for reasons."""

@@ -18,8 +18,9 @@ from stages.formats.content import INVOICE_KINDS, Content, Details, Invoice, Oth
 from stages.formats.elements import below, text_of
 from stages.formats.invoice_lines import LineDigest, LinePaths
 from stages.formats.party import Identifier, Party
-from stages.identifiers import BELGIAN_SCHEMES, compact
 from stages.values.amounts import same_amount
+from stages.values.dates import iso_date
+from stages.values.identifiers import BELGIAN_SCHEMES, compact
 
 UBL = "urn:oasis:names:specification:ubl:schema:xsd:"
 CBC = f"{{{UBL}CommonBasicComponents-2}}"
@@ -138,7 +139,7 @@ def read(root: etree._Element, lines: LineDigest) -> Content | None:
     return Invoice(
         format=format_,
         number=texts.get("number", ""),
-        issue_date=texts.get("issue_date", ""),
+        issue_date=iso_date(texts.get("issue_date", "")),
         type_code=texts.get("type_code") or type_code,
         currency=texts.get("currency", ""),
         total=text_of(below(total, _PAYABLE)),

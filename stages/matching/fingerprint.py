@@ -54,7 +54,7 @@ def _invoice(invoice: Invoice, is_shared: IsShared) -> Fingerprint:
     known = [
         one
         for one in supplier.identifiers[:MAX_IDENTIFIERS]
-        if not one.is_contact and identifies(one.scheme, one.value, supplier.country)
+        if not one.is_contact and identifies(one.scheme, one.value, supplier.country, one.is_vat)
     ]
     theirs = {_number(one, invoice.customer) for one in invoice.customer.identifiers}
     own = [
@@ -91,9 +91,7 @@ def _issuer(own: list[Identifier], supplier: Party) -> str:
 
 
 def _number(identifier: Identifier, party: Party) -> str:
-    return canonical_number(
-        identifier.scheme, identifier.value, party.country, is_vat=identifier.is_vat
-    )
+    return canonical_number(identifier.scheme, identifier.value, party.country, identifier.is_vat)
 
 
 def _total(invoice: Invoice) -> str:

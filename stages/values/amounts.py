@@ -1,16 +1,42 @@
-"""Amounts: decimal numbers of documents, in one spelling."""
+"""Amount normalisation: amounts as numbers, and numbers in one spelling."""
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from functools import lru_cache
 
+from stages.values.text import plain
 
-@lru_cache(8192)
+#: Characters of an amount, and digits before or behind its point, at most.
+_LONGEST = 64
+#: As xs:decimal, which has a point and neither exponent nor infinity.
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
+_MINUS = "\u2212"
+
+
+def amount(text: str) -> Decimal | None:
+    """Return the amount that a text states, None if it states none."""
+    if len(text) > _LONGEST:
+        return None
+    stated = plain(text).replace(_MINUS, "-")
+    return Decimal(stated) if _DECIMAL.fullmatch(stated) else None
+
+
+def plain_amount(value: Decimal | None) -> str:
+    """Return the one spelling of an amount: without exponent and trailing zeros, "" for none."""
+    if value is None or not value.is_finite():
+        return ""
+    if not value:
+        return "0"
+    if abs(value.adjusted()) > _LONGEST:
+        return ""
+    digits = f"{value:f}"
+    return digits.rstrip("0").removesuffix(".") if "." in digits else digits
+
+
+@lru_cache(8192)  # the amounts of an invoice stand in it several times
 def same_amount(text: str) -> str:
-    """Return one spelling of an amount, without trailing zeros; the text itself if it is none."""
-    try:
-        value = Decimal(text.strip())
-    except InvalidOperation:
-        return text.strip()
-    return f"{value.normalize():f}" if value else "0"
+    """Return the one spelling of an amount in a text; the text itself if it states none."""
+    value = amount(text)
+    return plain(text) if value is None else plain_amount(value)

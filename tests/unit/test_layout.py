@@ -24,7 +24,6 @@ LAYERS = (
     ("pipeline.config", "pipeline.ledger"),
     ("pipeline.engine",),
     ("stages", "stages.kind", "stages.naming", "stages.checksums", "stages.values"),
-    ("stages.identifiers",),
     ("stages.settings",),
     ("stages.formats",),
     ("stages.model",),

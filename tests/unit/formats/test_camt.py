@@ -26,6 +26,10 @@ def test_every_version(version: str) -> None:
     ]
 
 
+def test_a_zone_is_no_part_of_the_day() -> None:
+    assert read(camt(one().replace("2026-02-02<", "2026-02-02+01:00<"))).issue_date == "2026-02-02"
+
+
 def test_accounts_without_an_iban_and_several_statements() -> None:
     other = one("<Othr><Id>123-456</Id></Othr>", "<ElctrncSeqNb>7</ElctrncSeqNb>")
     found = read(camt(one(), other))

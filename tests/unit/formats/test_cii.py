@@ -6,6 +6,7 @@ import pytest
 
 from stages.formats.content import Other
 from stages.formats.xml import content_of
+from tests.helpers.cases import case
 from tests.helpers.cii import d16b
 from tests.helpers.invoices import invoice
 
@@ -30,9 +31,15 @@ def test_what_an_invoice_says(old: bool) -> None:
     assert [one.value for one in found.customer.identifiers] == ["BE0403170701"]
 
 
-@pytest.mark.parametrize("code", ["381", "261", "396", "83"])
+@pytest.mark.parametrize("code", ["381", "261", "396", "83", "502", "503", "532"])
 def test_credit_notes_by_their_type(code: str) -> None:
     assert invoice(d16b(code)).format == "cii-credit-note"
+
+
+@pytest.mark.parametrize("name", ["minus.xml", "plus.xml"])
+def test_a_factored_credit_note_is_one_with_and_without_a_sign(name: str) -> None:
+    data = case("17-credit-note-502", name).read_bytes()
+    assert invoice(data).format == "cii-credit-note"
 
 
 @pytest.mark.parametrize("code", ["380", "384", "389", "326", "875", "751"])

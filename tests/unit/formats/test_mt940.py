@@ -74,6 +74,8 @@ class TestReading:
             ("539007547034EUR", IBAN),
             ("37040044/532013000", "DE89370400440532013000"),
             ("INGBNL2A/0123456789", "0123456789"),
+            ("KREDBEBB/539007547034/EUR", IBAN),
+            ("UBRTHUHB/123456789150ABCDEF009/HUF", "123456789150ABCDEF009"),
             ("0129.87.765", "012987765"),
             ("NL08DEUT0319809633EUR", "NL08DEUT0319809633"),
         ],
@@ -138,6 +140,11 @@ class TestResembling:
         assert isinstance(content, Other)
         assert content.format == "mt940-like"
         assert content.possible_kinds == ()
+
+    def test_one_whose_account_has_no_number(self) -> None:
+        content = mt940.read(payload(STATEMENT.format(account="KREDBEBB/EUR", number="1")))
+        assert isinstance(content, Other)
+        assert content.description.endswith("but its account has no number (field 25)")
 
     def test_an_interim_report(self) -> None:
         text = BODY.replace(":60F:C260202EUR1000,00", ":34F:EUR0,").partition(":62F:")[0]

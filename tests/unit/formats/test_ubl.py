@@ -147,3 +147,11 @@ def test_another_version_may_be_what_the_list_says() -> None:
     content = content_of(f'<Invoice xmlns="{UBL}Invoice-3"/>'.encode())
     assert isinstance(content, Other)
     assert content.possible_kinds
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [("2026-02-01Z", "2026-02-01"), ("2026-02-01+01:00", "2026-02-01"), ("soon", ""), ("", "")],
+)
+def test_the_issue_date_is_a_day_or_nothing(text: str, day: str) -> None:
+    assert invoice(ubl().replace(">2026-02-01<", f">{text}<")).issue_date == day

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
 
 import stdnum.be.vat
@@ -10,7 +11,20 @@ import stdnum.eu.vat
 import stdnum.iban
 from stdnum.exceptions import InvalidChecksum, InvalidLength, ValidationError
 
-_PUNCTUATION = re.compile(r"[\s.\-/]")
+from stages.values.text import plain
+
+#: Punctuation of numbers in ASCII, and control characters.
+_PUNCTUATION = re.compile(r"[\x00-\x20.,\-/\\\x7f]")
+#: The same in numbers that are no addresses, in which they tell one from another.
+_IN_NUMBERS = re.compile(r"['`_]")
+#: Dashes, dots, slashes and apostrophes of other scripts that Unicode calls neither dashes (Pd)
+#: nor connectors (Pc).
+_SIGNS = frozenset(
+    "\u2212\u02d7\u2043"  # dashes
+    "\u00b7\u0387\u05c1\u2022\u2024\u2027\u2219\u22c5\u2e31\u2e33\u3002\u30fb\uff65\u06d4"  # dots
+    "\u060c\u3001\u2044\u2215\u29f8"  # commas and slashes
+    "\u2018\u2019\u201a\u201b\u2032\u02b9\u02bb\u02bc\u02bd\u02c8\u00b4"  # apostrophes
+)
 
 #: Prefixes of Belgian numbers: the country, names of such numbers, or schemes of the EAS code list
 #: (0208 and the former 9956 for enterprise numbers, 9925 for VAT numbers) and of BIS 2 (BE:CBE,
@@ -54,7 +68,7 @@ def company_identifier(text: str) -> str:
     try:
         if digits.isdigit():
             return f"BE{stdnum.be.vat.validate(digits)}"
-        return str(stdnum.eu.vat.validate(text.strip()))
+        return str(stdnum.eu.vat.validate(compact(text)))
     except InvalidLength:
         raise ValueError(f'"{text}" has too few or too many digits; {right}') from None
     except InvalidChecksum:
@@ -67,15 +81,33 @@ def iban(text: str) -> str:
     """Return the compact form of an IBAN (ISO 13616). ValueError says what is wrong."""
     try:
         # The check by country is left out: it knows only the banks of the time it was written.
-        return str(stdnum.iban.validate(text.upper(), check_country=False))
+        return str(stdnum.iban.validate(compact(text), check_country=False))
     except ValidationError:
         # A wrong length makes the check digits fail as well: the cause can't be told.
         raise ValueError(f'"{text}" is no valid IBAN; compare it with a statement') from None
 
 
 def compact(text: str) -> str:
-    """Return a text in capital letters, without spaces, dots, dashes and slashes."""
-    return _PUNCTUATION.sub("", text.upper())
+    """Return a number in capital letters and ASCII digits, without punctuation.
+
+    What goes is what Unicode calls format characters, dashes of every kind, dots, commas, spaces,
+    slashes, and underscores and apostrophes unless the text is an address (it has an "@").
+    """
+    if not text.isascii():
+        # Capitals may have accents of their own, which are composed again.
+        text = "".join(map(_sign, plain(plain(text).upper())))
+    bare = _PUNCTUATION.sub("", text.upper())
+    return bare if "@" in bare else _IN_NUMBERS.sub("", bare)
+
+
+def _sign(sign: str) -> str:
+    """Return a sign of a number, "" if it is only punctuation; digits of any script in ASCII."""
+    if sign.isascii():
+        return sign
+    category = unicodedata.category(sign)
+    if category == "Nd":
+        return str(unicodedata.decimal(sign))
+    return "" if category in {"Pd", "Pc", "Mn", "Me"} or sign in _SIGNS else sign
 
 
 def _belgian_digits(text: str) -> str:
