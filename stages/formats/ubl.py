@@ -150,7 +150,7 @@ def read(root: etree._Element, lines: LineDigest) -> Content | None:
         extension="xml",
         details=Details(
             vocabulary="ubl",
-            due_date=texts.get("due_date") or _first(payments, _PAYMENT_DUE),
+            due_date=iso_date(texts.get("due_date") or _first(payments, _PAYMENT_DUE)),
             payees=_payees(payments),
             payee_name=text_of(below(payee, f"{CAC}PartyName", _NAME)),
             reference=_first(payments, _REFERENCE),

@@ -100,6 +100,8 @@ def canonical_number(scheme: str, value: str, country: str = "", is_vat: bool = 
     bare = plain_number(number)
     if number_kind(scheme, value, country, is_vat) == VAT:
         home = _home(stated) or country
+        if not home and bare.isdecimal() and (known := enterprise_number(number)):
+            return known
         if not home or WITH_COUNTRY.match(bare):
             return bare
         return belgian(bare) if home == "BE" and bare.isdecimal() else plain_number(home + bare)

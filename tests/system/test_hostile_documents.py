@@ -25,7 +25,7 @@ from pipeline.stage import one_by_one
 from stages.classify import Classify, classify_file
 from stages.formats import pdf, registry, xml
 from stages.formats.attachments import chosen_pdf
-from stages.formats.content import Invoice, Unreadable
+from stages.formats.content import Unreadable
 from stages.matching.classification import ListHint
 from stages.matching.fingerprint import fingerprint
 from stages.matching.parties import CompanyIndex
@@ -272,8 +272,7 @@ def said_of(document: Payload) -> Iterator[str]:
     classification = apply_rules(reading.content, OURS, ListHint())
     assert classification.reason.isprintable()
     yield classification.reason
-    if isinstance(reading.content, Invoice) and (found := fingerprint(reading.content)) is not None:
-        yield found.total
+    yield fingerprint(reading.content, document.sha256, OURS.is_shared).marks
 
 
 @pytest.mark.parametrize("error", [RecursionError, MemoryError, OverflowError, UnicodeError])

@@ -55,7 +55,7 @@ async def test_a_document_is_followed_from_list_to_acknowledgement(tmp_path: Pat
     path = tmp_path / "ledger"
     async with open_ledger(path) as ledger:
         assert await ledger.contents("box", ["1"]) == {}
-        await bring(ledger, identity=5, number_hash=6)
+        await bring(ledger, identity=5, number_hash=6, marks="a=1")
         await ledger.acknowledged([KEY], 6.0)
         known = await row(ledger)
         assert (known.state, known.acknowledged_at) == (State.DELIVERED, 6.0)
@@ -63,7 +63,7 @@ async def test_a_document_is_followed_from_list_to_acknowledgement(tmp_path: Pat
     assert found == (
         *("box", "1", "", "invoice 1", "delivered", "BE1", "sales", "out/7.xml"),
         *(name_hash("out/7.xml"), "", ""),
-        *("ab", 9, "Digest", 5, 6, "", "odd", 1.0, 5.0, 3.0, 5.0, 6.0, 0),
+        *("ab", 9, "Digest", 5, 6, "", "odd", 1.0, 5.0, 3.0, 5.0, 6.0, 0, "a=1"),
     )
 
 
@@ -198,6 +198,20 @@ async def test_a_document_by_two_routes_is_known_as_one(tmp_path: Path) -> None:
         assert dict(await ledger.unacknowledged("sftp"))[other].reason == "the same as invoice 1"
         # The same document once more is no duplicate of itself, and gets no second name.
         assert await ledger.stage([staged(identity=5)], 8.0) == [Unrecorded(State.DELIVERED)]
+
+
+async def test_documents_whose_marks_contradict_one_another_are_not_the_same(
+    tmp_path: Path,
+) -> None:
+    async with open_ledger(tmp_path / "ledger") as ledger:
+        await bring(ledger, identity=5, number_hash=6, marks="vat=1 lines=a")
+        other = Key("box", "2", "")
+        second = await bring(ledger, other, identity=5, number_hash=6, marks="vat=1 lines=b")
+        assert isinstance(second, AllocatedName)
+        assert (second.corrects, second.repeats) == ("invoice 1", "")
+        # A third one is held against both.
+        third = await bring(ledger, Key("box", "3", ""), identity=5, marks="lines=b gln=2")
+        assert third == Duplicate(other, "invoice 2", State.DELIVERED)
 
 
 async def test_a_duplicate_that_is_wanted_gets_a_name_and_is_told(tmp_path: Path) -> None:
