@@ -122,6 +122,7 @@ def account_keys(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*_certain(parts), *_keys_of(parts, bic))))
 
 
+@lru_cache(4096)
 def stated_iban(text: str) -> str:
     """Return the IBAN that a text states, whatever stands beside it; "" if it states none."""
     return next(_ibans(_parts(text)[0]), "")
