@@ -28,11 +28,8 @@ _CURRENCIES = (
     "|KES|KRW|KWD|KZT|MAD|MDL|MKD|MXN|MYR|NGN|NOK|NZD|PHP|PLN|QAR|RON|RSD|RUB|SAR|SEK|SGD|THB|TND|TRY"
     "|TWD|UAH|USD|VND|XAF|XOF|ZAR"
 )
-_CURRENCY = re.compile(rf"(?:{_CURRENCIES})")
 _IN_FRONT = re.compile(rf"^(?:IBAN[: ]*)?(?:(?:{_CURRENCIES})(?=[ 0-9-]))?(?:IBAN[: ]*)?")
 _BEHIND = re.compile(rf"(?<=[0-9A-Z ])[ -]*(?:{_CURRENCIES})$")
-#: Any other code of three letters that stands for itself is one too.
-_CODE = re.compile(r"[A-Z]{3}")
 _BIC = re.compile(r"([A-Z]{4})([A-Z]{2})[0-9A-Z]{2}(?:[0-9A-Z]{3})?")
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[0-9A-Z]{8,30}")
 
@@ -122,6 +119,7 @@ def account_keys(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*_certain(parts), *_keys_of(parts, bic))))
 
 
+@lru_cache(4096)
 def stated_iban(text: str) -> str:
     """Return the IBAN that a text states, whatever stands beside it; "" if it states none."""
     return next(_ibans(_parts(text)[0]), "")
@@ -146,11 +144,11 @@ def _parts(text: str) -> tuple[list[str], str]:
         number = part.strip(" -.,:;")
         if not is_iban(compact(number)):
             number = _BEHIND.sub("", _IN_FRONT.sub("", number)).strip(" -.,:;")
-        if not compact(number) or _CODE.fullmatch(number) or _CURRENCY.fullmatch(number):
-            continue
         if _BIC.fullmatch(compact(number)):
             bic = compact(number)
             continue
+        if not any(map(str.isdigit, number)):
+            continue  # a currency or a word: every account has digits
         first, _, rest = number.partition(" ")
         if rest and _BIC.fullmatch(first) and any(map(str.isdigit, rest)):
             bic, number = first, rest.strip()

@@ -56,7 +56,7 @@ VAT_MODULES = {
 }
 #: What may stand around a VAT number of some countries, beside the country.
 _AROUND = {
-    "CH": re.compile(r"(?:CH)?(CHE[0-9]{9})(?:MWST|TVA|IVA)?"),
+    "CH": re.compile(r"(?:CHE|CH)?([0-9]{9})(?:MWST|TVA|IVA)?"),
     "MC": re.compile(r"(?:MC|FR)?([0-9A-Z]{2}[0-9]{9})"),
     "NO": re.compile(r"(?:NO)?([0-9]{9})(?:MVA)?"),
 }
@@ -71,7 +71,7 @@ _SHAPES = {
 }
 #: The modules that know the numbers of a scheme, and what of the number they check.
 _CHECKED: dict[str, tuple[str, re.Pattern[str]]] = {
-    "0002": ("fr.siren", re.compile(r"([0-9]{9})")),
+    "0002": ("fr.siren", re.compile(r"([0-9]{9})(?:[0-9]{5})?")),  # or that of a branch
     "0007": ("se.orgnr", re.compile(r"(?:SE)?([0-9]{10})(?:01)?")),
     "0009": ("fr.siret", re.compile(r"([0-9]{14})")),
     "0037": ("fi.ytunnus", re.compile(r"(?:0037|FI)?([0-9]{8})[0-9A-Z]{0,5}")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from functools import lru_cache
 
 from stages.values.text import plain
 
@@ -22,6 +23,7 @@ _EXTENDED = re.compile(rf"([0-9]{{4}})([-/.])([0-9]{{1,2}})\2([0-9]{{1,2}}){_TIM
 _BASIC = re.compile(rf"([0-9]{{4}})([0-9]{{2}})([0-9]{{2}})(?:[0-9]{{4}}(?:[0-9]{{2}})?)?{_TIME}")
 
 
+@lru_cache(4096)  # the documents of a day are of a few days
 def iso_date(text: str) -> str:
     """Return a day as YYYY-MM-DD, "" if the text states none that is in the calendar.
 

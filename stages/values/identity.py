@@ -40,6 +40,8 @@ _ICD = re.compile(r"[0-9]{4}")
 _LIKE_VAT = re.compile(r"[A-Z]{2}[A-Z]?[0-9]{7,}[0-9A-Z]*")
 #: Schemes of Belgian VAT numbers, among those of Belgian numbers.
 _BELGIAN_VAT = {"9925", "BE:VAT"}
+#: What stands in front of VAT numbers of a country, if it is more than the country.
+_FRONTS = {"CH": "CHE"}
 #: Countries that some write in front of a number of their register.
 _HOMES = {"0007": "SE", "0184": "DK", "0192": "NO", "0198": "DK"}
 
@@ -104,7 +106,9 @@ def canonical_number(scheme: str, value: str, country: str = "", is_vat: bool = 
             return known
         if not home or WITH_COUNTRY.match(bare):
             return bare
-        return belgian(bare) if home == "BE" and bare.isdecimal() else plain_number(home + bare)
+        if home == "BE" and bare.isdecimal():
+            return belgian(bare)
+        return plain_number(_FRONTS.get(home, home) + bare)
     if stated in OPEN_SCHEMES and country in {"", "BE"} and (known := enterprise_number(number)):
         return known
     code = same_scheme(stated)

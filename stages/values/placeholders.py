@@ -76,11 +76,12 @@ _INITIALS = re.compile(r"(?<![^\W_])(?:[^\W\d_][./ \-]+)+[^\W\d_](?![^\W_])")
 _AROUND = re.compile(r"[A-Z]{0,4}([0-9]+)(?:B[0-9]{2}|MVA|MWST|TVA|IVA|[A-Z])?")
 #: Digits of a made-up number, at least: that are all the same, and that count.
 _MADE_UP = 5
-_COUNTED = 7
+_COUNTED = 8
 _ASCENDING = "0123456789" * 2
 _DESCENDING = _ASCENDING[::-1]
 #: Letters in place of digits: BE0XXX.XXX.XXX.
 _BLANKS = 3
+_CROSSES = re.compile(rf"X{{{_BLANKS},}}")
 
 
 def is_placeholder(value: str) -> bool:
@@ -98,10 +99,10 @@ def says_none(value: str) -> bool:
     tokens = _TOKENS.findall(text)
     digits = "".join(token for token in tokens if token.isdigit())
     words = [token for token in tokens if not token.isdigit()]
-    if any(_is_blank(word) for word in words) and len(digits.strip("0")) < _MADE_UP:
+    if significant := digits.strip("0"):
+        return len(significant) < _MADE_UP and any(map(_CROSSES.fullmatch, words))
+    if any(map(_is_blank, words)):
         return True
-    if digits.strip("0"):
-        return False
     if digits:
         return all(_is_label(word) or word in _NONE or len(word) == 1 for word in words)
     return any(word in _NONE for word in words) or all(map(_is_label, words))

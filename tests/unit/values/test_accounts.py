@@ -63,6 +63,8 @@ def belgian(draw: st.DrawFn) -> str:
         ("0129.87.765", "012987765"),
         ("12345ABC", "12345ABC"),
         ("EUR", ""),
+        ("XYZ", ""),
+        ("no account", ""),
         ("/EUR", ""),
         ("KREDBEBB", ""),
         ("KREDBEBB//EUR", ""),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from importlib import import_module
+
 import pytest
 from hypothesis import assume, given, strategies as st
 
+from stages.values.checks import VAT_MODULES
 from stages.values.identifiers import compact
 from stages.values.identity import canonical_number, identifies, is_placeholder, number_kind
 from stages.values.placeholders import says_none
@@ -231,6 +235,7 @@ def test_the_country_of_the_party_completes_a_number() -> None:
     assert canonical_number("", "136695976", "DE", is_vat=True) == "DE136695976"
     assert canonical_number("VA", "094259216", "GR") == "EL094259216"
     assert canonical_number("", "403170701", "BE", is_vat=True) == "BE0403170701"
+    assert canonical_number("VA", "100.155.212", "CH") == "CHE100155212"
     assert canonical_number("", "0403170701", "NL") == "0403170701"
     assert number_kind("", "0403170701", "NL") == ""
 
@@ -241,6 +246,18 @@ def test_no_text_is_a_trouble(scheme: str, value: str, country: str, is_vat: boo
     assert not (known and is_placeholder(value))
     assert number_kind(scheme, value, country, is_vat) is not None
     assert compact(canonical_number(scheme, value, country, is_vat)) is not None
+
+
+@pytest.mark.parametrize("country", sorted(VAT_MODULES))
+def test_the_examples_of_each_country_identify(country: str) -> None:
+    """Those that the library itself calls valid; some have letters of another alphabet."""
+    documented = import_module(f"stdnum.{VAT_MODULES[country]}").__doc__ or ""
+    for value in re.findall(r">>> validate\('([^']+)'\)[^\n]*\n'", documented):
+        if not value.isascii():
+            continue
+        assert not is_placeholder(value)
+        assert identifies("VA", value, country), value
+        assert number_kind("VA", value, country) == "vat"
 
 
 @pytest.mark.parametrize("word", ["slash", "NA"])
