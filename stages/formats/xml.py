@@ -31,8 +31,6 @@ from stages.formats.party import Party
 from stages.formats.xml_strip import MAX_SIZE, strip
 
 _START = re.compile(rb"^(?:\xef\xbb\xbf)?\s*<[?!A-Za-z_]")
-#: The same in UTF-16 and UTF-32, with or without a byte-order mark (XML 1.0, appendix F).
-_WIDE = (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<", b"\0\0\0<", b"\0\0\xfe\xff")
 
 #: The vocabularies, in the order in which they are asked: each reads a tree of its own, and returns
 #: None for others. An invoice takes the digest of the lines that were dropped, and adds the rest.
@@ -65,8 +63,8 @@ _FIRST_LINES = (b"InvoiceLine>", b"CreditNoteLine>")
 
 
 def recognises(head: bytes) -> bool:
-    """Whether the document starts as markup does, in any encoding."""
-    return _START.match(head) is not None or head.startswith(_WIDE)
+    """Whether the document starts as markup does."""
+    return _START.match(head) is not None
 
 
 def read(payload: Payload) -> Reading:
