@@ -33,16 +33,17 @@ if TYPE_CHECKING:
 #: Bytes at either end in which readers look for the header and the marker (Annex H).
 EDGE = 1024
 
-#: Beginnings of text, which may quote the header of a PDF further on.
-_MARKUP = (b"<", b"{", b"\xef\xbb\xbf")
+#: Beginnings of text, which may quote the header of a PDF further on, and of a ZIP, which may hold
+#: a PDF as it is.
+_NO_PDF = (b"<", b"{", b"\xef\xbb\xbf", b"PK\x03\x04")
 
 
 def recognises(head: bytes) -> bool:
     """Whether the header of a PDF stands where readers look for it."""
-    if head.startswith(_MARKUP):
+    if head.startswith(_NO_PDF):
         return False
     at = head.find(b"%PDF-", 0, EDGE)
-    return at == 0 or (at > 0 and not head.lstrip().startswith(_MARKUP))
+    return at == 0 or (at > 0 and not head.lstrip().startswith(_NO_PDF))
 
 
 def read(payload: Payload) -> Reading:

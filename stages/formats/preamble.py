@@ -72,8 +72,7 @@ def plain(head: bytes) -> bytes:
         text = _decoder(encoding).decode(rest).lstrip(_BLANKS)
         # Markup that is damaged is still markup; other bytes are something else altogether.
         rest = text.encode() if text.startswith("<") or "\ufffd" not in text else head
-    # Of what is nothing but blank there is nothing to be seen otherwise.
-    return rest or head
+    return rest
 
 
 def plain_blocks(stream: BinaryIO) -> Iterator[bytes]:

@@ -83,7 +83,8 @@ def format_of(payload: Payload) -> Format:
 def _head(payload: Payload) -> bytes:
     """Return the beginning of a document as readers see it."""
     head = preamble.plain(payload.head(HEAD))
-    if payload.size > HEAD and not head.strip(b"\0\t\r\n "):
+    if len(head) < HEAD // 2 and payload.size > HEAD:
+        # What stands before it takes most of that.
         head = preamble.plain(payload.head(preamble.BLOCK))
     return head[:HEAD]
 
@@ -179,7 +180,7 @@ def _read(payload: Payload, room: Room) -> Reading:
 
 def _plain(payload: Payload, room: Room) -> Payload:
     """Return a document as readers see it: itself, unless something stands before it."""
-    if payload.head(HEAD).startswith(_head(payload)):
+    if payload.head(HEAD).startswith(_head(payload)):  # also if it is nothing but blank
         return payload
     with payload.open() as stream:
         return collected(preamble.plain_blocks(stream), payload.size, room)

@@ -132,9 +132,11 @@ class _Bounded(io.BufferedIOBase):
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Read as any stream does. BadZipFile if it is more than the directory of a few files."""
-        if size is None or size < 0 or size > MAX_DIRECTORY:
+        is_all = size is None or size < 0
+        data = self._stream.read(MAX_DIRECTORY + 1 if is_all else min(size or 0, MAX_DIRECTORY + 1))
+        if len(data) > MAX_DIRECTORY:
             raise zipfile.BadZipFile
-        return self._stream.read(size)
+        return data
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
         """Seek as any stream does. BadZipFile before the beginning."""

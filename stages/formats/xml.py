@@ -211,13 +211,13 @@ def _enclosed(
 ) -> Content:
     """Return what the documents in an envelope say together."""
     # The lines that were dropped may be of any of the elements, so they tell only of a single one.
-    is_single = len(envelope.elements) == 1
+    has_several = len(envelope.elements) > 1
     contents = [
-        _content_of(one, lines if is_single else LineDigest(), payload, depth)
+        _content_of(one, LineDigest() if has_several else lines, payload, depth)
         for one in envelope.elements
     ]
     contents += [one for text in envelope.texts if (one := _in_text(text, depth)) is not None]
-    if not is_single and payload.size > LONG:
+    if has_several and payload.size > LONG:
         contents = list(map(_in_part, contents))
     found = combined(
         contents, envelope.format, f"{envelope.description} with several documents", "xml"
