@@ -13,21 +13,24 @@ from pipeline.payload import Payload
 from pipeline.source import Announced
 from pipeline.text import first_few
 from stages.checksums import checkable, digests
-from stages.formats.content import Hostile, Unreadable
-from stages.formats.registry import read, run_in_thread_if_slow
+from stages.formats.content import Content, Hostile, Reading, Unreadable
+from stages.formats.registry import opened, run_in_thread_if_slow
+from stages.formats.scratch import Room
 from stages.model import Fetched, Listed, Verified
 
 
 async def process(document: Document[Fetched]) -> Document[Verified]:
     """Verify one document, and read it: its structure shows whether it is whole.
 
-    Corrupt if it has not arrived whole, Rejected if it may not be delivered.
+    What it was wrapped in is taken off, for an accounting package imports what is inside. Corrupt
+    if it has not arrived whole, Rejected if it may not be delivered.
     """
     payload, meta = document.payload, document.meta
     assert payload is not None
     label = document.entry.label
     work = partial(verify, payload, meta.listed, meta.announced, subject=label)
-    return document.grown(await run_in_thread_if_slow(payload, work))
+    verified, unwrapped = await run_in_thread_if_slow(payload, work)
+    return document.grown(verified, unwrapped)
 
 
 class Vouched(Struct, frozen=True):
@@ -65,32 +68,53 @@ def vouch(
     return Vouched(checksum, warnings)
 
 
-def verify(payload: Payload, listed: Listed, announced: Announced, *, subject: str) -> Verified:
-    """Check a document and read it.
+def verify(
+    payload: Payload, listed: Listed, announced: Announced, *, subject: str
+) -> tuple[Verified, Payload]:
+    """Check a document and read it; return what it says, and its bytes without their wrapping.
 
     If a checksum has agreed, problems of the structure are only warnings, because the source holds
-    the same bytes. Rejected if the content is hostile.
+    the same bytes. Of a document that was wrapped, what came is discarded once all is well.
+    Rejected if the content is hostile.
     """
-    required = listed.config.service.require_checksum
-    vouched = vouch(payload, listed, announced, subject=subject, require_checksum=required)
+    service = listed.config.service
+    vouched = vouch(
+        payload, listed, announced, subject=subject, require_checksum=service.require_checksum
+    )
+    folder = payload.spool.parent if payload.spool is not None else service.state_dir / "spool"
+    room = Room(folder, service.spool_threshold, service.max_document_size)
     try:
-        reading = read(payload)
+        found = opened(payload, room)
     except Hostile as error:
         raise Rejected(subject, str(error), "Ask its sender for a plain document") from None
     except Unreadable as error:
         raise Rejected(subject, str(error), "Ask its sender to send it again") from None
+    try:
+        content = _checked(found.reading, vouched, subject)
+    except BaseException:
+        if found.payload is not payload:
+            found.payload.discard()
+        raise
+    if found.payload is not payload:
+        payload.discard()
+    verified = Verified(
+        listed=listed,
+        content=content,
+        checksum=vouched.checksum,
+        warnings=tuple(first_few((*vouched.warnings, *found.reading.problems))),
+        media_type=announced.media_type,
+        verified_at=time.time(),
+    )
+    return verified, found.payload
+
+
+def _checked(reading: Reading, vouched: Vouched, subject: str) -> Content:
+    """Return the content of a document that is whole enough. Corrupt or Rejected if it is not."""
     if reading.problems and not vouched.checksum:
         raise Corrupt(subject, "; ".join(first_few(reading.problems)))
     if reading.content is None:
         raise Rejected(subject, reading.problems[0], "Ask its sender to send it again")
-    return Verified(
-        listed=listed,
-        content=reading.content,
-        checksum=vouched.checksum,
-        warnings=tuple(first_few((*vouched.warnings, *reading.problems))),
-        media_type=announced.media_type,
-        verified_at=time.time(),
-    )
+    return reading.content
 
 
 def _vouching(

@@ -1,8 +1,9 @@
 """Binary file reader: names images, archives and office files by their signatures.
 
-None of them is opened. An image may be an invoice if the list calls it one, for it is a picture of
-the paper, as a plain PDF is. An archive or an office file may not: nothing could be imported from
-it, and its content has not been checked.
+None of them is opened here; unwrap.py takes out the one document that some of them only carry. An
+image may be an invoice if the list calls it one, for it is a picture of the paper, as a plain PDF
+is. An archive or an office file may not: nothing could be imported from it, and its content has not
+been checked.
 """
 
 from __future__ import annotations

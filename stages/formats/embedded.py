@@ -9,7 +9,9 @@ from __future__ import annotations
 import io
 import logging
 import re
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
+from enum import Enum, auto
 from itertools import islice
 from time import thread_time
 from typing import BinaryIO, cast
@@ -28,6 +30,7 @@ from pypdf.generic import (
 from pipeline.payload import Payload
 from pipeline.text import NAME, sanitized
 from stages.formats.content import Hostile, Unreadable
+from stages.formats.preamble import plain
 
 #: Bytes of all XML in a PDF, and of any other stream in it that has to be expanded.
 XML_SIZE = 10_000_000
@@ -36,9 +39,17 @@ EXPANDED = 1_000_000
 MAX_SCAN = 16_000_000
 #: Seconds of processor time of one PDF; so a busy machine decides as an idle one does.
 SECONDS = 0.5
-#: Embedded files that are looked at, and XML files that are read.
+#: Embedded files that are looked at, and XML files that a PDF may have.
 MAX_FILES = 256
-MAX_XML_FILES = 4
+MAX_XML_FILES = 32
+#: Pages, and nodes of their tree, whose files are looked at.
+MAX_PAGES = 256
+#: Bytes from the beginning of a file by which XML is told.
+SNIFFED = 256
+_MARKUP = re.compile(rb"<(?:\?xml|[A-Za-z_][\w.-]*(?::[A-Za-z_][\w.-]*)?[\s>])")
+
+#: The keys of a file in its specification (ISO 32000-2, table 43), and of its name.
+_NAMES = ("/UF", "/F", "/Unix", "/Mac", "/DOS")
 
 #: The names of the XML in hybrid invoices: Factur-X 1.0 and ZUGFeRD 2.1 (6.2), ZUGFeRD 2.0 and 1.0,
 #: XRechnung.
@@ -53,6 +64,13 @@ _CHUNK = 1_048_576
 
 # pypdf logs each thing that it finds wrong; the reason of one exception is enough.
 logging.getLogger("pypdf").setLevel(logging.CRITICAL)
+
+
+class Place(Enum):
+    """Where the files of a PDF are listed, in the order in which they are looked for."""
+
+    DOCUMENT = auto()
+    PAGES = auto()
 
 
 class XmlFile(Struct, frozen=True):
@@ -91,6 +109,11 @@ class _TimeLimited(io.BufferedIOBase):
         self._reads = 0
         self._until = thread_time() + SECONDS
 
+    @property
+    def is_half_over(self) -> bool:
+        """Whether half of the time is up."""
+        return thread_time() > self._until - SECONDS / 2
+
     def check(self) -> None:
         """Raise _TooCostly if the time is up."""
         if thread_time() > self._until:
@@ -124,8 +147,8 @@ class _TimeLimited(io.BufferedIOBase):
         return True
 
 
-def xml_files(payload: Payload) -> list[XmlFile]:
-    """Return the XML files in a PDF, the one that is most likely its invoice first.
+def xml_files(payload: Payload, places: Sequence[Place] = tuple(Place)) -> list[XmlFile]:
+    """Return the XML files in the first place of a PDF that has any, the likeliest invoice first.
 
     Unreadable if the PDF can't be read; Hostile if that would cost more than the limits allow.
     """
@@ -147,7 +170,7 @@ def xml_files(payload: Payload) -> list[XmlFile]:
     with payload.open() as stream, limits:
         limited = _TimeLimited(stream, payload.size)
         try:
-            return list(_xml_files(limited))
+            return list(_xml_files(limited, places))
         except (_TooCostly, LimitReachedError, MemoryError) as error:
             why = _message(error) or "it takes too long"
             raise Hostile(f"the PDF costs more to read than its size warrants: {why}") from None
@@ -173,17 +196,21 @@ def _may_hold_files(payload: Payload) -> bool:
     return False
 
 
-def _xml_files(limited: _TimeLimited) -> Iterator[XmlFile]:
+def _xml_files(limited: _TimeLimited, places: Sequence[Place]) -> Iterator[XmlFile]:
     reader = PdfReader(
         cast("BinaryIO", limited),
         root_object_recovery_limit=1000,
         xref_stream_maximum_entries=500_000,
     )
-    found = {
-        id(one.stream): one for one in _embedded_files(reader.root_object, limited) if _is_xml(one)
-    }
+    found: dict[int, _EmbeddedFile] = {}
+    for place in places:
+        if not found:
+            files = _embedded_files(_OF_PLACES[place](reader.root_object, limited), limited)
+            found = {id(one.stream): one for one in files if _is_xml(one)}
+    if len(found) > MAX_XML_FILES:
+        raise _TooCostly(f"it has more than {MAX_XML_FILES} XML files")
     left = XML_SIZE
-    for one in sorted(found.values(), key=lambda one: one.rank)[:MAX_XML_FILES]:
+    for one in sorted(found.values(), key=lambda one: one.rank):
         if _is_predicted(one.stream):
             # Predictors are made for pictures, and pypdf undoes them slowly, byte by byte.
             raise _TooCostly(f"{one.name} is compressed as only a picture is")
@@ -195,27 +222,31 @@ def _xml_files(limited: _TimeLimited) -> Iterator[XmlFile]:
         left -= len(data)
         if left <= 0:
             raise _TooCostly(f"the XML in it has more than {XML_SIZE:,} bytes")
-        # Some senders leave a line in front of the declaration, where XML allows none.
-        yield XmlFile(sanitized(one.name, NAME), data.lstrip(b"\r\n\t "))
+        yield XmlFile(sanitized(one.name, NAME), data)
 
 
-def _embedded_files(catalog: DictionaryObject, limited: _TimeLimited) -> Iterator[_EmbeddedFile]:
-    """Yield the files that are associated with the document, then those in its name tree."""
-    for item, _ in zip(_specifications(catalog, limited), range(MAX_FILES), strict=False):
+def _embedded_files(
+    specifications: Iterator[object], limited: _TimeLimited
+) -> Iterator[_EmbeddedFile]:
+    """Yield the files that file specifications describe."""
+    for item, _ in zip(specifications, range(MAX_FILES), strict=False):
         specification = _resolved(item, limited)
         files = _value(specification, "/EF")
-        for key in ("/UF", "/F"):
+        for key in _NAMES:
             stream = _value(files, key)
             if isinstance(stream, StreamObject):
-                name = _value(specification, "/UF") or _value(specification, "/F")
+                name = next((found for one in _NAMES if (found := _value(specification, one))), "")
                 yield _EmbeddedFile(
                     _text(name), _text(_value(specification, "/AFRelationship")), stream
                 )
                 break
 
 
-def _specifications(catalog: DictionaryObject, limited: _TimeLimited) -> Iterator[object]:
-    """Yield the file specifications of a PDF, some of them perhaps twice."""
+def _of_document(catalog: DictionaryObject, limited: _TimeLimited) -> Iterator[object]:
+    """Yield the files associated with the document, then those in its name tree (collections too).
+
+    Some of them come perhaps twice.
+    """
     yield from _items(_value(catalog, "/AF"))
     nodes = [_value(_value(catalog, "/Names"), "/EmbeddedFiles")]
     for _ in range(MAX_FILES):
@@ -225,6 +256,31 @@ def _specifications(catalog: DictionaryObject, limited: _TimeLimited) -> Iterato
         # A leaf holds names and specifications alternately.
         yield from islice(_items(_value(node, "/Names")), 1, None, 2)
         nodes += _items(_value(node, "/Kids"))
+
+
+def _of_pages(catalog: DictionaryObject, limited: _TimeLimited) -> Iterator[object]:
+    """Yield the files that are associated with the first pages, or attached to them.
+
+    Most PDFs have none, so the search ends early rather than that it refuses a PDF of many pages.
+    """
+    nodes = [_value(catalog, "/Pages")]
+    for _ in range(MAX_PAGES):
+        if not nodes or limited.is_half_over:
+            return
+        node = _resolved(nodes.pop(), limited)
+        nodes += reversed(list(_items(_value(node, "/Kids"))))
+        yield from _items(_value(node, "/AF"))
+        for item in _items(_value(node, "/Annots")):
+            if limited.is_half_over:
+                return
+            annotation = _resolved(item, limited)
+            if _value(annotation, "/Subtype") == "/FileAttachment":
+                yield _value(annotation, "/FS")
+            yield from _items(_value(annotation, "/AF"))
+
+
+#: Where the files of a place are listed.
+_OF_PLACES = {Place.DOCUMENT: _of_document, Place.PAGES: _of_pages}
 
 
 def _resolved(item: object, limited: _TimeLimited) -> object:
@@ -239,7 +295,12 @@ def _value(dictionary: object, key: str) -> object:
 
 
 def _items(array: object) -> Iterator[object]:
-    """Iterate over the first items of an array, unresolved; over nothing if it is no array."""
+    """Iterate over the first items of an array, unresolved.
+
+    A dictionary where an array ought to be is its only item; anything else has none.
+    """
+    if isinstance(array, DictionaryObject):
+        return iter([array])
     return islice(iter(array), 2 * MAX_FILES) if isinstance(array, ArrayObject) else iter(())
 
 
@@ -261,6 +322,23 @@ def _text(value: object) -> str:
 
 
 def _is_xml(found: _EmbeddedFile) -> bool:
+    """Whether a file is XML by its name, by its type or by what it begins with."""
+    if found.name.lower().endswith(".xml"):
+        return True
     subtype = _value(found.stream, "/Subtype")
-    is_xml = isinstance(subtype, NameObject) and subtype.lower().endswith("xml")
-    return is_xml or found.name.lower().endswith(".xml")
+    if isinstance(subtype, NameObject) and subtype.lower().endswith("xml"):
+        return True
+    return _MARKUP.match(plain(_beginning(found.stream))) is not None
+
+
+def _beginning(stream: StreamObject) -> bytes:
+    """Return the first bytes of a stream, b"" if it is encoded in an unusual way."""
+    encoded = bytes(stream._data[:SNIFFED])  # noqa: SLF001 - get_data() would expand all of it
+    filters = _value(stream, "/Filter")
+    names = filters if isinstance(filters, ArrayObject) else [filters]
+    if names == ["/FlateDecode"]:
+        try:
+            return zlib.decompressobj().decompress(encoded, SNIFFED)
+        except zlib.error:
+            return b""
+    return encoded if filters is None else b""

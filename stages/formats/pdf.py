@@ -13,8 +13,10 @@ from msgspec import structs
 
 from pipeline.payload import Payload
 from stages.formats import xml
+from stages.formats.bundles import combined
 from stages.formats.content import (
     INVOICE_KINDS,
+    Bundle,
     Content,
     Hostile,
     Invoice,
@@ -31,16 +33,17 @@ if TYPE_CHECKING:
 #: Bytes at either end in which readers look for the header and the marker (Annex H).
 EDGE = 1024
 
-#: Beginnings of text, which may quote the header of a PDF further on.
-_MARKUP = (b"<", b"{", b"\xef\xbb\xbf")
+#: Beginnings of text, which may quote the header of a PDF further on, and of a ZIP, which may hold
+#: a PDF as it is.
+_NO_PDF = (b"<", b"{", b"\xef\xbb\xbf", b"PK\x03\x04")
 
 
 def recognises(head: bytes) -> bool:
     """Whether the header of a PDF stands where readers look for it."""
-    if head.startswith(_MARKUP):
+    if head.startswith(_NO_PDF):
         return False
     at = head.find(b"%PDF-", 0, EDGE)
-    return at == 0 or (at > 0 and not head.lstrip().startswith(_MARKUP))
+    return at == 0 or (at > 0 and not head.lstrip().startswith(_NO_PDF))
 
 
 def read(payload: Payload) -> Reading:
@@ -49,21 +52,27 @@ def read(payload: Payload) -> Reading:
 
 
 def _content(payload: Payload) -> Content:
-    from stages.formats.embedded import xml_files  # noqa: PLC0415 - pypdf is slow to import
+    """Return the invoice among the document's own files, else among those of its pages."""
+    from stages.formats.embedded import Place, xml_files  # noqa: PLC0415 - pypdf is slow to import
 
-    try:
-        files = xml_files(payload)
-    except Hostile:
-        raise
-    except Unreadable as error:
-        return _print(f"a PDF that can't be read ({error})")
     reasons = []
-    for file in files:
-        content = _content_of(file)
-        if isinstance(content, Invoice):
-            return _hybrid(content, file.name)
-        what = content.description if isinstance(content, Other) else "a statement"
-        reasons.append(f"{file.name or 'an unnamed file'} in it is {what}")
+    for places in (tuple(Place), (Place.PAGES,)):
+        try:
+            files = xml_files(payload, places)
+        except Hostile:
+            raise
+        except Unreadable as error:
+            return _print(f"a PDF that can't be read ({error})")
+        if not files:
+            break
+        contents = [(file, _content_of(file)) for file in files]
+        invoices = [part for file, content in contents for part in _hybrids(content, file.name)]
+        found = combined(invoices, "pdf", "a PDF with several invoices inside", "pdf")
+        if found is not None:
+            return found
+        for file, content in contents:
+            what = content.description if isinstance(content, Other | Bundle) else "a statement"
+            reasons.append(f"{file.name or 'an unnamed file'} in it is {what}")
     return _print("; ".join(["a PDF without an invoice inside", *reasons]))
 
 
@@ -87,6 +96,12 @@ def _content_of(file: XmlFile) -> Content:
         raise Hostile(f"{file.name} in the PDF: {error}") from None
     except Unreadable as error:
         return Other("xml", f"a document that can't be read ({error})")
+
+
+def _hybrids(content: Content, name: str) -> list[Invoice]:
+    """Return the invoices of the XML as such that came as a PDF and are delivered as a PDF."""
+    parts = content.parts if isinstance(content, Bundle) else (content,)
+    return [_hybrid(part, name) for part in parts if isinstance(part, Invoice)]
 
 
 def _hybrid(invoice: Invoice, name: str) -> Invoice:

@@ -6,20 +6,13 @@ import re
 
 from pipeline.payload import Payload
 from stages.formats.content import Content, Other, Reading
+from stages.formats.mail import is_mail
 
 #: Bytes from the beginning that are looked at.
 HEAD = 4096
 
 #: Control bytes that no text has in any common encoding.
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0e-\x19\x1c-\x1f\x7f]")
-
-#: Fields of a message's header (RFC 5322, 3.6; RFC 2045, 4).
-_MAIL = re.compile(
-    rb"(?:return-path|received|delivered-to|from|to|subject|date|message-id|mime-version|x-[\w-]+)"
-    rb":[^\n]*\n",
-    re.IGNORECASE,
-)
-_MAIL_TOO = re.compile(rb"^(?:from|message-id|mime-version):", re.IGNORECASE | re.MULTILINE)
 
 
 def recognises(head: bytes) -> bool:
@@ -37,7 +30,7 @@ def _content(payload: Payload) -> Content:
     head = payload.head(HEAD)
     if not head.strip(b"\0 \t\r\n\x1a"):
         return Other("empty", "an empty file")
-    if _MAIL.match(head) and _MAIL_TOO.search(head):
+    if is_mail(head):
         return Other("eml", "an e-mail message", "eml")
     if _is_table(head):
         return Other("csv", "a table in plain text (CSV)", "csv")

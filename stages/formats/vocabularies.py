@@ -1,11 +1,10 @@
-"""Other XML vocabularies: names XML that is neither invoice nor statement, and opens envelopes."""
+"""Other XML vocabularies: names XML that is neither invoice nor statement."""
 
 from __future__ import annotations
 
 from lxml import etree
 
 from stages.formats.content import Content, Other
-from stages.formats.elements import name_of
 
 #: Format and description by the name of the root and the beginning of its namespace.
 _KNOWN = {
@@ -18,9 +17,6 @@ _KNOWN = {
     ("xmpmeta", "adobe:ns:meta/"): ("xmp", "metadata of a PDF"),
 }
 
-#: The roots of envelopes: that of Peppol (SBDH 1.3), and those that banks put around a message.
-_ENVELOPES = {"StandardBusinessDocument", "BizMsgEnvlp", "RequestPayload"}
-
 
 def read(root: etree._Element, _: object = None) -> Content | None:
     """Return what the document is, or None if its vocabulary is not known."""
@@ -30,15 +26,3 @@ def read(root: etree._Element, _: object = None) -> Content | None:
         if name.localname == local and (namespace.startswith(start) if start else not namespace):
             return Other(format_, what, "xml", is_known=True)
     return None
-
-
-def enclosed(root: etree._Element) -> etree._Element | None:
-    """Return the document in an envelope, the one element beside its header; None if none is."""
-    if name_of(root) not in _ENVELOPES:
-        return None
-    inside = [
-        child
-        for child in root
-        if name_of(child) not in {"StandardBusinessDocumentHeader", "AppHdr", "Header", "Hdr"}
-    ]
-    return inside[0] if len(inside) == 1 else None

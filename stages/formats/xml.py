@@ -17,6 +17,7 @@ from msgspec import structs
 from pipeline.payload import Payload
 from pipeline.text import NAME, sanitized
 from stages.formats import camt, cii, ubl, vocabularies
+from stages.formats.bundles import combined
 from stages.formats.content import (
     INVOICE_KINDS,
     Content,
@@ -26,18 +27,19 @@ from stages.formats.content import (
     Reading,
     Unreadable,
 )
+from stages.formats.envelopes import Envelope, document_in, envelope_of
 from stages.formats.invoice_lines import LineDigest
 from stages.formats.party import Party
 from stages.formats.xml_strip import MAX_SIZE, strip
 
 _START = re.compile(rb"^(?:\xef\xbb\xbf)?\s*<[?!A-Za-z_]")
-#: The same in UTF-16 and UTF-32, with or without a byte-order mark (XML 1.0, appendix F).
-_WIDE = (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<", b"\0\0\0<", b"\0\0\xfe\xff")
 
 #: The vocabularies, in the order in which they are asked: each reads a tree of its own, and returns
 #: None for others. An invoice takes the digest of the lines that were dropped, and adds the rest.
 VOCABULARIES = (ubl.read, cii.read, camt.read, vocabularies.read)
 
+#: Envelopes in one another.
+MAX_DEPTH = 4
 #: Bytes of XML above which its lines are dropped while it is parsed.
 LONG = 256 * 1024
 #: The elements that may be many and name no party: lines of invoices, entries of statements.
@@ -65,8 +67,8 @@ _FIRST_LINES = (b"InvoiceLine>", b"CreditNoteLine>")
 
 
 def recognises(head: bytes) -> bool:
-    """Whether the document starts as markup does, in any encoding."""
-    return _START.match(head) is not None or head.startswith(_WIDE)
+    """Whether the document starts as markup does."""
+    return _START.match(head) is not None
 
 
 def read(payload: Payload) -> Reading:
@@ -76,6 +78,11 @@ def read(payload: Payload) -> Reading:
     all that is needed stands before the place where it is broken. Hostile if it has a document
     type, or costs more than any invoice; Unreadable if a text in it is longer than any.
     """
+    return _read(payload, 0)
+
+
+def _read(payload: Payload, depth: int) -> Reading:
+    """Read a document that lies in so many envelopes."""
     # UTF-16 takes two bytes for most characters; `strip` counts again what they are in UTF-8.
     if payload.size > 2 * MAX_SIZE:
         raise Hostile(f"the XML has {payload.size:,} bytes, and no invoice needs {MAX_SIZE:,}")
@@ -88,15 +95,15 @@ def read(payload: Payload) -> Reading:
         raise
     except Unreadable as error:
         return Reading(_before_lines(data), (str(error),))
-    return Reading(_content_of(root, lines))
+    return Reading(_content_of(root, lines, payload, depth))
 
 
-def content_of(data: bytes) -> Content:
+def content_of(data: bytes, depth: int = 0) -> Content:
     """Return what an XML document in memory says, such as the one inside a PDF.
 
-    Unreadable if it is not well-formed; Hostile as for `read`.
+    depth: in how many envelopes it lies. Unreadable if it is not well-formed; Hostile as by read().
     """
-    reading = read(Payload(len(data), sha256="", data=data))
+    reading = _read(Payload(len(data), sha256="", data=data), depth)
     if reading.content is None or reading.problems:
         raise Unreadable(reading.problems[0])
     return reading.content
@@ -182,16 +189,70 @@ def _before_lines(data: bytes) -> Content | None:
     return structs.replace(content, details=None)
 
 
-def _content_of(root: etree._Element, lines: LineDigest) -> Content:
+def _content_of(
+    root: etree._Element, lines: LineDigest, payload: Payload, depth: int = 0
+) -> Content:
+    """Return what a tree says. payload: all of it; depth: in how many envelopes it lies."""
+    if (envelope := envelope_of(root, payload)) is not None:
+        if depth >= MAX_DEPTH:
+            raise Hostile(f"it lies in more than {MAX_DEPTH} envelopes")
+        return _enclosed(envelope, root, lines, payload, depth + 1)
     for read_ in VOCABULARIES:
         if (content := read_(root, lines)) is not None:
             return content
-    if (inner := vocabularies.enclosed(root)) is not None:
-        return _content_of(inner, lines)
     name = sanitized(etree.QName(root).localname, NAME)
     return Other(
         "xml", f"an XML document of another kind ({name})", "xml", possible_kinds=INVOICE_KINDS
     )
+
+
+def _enclosed(
+    envelope: Envelope, root: etree._Element, lines: LineDigest, payload: Payload, depth: int
+) -> Content:
+    """Return what the documents in an envelope say together."""
+    # The lines that were dropped may be of any of the elements, so they tell only of a single one.
+    has_several = len(envelope.elements) > 1
+    contents = [
+        _content_of(one, LineDigest() if has_several else lines, payload, depth)
+        for one in envelope.elements
+    ]
+    contents += [one for text in envelope.texts if (one := _in_text(text, depth)) is not None]
+    if has_several and payload.size > LONG:
+        contents = list(map(_in_part, contents))
+    found = combined(
+        contents, envelope.format, f"{envelope.description} with several documents", "xml"
+    )
+    if found is not None:
+        return found
+    if envelope.format == "soap" and (message := vocabularies.read(root)) is not None:
+        return message
+    if len(contents) == 1:
+        return contents[0]
+    what = "and none of its documents is" if contents else "and nothing in it is"
+    return Other(
+        "xml",
+        f"{envelope.description}, {what} an invoice or a statement",
+        "xml",
+        possible_kinds=INVOICE_KINDS,
+    )
+
+
+def _in_text(text: str, depth: int) -> Content | None:
+    """Return what the XML in a text says, None if there is none."""
+    data = document_in(text)
+    if data is None:
+        return None
+    try:
+        return content_of(data, depth)
+    except Hostile:
+        raise
+    except Unreadable as error:
+        what = f"an envelope whose document can't be read ({error})"
+        return Other("xml", what, "xml", possible_kinds=INVOICE_KINDS)
+
+
+def _in_part(content: Content) -> Content:
+    return structs.replace(content, details=None) if isinstance(content, Invoice) else content
 
 
 def _tree(data: bytes) -> etree._Element:

@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from pipeline.payload import Payload
 from stages.formats.content import Hostile, Unreadable
+from stages.formats.preamble import trimmed, wide_encoding
 
 #: Bytes that are read at once.
 BLOCK = 65_536
@@ -33,7 +34,7 @@ _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\t\
 _LINE_ENDS = (b"&#13;", b"&#10;", b"&#xD;", b"&#xA;", b"&#xd;", b"&#xa;")
 
 _DECLARED = re.compile(rb"^(?:\xef\xbb\xbf)?<\?xml[^>]*?\sencoding\s*=\s*[\"']([A-Za-z0-9._:\-]+)")
-_DECLARATION = re.compile(r"^\ufeff?(<\?xml[^>]*\?>)?")
+_DECLARATION = re.compile(r"^[\ufeff\0\s]*+(<\?xml[^>]*\?>)?")
 #: Encodings in which markup has the same bytes as in ASCII, and which every parser knows.
 _NATIVE = re.compile(rb"utf-?8|us-ascii|iso-8859-\d+|windows-125\d", re.IGNORECASE)
 #: Other encodings, of one byte, or of several bytes that never look like markup.
@@ -47,19 +48,6 @@ _IN_MEMORY = re.compile(
     r"(?:utf|ucs|unicode|iso-10646-ucs)[-_]?(?:16|32|2|4)?(?:[bl]e)?", re.IGNORECASE
 )
 
-#: The beginnings of wide encodings (XML 1.0, appendix F.1); longer ones before shorter ones.
-_WIDE = (
-    (b"\0\0\xfe\xff", "utf-32"),
-    (b"\xff\xfe\0\0", "utf-32"),
-    (b"\xfe\xff", "utf-16"),
-    (b"\xff\xfe", "utf-16"),
-    (b"<\0\0\0", "utf-32-le"),
-    (b"\0\0\0<", "utf-32-be"),
-    (b"<\0", "utf-16-le"),
-    (b"\0<", "utf-16-be"),
-)
-_WIDE_STARTS = tuple(start for start, _ in _WIDE)
-
 
 def strip(payload: Payload) -> Iterable[bytes]:
     """Return a document in blocks, stripped as by strip_stream(); a small one as it is.
@@ -67,8 +55,10 @@ def strip(payload: Payload) -> Iterable[bytes]:
     Hostile if it is larger than any invoice, Unreadable if its encoding is unknown or wrong.
     """
     data = payload.data
-    if data is not None and len(data) <= BLOCK and not _encoding(data):
-        return (data,)
+    if data is not None and len(data) <= BLOCK:
+        data = trimmed(data)
+        if not _encoding(data):
+            return (data,)
     return _strip_opened(payload)
 
 
@@ -137,8 +127,11 @@ def _is_cuttable(block: bytes) -> bool:
 
 
 def ascii_markup(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield a document in blocks in which markup is ASCII: unchanged, or converted to UTF-8."""
-    first = stream.read(BLOCK)
+    """Yield a document in blocks in which markup is ASCII: unchanged, or converted to UTF-8.
+
+    What stands before the markup is left out.
+    """
+    first = trimmed(stream.read(BLOCK))
     encoding = _encoding(first)
     if not encoding:
         while first:
@@ -159,8 +152,8 @@ def ascii_markup(stream: BinaryIO) -> Iterator[bytes]:
 
 def _encoding(head: bytes) -> str:
     """Return the encoding from which to convert a document, "" if markup is ASCII in it."""
-    if head.startswith(_WIDE_STARTS):
-        return next(encoding for start, encoding in _WIDE if head.startswith(start))
+    if wide := wide_encoding(head):
+        return wide
     declared = _DECLARED.match(head)
     if declared is None or _NATIVE.fullmatch(declared[1]):
         return "" if declared is None or not head.startswith(codecs.BOM_UTF8) else "utf-8-sig"

@@ -66,7 +66,7 @@ def verified(
         listed(require_checksum=require, **more),
         announced(headers or {}, media_type, length),
         subject="invoice 1",
-    )
+    )[0]
 
 
 class TestChecksums:

@@ -16,7 +16,7 @@ from pypdf import PdfWriter
 
 from pipeline.payload import Payload
 from stages.formats import pdf
-from stages.formats.content import Hostile, Invoice, Other, Unreadable
+from stages.formats.content import Bundle, Hostile, Invoice, Other, Unreadable
 from stages.formats.embedded import SECONDS, XML_SIZE, XmlFile, xml_files
 from stages.formats.registry import format_of
 from stages.kind import Kind
@@ -26,6 +26,14 @@ from tests.helpers.pdf import built, payload, ubl, with_object_stream, with_stre
 def manifest(corpus: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads((corpus / "manifest.json").read_text())
     return [one for one in found if one["kind"] == "facturx-pdf"]
+
+
+def numbers(data: bytes) -> list[str]:
+    """The numbers of several invoices in one PDF."""
+    content = pdf.read(payload(data)).content
+    assert isinstance(content, Bundle)
+    assert (content.format, content.extension) == ("pdf", "pdf")
+    return [part.number for part in content.parts]
 
 
 class TestInvoiceInside:
@@ -73,15 +81,11 @@ class TestInvoiceInside:
 
     def test_a_name_of_the_standard_goes_before_another(self) -> None:
         files = [("a.xml", ubl("other"), "/Data"), ("xrechnung.xml", ubl("it"), "")]
-        content = pdf.read(payload(written(*files))).content
-        assert isinstance(content, Invoice)
-        assert content.number == "it"
+        assert numbers(written(*files)) == ["it", "other"]
 
     def test_a_relation_of_the_standard_goes_before_another(self) -> None:
         files = [("a.xml", ubl("other"), "/Supplement"), ("b.xml", ubl("it"), "/Source")]
-        content = pdf.read(payload(written(*files))).content
-        assert isinstance(content, Invoice)
-        assert content.number == "it"
+        assert numbers(written(*files)) == ["it", "other"]
 
     def test_blank_lines_in_front_of_the_xml_do_no_harm(self) -> None:
         data = written(("factur-x.xml", b"\r\n " + ubl("A1"), "/Data"))

@@ -1,0 +1,185 @@
+"""Envelopes: XML that only carries other documents, as elements, as text or as base64.
+
+SBDH 1.3 (Peppol, with TextContent and BinaryContent), XHE 1.0, UBL AttachedDocument, SOAP, and what
+banks put around a message.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Iterator, Mapping
+
+from lxml import etree
+from msgspec import Struct
+
+from pipeline.payload import Payload
+from stages.formats import preamble
+from stages.formats.content import Hostile
+from stages.formats.elements import each, name_of
+from stages.formats.xml_strip import BLOCK, ascii_markup
+
+#: Documents in one envelope.
+MAX_DOCUMENTS = 64
+#: Characters of all base64 of one envelope that may be XML.
+MAX_BASE64 = 32 * 1024 * 1024
+#: Characters of base64 by which XML is told.
+HEAD = 64
+
+_HEADERS = {"StandardBusinessDocumentHeader", "AppHdr", "Header", "Hdr"}
+#: The elements that hold a document as text or as base64.
+_TEXTS = {"TextContent", "BinaryContent", "PayloadContent", "EmbeddedDocumentBinaryObject"}
+_DESCRIPTION = ("{*}ExternalReference", "{*}Description")
+_DECLARATION = re.compile(r"<\?xml[^>]*\?>")
+_MARKUP = re.compile(rb"<[?!A-Za-z_]")
+
+
+class Envelope(Struct, frozen=True):
+    """An envelope that has been opened.
+
+    format, description: of what it is, for reasons. elements, texts: the documents inside.
+    """
+
+    format: str
+    description: str
+    elements: tuple[etree._Element, ...]
+    texts: tuple[str, ...]
+
+
+#: The envelopes, by the names of their roots.
+_ENVELOPES = {
+    "StandardBusinessDocument": ("sbdh", "an envelope (SBDH)"),
+    "XHE": ("xhe", "an envelope (XHE)"),
+    "BizMsgEnvlp": ("bank-envelope", "an envelope of a bank"),
+    "RequestPayload": ("bank-envelope", "an envelope of a bank"),
+    "AttachedDocument": ("ubl-attacheddocument", "a UBL AttachedDocument"),
+    "Envelope": ("soap", "a SOAP message"),
+}
+
+
+def envelope_of(root: etree._Element, payload: Payload) -> Envelope | None:
+    """Return the envelope that a document is, None if it is none.
+
+    payload: the whole document, from which base64 is read that was cut from the tree. Hostile if
+    there is more in it than in any envelope.
+    """
+    known = _ENVELOPES.get(name_of(root))
+    if known is None:
+        return None
+    elements, texts, is_cut = [], [], False
+    for element in _carried(root, known[0]):
+        if len(element):
+            elements.append(element)
+        elif text := element.text:
+            is_cut = is_cut or (name_of(element) in _TEXTS and len(text) > BLOCK)
+            texts.append(text)
+        elif not _is_carrier(element):
+            elements.append(element)
+        if len(elements) + len(texts) > MAX_DOCUMENTS:
+            raise Hostile(f"it holds more than {MAX_DOCUMENTS} documents")
+    if is_cut:
+        texts = [one for one in texts if "<" in one] + _long_texts(payload)
+    return Envelope(*known, tuple(elements), tuple(texts))
+
+
+def document_in(text: str) -> bytes | None:
+    """Return the XML that a text is, or that its base64 stands for; None if it is neither."""
+    text = text.strip("\ufeff\u200b\0\t\n\v\f\r ")
+    if text.startswith("<"):
+        # What it declares is no longer the encoding.
+        declared = _DECLARATION.match(text)
+        return text[declared.end() if declared else 0 :].encode()
+    data = _decoded("".join(text.split()))
+    return data if data is not None and _is_markup(data) else None
+
+
+def _carried(root: etree._Element, format_: str) -> Iterator[etree._Element]:
+    """Yield the elements that are documents, or hold one as text."""
+    if format_ == "ubl-attacheddocument":
+        for attachment in root.iter("{*}Attachment"):
+            yield from each(attachment, *_DESCRIPTION)
+            yield from each(attachment, "{*}EmbeddedDocumentBinaryObject")
+        return
+    if format_ == "xhe":
+        found = each(root, "{*}Payloads", "{*}Payload", "{*}PayloadContent")
+    elif format_ == "soap":
+        found = each(root, "{*}Body")
+    else:
+        found = iter([root])
+    for parent in found:
+        if len(parent) == 0:
+            yield parent
+        for child in parent.iterchildren(etree.Element):
+            if name_of(child) not in _HEADERS:
+                yield child
+
+
+def _is_carrier(element: etree._Element) -> bool:
+    return name_of(element) in _TEXTS | set(_ENVELOPES) | {"Body", "Description"}
+
+
+class _LongTexts:
+    """Parser target that keeps the base64 in an envelope which begins as that of XML does."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+        self._pieces: list[str] | None = None
+        self._size = self._kept = 0
+
+    def start(self, tag: str, _: Mapping[str, str]) -> None:
+        is_text = tag.rpartition("}")[2] in _TEXTS
+        self._pieces, self._size = [] if is_text else None, 0
+
+    def data(self, text: str) -> None:
+        if self._pieces is None:
+            return
+        was, self._size = self._size, self._size + len(text)
+        self._pieces.append(text)
+        if was < 2 * HEAD <= self._size:
+            begun = "".join("".join(self._pieces).split())[:HEAD]
+            if not _is_markup(_decoded(begun[: len(begun) // 4 * 4]) or b""):
+                self._pieces = None
+                return
+        self._kept += len(text)
+        if self._kept > MAX_BASE64:
+            raise Hostile(f"the XML in it has more than {MAX_BASE64:,} bytes")
+
+    def end(self, _: str) -> None:
+        if self._pieces:
+            self.found.append("".join(self._pieces))
+        self._pieces = None
+
+    def close(self) -> None: ...
+
+
+def _long_texts(payload: Payload) -> list[str]:
+    target = _LongTexts()
+    parser = etree.XMLParser(
+        target=target,  # type: ignore[arg-type] # any of the methods may be left out
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        # As in attachments.py: the document has been parsed before, and has no document type.
+        huge_tree=True,
+    )
+    with payload.open() as stream:
+        for piece in ascii_markup(stream):
+            parser.feed(piece)
+    parser.close()
+    return target.found[:MAX_DOCUMENTS]
+
+
+def _decoded(signs: str) -> bytes | None:
+    """Return what base64 stands for, in either alphabet; None if it is none."""
+    try:
+        data = signs.encode("ascii").rstrip(b"=").translate(_FROM_URL)
+        return binascii.a2b_base64(data + b"=" * (-len(data) % 4), strict_mode=True)
+    except (UnicodeError, binascii.Error):
+        return None
+
+
+_FROM_URL = bytes.maketrans(b"-_", b"+/")
+
+
+def _is_markup(data: bytes) -> bool:
+    return _MARKUP.match(preamble.plain(data[:BLOCK]).lstrip()) is not None
