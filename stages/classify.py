@@ -13,10 +13,20 @@ from pipeline.document import Document
 from pipeline.errors import ConfigurationError, Rejected, Skipped
 from pipeline.files import check_file, os_reason
 from pipeline.payload import Payload
-from stages.formats.content import Bundle, Content, Invoice, Other, Reading, Statement, Unreadable
+from stages.formats.content import (
+    Answer,
+    Bundle,
+    Content,
+    Invoice,
+    Other,
+    Reading,
+    Statement,
+    Unreadable,
+)
 from stages.formats.registry import read
 from stages.identifiers import company_identifier, iban
 from stages.kind import Kind
+from stages.matching.answers import addressee, sentence, settle
 from stages.matching.fingerprint import fingerprint
 from stages.matching.parties import CompanyIndex
 from stages.matching.rules import Classification, ListHint, apply_rules
@@ -57,11 +67,16 @@ class Classify:
         """Classify one document.
 
         Rejected, with both parties in the reason, if it is of no configured company; Skipped if the
-        configuration leaves it out.
+        configuration leaves it out; Noted if it is an answer to an invoice.
         """
         label, verified = document.entry.label, document.meta
         listed, content = verified.listed, verified.content
         mailbox_owner = self._mailbox_owner(listed, document.key.source)
+        if isinstance(content, Answer):
+            hint = ListHint(listed.kind, mailbox_owner, document.key.source)
+            return document.grown(
+                settle(content, verified, self._index(listed.config), hint, label)
+            )
         classification = self._apply_rules(content, listed, mailbox_owner, document.key.source)
         if isinstance(content, Other):
             classification = _apply_others(content, classification, listed, mailbox_owner, label)
@@ -171,7 +186,11 @@ def classify_file(path: Path, company: str) -> FileClassification:
     content = reading.content
     if content is None:
         content = Other("unknown", f"a file that can't be read: {reading.problems[0]}")
-    classification = apply_rules(content, CompanyIndex([ours]), ListHint())
+    if isinstance(content, Answer):
+        whose = addressee(content, CompanyIndex([ours]), ListHint())
+        classification = Classification(Kind.UNKNOWN, sentence(content, whose))
+    else:
+        classification = apply_rules(content, CompanyIndex([ours]), ListHint())
     return FileClassification(
         path=str(path),
         # An invoice has a kind only for its company; a statement is one whoever holds the account.
