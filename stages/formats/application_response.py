@@ -150,7 +150,7 @@ def _reason(response: etree._Element, said: etree._Element | None) -> str:
     for line in response.iterchildren(f"{CAC}LineResponse"):
         place = _words(below(line, *_LINE_ID))
         for part in line.iterchildren(_RESPONSE):
-            why = ", ".join(_reasons(part))
+            why = ", ".join(filter(None, _reasons(part)))
             # "NA" is how the MLS says that a reason is of no line.
             reasons.append(f"{place}: {why}" if place and why and place != "NA" else why)
     told = first_few(list(dict.fromkeys(one for one in reasons if one)))
@@ -158,7 +158,7 @@ def _reason(response: etree._Element, said: etree._Element | None) -> str:
 
 
 def _reasons(response: etree._Element) -> Iterator[str]:
-    """Yield the reasons that a response states: its description, then each of its statuses."""
+    """Yield the reasons of a response, some empty: its description, then each of its statuses."""
     for description in response.iterchildren(_DESCRIPTION):
         yield _words(description)
     for status in response.iterchildren(_STATUS):
