@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.note import Note
 from pipeline.text import LONGEST, printable_lines, sanitized, truncated
 
 #: Characters of a subject or a remedy, and problems of one file, at most.
@@ -134,6 +135,17 @@ class AlreadyDelivered(Skipped):
     """A document that was delivered before, from another source or under another id."""
 
     reason = "it was delivered before, by another route"
+
+
+class Noted(Skipped):
+    """A document that only says something of others: the ledger notes it, and that is all."""
+
+    reason = "it only says something of other documents"
+
+    def __init__(self, subject: str, reason: str, notes: Sequence[Note]) -> None:
+        """As SynqupError. notes: what it says."""
+        self.notes = tuple(notes)
+        super().__init__(subject, reason)
 
 
 class Rejected(SynqupError):

@@ -27,6 +27,7 @@ from stages.settings import (
     Config,
     Delivery,
     SourceSettings,
+    delivered_to_others,
     destination,
     destinations,
     formats_of,
@@ -125,7 +126,7 @@ async def _check_folders(config: Config) -> list[Finding]:
 def _whose(delivery: Delivery, company: Company, kind: Kind) -> str:
     what = {
         Kind.STATEMENT: kind.value,
-        Kind.UNKNOWN: "others",
+        Kind.UNKNOWN: " and ".join(delivered_to_others(delivery)),
     }.get(kind, f"{kind.value} as {formats_of(delivery, company)}")
     return f"{company.name} ({company.identifier}), {what}"
 

@@ -14,9 +14,10 @@ from pipeline.document import Document
 from pipeline.errors import ConfigurationError, Rejected, Skipped
 from pipeline.files import check_file, os_reason
 from pipeline.payload import Payload
-from stages.formats.content import Bundle, Content, Invoice, Other, Statement, Unreadable
+from stages.formats.content import Answer, Bundle, Content, Invoice, Other, Statement, Unreadable
 from stages.formats.registry import read
 from stages.kind import Kind
+from stages.matching.answers import addressee, sentence, settle
 from stages.matching.classification import Classification, ListHint
 from stages.matching.evidence import Evidence, named
 from stages.matching.fingerprint import fingerprint
@@ -69,7 +70,7 @@ class Classify:
         """Classify one document.
 
         Rejected, with both parties in the reason, if it is of no configured company; Skipped if the
-        configuration leaves it out.
+        configuration leaves it out; Noted if it is an answer to an invoice.
         """
         label, verified, payload = document.entry.label, document.meta, document.payload
         assert payload is not None
@@ -77,6 +78,9 @@ class Classify:
         index, source = self._index(listed.config), document.key.source
         mailbox_owner = index.with_identifier(listed.company or "", source)
         hint = ListHint(listed.kind, mailbox_owner, source)
+        same = fingerprint(content, payload.sha256, index.is_shared)
+        if isinstance(content, Answer):
+            return document.grown(settle(content, verified, index, hint, same, label))
         classification = apply_rules(content, index, hint)
         if isinstance(content, Other):
             classification = _apply_others(content, classification, listed, mailbox_owner, label)
@@ -101,7 +105,7 @@ class Classify:
                 checksum=verified.checksum,
                 warnings=verified.warnings + classification.warnings,
                 verified_at=verified.verified_at,
-                fingerprint=fingerprint(content, payload.sha256, index.is_shared),
+                fingerprint=same,
             )
         )
 
@@ -187,6 +191,9 @@ def classify_among(
     index = CompanyIndex(companies)
     hint = ListHint(mailbox_owner=index.with_identifier(mailbox, ""))
     classification = apply_rules(content, index, hint)
+    if isinstance(content, Answer):
+        whose = addressee(content, index, hint)
+        classification = Classification(Kind.UNKNOWN, sentence(content, whose), whose.company)
     company = classification.company
     return FileClassification(
         path=str(path),

@@ -10,6 +10,7 @@ import hashlib
 
 from msgspec import Struct
 
+from pipeline.note import Note
 from pipeline.source import Announced
 from stages.formats.content import Content
 from stages.kind import Kind
@@ -89,7 +90,8 @@ class Classified(Struct, frozen=True):
     format: of its content, for example "ubl-invoice". issue_date: ISO 8601. counterparty: the name
     of the other party. account: the IBAN or number of a statement. reason: why it is of this kind
     and company. extension: of its file, without a dot. checksum, warnings, verified_at: as in
-    Verified. fingerprint: by which the same document is recognised when it comes again.
+    Verified. fingerprint: by which the same document is recognised when it comes again. notes: what
+    it says of other documents, for the ledger.
     """
 
     listed: Listed
@@ -106,6 +108,7 @@ class Classified(Struct, frozen=True):
     warnings: tuple[str, ...]
     verified_at: float
     fingerprint: Fingerprint
+    notes: tuple[Note, ...] = ()
 
 
 def _digest(*parts: str) -> int:

@@ -50,7 +50,8 @@ class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
     formats: the XML of an invoice alone, with its PDF beside it, or the PDF alone; a company may
     set its own. duplicates: what happens to an invoice that arrives by a second route. others:
     what happens to documents that are neither invoices nor statements, such as orders;
-    others_path: their destination if they are delivered.
+    answers: what happens to answers to invoices; "record" notes in the ledger what they say.
+    others_path: the destination of others and of answers, if they are delivered.
     file_mode, folder_mode: permissions of new files and folders, before the umask; not on Windows.
     """
 
@@ -62,6 +63,7 @@ class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
     formats: Formats = "ubl"
     duplicates: Annotated[str, one_of("skip", "deliver")] = "skip"
     others: Annotated[str, one_of("quarantine", "skip", "deliver")] = "quarantine"
+    answers: Annotated[str, one_of("record", "deliver", "quarantine")] = "record"
     others_path: PathTemplate | None = None
     file_mode: Mode = Mode(0o640)
     folder_mode: Mode = Mode(0o750)
@@ -153,7 +155,12 @@ def formats_of(delivery: Delivery, company: Company) -> str:
 
 def destinations(delivery: Delivery) -> tuple[str, ...]:
     """The keys of the destinations in use, as `destination` takes them."""
-    return (*PATHS, "others_path") if delivery.others == "deliver" else PATHS
+    return (*PATHS, "others_path") if delivered_to_others(delivery) else PATHS
+
+
+def delivered_to_others(delivery: Delivery) -> tuple[str, ...]:
+    """The settings of [delivery] that have something delivered to `others_path`."""
+    return tuple(key for key in ("others", "answers") if getattr(delivery, key) == "deliver")
 
 
 def load_config(
@@ -248,13 +255,14 @@ def _check_companies(context: LoadContext) -> None:
 
 
 def _check_others(context: LoadContext) -> None:
-    """Delivering others needs a path."""
+    """Delivering others, or answers, needs a path."""
     for key, delivery in context.structs(Delivery):
         missing = delivery.others_path is None and context.is_valid(key, "others_path")
-        if delivery.others == "deliver" and missing:
+        needs = delivered_to_others(delivery)
+        if needs and missing:
             context.add_problem(
                 f"{key}.others_path",
-                'this is missing, and others = "deliver" needs it',
+                f'this is missing, and {needs[0]} = "deliver" needs it',
                 'write where others go, like "out/[enterprise_identifier]/others"',
             )
 

@@ -14,6 +14,7 @@ docs/delivery.md explains why no crash loses or doubles a document.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,6 +60,9 @@ class Write:
     async def work(self, documents: Sequence[Document[Classified]]) -> list[Result]:
         """Deliver a group; each document's result, in order."""
         self._lanes.refresh_mounts()
+        # Before they are delivered: from then on a crash would leave them without their notes.
+        notes = [(one.key, note) for one in documents for note in one.meta.notes]
+        await self._ledger.note(notes, time.time())
         by_lane: dict[Lane, list[Plan]] = {}
         for document in documents:
             plan = plan_of(document)

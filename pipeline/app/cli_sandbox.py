@@ -31,6 +31,9 @@ def sandbox(
     documents: Annotated[int, typer.Option(min=0, help="How many it holds.")] = 300,
     companies: Annotated[int, typer.Option(min=1, help="How many companies.")] = 3,
     seed: Annotated[int, typer.Option(help="The same seed makes the same documents.")] = 1,
+    answers: Annotated[
+        bool, typer.Option("--answers", help="Every second sale is an answer to the one before.")
+    ] = False,
     latency: Annotated[float, typer.Option(min=0, help="Milliseconds before each answer.")] = 0,
     corpus: Annotated[
         Path | None, typer.Option(help="Serve the files below this folder instead.")
@@ -65,7 +68,7 @@ def sandbox(
     if corpus is not None and company is not None:
         mailbox = Mailbox.of_files(corpus, company)
     else:
-        mailbox = Mailbox(documents, companies, seed)
+        mailbox = Mailbox(documents, companies, seed, answers=answers)
 
     async def listen() -> None:
         shutdown = Shutdown(grace=0)

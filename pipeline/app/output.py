@@ -25,7 +25,7 @@ from pipeline.app.dry_run import DryRun
 from pipeline.app.wiring import FileClassification, Finding
 from pipeline.engine.counters import Counters
 from pipeline.ledger.models import State
-from pipeline.ledger.summary import Summary, Undelivered
+from pipeline.ledger.summary import Refusal, Summary, Undelivered
 from pipeline.text import printable
 
 #: Lines of one kind that are printed; the rest is only counted.
@@ -101,6 +101,7 @@ def summary(console: Console, read: Summary, names: Mapping[str, str]) -> None:
         if source.error:
             console.print(_text(f"  error {_local_time(source.error_at)}: {source.error}", "red"))
     counts(console, read, names)
+    answers(console, read, names)
     if read.unacknowledged:
         console.print(f"{read.unacknowledged:,} acknowledgements wait for the source")
     _print_documents(console, "In quarantine", read.quarantine)
@@ -126,6 +127,24 @@ def counts(console: Console, read: Summary, names: Mapping[str, str]) -> None:
     console.print(table)
     for state, documents in sorted(others.items()):
         console.print(f"{documents:,} {LABELS.get(state, state)}")
+
+
+def answers(console: Console, read: Summary, names: Mapping[str, str]) -> None:
+    """Print what others say of the documents of each company, and what they refuse."""
+    said: dict[str, list[str]] = defaultdict(list)
+    for count in read.answers:
+        said[count.company].append(f"{count.notes:,} {count.says}")
+    refused: dict[str, list[Refusal]] = defaultdict(list)
+    for one in read.refused:
+        refused[one.company].append(one)
+    for company, counted in said.items():
+        of = f"{names.get(company, '')} {company}".strip() or "no configured company"
+        console.print(_text(f"answers to {of}: {', '.join(counted)}"), soft_wrap=True)
+        for one in refused[company]:
+            why = f": {one.reason}" if one.reason else ""
+            what = f"{one.reference or 'a document without a number'}, by {one.party}{why}"
+            line = f"  {_local_time(one.at)} rejected {what}"
+            console.print(_text(line, "red"), soft_wrap=True)
 
 
 def file_classification(console: Console, found: FileClassification) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import anyio
@@ -25,6 +26,7 @@ from pipeline.engine.queue import Queue
 from pipeline.errors import (
     AlreadyDelivered,
     Corrupt,
+    Noted,
     Rejected,
     Skipped,
     StateError,
@@ -32,6 +34,7 @@ from pipeline.errors import (
 )
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import State
+from pipeline.note import Note
 from pipeline.source import Outcome
 from pipeline.stage import REFETCHES, retryable_os_error
 
@@ -113,6 +116,8 @@ class Outcomes:
         log.info("document left out", document=document.entry.label, reason=str(error))
         if isinstance(error, AlreadyDelivered):
             end, record = State.DUPLICATE, self._ledger.duplicates
+        elif isinstance(error, Noted):
+            end, record = State.SKIPPED, partial(self._note, error.notes)
         else:
             end, record = State.SKIPPED, self._ledger.skipped
         if not await self._record(record, document, error):
@@ -120,6 +125,13 @@ class Outcomes:
         self._count(document, end)
         await self._settle(document, document.ack.ack())
         return end
+
+    async def _note(
+        self, notes: Sequence[Note], found: Sequence[tuple[Key, str]], at: float
+    ) -> None:
+        """Record what a document says of others, and then the document as skipped."""
+        await self._ledger.note([(key, one) for key, _ in found for one in notes], at)
+        await self._ledger.skipped(found, at)
 
     async def _postpone(self, document: Document[Any], error: SynqupError) -> State:
         """Leave a document to a later poll."""

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
+from msgspec import structs
 
 from pipeline.document import Key
 from pipeline.ledger.allocation import NextNumbers, allocate, reallocate
@@ -34,6 +35,7 @@ from pipeline.ledger.models import (
     columns,
 )
 from pipeline.ledger.writer import Statement, Writer
+from pipeline.note import Note
 
 #: Ids, or rows, of one query, at most.
 PAGE_SIZE = 500
@@ -130,6 +132,16 @@ class Ledger:
     async def skipped(self, found: Iterable[tuple[Key, str]], at: float) -> None:
         """Record documents that a rule skips, (key, the rule) each: durable on return."""
         await self._record_end(State.SKIPPED, found, at)
+
+    async def note(self, notes: Iterable[tuple[Key, Note]], at: float) -> None:
+        """Record what documents say of others: durable on return; what is noted stays as it is."""
+        sql = (
+            "INSERT INTO notes (source, id, revision, company, reference, party, says, accepted,"
+            " reason, identity, noted_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+            " ON CONFLICT DO NOTHING"
+        )
+        rows = [(*columns(key), *structs.astuple(one), at) for key, one in notes]
+        await self._writer.write(Statement(sql, rows))
 
     async def unstaged(self, failed: Iterable[tuple[Key, str]], at: float) -> None:
         """Record staged documents that did not become visible, (key, reason) each, as waiting.

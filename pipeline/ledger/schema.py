@@ -9,14 +9,27 @@ ledger of the new version, with rows in each state, as `ledger_versions/NUMBER.s
 
 from __future__ import annotations
 
+#: What documents say of others (`pipeline.note`), by the number of the one that it is said of.
+_NOTES = """
+CREATE TABLE notes (
+    company TEXT NOT NULL, reference TEXT NOT NULL, identity INTEGER NOT NULL,
+    source TEXT NOT NULL, id TEXT NOT NULL, revision TEXT NOT NULL,
+    party TEXT NOT NULL, says TEXT NOT NULL, accepted INTEGER, reason TEXT NOT NULL,
+    noted_at REAL NOT NULL,
+    PRIMARY KEY (company, reference, identity)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX notes_refused ON notes (company, noted_at) WHERE accepted = 0;
+"""
+
 #: The SQL that brings a ledger of this version to the next one. A new ledger gets SCHEMA at once.
 MIGRATIONS = {
     1: """
 ALTER TABLE documents ADD COLUMN poll INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sources ADD COLUMN poll INTEGER NOT NULL DEFAULT 0;
 """,
-    2: """
+    2: f"""
 ALTER TABLE documents ADD COLUMN marks TEXT NOT NULL DEFAULT '';
+{_NOTES}
 """,
 }
 
@@ -49,5 +62,6 @@ CREATE TABLE sources (
     name TEXT PRIMARY KEY, polled_at REAL, error TEXT NOT NULL DEFAULT '', error_at REAL,
     poll INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+{_NOTES}
 PRAGMA user_version = {VERSION};
 """

@@ -15,6 +15,10 @@ from pipeline.ledger.database import BUSY_TIMEOUT
 from pipeline.ledger.models import State
 from pipeline.ledger.sqlite_errors import explain, is_damage, is_recoverable
 
+#: Refusals of one company, and different things that are said of its documents.
+MAX_REFUSED = 20
+MAX_SAYINGS = 50
+
 
 class Undelivered(Struct, frozen=True):
     """A document that is quarantined or waiting, with the reason; at: when that was recorded."""
@@ -47,14 +51,38 @@ class SourceState(Struct, frozen=True):
     error_at: float | None
 
 
+class NoteCount(Struct, frozen=True):
+    """How many notes on documents of a company say one thing."""
+
+    company: str
+    says: str
+    notes: int
+
+
+class Refusal(Struct, frozen=True):
+    """A note that refuses a document of a company, by its number; at: when that was recorded."""
+
+    company: str
+    reference: str
+    party: str
+    reason: str
+    at: float
+
+
 class Summary(Struct, frozen=True):
-    """All that `synqup status` shows of the ledger."""
+    """All that `synqup status` shows of the ledger.
+
+    answers: what others say of documents. refused: of each company the latest MAX_REFUSED of them
+    that are refusals, the latest first.
+    """
 
     sources: tuple[SourceState, ...]
     counts: tuple[StateCount, ...]
     unacknowledged: int
     quarantine: tuple[Undelivered, ...]
     waiting: tuple[Undelivered, ...]
+    answers: tuple[NoteCount, ...] = ()
+    refused: tuple[Refusal, ...] = ()
 
 
 def summarise(path: Path, configured: Iterable[str] = ()) -> Summary:
@@ -105,6 +133,8 @@ def _summary(connection: sqlite3.Connection, sources: dict[str, SourceState]) ->
         " AND state IN ('delivered', 'duplicate', 'skipped', 'quarantined')"
     ).fetchone()
     known = connection.execute("SELECT name, polled_at, error, error_at FROM sources ORDER BY 1")
+    # Before the first start of this version there may be an older ledger, without notes.
+    noted = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'notes'").fetchone()
     sources |= {row[0]: SourceState(*row) for row in known}
     return Summary(
         sources=tuple(sources.values()),
@@ -112,4 +142,26 @@ def _summary(connection: sqlite3.Connection, sources: dict[str, SourceState]) ->
         unacknowledged=unacknowledged[0],
         quarantine=undelivered(State.QUARANTINED),
         waiting=undelivered(State.WAITING),
+        answers=_answers(connection) if noted else (),
+        refused=_refused(connection) if noted else (),
     )
+
+
+def _answers(connection: sqlite3.Connection) -> tuple[NoteCount, ...]:
+    rows = connection.execute(
+        "SELECT company, says, notes FROM (SELECT company, says, count(*) AS notes, row_number()"
+        " OVER (PARTITION BY company ORDER BY count(*) DESC, says) AS place FROM notes"
+        " GROUP BY 1, 2) WHERE place <= ? ORDER BY company, place",
+        (MAX_SAYINGS,),
+    )
+    return tuple(NoteCount(*row) for row in rows)
+
+
+def _refused(connection: sqlite3.Connection) -> tuple[Refusal, ...]:
+    rows = connection.execute(
+        "SELECT company, reference, party, reason, noted_at FROM (SELECT *, row_number() OVER"
+        " (PARTITION BY company ORDER BY noted_at DESC, reference) AS place FROM notes"
+        " WHERE accepted = 0) WHERE place <= ? ORDER BY company, place",
+        (MAX_REFUSED,),
+    )
+    return tuple(Refusal(*row) for row in rows)

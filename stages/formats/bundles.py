@@ -8,8 +8,8 @@ from msgspec import structs
 
 from stages.formats.content import Answer, Bundle, Content, Invoice, Statement
 from stages.formats.party import Party
-from stages.identifiers import compact
 from stages.values.amounts import same_amount
+from stages.values.identifiers import compact
 
 
 def combined(

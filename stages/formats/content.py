@@ -13,6 +13,8 @@ from stages.kind import Kind
 
 #: Characters of the reason why a document can't be read.
 MAX_REASON = 500
+#: Documents that one answer answers.
+MAX_VERDICTS = 1000
 #: Statements in one file: some banks send a year of many accounts at once, and none sends more.
 MAX_STATEMENTS = 10_000
 
@@ -146,12 +148,26 @@ class Bundle(Struct, frozen=True):
     extension: str
 
 
+class Verdict(Struct, frozen=True):
+    """What an answer says of one document.
+
+    answered: the number of that document; answered_date: its day, ISO 8601, "" if not stated.
+    says: for people: "accepted", "rejected". accepted: None if it is neither. reason: why, "" if
+    not stated.
+    """
+
+    answered: str
+    answered_date: str
+    says: str
+    accepted: bool | None
+    reason: str
+
+
 class Answer(Struct, frozen=True):
     """An answer to an invoice: a UBL ApplicationResponse (Peppol Invoice Response, or MLS).
 
-    sender: who answers. receiver: who issued the invoice. answered: the number of the invoice;
-    answered_date: its day, ISO 8601, "" if not stated. says: what the answer says, for people:
-    "accepted", "rejected". accepted: None if it is neither. reason: why, "" if not stated.
+    sender: the customer, or who answers for it. receiver: who issued the invoice. verdicts: at
+    least one, and more if it answers several documents; the first one names the file.
     """
 
     format: str
@@ -159,12 +175,13 @@ class Answer(Struct, frozen=True):
     issue_date: str
     sender: Party
     receiver: Party
-    answered: str
-    answered_date: str
-    says: str
-    accepted: bool | None
-    reason: str
+    verdicts: tuple[Verdict, ...]
     extension: str
+
+    @property
+    def answered(self) -> str:
+        """The number of the first document that it answers."""
+        return self.verdicts[0].answered
 
 
 class Other(Struct, frozen=True):

@@ -94,7 +94,6 @@ _RATE = (f"{CAC}TaxCategory", f"{CBC}Percent")
 
 #: Other UBL documents, by what people call them.
 _OTHERS = {
-    "ApplicationResponse": "a UBL application response, which answers another document",
     "CatalogueRequest": "a UBL request for a catalogue",
     "DespatchAdvice": "a UBL despatch advice",
     "Order": "a UBL order",
@@ -126,7 +125,7 @@ def read(root: etree._Element, lines: LineDigest) -> Content | None:
             texts.setdefault(_TEXTS[tag], text_of(child))
         elif tag in _PARTIES:
             if tag not in parties:
-                parties[tag] = _party(below(child, _PARTY))
+                parties[tag] = party_of(below(child, _PARTY))
         elif tag == _TOTAL:
             total = child if total is None else total
         elif tag == _PAYMENT:
@@ -196,7 +195,7 @@ def _other(name: etree.QName) -> Content | None:
     return Other(f"ubl-{local.lower()}", f"{what}, which is no invoice", "xml", is_known=True)
 
 
-def _party(party: etree._Element | None) -> Party:
+def party_of(party: etree._Element | None) -> Party:
     """Return a party: its identifiers (those of registers first), its name and its country.
 
     EN 16931: BT-31, BT-32, BT-30, BT-29 and BT-90, BT-34, BT-43; of the customer BT-48, BT-47,

@@ -16,7 +16,7 @@ from msgspec import structs
 
 from pipeline.payload import Payload
 from pipeline.text import NAME, sanitized
-from stages.formats import camt, cii, ubl, vocabularies
+from stages.formats import application_response, camt, cii, ubl, vocabularies
 from stages.formats.bundles import combined
 from stages.formats.content import (
     INVOICE_KINDS,
@@ -36,7 +36,7 @@ _START = re.compile(rb"^(?:\xef\xbb\xbf)?\s*<[?!A-Za-z_]")
 
 #: The vocabularies, in the order in which they are asked: each reads a tree of its own, and returns
 #: None for others. An invoice takes the digest of the lines that were dropped, and adds the rest.
-VOCABULARIES = (ubl.read, cii.read, camt.read, vocabularies.read)
+VOCABULARIES = (application_response.read, ubl.read, cii.read, camt.read, vocabularies.read)
 
 #: Envelopes in one another.
 MAX_DEPTH = 4

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from pipeline.errors import ConfigurationError
 from stages.kind import Kind
+from stages.sandbox.answers import Answer, draw_answer, to_application_response
 from stages.sandbox.companies import SERIALS, Company, invent_company, named_company
 from stages.sandbox.invoices import Invoice, draw_invoice
 from stages.sandbox.statements import Statement, draw_statement, to_coda
@@ -27,7 +28,11 @@ CYCLE = tuple(
 #: Files of a folder that describe its documents and are none.
 NOT_DOCUMENTS = {"manifest.json", "NOTICE.md"}
 
-MEDIA_TYPES: dict[type, str] = {Invoice: "application/xml", Statement: "text/plain"}
+MEDIA_TYPES: dict[type, str] = {
+    Invoice: "application/xml",
+    Answer: "application/xml",
+    Statement: "text/plain",
+}
 
 
 class Place(Struct, frozen=True):
@@ -56,7 +61,7 @@ class Document(Struct, frozen=True):
     kind: Kind
     company: Company
     number: str
-    content: Invoice | Statement | Path
+    content: Invoice | Answer | Statement | Path
     revision: Revision = NO_REVISION
 
     @property
@@ -67,6 +72,8 @@ class Document(Struct, frozen=True):
     def read(self) -> bytes:
         """The bytes of the document: UBL, CODA, or the file unchanged."""
         match self.content:
+            case Answer() as answer:
+                return to_application_response(answer)
             case Invoice() as invoice:
                 return to_ubl(invoice)
             case Statement() as statement:
@@ -106,8 +113,10 @@ class GeneratedCorpus(Corpus):
 
     kinds = (Kind.PURCHASE, Kind.SALES, Kind.STATEMENT)
 
-    def __init__(self, companies: int, seed: int) -> None:
+    def __init__(self, companies: int, seed: int, *, answers: bool = False) -> None:
+        """answers: whether every second sale is the customer's answer to the one before it."""
         self._seed = seed
+        self._answers = answers
         self.companies = tuple(invent_company(seed, serial) for serial in range(companies))
         self._counterparties = tuple(
             invent_company(seed, SERIALS - 1 - serial) for serial in range(COUNTERPARTIES)
@@ -137,6 +146,12 @@ class GeneratedCorpus(Corpus):
         place = self.place(index)
         company = self.companies[place.company]
         again = f"/{revision.number}" if revision.number else ""
+        if self._answers and place.kind is Kind.SALES and place.position % 2:
+            sale = self.make(self.index(structs.replace(place, position=place.position - 1)), "")
+            assert isinstance(sale.content, Invoice)
+            rng = Random(f"{self._seed}/answer/{index}{again}")
+            answer = draw_answer(rng, f"IR{index + 1:07}{again}", sale.content)
+            return Document(id_, index, place.kind, company, sale.number, answer, revision)
         rng = Random(f"{self._seed}/document/{index}{again}")
         if place.kind is Kind.STATEMENT:
             statement = draw_statement(rng, place.position, company, self._counterparties)

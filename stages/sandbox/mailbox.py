@@ -34,11 +34,20 @@ class Mailbox:
     """Documents of several companies: a byte of state for each, and content made on demand."""
 
     def __init__(
-        self, documents: int, companies: int = 3, seed: int = 1, *, corpus: Corpus | None = None
+        self,
+        documents: int,
+        companies: int = 3,
+        seed: int = 1,
+        *,
+        corpus: Corpus | None = None,
+        answers: bool = False,
     ) -> None:
-        """Hold this many documents: generated ones, the same for the same seed, or of a corpus."""
+        """Hold this many documents: generated ones, the same for the same seed, or of a corpus.
+
+        answers: whether every second sale that is generated is the answer to the one before it.
+        """
         self.seed = seed
-        self._corpus = corpus or GeneratedCorpus(companies, seed)
+        self._corpus = corpus or GeneratedCorpus(companies, seed, answers=answers)
         self._ids = Ids(seed)
         self._states = {
             (kind, company): StateIndex()

@@ -102,10 +102,8 @@ def canonical_number(scheme: str, value: str, country: str = "", is_vat: bool = 
     bare = plain_number(number)
     if number_kind(scheme, value, country, is_vat) == VAT:
         home = _home(stated) or country
-        if not home and bare.isdecimal() and (known := enterprise_number(number)):
-            return known
         if not home or WITH_COUNTRY.match(bare):
-            return bare
+            return (enterprise_number(number) if bare.isdecimal() else None) or bare
         if home == "BE" and bare.isdecimal():
             return belgian(bare)
         return plain_number(_FRONTS.get(home, home) + bare)

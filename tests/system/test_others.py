@@ -34,7 +34,7 @@ OTHERS = {
     "order": ORDER,
     "reminder": ubl(root="Reminder"),
     "despatch": ubl(root="DespatchAdvice"),
-    "response": ubl(root="ApplicationResponse"),
+    "response": ubl(root="OrderResponse"),
     "soda": "<SocialDocument><a/></SocialDocument>",
     "zip": "PK\3\4" + "x" * 40 + "PK\5\6",
     "mail": "From: a@b.be\nSubject: x\nMessage-ID: 1\n\ntext\n",

@@ -88,6 +88,8 @@ def test_a_path_of_a_company_goes_before_that_of_delivery(tmp_path: Path) -> Non
         ("[delivery]", '[delivery]\nduplicates = "no"', ["delivery.duplicates", '"deliver"']),
         ("[delivery]", '[delivery]\nothers = "drop"', ["delivery.others", '"skip"']),
         ("[delivery]", '[delivery]\nothers = "deliver"', ["delivery.others_path", "others go"]),
+        ("[delivery]", '[delivery]\nanswers = "skip"', ["delivery.answers", '"record"']),
+        ("[delivery]", '[delivery]\nanswers = "deliver"', ["others_path", 'answers = "deliver"']),
         (
             "[delivery]",
             '[delivery]\nothers = "deliver"\nothers_path = "a/[b]"',

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.kind import Kind
+from stages.sandbox.answers import Answer
 from stages.sandbox.corpus import Document
 from stages.sandbox.invoices import Invoice
 from stages.sandbox.state_index import State
@@ -37,6 +38,9 @@ def item(document: Document, state: State) -> Mapping[str, Any]:
             return common | _purchase(document.id, invoice)
         case Invoice() as invoice:
             return common | _sale(invoice)
+        case Answer() as answer:
+            # The platform tells what an answer is as little as its list does.
+            return common | _sale(answer.invoice)
         case Statement() as statement:
             return common | _statement(statement, sha256(document.read()).hexdigest())
         case Path():

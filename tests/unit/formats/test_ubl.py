@@ -131,7 +131,6 @@ def test_elements_of_another_namespace_are_not_of_a_party() -> None:
         ("Order", "order"),
         ("DespatchAdvice", "despatch advice"),
         ("Reminder", "reminder"),
-        ("ApplicationResponse", "application response"),
         ("Waybill", "Waybill"),
     ],
 )
