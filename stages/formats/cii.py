@@ -13,7 +13,7 @@ from stages.formats.content import Content, Details, Invoice, Other
 from stages.formats.elements import below, each, text_of
 from stages.formats.invoice_lines import LineDigest, LinePaths
 from stages.formats.party import Identifier, Party
-from stages.values.amounts import same_amount
+from stages.values.amounts import unsigned_amount
 from stages.values.dates import iso_date
 from stages.values.identifiers import compact
 
@@ -128,8 +128,8 @@ def _details(
         payees=tuple(sorted(accounts - {""})),
         payee_name=text_of(below(settlement, f"{ram}PayeeTradeParty", f"{ram}Name")),
         reference=text_of(below(settlement, f"{ram}PaymentReference")),
-        net=same_amount(text_of(below(sums, ram + net[0]))),
-        gross=same_amount(text_of(below(sums, ram + net[1]))),
+        net=unsigned_amount(text_of(below(sums, ram + net[0]))),
+        gross=unsigned_amount(text_of(below(sums, ram + net[1]))),
         taxes=tuple(sorted(_tax(one, ram) for one in each(settlement, f"{ram}ApplicableTradeTax"))),
         lines=lines,
     )
@@ -140,7 +140,7 @@ def _tax(tax: etree._Element, ram: str) -> str:
     rates = (below(tax, f"{ram}RateApplicablePercent"), below(tax, f"{ram}ApplicablePercent"))
     rate = next((text for one in rates if (text := text_of(one))), "")
     amounts = (below(tax, f"{ram}BasisAmount"), below(tax, f"{ram}CalculatedAmount"))
-    return " ".join([*(same_amount(text_of(one)) for one in amounts), same_amount(rate)])
+    return " ".join([*(unsigned_amount(text_of(one)) for one in amounts), unsigned_amount(rate)])
 
 
 def _either(

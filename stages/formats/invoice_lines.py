@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from lxml import etree
 
-from stages.values.amounts import same_amount
+from stages.values.amounts import unsigned_amount
 
 
 class LinePaths:
@@ -53,7 +53,7 @@ class LineDigest:
             if not isinstance(texts, list) or not texts:
                 continue
             self._is_empty = False
-            spelt = map(_same_name if is_name else same_amount, map(str, texts))
+            spelt = map(_same_name if is_name else unsigned_amount, map(str, texts))
             digest.update("".join(f"{one}\0" for one in spelt).encode())
 
     def digest(self) -> str:

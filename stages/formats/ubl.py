@@ -18,7 +18,7 @@ from stages.formats.content import INVOICE_KINDS, Content, Details, Invoice, Oth
 from stages.formats.elements import below, text_of
 from stages.formats.invoice_lines import LineDigest, LinePaths
 from stages.formats.party import Identifier, Party
-from stages.values.amounts import same_amount
+from stages.values.amounts import unsigned_amount
 from stages.values.dates import iso_date
 from stages.values.identifiers import BELGIAN_SCHEMES, compact
 
@@ -153,8 +153,8 @@ def read(root: etree._Element, lines: LineDigest) -> Content | None:
             payees=_payees(payments),
             payee_name=text_of(below(payee, f"{CAC}PartyName", _NAME)),
             reference=_first(payments, _REFERENCE),
-            net=same_amount(text_of(below(total, _NET))),
-            gross=same_amount(text_of(below(total, _GROSS))),
+            net=unsigned_amount(text_of(below(total, _NET))),
+            gross=unsigned_amount(text_of(below(total, _GROSS))),
             taxes=tuple(sorted(taxes)),
             lines=lines.digest(),
         ),
@@ -175,7 +175,7 @@ def _taxes(total: etree._Element) -> list[str]:
     """Return base, tax and rate of each group (EN 16931: BG-23)."""
     return [
         " ".join(
-            same_amount(text_of(found))
+            unsigned_amount(text_of(found))
             for found in (below(one, _TAXABLE), below(one, _TAX_AMOUNT), below(one, *_RATE))
         )
         for one in total

@@ -40,3 +40,12 @@ def same_amount(text: str) -> str:
     """Return the one spelling of an amount in a text; the text itself if it states none."""
     value = amount(text)
     return plain(text) if value is None else plain_amount(value)
+
+
+@lru_cache(8192)
+def unsigned_amount(text: str) -> str:
+    """Return the one spelling of an amount without its sign, which not all write in credit notes.
+
+    The text itself if it states no amount.
+    """
+    return same_amount(text).removeprefix("-")
