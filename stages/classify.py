@@ -79,7 +79,7 @@ class Classify:
             log.warning(
                 "list and content disagree", document=label, why=list(classification.warnings)
             )
-        return document.grown(
+        return document.with_meta(
             Classified(
                 listed=listed,
                 kind=classification.kind,

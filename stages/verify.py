@@ -31,7 +31,7 @@ async def process(document: Document[Fetched]) -> Document[Verified]:
         subject=document.entry.label,
         require_checksum=meta.listed.config.service.require_checksum,
     )
-    return document.grown(await run_in_thread_if_slow(payload, work))
+    return document.with_meta(await run_in_thread_if_slow(payload, work))
 
 
 def verify(
