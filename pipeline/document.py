@@ -90,7 +90,7 @@ class Document(Struct, Generic[MetaT], frozen=True):
             if payload is not None:
                 await payload.release()
 
-    def grown(self, meta: Next, payload: Payload | None = None) -> Document[Next]:
+    def with_meta(self, meta: Next, payload: Payload | None = None) -> Document[Next]:
         """The same document for the next stage; without a payload it keeps the one that it has."""
         return Document(
             self.key,

@@ -19,7 +19,7 @@ MAX_PROBLEMS = 100
 
 
 class SynqupError(Exception):
-    """A failure that its user can mend or has to wait for.
+    """A failure that its user can repair or has to wait for.
 
     Its texts may come from a document or a server, and go to the terminal, the log, the ledger, the
     quarantine and the platform: so they are sanitized here, once for all of them.

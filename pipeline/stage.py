@@ -116,5 +116,5 @@ def retryable_os_error(subject: str, error: OSError) -> RetryableError:
     return RetryableError(
         subject,
         f"the system says: {os_reason(error)}{where}",
-        "Mend the disk or the folder; the document will be retried at the next poll",
+        "Repair the disk or the folder; the document will be retried at the next poll",
     )

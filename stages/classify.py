@@ -80,7 +80,7 @@ class Classify:
         hint = ListHint(listed.kind, mailbox_owner, source)
         same = fingerprint(content, payload.sha256, index.is_shared)
         if isinstance(content, Answer):
-            return document.grown(settle(content, verified, index, hint, same, label))
+            return document.with_meta(settle(content, verified, index, hint, same, label))
         classification = apply_rules(content, index, hint)
         if isinstance(content, Other):
             classification = _apply_others(content, classification, listed, mailbox_owner, label)
@@ -90,7 +90,7 @@ class Classify:
             log.warning(
                 "list and content disagree", document=label, why=list(classification.warnings)
             )
-        return document.grown(
+        return document.with_meta(
             Classified(
                 listed=listed,
                 kind=classification.kind,

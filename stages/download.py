@@ -88,7 +88,7 @@ class Download:
                 "the source holds another document where one was delivered before",
                 document=document.entry.label,
             )
-        return document.grown(Fetched(document.meta, announced), payload)
+        return document.with_meta(Fetched(document.meta, announced), payload)
 
     async def _fetch(
         self, document: Document[Any], service: ServiceSettings, media_type: str

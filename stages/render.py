@@ -70,10 +70,10 @@ class Render:
                 raise
             log.warning("invoice goes without a PDF", document=error.subject, reason=error.reason)
             warnings = (*meta.warnings, f"no PDF goes beside it: {error.reason}")
-            return document.grown(structs.replace(meta, warnings=warnings))
+            return document.with_meta(structs.replace(meta, warnings=warnings))
         if alone:
             await document.release()
-            return document.grown(structs.replace(meta, extension="pdf"), pdf)
+            return document.with_meta(structs.replace(meta, extension="pdf"), pdf)
         return structs.replace(document, sidecars=(Sidecar("pdf", pdf),))
 
     async def _pdf(self, document: Document[Classified], *, alone: bool) -> Payload:

@@ -30,7 +30,7 @@ async def process(document: Document[Fetched]) -> Document[Verified]:
     label = document.entry.label
     work = partial(verify, payload, meta.listed, meta.announced, subject=label)
     verified, unwrapped = await run_in_thread_if_slow(payload, work)
-    return document.grown(verified, unwrapped)
+    return document.with_meta(verified, unwrapped)
 
 
 class Vouched(Struct, frozen=True):

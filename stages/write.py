@@ -94,4 +94,4 @@ class Write:
 
 
 def _result(document: Document[Classified], result: WriteResult) -> Result:
-    return document.grown(Written(result)) if isinstance(result, Path) else result
+    return document.with_meta(Written(result)) if isinstance(result, Path) else result

@@ -114,7 +114,7 @@ class Application(Struct, frozen=True):
             await self._poll(source, config)
 
     async def _poll(self, source: Source, config: Config) -> None:
-        await self._settle_staged()
+        await self._recover_staged()
         try:
             await Lister(source, config, self.ledger, self.dispatcher).poll()
         except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
@@ -131,13 +131,13 @@ class Application(Struct, frozen=True):
             except Exception as error:  # noqa: BLE001 - the source is not used any more
                 self.error_reporter.report(f"source {source.name}", error)
 
-    async def _settle_staged(self) -> None:
-        """Settle what earlier polls left staged; where that fails, the source is polled anyway."""
+    async def _recover_staged(self) -> None:
+        """Recover what earlier polls left staged; where that fails, the source is polled anyway."""
         try:
             await self.flow.finish(self.dispatcher.is_in_flight)
         except Exception as error:  # noqa: BLE001 - the next poll tries again
             words = self._recorded("", self.error_reporter.report("what is staged", error))
-            log.warning("what is staged can't be settled", reason=str(words))
+            log.warning("what is staged can't be recovered", reason=str(words))
 
     def _recorded(self, source: str, words: SynqupError) -> SynqupError:
         """The same error, which the breaker knows of if it is a fault of synqup's own."""
@@ -165,7 +165,7 @@ def quarantine_in(state_dir: Path) -> Quarantine:
 async def open_application(
     config: Config, ledger_timeout: float = math.inf, instrument: Instrument | None = None
 ) -> AsyncIterator[Application]:
-    """Open the ledger, settle what a crash left behind, and join the stages to an engine.
+    """Open the ledger, recover what a crash left behind, and join the stages to an engine.
 
     ledger_timeout: seconds to wait for a disk that refuses the ledger. instrument: is put around
     the work of each stage and around the acknowledging. Raises StateError when the state folder
@@ -185,7 +185,7 @@ async def open_application(
             raise StateError(
                 str(service.state_dir),
                 f"the state folder can't be used ({error})",
-                "Mend its disk, or let this account write there",
+                "Repair its disk, or let this account write there",
             ) from error
         quarantine = quarantine_in(service.state_dir)
         engine = Engine(flow.stages, ledger, quarantine, breaker, error_reporter, instrument)

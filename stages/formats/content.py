@@ -47,10 +47,11 @@ class Details(Struct, frozen=True):
     """What a reader of an invoice acts on beside its number, day and total; "" or () if not stated.
 
     Spelt so that two forms of one invoice (UBL, CII) have equal details: amounts are without their
-    sign, which not all write in credit notes, and the sign of the total tells anyway. vocabulary: "ubl" or
-    "cii". due_date: ISO 8601. payees: the accounts to be paid, sorted. payee_name: of a payee other
-    than the supplier. reference: of the payment. net, gross: without and with taxes. taxes: the tax
-    breakdown, sorted. lines: a digest of all lines, in their order.
+    sign, which not all write in credit notes, and the sign of the total tells anyway.
+
+    vocabulary: "ubl" or "cii". due_date: ISO 8601. payees: the accounts to be paid, sorted.
+    payee_name: of a payee other than the supplier. reference: of the payment. net, gross: without
+    and with taxes. taxes: the tax breakdown, sorted. lines: a digest of all lines, in their order.
     """
 
     vocabulary: str

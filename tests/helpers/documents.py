@@ -94,7 +94,7 @@ def verified(config: Config, *arguments: Any, **hints: Any) -> Document[Verified
     content = read(document.payload).content
     assert content is not None
     listed = document.meta.listed
-    return document.grown(Verified(listed, content, "sha-256", (), "application/xml", 2.0))
+    return document.with_meta(Verified(listed, content, "sha-256", (), "application/xml", 2.0))
 
 
 async def classified(config: Config, *arguments: Any, **hints: Any) -> Document[Classified]:

@@ -1,4 +1,4 @@
-"""Faults of the disk: what they concern waits, the rest goes on, and once mended all flows."""
+"""Faults of the disk: what they concern waits, the rest goes on, and once repaired all flows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.helpers.worlds import waiting
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the hook reads /proc")
 
-#: Breaks a folder and mends it; gives the plan for the process that meets the fault, if any.
+#: Breaks a folder and repairs it; gives the plan for the process that meets the fault, if any.
 Trouble = Callable[[World, Path], AbstractContextManager[Plan | None]]
 
 
@@ -99,7 +99,7 @@ TROUBLES: list[Trouble] = [
 
 
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda one: one.__name__)
-def test_what_a_broken_folder_concerns_waits_and_flows_once_it_is_mended(
+def test_what_a_broken_folder_concerns_waits_and_flows_once_it_is_repaired(
     host: Host, tmp_path: Path, trouble: Trouble
 ) -> None:
     with (
@@ -258,7 +258,7 @@ def test_names_that_differ_in_case_alone_are_never_given(host: Host, tmp_path: P
         assert world.problems() == []
 
 
-def test_a_path_that_is_too_long_waits_until_the_configuration_is_mended(
+def test_a_path_that_is_too_long_waits_until_the_configuration_is_corrected(
     host: Host, tmp_path: Path
 ) -> None:
     with host.world(tmp_path, 12) as world:

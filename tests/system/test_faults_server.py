@@ -1,5 +1,5 @@
 """Whatever the server does wrong: what the user reads, what becomes of the documents it meets,
-and that all the others arrive. Afterwards, with the fault mended, everything has arrived once.
+and that all the others arrive. Afterwards, with the fault repaired, everything has arrived once.
 """
 
 from __future__ import annotations

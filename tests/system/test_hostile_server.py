@@ -1,5 +1,5 @@
 """What a server may do to a connection, byte by byte: no half document, no wait without end, and
-never anything but words. Afterwards, with the server mended, everything has arrived once.
+never anything but words. Afterwards, with the server repaired, everything has arrived once.
 """
 
 from __future__ import annotations
@@ -178,10 +178,10 @@ async def test_half_a_document_is_none(tmp_path: Path, name: str) -> None:
         waiting = it.summary().waiting
         assert len(waiting) == 4
         assert all(said in one.reason for one in waiting)
-        await mended(it, front, outcome)
+        await repaired(it, front, outcome)
 
 
-async def mended(it: Trial, front: Front, outcome: CatchUpResult) -> None:
+async def repaired(it: Trial, front: Front, outcome: CatchUpResult) -> None:
     """What was read is words, and once the server is well everything arrives once."""
     said = [*outcome.failures.values(), *(one.reason for one in it.summary().waiting)]
     assert all(one.isprintable() and len(one) < 1000 for one in said)
@@ -293,4 +293,4 @@ async def test_an_answer_without_an_end_is_left(tmp_path: Path, on: str, name: s
         # So short a time may be over on a busy machine before the headers have come.
         late = "does not answer in time"
         assert all(said in one or late in one for one in words)
-        await mended(it, front, outcome)
+        await repaired(it, front, outcome)

@@ -214,7 +214,7 @@ async def test_a_destination_that_can_not_be_settled_fails_no_source(
             outcome = await it.bring(it.config())
         assert not outcome.failures
         assert it.delivered() == it.held()
-        (said,) = [one for one in logs if one["event"] == "what is staged can't be settled"]
+        (said,) = [one for one in logs if one["event"] == "what is staged can't be recovered"]
         assert "Read-only file system (/mnt/books)" in said["reason"]
 
 

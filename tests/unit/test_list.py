@@ -22,12 +22,8 @@ from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.ledger.models import Staged
 from pipeline.source import Entry
 from pipeline.stage import Stage, one_by_one
-from stages.kind import Kind
 from stages.list import Lister
-from stages.sandbox import FaultSpec
-from stages.sandbox.mailbox import Page
 from tests.helpers.farm import Farm
-from tests.helpers.trial import trial
 
 pytestmark = pytest.mark.anyio
 
@@ -108,24 +104,6 @@ async def test_none_is_missed_whatever_arrives_meanwhile(
         assert len(it.processed) == 177 - len(farm.arrivals)
 
 
-async def test_each_is_brought_once_while_others_arrive(tmp_path: Path) -> None:
-    async with trial(tmp_path, documents=150, latency=0.002) as it:
-        config = it.config("page_size = 5\n")
-
-        async def arrive() -> None:
-            for _ in range(10):
-                await anyio.sleep(0.02)
-                it.mailbox.grow(7)
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(arrive)
-            first = await it.bring(config)
-        second = await it.bring(config)
-        assert first.counters.listed + second.counters.listed == 220
-        assert it.delivered() == it.held()
-        assert {len(told) for told in it.journal().values()} == {1}
-
-
 async def test_a_poll_of_an_empty_list_walks_once(tmp_path: Path) -> None:
     farm = Platform(0)
     walks = 0
@@ -144,45 +122,6 @@ async def test_a_poll_of_an_empty_list_walks_once(tmp_path: Path) -> None:
         await it.poll(farm)
         # One that finds them, and one that sees that there are no others.
         assert walks == 3
-
-
-async def test_a_list_that_forgets_nothing_is_walked_twice(tmp_path: Path) -> None:
-    """A platform that keeps showing what it was told of costs one more walk, not several."""
-    async with trial(tmp_path, FaultSpec("ignored-acknowledgement")) as it:
-        asked: Counter[str] = Counter()
-        page = it.mailbox.page
-
-        def counting(kind: Kind, *where: Any, **more: Any) -> Page:
-            asked[kind] += 1
-            return page(kind, *where, **more)
-
-        it.mailbox.page = counting  # type: ignore[method-assign]
-        await it.bring(it.config())
-        assert asked == {"purchase": 6, "sales": 6, "statement": 6}
-        before = it.delivered()
-        outcome = await it.bring(it.config())
-        # It was told before this poll and has forgotten it: it is told again, and what has no
-        # revision is looked at before.
-        assert outcome.counters.listed == outcome.counters.duplicates == 24
-        assert not outcome.counters.delivered
-        assert it.faults.hits["ignored-acknowledgement"] == 60
-        assert it.delivered() == it.held() == before
-
-
-@pytest.mark.parametrize("formats", ["ubl+pdf", "pdf"])
-async def test_what_the_source_forgot_is_not_delivered_again_in_any_form(
-    tmp_path: Path, formats: str
-) -> None:
-    async with trial(tmp_path, FaultSpec("ignored-acknowledgement")) as it:
-        more = f'[delivery]\nformats = "{formats}"\nduplicates = "deliver"\n'
-        text = it.path.read_text("utf-8")
-        it.path.write_text(text.replace("[delivery]\n", more), "utf-8")
-        await it.bring(it.config())
-        before = it.delivered()
-        for _ in range(2):
-            outcome = await it.bring(it.config())
-            assert not outcome.counters.delivered
-        assert it.delivered() == before
 
 
 async def test_what_is_put_back_gets_revisions_of_our_own(tmp_path: Path) -> None:
@@ -261,17 +200,6 @@ async def test_a_sign_in_that_is_refused_ends_the_poll_at_once(tmp_path: Path) -
             await it.poll(farm)
         await it.engine.dispatcher.drained("farm")
         assert farm.pages == 2
-
-
-async def test_what_could_not_be_told_is_told_by_the_next_poll(tmp_path: Path) -> None:
-    async with trial(tmp_path, FaultSpec("forbidden", on="acknowledgement")) as it:
-        await it.bring(it.config())
-        assert it.delivered() == it.held()
-        assert not it.journal()
-        it.faults.specs = ()
-        outcome = await it.bring(it.config())
-        assert not outcome.counters.listed
-        assert set(it.journal()) == {document.id for document in it.mailbox}
 
 
 async def test_a_walk_that_is_cancelled_closes_the_list(tmp_path: Path) -> None:

@@ -264,7 +264,7 @@ async def test_a_damaged_document_is_fetched_again_while_others_go_on(tmp_path: 
 
     async def fetch(document: Document[Any]) -> Document[Any]:
         fetched[document.key.id] += 1
-        return document.grown("fetched")
+        return document.with_meta("fetched")
 
     async def verify(document: Document[Any]) -> Document[Any]:
         assert document.meta == "fetched"

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import sqlite3
 import stat
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import anyio
 import pytest
 
 from pipeline.app.lock import single_instance
@@ -159,42 +154,3 @@ def test_a_state_folder_of_another_account_is_refused(tmp_path: Path) -> None:
     os.chown(state, NOBODY, NOBODY)
     with pytest.raises(StateError, match="belongs to another account"), single_instance(state):
         pass
-
-
-def test_whoever_owns_the_folder_is_told_whatever_the_file_says(tmp_path: Path) -> None:
-    second = (
-        "import sys; from pathlib import Path; from pipeline.app.lock import single_instance\n"
-        "with single_instance(Path(sys.argv[1])): pass"
-    )
-    with single_instance(tmp_path / "state"):
-        (tmp_path / "state" / "owner").write_bytes(b"\xff\xfe" * 1000)
-        command = [sys.executable, "-c", second, str(tmp_path / "state")]
-        refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert "StateInUse" in refused.stderr
-    assert "UnicodeDecodeError" not in refused.stderr
-
-
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root becomes another")
-@pytest.mark.parametrize("mode", [0o700, 0o755])
-def test_status_for_another_account_ends_in_words(mode: int) -> None:
-    async def make(path: Path) -> None:
-        async with open_ledger(path):
-            pass
-
-    folder = Path(tempfile.mkdtemp(prefix="synqup-status-"))
-    try:
-        anyio.run(make, folder / "ledger")
-        (folder / "ledger").chmod(0o644)
-        folder.chmod(mode)
-        program = (
-            "import os, sys; from pathlib import Path\n"
-            "from pipeline.ledger.summary import summarise\n"
-            f"os.setuid({NOBODY})\n"
-            "print(summarise(Path(sys.argv[1])))"
-        )
-        command = [sys.executable, "-c", program, str(folder / "ledger")]
-        told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert "pipeline.errors.StateError" in told.stderr
-        assert "s the account that runs synqup" in told.stderr
-    finally:
-        shutil.rmtree(folder)

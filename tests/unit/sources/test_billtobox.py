@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -17,15 +16,12 @@ from pipeline.errors import SignInRefused, SourceError
 from pipeline.source import Entry, Outcome
 from stages.delivery.plan import plan_of
 from stages.kind import Kind
-from stages.sources.billtobox.api import Page
 from stages.sources.billtobox.pagination import (
     MAX_CONCURRENT_PAGES,
 )
-from stages.sources.billtobox.source import BilltoboxSource
 from tests.helpers.documents import classified, configured
 from tests.helpers.invoices import ubl
 from tests.helpers.platform import configure, entries, opened, platform, purchases
-from tests.helpers.trial import trial
 
 pytestmark = pytest.mark.anyio
 
@@ -215,15 +211,6 @@ async def test_what_is_left_of_a_list_that_was_switched_off_is_said(tmp_path: Pa
                 await source.acknowledge([Outcome("sales/1", accepted=True)])
 
 
-async def test_a_path_that_is_not_there_is_said(tmp_path: Path) -> None:
-    async with trial(tmp_path) as it:
-        config = it.config('sales_path = "ventes"\n')
-        outcome = await it.bring(config)
-        said = outcome.failures["billtobox"]
-        assert "list of sales invoices: there is no list at /ventes (404)" in said
-        assert outcome.counters.delivered == sum(d.kind is not Kind.SALES for d in it.mailbox)
-
-
 async def test_a_token_that_is_refused_is_renewed_once_for_all(tmp_path: Path) -> None:
     async with platform() as one:
         config = configure(tmp_path, one)
@@ -243,32 +230,6 @@ async def test_a_token_that_is_always_refused_is_said(tmp_path: Path) -> None:
             with pytest.raises(SignInRefused, match="source box: the platform refuses a new token"):
                 await entries(source, config)
         assert one.tokens <= 1 + 3
-
-
-async def test_many_companies_are_walked_at_once(tmp_path: Path) -> None:
-    """So that a slow server does not make it take forever: requests overlap, within a bound."""
-    async with trial(tmp_path, documents=200, companies=40, latency=0.01) as it:
-        outcome = await it.bring(it.config())
-        assert outcome.counters.delivered == 200
-
-
-async def test_a_quiet_poll_costs_one_request_for_each_list(tmp_path: Path) -> None:
-    async with trial(tmp_path, documents=200) as it:
-        config = it.config()
-        await it.bring(config)
-        asked: list[str] = []
-        source = BilltoboxSource(config.sources[0], config.service.state_dir)
-        page = source._fetch_page
-
-        async def counting(scoped: Any, number: int, size: int) -> Page:
-            asked.append(scoped.resource.prefix)
-            return await page(scoped, number, size)
-
-        source._fetch_page = counting  # type: ignore[method-assign]
-        assert await entries(source, config) == []
-        await source.close()
-        # One list is that of one kind and one company.
-        assert Counter(asked) == {"purchase": 3, "sales": 3, "statement": 3}
 
 
 async def test_a_source_that_takes_only_few_at_once_gets_few_and_gives_all(tmp_path: Path) -> None:

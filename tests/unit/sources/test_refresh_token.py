@@ -18,9 +18,7 @@ from structlog.testing import capture_logs
 
 from pipeline.config.types import Secret
 from pipeline.errors import SourceError
-from stages.check import examine
 from tests.helpers.issuer import asked, issuer, token
-from tests.helpers.trial import trial
 
 pytestmark = pytest.mark.anyio
 
@@ -176,28 +174,6 @@ async def test_a_kept_token_is_not_read_through_a_link(
     kept = tmp_path / "kept" / "box"
     assert kept.read_text() == "r0\nr1"
     assert not kept.is_symlink()
-
-
-async def test_a_check_spends_no_refresh_token(tmp_path: Path) -> None:
-    """The service may be running, and a refresh token is good for one sign-in."""
-    async with trial(tmp_path, documents=4) as it:
-        (tmp_path / "refresh").write_text(it.sandbox.refresh_token)
-        config = it.config('refresh_token = { file = "refresh" }\n')
-        for _ in range(2):
-            (finding,) = [one for one in await examine(config) if one.about == "source"]
-            assert finding.ok
-            assert "not signed in" in finding.sentence
-        outcome = await it.bring(config)
-        assert not outcome.failures
-        assert it.delivered() == it.held()
-        (finding,) = [one for one in await examine(config) if one.about == "source"]
-        assert finding.ok
-        outcome = await it.bring(config)
-        assert not outcome.failures
-        (tmp_path / "refresh").unlink()
-        (finding,) = [one for one in await examine(config) if one.about == "source"]
-        assert not finding.ok
-        assert "the secret can't be read" in finding.sentence
 
 
 async def test_a_refresh_token_is_kept_even_by_one_who_is_cancelled(tmp_path: Path) -> None:

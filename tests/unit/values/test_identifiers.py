@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from stages.classify import classify_file
-from stages.model import Kind
+from stages.kind import Kind
 from stages.values.identifiers import compact, company_identifier, enterprise_number
 from tests.helpers.cases import case
 
