@@ -7,7 +7,7 @@ a loop over the lines would take several times as long as parsing them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from lxml import etree
 
@@ -39,6 +39,14 @@ class LinePaths:
         )
 
 
+def _same_name(text: str) -> str:
+    return " ".join(text.split())
+
+
+#: How amounts, quantities and names are spelt.
+_SPELLINGS: tuple[Callable[[str], str], ...] = (unsigned_amount, unsigned_amount, _same_name)
+
+
 class LineDigest:
     """A running digest of lines, for documents of which the lines are dropped as they are read."""
 
@@ -48,20 +56,14 @@ class LineDigest:
 
     def add(self, paths: Iterable[etree.XPath], element: etree._Element) -> None:
         """Add what these paths find: LinePaths.of_line for a line, of_document for all of them."""
-        for digest, path, is_name in zip(self._digests, paths, (False, False, True), strict=True):
+        for digest, path, spelt in zip(self._digests, paths, _SPELLINGS, strict=True):
             texts = path(element)
-            if not isinstance(texts, list) or not texts:
-                continue
-            self._is_empty = False
-            spelt = map(_same_name if is_name else unsigned_amount, map(str, texts))
-            digest.update("".join(f"{one}\0" for one in spelt).encode())
+            if isinstance(texts, list) and texts:
+                self._is_empty = False
+                digest.update("\0".join([spelt(str(one)) for one in texts]).encode() + b"\0")
 
     def digest(self) -> str:
         """Return 32 characters that are equal for equal lines; "" if there were none."""
         if self._is_empty:
             return ""
         return hashlib.sha256(b"".join(one.digest() for one in self._digests)).hexdigest()[:32]
-
-
-def _same_name(text: str) -> str:
-    return " ".join(text.split())

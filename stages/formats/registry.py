@@ -8,6 +8,7 @@ vocabulary of XML is one module with `read(root)`, and one place in VOCABULARIES
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Protocol, TypeVar
 
 import anyio.to_thread
@@ -73,11 +74,12 @@ MAX_LAYERS = 5
 
 def format_of(payload: Payload) -> Format:
     """Detect the format of a document by its first bytes, whatever stands before them."""
-    head = _head(payload)
-    for one in FORMATS:
-        if one.recognises(head):
-            return one
-    raise AssertionError("the last format recognises every document")
+    return _format_with(_head(payload))
+
+
+@lru_cache(16)  # it is asked several times for each document
+def _format_with(head: bytes) -> Format:
+    return next(one for one in FORMATS if one.recognises(head))
 
 
 def _head(payload: Payload) -> bytes:

@@ -9,7 +9,7 @@ that supplies, even if the customer issues the invoice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lxml import etree
 
@@ -36,14 +36,23 @@ ROOTS = {
     f"{{{UBL}SelfBilledInvoice-2}}SelfBilledInvoice": ("ubl-invoice", "389"),
     f"{{{UBL}SelfBilledCreditNote-2}}SelfBilledCreditNote": ("ubl-credit-note", "261"),
 }
-_LINE_PATHS = LinePaths(
-    {"cac": CAC[1:-1], "cbc": CBC[1:-1]},
-    line="cac:InvoiceLine|cac:CreditNoteLine",
-    amount="cbc:LineExtensionAmount",
-    quantity="cbc:InvoicedQuantity|cbc:CreditedQuantity",
-    name="cac:Item/cbc:Name",
-)
-LINES = {f"{CAC}InvoiceLine": _LINE_PATHS, f"{CAC}CreditNoteLine": _LINE_PATHS}
+_LINE_PATHS = {
+    format_: LinePaths(
+        {"cac": CAC[1:-1], "cbc": CBC[1:-1]},
+        line=f"cac:{line}",
+        amount="cbc:LineExtensionAmount",
+        quantity=f"cbc:{quantity}",
+        name="cac:Item/cbc:Name",
+    )
+    for format_, line, quantity in (
+        ("ubl-invoice", "InvoiceLine", "InvoicedQuantity"),
+        ("ubl-credit-note", "CreditNoteLine", "CreditedQuantity"),
+    )
+}
+LINES = {
+    f"{CAC}InvoiceLine": _LINE_PATHS["ubl-invoice"],
+    f"{CAC}CreditNoteLine": _LINE_PATHS["ubl-credit-note"],
+}
 
 #: The texts that are read from the root, the first of each; a credit note of 2.0 has no type.
 _TEXTS = {
@@ -57,12 +66,15 @@ _TEXTS = {
 _MAIL = "Contact/ElectronicMail"
 _SUPPLIER = CAC + SUPPLIER
 _CUSTOMER = CAC + CUSTOMER
-_PARTIES = {_SUPPLIER, _CUSTOMER}
 _TOTAL = f"{CAC}LegalMonetaryTotal"
 _PARTY = f"{CAC}Party"
 _PAYMENT = f"{CAC}PaymentMeans"
 _PAYEE = f"{CAC}PayeeParty"
 _TAX_TOTAL = f"{CAC}TaxTotal"
+#: What stands before the lines, unless a sender ignores the order of the schema.
+_BEFORE_LINES = {_SUPPLIER, _CUSTOMER, _TOTAL}
+#: The elements of the root that are read, beside the lines.
+_READ = {*_TEXTS, _SUPPLIER, _CUSTOMER, _TOTAL, _PAYMENT, _PAYEE, _TAX_TOTAL}
 
 #: The elements of a party that are read.
 _PARTS = {
@@ -114,50 +126,49 @@ def read(root: etree._Element, lines: LineDigest) -> Content | None:
     if root.tag not in ROOTS:
         return _other(etree.QName(root))
     format_, type_code = ROOTS[root.tag]
-    texts: dict[str, str] = {}
-    parties: dict[str, Party] = {}
-    payments: list[etree._Element] = []
-    taxes: list[str] = []
-    total = payee = None
+    found: dict[str, list[etree._Element]] = {}
     for child in root:
         tag = child.tag
-        if tag in _TEXTS:
-            texts.setdefault(_TEXTS[tag], text_of(child))
-        elif tag in _PARTIES:
-            if tag not in parties:
-                parties[tag] = party_of(below(child, _PARTY))
-        elif tag == _TOTAL:
-            total = child if total is None else total
-        elif tag == _PAYMENT:
-            payments.append(child)
-        elif tag == _TAX_TOTAL:
-            taxes += _taxes(child)
-        elif tag == _PAYEE:
-            payee = child
-    lines.add(_LINE_PATHS.of_document, root)
+        if tag in _READ:
+            found.setdefault(tag, []).append(child)
+        elif tag in LINES and found.keys() >= _BEFORE_LINES:
+            break  # the schema has nothing else that is read behind the first line
+    texts = {name: text_of(found[tag][0]) for tag, name in _TEXTS.items() if tag in found}
+    lines.add(_LINE_PATHS[format_].of_document, root)
     return Invoice(
         format=format_,
         number=texts.get("number", ""),
         issue_date=iso_date(texts.get("issue_date", "")),
         type_code=texts.get("type_code") or type_code,
         currency=texts.get("currency", ""),
-        total=text_of(below(total, _PAYABLE)),
-        supplier=parties.get(_SUPPLIER, Party("", ())),
-        customer=parties.get(_CUSTOMER, Party("", ())),
+        total=_first(found.get(_TOTAL, ()), _PAYABLE),
+        supplier=_party_in(found.get(_SUPPLIER)),
+        customer=_party_in(found.get(_CUSTOMER)),
         supplier_element=SUPPLIER,
         customer_element=CUSTOMER,
         extension="xml",
-        details=Details(
-            vocabulary="ubl",
-            due_date=iso_date(texts.get("due_date") or _first(payments, _PAYMENT_DUE)),
-            payees=_payees(payments),
-            payee_name=text_of(below(payee, f"{CAC}PartyName", _NAME)),
-            reference=_first(payments, _REFERENCE),
-            net=unsigned_amount(text_of(below(total, _NET))),
-            gross=unsigned_amount(text_of(below(total, _GROSS))),
-            taxes=tuple(sorted(taxes)),
-            lines=lines.digest(),
-        ),
+        details=_details(found, texts.get("due_date", ""), lines.digest()),
+    )
+
+
+def _party_in(role: Sequence[etree._Element] | None) -> Party:
+    return party_of(below(role[0], _PARTY)) if role else Party("", ())
+
+
+def _details(found: Mapping[str, Sequence[etree._Element]], due: str, lines: str) -> Details:
+    """Return what is to be paid, to whom and when (EN 16931: BT-9, BT-83, BT-84, BG-22, BG-23)."""
+    payments, totals = found.get(_PAYMENT, ()), found.get(_TOTAL, ())
+    payee = below(found[_PAYEE][0], f"{CAC}PartyName", _NAME) if _PAYEE in found else None
+    return Details(
+        vocabulary="ubl",
+        due_date=iso_date(due or _first(payments, _PAYMENT_DUE)),
+        payees=_payees(payments),
+        payee_name=text_of(payee),
+        reference=_first(payments, _REFERENCE),
+        net=unsigned_amount(_first(totals, _NET)),
+        gross=unsigned_amount(_first(totals, _GROSS)),
+        taxes=tuple(sorted(tax for one in found.get(_TAX_TOTAL, ()) for tax in _taxes(one))),
+        lines=lines,
     )
 
 

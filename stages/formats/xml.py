@@ -265,6 +265,7 @@ def _tree(data: bytes) -> etree._Element:
         remove_comments=True,
         remove_pis=True,
         remove_blank_text=True,  # indentation would be half of the nodes
+        collect_ids=False,
         huge_tree=False,
     )
     try:

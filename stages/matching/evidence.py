@@ -9,6 +9,7 @@ contradicts itself: then only something outside the document can decide.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -55,6 +56,7 @@ class Evidence(Struct, frozen=True):
     contradicts: tuple[str, ...] = ()
 
 
+@lru_cache(2048)  # the same parties come again and again
 def weigh(party: Party, index: CompanyIndex, source: str) -> Weighed:
     """Weigh the identifiers of a party. source: whose entry of a company counts, of several."""
     clues = _clues(party, index, source)

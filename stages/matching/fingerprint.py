@@ -14,6 +14,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from functools import lru_cache
+
+from msgspec import Struct
 
 from pipeline.ledger.marks import marks
 from stages.formats.cii import CREDIT_NOTES
@@ -21,7 +24,6 @@ from stages.formats.content import Content, Details, Invoice, Statement
 from stages.formats.party import Identifier, Party
 from stages.model import Fingerprint
 from stages.values.amounts import amount, plain_amount
-from stages.values.dates import iso_date
 from stages.values.identity import canonical_number, identifies, number_kind
 from stages.values.text import plain
 
@@ -29,7 +31,8 @@ from stages.values.text import plain
 IsShared = Callable[[Identifier, str], bool]
 
 #: A value that stands in the marks as it is; any other is replaced by a digest.
-_SHORT = re.compile(r"[0-9A-Za-z.+:-]{1,24}")
+_SHORT = re.compile(r"[0-9A-Za-z.+:-]+")
+LONGEST = 32
 #: Identifiers of a supplier that are compared.
 MAX_IDENTIFIERS = 16
 
@@ -51,47 +54,69 @@ def _invoice(invoice: Invoice, is_shared: IsShared) -> Fingerprint:
     if not number:
         return Fingerprint(())
     supplier = invoice.supplier
-    known = [
-        one
-        for one in supplier.identifiers[:MAX_IDENTIFIERS]
-        if not one.is_contact and identifies(one.scheme, one.value, supplier.country, one.is_vat)
-    ]
-    theirs = {_number(one, invoice.customer) for one in invoice.customer.identifiers}
-    own = [
-        one
-        for one in known
-        if _number(one, supplier) not in theirs and not is_shared(one, supplier.country)
-    ]
+    identifiers = _identifying(supplier, is_shared)
+    theirs = _numbers(invoice.customer)
+    own = [one for one in identifiers if not one.is_shared and one.number not in theirs]
     if not own:
         # Only a name says who issued it: enough for a warning, and not for leaving a document out.
         name = plain(supplier.name).casefold()
         return Fingerprint((), numbered=("name", name, number) if name else ())
-    issuer = _issuer(own, supplier)
+    issuer = _issuer(own)
     numbered = (issuer, number)
-    day, total = iso_date(invoice.issue_date), _total(invoice)
-    if not day or not total or invoice.details is None:
+    total = _total(invoice)
+    if not invoice.issue_date or not total or invoice.details is None:
         return Fingerprint((), numbered=numbered)
     values: dict[str, set[str]] = {}
-    for one in known:
-        if kind := number_kind(one.scheme, one.value, supplier.country, one.is_vat):
-            values.setdefault(kind, set()).add(_short(_number(one, supplier)))
-    parts = ("invoice", issuer, number, day, invoice.type_code, invoice.currency.upper(), total)
+    for one in identifiers:
+        if one.kind:
+            values.setdefault(one.kind, set()).add(_short(one.number))
+    currency = invoice.currency.upper()
+    parts = ("invoice", issuer, number, invoice.issue_date, invoice.type_code, currency, total)
     return Fingerprint(parts, marks(values | _acted_on(invoice.details)), numbered)
 
 
-def _issuer(own: list[Identifier], supplier: Party) -> str:
+class _Identifying(Struct, frozen=True):
+    """A number that really identifies a party; fields as in stages/values/identity.py."""
+
+    number: str
+    kind: str
+    is_vat: bool
+    is_shared: bool
+
+
+@lru_cache(2048)  # the same parties come again and again
+def _identifying(party: Party, is_shared: IsShared) -> tuple[_Identifying, ...]:
+    """Return the numbers of a party that really identify it."""
+    country = party.country
+    return tuple(
+        _Identifying(
+            canonical_number(one.scheme, one.value, country, one.is_vat),
+            number_kind(one.scheme, one.value, country, one.is_vat),
+            one.is_vat,
+            is_shared(one, country),
+        )
+        for one in party.identifiers[:MAX_IDENTIFIERS]
+        if not one.is_contact and identifies(one.scheme, one.value, country, one.is_vat)
+    )
+
+
+@lru_cache(2048)
+def _numbers(party: Party) -> frozenset[str]:
+    """Return all numbers of a party, each in one spelling."""
+    return frozenset(
+        canonical_number(one.scheme, one.value, party.country, one.is_vat)
+        for one in party.identifiers
+    )
+
+
+def _issuer(own: list[_Identifying]) -> str:
     """Return the number of the supplier that is the same in every form of an invoice.
 
     A VAT number comes before any other, because every format has it. A Belgian VAT number is the
     enterprise number; for a Belgian supplier any identifier is used that gives it.
     """
-    numbers = [_number(one, supplier) for one in own if one.is_vat]
-    numbers = numbers or [_number(one, supplier) for one in own]
+    numbers = [one.number for one in own if one.is_vat] or [one.number for one in own]
     return next((one for one in numbers if one.startswith("BE")), numbers[0])
-
-
-def _number(identifier: Identifier, party: Party) -> str:
-    return canonical_number(identifier.scheme, identifier.value, party.country, identifier.is_vat)
 
 
 def _total(invoice: Invoice) -> str:
@@ -125,7 +150,7 @@ def _acted_on(details: Details) -> dict[str, set[str]]:
 
 
 def _short(value: str) -> str:
-    if _SHORT.fullmatch(value):
+    if len(value) <= LONGEST and (value.isalnum() or _SHORT.fullmatch(value)) and value.isascii():
         return value
     return hashlib.sha256(value.encode()).hexdigest()[:16]
 

@@ -12,6 +12,8 @@ from stages.values.text import plain
 _LONGEST = 64
 #: As xs:decimal, which has a point and neither exponent nor infinity.
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
+#: An amount that is spelt so already, but for zeros at the end.
+_PLAIN = re.compile(r"(?:0|[1-9][0-9]{0,15})(?:\.([0-9]{0,15}))?")
 _MINUS = "\u2212"
 
 
@@ -38,6 +40,8 @@ def plain_amount(value: Decimal | None) -> str:
 @lru_cache(8192)  # the amounts of an invoice stand in it several times
 def same_amount(text: str) -> str:
     """Return the one spelling of an amount in a text; the text itself if it states none."""
+    if usual := _PLAIN.fullmatch(text):
+        return text.rstrip("0").removesuffix(".") if usual[1] is not None else text
     value = amount(text)
     return plain(text) if value is None else plain_amount(value)
 
