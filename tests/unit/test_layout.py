@@ -23,6 +23,7 @@ LAYERS = (
     ("pipeline",),
     ("pipeline.config", "pipeline.ledger"),
     ("pipeline.engine",),
+    ("stages.digest_text",),
     ("stages", "stages.identifiers", "stages.naming", "stages.checksums"),
     ("stages.settings",),
     ("stages.model",),
