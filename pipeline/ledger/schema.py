@@ -15,6 +15,9 @@ MIGRATIONS = {
 ALTER TABLE documents ADD COLUMN poll INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sources ADD COLUMN poll INTEGER NOT NULL DEFAULT 0;
 """,
+    2: """
+ALTER TABLE sources ADD COLUMN unreadable INTEGER NOT NULL DEFAULT 0;
+""",
 }
 
 #: The version of SCHEMA, which the file holds as its user_version.
@@ -43,7 +46,7 @@ CREATE INDEX documents_staged ON documents (source) WHERE state = 'staged';
 CREATE INDEX documents_kept ON documents (changed_at) WHERE state IN ('quarantined', 'waiting');
 CREATE TABLE sources (
     name TEXT PRIMARY KEY, polled_at REAL, error TEXT NOT NULL DEFAULT '', error_at REAL,
-    poll INTEGER NOT NULL DEFAULT 0
+    poll INTEGER NOT NULL DEFAULT 0, unreadable INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 PRAGMA user_version = {VERSION};
 """

@@ -38,13 +38,15 @@ class StateCount(Struct, frozen=True):
 class SourceState(Struct, frozen=True):
     """The last complete poll of a source, and the error of a poll since then, if there was one.
 
-    polled_at: in seconds since 1970; None if no poll was ever complete.
+    polled_at: in seconds since 1970; None if no poll was ever complete. unreadable: how many listed
+    documents the last poll left out because they can't be read.
     """
 
     name: str
     polled_at: float | None
     error: str
     error_at: float | None
+    unreadable: int = 0
 
 
 class Summary(Struct, frozen=True):
@@ -104,7 +106,9 @@ def _summary(connection: sqlite3.Connection, sources: dict[str, SourceState]) ->
         "SELECT count(*) FROM documents WHERE acknowledged_at IS NULL"
         " AND state IN ('delivered', 'duplicate', 'skipped', 'quarantined')"
     ).fetchone()
-    known = connection.execute("SELECT name, polled_at, error, error_at FROM sources ORDER BY 1")
+    known = connection.execute(
+        "SELECT name, polled_at, error, error_at, unreadable FROM sources ORDER BY 1"
+    )
     sources |= {row[0]: SourceState(*row) for row in known}
     return Summary(
         sources=tuple(sources.values()),
