@@ -54,6 +54,17 @@ class Entry(Struct, frozen=True):
             structs.force_setattr(self, "label", label)
 
 
+class UnreadableItems(Struct, frozen=True):
+    """Documents of one list that were left out because what the list says of them can't be read.
+
+    items: how many. reasons: the first few different ones.
+    """
+
+    list: str
+    items: int
+    reasons: Sequence[str]
+
+
 class StatedChecksum(Struct, frozen=True):
     """A checksum of a document as its source states it.
 
@@ -74,12 +85,14 @@ class Announced(Struct, frozen=True):
     """What a source states of the bytes that it sends, other than in its list.
 
     media_type: in lower case, without parameters; "" if unknown. length: bytes, decoded of any
-    coding; None if unknown.
+    coding; None if unknown. coding: of which the bytes were unpacked ("gzip"); what else is stated
+    of the document, say by the list, may be of the packed bytes then.
     """
 
     media_type: str = ""
     length: int | None = None
     checksums: tuple[StatedChecksum, ...] = ()
+    coding: str = ""
 
 
 class Incoming(Struct, frozen=True):
@@ -107,6 +120,8 @@ class Source(ABC):
     ack_batch: int = 1
     #: How failures that pass are retried.
     retries: RetryPolicy = RetryPolicy()
+    #: What the latest walk had to leave out.
+    unreadable: Sequence[UnreadableItems] = ()
 
     @abstractmethod
     def list(self, config: Any) -> AsyncGenerator[Sequence[Entry], None]:
@@ -116,7 +131,8 @@ class Source(ABC):
         repeats the walk until one yields nothing new while nothing is in flight. An entry that
         has not been acknowledged is yielded by a later walk, so that none is ever lost. Where a
         part of the list can't be read, the other parts are yielded before its SourceError is
-        raised.
+        raised. What can't be read of a single document is left out, and stands in `unreadable`
+        when the walk has ended.
 
         config: the configuration in force, which names the companies to ask for.
         """

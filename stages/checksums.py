@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 import zlib
-from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Protocol
 
 import google_crc32c
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from pipeline.payload import Payload
 from pipeline.source import StatedChecksum
+from stages.digest_text import algorithm_named, read_digest
 
 #: Bytes that are read at a time.
 CHUNK = 65_536
-
-#: Our name of an algorithm, by other spellings of it (RFC 9530, 5; RFC 3230, 4.1.1).
-ALGORITHMS = {
-    "sha": "sha-1",
-    "sha1": "sha-1",
-    "sha256": "sha-256",
-    "sha512": "sha-512",
-    "adler": "adler32",
-}
 
 
 class Hash(Protocol):
@@ -67,18 +57,29 @@ HASHES: Mapping[str, Callable[[], Hash]] = {
 #: Place of each algorithm among them, and bytes of its digests.
 _STRENGTH = {algorithm: place for place, algorithm in enumerate(HASHES)}
 _LENGTHS = {algorithm: len(new().digest()) for algorithm, new in HASHES.items()}
+#: Those that vouch for more than that nothing was damaged by chance.
+STRONG = frozenset({"sha-512", "sha-384", "sha-256", "sha-1", "md5"})
 
 
 class Checksum(Struct, frozen=True):
-    """A checksum that can be checked; fields as in StatedChecksum."""
+    """A checksum that can be checked; fields as in StatedChecksum.
+
+    perhaps_of: what it may be of instead of these bytes, so that it proves nothing if it differs.
+    """
 
     stated_in: str
     algorithm: str
     digest: bytes
     proves_damage: bool = True
+    perhaps_of: str = ""
 
     def __str__(self) -> str:
         return f"{self.stated_in} {self.algorithm}"
+
+    @property
+    def is_strong(self) -> bool:
+        """Whether other bytes of another length can't have the same digest."""
+        return self.algorithm in STRONG
 
 
 class Checkable(Struct, frozen=True):
@@ -88,18 +89,36 @@ class Checkable(Struct, frozen=True):
     warnings: tuple[str, ...]
 
 
-def checkable(stated: Iterable[StatedChecksum], listed_sha256: str | None = None) -> Checkable:
+def checkable(
+    stated: Iterable[StatedChecksum], listed_sha256: str | None = None, coding: str = ""
+) -> Checkable:
     """Select the checksums of a document that can be checked.
 
-    stated: by the source, with the bytes. listed_sha256: by the list, in hexadecimal or base64.
+    stated: by the source, with the bytes. listed_sha256: by the list, in any spelling; it may name
+    another algorithm. coding: of which the bytes were unpacked; what the list states may be of the
+    packed ones then.
     """
-    if listed_sha256:
-        digest = from_hexadecimal(listed_sha256) or from_base64(listed_sha256)
-        stated = (StatedChecksum("the list's", "sha-256", digest), *stated)
     warnings: list[str] = []
-    checksums = list(_checkable(stated, warnings))
+    checksums: list[Checksum] = []
+    if listed_sha256:
+        algorithm, digest = stated_digest(listed_sha256, "sha-256")
+        packed = f"the document in {coding}" if coding else ""
+        listed = _checkable([StatedChecksum("the list's", algorithm, digest)], warnings)
+        checksums += [structs.replace(one, perhaps_of=packed) for one in listed]
+    checksums += _checkable(stated, warnings)
     checksums.sort(key=lambda one: (not one.proves_damage, _STRENGTH[one.algorithm]))
     return Checkable(tuple(checksums), tuple(warnings))
+
+
+def stated_digest(text: str, algorithm: str) -> tuple[str, bytes | None]:
+    """The algorithm and the digest that a text states, this algorithm unless it names another."""
+    named = algorithm_named(algorithm)
+    plain = named.removeprefix("id-")
+    length = _LENGTHS.get(plain)
+    if length is None:
+        return algorithm, None
+    found, digest = read_digest(text, plain, length)
+    return algorithm if found == plain else found, digest
 
 
 def digests(payload: Payload, algorithms: Iterable[str]) -> dict[str, bytes]:
@@ -114,27 +133,9 @@ def digests(payload: Payload, algorithms: Iterable[str]) -> dict[str, bytes]:
     return found | {algorithm: hash_.digest() for algorithm, hash_ in hashes.items()}
 
 
-def from_base64(text: str) -> bytes | None:
-    """The bytes that a text in base64 stands for; None if it is none."""
-    bare = text.strip()
-    try:
-        # Some leave out the padding (RFC 8941, 4.2.7).
-        return b64decode(bare + "=" * (-len(bare) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        return None
-
-
-def from_hexadecimal(text: str) -> bytes | None:
-    """The bytes that a text in hexadecimal stands for; None if it is none."""
-    try:
-        return bytes.fromhex(text.strip())
-    except ValueError:
-        return None
-
-
 def _checkable(stated: Iterable[StatedChecksum], warnings: list[str]) -> Iterator[Checksum]:
     for one in stated:
-        algorithm = ALGORITHMS.get(one.algorithm.lower(), one.algorithm.lower())
+        algorithm = algorithm_named(one.algorithm).removeprefix("id-")
         if one.covers:
             warnings.append(f"{one.stated_in} is of {one.covers} and can't be checked")
         elif algorithm not in HASHES:

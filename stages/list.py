@@ -16,7 +16,8 @@ from pipeline.document import Ack, Document, Key
 from pipeline.errors import RetryableError, SignInRefused, SynqupError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import ACKED, ENDED, Known, State
-from pipeline.source import Entry, Source
+from pipeline.source import Entry, Source, UnreadableItems
+from pipeline.text import first_few
 from stages.model import Listed
 from stages.settings import Config
 
@@ -66,9 +67,12 @@ class Lister:
         self._dispatcher = dispatcher
         # A lookup without a poll comes after every poll so far.
         self._number: float = math.inf
+        self._unreadable: dict[str, UnreadableItems] = {}
 
-    async def poll(self) -> None:
+    async def poll(self) -> int:
         """Start every pending document of the source; return when all have been processed.
+
+        Returns how many listed documents had to be left out because they can't be read.
 
         The list shifts while documents are acknowledged and new ones arrive, so one pass may
         miss some: passes are repeated until one that began with nothing in flight finds nothing
@@ -89,9 +93,11 @@ class Lister:
             if not result.started or (backlog is not None and result.shown >= backlog):
                 # The rest of the list, if any, is found most surely once these have left it.
                 await self._dispatcher.drained(self._source.name)
+        unreadable = await self._record_unreadable()
         if result.failure is not None:
             raise result.failure
         await self._ledger.polled(self._source.name, time.time())
+        return unreadable
 
     async def waiting(self) -> list[Entry]:
         """The documents that a poll would start; nothing is started."""
@@ -115,6 +121,28 @@ class Lister:
             for key, known in found:
                 if key not in in_flight:
                     await self._dispatcher.acknowledge(self._pending_ack(key, known))
+
+    def _note_unreadable(self) -> None:
+        """Keep what a pass had to leave out; of each list, the pass that met the most of it."""
+        for one in self._source.unreadable:
+            before = self._unreadable.get(one.list)
+            if before is None or before.items < one.items:
+                self._unreadable[one.list] = one
+
+    async def _record_unreadable(self) -> int:
+        """Record and log what this poll had to leave out; how many documents that are."""
+        count = sum(one.items for one in self._unreadable.values())
+        await self._ledger.unreadable(self._source.name, count)
+        for one in self._unreadable.values():
+            log.warning(
+                "listed documents can't be read",
+                source=self._source.name,
+                list=one.list,
+                items=one.items,
+                reason="; ".join(first_few(one.reasons)),
+                remedy="Tell the platform; they are left out until its list can be read",
+            )
+        return count
 
     async def _pass(self) -> PassResult:
         """Make one pass: start new documents page by page, while further pages are being read."""
@@ -142,6 +170,7 @@ class Lister:
                     reading.cancel_scope.cancel()
                     failure, fatal = reason, True
                     break
+        self._note_unreadable()
         return PassResult(started, shown, failure, fatal)
 
     async def _start(self, page: Sequence[Entry]) -> int:

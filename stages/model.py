@@ -23,7 +23,7 @@ class Listed(Struct, frozen=True):
     config: the configuration in force when it was listed; the document finishes under it.
     id: what the source itself calls the document, for the [id] of file names.
     kind: as the list says. company: the configured identifier (`Company.identifier`) of the company
-    in whose mailbox it lay. issue_date: ISO 8601. size: bytes. sha256: hexadecimal.
+    in whose mailbox it lay. issue_date: ISO 8601. size: bytes. sha256: as the list spells it.
     """
 
     config: Config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from functools import partial
 
 from msgspec import Struct
@@ -12,7 +13,7 @@ from pipeline.errors import Corrupt, Rejected
 from pipeline.payload import Payload
 from pipeline.source import Announced
 from pipeline.text import first_few
-from stages.checksums import checkable, digests
+from stages.checksums import Checksum, checkable, digests
 from stages.formats.content import Content, Hostile, Reading, Unreadable
 from stages.formats.registry import opened, run_in_thread_if_slow
 from stages.formats.scratch import Room
@@ -57,8 +58,9 @@ def vouch(
     announced: what the source states of its bytes. subject: what errors call the document. Corrupt
     if one of them is wrong, Rejected if a checksum is required and there is none.
     """
-    checksum, warnings = _vouching(payload, listed, announced, subject)
-    _check_size(payload, listed, announced, subject)
+    vouching, warnings = _vouching(payload, listed, announced, subject)
+    warnings += tuple(_check_sizes(payload, listed, announced, vouching, subject))
+    checksum = str(vouching or "")
     if require_checksum and not checksum:
         raise Rejected(
             subject,
@@ -119,28 +121,42 @@ def _checked(reading: Reading, vouched: Vouched, subject: str) -> Content:
 
 def _vouching(
     payload: Payload, listed: Listed, announced: Announced, subject: str
-) -> tuple[str, tuple[str, ...]]:
-    """Return the strongest checksum that agrees, or "", and warnings of what could not be checked.
+) -> tuple[Checksum | None, tuple[str, ...]]:
+    """Return the strongest checksum that agrees, if any, and warnings of what says nothing.
 
-    Corrupt if one differs. A weaker one that differs although a stronger one agrees is wrong itself
-    and becomes a warning.
+    Corrupt if one differs. A weaker one that differs although a stronger one agrees is wrong
+    itself, and one that may be of other bytes says nothing: these become warnings.
     """
-    given = checkable(announced.checksums, listed.sha256)
+    given = checkable(announced.checksums, listed.sha256, announced.coding)
     found = digests(payload, {one.algorithm for one in given.checksums})
-    vouching, warnings = "", list(given.warnings)
+    vouching: Checksum | None = None
+    warnings = list(given.warnings)
     for checksum in given.checksums:
         here = found[checksum.algorithm]
         if checksum.digest == here:
-            vouching = vouching or str(checksum)
+            vouching = vouching or checksum
+            continue
+        differs = f"{checksum} says {checksum.digest.hex()}, and what arrived has {here.hex()}"
+        if checksum.perhaps_of:
+            warnings.append(f"{differs}; it may be of {checksum.perhaps_of}")
         elif checksum.proves_damage:
-            differs = f"{checksum} says {checksum.digest.hex()}, and what arrived has {here.hex()}"
-            if not vouching:
+            if vouching is None:
                 raise Corrupt(subject, differs)
             warnings.append(differs)
     return vouching, tuple(warnings)
 
 
-def _check_size(payload: Payload, listed: Listed, announced: Announced, subject: str) -> None:
-    for who, size in (("the list", listed.size), ("the source", announced.length)):
+def _check_sizes(
+    payload: Payload, listed: Listed, announced: Announced, vouching: Checksum | None, subject: str
+) -> Iterator[str]:
+    """Yield a warning for each size that differs and may be of other bytes; else Corrupt."""
+    certain = vouching is not None and vouching.is_strong
+    for who, size, is_of_others in (
+        ("the list", listed.size, certain or announced.coding),
+        ("the source", announced.length, certain),
+    ):
         if size is not None and size != payload.size:
-            raise Corrupt(subject, f"{who} says {size:,} bytes, and {payload.size:,} have arrived")
+            differs = f"{who} says {size:,} bytes, and {payload.size:,} have arrived"
+            if not is_of_others:
+                raise Corrupt(subject, differs)
+            yield differs

@@ -29,13 +29,15 @@ class CatchUpResult(Struct, frozen=True):
 
     counters: what became of the documents. failures: the sources that failed, and why. stopped:
     whether a shutdown was requested before the end. fault: the first fault of synqup's own that
-    kept anything from being done; empty if there was none.
+    kept anything from being done; empty if there was none. unreadable: how many listed documents
+    could not be read, of each source that had any.
     """
 
     counters: Counters
     failures: dict[str, str]
     stopped: bool
     fault: str = ""
+    unreadable: dict[str, int] = {}
 
 
 class CatchUp:
@@ -44,6 +46,7 @@ class CatchUp:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._failures: dict[str, str] = {}
+        self._unreadable: dict[str, int] = {}
         self._sources: list[Source] = []
         #: The documents that each source has said to hold, by its name.
         self._expected: dict[str, int] = {}
@@ -84,7 +87,9 @@ class CatchUp:
         """The result so far."""
         counters = self._engine.counters if self._engine is not None else Counters()
         fault = self._engine.breaker.fault if self._engine is not None else None
-        return CatchUpResult(counters, self._failures, self._stopped, str(fault or ""))
+        return CatchUpResult(
+            counters, self._failures, self._stopped, str(fault or ""), self._unreadable
+        )
 
     def _note_stop(self) -> None:
         self._stopped = True
@@ -102,7 +107,8 @@ class CatchUp:
 
     async def _poll(self, source: Source, application: Application) -> None:
         try:
-            await application.poll(source, self._config)
+            if unreadable := await application.poll(source, self._config):
+                self._unreadable[source.name] = unreadable
         except StateError:
             raise
         except SynqupError as error:

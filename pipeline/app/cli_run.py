@@ -41,8 +41,8 @@ def catch_up(
 ) -> None:
     """Bring the whole backlog once, then end.
 
-    Exit status: 0 all delivered, 1 some quarantined or failed, 2 configuration or usage,
-    3 a source unreachable or sign-in refused, 70 a fault of synqup's own.
+    Exit status: 0 all delivered, 1 some quarantined, failed or unreadable in a list,
+    2 configuration or usage, 3 a source unreachable or sign-in refused, 70 a fault of synqup's own.
     """
     with stopped_by_signals(ExitCode.INCOMPLETE):
         settings = load_config(config.resolve())

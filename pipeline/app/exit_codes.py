@@ -24,7 +24,8 @@ class ExitCode(IntEnum):
     """The exit status of the process."""
 
     OK = 0
-    #: Documents were quarantined or left for a later run, or a folder can't be used.
+    #: Documents were quarantined, left for a later run or could not be read in a list; or a folder
+    #: can't be used.
     INCOMPLETE = 1
     #: The configuration or the command line has to be corrected.
     USAGE = 2
@@ -55,7 +56,8 @@ def exit_code_of_result(result: CatchUpResult) -> ExitCode:
         return ExitCode.INTERNAL_ERROR
     if result.failures:
         return ExitCode.SOURCE
-    if result.counters.quarantined or result.counters.waiting or result.stopped:
+    left = result.counters.quarantined or result.counters.waiting or result.unreadable
+    if left or result.stopped:
         return ExitCode.INCOMPLETE
     return ExitCode.OK
 

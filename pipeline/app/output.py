@@ -54,12 +54,22 @@ def result(console: Console, ended: CatchUpResult, summary: Summary) -> None:
     )
     for name, reason in ended.failures.items():
         console.print(_text(f"source {name}: {reason}", "red"))
+    for name, items in ended.unreadable.items():
+        console.print(_text(f"source {name}: {_unreadable(items)}", "red"), soft_wrap=True)
     if ended.stopped:
         console.print("Stopped before the end; the next run will bring what is missing.")
     if counters.quarantined:
         _print_documents(console, "In quarantine", summary.quarantine)
     if counters.waiting:
         _print_documents(console, "Left for a later run", summary.waiting)
+
+
+def _unreadable(items: int) -> str:
+    """The sentence for listed documents that can't be read."""
+    what = f"{items:,} listed documents can't be read and are"
+    if items == 1:
+        what = "1 listed document can't be read and is"
+    return f"{what} left out. Tell the platform; the log names the lists and the reasons"
 
 
 def _without_file(counters: Counters) -> str:
@@ -100,6 +110,8 @@ def summary(console: Console, read: Summary, names: Mapping[str, str]) -> None:
         console.print(_text(f"source {source.name}: {_last_poll(source.polled_at)}"))
         if source.error:
             console.print(_text(f"  error {_local_time(source.error_at)}: {source.error}", "red"))
+        if source.unreadable:
+            console.print(_text(f"  {_unreadable(source.unreadable)}", "red"), soft_wrap=True)
     counts(console, read, names)
     answers(console, read, names)
     if read.unacknowledged:

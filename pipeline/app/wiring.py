@@ -105,23 +105,26 @@ class Application(Struct, frozen=True):
             words = self.error_reporter.report(place, error)
             raise self._recorded(settings.name, words) from None
 
-    async def poll(self, source: Source, config: Config) -> None:
+    async def poll(self, source: Source, config: Config) -> int:
         """Bring what a source holds. Raises SynqupError when that was not possible.
+
+        Returns how many listed documents had to be left out because they can't be read.
 
         A fault of synqup's own raises InternalError, also where it only kept a document waiting.
         """
         with self.engine.observer.polling(source.name):
-            await self._poll(source, config)
+            return await self._poll(source, config)
 
-    async def _poll(self, source: Source, config: Config) -> None:
+    async def _poll(self, source: Source, config: Config) -> int:
         await self._recover_staged()
         try:
-            await Lister(source, config, self.ledger, self.dispatcher).poll()
+            unreadable = await Lister(source, config, self.ledger, self.dispatcher).poll()
         except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
             words = self.error_reporter.report(f"source {source.name}", error)
             raise self._recorded(source.name, words) from None
         if (fault := self.engine.breaker.fault_of(source.name)) is not None:
             raise fault
+        return unreadable
 
     async def close(self, source: Source) -> None:
         """Close a source, for at most CLOSE_TIMEOUT; raises nothing."""

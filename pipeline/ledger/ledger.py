@@ -1,10 +1,10 @@
 """Ledger: the durable state of every document, in SQLite, written by one group-commit writer.
 
-seen(), forget(), acknowledged() and polled() return before their change is committed; it is
-committed before any later change, and may be lost in a power cut. begin_poll() is committed when
-it returns and flushed with the next durable change. Every other change is durable when its method
-returns. A method that waits raises StateError when the disk refuses for too long, or the file is
-damaged.
+seen(), forget(), acknowledged(), polled() and unreadable() return before their change is committed;
+it is committed before any later change, and may be lost in a power cut. begin_poll() is committed
+when it returns and flushed with the next durable change. Every other change is durable when its
+method returns. A method that waits raises StateError when the disk refuses for too long, or the
+file is damaged.
 """
 
 from __future__ import annotations
@@ -215,6 +215,11 @@ class Ledger:
         )
         row = (source, None if error else at, error, at if error else None)
         await self._writer.enqueue(Statement(sql, [row]))
+
+    async def unreadable(self, source: str, items: int) -> None:
+        """Record how many listed documents a poll could not read; returns before the commit."""
+        sql = "UPDATE sources SET unreadable = ?2 WHERE name = ?1"
+        await self._writer.enqueue(Statement(sql, [(source, items)]))
 
 
 @asynccontextmanager

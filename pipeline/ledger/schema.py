@@ -29,6 +29,7 @@ ALTER TABLE sources ADD COLUMN poll INTEGER NOT NULL DEFAULT 0;
 """,
     2: f"""
 ALTER TABLE documents ADD COLUMN marks TEXT NOT NULL DEFAULT '';
+ALTER TABLE sources ADD COLUMN unreadable INTEGER NOT NULL DEFAULT 0;
 {_NOTES}
 """,
 }
@@ -60,7 +61,7 @@ CREATE INDEX documents_staged ON documents (source) WHERE state = 'staged';
 CREATE INDEX documents_kept ON documents (changed_at) WHERE state IN ('quarantined', 'waiting');
 CREATE TABLE sources (
     name TEXT PRIMARY KEY, polled_at REAL, error TEXT NOT NULL DEFAULT '', error_at REAL,
-    poll INTEGER NOT NULL DEFAULT 0
+    poll INTEGER NOT NULL DEFAULT 0, unreadable INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 {_NOTES}
 PRAGMA user_version = {VERSION};

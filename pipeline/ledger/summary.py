@@ -42,13 +42,15 @@ class StateCount(Struct, frozen=True):
 class SourceState(Struct, frozen=True):
     """The last complete poll of a source, and the error of a poll since then, if there was one.
 
-    polled_at: in seconds since 1970; None if no poll was ever complete.
+    polled_at: in seconds since 1970; None if no poll was ever complete. unreadable: how many listed
+    documents the last poll left out because they can't be read.
     """
 
     name: str
     polled_at: float | None
     error: str
     error_at: float | None
+    unreadable: int = 0
 
 
 class NoteCount(Struct, frozen=True):
@@ -132,9 +134,13 @@ def _summary(connection: sqlite3.Connection, sources: dict[str, SourceState]) ->
         "SELECT count(*) FROM documents WHERE acknowledged_at IS NULL"
         " AND state IN ('delivered', 'duplicate', 'skipped', 'quarantined')"
     ).fetchone()
-    known = connection.execute("SELECT name, polled_at, error, error_at FROM sources ORDER BY 1")
-    # Before the first start of this version there may be an older ledger, without notes.
+    # Before the first start of this version there may be an older ledger, without some of this.
     noted = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'notes'").fetchone()
+    columns = {row[1] for row in connection.execute("PRAGMA table_info(sources)")}
+    unreadable = "unreadable" if "unreadable" in columns else "0"
+    known = connection.execute(
+        f"SELECT name, polled_at, error, error_at, {unreadable} FROM sources ORDER BY 1"  # noqa: S608 - one of two words
+    )
     sources |= {row[0]: SourceState(*row) for row in known}
     return Summary(
         sources=tuple(sources.values()),

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-CASES = Path(__file__).parents[3] / "shared" / "cases"
 
-
-def case(folder: str, name: str) -> Path:
-    """An input of one of the cases; without them the test is skipped."""
-    if not CASES.is_dir():
-        pytest.skip(f"the cases are not here: no folder {CASES.parent.name}/{CASES.name}")
-    return CASES / folder / name
+def case(*parts: str) -> Path:
+    """A file or folder of the cases; the test is skipped where they are not."""
+    for folder in Path(__file__).parents:
+        if (cases := folder / "shared" / "cases").is_dir():
+            return cases.joinpath(*parts)
+    pytest.skip("the cases of public reports are not here: no folder shared/cases")

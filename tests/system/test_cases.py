@@ -18,7 +18,7 @@ from pipeline.errors import AlreadyDelivered, Rejected
 from stages.classify import classify_among
 from stages.kind import Kind
 from stages.settings import Company
-from tests.helpers.cases import CASES, case
+from tests.helpers.cases import case
 from tests.helpers.documents import classified, configured
 from tests.helpers.writing import bench
 
@@ -28,7 +28,7 @@ A, B = "BE0700100171", "BE0700200240"
 
 def companies(folder: str) -> list[Company]:
     """The companies beside a case, or our own one."""
-    path = CASES / folder / "companies.toml"
+    path = case(folder, "companies.toml")
     if not path.is_file():
         return [OURS]
     found = tomllib.loads(path.read_text("utf-8"))["companies"]

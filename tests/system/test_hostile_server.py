@@ -76,6 +76,9 @@ WHOLE: dict[str, Act] = {
     "identity": says(b"Content-Encoding: Identity"),
     "a charset for a coding": says(b"Content-Encoding: UTF-8"),
     "the framing of an upload": says(b"Content-Encoding: aws-chunked"),
+    "unpacked by the store": says(
+        b"x-goog-hash: md5=vxX1AQgQe8ZLMH7ZFsN5lg==", b"x-goog-stored-content-encoding: gzip"
+    ),
     "a whole range": turned(lambda data: data, b"Content-Range: bytes 0-0/1"),
     "odd headers": says(
         b"Content-Type: \xff\xfe; charset*=a'b'%ff; boundary=\"\x01",

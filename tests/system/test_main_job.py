@@ -139,7 +139,13 @@ def test_a_source_that_is_gone_is_said_in_words(tmp_path: Path) -> None:
     with mailbox(tmp_path, "--documents", 1) as box:
         pass
     (source,) = box.status()["sources"]
-    assert source == {"name": "billtobox", "polled_at": None, "error": "", "error_at": None}
+    assert source == {
+        "name": "billtobox",
+        "polled_at": None,
+        "error": "",
+        "error_at": None,
+        "unreadable": 0,
+    }
     said = synqup("catch-up", "--config", box.config, expect=3)
     assert "does not answer" in said
     assert "Traceback" not in said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
 from pathlib import Path
 
 import google_crc32c
@@ -15,7 +15,9 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from pipeline.payload import Payload
 from pipeline.source import StatedChecksum
 from stages.checksums import HASHES, Checkable, checkable, digests
+from stages.digest_text import read_digest
 from stages.sources.http.checksums import HEADERS, stated_checksums
+from stages.sources.http.coding import NO_CODINGS
 
 DATA = b"<Invoice>12,50</Invoice>\n"
 
@@ -70,6 +72,15 @@ WILD = [
     ({"x-amz-checksum-sha1": encoded("sha1")}, "x-amz-checksum-sha1 sha-1"),
     ({"x-amz-checksum-crc32c": encoded("crc32c")}, "x-amz-checksum-crc32c crc32c"),
     ({"x-amz-checksum-crc32": encoded("crc32")}, "x-amz-checksum-crc32 crc32"),
+    ({"content-digest": f"sha-256={encoded('sha256')}"}, "content-digest sha-256"),
+    ({"content-md5": MD5}, "content-md5 md5"),
+    ({"content-md5": MD5.upper()}, "content-md5 md5"),
+    ({"content-md5": f"md5={encoded('md5')}"}, "content-md5 md5"),
+    ({"content-md5": b64encode(MD5.encode()).decode()}, "content-md5 md5"),
+    ({"digest": f"sha-256={hashlib.sha256(DATA).hexdigest()}"}, "digest sha-256"),
+    ({"digest": f"id-sha-256={encoded('sha256')}"}, "digest sha-256"),
+    ({"digest": f"crc32c={encoded('crc32c')}"}, "digest crc32c"),
+    ({"x-goog-hash": f"md5={MD5}"}, "x-goog-hash md5"),
     ({"etag": f'"{MD5}"'}, "etag md5"),
     ({"etag": f'"{MD5.upper()}"'}, "etag md5"),
 ]
@@ -87,16 +98,64 @@ def test_it_differs_from_other_data(headers: dict[str, str], expected: str) -> N
     assert digests(payload(DATA + b" "), [one.algorithm])[one.algorithm] != one.digest
 
 
+HEX = hashlib.sha256(DATA).hexdigest()
+BASE64 = encoded("sha256")
+URL_SAFE = BASE64.translate(str.maketrans("+/", "-_"))
+PAIRS = [HEX[at : at + 2] for at in range(0, len(HEX), 2)]
+BARE = [
+    *(HEX, HEX.upper(), f" {HEX}\n", f'"{HEX}"', f"0x{HEX}", f"0X{HEX.upper()}"),
+    *(":".join(PAIRS), " ".join(PAIRS), "-".join(PAIRS).upper(), f"{HEX}  invoice.xml"),
+    *(BASE64, BASE64.rstrip("="), URL_SAFE, URL_SAFE.rstrip("="), f":{BASE64}:"),
+    b64encode(HEX.encode()).decode(),
+]
+PREFIXES = [
+    *("sha256:", "SHA256:", "sha-256=", "sha256=", "SHA-256 ", "sha256-", "sha256: ", "{SHA256}"),
+    *("urn:sha256:", "SHA256 (invoice.xml) = ", "sha_256:", "Sha-256: "),
+]
+
+
+@pytest.mark.parametrize("prefix", ["", *PREFIXES])
+@pytest.mark.parametrize("listed", BARE)
+def test_the_list_may_state_one(prefix: str, listed: str) -> None:
+    assert agreeing({}, prefix + listed) == ["the list's sha-256"]
+
+
+@pytest.mark.parametrize("prefix", ["", *PREFIXES])
+@given(data=st.binary(max_size=40))
+def test_whichever_bytes_it_is_of(prefix: str, data: bytes) -> None:
+    digest = hashlib.sha256(data).digest()
+    for text in (digest.hex(), b64encode(digest).decode(), urlsafe_b64encode(digest).decode()):
+        assert read_digest(prefix + text, "sha-256", 32) == ("sha-256", digest)
+
+
 @pytest.mark.parametrize(
-    "listed",
+    ("listed", "expected"),
     [
-        hashlib.sha256(DATA).hexdigest(),
-        hashlib.sha256(DATA).hexdigest().upper(),
-        encoded("sha256"),
+        (f"md5:{MD5}", "the list's md5"),
+        (f"MD5={encoded('md5')}", "the list's md5"),
+        (f"sha1-{encoded('sha1')}", "the list's sha-1"),
+        (f"sha-512=:{encoded('sha512')}:", "the list's sha-512"),
+        (f"crc32c:{encoded('crc32c')}", "the list's crc32c"),
     ],
 )
-def test_the_list_may_state_one(listed: str) -> None:
-    assert agreeing({}, listed) == ["the list's sha-256"]
+def test_the_list_may_name_another_algorithm(listed: str, expected: str) -> None:
+    assert agreeing({}, listed) == [expected]
+
+
+@pytest.mark.parametrize(
+    "listed", [f"blake3:{HEX}", f"sha3-256:{HEX}", f"sha512/256:{HEX}", f"blake2b-256={BASE64}"]
+)
+def test_another_algorithm_of_the_same_length_is_not_taken_for_this_one(listed: str) -> None:
+    given = stated({}, listed)
+    assert given.checksums == ()
+    assert "is of no algorithm that synqup knows" in given.warnings[0]
+
+
+@pytest.mark.parametrize("listed", ["n/a", HEX[1:], HEX + "0", BASE64[2:], "sha256:", "x" * 5000])
+def test_a_spelling_that_nobody_can_read_is_a_warning(listed: str) -> None:
+    given = stated({}, listed)
+    assert given.checksums == ()
+    assert given.warnings == ("the list's sha-256 is no such checksum",)
 
 
 @pytest.mark.parametrize("value", [None, ""])
@@ -193,10 +252,6 @@ class TestWhatCannotBeChecked:
             ({"content-md5": encoded("sha256")}, "content-md5 md5 is no such checksum"),
             ({"digest": "crc32c=xyz"}, "digest crc32c is no such checksum"),
             (
-                {"content-digest": f"sha-256={encoded('sha256')}"},
-                "content-digest sha-256 is no such checksum",
-            ),
-            (
                 {"x-amz-checksum-sha256": f"{encoded('sha256')}-2"},
                 "x-amz-checksum-sha256 sha-256 is no such checksum",
             ),
@@ -222,11 +277,31 @@ class TestWhatCannotBeChecked:
         assert given.checksums == ()
         assert given.warnings == (f"{name} is of the document in gzip and can't be checked",)
 
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"x-goog-stored-content-encoding": "gzip"},
+            {"X-Goog-Stored-Content-Encoding": " GZIP"},
+            {"warning": '199 - "x", 214 UploadServer gunzipped'},
+            {"x-guploader-response-body-transformations": "gunzipped"},
+        ],
+    )
+    @pytest.mark.parametrize("name", sorted(HEADERS))
+    def test_what_the_store_unpacked(self, name: str, more: dict[str, str]) -> None:
+        other = encoded("md5", b"packed")
+        given = stated({name: f"md5={other}", "etag": f'"{MD5}"', **more})
+        assert given.checksums == ()
+        assert given.warnings[0].startswith(f"{name} is of the document in ")
+
+    def test_of_the_document_before_any_coding(self) -> None:
+        headers = {"digest": f"id-sha-256={encoded('sha256')}", "content-encoding": "gzip"}
+        assert agreeing(headers) == ["digest sha-256"]
+
     def test_the_list_speaks_of_the_document_however_it_was_coded(self) -> None:
         listed = hashlib.sha256(DATA).hexdigest()
         assert agreeing({"content-encoding": "gzip"}, listed) == ["the list's sha-256"]
 
-    @pytest.mark.parametrize("coding", ["identity", "Identity", ""])
+    @pytest.mark.parametrize("coding", sorted({*NO_CODINGS, "Identity", "AWS-chunked, utf-8"}))
     def test_identity_is_no_coding(self, coding: str) -> None:
         headers = {"content-md5": encoded("md5"), "content-encoding": coding}
         assert agreeing(headers) == ["content-md5 md5"]

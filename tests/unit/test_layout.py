@@ -23,6 +23,7 @@ LAYERS = (
     ("pipeline",),
     ("pipeline.config", "pipeline.ledger"),
     ("pipeline.engine",),
+    ("stages.digest_text",),
     ("stages", "stages.kind", "stages.naming", "stages.checksums", "stages.values"),
     ("stages.settings",),
     ("stages.formats",),

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google_crc32c import value as crc32c
+from msgspec import json
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from pipeline.config.types import ServiceSettings
@@ -19,8 +21,9 @@ from pipeline.source import Announced
 from stages.formats.registry import LARGE
 from stages.model import Fetched, Listed, Verified
 from stages.settings import Config, Delivery
-from stages.sources.http.checksums import stated_checksums
+from stages.sources.http.checksums import stated_checksums, unpacked_coding
 from stages.verify import process, verify
+from tests.helpers.cases import case
 from tests.helpers.farm import Farm
 from tests.helpers.invoices import ubl
 
@@ -43,8 +46,8 @@ def vouched(data: bytes) -> dict[str, str]:
 def announced(
     headers: Mapping[str, str], media_type: str = "", length: int | None = None
 ) -> Announced:
-    checksums = stated_checksums(CIMultiDictProxy(CIMultiDict(headers)))
-    return Announced(media_type, length, checksums)
+    given = CIMultiDictProxy(CIMultiDict(headers))
+    return Announced(media_type, length, stated_checksums(given), unpacked_coding(given))
 
 
 def listed(*, require_checksum: bool = False, **more: Any) -> Listed:
@@ -147,9 +150,49 @@ class TestSizes:
         with pytest.raises(Corrupt, match="the source says 28 bytes, and 29 have arrived"):
             verified(WHOLE, length=28)
 
-    def test_even_where_a_checksum_agrees(self) -> None:
+    def test_a_strong_checksum_tells_more(self) -> None:
+        found = verified(WHOLE, vouched(WHOLE), size=30)
+        assert found.warnings == ("the list says 30 bytes, and 29 have arrived",)
+        weak = {"x-goog-hash": "crc32c=" + b64encode(crc32c(WHOLE).to_bytes(4)).decode()}
+        assert verified(WHOLE, weak).checksum
         with pytest.raises(Corrupt):
-            verified(WHOLE, vouched(WHOLE), size=30)
+            verified(WHOLE, weak, size=30)
+
+    @pytest.mark.parametrize(
+        "header", [{"content-encoding": "gzip"}, {"x-goog-stored-content-encoding": "gzip"}]
+    )
+    def test_it_may_be_of_the_packed_form(self, header: dict[str, str]) -> None:
+        found = verified(WHOLE, header, size=30)
+        assert found.warnings == ("the list says 30 bytes, and 29 have arrived",)
+        with pytest.raises(Corrupt):
+            verified(BROKEN, header, size=30)
+        found = verified(WHOLE, header, sha256=hashlib.sha256(b"packed").hexdigest())
+        assert not found.checksum
+        assert found.warnings[0].endswith("it may be of the document in gzip")
+        found = verified(WHOLE, header, sha256=hashlib.sha256(WHOLE).hexdigest())
+        assert (found.checksum, found.warnings) == ("the list's sha-256", ())
+
+
+class TestCases:
+    """What users of comparable programs reported."""
+
+    def test_a_list_states_base64(self) -> None:
+        item = json.decode(case("05-list-sha256-base64", "item.json").read_bytes())
+        data = case("05-list-sha256-base64", "p1.xml").read_bytes()
+        assert verified(data, sha256=item["sha256"]).checksum == "the list's sha-256"
+        with pytest.raises(Corrupt):
+            verified(data + b" ", sha256=item["sha256"])
+
+    def test_a_store_unpacks(self) -> None:
+        headers = json.decode(case("06-gcs-transcoding", "headers.json").read_bytes())
+        found = verified(case("06-gcs-transcoding", "p1.xml").read_bytes(), headers)
+        assert found.checksum == ""
+        assert found.warnings == ("x-goog-hash is of the document in gzip and can't be checked",)
+
+    def test_the_framing_of_an_upload_is_no_coding(self) -> None:
+        headers = json.decode(case("19-headers", "aws-chunked.json").read_bytes())
+        data = case("05-list-sha256-base64", "p1.xml").read_bytes()
+        assert verified(data, headers).checksum == "x-amz-checksum-sha256 sha-256"
 
 
 class TestStructure:

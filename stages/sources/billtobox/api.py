@@ -6,8 +6,9 @@ from typing import Annotated
 
 from msgspec import Meta, Raw, Struct
 
-#: An identifying value, which is kept of each document.
-Key = Annotated[str, Meta(max_length=1000)]
+#: Characters of an identifying value, which is kept of each document.
+LONGEST_KEY = 1000
+Key = Annotated[str, Meta(max_length=LONGEST_KEY)]
 
 
 class Page(Struct):
@@ -28,6 +29,8 @@ class Page(Struct):
 
 class Item(Struct):
     """One document in any of the lists; a field that its list doesn't have stays empty.
+
+    All but the id are hints, which `pages` leaves empty where they are of another type.
 
     Dates are ISO 8601 with a time of midnight. accounting_status, account, statement_number,
     statement_date, sha256 and revision are not documented; they are read if they are sent.

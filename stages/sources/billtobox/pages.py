@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
 
 import anyio.to_thread
 import msgspec
 from msgspec import Raw
 
-from stages.sources.billtobox.api import Item, Page
-from stages.sources.http.client import JSON_ERRORS
+from pipeline.source import UnreadableItems
+from pipeline.text import FEW
+from stages.sources.billtobox.api import LONGEST_KEY, Item, Page
+from stages.sources.http import lenient_json
+from stages.sources.http.lenient_json import JSON_ERRORS, as_utf8
 
 #: Bytes of a page of a list, at most: an item holds the lines of its invoice, which may be
 #: thousands.
@@ -27,25 +29,58 @@ MAX_COUNT = 10**9
 
 ITEM = msgspec.json.Decoder(Item)
 
-#: Tokens of JSON that matter: strings, brackets, commas; a quote alone is an unterminated string.
-TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},"]', re.DOTALL)
-#: Tokens that are read at most to find the item at fault, which takes some seconds.
-MAX_TOKENS = 4_000_000
+#: Fields of an item by what they may be: a text or a number, a text alone, an identifying value.
+TEXTS = ("purchase_invoice_number", "sales_invoice_number", "account", "statement_number")
+WORDS = (
+    *("purchase_invoice_date", "sales_invoice_date", "statement_date"),
+    *("accounting_status", "sha256"),
+)
+KEYS = ("platform_id", "revision")
+
+#: What some send in place of an empty list, and of a page without documents.
+EMPTY_RESULTS = (b"null", b"{}", b'""', b"false")
+EMPTY_PAGES = (b"", b"null", b"[]", b"{}", b'""')
+
+#: Ids that an address can't hold: they would lead to another place.
+NO_IDS = ("", ".", "..")
 
 
 class TooManyItems(Exception):
     """The page has more items than allowed."""
 
 
+class LeftOut:
+    """What one walk over the lists leaves out because it can't be read."""
+
+    def __init__(self) -> None:
+        self._reasons: dict[str, Counter[str]] = {}
+
+    def add(self, list_: str, items: Sequence[Item | str]) -> None:
+        """Count those items of a list that have a reason in their place."""
+        for item in items:
+            if isinstance(item, str):
+                self._reasons.setdefault(list_, Counter())[item] += 1
+
+    def lists(self) -> Sequence[UnreadableItems]:
+        """Each list that had any, with the reasons."""
+        return [
+            UnreadableItems(
+                list_, reasons.total(), [reason for reason, _ in reasons.most_common(FEW)]
+            )
+            for list_, reasons in self._reasons.items()
+        ]
+
+
 async def read_page(body: bytes) -> Page:
     """Decode a page. Raises one of JSON_ERRORS, or TooManyItems."""
     if body.count(b",") > MAX_ITEMS * COMMAS_PER_ITEM:
         raise TooManyItems
+    body = as_utf8(body)
     try:
         page = msgspec.json.decode(body, type=Page)
     except JSON_ERRORS:
-        # One item may be at fault, by a lone surrogate or by nesting without end.
-        page = await anyio.to_thread.run_sync(_read_item_by_item, body)
+        # One item or hint may be at fault, by its type, a lone surrogate or nesting without end.
+        page = await anyio.to_thread.run_sync(_read_member_by_member, body)
     if len(page.results) > MAX_ITEMS:
         raise TooManyItems
     if page.total is not None and not 0 <= page.total <= MAX_COUNT:
@@ -55,49 +90,65 @@ async def read_page(body: bytes) -> Page:
     return page
 
 
-def read_item(raw: Raw) -> Item:
-    """Decode an item of a page. Raises one of JSON_ERRORS."""
+async def read_items(raws: Sequence[Raw]) -> Sequence[Item | str]:
+    """Decode items of a page: each item, or why it can't be read."""
+    items = [_decode_item(raw) for raw in raws]
+    if any(item is None for item in items):
+        return await anyio.to_thread.run_sync(_reread, raws, items)
+    return [item for item in items if item is not None]
+
+
+def _decode_item(raw: Raw) -> Item | None:
+    """The item, None if it is not as agreed."""
     if len(memoryview(raw)) > MAX_ITEM_BYTES:
-        raise ValueError(f"it is longer than {MAX_ITEM_BYTES:,} bytes")
-    return ITEM.decode(raw)
+        return None
+    try:
+        item = ITEM.decode(raw)
+    except JSON_ERRORS:
+        return None
+    return item if str(item.id).strip() not in NO_IDS else None
 
 
-def _read_item_by_item(body: bytes) -> Page:
-    """Decode a page whose items are separated by their brackets, whether they are JSON or not.
+def _reread(raws: Sequence[Raw], items: Sequence[Item | None]) -> Sequence[Item | str]:
+    return [item or _read_field_by_field(bytes(raw)) for raw, item in zip(raws, items, strict=True)]
 
-    Raises one of JSON_ERRORS if it is no page even without its items.
+
+def _read_field_by_field(raw: bytes) -> Item | str:
+    """The item with those of its fields that can be read; or why it can't do without the others."""
+    if len(raw) > MAX_ITEM_BYTES:
+        return f"it is longer than {MAX_ITEM_BYTES:,} bytes"
+    try:
+        given = lenient_json.members(raw)
+    except JSON_ERRORS:
+        return "it is no JSON object"
+    id_ = lenient_json.name(given.get("id"), LONGEST_KEY)
+    if id_ is None or id_.strip() in NO_IDS:
+        return "it has no id" if "id" not in given else "its id is no text or number of use"
+    fields: dict[str, object] = {
+        **{one: lenient_json.text(given.get(one)) for one in TEXTS},
+        **{one: lenient_json.word(given.get(one)) for one in WORDS},
+        **{one: lenient_json.name(given.get(one), LONGEST_KEY) for one in KEYS},
+        "size": lenient_json.count(given.get("size")),
+    }
+    return Item(id_, **fields)  # type: ignore[arg-type]
+
+
+def _read_member_by_member(body: bytes) -> Page:
+    """Decode a page whose members, and items, are separated by their brackets, JSON or not.
+
+    Raises one of JSON_ERRORS if it is no page even so.
     """
-    start, end, cuts = _find_results(body)
-    page = msgspec.json.decode(body[:start] + b"[]" + body[end:], type=Page)
-    items = [body[before + 1 : after].strip() for before, after in pairwise(cuts)]
-    page.results = [Raw(item) for item in items] if items != [b""] else []
-    return page
-
-
-def _find_results(body: bytes) -> tuple[int, int, Sequence[int]]:
-    """The start and end of "results", and the positions of its brackets and separating commas.
-
-    ValueError if there are no results, or their end is missing.
-    """
+    if body.strip() in EMPTY_PAGES:
+        return Page([])
     if body.count(b"[") + body.count(b"{") > MAX_ITEMS * COMMAS_PER_ITEM:
         raise TooManyItems
-    depth, name, start = 0, b"", -1
-    cuts: list[int] = []
-    for count, match in enumerate(TOKEN.finditer(body)):
-        token = match[0]
-        if count == MAX_TOKENS or token == b'"':
-            break
-        if depth == 1 and start < 0 and token[:1] == b'"':
-            name = token
-        elif token in b"[{":
-            depth += 1
-            if depth == 2 and start < 0 and name == b'"results"' and token == b"[":
-                start = match.start()
-                cuts.append(start)
-        elif token in b"]}":
-            depth -= 1
-            if depth == 1 and start >= 0:
-                return start, match.end(), [*cuts, match.start()]
-        elif depth == 2 and start >= 0 and token == b",":
-            cuts.append(match.start())
-    raise ValueError("there are no results")
+    given = lenient_json.members(body)
+    total, size = (lenient_json.count(given.get(one)) for one in ("total", "size"))
+    results = given.get("results")
+    if results is None:
+        if total == 0:
+            return Page([], total, size)
+        raise ValueError("there are no results")
+    if b"".join(results.split()) in EMPTY_RESULTS:
+        return Page([], total, size)
+    return Page(lenient_json.elements(results), total, size)

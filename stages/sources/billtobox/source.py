@@ -18,19 +18,21 @@ from pipeline.errors import Rejected, SourceError
 from pipeline.source import Entry, Incoming, Outcome, Source
 from stages.model import Listed
 from stages.settings import Config
-from stages.sources.billtobox.api import Page, Status
+from stages.sources.billtobox.api import Item, Page, Status
 from stages.sources.billtobox.pages import (
     MAX_ITEMS,
     MAX_PAGE_BYTES,
+    LeftOut,
     TooManyItems,
-    read_item,
+    read_items,
     read_page,
 )
 from stages.sources.billtobox.pagination import Pagination
 from stages.sources.billtobox.resources import Owners, Resource, ScopedList, resources, scoped_lists
 from stages.sources.billtobox.settings import Billtobox
-from stages.sources.http.client import JSON_ERRORS, HttpClient
+from stages.sources.http.client import HttpClient
 from stages.sources.http.headers import announced, quoted
+from stages.sources.http.lenient_json import JSON_ERRORS
 from stages.sources.http.limiter import ConcurrencyLimiter
 from stages.sources.http.oauth import OAuthClient, SignIn
 from stages.sources.http.session import ApiRequest, ApiSession
@@ -49,8 +51,6 @@ FORM_UNAVAILABLE = (400, 405, 406, 415, 501)
 ALREADY_SETTLED = (404, 409, 410)
 #: Attempts at a page of a list, at most, before the poll is given up.
 LIST_ATTEMPTS = 3
-#: Unreadable items for which the log states the reason, at most.
-MAX_ITEM_WARNINGS = 20
 #: Entries that are yielded at once.
 ENTRIES_AT_ONCE = 500
 #: Accept-Encoding of documents: checksums are of the bytes as sent, so these must not be coded.
@@ -123,10 +123,6 @@ class BilltoboxSource(Source):
         # Acknowledgements use at most half of the connections, so that documents go first.
         self._acknowledging = anyio.Semaphore(max(settings.connections // 2, 1), fast_acquire=True)
         self._resources = {resource.prefix: resource for resource in resources(settings)}
-        #: Items that the latest pass over the lists left out because they can't be read.
-        self.unreadable = 0
-        self._left_out = 0
-        self._unreadable: set[int] = set()
         self._pagination: Pagination[ScopedList] | None = None
 
     async def list(self, config: Config) -> AsyncGenerator[Sequence[Entry], None]:
@@ -138,18 +134,21 @@ class BilltoboxSource(Source):
             self._fetch_page_retrying,
             self.settings.page_size,
         )
-        self._left_out = 0
+        left_out = LeftOut()
         try:
             async with aclosing(self._pagination.pages()) as pages:
                 async for scoped, page in pages:
                     for start in range(0, len(page.results), ENTRIES_AT_ONCE):
+                        items = await read_items(page.results[start : start + ENTRIES_AT_ONCE])
+                        left_out.add(str(scoped), items)
                         yield [
                             entry
-                            for raw in page.results[start : start + ENTRIES_AT_ONCE]
-                            if (entry := self._entry(raw, scoped, config, owners)) is not None
+                            for item in items
+                            if isinstance(item, Item)
+                            and (entry := self._entry(item, scoped, config, owners)) is not None
                         ]
         finally:
-            self._count_unreadable()
+            self.unreadable = left_out.lists()
 
     def backlog(self) -> int | None:
         """The sum of the totals that the lists state, if all of them do."""
@@ -245,18 +244,12 @@ class BilltoboxSource(Source):
         raise failure
 
     def _entry(
-        self, raw: msgspec.Raw, scoped: ScopedList, config: Config, owners: Owners
+        self, item: Item, scoped: ScopedList, config: Config, owners: Owners
     ) -> Entry | None:
-        """The entry of an item; None if it can't be read or concerns no configured company."""
+        """The entry of an item; None if it concerns no configured company."""
         resource = scoped.resource
-        try:
-            item = read_item(raw)
-        except JSON_ERRORS as error:
-            self._left_out += 1
-            self._warn_once(resource, raw, error)
-            return None
         pending = self._pending.get("accounting_status")
-        if pending and item.accounting_status not in (None, pending):
+        if pending and (item.accounting_status or pending).strip().upper() != pending.upper():
             return None
         company = owners.find(item, scoped)
         if company is None and owners.strict:
@@ -274,27 +267,8 @@ class BilltoboxSource(Source):
                 number=item.number,
                 issue_date=item.date,
                 size=item.size if item.size is None or item.size >= 0 else None,
-                sha256=item.sha256.lower() if item.sha256 else None,
+                sha256=item.sha256 or None,
             ),
-        )
-
-    def _count_unreadable(self) -> None:
-        """Keep how many items a pass left out, and log it when they are more than before."""
-        if self._left_out > self.unreadable:
-            log.warning("listed items can't be read", source=self.name, items=self._left_out)
-        self.unreadable = self._left_out
-
-    def _warn_once(self, resource: Resource, raw: msgspec.Raw, error: Exception) -> None:
-        """Log once why an item can't be read, as every pass over the list meets it again."""
-        mark = hash(bytes(raw))
-        if mark in self._unreadable or len(self._unreadable) == MAX_ITEM_WARNINGS:
-            return
-        self._unreadable.add(mark)
-        log.warning(
-            "a listed item can't be read",
-            source=self.name,
-            list=resource.path,
-            why=quoted(str(error)),
         )
 
     async def _acknowledge(self, outcome: Outcome) -> None:

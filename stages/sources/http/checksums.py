@@ -11,15 +11,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
+from aiohttp import hdrs
 from multidict import CIMultiDictProxy
 
 from pipeline.source import StatedChecksum
 from pipeline.text import printable
-from stages.checksums import from_base64, from_hexadecimal
+from stages.checksums import stated_digest
+from stages.sources.http.coding import content_codings
 
-#: RFC 9530, 2: a member of a structured field's dictionary whose value is a byte sequence, and
-#: parameters that are ignored (RFC 8941, 3.1.2).
-_MEMBER = re.compile(r"\s*([a-z*][a-z0-9_.*-]*)\s*=\s*:([A-Za-z0-9+/=]*):\s*(?:;.*)?")
 _MD5_ETAG = re.compile(r'"([0-9a-fA-F]{32})"')
 
 #: Algorithms whose digests Digest states in hexadecimal (IANA, HTTP Digest Algorithm Values).
@@ -30,11 +29,10 @@ Pairs = Iterable[tuple[str, bytes | None]]
 
 
 def _structured(value: str) -> Pairs:
-    """Content-Digest and Repr-Digest (RFC 9530, 2 and 3)."""
+    """Content-Digest and Repr-Digest (RFC 9530, 2 and 3), without parameters (RFC 8941, 3.1.2)."""
     for member in value.split(","):
-        match = _MEMBER.fullmatch(member)
-        name = member.partition("=")[0].strip()
-        yield (match[1], from_base64(match[2])) if match else (name, None)
+        algorithm, _, digest = member.partition(";")[0].strip().partition("=")
+        yield stated_digest(digest, algorithm.strip())
 
 
 def _instance(value: str) -> Pairs:
@@ -43,21 +41,20 @@ def _instance(value: str) -> Pairs:
         algorithm, _, digest = member.strip().partition("=")
         if algorithm.lower() in IN_HEXADECIMAL:
             # Leading zeros may be missing.
-            yield algorithm, from_hexadecimal(digest.strip().zfill(8))
-        else:
-            yield algorithm, from_base64(digest)
+            digest = digest.strip() if "=" in digest else digest.strip().zfill(8)
+        yield stated_digest(digest, algorithm)
 
 
 def _google(value: str) -> Pairs:
     """x-goog-hash (Google Cloud Storage, XML API): crc32c in big-endian order, md5; base64."""
     for member in value.split(","):
         algorithm, _, digest = member.strip().partition("=")
-        yield algorithm, from_base64(digest)
+        yield stated_digest(digest, algorithm)
 
 
 def _single(algorithm: str, value: str) -> Pairs:
     """Content-MD5 (RFC 1864) and x-amz-checksum-… (Amazon S3): one digest in base64."""
-    yield algorithm, from_base64(value)
+    yield stated_digest(value, algorithm)
 
 
 #: The prefix of the names of Amazon S3's own checksums.
@@ -78,12 +75,20 @@ HEADERS: Mapping[str, Callable[[str], Pairs]] = {
 
 #: Further headers that tell what the checksums mean.
 _CONTEXT = (
-    "content-encoding",
     "etag",
     f"{AMAZON}type",
     "x-amz-request-id",
     "x-amz-server-side-encryption",
     "x-amz-server-side-encryption-customer-algorithm",
+)
+
+#: Headers that state the coding in which the document is stored, whether it is sent so or not.
+_STORED_CODING = ("x-goog-stored-content-encoding", "x-original-content-encoding")
+#: Headers that say that something on the way has changed the bytes, and what they say then:
+#: "214 Transformation Applied" (RFC 7234, 5.5.6), and Google Cloud Storage's own words for it.
+_TRANSFORMED = (
+    ("warning", re.compile(r"(?:^|,)\s*214\b")),
+    ("x-guploader-response-body-transformations", re.compile(r"gunzip|gzip", re.IGNORECASE)),
 )
 
 
@@ -97,30 +102,42 @@ def stated_checksums(headers: CIMultiDictProxy[str]) -> tuple[StatedChecksum, ..
         for name in (*HEADERS, *_CONTEXT)
         if name in headers
     }
-    return tuple(_stated(said)) if said else ()
+    return tuple(_stated(said, unpacked_coding(headers))) if said else ()
 
 
-def _stated(said: Mapping[str, str]) -> Iterator[StatedChecksum]:
-    coding = _coding(said)
+def unpacked_coding(headers: CIMultiDictProxy[str]) -> str:
+    """The coding ("gzip") in which the source stores or sends the document, "" if in none.
+
+    The bytes that are handed over are unpacked of it: here, or on their way by a store that does
+    so for clients which don't ask for it (Google's decompressive transcoding).
+    """
+    for name in (hdrs.CONTENT_ENCODING, *_STORED_CODING):
+        if codings := content_codings(headers, name):
+            return printable(", ".join(codings))
+    for name, words in _TRANSFORMED:
+        if name in headers and words.search(", ".join(headers.getall(name))):
+            return "another form"
+    return ""
+
+
+def _stated(said: Mapping[str, str], coding: str) -> Iterator[StatedChecksum]:
     for name, parse in HEADERS.items():
         if (value := said.get(name)) is None:
             continue
-        if coding:
-            # Checksums are of the coded bytes, which are gone once the answer is decoded.
-            yield StatedChecksum(name, covers=f"the document in {coding}")
-        elif name.startswith(AMAZON) and said.get(f"{AMAZON}type") == "COMPOSITE":
+        composite = said.get(f"{AMAZON}type", "").strip().upper() == "COMPOSITE"
+        if name.startswith(AMAZON) and composite and not coding:
             yield StatedChecksum(name, covers="the document's parts")
-        else:
-            for algorithm, digest in parse(value):
-                yield StatedChecksum(name, algorithm, digest)
+            continue
+        plain = []
+        for algorithm, digest in parse(value):
+            if not coding or algorithm.lower().startswith("id-"):
+                plain.append(StatedChecksum(name, algorithm, digest))
+        yield from plain
+        if coding and not plain:
+            # Checksums are of the coded bytes, which are gone once they are unpacked.
+            yield StatedChecksum(name, covers=f"the document in {coding}")
     if not coding:
         yield from _etag(said)
-
-
-def _coding(said: Mapping[str, str]) -> str:
-    """The content coding of the answer (RFC 9110, 8.4): "gzip"; "" if there is none."""
-    coding = said.get("content-encoding", "").strip().lower()
-    return "" if coding == "identity" else coding
 
 
 def _etag(said: Mapping[str, str]) -> Iterator[StatedChecksum]:

@@ -30,6 +30,7 @@ from pipeline.errors import (
 from pipeline.files import check_file, os_reason
 from stages.sources.http.coding import DecodingError, content_decoder
 from stages.sources.http.headers import quoted, retry_after
+from stages.sources.http.lenient_json import JSON_ERRORS, as_utf8
 from stages.sources.http.settings import LARGEST_CA_FILE, Timeouts
 
 #: Bytes that are read of an error's body to quote it, and seconds that are spent on it.
@@ -44,9 +45,6 @@ MIN_RATE = 2048
 #: above MIN_MEAN_RATE, in bytes a second: 16 large documents could hold all workers for hours.
 MEAN_RATE_STALLS = 10
 MIN_MEAN_RATE = 16_384
-
-#: Errors of decoding untrusted JSON: it may be nested without end, or not be UTF-8.
-JSON_ERRORS = (msgspec.DecodeError, ValueError, RecursionError)
 
 
 class CertificateRefused(SourceError):
@@ -371,7 +369,7 @@ async def _error_message(response: aiohttp.ClientResponse) -> str:
                     body += piece
                     if len(body) >= MAX_ERROR_BODY:
                         break
-        said = msgspec.json.decode(body)
+        said = msgspec.json.decode(as_utf8(bytes(body)))
         words = said.get("error_description") or said.get("message") or said.get("error")
         return f': "{quoted(str(words))}"' if words else ""
     except (

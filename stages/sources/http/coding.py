@@ -23,7 +23,23 @@ GZIP = 16 + zlib.MAX_WBITS
 CODINGS = ("gzip", "x-gzip", "deflate")
 #: Values that some servers send although the document is not coded: "identity", a charset, or the
 #: framing of an upload to Amazon S3.
-NO_CODINGS = ("", "identity", "none", "binary", "7bit", "8bit", "utf-8", "utf8", "aws-chunked")
+NO_CODINGS = frozenset(
+    {
+        *(
+            "",
+            "identity",
+            "none",
+            "null",
+            "plain",
+            "binary",
+            "7bit",
+            "8bit",
+            "aws-chunked",
+            "chunked",
+        ),
+        *("utf-8", "utf8", "utf-16", "us-ascii", "ascii", "iso-8859-1", "windows-1252"),
+    }
+)
 
 
 class DecodingError(Exception):
@@ -83,6 +99,17 @@ class ContentDecoder:
         return data
 
 
+def content_codings(
+    headers: CIMultiDictProxy[str], name: str = hdrs.CONTENT_ENCODING
+) -> tuple[str, ...]:
+    """The codings that a header states, without what is none; in lower case."""
+    if name not in headers:
+        return ()
+    said = ",".join(headers.getall(name)).lower().split(",")
+    stripped = (one.strip().strip("\"'").removeprefix("charset=") for one in said)
+    return tuple(one for one in stripped if one not in NO_CODINGS)
+
+
 def content_decoder(headers: CIMultiDictProxy[str]) -> ContentDecoder | None:
     """The decoder for an answer with these headers; None if it is not coded.
 
@@ -91,10 +118,7 @@ def content_decoder(headers: CIMultiDictProxy[str]) -> ContentDecoder | None:
     transfer = headers.get(hdrs.TRANSFER_ENCODING, "chunked").strip().lower()
     if transfer not in ("chunked", "identity"):
         raise DecodingError(f'it has the transfer coding "{transfer}", which was not requested')
-    if hdrs.CONTENT_ENCODING not in headers:
-        return None
-    said = ",".join(headers.getall(hdrs.CONTENT_ENCODING)).lower().split(",")
-    codings = [coding for one in said if (coding := one.strip()) not in NO_CODINGS]
+    codings = content_codings(headers)
     if not codings:
         return None
     if len(codings) > 1 or codings[0] not in CODINGS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -11,13 +12,20 @@ import aiohttp
 from pipeline.retry import MAX_RETRY_AFTER
 from pipeline.source import Announced
 from pipeline.text import printable
-from stages.sources.http.checksums import stated_checksums
+from stages.sources.http.checksums import stated_checksums, unpacked_coding
 from stages.sources.http.coding import DecodingError, content_decoder
 
 #: Characters of a server's message that are quoted, at most.
 QUOTED = 200
 
-SECONDS = re.compile(r"[0-9]+(?:\.[0-9]*)?")
+#: Seconds as RFC 9110 has them, and as some send them: with a sign, a fraction, a unit, in quotes.
+SECONDS = re.compile(
+    r"[\"']?\+?([0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)\s*(|ms|s|secs?|seconds?|m|mins?|minutes?|h|hours?)"
+    r"[\"']?",
+    re.IGNORECASE,
+)
+#: Seconds of a unit, by its first letters.
+UNITS = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0, "h": 3600.0}
 #: A Content-Range from the first byte on; the answer is whole if it extends to the last byte.
 WHOLE = re.compile(r"bytes +0-([0-9]{1,18})/([0-9]{1,18})", re.IGNORECASE)
 
@@ -36,6 +44,7 @@ def announced(response: aiohttp.ClientResponse) -> Announced:
         media_type=printable(media_type(response)),
         length=None if is_encoded(response) else response.content_length,
         checksums=stated_checksums(response.headers),
+        coding=unpacked_coding(response.headers),
     )
 
 
@@ -54,25 +63,43 @@ def media_type(response: aiohttp.ClientResponse) -> str:
 
 
 def retry_after(response: aiohttp.ClientResponse) -> float | None:
-    """Seconds of Retry-After (RFC 9110, 10.2.3), MAX_RETRY_AFTER at most; None without one."""
-    text = response.headers.get("Retry-After", "").strip()
-    if SECONDS.fullmatch(text):
-        return min(float(text), MAX_RETRY_AFTER)
-    # By the server's own clock if it states its time, as ours may be hours off.
-    until, since = _moment(text), _moment(response.headers.get("Date", ""))
-    if until is None:
-        return None
-    rest = (until - (since or datetime.now(UTC))).total_seconds()
-    return min(max(rest, 0.0), MAX_RETRY_AFTER)
+    """Seconds of Retry-After (RFC 9110, 10.2.3), MAX_RETRY_AFTER at most; None without one.
+
+    Of several values, or several ways to read one, the longest counts: nobody asks too early.
+    """
+    said = [text.strip() for text in response.headers.getall("Retry-After", ())]
+    found = [seconds for text in said for seconds in _pauses(text)]
+    if not found:
+        # By the server's own clock if it states its time, as ours may be hours off.
+        since = _moment(response.headers.get("Date", "")) or datetime.now(UTC)
+        moments = [until for text in said if (until := _moment(text)) is not None]
+        found = [max((until - since).total_seconds(), 0.0) for until in moments]
+    return min(max(found), MAX_RETRY_AFTER) if found else None
+
+
+def _pauses(text: str) -> Iterator[float]:
+    """The seconds that a text may mean: a comma marks a fraction, or separates two values."""
+    for one in {text, *text.split(",")}:
+        if match := SECONDS.fullmatch(one.strip()):
+            unit = match[2].lower()
+            seconds = float(match[1].replace(",", "."))
+            yield seconds * UNITS["ms" if unit == "ms" else unit[:1]]
 
 
 def _moment(text: str) -> datetime | None:
     """The date of a header; None if it is none, or out of range."""
     try:
         # Its parts may be numbers of any length, and its time zone may be years away.
-        moment = parsedate_to_datetime(text)
+        moment = _iso_date(text) or parsedate_to_datetime(text)
         return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except (ValueError, TypeError, ArithmeticError, LookupError, OSError):
+        return None
+
+
+def _iso_date(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
         return None
 
 

@@ -5,15 +5,13 @@ Grants: client credentials (4.4), or a refresh token (6) of an authorisation-cod
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 
 import anyio
 import anyio.to_thread
-import msgspec
 import structlog
-from msgspec import Raw, Struct
+from msgspec import Struct
 from yarl import URL
 
 from pipeline.config.secrets import (
@@ -26,8 +24,10 @@ from pipeline.config.secrets import (
 from pipeline.config.types import Secret
 from pipeline.errors import RetryableError, SignInRefused, SourceError
 from pipeline.files import os_reason
-from stages.sources.http.client import JSON_ERRORS, HttpClient, status_error
+from stages.sources.http import lenient_json
+from stages.sources.http.client import HttpClient, status_error
 from stages.sources.http.headers import quoted
+from stages.sources.http.lenient_json import JSON_ERRORS, as_utf8
 from stages.sources.http.token import AccessToken
 
 log = structlog.get_logger(__name__)
@@ -37,7 +37,9 @@ MARGIN_SHARE = 0.2
 MAX_MARGIN = 60.0
 #: Lifetime in seconds of a token whose server does not state it.
 DEFAULT_LIFETIME = 300.0
-#: Seconds after which a token is renewed, whatever lifetime is stated.
+#: Seconds for which a token is used at least, and at most, whatever lifetime is stated: none may
+#: cost a sign-in for each request.
+MIN_LIFETIME = 10.0
 MAX_LIFETIME = 86_400.0
 #: Bytes of an answer, at most; a token has a few thousand.
 MAX_RESPONSE_BYTES = 100_000
@@ -59,21 +61,42 @@ class OAuthClient(Struct, frozen=True):
     refresh_token: Secret | None = None
 
 
-class TokenResponse(Struct):
-    """The answer of a token endpoint (RFC 6749, 5.1)."""
+class TokenResponse(Struct, frozen=True):
+    """The answer of a token endpoint (RFC 6749, 5.1).
+
+    lifetime: of the token in seconds. refresh_token: the next one, empty if none came.
+    """
 
     access_token: str
-    expires_in: Raw = Raw()
-    refresh_token: str | None = None
+    lifetime: float
+    refresh_token: str
 
-    @property
-    def lifetime(self) -> float:
-        """Lifetime of the token in seconds; DEFAULT_LIFETIME if none is stated, or no number."""
-        try:
-            lifetime = float(bytes(self.expires_in).strip(b'"'))
-        except ValueError:
-            return DEFAULT_LIFETIME
-        return DEFAULT_LIFETIME if math.isnan(lifetime) else min(lifetime, MAX_LIFETIME)
+
+def read_token_response(body: bytes) -> TokenResponse:
+    """Read an answer. Whatever stands there besides the token, the token is used."""
+    try:
+        given = lenient_json.members(as_utf8(body))
+    except JSON_ERRORS:
+        given = {}
+    return TokenResponse(
+        lenient_json.word(given.get("access_token")) or "",
+        _lifetime(lenient_json.text(given.get("expires_in"))),
+        lenient_json.text(given.get("refresh_token")) or "",
+    )
+
+
+def _lifetime(stated: str | None) -> float:
+    """The lifetime of a token, DEFAULT_LIFETIME if none of use is stated.
+
+    A token that has expired earlier is answered with 401, and renewed then.
+    """
+    try:
+        lifetime = float(stated or "")
+    except ValueError:
+        return DEFAULT_LIFETIME
+    if not lifetime > 0:  # also NaN
+        return DEFAULT_LIFETIME
+    return min(max(lifetime, MIN_LIFETIME), MAX_LIFETIME)
 
 
 class SignIn:
@@ -148,10 +171,7 @@ class SignIn:
                     )
                 raise SignInRefused(subject, f"the sign-in was refused: {quoted(error.reason)}")
             body = await self._http.read(response, MAX_RESPONSE_BYTES, subject)
-        try:
-            granted = msgspec.json.decode(body, type=TokenResponse, strict=False)
-        except JSON_ERRORS:
-            granted = TokenResponse("")
+        granted = read_token_response(body)
         if not TOKEN.fullmatch(granted.access_token):
             raise SourceError(
                 subject, "the token address did not answer with a token", "Check token_url"

@@ -57,6 +57,8 @@ def test_of_a_catch_up_the_gravest_counts() -> None:
     assert exit_code_of_result(CatchUpResult(left, {}, stopped=False)) == 1
     assert exit_code_of_result(CatchUpResult(Counters(waiting=1), {}, stopped=False)) == 1
     assert exit_code_of_result(CatchUpResult(Counters(), {}, stopped=True)) == 1
+    unreadable = CatchUpResult(Counters(), {}, stopped=False, unreadable={"box": 1})
+    assert exit_code_of_result(unreadable) == 1
     assert exit_code_of_result(CatchUpResult(left, failures, stopped=True)) == 3
     assert exit_code_of_result(CatchUpResult(left, failures, stopped=True, fault="a bug")) == 70
 

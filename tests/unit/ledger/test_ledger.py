@@ -281,6 +281,19 @@ async def test_polls_and_their_errors_are_told(tmp_path: Path) -> None:
     assert await told(3.0) == SourceState("box", 3.0, "", None)
 
 
+async def test_what_could_not_be_read_is_told_until_a_poll_could(tmp_path: Path) -> None:
+    def told() -> int:
+        (source,) = summarise(tmp_path / "ledger").sources
+        return source.unreadable
+
+    for items in (3, 0):
+        async with open_ledger(tmp_path / "ledger") as ledger:
+            await ledger.begin_poll("box")
+            await ledger.unreadable("box", items)
+            await ledger.polled("box", 1.0, "a failure tells nothing of it")
+        assert told() == items
+
+
 async def test_every_configured_source_is_told_of_before_those_that_only_the_ledger_knows(
     tmp_path: Path,
 ) -> None:

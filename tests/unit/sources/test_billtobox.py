@@ -103,7 +103,7 @@ async def test_what_a_list_says_is_read_and_an_item_that_is_none_is_left_out(
         assert found["sales/7"].meta.issue_date == "2026-02-03"
         assert found["sales/7"].meta.kind is Kind.SALES
         assert found["sales/7"].meta.company == "BE0403170701"
-        assert found["statement/b"].meta.sha256 == "ab" * 32
+        assert found["statement/b"].meta.sha256 == "AB" * 32
         assert found["statement/b"].revision == "AB" * 32
 
 

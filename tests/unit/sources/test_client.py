@@ -7,15 +7,11 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
-from unittest.mock import Mock
 
 import anyio
 import pytest
 from aiohttp import web
 from hypothesis import given, strategies as st
-from multidict import CIMultiDict
 from yarl import URL
 
 from pipeline.errors import (
@@ -27,7 +23,7 @@ from pipeline.errors import (
 )
 from pipeline.retry import RetryPolicy
 from stages.sources.http.client import HttpClient, IncompleteBody, Throughput, status_error
-from stages.sources.http.headers import QUOTED, announced, quoted, retry_after
+from stages.sources.http.headers import QUOTED, announced, quoted
 from stages.sources.http.limiter import ConcurrencyLimiter
 from stages.sources.http.settings import Timeouts
 from tests.helpers.serving import Answer, serving
@@ -220,39 +216,6 @@ async def test_the_media_type_and_the_length_are_of_the_bytes_themselves(
     ):
         said = announced(response)
     assert (said.media_type, said.length) == (media_type, length)
-
-
-def answered(**headers: str) -> Mock:
-    return Mock(headers=CIMultiDict({k.replace("_", "-"): v for k, v in headers.items()}))
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("7", 7.0), (" 7 ", 7.0), ("0", 0.0), ("-1", None), ("soon", None)]
-)
-def test_retry_after_in_seconds(text: str, seconds: float | None) -> None:
-    assert retry_after(answered(Retry_After=text)) == seconds
-
-
-@pytest.mark.parametrize("hours", [-9, 0, 9])
-def test_retry_after_is_by_the_clock_of_the_server(hours: int) -> None:
-    now = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=hours)
-    later = format_datetime(now + timedelta(seconds=40), usegmt=True)
-    date = format_datetime(now, usegmt=True)
-    assert retry_after(answered(Retry_After=later, Date=date)) == 40
-    assert retry_after(answered(Retry_After=date, Date=later)) == 0
-
-
-def test_retry_after_without_a_date_is_by_ours() -> None:
-    later = format_datetime(datetime.now(UTC) + timedelta(seconds=400), usegmt=True)
-    seconds = retry_after(answered(Retry_After=later))
-    assert seconds is not None
-    assert 0 <= seconds <= 400
-
-
-@given(st.text(), st.text())
-def test_no_header_breaks_anything(after: str, date: str) -> None:
-    seconds = retry_after(answered(Retry_After=after, Date=date))
-    assert seconds is None or seconds >= 0
 
 
 @given(st.text())

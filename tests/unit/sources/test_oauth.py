@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.errors import RetryableError, SignInRefused, SourceError, SynqupError
 from stages.sources.http import oauth
+from tests.helpers.cases import case
 from tests.helpers.issuer import asked, issuer, many, token
 
 pytestmark = pytest.mark.anyio
@@ -55,7 +56,7 @@ async def test_fifty_who_wait_for_one_that_fails_are_told_at_once(tmp_path: Path
         assert await one.get() == "t2"
 
 
-@pytest.mark.parametrize(("life", "requests"), [(1000, 1), ("1000", 1), (0, 2), (-5, 2)])
+@pytest.mark.parametrize(("life", "requests"), [(1000, 1), ("1000", 1), (1000.0, 1)])
 async def test_a_token_is_renewed_before_it_expires(
     tmp_path: Path, life: object, requests: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,6 +71,81 @@ async def test_a_token_is_renewed_before_it_expires(
             await one.get()
             monkeypatch.undo()
             assert len(it.forms) == 2
+
+
+LIVES = [
+    *(
+        "null",
+        '""',
+        "0",
+        "-5",
+        "-1.5",
+        '"-5"',
+        "NaN",
+        '"nan"',
+        "true",
+        "false",
+        "{}",
+        "[1]",
+        "0.001",
+    ),
+    *("Infinity", "1e999", "9" * 400, '"soon"', '" 300 "', '"\\ud800"', "[" * 5000 + "]" * 5000),
+]
+
+
+@pytest.mark.parametrize("life", LIVES)
+async def test_whatever_life_is_stated_the_token_is_used_and_renewed_on_401(
+    tmp_path: Path, life: str
+) -> None:
+    async with issuer() as it, token(tmp_path, it) as one:
+        it.answer = f'{{"expires_in": {life}, "access_token": "t", "token_type": 7}}'
+        assert await many(one) == ["t"] * 50
+        assert await one.get() == "t"
+        assert len(it.forms) == 1
+        one.reject("t")
+        assert await one.get() == "t"
+        assert len(it.forms) == 2
+
+
+@pytest.mark.parametrize("life", ["null", '""', "0", "-1", "NaN", "true", "{}", '"x"'])
+def test_where_no_life_is_stated_the_usual_one_is_assumed(life: str) -> None:
+    answer = f'{{"access_token": "t", "expires_in": {life}}}'
+    assert oauth.read_token_response(answer.encode()).lifetime == oauth.DEFAULT_LIFETIME
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"]
+)
+def test_a_token_in_any_encoding_of_unicode(encoding: str) -> None:
+    answer = '{"access_token": "t", "expires_in": 3600}'.encode(encoding)
+    granted = oauth.read_token_response(answer)
+    assert (granted.access_token, granted.lifetime) == ("t", 3600.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [("null", ""), ('""', ""), ("42", "42"), ("{}", ""), ('"r"', "r")]
+)
+def test_a_refresh_token_is_a_hint_too(given: str, expected: str) -> None:
+    answer = f'{{"access_token": "t", "refresh_token": {given}, "token_type": null}}'
+    assert oauth.read_token_response(answer.encode()).refresh_token == expected
+
+
+def test_nothing_beside_the_token_spoils_it() -> None:
+    deep = b"[" * 20_000 + b"]" * 20_000
+    for value in (b"NaN", b'"\\ud800"', b'"\xff"', deep):
+        granted = oauth.read_token_response(b'{"x": %s, "access_token": "t"}' % value)
+        assert granted.access_token == "t"
+
+
+def test_answers_as_reported() -> None:
+    lives = {
+        path.stem: oauth.read_token_response(path.read_bytes())
+        for path in case("07-token-answers").iterdir()
+    }
+    assert {one.access_token for one in lives.values()} == {"t1"}
+    assert {name: one.lifetime for name, one in lives.items()} == {
+        name: 3600.0 if name == "bom" else oauth.DEFAULT_LIFETIME for name in lives
+    }
 
 
 async def test_a_changed_secret_is_used_from_the_next_token(tmp_path: Path) -> None:

@@ -26,12 +26,12 @@ CREATE INDEX documents_staged ON documents (source) WHERE state = 'staged';
 CREATE INDEX documents_kept ON documents (changed_at) WHERE state IN ('quarantined', 'waiting');
 CREATE TABLE sources (
     name TEXT PRIMARY KEY, polled_at REAL, error TEXT NOT NULL DEFAULT '', error_at REAL,
-    poll INTEGER NOT NULL DEFAULT 0
+    poll INTEGER NOT NULL DEFAULT 0, unreadable INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
-INSERT INTO sources (name, polled_at, error, error_at, poll) VALUES
-    ('box', 9.0, 'no answer', 10.0, 4),
-    ('other', 8.0, '', NULL, 1);
+INSERT INTO sources (name, polled_at, error, error_at, poll, unreadable) VALUES
+    ('box', 9.0, 'no answer', 10.0, 4, 2),
+    ('other', 8.0, '', NULL, 1, 0);
 
 INSERT INTO documents (source, id, revision, label, state, seen_at, changed_at, poll)
     VALUES ('box', 'seen', '', 'invoice seen', 'seen', 1.0, 2.0, 3);
