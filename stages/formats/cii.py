@@ -140,7 +140,8 @@ def _tax(tax: etree._Element, ram: str) -> str:
     rates = (below(tax, f"{ram}RateApplicablePercent"), below(tax, f"{ram}ApplicablePercent"))
     rate = next((text for one in rates if (text := text_of(one))), "")
     amounts = (below(tax, f"{ram}BasisAmount"), below(tax, f"{ram}CalculatedAmount"))
-    return " ".join([*(unsigned_amount(text_of(one)) for one in amounts), unsigned_amount(rate)])
+    stated = [*map(text_of, amounts), rate]
+    return " ".join(unsigned_amount(one or "0") for one in stated)
 
 
 def _either(

@@ -183,10 +183,10 @@ def _payees(payments: Sequence[etree._Element]) -> tuple[str, ...]:
 
 
 def _taxes(total: etree._Element) -> list[str]:
-    """Return base, tax and rate of each group (EN 16931: BG-23)."""
+    """Return base, tax and rate of each group (EN 16931: BG-23); without a rate it is 0."""
     return [
         " ".join(
-            unsigned_amount(text_of(found))
+            unsigned_amount(text_of(found) or "0")
             for found in (below(one, _TAXABLE), below(one, _TAX_AMOUNT), below(one, *_RATE))
         )
         for one in total

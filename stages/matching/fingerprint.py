@@ -70,6 +70,8 @@ def _invoice(invoice: Invoice, is_shared: IsShared) -> Fingerprint:
     for one in identifiers:
         if one.kind:
             values.setdefault(one.kind, set()).add(_short(one.number))
+    if name := _letters(supplier.name):
+        values["name"] = {_short(name)}
     currency = invoice.currency.upper()
     parts = ("invoice", issuer, number, invoice.issue_date, invoice.type_code, currency, total)
     return Fingerprint(parts, marks(values | _acted_on(invoice.details)), numbered)
@@ -136,8 +138,8 @@ def _acted_on(details: Details) -> dict[str, set[str]]:
     stated = {
         "due": details.due_date,
         "payees": " ".join(details.payees),
-        "payee": plain(details.payee_name).casefold(),
-        "reference": plain(details.reference),
+        "payee": _letters(details.payee_name),
+        "reference": _letters(details.reference),
         "net": details.net,
         "gross": details.gross,
         "taxes": "\n".join(details.taxes),
@@ -147,6 +149,11 @@ def _acted_on(details: Details) -> dict[str, set[str]]:
     return {name: {_short(value)} for name, value in stated.items() if value} | {
         details.vocabulary: {there}
     }
+
+
+def _letters(text: str) -> str:
+    """Return the letters and digits of a text, in lower case."""
+    return "".join(filter(str.isalnum, plain(text).casefold()))
 
 
 def _short(value: str) -> str:

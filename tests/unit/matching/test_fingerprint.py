@@ -80,6 +80,16 @@ def test_a_foreign_supplier_is_known_by_its_vat_number() -> None:
     assert not is_same(first, ubl(legal("0403170701")))
 
 
+def test_another_name_beside_the_same_number_tells_two_apart() -> None:
+    def named(name: str) -> str:
+        name = f"<cac:PartyName><cbc:Name>{name}</cbc:Name></cac:PartyName>"
+        return ubl(name + vat("BE0700900917"))
+
+    assert not is_same(named("Moeder A NV"), named("Dochter B NV"))
+    assert is_same(named("Moeder A NV"), named("MOEDER A  N.V."))
+    assert is_same(named("Moeder A NV"), ubl(vat("BE0700900917")))
+
+
 @pytest.mark.parametrize("none", ["/", "NA", "BE0000000000", "123456789", "BE0403170702"])
 def test_a_number_that_identifies_nobody_proves_nothing(none: str) -> None:
     one, two = ubl(vat(none)), ubl(vat(none), lines=3)
