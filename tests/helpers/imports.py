@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -27,8 +28,10 @@ def name_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def graph(modules: dict[str, Path]) -> Graph:
-    """Who imports whom among these modules; imports within functions count as well."""
+@cache
+def imports_in(*folders: str) -> Graph:
+    """Who imports whom among the modules below these folders, also within functions."""
+    modules = sources(*folders)
     return {name: set(_imported(name, path, modules)) - {name} for name, path in modules.items()}
 
 
