@@ -37,7 +37,7 @@ def imports_in(*folders: str) -> Graph:
 
 def _imported(name: str, path: Path, modules: dict[str, Path]) -> Iterator[str]:
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in _statements(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             named = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -51,6 +51,14 @@ def _imported(name: str, path: Path, modules: dict[str, Path]) -> Iterator[str]:
         else:
             continue
         yield from (one for one in named if one in modules)
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements below a node; to look into their expressions would take most of the time."""
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for one in getattr(node, field, ()):
+            yield one
+            yield from _statements(one)
 
 
 def cycles(imports: Graph) -> list[list[str]]:
