@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -27,14 +28,16 @@ def name_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def graph(modules: dict[str, Path]) -> Graph:
-    """Who imports whom among these modules; imports within functions count as well."""
+@cache
+def imports_in(*folders: str) -> Graph:
+    """Who imports whom among the modules below these folders, also within functions."""
+    modules = sources(*folders)
     return {name: set(_imported(name, path, modules)) - {name} for name, path in modules.items()}
 
 
 def _imported(name: str, path: Path, modules: dict[str, Path]) -> Iterator[str]:
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in _statements(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             named = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -48,6 +51,14 @@ def _imported(name: str, path: Path, modules: dict[str, Path]) -> Iterator[str]:
         else:
             continue
         yield from (one for one in named if one in modules)
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements below a node; to look into their expressions would take most of the time."""
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for one in getattr(node, field, ()):
+            yield one
+            yield from _statements(one)
 
 
 def cycles(imports: Graph) -> list[list[str]]:

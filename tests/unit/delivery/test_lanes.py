@@ -103,7 +103,7 @@ async def test_what_shows_signs_of_life_does_not_hang(lane: Lane) -> None:
     slow = threading.Event()
 
     def write(heartbeat: Heartbeat) -> str:
-        for _ in range(10):
+        for _ in range(6):
             slow.wait(0.1)
             heartbeat()
         return "written"

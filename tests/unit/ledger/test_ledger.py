@@ -348,6 +348,7 @@ async def test_a_disk_that_refuses_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.ledger.database.BUSY_TIMEOUT", 0.001)
+    monkeypatch.setattr("pipeline.ledger.writer.RETRY_DELAY", 0.02)
     path = tmp_path / "ledger"
     async with open_ledger(path) as ledger:
         await ledger.begin_poll("box")

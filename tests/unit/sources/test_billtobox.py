@@ -235,7 +235,7 @@ async def test_a_token_that_is_always_refused_is_said(tmp_path: Path) -> None:
 async def test_a_source_that_takes_only_few_at_once_gets_few_and_gives_all(tmp_path: Path) -> None:
     async with platform() as one:
         config = configure(
-            tmp_path, one, attempts=20, retry_wait=0.005, longest_retry_wait=0.02, connections=32
+            tmp_path, one, attempts=20, retry_wait=0.005, longest_retry_wait=0.02, connections=16
         )
         flying = refused = 0
         handle = one.handle
@@ -256,7 +256,7 @@ async def test_a_source_that_takes_only_few_at_once_gets_few_and_gives_all(tmp_p
 
         one.answer = limited
         async with opened(config) as source:
-            entry_ = [Entry(f"purchase/{number}", "", "it", None) for number in range(400)]
+            entry_ = [Entry(f"purchase/{number}", "", "it", None) for number in range(200)]
             waiting = iter(entry_)
 
             async def fetch(entry: Entry) -> None:
@@ -268,14 +268,14 @@ async def test_a_source_that_takes_only_few_at_once_gets_few_and_gives_all(tmp_p
                     await source.retries.run(partial(fetch, entry))
 
             async with anyio.create_task_group() as group:
-                for _ in range(32):
+                for _ in range(16):
                     group.start_soon(work)
-            # Thirty-two who each back off on their own are refused many times as often.
-            assert refused < 200
-            assert source._limiter.limit < 16
+            # Sixteen who each back off on their own are refused many times as often.
+            assert refused < 100
+            assert source._limiter.limit < 10
             flying = -1000
             with anyio.fail_after(100):
-                while source._limiter.limit < 32:
+                while source._limiter.limit < 16:
                     await fetch(entry_[0])
 
 

@@ -46,6 +46,11 @@ class Loop(asyncio.SelectorEventLoop):
     def monotonic(self) -> float:
         return self.selector.now
 
+    @property
+    def busy(self) -> bool:
+        """Whether anybody could act at once, besides the one who asks."""
+        return bool(self._ready) or any(one.when() <= self.time() for one in self._scheduled)
+
 
 class Visitor:
     """Somebody who wants a turn, and what has become of that."""
@@ -94,7 +99,8 @@ class Crowd:
         """Let everybody act who can, without any time passing."""
 
         async def steps() -> None:
-            for _ in range(30):
+            await asyncio.sleep(0)
+            while self.loop.busy:
                 await asyncio.sleep(0)
 
         self.run(steps())
