@@ -63,7 +63,7 @@ class LineDigest:
                 digest.update("\0".join([spelt(str(one)) for one in texts]).encode() + b"\0")
 
     def digest(self) -> str:
-        """Return 32 characters that are equal for equal lines; "" if there were none."""
+        """Return 16 characters that are equal for equal lines; "" if there were none."""
         if self._is_empty:
             return ""
-        return hashlib.sha256(b"".join(one.digest() for one in self._digests)).hexdigest()[:32]
+        return hashlib.sha256(b"".join(one.digest() for one in self._digests)).hexdigest()[:16]

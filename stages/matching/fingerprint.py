@@ -53,53 +53,53 @@ def _invoice(invoice: Invoice, is_shared: IsShared) -> Fingerprint:
     number = plain(invoice.number)
     if not number:
         return Fingerprint(())
-    supplier = invoice.supplier
-    identifiers = _identifying(supplier, is_shared)
+    supplier = _known(invoice.supplier, is_shared)
     theirs = _numbers(invoice.customer)
-    own = [one for one in identifiers if not one.is_shared and one.number not in theirs]
+    own = [one for one in supplier.identifying if one.number not in theirs]
     if not own:
         # Only a name says who issued it: enough for a warning, and not for leaving a document out.
-        name = plain(supplier.name).casefold()
+        name = supplier.name
         return Fingerprint((), numbered=("name", name, number) if name else ())
     issuer = _issuer(own)
     numbered = (issuer, number)
-    total = _total(invoice)
-    if not invoice.issue_date or not total or invoice.details is None:
+    total, details = _total(invoice), invoice.details
+    if not invoice.issue_date or not total or details is None:
         return Fingerprint((), numbered=numbered)
-    values: dict[str, set[str]] = {}
-    for one in identifiers:
-        if one.kind:
-            values.setdefault(one.kind, set()).add(_short(one.number))
-    if name := _letters(supplier.name):
-        values["name"] = {_short(name)}
     currency = invoice.currency.upper()
     parts = ("invoice", issuer, number, invoice.issue_date, invoice.type_code, currency, total)
-    return Fingerprint(parts, marks(values | _acted_on(invoice.details)), numbered)
+    return Fingerprint(parts, f"{supplier.marks} {_acted_on(details)}", numbered)
 
 
 class _Identifying(Struct, frozen=True):
-    """A number that really identifies a party; fields as in stages/values/identity.py."""
+    """A number that really identifies a party, and that no other configured company shares."""
 
     number: str
-    kind: str
     is_vat: bool
-    is_shared: bool
+
+
+class _Known(Struct, frozen=True):
+    """What is known of a supplier: its name in one spelling, its numbers, and their marks."""
+
+    name: str
+    identifying: tuple[_Identifying, ...]
+    marks: str
 
 
 @lru_cache(2048)  # the same parties come again and again
-def _identifying(party: Party, is_shared: IsShared) -> tuple[_Identifying, ...]:
-    """Return the numbers of a party that really identify it."""
+def _known(party: Party, is_shared: IsShared) -> _Known:
     country = party.country
-    return tuple(
-        _Identifying(
-            canonical_number(one.scheme, one.value, country, one.is_vat),
-            number_kind(one.scheme, one.value, country, one.is_vat),
-            one.is_vat,
-            is_shared(one, country),
-        )
-        for one in party.identifiers[:MAX_IDENTIFIERS]
-        if not one.is_contact and identifies(one.scheme, one.value, country, one.is_vat)
-    )
+    name = _letters(party.name)
+    values = {"name": {_short(name)}} if name else {}
+    identifying = []
+    for one in party.identifiers[:MAX_IDENTIFIERS]:
+        if one.is_contact or not identifies(one.scheme, one.value, country, one.is_vat):
+            continue
+        number = canonical_number(one.scheme, one.value, country, one.is_vat)
+        if kind := number_kind(one.scheme, one.value, country, one.is_vat):
+            values.setdefault(kind, set()).add(_short(number))
+        if not is_shared(one, country):
+            identifying.append(_Identifying(number, one.is_vat))
+    return _Known(name, tuple(identifying), marks(values))
 
 
 @lru_cache(2048)
@@ -129,30 +129,31 @@ def _total(invoice: Invoice) -> str:
     return plain_amount(abs(value) if invoice.type_code in CREDIT_NOTES else value)
 
 
-def _acted_on(details: Details) -> dict[str, set[str]]:
+def _acted_on(details: Details) -> str:
     """Return what a reader acts on, as marks.
 
     What one form of an invoice leaves out contradicts nothing, because not every vocabulary, and
     not every profile of CII, has a place for it. In the same vocabulary it does.
     """
-    stated = {
-        "due": details.due_date,
-        "payees": " ".join(details.payees),
-        "payee": _letters(details.payee_name),
-        "reference": _letters(details.reference),
-        "net": details.net,
-        "gross": details.gross,
-        "taxes": "\n".join(details.taxes),
-        "lines": details.lines,
-    }
-    there = "".join(name[:1] if value else "-" for name, value in stated.items())
-    return {name: {_short(value)} for name, value in stated.items() if value} | {
-        details.vocabulary: {there}
-    }
+    stated = (
+        ("due", details.due_date),
+        ("payees", " ".join(details.payees)),
+        ("payee", _letters(details.payee_name)),
+        ("reference", _letters(details.reference)),
+        ("net", details.net),
+        ("gross", details.gross),
+        ("taxes", "\n".join(details.taxes)),
+        ("lines", details.lines),
+    )
+    there = "".join([name[:1] if value else "-" for name, value in stated])
+    words = [f"{name}={_short(value)}" for name, value in stated if value]
+    return " ".join([*words, f"{details.vocabulary}={there}"])
 
 
 def _letters(text: str) -> str:
     """Return the letters and digits of a text, in lower case."""
+    if not text or (text.isalnum() and text.isascii()):
+        return text.casefold()
     return "".join(filter(str.isalnum, plain(text).casefold()))
 
 
