@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import b64decode
+from functools import lru_cache
 
 #: Our name of an algorithm, by other spellings of it (RFC 9530, 5; RFC 3230, 4.1.1; RFC 5843).
 #: Those that begin with "id-" are of the document before any content coding.
@@ -33,12 +34,15 @@ _PREFIXED = re.compile(
 )
 _BLANK = re.compile(r"\s+")
 _HEXADECIMAL = re.compile(r"(?:0x)?[0-9a-f]{2}(?:[\s:-]*[0-9a-f]{2})*", re.IGNORECASE)
+#: As most state it.
+_PLAIN = re.compile(r"[0-9a-fA-F]+")
 #: Signs of base64url, and those of base64 in their place (RFC 4648, 5).
 _URL_SAFE = str.maketrans("-_", "+/")
 #: Signs of a text that is looked at, at most: no digest is longer than 200.
 MOST = 1000
 
 
+@lru_cache(256)
 def algorithm_named(name: str) -> str:
     """Our name of an algorithm, as which an unknown one stays as it is, in lower case."""
     plain = re.sub(r"[_ ]", "-", name.strip().lower())
@@ -51,6 +55,8 @@ def read_digest(text: str, algorithm: str, length: int) -> tuple[str, bytes | No
     algorithm, length: of the digest, in bytes, unless the text itself names another algorithm; its
     digest may have any length then.
     """
+    if len(text) == 2 * length and _PLAIN.fullmatch(text):
+        return algorithm, bytes.fromhex(text)
     bare = _without_quotes(text) if len(text) <= MOST else ""
     if digest := _of_length(bare, length):
         return algorithm, digest

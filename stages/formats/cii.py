@@ -92,7 +92,7 @@ def read(root: etree._Element, lines: LineDigest) -> Content | None:
     sums = _either(settlement, ram, _SUMS)
     due = below(sums, f"{ram}DuePayableAmount")
     if trade is not None:
-        lines.add(_LINE_PATHS[ram].of_document, trade)
+        lines.add(_LINE_PATHS[ram].of_document(trade))
     type_code = text_of(below(header, f"{ram}TypeCode"))
     return Invoice(
         format="cii-credit-note" if type_code in CREDIT_NOTES else "cii-invoice",

@@ -1,50 +1,45 @@
 """Line digest: what the lines of an invoice say, so that two forms of one invoice can be compared.
 
 The amounts, quantities and names of all lines are read by XPath, each in the order of the document:
-a loop over the lines would take several times as long as parsing them.
+a loop over the lines would take several times as long.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from lxml import etree
 
 from stages.values.amounts import unsigned_amount
 
+#: The amounts, the quantities and the names of lines, each in the order of the document.
+Columns = tuple[Sequence[str], ...]
+
 
 class LinePaths:
-    """The paths of what is read of a line, in one vocabulary.
+    """The paths of what is read of lines, in one vocabulary.
 
-    line: the path of the lines below the root of the document. amount, quantity, name: paths below
-    a line. All of them may name alternatives, with a bar between them.
+    line: the path of the lines below the root of the document. amount, quantity, name: below a line.
     """
 
     def __init__(
         self, namespaces: Mapping[str, str], line: str, amount: str, quantity: str, name: str
     ) -> None:
         def texts(path: str) -> etree.XPath:
-            return etree.XPath(path, namespaces=dict(namespaces), smart_strings=False)
-
-        def joined(field: str) -> str:
-            return "|".join(
-                f"{one}/{path}/text()" for one in line.split("|") for path in field.split("|")
-            )
+            return etree.XPath(f"{path}/text()", namespaces=dict(namespaces), smart_strings=False)
 
         fields = (amount, quantity, name)
-        self.of_document = tuple(texts(joined(one)) for one in fields)
-        self.of_line = tuple(
-            texts("|".join(f"{path}/text()" for path in one.split("|"))) for one in fields
-        )
+        self._of_document = [texts(f"{line}/{field}") for field in fields]
+        self._of_line = [texts(field) for field in fields]
 
+    def of_document(self, root: etree._Element) -> Columns:
+        """Return the columns of all lines below a root."""
+        return tuple([_strings(path(root)) for path in self._of_document])
 
-def _same_name(text: str) -> str:
-    return " ".join(text.split())
-
-
-#: How amounts, quantities and names are spelt.
-_SPELLINGS: tuple[Callable[[str], str], ...] = (unsigned_amount, unsigned_amount, _same_name)
+    def of_line(self, line: etree._Element) -> Columns:
+        """Return the columns of one line."""
+        return tuple([_strings(path(line)) for path in self._of_line])
 
 
 class LineDigest:
@@ -54,16 +49,35 @@ class LineDigest:
         self._digests = [hashlib.sha256(usedforsecurity=False) for _ in range(3)]
         self._is_empty = True
 
-    def add(self, paths: Iterable[etree.XPath], element: etree._Element) -> None:
-        """Add what these paths find: LinePaths.of_line for a line, of_document for all of them."""
-        for digest, path, spelt in zip(self._digests, paths, _SPELLINGS, strict=True):
-            texts = path(element)
-            if isinstance(texts, list) and texts:
-                self._is_empty = False
-                digest.update("\0".join([spelt(str(one)) for one in texts]).encode() + b"\0")
+    def add(self, columns: Columns) -> None:
+        """Add some lines."""
+        if not any(columns):
+            return
+        self._is_empty = False
+        amounts, quantities, names = columns
+        for digest, text in zip(
+            self._digests, (_amounts(amounts), _amounts(quantities), _names(names)), strict=True
+        ):
+            digest.update(text.encode())
 
     def digest(self) -> str:
         """Return 16 characters that are equal for equal lines; "" if there were none."""
         if self._is_empty:
             return ""
-        return hashlib.sha256(b"".join(one.digest() for one in self._digests)).hexdigest()[:16]
+        return hashlib.sha256(b"".join([one.digest() for one in self._digests])).hexdigest()[:16]
+
+
+def _strings(found: object) -> list[str]:
+    return found if isinstance(found, list) else []
+
+
+def _amounts(texts: Sequence[str]) -> str:
+    return "".join([f"{unsigned_amount(one)}\0" for one in texts])
+
+
+def _names(texts: Sequence[str]) -> str:
+    """Return names with their blanks collapsed, each with a NUL behind it."""
+    if not texts:
+        return ""
+    joined = " ".join("\0".join(texts).split())
+    return joined.replace(" \0", "\0").replace("\0 ", "\0") + "\0"

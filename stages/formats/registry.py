@@ -108,6 +108,9 @@ def opened(payload: Payload, room: Room) -> Opened:
     discard the payload if it is another one than came. Errors as by read(), and OSError if there is
     no room for what is inside.
     """
+    format_ = format_of(payload)
+    if format_ not in _MAY_WRAP:
+        return Opened(payload, _read(payload, format_, room))
     # Each of them lay in the one before.
     layers = [payload]
     try:
@@ -116,9 +119,9 @@ def opened(payload: Payload, room: Room) -> Opened:
             layers.append(inside)
             if len(layers) > MAX_LAYERS:
                 raise Hostile(f"it is wrapped more than {MAX_LAYERS - 1} times")
-        reading = inside or _read(layers[-1], room)
+        reading = inside or _read(layers[-1], format_of(layers[-1]), room)
         if len(layers) > 1 and not _is_document(layers[-1], reading):
-            reading = _wrapping(_read(payload, room), reading)
+            reading = _wrapping(_read(payload, format_, room), reading)
             layers.append(payload)
     except BaseException:
         _discard(layers, payload)
@@ -168,8 +171,7 @@ def _inside(payload: Payload, room: Room) -> Payload | Reading | None:
         _discard([plain], payload)
 
 
-def _read(payload: Payload, room: Room) -> Reading:
-    format_ = format_of(payload)
+def _read(payload: Payload, format_: Format, room: Room) -> Reading:
     # XML is read in any encoding, and without a copy.
     plain = payload if format_ is xml else _plain(payload, room)
     try:
@@ -182,7 +184,9 @@ def _read(payload: Payload, room: Room) -> Reading:
 
 def _plain(payload: Payload, room: Room) -> Payload:
     """Return a document as readers see it: itself, unless something stands before it."""
-    if payload.head(HEAD).startswith(_head(payload)):  # also if it is nothing but blank
+    head = payload.head(HEAD)
+    # It may be nothing but blank, or its preamble be longer than that.
+    if preamble.plain(head) is head or head.startswith(_head(payload)):
         return payload
     with payload.open() as stream:
         return collected(preamble.plain_blocks(stream), payload.size, room)

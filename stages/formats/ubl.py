@@ -134,7 +134,7 @@ def read(root: etree._Element, lines: LineDigest) -> Content | None:
         elif tag in LINES and found.keys() >= _BEFORE_LINES:
             break  # the schema has nothing else that is read behind the first line
     texts = {name: text_of(found[tag][0]) for tag, name in _TEXTS.items() if tag in found}
-    lines.add(_LINE_PATHS[format_].of_document, root)
+    lines.add(_LINE_PATHS[format_].of_document(root))
     return Invoice(
         format=format_,
         number=texts.get("number", ""),

@@ -296,7 +296,7 @@ def _tree_without_lines(data: bytes, lines: LineDigest) -> etree._Element:
                 assert etree.iselement(line)
                 kept -= _nodes_of(line)
                 if (paths := LINE_PATHS.get(line.tag)) is not None:
-                    lines.add(paths.of_line, line)
+                    lines.add(paths.of_line(line))
                 _drop(line)
             _check_nodes(kept)
         return parser.close()
