@@ -69,7 +69,7 @@ def verify(payload: Payload, listed: Listed, announced: Announced, *, subject: s
     """Check a document and read it.
 
     If a checksum has agreed, problems of the structure are only warnings, because the source holds
-    the same bytes. Rejected if the content is hostile.
+    the same bytes; what is merely odd is never more than one. Rejected if the content is hostile.
     """
     required = listed.config.service.require_checksum
     vouched = vouch(payload, listed, announced, subject=subject, require_checksum=required)
@@ -87,7 +87,7 @@ def verify(payload: Payload, listed: Listed, announced: Announced, *, subject: s
         listed=listed,
         content=reading.content,
         checksum=vouched.checksum,
-        warnings=tuple(first_few((*vouched.warnings, *reading.problems))),
+        warnings=tuple(first_few((*vouched.warnings, *reading.problems, *reading.warnings))),
         media_type=announced.media_type,
         verified_at=time.time(),
     )
