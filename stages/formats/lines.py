@@ -22,7 +22,8 @@ _PADDING = "\x1a\0"
 def lines(payload: Payload, also: bytes = b"") -> Iterator[str]:
     """Yield the lines that are not blank, without their ends (CRLF, LF or CR).
 
-    also: what ends a line too, because a system wrote it in place of one. Unreadable at a line of more than MAX_LINE bytes, Hostile at more than MAX_LINES lines.
+    also: what ends a line too, because some system writes it in place of an end. Unreadable at a
+    line of more than MAX_LINE bytes, Hostile at more than MAX_LINES lines.
     """
     for group in groups(payload, also):
         yield from group

@@ -22,24 +22,28 @@ HEAD = 4096
 #: Lines of one field that are kept; a balance or movement goes on for one or two more lines.
 MAX_KEPT = 3
 
+#: Characters of an amount: numbers of more digits would be rounded when they are added.
+MAX_AMOUNT = 24
+
 #: The tag of what ends a message: a line with a dash.
 END = "-"
+#: The tag of a line that begins an envelope.
+ENVELOPE = "{"
 
 _TAG = re.compile(r"\s*:\s*([0-9]{2}[A-Za-z]?)\s*:(.*)")
 _AT_SIGNS = re.compile(rb"@@[ \t\r\n]*:[ ]*25[Pp]?[ ]*:")
 
 #: The fields that come before the movements.
 _BEGINNING = frozenset({"20", "21", "25", "25P", "28", "28C", "13D", "60F", "60M", "34F"})
-_OPENING = frozenset({"60F", "60M"})
-_CLOSING = frozenset({"62F", "62M"})
+_BALANCES = frozenset({"60F", "60M", "62F", "62M"})
 _OTHERS = frozenset({"61", "86", "64", "65", "90D", "90C"})
-_KNOWN = _BEGINNING | _CLOSING | _OTHERS
+_KNOWN = _BEGINNING | _BALANCES | _OTHERS
 
-_AMOUNT = r"([0-9.,](?:[0-9., '\u2019]*[0-9.,])?)\s*(.?)"
-#: Credit or debit, the day, the currency, the amount, and the character that follows it.
-_BALANCE = re.compile(rf"([CD])R?\s*([0-9 ./-]{{0,12}})([A-Z]{{3}})\s*{_AMOUNT}")
-#: The same without a currency, with a year of two digits or of four.
-_NO_CURRENCY = (
+_AMOUNT = r"([0-9.,](?:[0-9., '\u2019\u00a0\u202f]*[0-9.,])?)\s*(.?)"
+#: Credit or debit, the day, the currency, the amount, and the character that follows it; then the
+#: same without a currency, with a year of two digits or of four.
+_BALANCE_FORMS = (
+    re.compile(rf"([CD])R?\s*([0-9 ./-]{{0,12}})([A-Z]{{3}})\s*{_AMOUNT}"),
     re.compile(rf"([CD])R?\s*([0-9]{{6}})()\s*{_AMOUNT}"),
     re.compile(rf"([CD])R?\s*([0-9]{{8}})()\s*{_AMOUNT}"),
 )
@@ -83,13 +87,12 @@ def fields(payload: Payload) -> Iterator[Field]:
     A line of field 86 is free text, and may look like a field from the beginning of a message. It
     is one only if what follows belongs to a beginning too.
     """
-    inside = is_open = False
+    inside = False
     latest: Field | None = None
     for one in _candidates(payload):
-        if latest is not None and not (inside and _is_text(latest, one, is_open)):
+        if latest is not None and not (inside and _is_text(latest, one)):
             yield latest
             inside = latest.tag == "86" or (inside and latest.tag == END)
-            is_open = latest.tag in _OPENING or (is_open and latest.tag not in _CLOSING)
         latest = one
     if latest is not None:
         # What the file ends with is never taken for text: it may be all that is left of a message.
@@ -118,35 +121,30 @@ def _field(line: str) -> Field | None:
     if match and (tag := match[1].upper()) in _KNOWN:
         return Field(tag, [match[2].strip().removesuffix("-}")])
     bare = line.strip()
-    if bare == "-" or bare.startswith(("-}", "{1:")):
+    if bare == "-" or bare.startswith("-}"):
         return Field(END)
-    return None
+    return Field(ENVELOPE) if bare.startswith("{1:") else None
 
 
-def _is_text(one: Field, following: Field, is_open: bool) -> bool:
+def _is_text(one: Field, following: Field) -> bool:
     """Whether what looks like a field, behind a field 86, is text of that field."""
-    if one.tag in _CLOSING:
-        return is_open and balance(one) is None
-    if one.tag in _OPENING:
-        return is_open or balance(one) is None
+    if one.tag in _BALANCES:
+        return balance(one) is None
     return one.tag in _BEGINNING and following.tag not in _BEGINNING
 
 
 def balance(stated: Field) -> Balance | None:
     """Return the balance in a field, None if it has not the form of one."""
     for text, following in _attempts(stated):
-        if match := _BALANCE.match(text):
-            day = _day(match[2])
-        else:
-            for pattern in _NO_CURRENCY:
-                if (match := pattern.match(text)) and (day := _day(match[2])):
-                    break
-            else:
+        for pattern in _BALANCE_FORMS:
+            match = pattern.match(text)
+            day = _day(match[2]) if match else ""
+            if match is None or not (day or match[3]):
                 continue
-        amount = _amount(match[4], match[5], following)
-        if amount is not None and match[1] == "D":
-            amount = -amount
-        return Balance(day, match[3], amount)
+            amount = _amount(match[4], match[5], following)
+            if amount is not None and match[1] == "D":
+                amount = amount.copy_negate()
+            return Balance(day, match[3], amount)
     return None
 
 
@@ -172,7 +170,9 @@ def _attempts(stated: Field) -> Iterator[tuple[str, str]]:
 
 
 def _amount(digits: str, behind: str, following: str) -> Decimal | None:
-    """Return an amount; None if it may go on behind what has been read of it."""
+    """Return an amount; None if it may go on behind what has been read of it, or is none."""
+    if len(digits) > MAX_AMOUNT:
+        return None
     goes_on = not behind and following[:1] in frozenset("0123456789.,")
     if behind in frozenset("-+0123456789") or (goes_on and not re.search("[.,]", digits)):
         return None
