@@ -117,10 +117,10 @@ def _candidates(payload: Payload) -> Iterator[Field]:
 
 def _field(line: str) -> Field | None:
     """Return the field or the end of a message that a line begins; None if it begins none."""
-    match = _TAG.match(line) or _TAG.match(line.partition("{4:")[2])
-    if match and (tag := match[1].upper()) in _KNOWN:
-        return Field(tag, [match[2].strip().removesuffix("-}")])
     bare = line.strip()
+    stated = bare if bare[:1] == ":" or "{4:" not in bare else bare.partition("{4:")[2]
+    if (match := _TAG.match(stated)) and (tag := match[1].upper()) in _KNOWN:
+        return Field(tag, [match[2].strip().removesuffix("-}")])
     if bare == "-" or bare.startswith("-}"):
         return Field(END)
     return Field(ENVELOPE) if bare.startswith("{1:") else None
