@@ -7,7 +7,6 @@ read only means that the balances can't be checked, for nothing else depends on 
 
 from __future__ import annotations
 
-import os
 import re
 from decimal import Decimal
 
@@ -46,6 +45,9 @@ _START = re.compile(
 #: The account and the opening balance at the beginning of a line, as no ordinary text has them.
 _HAS_ACCOUNT = re.compile(rb"(?:[\r\n]|@@)[ \t]*:[ ]*25[Pp]?[ ]*:[\s\S]")
 _HAS_BALANCE = re.compile(rb"(?:[\r\n]|@@)[ \t]*:[ ]*60[FMfm][ ]*:[\s\S]")
+#: Bytes of the end of a file in which an unfinished tag would stand.
+TAIL = 8
+_TAG_BEGUN = re.compile(rb"(?:[\r\n]|@@):(?:[0-9]{1,2}[A-Z]?)?$")
 #: An amount that goes no further, because it has all of its decimals.
 _COMPLETE = re.compile(r"[.,][0-9]{2}$")
 
@@ -299,14 +301,16 @@ def _part(page: _Page) -> AccountStatement:
 
 
 def _check_end(reader: _Reader, payload: Payload) -> None:
-    """Note if the last balance may have been cut off and nothing else would show it."""
+    """Note if the file breaks off in a tag, or in a balance where nothing else would show it."""
+    with payload.open() as stream:
+        stream.seek(max(payload.size - TAIL, 0))
+        tail = stream.read(TAIL)
+    if _TAG_BEGUN.search(tail):
+        _note(reader.problems, "it breaks off at the beginning of a field")
     last = reader.last
     if not reader.is_unchecked or last is None or last.tag not in ("62F", "62M"):
         return
-    with payload.open() as stream:
-        stream.seek(max(payload.size - 1, 0), os.SEEK_SET)
-        has_end = stream.read(1) in (b"\r", b"\n", b"@")
-    if not has_end and not _COMPLETE.search(last.lines[-1].strip()):
+    if not tail.endswith((b"\r", b"\n", b"@@")) and not _COMPLETE.search(last.lines[-1].strip()):
         _note(reader.problems, "its last line has no end (field 62F)")
 
 

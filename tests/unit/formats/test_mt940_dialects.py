@@ -266,7 +266,7 @@ def test_what_is_cut_off_is_no_shorter_statement(at: int) -> None:
     if isinstance(found.content, Statement) and not found.problems:
         whole = parts(MESSAGE + OTHER)
         # Only a file that ends between two messages is like one that never had the second.
-        between = len(MESSAGE) - 4 <= at <= len(MESSAGE) + len(":20")
+        between = len(MESSAGE) - len(",00\n-\n") <= at <= len(MESSAGE)
         assert found.content.parts == (whole[:1] if between else whole)
 
 
