@@ -99,7 +99,7 @@ class Classify:
                 number=_number(content) or listed.number,
                 issue_date=_issue_date(content) or iso_date(listed.issue_date),
                 counterparty=_counterparty(content, classification.kind) or listed.counterparty,
-                account=content.accounts[0] if isinstance(content, Statement) else "",
+                account=_account(content),
                 reason=classification.reason,
                 extension=content.extension or _extension(verified.media_type),
                 checksum=verified.checksum,
@@ -244,6 +244,11 @@ def _number(content: Content) -> str:
 def _issue_date(content: Content) -> str:
     content = _first(content)
     return "" if isinstance(content, Other | Bundle) else content.issue_date
+
+
+def _account(content: Content) -> str:
+    accounts = content.accounts if isinstance(content, Statement) else ()
+    return next(iter(accounts), "")
 
 
 def _first(content: Content) -> Content:

@@ -76,8 +76,8 @@ def verify(
     """Check a document and read it; return what it says, and its bytes without their wrapping.
 
     If a checksum has agreed, problems of the structure are only warnings, because the source holds
-    the same bytes. Of a document that was wrapped, what came is discarded once all is well.
-    Rejected if the content is hostile.
+    the same bytes; what is merely odd is never more than one. Of a document that was wrapped, what
+    came is discarded once all is well. Rejected if the content is hostile.
     """
     service = listed.config.service
     vouched = vouch(
@@ -99,11 +99,12 @@ def verify(
         raise
     if found.payload is not payload:
         payload.discard()
+    reading = found.reading
     verified = Verified(
         listed=listed,
         content=content,
         checksum=vouched.checksum,
-        warnings=tuple(first_few((*vouched.warnings, *found.reading.problems))),
+        warnings=tuple(first_few((*vouched.warnings, *reading.problems, *reading.warnings))),
         media_type=announced.media_type,
         verified_at=time.time(),
     )

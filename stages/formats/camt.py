@@ -11,13 +11,29 @@ import re
 
 from lxml import etree
 
+from stages.formats.balances import bears_number, spelt_balance
 from stages.formats.content import AccountStatement, Content, Other, Statement, check_count
 from stages.formats.elements import below, each, name_of, text_of
 from stages.formats.party import Identifier
+from stages.values.accounts import stated_iban
+from stages.values.amounts import amount
 from stages.values.dates import iso_date
 
+#: The type of a message, wherever in a namespace it stands: countries have namespaces of their own.
+_TYPE = re.compile(r"(?<![a-z0-9])((?:camt|pain|pacs)\.[0-9]{3})(?![0-9])", re.IGNORECASE)
 _NAMESPACE = re.compile(r"urn:(?:[a-z0-9]+:)*xsd:\$?([a-z]{4}\.[0-9]{3})\.[0-9]{3}\.[0-9]{2}")
 STATEMENT = "camt.053"
+#: The types by the name of the one element in a message, where its namespace tells none.
+_ELEMENTS = {
+    "BkToCstmrStmt": STATEMENT,
+    "BkToCstmrAcctRpt": "camt.052",
+    "BkToCstmrDbtCdtNtfctn": "camt.054",
+    "CstmrCdtTrfInitn": "pain.001",
+    "CstmrPmtStsRpt": "pain.002",
+    "CstmrDrctDbtInitn": "pain.008",
+}
+#: The first version puts itself behind the name.
+_VERSION = re.compile(r"V[0-9]{2}$")
 
 #: Other messages between companies and banks, by what people call them.
 _OTHERS = {
@@ -32,22 +48,43 @@ _OTHERS = {
 
 def read(root: etree._Element, _: object = None) -> Content | None:
     """Return the statements, or another ISO 20022 message by its name; None for other XML."""
-    message = _NAMESPACE.fullmatch(etree.QName(root).namespace or "")
-    if message is None or name_of(root) != "Document":
+    message = _type(root)
+    if not message:
         return None
-    if message[1] != STATEMENT:
-        what = _OTHERS.get(message[1], "an ISO 20022 message")
+    if message != STATEMENT:
+        what = _OTHERS.get(message, "an ISO 20022 message")
         return Other(
-            message[1],
-            f"{what} ({message[1]}), which is no statement of account",
+            message,
+            f"{what} ({message}), which is no statement of account",
             "xml",
             is_known=True,
         )
     parts: list[AccountStatement] = []
-    for statement in each(root, "{*}BkToCstmrStmt", "{*}Stmt"):
-        parts.append(_statement(statement))
-        check_count(parts)
+    for body in _bodies(root):
+        for statement in each(body, "{*}Stmt"):
+            parts.append(_statement(statement))
+            check_count(parts)
     return Statement(STATEMENT, tuple(parts), "xml")
+
+
+def _type(root: etree._Element) -> str:
+    """Return the type of a message, "" if it is none of ISO 20022."""
+    if name_of(root) == "Document":
+        namespace = etree.QName(root).namespace or ""
+        if match := _NAMESPACE.fullmatch(namespace) or _TYPE.search(namespace):
+            return match[1].lower()
+    return next(filter(None, (_ELEMENTS.get(_body_name(one)) for one in _bodies(root))), "")
+
+
+def _bodies(root: etree._Element) -> list[etree._Element]:
+    """Return the messages in a document, which may come without its root."""
+    if _body_name(root) in _ELEMENTS:
+        return [root]
+    return list(root) if name_of(root) == "Document" else []
+
+
+def _body_name(element: etree._Element) -> str:
+    return _VERSION.sub("", name_of(element))
 
 
 def _statement(statement: etree._Element) -> AccountStatement:
@@ -59,6 +96,8 @@ def _statement(statement: etree._Element) -> AccountStatement:
         holder_name=text_of(below(account, "{*}Ownr", "{*}Nm")),
         number=number,
         issue_date=_day(statement),
+        opening=_balance(statement, "OPBD") or _balance(statement, "PRCD"),
+        closing=_balance(statement, "CLBD"),
     )
 
 
@@ -66,34 +105,70 @@ _NUMBERS = ("{*}ElctrncSeqNb", "{*}LglSeqNb", "{*}Id")
 
 
 def _accounts(account: etree._Element | None) -> list[str]:
-    numbers = (below(account, "{*}Id", "{*}IBAN"), below(account, "{*}Id", "{*}Othr", "{*}Id"))
-    return [text for element in numbers if (text := text_of(element))]
+    """Return the numbers of an account: as its IBAN if one is stated, else as they are written."""
+    numbers = (*each(account, "{*}Id", "{*}IBAN"), *each(account, "{*}Id", "{*}Othr", "{*}Id"))
+    stated = map(text_of, numbers)
+    return [stated_iban(text) or text for text in stated if bears_number(text)]
 
 
 def _holders(account: etree._Element | None) -> list[Identifier]:
-    """Return the identifiers of the account's owner.
+    """Return the identifiers of the account's owner, a company or a person with a business.
 
     Belgian banks state the register as the issuer of the number (Febelfin).
     """
     found = []
-    for other in each(account, "{*}Ownr", "{*}Id", "{*}OrgId", "{*}Othr"):
-        stated = (
-            below(other, "{*}Issr"),
-            below(other, "{*}SchmeNm", "{*}Prtry"),
-            below(other, "{*}SchmeNm", "{*}Cd"),
-        )
-        scheme = next((text for element in stated if (text := text_of(element))), "")
-        if value := text_of(below(other, "{*}Id")):
-            found.append(Identifier("Acct/Ownr/Id/OrgId/Othr/Id", scheme, value))
+    for kind in ("OrgId", "PrvtId"):
+        for other in each(account, "{*}Ownr", "{*}Id", f"{{*}}{kind}", "{*}Othr"):
+            stated = (
+                below(other, "{*}Issr"),
+                below(other, "{*}SchmeNm", "{*}Prtry"),
+                below(other, "{*}SchmeNm", "{*}Cd"),
+            )
+            scheme = next((text for element in stated if (text := text_of(element))), "")
+            if value := text_of(below(other, "{*}Id")):
+                found.append(Identifier(f"Acct/Ownr/Id/{kind}/Othr/Id", scheme, value))
     return found
+
+
+def _balance(statement: etree._Element, code: str) -> str:
+    """Return the balance of a code in the one spelling of all formats.
+
+    "" if it isn't stated, or if several are that differ.
+    """
+    found = {_spelt(one) for one in each(statement, "{*}Bal") if _code(one) == code}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _code(balance: etree._Element) -> str:
+    stated = below(balance, "{*}Tp", "{*}CdOrPrtry")
+    return text_of(below(stated, "{*}Cd")) or text_of(below(stated, "{*}Prtry"))
+
+
+def _spelt(balance: etree._Element) -> str:
+    stated = below(balance, "{*}Amt")
+    value = amount(text_of(stated))
+    match text_of(below(balance, "{*}CdtDbtInd")):
+        case "DBIT" if value is not None:
+            value = value.copy_negate()
+        case "CRDT":
+            pass
+        case _:
+            value = None
+    currency = "" if stated is None else stated.get("Ccy", "")
+    return spelt_balance(_balance_day(balance), currency, value)
+
+
+def _balance_day(balance: etree._Element) -> str:
+    days = (below(balance, "{*}Dt", "{*}Dt"), below(balance, "{*}Dt", "{*}DtTm"))
+    return next((found for day in days if (found := iso_date(text_of(day)))), "")
 
 
 def _day(statement: etree._Element) -> str:
     """Return the day of the closing balance, else the end of the period, else the creation day."""
-    days = [
-        below(balance, "{*}Dt", "{*}Dt")
-        for balance in each(statement, "{*}Bal")
-        if text_of(below(balance, "{*}Tp", "{*}CdOrPrtry", "{*}Cd")) == "CLBD"
-    ]
-    days += [below(statement, "{*}FrToDt", "{*}ToDtTm"), below(statement, "{*}CreDtTm")]
-    return next((found for day in days if (found := iso_date(text_of(day)))), "")
+    closing = [_balance_day(one) for one in each(statement, "{*}Bal") if _code(one) == "CLBD"]
+    others = (
+        below(statement, "{*}FrToDt", "{*}ToDtTm"),
+        below(statement, "{*}FrToDt", "{*}ToDt"),
+        below(statement, "{*}CreDtTm"),
+    )
+    return next(filter(None, (*closing, *(iso_date(text_of(day)) for day in others))), "")

@@ -8,7 +8,8 @@ that deviate from the standard, so `read` is tolerant and `problems` reports the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from itertools import chain, islice
 from operator import itemgetter
 
@@ -16,6 +17,7 @@ import stdnum.iban
 from msgspec import Struct, structs
 
 from pipeline.payload import Payload
+from stages.formats.balances import bears_number, spelt_balance
 from stages.formats.content import (
     AccountStatement,
     Content,
@@ -75,7 +77,9 @@ def recognises(head: bytes) -> bool:
 
 def read(payload: Payload) -> Reading:
     """Return the statements, and where they don't add up."""
-    return checked(_content(payload), lambda: _reported(payload))
+    warnings: list[str] = []
+    reading = checked(_content(payload), lambda: _reported(_problems(payload, warnings)))
+    return structs.replace(reading, warnings=tuple(_reported(warnings)))
 
 
 def _content(payload: Payload) -> Content:
@@ -91,9 +95,9 @@ def _content(payload: Payload) -> Content:
         return Other("coda-like", f"a text that resembles CODA, but {error}")
 
 
-def _reported(payload: Payload) -> list[str]:
-    """Return where the records don't add up: their number, sums, balances, or a missing end."""
-    found = list(islice(_problems(payload), MAX_PROBLEMS))
+def _reported(notes: Iterable[str]) -> list[str]:
+    """Return the first of what has been found, as many as anyone reads."""
+    found = list(islice(notes, MAX_PROBLEMS))
     return [*found, "and more of the kind"] if len(found) == MAX_PROBLEMS else found
 
 
@@ -102,7 +106,11 @@ def is_quick(data: bytes) -> bool:
     return len(data) <= QUICK
 
 
-def _problems(payload: Payload) -> Iterator[str]:
+def _problems(payload: Payload, warnings: list[str]) -> Iterator[str]:
+    """Yield where the records don't add up: their number, sums, balances, or a missing end.
+
+    Add to the warnings what is odd and has no bearing on any of that.
+    """
     totals: _Totals | None = None
     for record in _records(payload):
         code = record[0]
@@ -124,8 +132,8 @@ def _problems(payload: Payload) -> Iterator[str]:
         else:
             totals.records += 1
             yield from (_opening if code == "1" else _balance)(record, totals)
-        if len(record) > RECORD and record[RECORD:].strip():
-            yield f"a record has {len(record.rstrip())} characters instead of {RECORD}"
+        if len(record) > RECORD and len(warnings) < MAX_PROBLEMS and record[RECORD:].strip():
+            warnings.append(f"a record has {len(record.rstrip())} characters instead of {RECORD}")
     if totals is not None:
         yield "the end is missing (record 9)"
 
@@ -133,20 +141,23 @@ def _problems(payload: Payload) -> Iterator[str]:
 def _statement(payload: Payload) -> Content:
     parts: list[AccountStatement] = []
     holders: tuple[Identifier, ...] = ()
-    name = header_day = code = ""
+    name = header_day = code = structure = currency = ""
     part: AccountStatement | None = None
     for record in _records(payload):
         code = record[0]
         if code in DETAILS:
             continue
         if code == "1":
+            structure = record[1:2]
+            account = _account(structure, record[5:42])
+            currency = _currency(structure, record[5:42])
             part = AccountStatement(
-                accounts=(_account(record[1:2], record[5:42]),),
+                accounts=(account,) if bears_number(account) else (),
                 holders=holders,
                 holder_name=name,
                 number=record[2:5].strip(),
                 issue_date=header_day,
-                opening=f"{_day(record[58:64])} {record[39:42]} {record[42:58]}",
+                opening=_spelt(record[58:64], currency, record[42:58]),
             )
             parts.append(part)
             check_count(parts)
@@ -155,7 +166,9 @@ def _statement(payload: Payload) -> Content:
                 parts[-1] = structs.replace(
                     part,
                     issue_date=_day(record[57:63]) or part.issue_date,
-                    closing=f"{_day(record[57:63])} {record[41:57]}",
+                    closing=_spelt(
+                        record[57:63], _currency(structure, record[4:41]) or currency, record[41:57]
+                    ),
                 )
             part = part if len(record) < BALANCE_END else None
         elif code == "0":
@@ -228,6 +241,26 @@ def _account(structure: str, field: str) -> str:
             stated = field[:34].strip()
     number = account_number(stated)
     return number if is_iban(number) else stated
+
+
+def _currency(structure: str, field: str) -> str:
+    """Return the currency from the field of an account: behind a Belgian account, else at its end.
+
+    "" where none is stated.
+    """
+    if structure in "0 ":
+        behind = field.strip().partition(" ")[2].strip()
+        return behind[:3]
+    return field[34:37]
+
+
+def _spelt(day: str, currency: str, field: str) -> str:
+    """Return a balance in the one spelling of all formats, "" if a part of it is missing."""
+    try:
+        thousandths = _amount(field)
+    except Unreadable:
+        return ""
+    return spelt_balance(_day(day), currency, Decimal(thousandths).scaleb(-3))
 
 
 def _day(digits: str) -> str:

@@ -93,7 +93,7 @@ class AccountStatement(Struct, frozen=True):
 
     accounts: its number, as IBAN if there is one, and other numbers that the statement has for it.
     holders: the identifiers of the account's holder. issue_date: of the closing balance, ISO 8601.
-    opening, closing: day, currency and amount of the balances, in one spelling; "" if not stated.
+    opening, closing: the balances as stages/formats/balances.py spells them; "" if not stated.
     """
 
     accounts: tuple[str, ...]
@@ -210,10 +210,12 @@ class Reading(Struct, frozen=True):
 
     content: None where its structure is too broken to be read; the problems say so. problems: what
     is wrong with its structure, each as part of a sentence; none if the document is whole.
+    warnings: what is odd in a document that is whole, or can't be checked in it, likewise.
     """
 
     content: Content | None
     problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def checked(content: Content, problems: Callable[[], Iterable[str]]) -> Reading:

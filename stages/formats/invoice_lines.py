@@ -20,7 +20,8 @@ Columns = tuple[Sequence[str], ...]
 class LinePaths:
     """The paths of what is read of lines, in one vocabulary.
 
-    line: the path of the lines below the root of the document. amount, quantity, name: below a line.
+    line: the path of the lines below the root of the document. amount, quantity, name: paths below
+    a line.
     """
 
     def __init__(

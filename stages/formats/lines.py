@@ -19,16 +19,17 @@ MAX_LINE = 4096
 _PADDING = "\x1a\0"
 
 
-def lines(payload: Payload) -> Iterator[str]:
+def lines(payload: Payload, also: bytes = b"") -> Iterator[str]:
     """Yield the lines that are not blank, without their ends (CRLF, LF or CR).
 
-    Unreadable at a line of more than MAX_LINE bytes, Hostile at more than MAX_LINES lines.
+    also: what ends a line too, because some system writes it in place of an end. Unreadable at a
+    line of more than MAX_LINE bytes, Hostile at more than MAX_LINES lines.
     """
-    for group in groups(payload):
+    for group in groups(payload, also):
         yield from group
 
 
-def groups(payload: Payload) -> Iterator[list[str]]:
+def groups(payload: Payload, also: bytes = b"") -> Iterator[list[str]]:
     """Yield the same lines in groups, one for each chunk that is read; no group is empty."""
     rest = b""
     count = 0
@@ -36,7 +37,8 @@ def groups(payload: Payload) -> Iterator[list[str]]:
         first = stream.read(CHUNK)
         chunk = first.removeprefix(codecs.BOM_UTF8)
         while chunk:
-            whole, rest = _split(rest + chunk)
+            data = rest + chunk
+            whole, rest = _split(data.replace(also, b"\n") if also else data)
             if len(rest) > MAX_LINE:
                 break
             count += max(whole.count(b"\n"), whole.count(b"\r"))

@@ -1,19 +1,19 @@
 """MT940 reader: the customer statement message of SWIFT (category 9), with or without envelope.
 
-A field begins a line with its tag: :20: a message, :25: the account, :28C: the statement's number,
-:60F: and :62F: the balances (:60M: and :62M: between the pages of one statement), :61: a movement.
-Other lines are not read, for they don't name the holder of the account.
+Field 20 begins a message, 25 states the account, 28C the statement's number, 60F and 62F the
+balances (60M and 62M between the pages of one statement), 61 a movement. A movement that can't be
+read only means that the balances can't be checked, for nothing else depends on it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from decimal import Decimal
 
-from msgspec import Struct, structs
+from msgspec import Struct, field as made_by, structs
 
 from pipeline.payload import Payload
+from stages.formats.balances import bears_number, spelt_balance
 from stages.formats.content import (
     AccountStatement,
     Content,
@@ -23,88 +23,82 @@ from stages.formats.content import (
     Statement,
     Unreadable,
     check_count,
-    checked,
 )
-from stages.formats.lines import lines
+from stages.formats.mt940_fields import END, ENVELOPE, Balance, Field, balance, fields, movement
 from stages.values.accounts import account_number
-from stages.values.dates import short_date
 
 #: Bytes of a file that is read within a few milliseconds.
 QUICK = 4096
-#: Problems of one file that are reported.
+#: Problems of one file that are reported, and warnings.
 MAX_PROBLEMS = 8
 
 #: Characters of field 25 that are read; it should have 35, and some banks write more.
 MAX_ACCOUNT = 80
 
 #: How a document begins: blocks of the envelope, or the few lines that some banks write instead,
-#: and field 20.
+#: and the first field.
 _START = re.compile(
-    rb"(?:\xef\xbb\xbf)?[\s\x01]*+"
-    rb"(?:\{1:[^{}]{0,64}\}[\s\S]{0,300}?\{4:\s*|(?:[0-9A-Z :]{1,60}[\r\n]+){1,4}?)?"
-    rb":20:"
+    rb"(?:\xef\xbb\xbf)*[\s\x01]*+"
+    rb"(?:\{1:[^{}]{0,64}\}[\s\S]{0,300}?\{4:\s*|(?:[0-9A-Z :]{1,60}(?:[\r\n]+|@@)){1,4}?)??"
+    rb"[ \t]*:[ ]*(2[0158])[A-Za-z]?[ ]*:"
 )
-#: The account at the beginning of a line, which no ordinary text has.
-_HAS_ACCOUNT = re.compile(rb"[\r\n]:25P?:.")
+#: The account and the opening balance at the beginning of a line, as no ordinary text has them.
+_HAS_ACCOUNT = re.compile(rb"(?:[\r\n]|@@)[ \t]*:[ ]*25[Pp]?[ ]*:[\s\S]")
+_HAS_BALANCE = re.compile(rb"(?:[\r\n]|@@)[ \t]*:[ ]*60[FMfm][ ]*:[\s\S]")
+#: Bytes of the end of a file in which an unfinished tag would stand.
+TAIL = 8
+_TAG_BEGUN = re.compile(rb"(?:[\r\n]|@@):(?:[0-9]{1,2}[A-Z]?)?$")
+#: An amount that goes no further, because it has all of its decimals.
+_COMPLETE = re.compile(r"[.,][0-9]{2}$")
 
-_FIELD = re.compile(r":([0-9]{2}[A-Z]?):(.*)")
-_BALANCE = re.compile(r"([CD])([0-9]{6})([A-Z]{3})([0-9]{1,15}[,.]?[0-9]{0,5})")
-#: The value date, the date of entry, credit or debit or the reversal of one, and the amount.
-_MOVEMENT = re.compile(r"[0-9]{6}(?:[0-9]{4})?(R?)([CD])[A-Z]?([0-9]{1,15}[,.]?[0-9]{0,5})")
 
+class _Page(Struct):
+    """One page of a statement, while it is read.
 
-class _Totals(Struct):
-    """The running balance of one statement; None outside of a statement."""
+    has_account: whether it has a field 25. running: the opening balance and the movements so far;
+    None where they aren't known. expected: of the movements that may not be in the balance yet.
+    continues, is_continued: whether there are pages before and after it. has_ended: whether a line
+    with a dash has ended it. is_interim: whether it is of a report of movements (MT942).
+    """
 
+    accounts: tuple[str, ...] = ()
+    has_account: bool = False
     number: str = ""
-    balance: Decimal | None = None
+    opening: Balance | None = None
+    closing: Balance | None = None
+    running: Decimal | None = None
+    expected: Decimal = Decimal()
+    continues: bool = False
+    is_continued: bool = False
+    has_ended: bool = False
+    is_interim: bool = False
+
+
+class _Reader(Struct):
+    """What has been read of a file. page: None before the first field. last: the last field."""
+
+    parts: list[AccountStatement] = made_by(default_factory=list)
+    problems: list[str] = made_by(default_factory=list)
+    warnings: list[str] = made_by(default_factory=list)
+    page: _Page | None = None
+    before: _Page | None = None
+    balance: str = ""
+    last: Field | None = None
+    is_unchecked: bool = False
+    is_interim: bool = False
 
 
 def recognises(head: bytes) -> bool:
-    """Whether the document begins with field 20 and states an account soon after."""
-    return _START.match(head) is not None and _HAS_ACCOUNT.search(head) is not None
+    """Whether the document begins with field 20 and states an account soon after.
 
-
-def read(payload: Payload) -> Reading:
-    """Return the statements, and where they don't add up."""
-    return checked(_content(payload), lambda: _problems(payload))
-
-
-def _content(payload: Payload) -> Content:
-    """Return the statements, with their accounts; the format has no identifiers of a holder.
-
-    A file that only begins like MT940, or has no end, is an Other that says so.
+    Where field 20 is missing, it has to state a balance too.
     """
-    try:
-        return _statement(payload)
-    except Hostile:
-        raise
-    except Unreadable as error:
-        return Other("mt940-like", f"a text that resembles MT940, but {error}")
-
-
-def _problems(payload: Payload) -> list[str]:
-    """Return where opening balance and movements don't give the closing one, or it is missing."""
-    found: list[str] = []
-    totals = _Totals()
-    for tag, value in _fields(payload):
-        match tag:
-            case "20":
-                found += _missing_balance(totals)
-                totals = _Totals()
-            case "28" | "28C":
-                totals.number = value.partition("/")[0].strip()
-            case "60F" | "60M":
-                found += _missing_balance(totals)
-                totals.balance = _balance(value)
-            case "61":
-                found += _movement(value, totals)
-            case "62F" | "62M":
-                found += _closing(value, totals)
-                totals.balance = None
-        if len(found) >= MAX_PROBLEMS:
-            return [*found[:MAX_PROBLEMS], "and more of the kind"]
-    return found + _missing_balance(totals)
+    start = _START.match(head)
+    if start is None:
+        return False
+    if start[1] != b"20" and not _HAS_BALANCE.search(head, start.end()):
+        return False
+    return start[1] == b"25" or _HAS_ACCOUNT.search(head, start.end()) is not None
 
 
 def is_quick(data: bytes) -> bool:
@@ -112,92 +106,221 @@ def is_quick(data: bytes) -> bool:
     return len(data) <= QUICK
 
 
-def _statement(payload: Payload) -> Content:
-    parts: list[AccountStatement] = []
-    balance = ""
-    is_interim = False
-    for tag, value in _fields(payload):
-        match tag:
-            case "25" | "25P":
-                account = account_number(value[:MAX_ACCOUNT])
-                parts.append(AccountStatement((account,) if account else ()))
-                check_count(parts)
-            case "34F":
-                is_interim = True
-            case "60F" | "60M" | "62F" | "62M":
-                balance = tag
-        if parts:
-            parts[-1] = _with_field(parts[-1], tag, value)
-    if is_interim and not balance:
+def read(payload: Payload) -> Reading:
+    """Return the statements, where they don't add up, and what can't be checked.
+
+    The format has no identifiers of a holder. A file that only begins like MT940, or has no end, is
+    an Other that says so.
+    """
+    reader = _Reader()
+    content: Content
+    try:
+        _read_all(reader, payload)
+        content = _content(reader)
+    except Hostile:
+        raise
+    except Unreadable as error:
+        content = Other("mt940-like", f"a text that resembles MT940, but {error}")
+    return Reading(content, tuple(_reported(reader.problems)), tuple(_reported(reader.warnings)))
+
+
+def _read_all(reader: _Reader, payload: Payload) -> None:
+    try:
+        for field in fields(payload):
+            if field.tag != ENVELOPE:
+                _take(reader, field)
+    except Unreadable as error:
+        reader.problems.append(str(error))
+        raise
+    _end_page(reader)
+    _check_end(reader, payload)
+
+
+def _content(reader: _Reader) -> Content:
+    if reader.is_interim and not reader.balance:
         return Other(
             "mt942", "an interim report of movements (MT942), which is no statement", is_known=True
         )
-    if not balance.startswith("62"):
+    if not reader.balance.startswith("62"):
         raise Unreadable("its end is missing (field 62F)")
-    return Statement("mt940", tuple(parts), "sta")
+    return Statement("mt940", tuple(reader.parts), "sta")
 
 
-def _with_field(part: AccountStatement, tag: str, value: str) -> AccountStatement:
-    """Return a statement with what one of its fields says."""
-    match tag:
+def _take(reader: _Reader, field: Field) -> None:
+    """Add a field to the page that it belongs to."""
+    reader.last = field
+    if field.tag == END:
+        if reader.page is not None:
+            reader.page.has_ended = True
+        return
+    page = _page_of(reader, field.tag)
+    match field.tag:
+        case "25" | "25P":
+            page.has_account = True
+            account = _account(field)
+            page.accounts = (account,) if account else ()
         case "28" | "28C":
-            return structs.replace(part, number=value.partition("/")[0].strip())
-        case "60F":
-            return structs.replace(part, opening=value.strip())
+            page.number = field.value.partition("/")[0].strip()
+        case "34F":
+            page.is_interim = reader.is_interim = True
+        case "60F" | "60M":
+            page.continues = field.tag == "60M"
+            page.opening = _balance(reader, field)
+            page.running = page.opening.amount
+            reader.balance = field.tag
+        case "61":
+            _move(reader, page, field)
         case "62F" | "62M":
-            found = _BALANCE.match(value)
-            day = (_day(found[2]) if found else "") or part.issue_date
-            return structs.replace(part, closing=value.strip(), issue_date=day)
-    return part
+            page.is_continued = field.tag == "62M"
+            _close(reader, page, _balance(reader, field))
+            reader.balance = field.tag
 
 
-def _fields(payload: Payload) -> Iterator[tuple[str, str]]:
-    """Yield the tag and the first line of each field."""
-    for line in lines(payload):
-        if match := _FIELD.match(line if line[0] == ":" else line.partition("{4:")[2]):
-            yield match[1], match[2]
+def _page_of(reader: _Reader, tag: str) -> _Page:
+    """Return the page that a field belongs to, a new one if it begins one.
+
+    A field that comes again begins another page; that is of the same account if it states none.
+    """
+    page = reader.page
+    following = _Page()
+    if page is not None:
+        match tag:
+            case "20":
+                begins = True
+            case "25" | "25P":
+                begins = page.has_account
+            case "28" | "28C":
+                begins = page.closing is not None
+                following = _Page(page.accounts, page.has_account)
+            case "60F" | "60M":
+                begins = page.opening is not None
+                following = _Page(page.accounts, page.has_account, page.number)
+            case _:
+                begins = False
+        if not begins:
+            return page
+        _end_page(reader)
+    reader.page = following
+    return following
 
 
-def _day(digits: str) -> str:
-    """Return the ISO 8601 form of yymmdd; "" if that is no day."""
-    return short_date(digits[:2], digits[2:4], digits[4:6])
+def _account(field: Field) -> str:
+    """Return the account that a field 25 states, "" if it has no number."""
+    for stated in (field.value, "".join(field.lines)):
+        account = account_number(stated[:MAX_ACCOUNT])
+        if bears_number(account):
+            return account
+    return ""
 
 
-def _balance(field: str) -> Decimal:
-    match = _BALANCE.match(field)
-    if match is None:
-        raise Unreadable(f'an MT940 balance is malformed: "{field[:40]}"')
-    amount = _amount(match[4])
-    return -amount if match[1] == "D" else amount
+def _balance(reader: _Reader, field: Field) -> Balance:
+    found = balance(field)
+    if found is None:
+        _note(reader.problems, f'an MT940 balance is malformed: "{field.value[:40]}"')
+    return found or Balance()
 
 
-def _amount(text: str) -> Decimal:
-    return Decimal(text.replace(",", "."))
+def _move(reader: _Reader, page: _Page, field: Field) -> None:
+    """Add a movement to the running balance of a page."""
+    if page.opening is None or page.closing is not None:
+        if not page.is_interim:
+            _note(reader.problems, "a movement stands in no statement")
+        return
+    found = movement(field)
+    if found is None:
+        page.running = None
+    elif page.running is not None and found.is_expected:
+        page.expected += found.amount
+    elif page.running is not None:
+        page.running += found.amount
 
 
-def _movement(field: str, totals: _Totals) -> list[str]:
-    match = _MOVEMENT.match(field)
-    if match is None:
-        raise Unreadable(f'an MT940 movement is malformed: "{field[:40]}"')
-    if totals.balance is None:
-        return ["a movement stands in no statement"]
-    amount = _amount(match[3])
-    # The reversal (R) of a credit is a debit, and the other way round.
-    totals.balance += amount if (match[2] == "C") is not bool(match[1]) else -amount
-    return []
+def _close(reader: _Reader, page: _Page, stated: Balance) -> None:
+    """Compare a closing balance with the opening one and the movements."""
+    if page.opening is None or page.closing is not None:
+        page.closing = page.closing or stated
+        what = f"statement {page.number} has a closing balance and no opening one"
+        _note(reader.problems, what)
+        return
+    page.closing = stated
+    if page.running is None or stated.amount is None:
+        reader.is_unchecked = True
+        what = f"whether the balances of statement {page.number} add up can't be checked"
+        _note(reader.warnings, f"{what}, because an amount in it is spelt in an unknown way")
+    # Banks differ in whether what is expected is in the balance.
+    elif stated.amount not in (page.running, page.running + page.expected):
+        what = f"the opening balance and the movements of statement {page.number} give"
+        total = page.running + page.expected
+        _note(reader.problems, f"{what} {total:,}, and its closing balance is {stated.amount:,}")
 
 
-def _closing(field: str, totals: _Totals) -> list[str]:
-    stated = _balance(field)
-    if totals.balance is None:
-        return [f"statement {totals.number} has a closing balance and no opening one"]
-    if stated == totals.balance:
-        return []
-    what = f"the opening balance and the movements of statement {totals.number} give"
-    return [f"{what} {totals.balance:,}, and its closing balance is {stated:,}"]
+def _end_page(reader: _Reader) -> None:
+    """Add a page to the statements, or to the one before it if both are of one statement."""
+    page = reader.page
+    if page is None:
+        return
+    reader.page = None
+    is_missing = page.opening is not None or not (page.has_ended or page.is_interim)
+    if page.closing is None and is_missing:
+        what = f"statement {page.number} has no closing balance (field 62F)"
+        _note(reader.problems, what)
+    if not (page.has_account or page.opening or page.closing):
+        return
+    part = _part(page)
+    before, reader.before = reader.before, page
+    if before is not None and _is_next(before, page):
+        whole = reader.parts[-1]
+        day = part.issue_date or whole.issue_date
+        reader.parts[-1] = structs.replace(whole, closing=part.closing, issue_date=day)
+        return
+    reader.parts.append(part)
+    check_count(reader.parts)
 
 
-def _missing_balance(totals: _Totals) -> list[str]:
-    if totals.balance is None:
-        return []
-    return [f"statement {totals.number} has no closing balance (field 62F)"]
+def _is_next(before: _Page, page: _Page) -> bool:
+    """Whether two pages are of one statement."""
+    return (
+        before.is_continued
+        and page.continues
+        and (not page.has_account or page.accounts == before.accounts)
+        and (not page.number or page.number == before.number)
+    )
+
+
+def _part(page: _Page) -> AccountStatement:
+    opening, closing = page.opening or Balance(), page.closing or Balance()
+    # Both are in one currency, and some banks state it once.
+    currency = opening.currency or closing.currency
+    return AccountStatement(
+        page.accounts,
+        number=page.number,
+        issue_date=closing.day,
+        opening=spelt_balance(opening.day, currency, opening.amount),
+        closing=spelt_balance(closing.day, closing.currency or currency, closing.amount),
+    )
+
+
+def _check_end(reader: _Reader, payload: Payload) -> None:
+    """Note if the file breaks off in a tag, or in a balance where nothing else would show it."""
+    with payload.open() as stream:
+        stream.seek(max(payload.size - TAIL, 0))
+        tail = stream.read(TAIL)
+    if _TAG_BEGUN.search(tail):
+        _note(reader.problems, "it breaks off at the beginning of a field")
+    last = reader.last
+    if not reader.is_unchecked or last is None or last.tag not in ("62F", "62M"):
+        return
+    if not tail.endswith((b"\r", b"\n", b"@@")) and not _COMPLETE.search(last.lines[-1].strip()):
+        _note(reader.problems, "its last line has no end (field 62F)")
+
+
+def _note(found: list[str], what: str) -> None:
+    """Add what has been found, unless there is more of it than anyone reads."""
+    if len(found) <= MAX_PROBLEMS:
+        found.append(what)
+
+
+def _reported(found: list[str]) -> list[str]:
+    if len(found) < MAX_PROBLEMS:
+        return found
+    return [*found[:MAX_PROBLEMS], "and more of the kind"]

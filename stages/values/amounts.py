@@ -15,6 +15,12 @@ _DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
 #: An amount that is spelt so already, but for zeros at the end.
 _PLAIN = re.compile(r"(?:0|[1-9][0-9]{0,15})(?:\.([0-9]{0,15}))?")
 _MINUS = "\u2212"
+#: With at most one sign, and no others than digits beside it.
+_SINGLE = re.compile(r"(?=[.,]?[0-9])[0-9]*(?:[.,][0-9]*)?")
+#: One to three digits, a sign and three digits: the sign may stand for thousands or for decimals.
+_UNCLEAR = re.compile(r"[1-9][0-9]{0,2}[.,][0-9]{3}")
+#: Thousands set apart, always by the same sign, and then decimals behind another one.
+_GROUPED = re.compile(r"[0-9]{1,3}(?:([., '\u2019])[0-9]{3})(?:\1[0-9]{3})*(?:(?!\1)[.,][0-9]*)?")
 
 
 def amount(text: str) -> Decimal | None:
@@ -23,6 +29,24 @@ def amount(text: str) -> Decimal | None:
         return None
     stated = plain(text).replace(_MINUS, "-")
     return Decimal(stated) if _DECIMAL.fullmatch(stated) else None
+
+
+def written_amount(text: str) -> Decimal | None:
+    """Return the amount of a text with a comma or a point before its decimals, without a sign.
+
+    Thousands may be set apart by a point, a comma, a blank or an apostrophe. None if it states no
+    amount, or may state two: "1.250" is either more than a thousand or little more than one.
+    """
+    if len(text) > _LONGEST:
+        return None
+    stated = plain(text)
+    if _UNCLEAR.fullmatch(stated):
+        return None
+    if _SINGLE.fullmatch(stated):
+        return Decimal(stated.replace(",", "."))
+    if (match := _GROUPED.fullmatch(stated)) is None:
+        return None
+    return Decimal(stated.replace(match[1], "").replace(",", "."))
 
 
 def plain_amount(value: Decimal | None) -> str:

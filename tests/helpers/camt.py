@@ -11,6 +11,11 @@ STATEMENT = """<Stmt><Id>ABC</Id>{number}<CreDtTm>2026-02-03T04:05:06</CreDtTm>
 <Bal><Tp><CdOrPrtry><Cd>CLBD</Cd></CdOrPrtry></Tp><Dt><Dt>2026-02-02</Dt></Dt></Bal>
 <Ntry><Amt>1</Amt></Ntry></Stmt>"""
 
+BALANCE = (
+    "<Bal><Tp><CdOrPrtry><Cd>{code}</Cd></CdOrPrtry></Tp><Amt Ccy='{currency}'>{amount}</Amt>"
+    "<CdtDbtInd>{sign}</CdtDbtInd><Dt><Dt>{day}</Dt></Dt></Bal>"
+)
+
 IBAN = "<IBAN>BE68539007547034</IBAN>"
 
 
@@ -23,3 +28,13 @@ def camt(*statements: str, version: str = "08", message: str = "camt.053") -> by
 
 def one(account: str = IBAN, number: str = "") -> str:
     return STATEMENT.format(account=account, number=number)
+
+
+def balance(
+    code: str,
+    amount: str = "1250.00",
+    sign: str = "CRDT",
+    currency: str = "EUR",
+    day: str = "2026-03-02",
+) -> str:
+    return BALANCE.format(code=code, amount=amount, sign=sign, currency=currency, day=day)

@@ -76,7 +76,7 @@ HOSTILE = {
         lambda: repeated(":25:%d\r\n", 200_000, ":20:X\r\n", END),
         "10,000 statements",
     ),
-    "few accounts": (lambda: repeated(":25:%d\r\n", 5000, ":20:X\r\n", END), "9 and "),
+    "few accounts": (lambda: repeated(":25:1%d\r\n", 5000, ":20:X\r\n", END), "9 and "),
     "one account": (lambda: repeated(":25:1\r\n", 50_000, ":20:X\r\n", END), "account 1"),
     "slashes": (
         lambda: repeated(f":25:{'1/' * 2000}\r\n", 5_000_000, ":20:X\r\n", END),

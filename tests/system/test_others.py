@@ -11,6 +11,7 @@ from rich.console import Console
 
 from pipeline.app import output as report
 from pipeline.app.catch_up import CatchUpResult
+from pipeline.app.exit_codes import exit_code_of_result
 from pipeline.app.wiring import serve_sandbox
 from pipeline.errors import Rejected, Skipped
 from pipeline.ledger.models import State
@@ -18,8 +19,10 @@ from stages.check import examine
 from stages.kind import Kind
 from stages.model import Classified
 from stages.sandbox import Mailbox, write_config
+from tests.helpers.camt import camt, one as one_statement
 from tests.helpers.documents import SUPPLIER, classified, configured
 from tests.helpers.invoices import ubl
+from tests.helpers.mt940 import STATEMENT as MT940
 from tests.helpers.trial import Trial
 
 pytestmark = pytest.mark.anyio
@@ -184,6 +187,23 @@ async def test_by_default_they_are_errors_at_the_platform(folder: Path) -> None:
     assert outcome.counters.quarantined == len(OTHERS) + 1
     assert statuses(one)["order"] == "ERROR"
     assert "skipped" not in printed(one, outcome)
+
+
+@pytest.mark.parametrize("rule", ["", SKIP, DELIVER.replace("others/", "out/others/")])
+async def test_statements_without_an_account_are_refused_whatever_becomes_of_others(
+    tmp_path: Path, rule: str
+) -> None:
+    folder = tmp_path / "held"
+    folder.mkdir()
+    (folder / "none.xml").write_bytes(camt())
+    (folder / "without.xml").write_bytes(camt(one_statement("")))
+    (folder / "without.sta").write_text(MT940.format(account="KREDBEBB/EUR", number="1"))
+    one, outcome = await brought(folder, rule)
+    assert outcome.counters.quarantined == 3
+    reasons = " ".join(kept.reason for kept in one.summary().quarantine)
+    assert "holds no statement of account" in reasons
+    assert reasons.count("whose account has no number") == 2
+    assert exit_code_of_result(outcome) == 1
 
 
 async def test_a_check_shows_their_folder_and_the_forms(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pipeline.errors import ConfigurationError
 from stages.classify import classify_file
 from stages.kind import Kind
 from tests.helpers.camt import camt, one
+from tests.helpers.cases import case
 from tests.helpers.invoices import ubl
 
 
@@ -72,3 +73,16 @@ def test_what_cannot_be_read_says_why(tmp_path: Path, text: str) -> None:
 def test_a_company_is_needed(document: Path) -> None:
     with pytest.raises(ConfigurationError):
         classify_file(document, " ")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("no-stmt.xml", "no statement of account"),
+        ("stmt-whose-account-has-no-number.xml", "whose account has no number"),
+    ],
+)
+def test_a_statement_without_an_account_is_of_nobody(name: str, why: str) -> None:
+    found = classify_file(case("04-statement-without-account", name), "BE0403170701")
+    assert found.company == ""
+    assert why in found.reason

@@ -26,6 +26,7 @@ from stages.verify import process, verify
 from tests.helpers.cases import case
 from tests.helpers.farm import Farm
 from tests.helpers.invoices import ubl
+from tests.helpers.mt940 import BODY as MT940
 
 WHOLE = b"<Invoice><ID>1</ID></Invoice>"
 BROKEN = b"<Invoice><ID>1</ID>"
@@ -79,6 +80,12 @@ class TestChecksums:
         assert found.warnings == ()
         assert found.media_type == "application/xml"
         assert found.verified_at > 0
+
+    def test_what_is_only_odd_is_a_warning_with_and_without_one(self) -> None:
+        odd = MT940.replace(":61:2602030203D200,50", ":61:see the letter").encode()
+        for headers in ({}, vouched(odd)):
+            (warning,) = verified(odd, headers).warnings
+            assert "can't be checked" in warning
 
     def test_without_one_the_structure_does(self) -> None:
         assert verified(WHOLE).checksum == ""

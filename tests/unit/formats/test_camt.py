@@ -6,7 +6,8 @@ import pytest
 
 from stages.formats.content import Other, Statement
 from stages.formats.xml import content_of
-from tests.helpers.camt import camt, one
+from tests.helpers.camt import SPACE, balance, camt, one
+from tests.helpers.cases import case
 
 
 def read(data: bytes) -> Statement:
@@ -60,3 +61,110 @@ def test_siblings_are_no_statements(message: str) -> None:
     assert content.format == message
     assert message in content.description
     assert not content.possible_kinds
+
+
+SPELT = f"{SPACE}:camt.053.001.08"
+
+
+@pytest.mark.parametrize(
+    "namespace",
+    [
+        "ISO:camt.053.001.02:APC:STUZZA:payments:003",
+        "http://www.six-interbank-clearing.com/de/camt.053.001.04.ch.02.xsd",
+        "urn:iso:std:iso:20022:tech:xsd:CAMT.053.001.08",
+        "https://bank.example/schema/camt.053",
+        "urn:a-bank:statement",
+        "",
+    ],
+)
+def test_any_namespace(namespace: str) -> None:
+    standard = camt(one())
+    assert read(standard.replace(SPELT.encode(), namespace.encode())) == read(standard)
+
+
+@pytest.mark.parametrize("name", ["austrian.xml", "swiss.xml"])
+def test_the_namespaces_of_the_cases(name: str) -> None:
+    (part,) = read(case("14-camt-other-namespaces", name).read_bytes()).parts
+    assert part.accounts == ("BE45068999950189",)
+    assert (part.number, part.issue_date) == ("1", "2026-03-02")
+    assert (part.opening, part.closing) == ("2026-03-01 EUR 0", "2026-03-02 EUR 0")
+
+
+@pytest.mark.parametrize(
+    ("element", "message"),
+    [("BkToCstmrAcctRpt", "camt.052"), ("BkToCstmrDbtCdtNtfctn", "camt.054")],
+)
+def test_siblings_in_no_namespace(element: str, message: str) -> None:
+    data = camt(one()).replace(f' xmlns="{SPELT}"'.encode(), b"")
+    content = content_of(data.replace(b"BkToCstmrStmt", element.encode()))
+    assert isinstance(content, Other)
+    assert (content.format, content.is_known) == (message, True)
+
+
+@pytest.mark.parametrize("name", ["BkToCstmrStmt", "BkToCstmrStmtV01"])
+def test_without_its_root_and_in_the_first_version(name: str) -> None:
+    data = camt(one()).replace(b"BkToCstmrStmt", name.encode())
+    assert read(data) == read(camt(one()))
+    inner = data[data.index(b"<BkTo") : data.index(b"</Document>")]
+    assert read(inner) == read(camt(one()))
+
+
+@pytest.mark.parametrize("namespace", ["urn:x:docs.200:1", "urn:abcd.123", ""])
+def test_other_documents_are_not_taken_for_messages(namespace: str) -> None:
+    content = content_of(f'<Document xmlns="{namespace}"><Page/></Document>'.encode())
+    assert isinstance(content, Other)
+    assert (content.format, content.is_known) == ("xml", False)
+
+
+@pytest.mark.parametrize(
+    ("stated", "accounts"),
+    [
+        ("<IBAN>be68 5390 0754 7034</IBAN>", ("BE68539007547034",)),
+        ("<Othr><Id>BE68 5390 0754 7034</Id></Othr>", ("BE68539007547034",)),
+        ("<Othr><Id>123-456</Id></Othr>", ("123-456",)),
+        ("<IBAN/><Othr><Id/></Othr><Othr><Id>7</Id></Othr>", ("7",)),
+        *((text, ()) for text in ("", "<IBAN/>", "<IBAN>-</IBAN>", "<Othr/>")),
+        *((f"<Othr><Id>{text}</Id></Othr>", ()) for text in ("NOTPROVIDED", "EUR", "0000")),
+    ],
+)
+def test_what_is_an_account(stated: str, accounts: tuple[str, ...]) -> None:
+    (part,) = read(camt(one(stated))).parts
+    assert part.accounts == accounts
+
+
+def test_the_number_of_a_person_with_a_business() -> None:
+    (part,) = read(camt(one().replace("OrgId>", "PrvtId>"))).parts
+    assert [(holder.scheme, holder.value) for holder in part.holders] == [("KBO-BCE", "0403170701")]
+
+
+def spelt(*balances: str) -> tuple[str, str]:
+    start, _, end = one().partition("<Bal>")
+    rest = end.rpartition("</Bal>")[2]
+    (part,) = read(camt(f"{start}{''.join(balances)}{rest}")).parts
+    return part.opening, part.closing
+
+
+def test_balances() -> None:
+    opening, closing = balance("OPBD", "1000", day="2026-03-01"), balance("CLBD")
+    both = ("2026-03-01 EUR 1000", "2026-03-02 EUR 1250")
+    assert spelt(opening, closing) == spelt(closing, opening) == both
+    assert spelt(balance("PRCD", "1000.0", day="2026-03-01+01:00"), closing) == both
+    assert spelt(balance("CLBD", "0.50", "DBIT", "CHF")) == ("", "2026-03-02 CHF -0.5")
+    assert spelt(balance("CLBD", "0.00", "DBIT")) == ("", "2026-03-02 EUR 0")
+    assert spelt(closing, closing) == ("", both[1])
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        balance("CLAV"),
+        balance("CLBD", ""),
+        balance("CLBD", "1.250,00"),
+        balance("CLBD", sign=""),
+        balance("CLBD", currency=""),
+        balance("CLBD", day="2026-02-30"),
+        balance("CLBD") + balance("CLBD", "1"),
+    ],
+)
+def test_a_balance_that_is_in_doubt_is_not_stated(stated: str) -> None:
+    assert spelt(stated) == ("", "")

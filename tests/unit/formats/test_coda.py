@@ -231,7 +231,6 @@ class TestOddities:
             (6, movement(0, "0003"), "statement 017 has no new balance (record 8)"),
             (1, "4" + " " * 127, "a movement stands in no statement"),
             (1, "4" + " " * 127, "statement 017 has a new balance and no old one"),
-            (3, movement(-200) + "XY", "a record has 130 characters instead of 128"),
         ],
     )
     def test_what_does_not_add_up(self, at: int, line: str, oddity: str) -> None:
@@ -239,6 +238,14 @@ class TestOddities:
         lines[at] = line
         found = list(coda.read(payload(joined(lines))).problems)
         assert any(oddity in one for one in found), found
+
+    def test_what_follows_a_whole_record_is_a_warning(self) -> None:
+        lines = records()
+        lines[3] += "XY"
+        found = coda.read(payload(joined(lines)))
+        assert found.content == read(joined(records()))
+        assert found.problems == ()
+        assert found.warnings == ("a record has 130 characters instead of 128",)
 
     def test_a_debit_balance(self) -> None:
         lines = [header(), old_balance(amount=-500), movement(200), new_balance(-300)]
