@@ -19,6 +19,8 @@ def text_of(element: etree._Element | None) -> str:
     """
     if element is None or not (text := element.text):
         return ""
+    if text.isalnum() and len(text) <= MAX_TEXT:
+        return text
     if len(text) > MAX_TEXT and len(text := text.strip()) > MAX_TEXT:
         raise Unreadable(f"{name_of(element)} has {len(text):,} characters or more")
     return " ".join(text.split())

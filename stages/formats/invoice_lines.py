@@ -7,11 +7,16 @@ a loop over the lines would take several times as long.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 
 from lxml import etree
 
 from stages.values.amounts import unsigned_amount
+
+#: Amounts as most write them, and the zeros that end some of them.
+_USUAL = re.compile(r"(?:(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,15})?\0)+")
+_ZEROS = re.compile(r"(\.[0-9]*?)0+(?=\0)")
 
 #: The amounts, the quantities and the names of lines, each in the order of the document.
 Columns = tuple[Sequence[str], ...]
@@ -73,6 +78,10 @@ def _strings(found: object) -> list[str]:
 
 
 def _amounts(texts: Sequence[str]) -> str:
+    """Return amounts in one spelling, without their sign, each with a NUL behind it."""
+    joined = "".join([f"{one}\0" for one in texts])
+    if _USUAL.fullmatch(joined):
+        return _ZEROS.sub(r"\1", joined).replace(".\0", "\0")
     return "".join([f"{unsigned_amount(one)}\0" for one in texts])
 
 

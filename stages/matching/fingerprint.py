@@ -12,7 +12,6 @@ What only resembles an earlier document is another one: that is never guessed.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -31,7 +30,6 @@ from stages.values.text import plain
 IsShared = Callable[[Identifier, str], bool]
 
 #: A value that stands in the marks as it is; any other is replaced by a digest.
-_SHORT = re.compile(r"[0-9A-Za-z.+:-]+")
 LONGEST = 32
 #: Identifiers of a supplier that are compared.
 MAX_IDENTIFIERS = 16
@@ -158,7 +156,8 @@ def _letters(text: str) -> str:
 
 
 def _short(value: str) -> str:
-    if len(value) <= LONGEST and (value.isalnum() or _SHORT.fullmatch(value)) and value.isascii():
+    bare = value.replace("-", "").replace(".", "")
+    if len(value) <= LONGEST and bare.isalnum() and bare.isascii():
         return value
     return hashlib.sha256(value.encode()).hexdigest()[:16]
 

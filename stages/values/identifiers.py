@@ -93,7 +93,10 @@ def compact(text: str) -> str:
     What goes is what Unicode calls format characters, dashes of every kind, dots, commas, spaces,
     slashes, and underscores and apostrophes unless the text is an address (it has an "@").
     """
-    if not text.isascii():
+    if text.isascii():
+        if text.isalnum():
+            return text.upper()
+    else:
         # Capitals may have accents of their own, which are composed again.
         text = "".join(map(_sign, plain(plain(text).upper())))
     bare = _PUNCTUATION.sub("", text.upper())

@@ -211,6 +211,15 @@ def test_a_document_type_is_hostile(doctype: str, encoding: str) -> None:
         xml.read(payload(data))
 
 
+@pytest.mark.parametrize("lines", [2, 2000])
+def test_a_document_type_behind_a_long_comment_is_hostile(lines: int) -> None:
+    comment = f"<!-- {'so long ' * 20_000} -->"
+    doctype = f'<!DOCTYPE Invoice [<!ENTITY a0 "ha">{LAUGHS}]>'
+    declaration = f'<?xml version="1.0"?>{comment}{doctype}'
+    with pytest.raises(Hostile, match="document type"):
+        xml.read(payload(ubl(declaration=declaration, lines=lines)))
+
+
 def test_the_words_of_a_document_type_in_a_comment_do_no_harm() -> None:
     data = ubl(before="<!-- <!DOCTYPE Invoice> -->")
     assert list(xml.read(payload(data)).problems) == []
