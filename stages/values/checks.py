@@ -61,6 +61,9 @@ _AROUND = {
     "NO": re.compile(r"(?:NO)?([0-9]{9})(?:MVA)?"),
 }
 
+#: What python-stdnum wants before such a number; its later versions do without.
+_BEFORE = {"CH": "CHE"}
+
 #: What numbers of a scheme look like, where they have no check digits.
 _SHAPES = {
     "0060": re.compile(r"[0-9]{9}"),  # DUNS
@@ -109,7 +112,7 @@ def vat_number_holds(country: str, number: str) -> bool | None:
         return None
     if around := _AROUND.get(country):
         match = around.fullmatch(number)
-        return match is not None and _holds(name, match[1])
+        return match is not None and _holds(name, _BEFORE.get(country, "") + match[1])
     return _holds(name, number.removeprefix(country))
 
 
