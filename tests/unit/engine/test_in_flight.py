@@ -75,7 +75,7 @@ class Plan(Struct, frozen=True):
         return Stage(f"stage {place}", work, self.workers, Bound(self.room, 1000), self.group)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     st.builds(
         Plan,

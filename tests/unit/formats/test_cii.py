@@ -62,7 +62,7 @@ def test_nobody_else_is_a_party(other: str) -> None:
 
 
 def test_a_long_one_keeps_no_lines() -> None:
-    found = invoice(d16b(lines=120_000))
+    found = invoice(d16b(lines=20_000))
     assert found.supplier.name == "Seller"
     assert found.total == "12.10"
 

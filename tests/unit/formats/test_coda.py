@@ -322,7 +322,7 @@ class TestResembling:
         assert isinstance(content, Other)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.binary(max_size=300), st.integers(0, 1100), st.integers(0, 300))
 def test_nothing_but_unreadable_escapes(noise: bytes, at: int, cut: int) -> None:
     whole = joined(records())

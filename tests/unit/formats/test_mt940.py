@@ -166,7 +166,7 @@ class TestResembling:
         assert format_of(payload(text)) is not mt940
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.binary(max_size=200), st.integers(0, 400), st.integers(0, 200))
 def test_nothing_but_unreadable_escapes(noise: bytes, at: int, cut: int) -> None:
     whole = BODY.encode()

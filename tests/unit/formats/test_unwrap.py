@@ -75,7 +75,7 @@ def test_text_of_two_or_four_bytes_for_a_sign_is_read(
 ANY = {**TRANSPORTS, **BLEMISHES}
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.sampled_from(sorted(DOCUMENTS)), st.lists(st.sampled_from(sorted(ANY)), max_size=3))
 def test_any_layers_around_any_document_change_nothing(document: str, layers: list[str]) -> None:
     data = DOCUMENTS[document]
@@ -84,7 +84,7 @@ def test_any_layers_around_any_document_change_nothing(document: str, layers: li
     assert read(payload(data)) == read(payload(DOCUMENTS[document]))
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(
     st.sampled_from(sorted(ANY)),
     st.one_of(st.binary(max_size=300), st.just(INVOICE)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from pipeline.ledger.marks import contradict, marks
 
@@ -32,6 +32,7 @@ def test_a_name_that_both_have_needs_a_value_in_common(
     assert contradict(other, one) is expected
 
 
+@settings(max_examples=50)
 @given(MARKS, MARKS)
 def test_it_is_what_the_sets_say(one: dict[str, set[str]], other: dict[str, set[str]]) -> None:
     both = [name for name in one if one[name] and other.get(name)]
