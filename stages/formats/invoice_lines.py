@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from lxml import etree
 
@@ -52,25 +52,20 @@ class LineDigest:
     """A running digest of lines, for documents of which the lines are dropped as they are read."""
 
     def __init__(self) -> None:
-        self._digests = [hashlib.sha256(usedforsecurity=False) for _ in range(3)]
-        self._is_empty = True
+        self._columns: tuple[list[str], list[str], list[str]] = ([], [], [])
 
     def add(self, columns: Columns) -> None:
         """Add some lines."""
-        if not any(columns):
-            return
-        self._is_empty = False
-        amounts, quantities, names = columns
-        for digest, text in zip(
-            self._digests, (_amounts(amounts), _amounts(quantities), _names(names)), strict=True
-        ):
-            digest.update(text.encode())
+        for kept, found, spelt in zip(self._columns, columns, _SPELLINGS, strict=True):
+            if found:
+                kept.append(spelt(found))
 
     def digest(self) -> str:
         """Return 16 characters that are equal for equal lines; "" if there were none."""
-        if self._is_empty:
+        if not any(self._columns):
             return ""
-        return hashlib.sha256(b"".join([one.digest() for one in self._digests])).hexdigest()[:16]
+        text = "\1".join(["".join(column) for column in self._columns])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _strings(found: object) -> list[str]:
@@ -87,7 +82,9 @@ def _amounts(texts: Sequence[str]) -> str:
 
 def _names(texts: Sequence[str]) -> str:
     """Return names with their blanks collapsed, each with a NUL behind it."""
-    if not texts:
-        return ""
     joined = " ".join("\0".join(texts).split())
     return joined.replace(" \0", "\0").replace("\0 ", "\0") + "\0"
+
+
+#: How the amounts, the quantities and the names of lines are spelt.
+_SPELLINGS: tuple[Callable[[Sequence[str]], str], ...] = (_amounts, _amounts, _names)
