@@ -1,5 +1,6 @@
-"""Matching: decides what kind a document is and which company it belongs to.
+"""Matching: decides what kind a document is, which company it belongs to, and whether it came before.
 
-Import the functions and types of its modules: `rules` decides, `parties` finds companies by
-identifiers, `fingerprint` recognises the same invoice in another form.
+Import the functions and types of its modules: `rules` and `statements` decide, by the evidence that
+`evidence` weighs; `parties` finds companies by numbers and accounts; `answers` settles answers to
+invoices; `fingerprint` proves duplicates.
 """
