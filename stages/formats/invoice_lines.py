@@ -14,9 +14,8 @@ from lxml import etree
 
 from stages.values.amounts import unsigned_amount
 
-#: Amounts as most write them, and the zeros that end some of them.
-_USUAL = re.compile(r"(?:(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,15})?\0)+")
-_ZEROS = re.compile(r"(\.[0-9]*?)0+(?=\0)")
+#: Amounts as most write them.
+_USUAL = re.compile(r"(?:(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,15})?(?:\0|\Z))+")
 
 #: The amounts, the quantities and the names of lines, each in the order of the document.
 Columns = tuple[Sequence[str], ...]
@@ -74,10 +73,11 @@ def _strings(found: object) -> list[str]:
 
 def _amounts(texts: Sequence[str]) -> str:
     """Return amounts in one spelling, without their sign, each with a NUL behind it."""
-    joined = "".join([f"{one}\0" for one in texts])
-    if _USUAL.fullmatch(joined):
-        return _ZEROS.sub(r"\1", joined).replace(".\0", "\0")
-    return "".join([f"{unsigned_amount(one)}\0" for one in texts])
+    if _USUAL.fullmatch("\0".join(texts)):
+        spelt = [one.rstrip("0").removesuffix(".") if "." in one else one for one in texts]
+    else:
+        spelt = list(map(unsigned_amount, texts))
+    return "\0".join(spelt) + "\0"
 
 
 def _names(texts: Sequence[str]) -> str:

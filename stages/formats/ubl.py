@@ -15,7 +15,7 @@ from lxml import etree
 
 from pipeline.text import NAME, sanitized
 from stages.formats.content import INVOICE_KINDS, Content, Details, Invoice, Other
-from stages.formats.elements import below, text_of
+from stages.formats.elements import below, children, text_of
 from stages.formats.invoice_lines import LineDigest, LinePaths
 from stages.formats.party import Identifier, Party
 from stages.values.amounts import unsigned_amount
@@ -91,18 +91,19 @@ _NAME = f"{CBC}Name"
 _COMPANY_ID = f"{CBC}CompanyID"
 _REGISTRATION_NAME = f"{CBC}RegistrationName"
 _COUNTRY = (f"{CAC}Country", f"{CBC}IdentificationCode")
-_TAX = (f"{CAC}TaxScheme", _ID)
+_TAX_SCHEME = f"{CAC}TaxScheme"
 _MAIL_ADDRESS = f"{CBC}ElectronicMail"
 _PAYABLE = f"{CBC}PayableAmount"
 _NET = f"{CBC}TaxExclusiveAmount"
 _GROSS = f"{CBC}TaxInclusiveAmount"
-_ACCOUNT = (f"{CAC}PayeeFinancialAccount", _ID)
+_ACCOUNT = f"{CAC}PayeeFinancialAccount"
 _REFERENCE = f"{CBC}PaymentID"
 _PAYMENT_DUE = f"{CBC}PaymentDueDate"
 _SUBTOTAL = f"{CAC}TaxSubtotal"
 _TAXABLE = f"{CBC}TaxableAmount"
 _TAX_AMOUNT = f"{CBC}TaxAmount"
-_RATE = (f"{CAC}TaxCategory", f"{CBC}Percent")
+_CATEGORY = f"{CAC}TaxCategory"
+_PERCENT = f"{CBC}Percent"
 
 #: Other UBL documents, by what people call them.
 _OTHERS = {
@@ -134,6 +135,7 @@ def read(root: etree._Element, lines: LineDigest) -> Content | None:
         elif tag in LINES and found.keys() >= _BEFORE_LINES:
             break  # the schema has nothing else that is read behind the first line
     texts = {name: text_of(found[tag][0]) for tag, name in _TEXTS.items() if tag in found}
+    totals = children(found[_TOTAL][0]) if _TOTAL in found else {}
     lines.add(_LINE_PATHS[format_].of_document(root))
     return Invoice(
         format=format_,
@@ -141,13 +143,13 @@ def read(root: etree._Element, lines: LineDigest) -> Content | None:
         issue_date=iso_date(texts.get("issue_date", "")),
         type_code=texts.get("type_code") or type_code,
         currency=texts.get("currency", ""),
-        total=_first(found.get(_TOTAL, ()), _PAYABLE),
+        total=text_of(totals.get(_PAYABLE)),
         supplier=_party_in(found.get(_SUPPLIER)),
         customer=_party_in(found.get(_CUSTOMER)),
         supplier_element=SUPPLIER,
         customer_element=CUSTOMER,
         extension="xml",
-        details=_details(found, texts.get("due_date", ""), lines.digest()),
+        details=_details(found, totals, texts.get("due_date", ""), lines.digest()),
     )
 
 
@@ -155,43 +157,44 @@ def _party_in(role: Sequence[etree._Element] | None) -> Party:
     return party_of(below(role[0], _PARTY)) if role else Party("", ())
 
 
-def _details(found: Mapping[str, Sequence[etree._Element]], due: str, lines: str) -> Details:
+def _details(
+    found: Mapping[str, Sequence[etree._Element]],
+    totals: Mapping[str, etree._Element],
+    due: str,
+    lines: str,
+) -> Details:
     """Return what is to be paid, to whom and when (EN 16931: BT-9, BT-83, BT-84, BG-22, BG-23)."""
-    payments, totals = found.get(_PAYMENT, ()), found.get(_TOTAL, ())
+    payments = [children(one) for one in found.get(_PAYMENT, ())]
+    accounts = {compact(text_of(below(one.get(_ACCOUNT), _ID))) for one in payments}
     payee = below(found[_PAYEE][0], f"{CAC}PartyName", _NAME) if _PAYEE in found else None
+    taxes = [
+        _tax(one) for total in found.get(_TAX_TOTAL, ()) for one in total if one.tag == _SUBTOTAL
+    ]
     return Details(
         vocabulary="ubl",
         due_date=iso_date(due or _first(payments, _PAYMENT_DUE)),
-        payees=_payees(payments),
+        payees=tuple(sorted(accounts - {""})),
         payee_name=text_of(payee),
         reference=_first(payments, _REFERENCE),
-        net=unsigned_amount(_first(totals, _NET)),
-        gross=unsigned_amount(_first(totals, _GROSS)),
-        taxes=tuple(sorted(tax for one in found.get(_TAX_TOTAL, ()) for tax in _taxes(one))),
+        net=unsigned_amount(text_of(totals.get(_NET))),
+        gross=unsigned_amount(text_of(totals.get(_GROSS))),
+        taxes=tuple(sorted(taxes)),
         lines=lines,
     )
 
 
-def _first(elements: Sequence[etree._Element], tag: str) -> str:
-    return next((text for one in elements if (text := text_of(below(one, tag)))), "")
+def _first(elements: Sequence[Mapping[str, etree._Element]], tag: str) -> str:
+    for one in elements:
+        if text := text_of(one.get(tag)):
+            return text
+    return ""
 
 
-def _payees(payments: Sequence[etree._Element]) -> tuple[str, ...]:
-    """Return the accounts to be paid (EN 16931: BT-84), each once."""
-    accounts = {compact(text_of(below(one, *_ACCOUNT))) for one in payments}
-    return tuple(sorted(accounts - {""}))
-
-
-def _taxes(total: etree._Element) -> list[str]:
-    """Return base, tax and rate of each group (EN 16931: BG-23); without a rate it is 0."""
-    return [
-        " ".join(
-            unsigned_amount(text_of(found) or "0")
-            for found in (below(one, _TAXABLE), below(one, _TAX_AMOUNT), below(one, *_RATE))
-        )
-        for one in total
-        if one.tag == _SUBTOTAL
-    ]
+def _tax(subtotal: etree._Element) -> str:
+    """Return base, tax and rate of one group (EN 16931: BG-23); without a rate it is 0."""
+    parts = children(subtotal)
+    stated = (parts.get(_TAXABLE), parts.get(_TAX_AMOUNT), below(parts.get(_CATEGORY), _PERCENT))
+    return " ".join([unsigned_amount(text_of(one) or "0") for one in stated])
 
 
 def _other(name: etree.QName) -> Content | None:
@@ -227,9 +230,10 @@ def party_of(party: etree._Element | None) -> Party:
             case "tax":
                 taxes.append(_tax_identifier(child))
             case "legal":
-                number = below(child, _COMPANY_ID)
+                entity = children(child)
+                number = entity.get(_COMPANY_ID)
                 entities.append(_identifier("PartyLegalEntity/CompanyID", number))
-                legal = legal or text_of(below(child, _REGISTRATION_NAME))
+                legal = legal or text_of(entity.get(_REGISTRATION_NAME))
             case "contact":
                 mail = below(child, _MAIL_ADDRESS)
                 contacts.append(_identifier(_MAIL, mail, is_contact=True))
@@ -239,8 +243,9 @@ def party_of(party: etree._Element | None) -> Party:
 
 def _tax_identifier(scheme: etree._Element) -> Identifier | None:
     """Return the identifier of one tax registration of a party (EN 16931: BT-31, BT-32)."""
-    number = below(scheme, _COMPANY_ID)
-    tax = text_of(below(scheme, *_TAX)).upper()
+    parts = children(scheme)
+    tax = text_of(below(parts.get(_TAX_SCHEME), _ID)).upper()
+    number = parts.get(_COMPANY_ID)
     return _identifier("PartyTaxScheme/CompanyID", number, is_vat=tax in {"VAT", "VA", ""})
 
 
