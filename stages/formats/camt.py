@@ -126,7 +126,7 @@ def _number(statement: etree._Element) -> str:
 
 
 def _page(pagination: etree._Element | None) -> str:
-    """Return a page as it is stated, with "+" if others follow; "" if nothing says that it is one."""
+    """Return a page as it is stated, with "+" if others follow; "" if it is not said to be one."""
     number = text_of(below(pagination, "{*}PgNb"))
     is_last = text_of(below(pagination, "{*}LastPgInd")).lower() not in ("false", "0")
     if not bears_number(number):
@@ -166,9 +166,8 @@ def _holders(account: etree._Element | None) -> list[Identifier]:
             scheme = next((text for element in stated if (text := text_of(element))), "")
             if value := text_of(below(other, "{*}Id")):
                 found.append(Identifier(f"Acct/Ownr/Id/{kind}/Othr/Id", scheme, value))
-        for lei in each(account, "{*}Ownr", "{*}Id", f"{{*}}{kind}", "{*}LEI"):
-            if value := text_of(lei):
-                found.append(Identifier(f"Acct/Ownr/Id/{kind}/LEI", "LEI", value))
+        if lei := text_of(below(account, "{*}Ownr", "{*}Id", f"{{*}}{kind}", "{*}LEI")):
+            found.append(Identifier(f"Acct/Ownr/Id/{kind}/LEI", "LEI", lei))
     return found
 
 
