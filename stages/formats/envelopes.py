@@ -28,7 +28,15 @@ HEAD = 64
 
 _HEADERS = {"StandardBusinessDocumentHeader", "AppHdr", "Header", "Hdr"}
 #: The elements that hold a document as text or as base64.
-_TEXTS = {"TextContent", "BinaryContent", "PayloadContent", "EmbeddedDocumentBinaryObject", "Pyld"}
+_TEXTS = {
+    "TextContent",
+    "BinaryContent",
+    "PayloadContent",
+    "EmbeddedDocumentBinaryObject",
+    "Body",
+    "Pyld",
+    "Payload",
+}
 #: Elements between the envelope of a bank and the message.
 _BANK_BODIES = {"Body", "Pyld", "Payload"}
 #: Elements in one another around a message of a bank, and elements in which it is looked for.
@@ -146,7 +154,7 @@ def _carried(root: etree._Element, format_: str) -> Iterator[etree._Element]:
 
 
 def _is_carrier(element: etree._Element) -> bool:
-    return name_of(element) in _TEXTS | set(_ENVELOPES) | {"Body", "Description"}
+    return name_of(element) in _TEXTS | set(_ENVELOPES) | {"Description"}
 
 
 class _LongTexts:
