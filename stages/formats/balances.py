@@ -26,6 +26,6 @@ def spelt_balance(day: str, currency: str, amount: Decimal | None) -> str:
     return f"{day} {code} {digits}"
 
 
-def bears_number(account: str) -> bool:
-    """Whether an account that is stated is a number, and no word or filler in the place of one."""
-    return any(sign.isdecimal() and sign != "0" for sign in account)
+def bears_number(text: str) -> bool:
+    """Whether what is stated is a number, and no word or filler in the place of one."""
+    return any(sign.isdecimal() and sign != "0" for sign in text)

@@ -12,7 +12,14 @@ import re
 from lxml import etree
 
 from stages.formats.balances import bears_number, spelt_balance
-from stages.formats.content import AccountStatement, Content, Other, Statement, check_count
+from stages.formats.content import (
+    UNKNOWN_PAGE,
+    AccountStatement,
+    Content,
+    Other,
+    Statement,
+    check_count,
+)
 from stages.formats.elements import below, each, name_of, text_of
 from stages.formats.party import Identifier
 from stages.values.accounts import stated_iban
@@ -23,7 +30,7 @@ from stages.values.dates import iso_date
 _TYPE = re.compile(r"(?<![a-z0-9])((?:camt|pain|pacs)\.[0-9]{3})(?![0-9])", re.IGNORECASE)
 _NAMESPACE = re.compile(r"urn:(?:[a-z0-9]+:)*xsd:\$?([a-z]{4}\.[0-9]{3})\.[0-9]{3}\.[0-9]{2}")
 STATEMENT = "camt.053"
-#: The types by the name of the one element in a message, where its namespace tells none.
+#: The types by the name of the one element in a message.
 _ELEMENTS = {
     "BkToCstmrStmt": STATEMENT,
     "BkToCstmrAcctRpt": "camt.052",
@@ -48,7 +55,7 @@ _OTHERS = {
 
 def read(root: etree._Element, _: object = None) -> Content | None:
     """Return the statements, or another ISO 20022 message by its name; None for other XML."""
-    message = _type(root)
+    message = message_type(root)
     if not message:
         return None
     if message != STATEMENT:
@@ -61,19 +68,27 @@ def read(root: etree._Element, _: object = None) -> Content | None:
         )
     parts: list[AccountStatement] = []
     for body in _bodies(root):
+        page = _page(below(body, "{*}GrpHdr", "{*}MsgPgntn"))
         for statement in each(body, "{*}Stmt"):
-            parts.append(_statement(statement))
+            parts.append(_statement(statement, page))
             check_count(parts)
     return Statement(STATEMENT, tuple(parts), "xml")
 
 
-def _type(root: etree._Element) -> str:
-    """Return the type of a message, "" if it is none of ISO 20022."""
+def message_type(root: etree._Element) -> str:
+    """Return the type of a message, "" if it is none of ISO 20022.
+
+    Its namespace and its elements have to agree that it is a statement, if both tell.
+    """
+    stated = ""
     if name_of(root) == "Document":
         namespace = etree.QName(root).namespace or ""
         if match := _NAMESPACE.fullmatch(namespace) or _TYPE.search(namespace):
-            return match[1].lower()
-    return next(filter(None, (_ELEMENTS.get(_body_name(one)) for one in _bodies(root))), "")
+            stated = match[1].lower()
+    if stated not in ("", STATEMENT):
+        return stated
+    found = [_ELEMENTS.get(_body_name(one), "") for one in _bodies(root)]
+    return next(filter(None, found), stated)
 
 
 def _bodies(root: etree._Element) -> list[etree._Element]:
@@ -87,28 +102,52 @@ def _body_name(element: etree._Element) -> str:
     return _VERSION.sub("", name_of(element))
 
 
-def _statement(statement: etree._Element) -> AccountStatement:
+def _statement(statement: etree._Element, page: str) -> AccountStatement:
+    """Return a statement. page: of the message that it stands in."""
     account = below(statement, "{*}Acct")
-    number = next((text for key in _NUMBERS if (text := text_of(below(statement, key)))), "")
+    pages = (page, _page(below(statement, "{*}StmtPgntn")))
     return AccountStatement(
         accounts=tuple(dict.fromkeys(_accounts(account))),
         holders=tuple(dict.fromkeys(_holders(account))),
         holder_name=text_of(below(account, "{*}Ownr", "{*}Nm")),
-        number=number,
+        number=_number(statement),
         issue_date=_day(statement),
         opening=_balance(statement, "OPBD") or _balance(statement, "PRCD"),
         closing=_balance(statement, "CLBD"),
+        page="/".join(filter(None, pages)),
     )
 
 
-_NUMBERS = ("{*}ElctrncSeqNb", "{*}LglSeqNb", "{*}Id")
+def _number(statement: etree._Element) -> str:
+    """Return the first number of a statement that is no filler, else the first that is stated."""
+    keys = ("{*}ElctrncSeqNb", "{*}LglSeqNb", "{*}Id")
+    stated = [text for key in keys if (text := text_of(below(statement, key)))]
+    return next(filter(bears_number, stated), next(iter(stated), ""))
+
+
+def _page(pagination: etree._Element | None) -> str:
+    """Return a page as it is stated, with "+" if others follow; "" if it is not said to be one."""
+    number = text_of(below(pagination, "{*}PgNb"))
+    is_last = text_of(below(pagination, "{*}LastPgInd")).lower() not in ("false", "0")
+    if not bears_number(number):
+        return "" if is_last else UNKNOWN_PAGE
+    return number if is_last else f"{number}+"
+
+
+_ACCOUNTS = (("IBAN",), ("BBAN",), ("UPIC",), ("Othr", "Id"), ("PrtryAcct", "Id"))
 
 
 def _accounts(account: etree._Element | None) -> list[str]:
-    """Return the numbers of an account: as its IBAN if one is stated, else as they are written."""
-    numbers = (*each(account, "{*}Id", "{*}IBAN"), *each(account, "{*}Id", "{*}Othr", "{*}Id"))
-    stated = map(text_of, numbers)
-    return [stated_iban(text) or text for text in stated if bears_number(text)]
+    """Return the numbers of an account: as its IBAN if one is stated, else as they are written.
+
+    A proxy stands for the account, and counts only where the account itself is not stated.
+    """
+    tags = [tuple(f"{{*}}{name}" for name in path) for path in _ACCOUNTS]
+    own = [one for path in tags for one in each(account, "{*}Id", *path)]
+    for places in (own, each(account, "{*}Id"), each(account, "{*}Prxy", "{*}Id")):
+        if stated := [text for one in places if bears_number(text := text_of(one))]:
+            return [stated_iban(text) or text for text in stated]
+    return []
 
 
 def _holders(account: etree._Element | None) -> list[Identifier]:
@@ -127,6 +166,8 @@ def _holders(account: etree._Element | None) -> list[Identifier]:
             scheme = next((text for element in stated if (text := text_of(element))), "")
             if value := text_of(below(other, "{*}Id")):
                 found.append(Identifier(f"Acct/Ownr/Id/{kind}/Othr/Id", scheme, value))
+        if lei := text_of(below(account, "{*}Ownr", "{*}Id", f"{{*}}{kind}", "{*}LEI")):
+            found.append(Identifier(f"Acct/Ownr/Id/{kind}/LEI", "LEI", lei))
     return found
 
 

@@ -156,6 +156,8 @@ def _statement(payload: Payload) -> Content:
                 holders=holders,
                 holder_name=name,
                 number=record[2:5].strip(),
+                # Statements on paper and in this form are counted apart, one of them often not.
+                page=record[125:RECORD].strip(),
                 issue_date=header_day,
                 opening=_spelt(record[58:64], currency, record[42:58]),
             )

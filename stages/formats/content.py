@@ -18,6 +18,9 @@ MAX_VERDICTS = 1000
 #: Statements in one file: some banks send a year of many accounts at once, and none sends more.
 MAX_STATEMENTS = 10_000
 
+#: The page of a statement that is only a part of it and does not say which.
+UNKNOWN_PAGE = "?"
+
 #: The exceptions that a malformed document may cause in its reader, in spite of all limits.
 BROKEN = (RecursionError, MemoryError, ArithmeticError, ValueError, etree.LxmlError)
 
@@ -93,6 +96,8 @@ class AccountStatement(Struct, frozen=True):
 
     accounts: its number, as IBAN if there is one, and other numbers that the statement has for it.
     holders: the identifiers of the account's holder. issue_date: of the closing balance, ISO 8601.
+    page: which part of the numbered statement it is, as it is spelt: a page, several with commas
+    between them, or the second number of CODA; "" if not stated, UNKNOWN_PAGE where it would be.
     opening, closing: the balances as stages/formats/balances.py spells them; "" if not stated.
     """
 
@@ -103,6 +108,7 @@ class AccountStatement(Struct, frozen=True):
     issue_date: str = ""
     opening: str = ""
     closing: str = ""
+    page: str = ""
 
 
 class Statement(Struct, frozen=True):

@@ -1,7 +1,7 @@
 """Envelopes: XML that only carries other documents, as elements, as text or as base64.
 
 SBDH 1.3 (Peppol, with TextContent and BinaryContent), XHE 1.0, UBL AttachedDocument, SOAP, and what
-banks put around a message.
+banks put around a message, which often has no standard and is known by the message in it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from lxml import etree
 from msgspec import Struct
 
 from pipeline.payload import Payload
-from stages.formats import preamble
+from stages.formats import camt, preamble
 from stages.formats.content import Hostile
 from stages.formats.elements import each, name_of
 from stages.formats.xml_strip import BLOCK, ascii_markup
@@ -28,7 +28,20 @@ HEAD = 64
 
 _HEADERS = {"StandardBusinessDocumentHeader", "AppHdr", "Header", "Hdr"}
 #: The elements that hold a document as text or as base64.
-_TEXTS = {"TextContent", "BinaryContent", "PayloadContent", "EmbeddedDocumentBinaryObject"}
+_TEXTS = {
+    "TextContent",
+    "BinaryContent",
+    "PayloadContent",
+    "EmbeddedDocumentBinaryObject",
+    "Body",
+    "Pyld",
+    "Payload",
+}
+#: Elements between the envelope of a bank and the message.
+_BANK_BODIES = {"Body", "Pyld", "Payload"}
+#: Elements in one another around a message of a bank, and elements in which it is looked for.
+_MAX_AROUND = 4
+_MAX_LOOKED_AT = 1000
 _DESCRIPTION = ("{*}ExternalReference", "{*}Description")
 _DECLARATION = re.compile(r"<\?xml[^>]*\?>")
 _MARKUP = re.compile(rb"<[?!A-Za-z_]")
@@ -52,6 +65,7 @@ _ENVELOPES = {
     "XHE": ("xhe", "an envelope (XHE)"),
     "BizMsgEnvlp": ("bank-envelope", "an envelope of a bank"),
     "RequestPayload": ("bank-envelope", "an envelope of a bank"),
+    "DataPDU": ("bank-envelope", "an envelope of a bank"),
     "AttachedDocument": ("ubl-attacheddocument", "a UBL AttachedDocument"),
     "Envelope": ("soap", "a SOAP message"),
 }
@@ -82,6 +96,26 @@ def envelope_of(root: etree._Element, payload: Payload) -> Envelope | None:
     return Envelope(*known, tuple(elements), tuple(texts))
 
 
+def envelope_of_messages(root: etree._Element) -> Envelope | None:
+    """Return the unknown envelope that a document is, None unless it carries ISO 20022 messages.
+
+    They are looked for only in the outer elements; Hostile if there are more than in any envelope.
+    """
+    found: list[etree._Element] = []
+    level, looked_at = [root], 0
+    for _ in range(_MAX_AROUND):
+        inside: list[etree._Element] = []
+        for child in (one for parent in level for one in parent.iterchildren(etree.Element)):
+            looked_at += 1
+            if looked_at > _MAX_LOOKED_AT:
+                break
+            (found if camt.message_type(child) else inside).append(child)
+        level = inside
+    if len(found) > MAX_DOCUMENTS:
+        raise Hostile(f"it holds more than {MAX_DOCUMENTS} documents")
+    return Envelope("envelope", "an envelope", tuple(found), ()) if found else None
+
+
 def document_in(text: str) -> bytes | None:
     """Return the XML that a text is, or that its base64 stands for; None if it is neither."""
     text = text.strip("\ufeff\u200b\0\t\n\v\f\r ")
@@ -100,22 +134,27 @@ def _carried(root: etree._Element, format_: str) -> Iterator[etree._Element]:
             yield from each(attachment, *_DESCRIPTION)
             yield from each(attachment, "{*}EmbeddedDocumentBinaryObject")
         return
+    passed = _HEADERS
     if format_ == "xhe":
         found = each(root, "{*}Payloads", "{*}Payload", "{*}PayloadContent")
     elif format_ == "soap":
         found = each(root, "{*}Body")
+    elif format_ == "bank-envelope":
+        bodies = [one for one in root.iterchildren(etree.Element) if name_of(one) in _BANK_BODIES]
+        passed = _HEADERS | _BANK_BODIES
+        found = iter([root, *bodies])
     else:
         found = iter([root])
     for parent in found:
         if len(parent) == 0:
             yield parent
         for child in parent.iterchildren(etree.Element):
-            if name_of(child) not in _HEADERS:
+            if name_of(child) not in passed:
                 yield child
 
 
 def _is_carrier(element: etree._Element) -> bool:
-    return name_of(element) in _TEXTS | set(_ENVELOPES) | {"Body", "Description"}
+    return name_of(element) in _TEXTS | set(_ENVELOPES) | {"Description"}
 
 
 class _LongTexts:

@@ -15,6 +15,7 @@ from msgspec import Struct, field as made_by, structs
 from pipeline.payload import Payload
 from stages.formats.balances import bears_number, spelt_balance
 from stages.formats.content import (
+    UNKNOWN_PAGE,
     AccountStatement,
     Content,
     Hostile,
@@ -24,7 +25,17 @@ from stages.formats.content import (
     Unreadable,
     check_count,
 )
-from stages.formats.mt940_fields import END, ENVELOPE, Balance, Field, balance, fields, movement
+from stages.formats.mt940_fields import (
+    END,
+    ENVELOPE,
+    HEAD,
+    Balance,
+    Field,
+    balance,
+    breaks_off,
+    fields,
+    movement,
+)
 from stages.values.accounts import account_number
 
 #: Bytes of a file that is read within a few milliseconds.
@@ -34,6 +45,8 @@ MAX_PROBLEMS = 8
 
 #: Characters of field 25 that are read; it should have 35, and some banks write more.
 MAX_ACCOUNT = 80
+#: Numbers of one account in one message: it may come in several spellings.
+MAX_ACCOUNTS = 4
 
 #: How a document begins: blocks of the envelope, or the few lines that some banks write instead,
 #: and the first field.
@@ -45,9 +58,8 @@ _START = re.compile(
 #: The account and the opening balance at the beginning of a line, as no ordinary text has them.
 _HAS_ACCOUNT = re.compile(rb"(?:[\r\n]|@@)[ \t]*:[ ]*25[Pp]?[ ]*:[\s\S]")
 _HAS_BALANCE = re.compile(rb"(?:[\r\n]|@@)[ \t]*:[ ]*60[FMfm][ ]*:[\s\S]")
-#: Bytes of the end of a file in which an unfinished tag would stand.
-TAIL = 8
-_TAG_BEGUN = re.compile(rb"(?:[\r\n]|@@):(?:[0-9]{1,2}[A-Z]?)?$")
+#: Bytes of the end of a file in which an unfinished tag or envelope would stand.
+TAIL = 512
 #: An amount that goes no further, because it has all of its decimals.
 _COMPLETE = re.compile(r"[.,][0-9]{2}$")
 
@@ -55,15 +67,17 @@ _COMPLETE = re.compile(r"[.,][0-9]{2}$")
 class _Page(Struct):
     """One page of a statement, while it is read.
 
-    has_account: whether it has a field 25. running: the opening balance and the movements so far;
-    None where they aren't known. expected: of the movements that may not be in the balance yet.
-    continues, is_continued: whether there are pages before and after it. has_ended: whether a line
-    with a dash has ended it. is_interim: whether it is of a report of movements (MT942).
+    has_account: whether it has a field 25 of its own. page: its number within the statement.
+    running: the opening balance and the movements so far; None where they aren't known. expected:
+    of the movements that may not be in the balance yet. continues, is_continued: whether there are
+    pages before and after it. has_ended: whether a line with a dash has ended it. is_interim:
+    whether it is of a report of movements (MT942).
     """
 
     accounts: tuple[str, ...] = ()
     has_account: bool = False
     number: str = ""
+    page: str = ""
     opening: Balance | None = None
     closing: Balance | None = None
     running: Decimal | None = None
@@ -75,9 +89,13 @@ class _Page(Struct):
 
 
 class _Reader(Struct):
-    """What has been read of a file. page: None before the first field. last: the last field."""
+    """What has been read of a file. page: None before the first field. last: the last field.
+
+    pages: for each of the parts, the numbers of its pages.
+    """
 
     parts: list[AccountStatement] = made_by(default_factory=list)
+    pages: list[list[str]] = made_by(default_factory=list)
     problems: list[str] = made_by(default_factory=list)
     warnings: list[str] = made_by(default_factory=list)
     page: _Page | None = None
@@ -143,7 +161,11 @@ def _content(reader: _Reader) -> Content:
         )
     if not reader.balance.startswith("62"):
         raise Unreadable("its end is missing (field 62F)")
-    return Statement("mt940", tuple(reader.parts), "sta")
+    parts = [
+        structs.replace(part, page=",".join(pages))
+        for part, pages in zip(reader.parts, reader.pages, strict=True)
+    ]
+    return Statement("mt940", tuple(parts), "sta")
 
 
 def _take(reader: _Reader, field: Field) -> None:
@@ -153,14 +175,15 @@ def _take(reader: _Reader, field: Field) -> None:
         if reader.page is not None:
             reader.page.has_ended = True
         return
-    page = _page_of(reader, field.tag)
+    page = _page_of(reader, field)
     match field.tag:
         case "25" | "25P":
-            page.has_account = True
             account = _account(field)
-            page.accounts = (account,) if account else ()
+            own = page.accounts if page.has_account else ()
+            page.accounts = tuple(dict.fromkeys(filter(None, (*own, account))))
+            page.has_account = True
         case "28" | "28C":
-            page.number = field.value.partition("/")[0].strip()
+            page.number, page.page = _numbers(field.value)
         case "34F":
             page.is_interim = reader.is_interim = True
         case "60F" | "60M":
@@ -176,7 +199,17 @@ def _take(reader: _Reader, field: Field) -> None:
             reader.balance = field.tag
 
 
-def _page_of(reader: _Reader, tag: str) -> _Page:
+def _numbers(value: str) -> tuple[str, str]:
+    """Return the number of a statement and of its page.
+
+    A slash stands between them; where there are more slashes, all but the last are of the number.
+    """
+    stated = value.rstrip(" /")
+    number, _, page = stated.rpartition("/") if "/" in stated else (stated, "", "")
+    return number.strip(), page.strip()
+
+
+def _page_of(reader: _Reader, field: Field) -> _Page:
     """Return the page that a field belongs to, a new one if it begins one.
 
     A field that comes again begins another page; that is of the same account if it states none.
@@ -184,17 +217,19 @@ def _page_of(reader: _Reader, tag: str) -> _Page:
     page = reader.page
     following = _Page()
     if page is not None:
-        match tag:
+        match field.tag:
             case "20":
-                begins = True
+                begins = page != following
             case "25" | "25P":
-                begins = page.has_account
+                begins = _is_of_another(page, field)
             case "28" | "28C":
                 begins = page.closing is not None
-                following = _Page(page.accounts, page.has_account)
+                following = _Page(page.accounts)
             case "60F" | "60M":
                 begins = page.opening is not None
-                following = _Page(page.accounts, page.has_account, page.number)
+                # A page without a number is of the statement before it; a statement is another one.
+                is_same = field.tag == "60M" or page.closing is None
+                following = _Page(page.accounts, number=page.number if is_same else "")
             case _:
                 begins = False
         if not begins:
@@ -202,6 +237,15 @@ def _page_of(reader: _Reader, tag: str) -> _Page:
         _end_page(reader)
     reader.page = following
     return following
+
+
+def _is_of_another(page: _Page, field: Field) -> bool:
+    """Whether a field 25 is of another page than the current one, whose account it may repeat."""
+    if page.closing is not None or page.has_ended:
+        return True
+    if page.opening is not None and page.has_account:
+        return _account(field) not in page.accounts
+    return len(page.accounts) >= MAX_ACCOUNTS
 
 
 def _account(field: Field) -> str:
@@ -268,45 +312,58 @@ def _end_page(reader: _Reader) -> None:
         return
     part = _part(page)
     before, reader.before = reader.before, page
-    if before is not None and _is_next(before, page):
+    if before is not None and _is_next(reader, before, page):
         whole = reader.parts[-1]
         day = part.issue_date or whole.issue_date
         reader.parts[-1] = structs.replace(whole, closing=part.closing, issue_date=day)
+        reader.pages[-1].append(part.page)
         return
     reader.parts.append(part)
+    reader.pages.append([part.page])
     check_count(reader.parts)
 
 
-def _is_next(before: _Page, page: _Page) -> bool:
-    """Whether two pages are of one statement."""
-    return (
+def _is_next(reader: _Reader, before: _Page, page: _Page) -> bool:
+    """Whether two pages are of one statement, and none is missing between them."""
+    if not (
         before.is_continued
         and page.continues
         and (not page.has_account or page.accounts == before.accounts)
         and (not page.number or page.number == before.number)
-    )
+    ):
+        return False
+    left, right = (before.closing or Balance()).amount, (page.opening or Balance()).amount
+    if left is None or right is None or left == right:
+        return True
+    what = f"a page of statement {before.number} seems to be missing: one ends with {left:,}"
+    _note(reader.warnings, f"{what}, and the following one begins with {right:,}")
+    return False
 
 
 def _part(page: _Page) -> AccountStatement:
     opening, closing = page.opening or Balance(), page.closing or Balance()
     # Both are in one currency, and some banks state it once.
     currency = opening.currency or closing.currency
+    is_whole = not (page.continues or page.is_continued)
     return AccountStatement(
         page.accounts,
         number=page.number,
         issue_date=closing.day,
         opening=spelt_balance(opening.day, currency, opening.amount),
         closing=spelt_balance(closing.day, closing.currency or currency, closing.amount),
+        page=page.page if is_whole or bears_number(page.page) else UNKNOWN_PAGE,
     )
 
 
 def _check_end(reader: _Reader, payload: Payload) -> None:
-    """Note if the file breaks off in a tag, or in a balance where nothing else would show it."""
+    """Note if the file breaks off between fields, or in a balance where nothing else shows it."""
     with payload.open() as stream:
         stream.seek(max(payload.size - TAIL, 0))
         tail = stream.read(TAIL)
-    if _TAG_BEGUN.search(tail):
-        _note(reader.problems, "it breaks off at the beginning of a field")
+    head = payload.head(HEAD)
+    start = _START.match(head)
+    if breaks_off(tail, head[: start.start(1)].rstrip(b" :") if start else b""):
+        _note(reader.problems, "it breaks off at the beginning of a field or a message")
     last = reader.last
     if not reader.is_unchecked or last is None or last.tag not in ("62F", "62M"):
         return

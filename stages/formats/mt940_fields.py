@@ -30,6 +30,18 @@ END = "-"
 #: The tag of a line that begins an envelope.
 ENVELOPE = "{"
 
+#: How a file ends that breaks off in a tag.
+_TAG_BEGUN = re.compile(rb"(?:[\r\n]|@@):(?:[0-9]{1,2}[A-Z]?)?\Z")
+#: Blocks of an envelope at the end of a file, behind a message.
+_BLANKS = rb"[\s\x01\x03$]*"
+_BLOCKS = re.compile(
+    rb"(?:-\}|[\r\n]|@@)" + _BLANKS + rb"(\{(?:\Z|[1-5S](?:\Z|:))[^\r\n]*"
+    rb"(?:[\r\n]" + _BLANKS + rb"\{[^\r\n]*)*)" + _BLANKS + rb"\Z"
+)
+#: What follows the last line with a dash.
+_BEHIND = re.compile(rb"[\s\S]*(?:[\r\n]|@@)-[ \t]*(?:[\r\n]|@@)([\s\S]*)\Z")
+_DIGIT = re.compile(rb"[0-9]")
+
 _TAG = re.compile(r"\s*:\s*([0-9]{2}[A-Za-z]?)\s*:(.*)")
 _AT_SIGNS = re.compile(rb"@@[ \t\r\n]*:[ ]*25[Pp]?[ ]*:")
 
@@ -120,10 +132,28 @@ def _field(line: str) -> Field | None:
     bare = line.strip()
     stated = bare if bare[:1] == ":" or "{4:" not in bare else bare.partition("{4:")[2]
     if (match := _TAG.match(stated)) and (tag := match[1].upper()) in _KNOWN:
-        return Field(tag, [match[2].strip().removesuffix("-}")])
+        value = match[2].partition("-}{")[0]
+        return Field(tag, [value.strip().removesuffix("-}")])
     if bare == "-" or bare.startswith("-}"):
         return Field(END)
     return Field(ENVELOPE) if bare.startswith("{1:") else None
+
+
+def breaks_off(tail: bytes, start: bytes) -> bool:
+    """Whether a file that ends so breaks off in a tag, or in what stands in front of a message.
+
+    start: what stands in front of its first message, as some banks repeat it with other numbers.
+    """
+    if _TAG_BEGUN.search(tail):
+        return True
+    if blocks := _BLOCKS.search(tail):
+        _, begun, last = blocks[1].rpartition(b"{1:")
+        return blocks[1].count(b"{") != blocks[1].count(b"}") or (
+            bool(begun) and b"{4:" not in last
+        )
+    behind = _BEHIND.fullmatch(tail)
+    begun = _DIGIT.sub(b"0", b" ".join(behind[1].split())) if behind else b""
+    return begun != b"" and _DIGIT.sub(b"0", b" ".join(start.split())).startswith(begun)
 
 
 def _is_text(one: Field, following: Field) -> bool:

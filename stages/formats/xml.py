@@ -27,7 +27,12 @@ from stages.formats.content import (
     Reading,
     Unreadable,
 )
-from stages.formats.envelopes import Envelope, document_in, envelope_of
+from stages.formats.envelopes import (
+    Envelope,
+    document_in,
+    envelope_of,
+    envelope_of_messages,
+)
 from stages.formats.invoice_lines import LineDigest
 from stages.formats.party import Party
 from stages.formats.xml_strip import MAX_SIZE, strip
@@ -193,13 +198,16 @@ def _content_of(
     root: etree._Element, lines: LineDigest, payload: Payload, depth: int = 0
 ) -> Content:
     """Return what a tree says. payload: all of it; depth: in how many envelopes it lies."""
-    if (envelope := envelope_of(root, payload)) is not None:
+    envelope = envelope_of(root, payload)
+    if envelope is None:
+        for read_ in VOCABULARIES:
+            if (content := read_(root, lines)) is not None:
+                return content
+        envelope = envelope_of_messages(root)
+    if envelope is not None:
         if depth >= MAX_DEPTH:
             raise Hostile(f"it lies in more than {MAX_DEPTH} envelopes")
         return _enclosed(envelope, root, lines, payload, depth + 1)
-    for read_ in VOCABULARIES:
-        if (content := read_(root, lines)) is not None:
-            return content
     name = sanitized(etree.QName(root).localname, NAME)
     return Other(
         "xml", f"an XML document of another kind ({name})", "xml", possible_kinds=INVOICE_KINDS

@@ -4,7 +4,8 @@ A document is the same as another if it has the same bytes. An invoice is the sa
 form (UBL by one route, a PDF with CII inside by another) if the supplier is the same by a number
 that really identifies, no number of the supplier differs, number, day, currency and total are the
 same, and so is what a reader acts on: the account to be paid, the due date, the tax breakdown and
-the lines. A statement is the same in the same format if account, number, period and balances are.
+the lines. A statement is the same in the same format if account, number, page, period and balances
+are. Without a number other movements might lead to the same balances, so only its bytes prove it.
 
 What only resembles an earlier document is another one: that is never guessed.
 """
@@ -18,8 +19,16 @@ from functools import lru_cache
 from msgspec import Struct
 
 from pipeline.ledger.marks import marks
+from stages.formats.balances import bears_number
 from stages.formats.cii import CREDIT_NOTES
-from stages.formats.content import Content, Details, Invoice, Statement
+from stages.formats.content import (
+    UNKNOWN_PAGE,
+    AccountStatement,
+    Content,
+    Details,
+    Invoice,
+    Statement,
+)
 from stages.formats.party import Identifier, Party
 from stages.model import Fingerprint
 from stages.values.amounts import amount, plain_amount
@@ -165,7 +174,13 @@ def _short(value: str) -> str:
 def _statement(statement: Statement) -> Fingerprint:
     parts: list[str] = ["statement", statement.format]
     for part in statement.parts:
-        if not (part.accounts and part.opening and part.closing):
+        if not _identifies(part):
             return Fingerprint(())
-        parts += (part.accounts[0], part.number, part.opening, part.closing)
+        parts += (part.accounts[0], part.number, part.page, part.opening, part.closing)
     return Fingerprint(tuple(parts) if statement.parts else ())
+
+
+def _identifies(part: AccountStatement) -> bool:
+    """Whether no other statement says the same of itself."""
+    is_stated = bool(part.accounts and part.opening and part.closing)
+    return is_stated and bears_number(part.number) and UNKNOWN_PAGE not in part.page

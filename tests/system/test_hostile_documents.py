@@ -73,7 +73,7 @@ HOSTILE = {
         "more than 10,000 statements",
     ),
     "fewer accounts": (
-        lambda: repeated(":25:%d\r\n", 200_000, ":20:X\r\n", END),
+        lambda: repeated(":25:%d\r\n", 800_000, ":20:X\r\n", END),
         "10,000 statements",
     ),
     "few accounts": (lambda: repeated(":25:1%d\r\n", 5000, ":20:X\r\n", END), "9 and "),

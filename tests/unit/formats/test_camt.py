@@ -6,7 +6,8 @@ import pytest
 
 from stages.formats.content import Other, Statement
 from stages.formats.xml import content_of
-from tests.helpers.camt import SPACE, balance, camt, one
+from stages.matching.fingerprint import fingerprint
+from tests.helpers.camt import IBAN, SPACE, balance, camt, one
 from tests.helpers.cases import case
 
 
@@ -168,3 +169,91 @@ def test_balances() -> None:
 )
 def test_a_balance_that_is_in_doubt_is_not_stated(stated: str) -> None:
     assert spelt(stated) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("element", "message"),
+    [("BkToCstmrAcctRpt", "camt.052"), ("BkToCstmrDbtCdtNtfctnV01", "camt.054")],
+)
+def test_siblings_in_the_namespace_of_statements(element: str, message: str) -> None:
+    content = content_of(camt(one()).replace(b"BkToCstmrStmt", element.encode()))
+    assert isinstance(content, Other)
+    assert (content.format, content.is_known) == (message, True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "accounts"),
+    [
+        (f"<Id>{IBAN}</Id>", "<Id>BE68 5390 0754 7034</Id>", ("BE68539007547034",)),
+        (f"<Id>{IBAN}</Id>", "<Prxy><Id>32470123</Id></Prxy>", ("32470123",)),
+        (f"<Id>{IBAN}</Id>", f"<Id>{IBAN}</Id><Prxy><Id>7</Id></Prxy>", ("BE68539007547034",)),
+        (f"<Id>{IBAN}</Id>", "<Id><IBAN/></Id><Prxy><Id>7</Id></Prxy>", ("7",)),
+        (IBAN, "<BBAN>539007547034</BBAN>", ("539007547034",)),
+        (IBAN, "<PrtryAcct><Id>123-456</Id></PrtryAcct>", ("123-456",)),
+        (f"<Id>{IBAN}</Id>", "<Prxy><Id>NONE</Id></Prxy>", ()),
+    ],
+)
+def test_other_places_of_an_account(old: str, new: str, accounts: tuple[str, ...]) -> None:
+    assert old in one()
+    (part,) = read(camt(one().replace(old, new))).parts
+    assert part.accounts == accounts
+
+
+@pytest.mark.parametrize("kind", ["OrgId", "PrvtId"])
+def test_the_legal_entity_identifier_of_the_owner(kind: str) -> None:
+    lei = "529900T8BM49AURSDO55"
+    stated = one().replace("<OrgId>", f"<OrgId><LEI>{lei}</LEI>").replace("OrgId", kind)
+    (part,) = read(camt(stated)).parts
+    assert [(holder.scheme, holder.value) for holder in part.holders] == [
+        ("KBO-BCE", "0403170701"),
+        ("LEI", lei),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sequence", "number"),
+    [
+        ("<ElctrncSeqNb>7</ElctrncSeqNb><LglSeqNb>8</LglSeqNb>", "7"),
+        ("<ElctrncSeqNb>0</ElctrncSeqNb><LglSeqNb>8</LglSeqNb>", "8"),
+        ("<ElctrncSeqNb>0</ElctrncSeqNb>", "0"),
+        ("", "ABC"),
+    ],
+)
+def test_a_filler_is_a_number_only_where_there_is_no_other(sequence: str, number: str) -> None:
+    assert read(camt(one(number=sequence))).number == number
+
+
+class TestPages:
+    def pages(self, statement: str = "", message: str = "") -> Statement:
+        balances = balance("OPBD") + balance("CLBD")
+        start, _, end = one(number=f"{statement}<LglSeqNb>9</LglSeqNb>").partition("<Bal>")
+        stated = f"{start}{balances}{end.rpartition('</Bal>')[2]}"
+        data = camt(stated).replace(b"</GrpHdr>", f"{message}</GrpHdr>".encode())
+        return read(data)
+
+    def told(self, statement: str = "", message: str = "") -> tuple[str, ...]:
+        return fingerprint(self.pages(statement, message), "bytes", lambda *_: False).parts
+
+    @pytest.mark.parametrize("name", ["StmtPgntn", "MsgPgntn"])
+    def test_each_has_an_identity_of_its_own(self, name: str) -> None:
+        numbers = [("1", "false"), ("2", "false"), ("2", "true"), ("3", "1")]
+        found = set()
+        for number, is_last in numbers:
+            page = f"<{name}><PgNb>{number}</PgNb><LastPgInd>{is_last}</LastPgInd></{name}>"
+            is_statement = name == "StmtPgntn"
+            found.add(self.told(page) if is_statement else self.told(message=page))
+        assert len(found) == len(numbers)
+        assert all(parts[0] == "statement" for parts in found)
+
+    def test_of_a_message_and_of_a_statement_in_it(self) -> None:
+        page = "<{0}><PgNb>{1}</PgNb><LastPgInd>false</LastPgInd></{0}>"
+        found = self.pages(page.format("StmtPgntn", 4), page.format("MsgPgntn", 2))
+        assert found.parts[0].page == "2+/4+"
+
+    def test_one_without_its_number_is_its_bytes(self) -> None:
+        page = "<StmtPgntn><LastPgInd>false</LastPgInd></StmtPgntn>"
+        assert self.told(page) == ("bytes", "bytes")
+
+    def test_a_statement_without_pages(self) -> None:
+        assert self.pages().parts[0].page == ""
+        assert self.told() == self.told("<StmtPgntn><LastPgInd>true</LastPgInd></StmtPgntn>")

@@ -112,6 +112,15 @@ def test_statements_of_two_companies_stay_apart() -> None:
     assert first.opening == second.opening == "2026-03-01 EUR 1000"
 
 
+def test_the_second_number_of_a_statement_tells_it_apart() -> None:
+    """The number on paper stays the same, or is zero, where only the coded ones are counted."""
+    first, second = file(), file()
+    first[1], second[1] = f"{first[1][:125]}007", f"{second[1][:125]}008"
+    (one,), (other,) = read(first), read(second)
+    assert (one.number, one.page, other.page) == ("041", "007", "008")
+    assert read([line.rstrip() for line in file()])[0].page == ""
+
+
 def test_the_same_statement_is_the_same() -> None:
     found = []
     for name in ("b1.cod", "b2.cod"):

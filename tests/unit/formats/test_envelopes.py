@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable
 from html import escape
 
 import pytest
 
 from stages.formats import xml
 from stages.formats.content import Bundle, Hostile, Invoice, Other
+from tests.helpers.camt import camt, one
 from tests.helpers.invoices import ubl
 from tests.helpers.pdf import payload
 
@@ -151,6 +153,61 @@ def test_what_holds_no_invoice_says_so(text: str, format_: str, said: str) -> No
     assert said in found.description
     if format_ == "xml":
         assert found.possible_kinds, "nobody knows that it is no invoice"
+
+
+STATEMENT = camt(one()).decode().removeprefix('<?xml version="1.0"?>')
+REPORT = STATEMENT.replace("BkToCstmrStmt", "BkToCstmrAcctRpt")
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        "<BizMsgEnvlp><Hdr/>{}</BizMsgEnvlp>",
+        "<BizMsgEnvlp><AppHdr/><Pyld>{}</Pyld></BizMsgEnvlp>",
+        "<x:RequestPayload xmlns:x='urn:x'><x:AppHdr/><x:Pyld>{}</x:Pyld></x:RequestPayload>",
+        "<DataPDU><Revision>2</Revision><Header/><Body><AppHdr/>{}</Body></DataPDU>",
+        "<a xmlns='urn:a-bank'><Pyld>{}</Pyld></a>",
+        "<a><Document/><b><c>{}</c></b></a>",
+        "<a><b><DataPDU><Body>{}</Body></DataPDU></b></a>",
+        sbdh("<Pyld>{}</Pyld>"),
+    ],
+)
+def test_a_statement_in_any_envelope_of_a_bank(around: str) -> None:
+    assert read(around.format(STATEMENT)) == read(STATEMENT)
+    inner = STATEMENT[STATEMENT.index("<BkTo") : STATEMENT.index("</Document>")]
+    assert read(around.format(inner)) == read(STATEMENT)
+    found = read(around.format(REPORT))
+    assert isinstance(found, Other)
+    assert (found.format, found.is_known) == ("camt.052", True)
+
+
+def test_a_statement_in_the_answer_of_a_service() -> None:
+    text = soap(f"<GetStatementResponse><return>{STATEMENT}</return></GetStatementResponse>")
+    assert read(text) == read(STATEMENT)
+
+
+@pytest.mark.parametrize("name", ["Pyld", "Body", "Payload"])
+@pytest.mark.parametrize("how", [cdata, escape, base64])
+def test_a_statement_as_text_in_an_envelope_of_a_bank(name: str, how: Callable[[str], str]) -> None:
+    around = f"<DataPDU><Header/><{name}>{{}}</{name}></DataPDU>"
+    assert read(around.format(how(STATEMENT))) == read(STATEMENT)
+    long = STATEMENT.replace("</Stmt>", "<Ntry/>" * 50_000 + "</Stmt>")
+    assert read(around.format(how(long))) == read(STATEMENT)
+
+
+def test_several_statements_in_an_unknown_envelope() -> None:
+    found = read(f"<a><b>{STATEMENT}</b><b>{STATEMENT.replace('7034', '7035')}</b></a>")
+    assert isinstance(found, Bundle)
+    assert len(found.parts) == 2
+    with pytest.raises(Hostile, match="more than 64 documents"):
+        read(f"<a>{STATEMENT * 65}</a>")
+
+
+def test_a_statement_deep_inside_is_not_what_a_document_is() -> None:
+    text = f"<a><b><c><d><e>{STATEMENT}</e></d></c></b></a>"
+    found = read(text)
+    assert isinstance(found, Other)
+    assert found.possible_kinds
 
 
 def test_envelopes_in_one_another_are_counted() -> None:

@@ -31,6 +31,7 @@ PART = AccountStatement(
     issue_date="2026-03-02",
     opening="2026-03-01 EUR 1000",
     closing="2026-03-02 EUR 1250",
+    page="1",
 )
 OTHER = MESSAGE.replace(ACCOUNT, IBAN).replace(":28C:12", ":28C:7").replace("000,00", "900,00")
 OTHER = OTHER.replace("1900,00", "900,00").replace("1250,00", "1150,00")

@@ -258,15 +258,28 @@ def statement(**more: str) -> Statement:
 
 
 @pytest.mark.parametrize(
-    "other", [{"number": "18"}, {"opening": "2026-02-01 EUR 3"}, {"closing": "2026-02-03 EUR 2"}]
+    "other",
+    [
+        {"number": "18"},
+        {"number": "017"},
+        {"page": "2"},
+        {"opening": "2026-02-01 EUR 3"},
+        {"closing": "2026-02-03 EUR 2"},
+    ],
 )
-def test_a_statement_is_its_account_number_period_and_balances(other: dict[str, str]) -> None:
+def test_a_statement_is_its_account_number_page_period_and_balances(other: dict[str, str]) -> None:
     def of(one: Statement) -> Fingerprint:
         return fingerprint(one, "digest", lambda *_: False)
 
     assert of(statement()) == of(statement())
     assert of(statement()) != of(statement(**other))
     assert of(statement(opening="")).parts == ("bytes", "digest")
+
+
+@pytest.mark.parametrize("said", [{"number": ""}, {"number": "000"}, {"page": "1,?"}])
+def test_without_a_number_a_statement_is_its_bytes(said: dict[str, str]) -> None:
+    found = fingerprint(statement(**said), "digest", lambda *_: False)
+    assert found.parts == ("bytes", "digest")
 
 
 def test_anything_else_is_its_bytes() -> None:
