@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 
 from msgspec import Struct
 
+from pipeline.config.types import ServiceSettings
 from pipeline.document import Document
 from pipeline.errors import Corrupt, Rejected
 from pipeline.payload import Payload
@@ -83,8 +84,7 @@ def verify(
     vouched = vouch(
         payload, listed, announced, subject=subject, require_checksum=service.require_checksum
     )
-    folder = payload.spool.parent if payload.spool is not None else service.state_dir / "spool"
-    room = Room(folder, service.spool_threshold, service.max_document_size)
+    room = _room(service)
     try:
         found = opened(payload, room)
     except Hostile as error:
@@ -109,6 +109,12 @@ def verify(
         verified_at=time.time(),
     )
     return verified, found.payload
+
+
+@lru_cache(1)  # making paths takes longer than it seems, and most documents need no room
+def _room(service: ServiceSettings) -> Room:
+    """Return the room for what is unpacked: beside the documents that were too large for memory."""
+    return Room(service.state_dir / "spool", service.spool_threshold, service.max_document_size)
 
 
 def _checked(reading: Reading, vouched: Vouched, subject: str) -> Content:
