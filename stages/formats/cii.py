@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from lxml import etree
 
-from stages.formats.content import Content, Details, Invoice, Other
+from stages.formats.content import Content, Details, Invoice, Other, with_categories
 from stages.formats.elements import below, each, text_of
 from stages.formats.invoice_lines import LineDigest, LinePaths
 from stages.formats.party import Identifier, Party
@@ -120,18 +120,27 @@ def _details(
         for one in means
         for kind in ("IBANID", "ProprietaryID")
     }
-    due = each(settlement, f"{ram}SpecifiedTradePaymentTerms", f"{ram}DueDateDateTime")
+    payment = list(each(settlement, f"{ram}SpecifiedTradePaymentTerms"))
+    due = (below(one, f"{ram}DueDateDateTime", "{*}DateTimeString") for one in payment)
+    due_text = next((text for one in due if (text := text_of(one))), "")
+    groups = list(each(settlement, f"{ram}ApplicableTradeTax"))
+    taxes = [_tax(one, ram) for one in groups]
+    categories = [text_of(below(one, f"{ram}CategoryCode")) for one in groups]
+    terms = [text_of(below(one, f"{ram}TypeCode")) for one in means]
+    terms += [text_of(below(one, f"{ram}Description")) for one in payment]
     net = ("TaxBasisTotalAmount", "GrandTotalAmount")
     return Details(
         vocabulary="cii",
-        due_date=next((day for one in due if (day := _day(below(one, "{*}DateTimeString")))), ""),
+        due_date=iso_date(due_text) or due_text,
         payees=tuple(sorted(accounts - {""})),
         payee_name=text_of(below(settlement, f"{ram}PayeeTradeParty", f"{ram}Name")),
         reference=text_of(below(settlement, f"{ram}PaymentReference")),
         net=unsigned_amount(text_of(below(sums, ram + net[0]))),
         gross=unsigned_amount(text_of(below(sums, ram + net[1]))),
-        taxes=tuple(sorted(_tax(one, ram) for one in each(settlement, f"{ram}ApplicableTradeTax"))),
+        taxes=tuple(sorted(taxes)),
         lines=lines,
+        categories=with_categories(taxes, categories),
+        terms=" ".join(terms),
     )
 
 

@@ -14,7 +14,14 @@ from collections.abc import Mapping, Sequence
 from lxml import etree
 
 from pipeline.text import NAME, sanitized
-from stages.formats.content import INVOICE_KINDS, Content, Details, Invoice, Other
+from stages.formats.content import (
+    INVOICE_KINDS,
+    Content,
+    Details,
+    Invoice,
+    Other,
+    with_categories,
+)
 from stages.formats.elements import below, text_of
 from stages.formats.invoice_lines import LineDigest, LinePaths
 from stages.formats.party import Identifier, Party
@@ -70,11 +77,12 @@ _TOTAL = f"{CAC}LegalMonetaryTotal"
 _PARTY = f"{CAC}Party"
 _PAYMENT = f"{CAC}PaymentMeans"
 _PAYEE = f"{CAC}PayeeParty"
+_TERMS = f"{CAC}PaymentTerms"
 _TAX_TOTAL = f"{CAC}TaxTotal"
 #: What stands before the lines, unless a sender ignores the order of the schema.
 _BEFORE_LINES = {_SUPPLIER, _CUSTOMER, _TOTAL}
 #: The elements of the root that are read, beside the lines.
-_READ = {*_TEXTS, _SUPPLIER, _CUSTOMER, _TOTAL, _PAYMENT, _PAYEE, _TAX_TOTAL}
+_READ = {*_TEXTS, _SUPPLIER, _CUSTOMER, _TOTAL, _PAYMENT, _PAYEE, _TERMS, _TAX_TOTAL}
 
 #: The elements of a party that are read.
 _PARTS = {
@@ -99,10 +107,13 @@ _GROSS = f"{CBC}TaxInclusiveAmount"
 _ACCOUNT = (f"{CAC}PayeeFinancialAccount", _ID)
 _REFERENCE = f"{CBC}PaymentID"
 _PAYMENT_DUE = f"{CBC}PaymentDueDate"
+_MEANS = f"{CBC}PaymentMeansCode"
+_NOTE = f"{CBC}Note"
 _SUBTOTAL = f"{CAC}TaxSubtotal"
 _TAXABLE = f"{CBC}TaxableAmount"
 _TAX_AMOUNT = f"{CBC}TaxAmount"
 _RATE = (f"{CAC}TaxCategory", f"{CBC}Percent")
+_CATEGORY = (f"{CAC}TaxCategory", _ID)
 
 #: Other UBL documents, by what people call them.
 _OTHERS = {
@@ -159,16 +170,25 @@ def _details(found: Mapping[str, Sequence[etree._Element]], due: str, lines: str
     """Return what is to be paid, to whom and when (EN 16931: BT-9, BT-83, BT-84, BG-22, BG-23)."""
     payments, totals = found.get(_PAYMENT, ()), found.get(_TOTAL, ())
     payee = below(found[_PAYEE][0], f"{CAC}PartyName", _NAME) if _PAYEE in found else None
+    groups = [
+        one for total in found.get(_TAX_TOTAL, ()) for one in total if one.tag == _SUBTOTAL
+    ]
+    taxes = list(map(_tax, groups))
+    terms = [text_of(below(one, _MEANS)) for one in payments]
+    terms += [text_of(below(one, _NOTE)) for one in found.get(_TERMS, ())]
+    due = due or _first(payments, _PAYMENT_DUE) or _first(found.get(_TERMS, ()), _PAYMENT_DUE)
     return Details(
         vocabulary="ubl",
-        due_date=iso_date(due or _first(payments, _PAYMENT_DUE)),
+        due_date=iso_date(due) or due,
         payees=_payees(payments),
         payee_name=text_of(payee),
         reference=_first(payments, _REFERENCE),
         net=unsigned_amount(_first(totals, _NET)),
         gross=unsigned_amount(_first(totals, _GROSS)),
-        taxes=tuple(sorted(tax for one in found.get(_TAX_TOTAL, ()) for tax in _taxes(one))),
+        taxes=tuple(sorted(taxes)),
         lines=lines,
+        categories=with_categories(taxes, [text_of(below(one, *_CATEGORY)) for one in groups]),
+        terms=" ".join(terms),
     )
 
 
@@ -182,16 +202,10 @@ def _payees(payments: Sequence[etree._Element]) -> tuple[str, ...]:
     return tuple(sorted(accounts - {""}))
 
 
-def _taxes(total: etree._Element) -> list[str]:
-    """Return base, tax and rate of each group (EN 16931: BG-23); without a rate it is 0."""
-    return [
-        " ".join(
-            unsigned_amount(text_of(found) or "0")
-            for found in (below(one, _TAXABLE), below(one, _TAX_AMOUNT), below(one, *_RATE))
-        )
-        for one in total
-        if one.tag == _SUBTOTAL
-    ]
+def _tax(group: etree._Element) -> str:
+    """Return base, tax and rate of one group (EN 16931: BG-23); without a rate it is 0."""
+    stated = (below(group, _TAXABLE), below(group, _TAX_AMOUNT), below(group, *_RATE))
+    return " ".join([unsigned_amount(text_of(one) or "0") for one in stated])
 
 
 def _other(name: etree.QName) -> Content | None:

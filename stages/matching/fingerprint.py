@@ -2,7 +2,7 @@
 
 A document is the same as another if it has the same bytes. An invoice is the same also in another
 form (UBL by one route, a PDF with CII inside by another) if the supplier is the same by a number
-that really identifies, no number of the supplier differs, number, day, currency and total are the
+that really identifies, no number of either party differs, number, day, currency and total are the
 same, and so is what a reader acts on: the account to be paid, the due date, the tax breakdown and
 the lines. A statement is the same in the same format if account, number, period and balances are.
 
@@ -23,16 +23,27 @@ from stages.formats.content import Content, Details, Invoice, Statement
 from stages.formats.party import Identifier, Party
 from stages.model import Fingerprint
 from stages.values.amounts import amount, plain_amount
-from stages.values.identity import canonical_number, identifies, number_kind
-from stages.values.text import plain
+from stages.values.identity import canonical_number, identifies, is_placeholder, number_kind
+from stages.values.schemes import same_scheme, scheme_and_number
+from stages.values.text import plain, same_dashes
 
 #: Whether several configured companies have an identifier, given the country of its party.
 IsShared = Callable[[Identifier, str], bool]
 
 #: A value that stands in the marks as it is; any other is replaced by a digest.
 LONGEST = 32
-#: Identifiers of a supplier that are compared.
+#: Identifiers of a party that are compared.
 MAX_IDENTIFIERS = 16
+#: The places of identifiers that EN 16931 tells apart, by the first element of each in UBL and CII.
+_PLACES = {
+    "PartyTaxScheme": "tax",
+    "SpecifiedTaxRegistration": "tax",
+    "PartyLegalEntity": "legal",
+    "SpecifiedLegalOrganization": "legal",
+    "EndpointID": "endpoint",
+    "URIUniversalCommunication": "endpoint",
+    "EndPointURIUniversalCommunication": "endpoint",
+}
 
 
 def fingerprint(content: Content, sha256: str, is_shared: IsShared) -> Fingerprint:
@@ -48,12 +59,11 @@ def fingerprint(content: Content, sha256: str, is_shared: IsShared) -> Fingerpri
 
 
 def _invoice(invoice: Invoice, is_shared: IsShared) -> Fingerprint:
-    number = plain(invoice.number)
+    number = same_dashes(plain(invoice.number))
     if not number:
         return Fingerprint(())
-    supplier = _known(invoice.supplier, is_shared)
-    theirs = _numbers(invoice.customer)
-    own = [one for one in supplier.identifying if one.number not in theirs]
+    supplier, customer = _known(invoice.supplier, is_shared), _customer(invoice.customer)
+    own = [one for one in supplier.identifying if one.number not in customer.numbers]
     if not own:
         # Only a name says who issued it: enough for a warning, and not for leaving a document out.
         name = supplier.name
@@ -63,9 +73,9 @@ def _invoice(invoice: Invoice, is_shared: IsShared) -> Fingerprint:
     total, details = _total(invoice), invoice.details
     if not invoice.issue_date or not total or details is None:
         return Fingerprint((), numbered=numbered)
-    currency = invoice.currency.upper()
-    parts = ("invoice", issuer, number, invoice.issue_date, invoice.type_code, currency, total)
-    return Fingerprint(parts, f"{supplier.marks} {_acted_on(details)}", numbered)
+    codes = (plain(invoice.type_code), plain(invoice.currency).upper())
+    parts = ("invoice", issuer, number, invoice.issue_date, *codes, total)
+    return Fingerprint(parts, f"{supplier.marks} {customer.marks} {_acted_on(details)}", numbered)
 
 
 class _Identifying(Struct, frozen=True):
@@ -83,6 +93,13 @@ class _Known(Struct, frozen=True):
     marks: str
 
 
+class _Customer(Struct, frozen=True):
+    """What is known of a customer: all its numbers, each in one spelling, and their marks."""
+
+    numbers: frozenset[str]
+    marks: str
+
+
 @lru_cache(2048)  # the same parties come again and again
 def _known(party: Party, is_shared: IsShared) -> _Known:
     country = party.country
@@ -97,16 +114,36 @@ def _known(party: Party, is_shared: IsShared) -> _Known:
             values.setdefault(kind, set()).add(_short(number))
         if not is_shared(one, country):
             identifying.append(_Identifying(number, one.is_vat))
-    return _Known(name, tuple(identifying), marks(values))
+    return _Known(name, tuple(identifying), marks(values | _in_places(party, "s")))
 
 
 @lru_cache(2048)
-def _numbers(party: Party) -> frozenset[str]:
-    """Return all numbers of a party, each in one spelling."""
-    return frozenset(
+def _customer(party: Party) -> _Customer:
+    numbers = frozenset(
         canonical_number(one.scheme, one.value, party.country, one.is_vat)
         for one in party.identifiers
     )
+    name = _letters(party.name)
+    values = {"c.name": {_short(name)}} if name else {}
+    return _Customer(numbers, marks(values | _in_places(party, "c")))
+
+
+def _in_places(party: Party, side: str) -> dict[str, set[str]]:
+    """Return the numbers of a party by their place and their kind, whether they identify or not.
+
+    Members of a VAT unit may have the endpoint of one of them, and differ in the legal entity only;
+    and a number that a supplier gave itself proves nothing, but it tells two apart.
+    """
+    values: dict[str, set[str]] = {}
+    for one in party.identifiers[:MAX_IDENTIFIERS]:
+        if one.is_contact or is_placeholder(one.value):
+            continue
+        arguments = (one.scheme, one.value, party.country, one.is_vat)
+        kind = number_kind(*arguments) or same_scheme(scheme_and_number(one.scheme, one.value)[0])
+        place = _PLACES.get(one.element.partition("/")[0], "id")
+        name = f"{side}.{place}.{_short(kind)}"
+        values.setdefault(name, set()).add(_short(canonical_number(*arguments)))
+    return values
 
 
 def _issuer(own: list[_Identifying]) -> str:
@@ -115,7 +152,8 @@ def _issuer(own: list[_Identifying]) -> str:
     A VAT number comes before any other, because every format has it. A Belgian VAT number is the
     enterprise number; for a Belgian supplier any identifier is used that gives it.
     """
-    numbers = [one.number for one in own if one.is_vat] or [one.number for one in own]
+    # Several VAT numbers stand in any order; other numbers in that of their places.
+    numbers = sorted(one.number for one in own if one.is_vat) or [one.number for one in own]
     return next((one for one in numbers if one.startswith("BE")), numbers[0])
 
 
@@ -124,7 +162,10 @@ def _total(invoice: Invoice) -> str:
     value = amount(invoice.total)
     if value is None:
         return ""
-    return plain_amount(abs(value) if invoice.type_code in CREDIT_NOTES else value)
+    is_credit = (
+        plain(invoice.type_code) in CREDIT_NOTES or invoice.format == "ubl-credit-note"
+    )
+    return plain_amount(abs(value) if is_credit else value)
 
 
 def _acted_on(details: Details) -> str:
@@ -142,10 +183,12 @@ def _acted_on(details: Details) -> str:
         ("gross", details.gross),
         ("taxes", "\n".join(details.taxes)),
         ("lines", details.lines),
+        ("categories", "\n".join(details.categories)),
     )
     there = "".join([name[:1] if value else "-" for name, value in stated])
     words = [f"{name}={_short(value)}" for name, value in stated if value]
-    return " ".join([*words, f"{details.vocabulary}={there}"])
+    terms = _short(_letters(details.terms))
+    return " ".join([*words, f"{details.vocabulary}={there}{terms}"])
 
 
 def _letters(text: str) -> str:
@@ -156,6 +199,8 @@ def _letters(text: str) -> str:
 
 
 def _short(value: str) -> str:
+    if not value:
+        return ""
     bare = value.replace("-", "").replace(".", "")
     if len(value) <= LONGEST and bare.isalnum() and bare.isascii():
         return value
@@ -165,7 +210,7 @@ def _short(value: str) -> str:
 def _statement(statement: Statement) -> Fingerprint:
     parts: list[str] = ["statement", statement.format]
     for part in statement.parts:
-        if not (part.accounts and part.opening and part.closing):
+        if not (part.accounts and part.number and part.opening and part.closing):
             return Fingerprint(())
         parts += (part.accounts[0], part.number, part.opening, part.closing)
     return Fingerprint(tuple(parts) if statement.parts else ())

@@ -15,6 +15,8 @@ _IGNORABLE = frozenset(
     )
     for code in range(first, last + 1)
 )
+#: Dashes that no two programs write alike, by the one of ASCII.
+_DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"))
 #: A sign that looks like a blank and is no space to Unicode.
 _BRAILLE_BLANK = "\u2800"
 
@@ -30,6 +32,11 @@ def plain(text: str) -> str:
         visible = "".join(map(_visible, text))
         text = unicodedata.normalize("NFKC", visible)
     return " ".join(text.split())
+
+
+def same_dashes(text: str) -> str:
+    """Return a text with the dash of ASCII for each other one."""
+    return text if text.isascii() else text.translate(_DASHES)
 
 
 def _visible(sign: str) -> str:
