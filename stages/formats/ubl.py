@@ -170,9 +170,7 @@ def _details(found: Mapping[str, Sequence[etree._Element]], due: str, lines: str
     """Return what is to be paid, to whom and when (EN 16931: BT-9, BT-83, BT-84, BG-22, BG-23)."""
     payments, totals = found.get(_PAYMENT, ()), found.get(_TOTAL, ())
     payee = below(found[_PAYEE][0], f"{CAC}PartyName", _NAME) if _PAYEE in found else None
-    groups = [
-        one for total in found.get(_TAX_TOTAL, ()) for one in total if one.tag == _SUBTOTAL
-    ]
+    groups = [one for total in found.get(_TAX_TOTAL, ()) for one in total if one.tag == _SUBTOTAL]
     taxes = list(map(_tax, groups))
     terms = [text_of(below(one, _MEANS)) for one in payments]
     terms += [text_of(below(one, _NOTE)) for one in found.get(_TERMS, ())]

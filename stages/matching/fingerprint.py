@@ -162,9 +162,7 @@ def _total(invoice: Invoice) -> str:
     value = amount(invoice.total)
     if value is None:
         return ""
-    is_credit = (
-        plain(invoice.type_code) in CREDIT_NOTES or invoice.format == "ubl-credit-note"
-    )
+    is_credit = plain(invoice.type_code) in CREDIT_NOTES or invoice.format == "ubl-credit-note"
     return plain_amount(abs(value) if is_credit else value)
 
 
