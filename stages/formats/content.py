@@ -49,12 +49,12 @@ class Details(Struct, frozen=True):
     Spelt so that two forms of one invoice (UBL, CII) have equal details: amounts are without their
     sign, which not all write in credit notes, and the sign of the total tells anyway.
 
-    vocabulary: "ubl" or "cii". due_date: ISO 8601, as it stands if it is no date. payees: the accounts to be paid, sorted.
-    payee_name: of a payee other than the supplier. reference: of the payment. net, gross: without
-    and with taxes. taxes: the tax breakdown, sorted. lines: a digest of all lines, in their order.
-    categories: each group of taxes with its category of UNTDID 5305 (AE is reverse charge), sorted;
-    () unless all of them have one. terms: how it is paid, by codes and in words, which can be
-    compared within one vocabulary only.
+    vocabulary: "ubl" or "cii". due_date: ISO 8601, as it stands if it is no date. payees: the
+    accounts to be paid, sorted. payee_name: of a payee other than the supplier. reference: of the
+    payment. net, gross: without and with taxes. taxes: the tax breakdown, sorted. lines: a digest
+    of all lines, in their order. categories: each group of taxes with its category of UNTDID 5305
+    (AE is reverse charge), sorted; () unless all of them have one. terms: how it is paid, by codes
+    and in words, which can be compared within one vocabulary only.
     """
 
     vocabulary: str

@@ -9,7 +9,6 @@ from stages.values.identifiers import BELGIAN_SCHEMES
 from stages.values.placeholders import is_placeholder
 from stages.values.schemes import OPEN_SCHEMES, scheme_and_number
 
-
 #: The places of the legal entity's number, in UBL and CII.
 _LEGAL = {"PartyLegalEntity/CompanyID", "SpecifiedLegalOrganization/ID"}
 

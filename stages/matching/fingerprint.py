@@ -24,6 +24,7 @@ from stages.formats.party import Identifier, Party
 from stages.model import Fingerprint
 from stages.values.amounts import amount, plain_amount
 from stages.values.identity import canonical_number, identifies, is_placeholder, number_kind
+from stages.values.placeholders import says_none
 from stages.values.schemes import same_scheme, scheme_and_number
 from stages.values.text import plain, same_dashes
 
@@ -208,7 +209,9 @@ def _short(value: str) -> str:
 def _statement(statement: Statement) -> Fingerprint:
     parts: list[str] = ["statement", statement.format]
     for part in statement.parts:
-        if not (part.accounts and part.number and part.opening and part.closing):
+        # Some banks number no statement, and write zeros there.
+        is_numbered = part.number and not says_none(part.number)
+        if not (part.accounts and is_numbered and part.opening and part.closing):
             return Fingerprint(())
         parts += (part.accounts[0], part.number, part.opening, part.closing)
     return Fingerprint(tuple(parts) if statement.parts else ())
