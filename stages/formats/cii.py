@@ -10,7 +10,7 @@ from __future__ import annotations
 from lxml import etree
 
 from stages.formats.content import Content, Details, Invoice, Other, with_categories
-from stages.formats.elements import below, each, text_of
+from stages.formats.elements import below, children, each, text_of
 from stages.formats.invoice_lines import LineDigest, LinePaths
 from stages.formats.party import Identifier, Party
 from stages.values.amounts import unsigned_amount
@@ -123,9 +123,7 @@ def _details(
     payment = list(each(settlement, f"{ram}SpecifiedTradePaymentTerms"))
     due = (below(one, f"{ram}DueDateDateTime", "{*}DateTimeString") for one in payment)
     due_text = next((text for one in due if (text := text_of(one))), "")
-    groups = list(each(settlement, f"{ram}ApplicableTradeTax"))
-    taxes = [_tax(one, ram) for one in groups]
-    categories = [text_of(below(one, f"{ram}CategoryCode")) for one in groups]
+    taxes = [_tax(one, ram) for one in each(settlement, f"{ram}ApplicableTradeTax")]
     terms = [text_of(below(one, f"{ram}TypeCode")) for one in means]
     terms += [text_of(below(one, f"{ram}Description")) for one in payment]
     net = ("TaxBasisTotalAmount", "GrandTotalAmount")
@@ -137,20 +135,21 @@ def _details(
         reference=text_of(below(settlement, f"{ram}PaymentReference")),
         net=unsigned_amount(text_of(below(sums, ram + net[0]))),
         gross=unsigned_amount(text_of(below(sums, ram + net[1]))),
-        taxes=tuple(sorted(taxes)),
+        taxes=tuple(sorted(tax for tax, _ in taxes)),
         lines=lines,
-        categories=with_categories(taxes, categories),
+        categories=with_categories(taxes),
         terms=" ".join(terms),
     )
 
 
-def _tax(tax: etree._Element, ram: str) -> str:
-    """Return base, tax and rate of one group, spelt as those of UBL."""
-    rates = (below(tax, f"{ram}RateApplicablePercent"), below(tax, f"{ram}ApplicablePercent"))
-    rate = next((text for one in rates if (text := text_of(one))), "")
-    amounts = (below(tax, f"{ram}BasisAmount"), below(tax, f"{ram}CalculatedAmount"))
-    stated = [*map(text_of, amounts), rate]
-    return " ".join(unsigned_amount(one or "0") for one in stated)
+def _tax(tax: etree._Element, ram: str) -> tuple[str, str]:
+    """Return base, tax and rate of one group, and its category, spelt as those of UBL."""
+    parts = children(tax)
+    rate = text_of(parts.get(f"{ram}RateApplicablePercent"))
+    amounts = (parts.get(f"{ram}BasisAmount"), parts.get(f"{ram}CalculatedAmount"))
+    stated = [*map(text_of, amounts), rate or text_of(parts.get(f"{ram}ApplicablePercent"))]
+    category = text_of(parts.get(f"{ram}CategoryCode"))
+    return " ".join([unsigned_amount(one or "0") for one in stated]), category
 
 
 def _either(

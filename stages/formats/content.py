@@ -70,14 +70,14 @@ class Details(Struct, frozen=True):
     terms: str = ""
 
 
-def with_categories(taxes: Sequence[str], categories: Sequence[str]) -> tuple[str, ...]:
+def with_categories(taxes: Sequence[tuple[str, str]]) -> tuple[str, ...]:
     """Return the groups of a tax breakdown with their categories, sorted.
 
     () unless all have one of EN 16931, which are letters: older documents have codes of their own.
     """
-    if not all(one.isalpha() for one in categories):
+    if not all(category.isalpha() for _, category in taxes):
         return ()
-    return tuple(sorted(map("{} {}".format, taxes, map(str.upper, categories))))
+    return tuple(sorted([f"{tax} {category.upper()}" for tax, category in taxes]))
 
 
 class Invoice(Struct, frozen=True):

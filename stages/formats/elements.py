@@ -49,6 +49,14 @@ def _child(element: etree._Element, tag: str) -> etree._Element | None:
     return None
 
 
+def children(element: etree._Element | None) -> dict[str, etree._Element]:
+    """Return the children of an element by their tags, the first of each."""
+    found: dict[str, etree._Element] = {}
+    for child in element if element is not None else ():
+        found.setdefault(child.tag, child)
+    return found
+
+
 def each(element: etree._Element | None, *tags: str) -> Iterator[etree._Element]:
     """Yield all elements at a path of tags below an element."""
     found = [] if element is None else [element]

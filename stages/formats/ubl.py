@@ -22,7 +22,7 @@ from stages.formats.content import (
     Other,
     with_categories,
 )
-from stages.formats.elements import below, text_of
+from stages.formats.elements import below, children, text_of
 from stages.formats.invoice_lines import LineDigest, LinePaths
 from stages.formats.party import Identifier, Party
 from stages.values.amounts import unsigned_amount
@@ -99,12 +99,12 @@ _NAME = f"{CBC}Name"
 _COMPANY_ID = f"{CBC}CompanyID"
 _REGISTRATION_NAME = f"{CBC}RegistrationName"
 _COUNTRY = (f"{CAC}Country", f"{CBC}IdentificationCode")
-_TAX = (f"{CAC}TaxScheme", _ID)
+_TAX_SCHEME = f"{CAC}TaxScheme"
 _MAIL_ADDRESS = f"{CBC}ElectronicMail"
 _PAYABLE = f"{CBC}PayableAmount"
 _NET = f"{CBC}TaxExclusiveAmount"
 _GROSS = f"{CBC}TaxInclusiveAmount"
-_ACCOUNT = (f"{CAC}PayeeFinancialAccount", _ID)
+_ACCOUNT = f"{CAC}PayeeFinancialAccount"
 _REFERENCE = f"{CBC}PaymentID"
 _PAYMENT_DUE = f"{CBC}PaymentDueDate"
 _MEANS = f"{CBC}PaymentMeansCode"
@@ -112,8 +112,8 @@ _NOTE = f"{CBC}Note"
 _SUBTOTAL = f"{CAC}TaxSubtotal"
 _TAXABLE = f"{CBC}TaxableAmount"
 _TAX_AMOUNT = f"{CBC}TaxAmount"
-_RATE = (f"{CAC}TaxCategory", f"{CBC}Percent")
-_CATEGORY = (f"{CAC}TaxCategory", _ID)
+_CATEGORY = f"{CAC}TaxCategory"
+_PERCENT = f"{CBC}Percent"
 
 #: Other UBL documents, by what people call them.
 _OTHERS = {
@@ -145,6 +145,7 @@ def read(root: etree._Element, lines: LineDigest) -> Content | None:
         elif tag in LINES and found.keys() >= _BEFORE_LINES:
             break  # the schema has nothing else that is read behind the first line
     texts = {name: text_of(found[tag][0]) for tag, name in _TEXTS.items() if tag in found}
+    totals = children(found[_TOTAL][0]) if _TOTAL in found else {}
     lines.add(_LINE_PATHS[format_].of_document(root))
     return Invoice(
         format=format_,
@@ -152,13 +153,13 @@ def read(root: etree._Element, lines: LineDigest) -> Content | None:
         issue_date=iso_date(texts.get("issue_date", "")),
         type_code=texts.get("type_code") or type_code,
         currency=texts.get("currency", ""),
-        total=_first(found.get(_TOTAL, ()), _PAYABLE),
+        total=text_of(totals.get(_PAYABLE)),
         supplier=_party_in(found.get(_SUPPLIER)),
         customer=_party_in(found.get(_CUSTOMER)),
         supplier_element=SUPPLIER,
         customer_element=CUSTOMER,
         extension="xml",
-        details=_details(found, texts.get("due_date", ""), lines.digest()),
+        details=_details(found, totals, texts.get("due_date", ""), lines.digest()),
     )
 
 
@@ -166,44 +167,54 @@ def _party_in(role: Sequence[etree._Element] | None) -> Party:
     return party_of(below(role[0], _PARTY)) if role else Party("", ())
 
 
-def _details(found: Mapping[str, Sequence[etree._Element]], due: str, lines: str) -> Details:
+def _details(
+    found: Mapping[str, Sequence[etree._Element]],
+    totals: Mapping[str, etree._Element],
+    due: str,
+    lines: str,
+) -> Details:
     """Return what is to be paid, to whom and when (EN 16931: BT-9, BT-83, BT-84, BG-22, BG-23)."""
-    payments, totals = found.get(_PAYMENT, ()), found.get(_TOTAL, ())
+    payments = [children(one) for one in found.get(_PAYMENT, ())]
+    accounts = {compact(text_of(below(one.get(_ACCOUNT), _ID))) for one in payments}
     payee = below(found[_PAYEE][0], f"{CAC}PartyName", _NAME) if _PAYEE in found else None
-    groups = [one for total in found.get(_TAX_TOTAL, ()) for one in total if one.tag == _SUBTOTAL]
-    taxes = list(map(_tax, groups))
-    terms = [text_of(below(one, _MEANS)) for one in payments]
-    terms += [text_of(below(one, _NOTE)) for one in found.get(_TERMS, ())]
-    due = due or _first(payments, _PAYMENT_DUE) or _first(found.get(_TERMS, ()), _PAYMENT_DUE)
+    taxes = [
+        _tax(one) for total in found.get(_TAX_TOTAL, ()) for one in total if one.tag == _SUBTOTAL
+    ]
+    terms = [children(one) for one in found.get(_TERMS, ())]
+    stated = [one.get(_MEANS) for one in payments] + [one.get(_NOTE) for one in terms]
+    due = due or _first(payments, _PAYMENT_DUE) or _first(terms, _PAYMENT_DUE)
     return Details(
         vocabulary="ubl",
         due_date=iso_date(due) or due,
-        payees=_payees(payments),
+        payees=tuple(sorted(accounts - {""})),
         payee_name=text_of(payee),
         reference=_first(payments, _REFERENCE),
-        net=unsigned_amount(_first(totals, _NET)),
-        gross=unsigned_amount(_first(totals, _GROSS)),
-        taxes=tuple(sorted(taxes)),
+        net=unsigned_amount(text_of(totals.get(_NET))),
+        gross=unsigned_amount(text_of(totals.get(_GROSS))),
+        taxes=tuple(sorted(tax for tax, _ in taxes)),
         lines=lines,
-        categories=with_categories(taxes, [text_of(below(one, *_CATEGORY)) for one in groups]),
-        terms=" ".join(terms),
+        categories=with_categories(taxes),
+        terms=" ".join(map(text_of, stated)),
     )
 
 
-def _first(elements: Sequence[etree._Element], tag: str) -> str:
-    return next((text for one in elements if (text := text_of(below(one, tag)))), "")
+def _first(elements: Sequence[Mapping[str, etree._Element]], tag: str) -> str:
+    for one in elements:
+        if text := text_of(one.get(tag)):
+            return text
+    return ""
 
 
-def _payees(payments: Sequence[etree._Element]) -> tuple[str, ...]:
-    """Return the accounts to be paid (EN 16931: BT-84), each once."""
-    accounts = {compact(text_of(below(one, *_ACCOUNT))) for one in payments}
-    return tuple(sorted(accounts - {""}))
+def _tax(subtotal: etree._Element) -> tuple[str, str]:
+    """Return base, tax and rate of one group (EN 16931: BG-23), and its category.
 
-
-def _tax(group: etree._Element) -> str:
-    """Return base, tax and rate of one group (EN 16931: BG-23); without a rate it is 0."""
-    stated = (below(group, _TAXABLE), below(group, _TAX_AMOUNT), below(group, *_RATE))
-    return " ".join([unsigned_amount(text_of(one) or "0") for one in stated])
+    Without a rate it is 0.
+    """
+    parts = children(subtotal)
+    category = children(parts.get(_CATEGORY))
+    stated = (parts.get(_TAXABLE), parts.get(_TAX_AMOUNT), category.get(_PERCENT))
+    amounts = [unsigned_amount(text_of(one) or "0") for one in stated]
+    return " ".join(amounts), text_of(category.get(_ID))
 
 
 def _other(name: etree.QName) -> Content | None:
@@ -239,9 +250,10 @@ def party_of(party: etree._Element | None) -> Party:
             case "tax":
                 taxes.append(_tax_identifier(child))
             case "legal":
-                number = below(child, _COMPANY_ID)
+                entity = children(child)
+                number = entity.get(_COMPANY_ID)
                 entities.append(_identifier("PartyLegalEntity/CompanyID", number))
-                legal = legal or text_of(below(child, _REGISTRATION_NAME))
+                legal = legal or text_of(entity.get(_REGISTRATION_NAME))
             case "contact":
                 mail = below(child, _MAIL_ADDRESS)
                 contacts.append(_identifier(_MAIL, mail, is_contact=True))
@@ -251,8 +263,9 @@ def party_of(party: etree._Element | None) -> Party:
 
 def _tax_identifier(scheme: etree._Element) -> Identifier | None:
     """Return the identifier of one tax registration of a party (EN 16931: BT-31, BT-32)."""
-    number = below(scheme, _COMPANY_ID)
-    tax = text_of(below(scheme, *_TAX)).upper()
+    parts = children(scheme)
+    tax = text_of(below(parts.get(_TAX_SCHEME), _ID)).upper()
+    number = parts.get(_COMPANY_ID)
     return _identifier("PartyTaxScheme/CompanyID", number, is_vat=tax in {"VAT", "VA", ""})
 
 

@@ -24,7 +24,6 @@ from stages.formats.party import Identifier, Party
 from stages.model import Fingerprint
 from stages.values.amounts import amount, plain_amount
 from stages.values.identity import canonical_number, identifies, is_placeholder, number_kind
-from stages.values.placeholders import says_none
 from stages.values.schemes import same_scheme, scheme_and_number
 from stages.values.text import plain, same_dashes
 
@@ -186,8 +185,12 @@ def _acted_on(details: Details) -> str:
     )
     there = "".join([name[:1] if value else "-" for name, value in stated])
     words = [f"{name}={_short(value)}" for name, value in stated if value]
-    terms = _short(_letters(details.terms))
-    return " ".join([*words, f"{details.vocabulary}={there}{terms}"])
+    return " ".join([*words, f"{details.vocabulary}={there}{_terms(details.terms)}"])
+
+
+@lru_cache(1024)  # a supplier has the same terms in all its invoices
+def _terms(text: str) -> str:
+    return _short(_letters(text))
 
 
 def _letters(text: str) -> str:
@@ -209,9 +212,7 @@ def _short(value: str) -> str:
 def _statement(statement: Statement) -> Fingerprint:
     parts: list[str] = ["statement", statement.format]
     for part in statement.parts:
-        # Some banks number no statement, and write zeros there.
-        is_numbered = part.number and not says_none(part.number)
-        if not (part.accounts and is_numbered and part.opening and part.closing):
+        if not (part.accounts and part.opening and part.closing):
             return Fingerprint(())
         parts += (part.accounts[0], part.number, part.opening, part.closing)
     return Fingerprint(tuple(parts) if statement.parts else ())
