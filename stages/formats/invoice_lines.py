@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from lxml import etree
 
 from stages.values.amounts import unsigned_amount
 from stages.values.text import plain
 
-#: Amounts as most write them, and the zeros that end some of them.
-_USUAL = re.compile(r"(?:(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,15})?\0)+")
-_ZEROS = re.compile(r"(\.[0-9]*?)0+(?=\0)")
+#: Amounts as most write them.
+_USUAL = re.compile(r"(?:(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,15})?(?:\0|\Z))+")
 
 #: What may have another spelling: all but the letters of most languages of Europe.
 _ODD = re.compile("[\x7f-\xa0\xa8\xaa\xad\xaf\xb2-\xb5\xb8-\xba\xbc-\xbe\u0132-\U0010ffff]")
@@ -56,25 +55,20 @@ class LineDigest:
     """A running digest of lines, for documents of which the lines are dropped as they are read."""
 
     def __init__(self) -> None:
-        self._digests = [hashlib.sha256(usedforsecurity=False) for _ in range(3)]
-        self._is_empty = True
+        self._columns: tuple[list[str], list[str], list[str]] = ([], [], [])
 
     def add(self, columns: Columns) -> None:
         """Add some lines."""
-        if not any(columns):
-            return
-        self._is_empty = False
-        amounts, quantities, names = columns
-        for digest, text in zip(
-            self._digests, (_amounts(amounts), _amounts(quantities), _names(names)), strict=True
-        ):
-            digest.update(text.encode())
+        for kept, found, spelt in zip(self._columns, columns, _SPELLINGS, strict=True):
+            if found:
+                kept.append(spelt(found))
 
     def digest(self) -> str:
         """Return 16 characters that are equal for equal lines; "" if there were none."""
-        if self._is_empty:
+        if not any(self._columns):
             return ""
-        return hashlib.sha256(b"".join([one.digest() for one in self._digests])).hexdigest()[:16]
+        text = "\1".join(["".join(column) for column in self._columns])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _strings(found: object) -> list[str]:
@@ -83,18 +77,21 @@ def _strings(found: object) -> list[str]:
 
 def _amounts(texts: Sequence[str]) -> str:
     """Return amounts in one spelling, without their sign, each with a NUL behind it."""
-    joined = "".join([f"{one}\0" for one in texts])
-    if _USUAL.fullmatch(joined):
-        return _ZEROS.sub(r"\1", joined).replace(".\0", "\0")
-    return "".join([f"{unsigned_amount(one)}\0" for one in texts])
+    if _USUAL.fullmatch("\0".join(texts)):
+        spelt = [one.rstrip("0").removesuffix(".") if "." in one else one for one in texts]
+    else:
+        spelt = list(map(unsigned_amount, texts))
+    return "\0".join(spelt) + "\0"
 
 
 def _names(texts: Sequence[str]) -> str:
     """Return names with their blanks collapsed, each with a NUL behind it."""
-    if not texts:
-        return ""
     joined = "\0".join(texts)
     if not joined.isascii() and _ODD.search(joined):
         joined = "\0".join(map(plain, texts))
     joined = " ".join(joined.split())
     return joined.replace(" \0", "\0").replace("\0 ", "\0") + "\0"
+
+
+#: How the amounts, the quantities and the names of lines are spelt.
+_SPELLINGS: tuple[Callable[[Sequence[str]], str], ...] = (_amounts, _amounts, _names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 #: Signs that Unicode lets no program show (Default_Ignorable_Code_Point), beside its format
 #: characters (Cf): joiners, fillers and selectors of variants.
@@ -39,6 +40,7 @@ def same_dashes(text: str) -> str:
     return text if text.isascii() else text.translate(_DASHES)
 
 
+@lru_cache(2048)  # a language has few signs
 def _visible(sign: str) -> str:
     """Return a sign, a blank for any kind of space, "" for an invisible one."""
     if sign.isspace() or sign == _BRAILLE_BLANK:
