@@ -181,10 +181,11 @@ def _acted_on(details: Details) -> str:
         ("gross", details.gross),
         ("taxes", "\n".join(details.taxes)),
         ("lines", details.lines),
-        ("categories", "\n".join(details.categories)),
     )
     there = "".join([name[:1] if value else "-" for name, value in stated])
     words = [f"{name}={_short(value)}" for name, value in stated if value]
+    if details.categories:  # older documents have none that can be compared
+        words.append(f"categories={_short(' '.join(details.categories))}")
     return " ".join([*words, f"{details.vocabulary}={there}{_terms(details.terms)}"])
 
 
