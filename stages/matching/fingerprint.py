@@ -186,7 +186,9 @@ def _acted_on(details: Details) -> str:
     words = [f"{name}={_short(value)}" for name, value in stated if value]
     if details.categories:  # older documents have none that can be compared
         words.append(f"categories={_short(' '.join(details.categories))}")
-    return " ".join([*words, f"{details.vocabulary}={there}{_terms(details.terms)}"])
+    vocabulary = details.vocabulary
+    words.append(f"{vocabulary}={there} {vocabulary}.terms={_terms(details.terms) or '-'}")
+    return " ".join(words)
 
 
 @lru_cache(1024)  # a supplier has the same terms in all its invoices
