@@ -77,7 +77,9 @@ def measure(work: Workplace) -> Report:
             }
             for one in found
         },
-        notes=("the format by the first bytes, the structure, what the document says, and whose it is",),
+        notes=(
+            "the format by the first bytes, the structure, what the document says, and whose it is",
+        ),
     )
 
 

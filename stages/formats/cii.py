@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from lxml import etree
 
-from stages.formats.content import Content, Details, Invoice, Other
-from stages.formats.elements import below, each, text_of
+from stages.formats.content import Content, Details, Invoice, Other, with_categories
+from stages.formats.elements import below, children, each, text_of
 from stages.formats.invoice_lines import LineDigest, LinePaths
 from stages.formats.party import Identifier, Party
 from stages.values.amounts import unsigned_amount
@@ -120,28 +120,36 @@ def _details(
         for one in means
         for kind in ("IBANID", "ProprietaryID")
     }
-    due = each(settlement, f"{ram}SpecifiedTradePaymentTerms", f"{ram}DueDateDateTime")
+    payment = list(each(settlement, f"{ram}SpecifiedTradePaymentTerms"))
+    due = (below(one, f"{ram}DueDateDateTime", "{*}DateTimeString") for one in payment)
+    due_text = next((text for one in due if (text := text_of(one))), "")
+    taxes = [_tax(one, ram) for one in each(settlement, f"{ram}ApplicableTradeTax")]
+    terms = [text_of(below(one, f"{ram}TypeCode")) for one in means]
+    terms += [text_of(below(one, f"{ram}Description")) for one in payment]
     net = ("TaxBasisTotalAmount", "GrandTotalAmount")
     return Details(
         vocabulary="cii",
-        due_date=next((day for one in due if (day := _day(below(one, "{*}DateTimeString")))), ""),
+        due_date=iso_date(due_text) or due_text,
         payees=tuple(sorted(accounts - {""})),
         payee_name=text_of(below(settlement, f"{ram}PayeeTradeParty", f"{ram}Name")),
         reference=text_of(below(settlement, f"{ram}PaymentReference")),
         net=unsigned_amount(text_of(below(sums, ram + net[0]))),
         gross=unsigned_amount(text_of(below(sums, ram + net[1]))),
-        taxes=tuple(sorted(_tax(one, ram) for one in each(settlement, f"{ram}ApplicableTradeTax"))),
+        taxes=tuple(sorted(tax for tax, _ in taxes)),
         lines=lines,
+        categories=with_categories(taxes),
+        terms=" ".join(terms),
     )
 
 
-def _tax(tax: etree._Element, ram: str) -> str:
-    """Return base, tax and rate of one group, spelt as those of UBL."""
-    rates = (below(tax, f"{ram}RateApplicablePercent"), below(tax, f"{ram}ApplicablePercent"))
-    rate = next((text for one in rates if (text := text_of(one))), "")
-    amounts = (below(tax, f"{ram}BasisAmount"), below(tax, f"{ram}CalculatedAmount"))
-    stated = [*map(text_of, amounts), rate]
-    return " ".join(unsigned_amount(one or "0") for one in stated)
+def _tax(tax: etree._Element, ram: str) -> tuple[str, str]:
+    """Return base, tax and rate of one group, and its category, spelt as those of UBL."""
+    parts = children(tax)
+    rate = text_of(parts.get(f"{ram}RateApplicablePercent"))
+    amounts = (parts.get(f"{ram}BasisAmount"), parts.get(f"{ram}CalculatedAmount"))
+    stated = [*map(text_of, amounts), rate or text_of(parts.get(f"{ram}ApplicablePercent"))]
+    category = text_of(parts.get(f"{ram}CategoryCode"))
+    return " ".join([unsigned_amount(one or "0") for one in stated]), category
 
 
 def _either(

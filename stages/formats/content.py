@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable, Sequence, Sized
 
 from lxml import etree
 from msgspec import Struct
@@ -52,9 +52,12 @@ class Details(Struct, frozen=True):
     Spelt so that two forms of one invoice (UBL, CII) have equal details: amounts are without their
     sign, which not all write in credit notes, and the sign of the total tells anyway.
 
-    vocabulary: "ubl" or "cii". due_date: ISO 8601. payees: the accounts to be paid, sorted.
-    payee_name: of a payee other than the supplier. reference: of the payment. net, gross: without
-    and with taxes. taxes: the tax breakdown, sorted. lines: a digest of all lines, in their order.
+    vocabulary: "ubl" or "cii". due_date: ISO 8601, as it stands if it is no date. payees: the
+    accounts to be paid, sorted. payee_name: of a payee other than the supplier. reference: of the
+    payment. net, gross: without and with taxes. taxes: the tax breakdown, sorted. lines: a digest
+    of all lines, in their order. categories: each group of taxes with its category of UNTDID 5305
+    (AE is reverse charge), sorted; () unless all of them have one. terms: how it is paid, by codes
+    and in words, which can be compared within one vocabulary only.
     """
 
     vocabulary: str
@@ -66,6 +69,18 @@ class Details(Struct, frozen=True):
     gross: str = ""
     taxes: tuple[str, ...] = ()
     lines: str = ""
+    categories: tuple[str, ...] = ()
+    terms: str = ""
+
+
+def with_categories(taxes: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """Return the groups of a tax breakdown with their categories, sorted.
+
+    () unless all have one of EN 16931, which are letters: older documents have codes of their own.
+    """
+    if not all(category.isalpha() for _, category in taxes):
+        return ()
+    return tuple(sorted([f"{tax} {category.upper()}" for tax, category in taxes]))
 
 
 class Invoice(Struct, frozen=True):

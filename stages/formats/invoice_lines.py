@@ -13,9 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from lxml import etree
 
 from stages.values.amounts import unsigned_amount
+from stages.values.text import plain
 
 #: Amounts as most write them.
 _USUAL = re.compile(r"(?:(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,15})?(?:\0|\Z))+")
+
+#: What may have another spelling: all but the letters of most languages of Europe.
+_ODD = re.compile("[\x7f-\xa0\xa8\xaa\xad\xaf\xb2-\xb5\xb8-\xba\xbc-\xbe\u0132-\U0010ffff]")
 
 #: The amounts, the quantities and the names of lines, each in the order of the document.
 Columns = tuple[Sequence[str], ...]
@@ -82,7 +86,10 @@ def _amounts(texts: Sequence[str]) -> str:
 
 def _names(texts: Sequence[str]) -> str:
     """Return names with their blanks collapsed, each with a NUL behind it."""
-    joined = " ".join("\0".join(texts).split())
+    joined = "\0".join(texts)
+    if not joined.isascii() and _ODD.search(joined):
+        joined = "\0".join(map(plain, texts))
+    joined = " ".join(joined.split())
     return joined.replace(" \0", "\0").replace("\0 ", "\0") + "\0"
 
 

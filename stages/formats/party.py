@@ -5,7 +5,12 @@ from __future__ import annotations
 from msgspec import Struct
 
 from pipeline.text import NAME, enumerated, sanitized
+from stages.values.identifiers import BELGIAN_SCHEMES
 from stages.values.placeholders import is_placeholder
+from stages.values.schemes import OPEN_SCHEMES, scheme_and_number
+
+#: The places of the legal entity's number, in UBL and CII.
+_LEGAL = {"PartyLegalEntity/CompanyID", "SpecifiedLegalOrganization/ID"}
 
 
 class Identifier(Struct, frozen=True):
@@ -21,6 +26,22 @@ class Identifier(Struct, frozen=True):
     value: str
     is_vat: bool = False
     is_contact: bool = False
+
+    @property
+    def is_legal(self) -> bool:
+        """Whether it is in the place of the legal entity (EN 16931: BT-30, BT-47)."""
+        return self.element in _LEGAL
+
+    @property
+    def bears_number(self) -> bool:
+        """Whether it may be a number, and not words in whatever language.
+
+        Only registers that state themselves have numbers without any digit; no VAT number is one.
+        """
+        if any(map(str.isdigit, self.value)) or "@" in self.value:
+            return True
+        scheme, _ = scheme_and_number(self.scheme, self.value)
+        return not self.is_vat and scheme not in OPEN_SCHEMES | BELGIAN_SCHEMES
 
     def __str__(self) -> str:
         scheme = f"{self.scheme}:" if self.scheme else ""
@@ -44,7 +65,10 @@ class Party(Struct, frozen=True):
         That takes more than a name, a contact, or something that is written where a number is
         missing.
         """
-        return any(not one.is_contact and not is_placeholder(one.value) for one in self.identifiers)
+        return any(
+            not one.is_contact and not is_placeholder(one.value) and one.bears_number
+            for one in self.identifiers
+        )
 
     def __str__(self) -> str:
         """Return its name and its first few identifiers, each once, for reasons."""

@@ -14,7 +14,14 @@ from collections.abc import Mapping, Sequence
 from lxml import etree
 
 from pipeline.text import NAME, sanitized
-from stages.formats.content import INVOICE_KINDS, Content, Details, Invoice, Other
+from stages.formats.content import (
+    INVOICE_KINDS,
+    Content,
+    Details,
+    Invoice,
+    Other,
+    with_categories,
+)
 from stages.formats.elements import below, children, text_of
 from stages.formats.invoice_lines import LineDigest, LinePaths
 from stages.formats.party import Identifier, Party
@@ -70,11 +77,12 @@ _TOTAL = f"{CAC}LegalMonetaryTotal"
 _PARTY = f"{CAC}Party"
 _PAYMENT = f"{CAC}PaymentMeans"
 _PAYEE = f"{CAC}PayeeParty"
+_TERMS = f"{CAC}PaymentTerms"
 _TAX_TOTAL = f"{CAC}TaxTotal"
 #: What stands before the lines, unless a sender ignores the order of the schema.
 _BEFORE_LINES = {_SUPPLIER, _CUSTOMER, _TOTAL}
 #: The elements of the root that are read, beside the lines.
-_READ = {*_TEXTS, _SUPPLIER, _CUSTOMER, _TOTAL, _PAYMENT, _PAYEE, _TAX_TOTAL}
+_READ = {*_TEXTS, _SUPPLIER, _CUSTOMER, _TOTAL, _PAYMENT, _PAYEE, _TERMS, _TAX_TOTAL}
 
 #: The elements of a party that are read.
 _PARTS = {
@@ -99,6 +107,8 @@ _GROSS = f"{CBC}TaxInclusiveAmount"
 _ACCOUNT = f"{CAC}PayeeFinancialAccount"
 _REFERENCE = f"{CBC}PaymentID"
 _PAYMENT_DUE = f"{CBC}PaymentDueDate"
+_MEANS = f"{CBC}PaymentMeansCode"
+_NOTE = f"{CBC}Note"
 _SUBTOTAL = f"{CAC}TaxSubtotal"
 _TAXABLE = f"{CBC}TaxableAmount"
 _TAX_AMOUNT = f"{CBC}TaxAmount"
@@ -170,16 +180,21 @@ def _details(
     taxes = [
         _tax(one) for total in found.get(_TAX_TOTAL, ()) for one in total if one.tag == _SUBTOTAL
     ]
+    terms = [children(one) for one in found.get(_TERMS, ())]
+    stated = [one.get(_MEANS) for one in payments] + [one.get(_NOTE) for one in terms]
+    due = due or _first(payments, _PAYMENT_DUE) or _first(terms, _PAYMENT_DUE)
     return Details(
         vocabulary="ubl",
-        due_date=iso_date(due or _first(payments, _PAYMENT_DUE)),
+        due_date=iso_date(due) or due,
         payees=tuple(sorted(accounts - {""})),
         payee_name=text_of(payee),
         reference=_first(payments, _REFERENCE),
         net=unsigned_amount(text_of(totals.get(_NET))),
         gross=unsigned_amount(text_of(totals.get(_GROSS))),
-        taxes=tuple(sorted(taxes)),
+        taxes=tuple(sorted(tax for tax, _ in taxes)),
         lines=lines,
+        categories=with_categories(taxes),
+        terms=" ".join(map(text_of, stated)),
     )
 
 
@@ -190,11 +205,16 @@ def _first(elements: Sequence[Mapping[str, etree._Element]], tag: str) -> str:
     return ""
 
 
-def _tax(subtotal: etree._Element) -> str:
-    """Return base, tax and rate of one group (EN 16931: BG-23); without a rate it is 0."""
+def _tax(subtotal: etree._Element) -> tuple[str, str]:
+    """Return base, tax and rate of one group (EN 16931: BG-23), and its category.
+
+    Without a rate it is 0.
+    """
     parts = children(subtotal)
-    stated = (parts.get(_TAXABLE), parts.get(_TAX_AMOUNT), below(parts.get(_CATEGORY), _PERCENT))
-    return " ".join([unsigned_amount(text_of(one) or "0") for one in stated])
+    category = children(parts.get(_CATEGORY))
+    stated = (parts.get(_TAXABLE), parts.get(_TAX_AMOUNT), category.get(_PERCENT))
+    amounts = [unsigned_amount(text_of(one) or "0") for one in stated]
+    return " ".join(amounts), text_of(category.get(_ID))
 
 
 def _other(name: etree.QName) -> Content | None:

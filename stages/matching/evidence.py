@@ -117,15 +117,25 @@ def _most_telling(telling: Iterable[Clue], company: Company) -> Identifier:
 
 
 def _stranger(clues: Iterable[Clue]) -> Identifier | None:
-    """Return a Belgian number of no configured company, in a party that only VAT numbers name.
+    """Return a Belgian number of no configured company that says which company a party really is.
 
-    The members of a VAT unit share its VAT number, and not all of them need be configured: the
-    number of its register or of its endpoint says which member a party is.
+    The members of a VAT unit share its VAT number, some have the endpoint of another one, and not
+    all of them need be configured: the number of the legal entity tells before any other, and any
+    other before the VAT number.
     """
     others = [one for one in clues if not one.identifier.is_vat and not one.identifier.is_contact]
-    if any(one.companies for one in others):
+    legal = [one for one in others if one.identifier.is_legal]
+    if any(one.companies for one in legal):
         return None
-    return next((one.identifier for one in others if is_belgian(one.identifier)), None)
+    if stranger := _belgian(legal):
+        return stranger
+    return None if any(one.companies for one in others) else _belgian(others)
+
+
+def _belgian(clues: Iterable[Clue]) -> Identifier | None:
+    """Return the first Belgian number of no configured company."""
+    strange = (one.identifier for one in clues if not one.companies)
+    return next(filter(is_belgian, strange), None)
 
 
 def _has(clue: Clue, company: Company) -> bool:

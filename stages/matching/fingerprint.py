@@ -2,7 +2,7 @@
 
 A document is the same as another if it has the same bytes. An invoice is the same also in another
 form (UBL by one route, a PDF with CII inside by another) if the supplier is the same by a number
-that really identifies, no number of the supplier differs, number, day, currency and total are the
+that really identifies, no number of either party differs, number, day, currency and total are the
 same, and so is what a reader acts on: the account to be paid, the due date, the tax breakdown and
 the lines. A statement is the same in the same format if account, number, page, period and balances
 are. Without a number other movements might lead to the same balances, so only its bytes prove it.
@@ -32,16 +32,27 @@ from stages.formats.content import (
 from stages.formats.party import Identifier, Party
 from stages.model import Fingerprint
 from stages.values.amounts import amount, plain_amount
-from stages.values.identity import canonical_number, identifies, number_kind
-from stages.values.text import plain
+from stages.values.identity import canonical_number, identifies, is_placeholder, number_kind
+from stages.values.schemes import same_scheme, scheme_and_number
+from stages.values.text import plain, same_dashes
 
 #: Whether several configured companies have an identifier, given the country of its party.
 IsShared = Callable[[Identifier, str], bool]
 
 #: A value that stands in the marks as it is; any other is replaced by a digest.
 LONGEST = 32
-#: Identifiers of a supplier that are compared.
+#: Identifiers of a party that are compared.
 MAX_IDENTIFIERS = 16
+#: The places of identifiers that EN 16931 tells apart, by the first element of each in UBL and CII.
+_PLACES = {
+    "PartyTaxScheme": "tax",
+    "SpecifiedTaxRegistration": "tax",
+    "PartyLegalEntity": "legal",
+    "SpecifiedLegalOrganization": "legal",
+    "EndpointID": "endpoint",
+    "URIUniversalCommunication": "endpoint",
+    "EndPointURIUniversalCommunication": "endpoint",
+}
 
 
 def fingerprint(content: Content, sha256: str, is_shared: IsShared) -> Fingerprint:
@@ -57,12 +68,11 @@ def fingerprint(content: Content, sha256: str, is_shared: IsShared) -> Fingerpri
 
 
 def _invoice(invoice: Invoice, is_shared: IsShared) -> Fingerprint:
-    number = plain(invoice.number)
+    number = same_dashes(plain(invoice.number))
     if not number:
         return Fingerprint(())
-    supplier = _known(invoice.supplier, is_shared)
-    theirs = _numbers(invoice.customer)
-    own = [one for one in supplier.identifying if one.number not in theirs]
+    supplier, customer = _known(invoice.supplier, is_shared), _customer(invoice.customer)
+    own = [one for one in supplier.identifying if one.number not in customer.numbers]
     if not own:
         # Only a name says who issued it: enough for a warning, and not for leaving a document out.
         name = supplier.name
@@ -72,9 +82,9 @@ def _invoice(invoice: Invoice, is_shared: IsShared) -> Fingerprint:
     total, details = _total(invoice), invoice.details
     if not invoice.issue_date or not total or details is None:
         return Fingerprint((), numbered=numbered)
-    currency = invoice.currency.upper()
-    parts = ("invoice", issuer, number, invoice.issue_date, invoice.type_code, currency, total)
-    return Fingerprint(parts, f"{supplier.marks} {_acted_on(details)}", numbered)
+    codes = (plain(invoice.type_code), plain(invoice.currency).upper())
+    parts = ("invoice", issuer, number, invoice.issue_date, *codes, total)
+    return Fingerprint(parts, f"{supplier.marks} {customer.marks} {_acted_on(details)}", numbered)
 
 
 class _Identifying(Struct, frozen=True):
@@ -92,6 +102,13 @@ class _Known(Struct, frozen=True):
     marks: str
 
 
+class _Customer(Struct, frozen=True):
+    """What is known of a customer: all its numbers, each in one spelling, and their marks."""
+
+    numbers: frozenset[str]
+    marks: str
+
+
 @lru_cache(2048)  # the same parties come again and again
 def _known(party: Party, is_shared: IsShared) -> _Known:
     country = party.country
@@ -106,16 +123,36 @@ def _known(party: Party, is_shared: IsShared) -> _Known:
             values.setdefault(kind, set()).add(_short(number))
         if not is_shared(one, country):
             identifying.append(_Identifying(number, one.is_vat))
-    return _Known(name, tuple(identifying), marks(values))
+    return _Known(name, tuple(identifying), marks(values | _in_places(party, "s")))
 
 
 @lru_cache(2048)
-def _numbers(party: Party) -> frozenset[str]:
-    """Return all numbers of a party, each in one spelling."""
-    return frozenset(
+def _customer(party: Party) -> _Customer:
+    numbers = frozenset(
         canonical_number(one.scheme, one.value, party.country, one.is_vat)
         for one in party.identifiers
     )
+    name = _letters(party.name)
+    values = {"c.name": {_short(name)}} if name else {}
+    return _Customer(numbers, marks(values | _in_places(party, "c")))
+
+
+def _in_places(party: Party, side: str) -> dict[str, set[str]]:
+    """Return the numbers of a party by their place and their kind, whether they identify or not.
+
+    Members of a VAT unit may have the endpoint of one of them, and differ in the legal entity only;
+    and a number that a supplier gave itself proves nothing, but it tells two apart.
+    """
+    values: dict[str, set[str]] = {}
+    for one in party.identifiers[:MAX_IDENTIFIERS]:
+        if one.is_contact or is_placeholder(one.value):
+            continue
+        arguments = (one.scheme, one.value, party.country, one.is_vat)
+        kind = number_kind(*arguments) or same_scheme(scheme_and_number(one.scheme, one.value)[0])
+        place = _PLACES.get(one.element.partition("/")[0], "id")
+        name = f"{side}.{place}.{_short(kind)}"
+        values.setdefault(name, set()).add(_short(canonical_number(*arguments)))
+    return values
 
 
 def _issuer(own: list[_Identifying]) -> str:
@@ -124,7 +161,8 @@ def _issuer(own: list[_Identifying]) -> str:
     A VAT number comes before any other, because every format has it. A Belgian VAT number is the
     enterprise number; for a Belgian supplier any identifier is used that gives it.
     """
-    numbers = [one.number for one in own if one.is_vat] or [one.number for one in own]
+    # Several VAT numbers stand in any order; other numbers in that of their places.
+    numbers = sorted(one.number for one in own if one.is_vat) or [one.number for one in own]
     return next((one for one in numbers if one.startswith("BE")), numbers[0])
 
 
@@ -133,7 +171,8 @@ def _total(invoice: Invoice) -> str:
     value = amount(invoice.total)
     if value is None:
         return ""
-    return plain_amount(abs(value) if invoice.type_code in CREDIT_NOTES else value)
+    is_credit = plain(invoice.type_code) in CREDIT_NOTES or invoice.format == "ubl-credit-note"
+    return plain_amount(abs(value) if is_credit else value)
 
 
 def _acted_on(details: Details) -> str:
@@ -154,7 +193,16 @@ def _acted_on(details: Details) -> str:
     )
     there = "".join([name[:1] if value else "-" for name, value in stated])
     words = [f"{name}={_short(value)}" for name, value in stated if value]
-    return " ".join([*words, f"{details.vocabulary}={there}"])
+    if details.categories:  # older documents have none that can be compared
+        words.append(f"categories={_short(' '.join(details.categories))}")
+    vocabulary = details.vocabulary
+    words.append(f"{vocabulary}={there} {vocabulary}.terms={_terms(details.terms) or '-'}")
+    return " ".join(words)
+
+
+@lru_cache(1024)  # a supplier has the same terms in all its invoices
+def _terms(text: str) -> str:
+    return _short(_letters(text))
 
 
 def _letters(text: str) -> str:
@@ -165,6 +213,8 @@ def _letters(text: str) -> str:
 
 
 def _short(value: str) -> str:
+    if not value:
+        return ""
     bare = value.replace("-", "").replace(".", "")
     if len(value) <= LONGEST and bare.isalnum() and bare.isascii():
         return value

@@ -22,7 +22,8 @@ class Owner(Struct, frozen=True):
     """Whose one statement is: the companies that it may be of, how that is known, and what isn't.
 
     companies: none if it is of no configured company. how: which account or number says so.
-    header: the companies that its header names otherwise. is_silent: whether it has no holder.
+    header: the companies that its header names otherwise. is_silent: whether it has no holder
+    that could be identified.
     """
 
     companies: tuple[Company, ...]
@@ -47,7 +48,8 @@ def _owner(part: AccountStatement, index: CompanyIndex, source: str) -> Owner:
 
     A header may name another recipient of the file than the holder of the account.
     """
-    holder = weigh(Party(part.holder_name, part.holders), index, source)
+    party = Party(part.holder_name, part.holders)
+    holder = weigh(party, index, source)
     by_holder = f"{holder.identifier} names" if holder.companies else ""
     for account in part.accounts:
         if not (companies := index.with_account(account, source)):
@@ -62,7 +64,7 @@ def _owner(part: AccountStatement, index: CompanyIndex, source: str) -> Owner:
         return Owner(agreed or companies, how, header)
     if holder.companies:
         return Owner(holder.companies, by_holder)
-    return Owner((), _holder(part), is_silent=not part.holders)
+    return Owner((), _holder(part), is_silent=not party.has_identifier)
 
 
 def _compared(owners: list[Owner], statement: Statement, hint: ListHint) -> Classification:

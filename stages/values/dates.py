@@ -6,14 +6,13 @@ import re
 from datetime import date
 from functools import lru_cache
 
-from stages.values.text import plain
+from stages.values.text import plain, same_dashes
 
 #: Characters of a date with its time and zone, at most.
 _LONGEST = 64
 #: The years of two digits below this one are of this century.
 _PIVOT = 80
 
-_DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"))
 #: A time and a zone: they are read as far as they have to be left out.
 _TIME = r"(?:(?:T| T?)[0-9]{1,2}[0-9:.,]*)?(?: ?(?:Z|UTC|GMT|[+-][0-9]{1,2}(?::?[0-9]{2})?))?"
 #: Year first, so that there is no doubt which is the month.
@@ -32,7 +31,7 @@ def iso_date(text: str) -> str:
     """
     if len(text) > _LONGEST:
         return ""
-    stated = plain(text).upper().translate(_DASHES)
+    stated = same_dashes(plain(text).upper())
     if match := _EXTENDED.fullmatch(stated):
         year, _, month, day = match.groups()
     elif match := _BASIC.fullmatch(stated):

@@ -14,7 +14,7 @@ from stdnum.exceptions import InvalidChecksum, InvalidLength, ValidationError
 from stages.values.text import plain
 
 #: Punctuation of numbers in ASCII, and control characters.
-_PUNCTUATION = re.compile(r"[\x00-\x20.,\-/\\\x7f]")
+_PUNCTUATION = re.compile(r"[\x00-\x20.,\-/\\()\[\]\x7f]")
 #: The same in numbers that are no addresses, in which they tell one from another.
 _IN_NUMBERS = re.compile(r"['`_]")
 #: Dashes, dots, slashes and apostrophes of other scripts that Unicode calls neither dashes (Pd)
@@ -22,6 +22,7 @@ _IN_NUMBERS = re.compile(r"['`_]")
 _SIGNS = frozenset(
     "\u2212\u02d7\u2043"  # dashes
     "\u00b7\u0387\u05c1\u2022\u2024\u2027\u2219\u22c5\u2e31\u2e33\u3002\u30fb\uff65\u06d4"  # dots
+    "\u25cf\u25e6\u2981\u1427"  # dots as large as bullets
     "\u060c\u3001\u2044\u2215\u29f8"  # commas and slashes
     "\u2018\u2019\u201a\u201b\u2032\u02b9\u02bb\u02bc\u02bd\u02c8\u00b4"  # apostrophes
 )
@@ -29,7 +30,12 @@ _SIGNS = frozenset(
 #: Prefixes of Belgian numbers: the country, names of such numbers, or schemes of the EAS code list
 #: (0208 and the former 9956 for enterprise numbers, 9925 for VAT numbers) and of BIS 2 (BE:CBE,
 #: BE:EN, BE:VAT).
-BELGIAN_PREFIX = re.compile(r"^(?:(?:0208|9925|9956):|(?:BE|CBE|KBO|BCE|EN|VAT|BTW|TVA):?)+")
+BELGIAN_PREFIX = re.compile(
+    r"^(?:(?:0208|9925|9956):|(?:BE|CBE|KBO|BCE|EN|ON|RPR|RPM|(?:VAT|BTW|TVA)(?:NR|NO)?):?)+"
+)
+
+#: The register and its court, as they stand behind the number on letterheads.
+_REGISTER = re.compile(r"(?:RPR|RPM|KBO|BCE)[^0-9]*$")
 
 #: Schemes of Belgian numbers: those of the EAS code list and of BIS 2, as above, and the names of
 #: the register itself.
@@ -114,4 +120,4 @@ def _sign(sign: str) -> str:
 
 
 def _belgian_digits(text: str) -> str:
-    return BELGIAN_PREFIX.sub("", compact(text))
+    return _REGISTER.sub("", BELGIAN_PREFIX.sub("", compact(text)))

@@ -34,6 +34,8 @@ ENTERPRISE = "enterprise"
 
 #: Letters and digits of a number that identifies somebody, at least, if its rule is not known.
 _SHORTEST = 5
+#: Digits among them, at least: words may cite an article of a law.
+_FEWEST = 3
 #: A code of ISO 6523, or of EAS.
 _ICD = re.compile(r"[0-9]{4}")
 #: What is taken for a VAT number where nothing says that it is one: HRB 123 is not of Croatia.
@@ -60,8 +62,8 @@ def identifies(scheme: str, value: str, country: str = "", is_vat: bool = False)
     holds = _holds(stated, number, country, is_vat)
     if holds is not None:
         return holds
-    signs = [sign for sign in number if sign.isalnum()]
-    return len(signs) >= _SHORTEST and any(map(str.isdigit, signs))
+    digits = sum(map(str.isdigit, number))
+    return digits >= _FEWEST and sum(map(str.isalnum, number)) >= _SHORTEST
 
 
 @lru_cache(4096)

@@ -79,6 +79,8 @@ _MADE_UP = 5
 _COUNTED = 8
 _ASCENDING = "0123456789" * 2
 _DESCENDING = _ASCENDING[::-1]
+#: Letters of a country.
+_COUNTRY = 2
 #: Letters in place of digits: BE0XXX.XXX.XXX.
 _BLANKS = 3
 _CROSSES = re.compile(rf"X{{{_BLANKS},}}")
@@ -104,7 +106,8 @@ def says_none(value: str) -> bool:
     if any(map(_is_blank, words)):
         return True
     if digits:
-        return all(_is_label(word) or word in _NONE or len(word) == 1 for word in words)
+        # Letters that are no country may stand for one: XX00000000.
+        return all(_is_label(word) or word in _NONE or len(word) <= _COUNTRY for word in words)
     return any(word in _NONE for word in words) or all(map(_is_label, words))
 
 

@@ -100,7 +100,8 @@ _VAT_NAME = re.compile(r"([A-Z]{2}):VAT")
 WITH_COUNTRY = re.compile(r"[A-Z]{2}[0-9A-Z]*[0-9]")
 #: Prefixes that say that a number is a Belgian one.
 _BELGIAN = re.compile(
-    r"(?:(?:VAT|BTW|TVA|EN):?)*(?:(?:0208|9925|9956):|(?:BE|CBE|KBO|BCE):?(?:[A-Z]{2,3}:?)*[0-9])"
+    r"(?:(?:(?:VAT|BTW|TVA)(?:NR|NO)?|EN|ON|RPR|RPM):?)*"
+    r"(?:(?:0208|9925|9956):|(?:BE|CBE|KBO|BCE):?(?:[A-Z]{2,3}:?)*[0-9])"
 )
 #: Words in front of a VAT number that are no part of it; suffixes of Norwegian and Swiss ones.
 _WORD = re.compile(r"^(?:VAT|BTW|TVA)(?:NR|NO)?:?(?=[A-Z]{0,3}[0-9])")

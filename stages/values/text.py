@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 #: Signs that Unicode lets no program show (Default_Ignorable_Code_Point), beside its format
 #: characters (Cf): joiners, fillers and selectors of variants.
@@ -15,6 +16,8 @@ _IGNORABLE = frozenset(
     )
     for code in range(first, last + 1)
 )
+#: Dashes that no two programs write alike, by the one of ASCII.
+_DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"))
 #: A sign that looks like a blank and is no space to Unicode.
 _BRAILLE_BLANK = "\u2800"
 
@@ -32,6 +35,12 @@ def plain(text: str) -> str:
     return " ".join(text.split())
 
 
+def same_dashes(text: str) -> str:
+    """Return a text with the dash of ASCII for each other one."""
+    return text if text.isascii() else text.translate(_DASHES)
+
+
+@lru_cache(2048)  # a language has few signs
 def _visible(sign: str) -> str:
     """Return a sign, a blank for any kind of space, "" for an invisible one."""
     if sign.isspace() or sign == _BRAILLE_BLANK:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from hypothesis import given, strategies as st
 
 from stages.formats.invoice_lines import LineDigest
+from stages.values.text import plain
 
 AMOUNTS = st.decimals(-(10**6), 10**6, allow_nan=False, places=4)
 
@@ -31,6 +32,16 @@ def test_names_are_compared_without_their_blanks() -> None:
     assert digest([], [], ["a  b", " c\n"]) == digest([], [], ["a b", "c"])
     assert digest([], [], ["a", "b c"]) != digest([], [], ["a b", "c"])
     assert digest([], [], []) == ""
+
+
+@given(st.lists(st.text("aé\u2013e\u0301\u200b\u00ad\u00a0½ß", max_size=6), min_size=1, max_size=4))
+def test_names_are_compared_without_what_nobody_sees(names: list[str]) -> None:
+    spelt = [plain(one) for one in names]
+    assert digest([], [], names) == digest([], [], spelt)
+    parts = LineDigest()
+    for one in names:
+        parts.add(([], [], [one]))
+    assert parts.digest() == digest([], [], spelt)
 
 
 def test_lines_that_were_dropped_in_between_are_the_same_lines() -> None:

@@ -62,6 +62,19 @@ def test_another_member_of_a_unit_is_a_stranger() -> None:
     assert "of no configured company" in told.contradicts[0]
 
 
+@pytest.mark.parametrize("vat", [VAT_A, Identifier("PartyTaxScheme/CompanyID", "", "0800100144")])
+def test_the_legal_entity_tells_of_a_stranger_before_an_endpoint(vat: Identifier) -> None:
+    plain = Company(name="A", identifier="BE0700100171", source="s")
+    endpoint = Identifier("EndpointID", "0208", "0700100171")
+    weighed = weigh(party(vat, STRANGER, endpoint), CompanyIndex([plain]), "s")
+    assert weighed.companies == (plain,)
+    assert weighed.stranger == STRANGER
+    # The other way round the legal entity is ours, whoever takes its mail.
+    other = weigh(party(vat, LEGAL_A, Identifier("EndpointID", "0208", "0800100144")), INDEX, "s")
+    assert other.is_decided
+    assert other.companies == (A,)
+
+
 def test_the_number_of_a_unit_that_is_not_configured_contradicts_nothing() -> None:
     plain = Company(name="A", identifier="BE0700100171", source="s")
     weighed = weigh(party(UNIT_VAT, LEGAL_A), CompanyIndex([plain]), "s")

@@ -73,6 +73,47 @@ def test_a_number_of_the_supplier_that_differs_tells_two_apart() -> None:
     assert not is_same(ubl(gln + one), ubl(endpoint("5790000436101", "0088") + one))
 
 
+def identified(number: str, scheme: str = "") -> str:
+    scheme = f' schemeID="{scheme}"' if scheme else ""
+    return f"<cac:PartyIdentification><cbc:ID{scheme}>{number}</cbc:ID></cac:PartyIdentification>"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (legal("0700100171", "0208"), legal("0700200240", "0208")),
+        (endpoint("0700100171"), endpoint("0700200240")),
+        (legal("0700100171", "0208"), legal("0700200241", "0208")),
+        (identified("17"), identified("18")),
+        (identified("SUP-1", "SUPPLIER"), identified("SUP-2", "SUPPLIER")),
+        (identified("5790000435976", "0088"), identified("5790000435977", "0088")),
+        (endpoint("a@b.be", "EM"), endpoint("c@b.be", "EM")),
+    ],
+)
+def test_numbers_are_compared_place_by_place(one: str, other: str) -> None:
+    # Members of a unit may have the endpoint of one of them, or its number in another place.
+    shared = vat("BE0700900917") + identified("0700100171", "0208")
+    assert not is_same(ubl(shared + one), ubl(shared + other))
+    assert is_same(ubl(shared + one), ubl(shared + one, lines=3))
+    assert is_same(ubl(shared + one), ubl(shared))
+    assert is_same(ubl(shared + identified("n/a")), ubl(shared + identified("123456789")))
+
+
+def test_another_customer_is_another_invoice() -> None:
+    def to(name: str, number: str) -> str:
+        return ubl(customer=f"<cac:PartyName><cbc:Name>{name}</cbc:Name></cac:PartyName>{number}")
+
+    first = to("Klant", legal("0417497106", "0208"))
+    assert not is_same(first, to("Klant", legal("0202239951", "0208")))
+    assert not is_same(first, to("Andere", legal("0417497106", "0208")))
+    assert is_same(first, to("KLANT", legal("BE 0417.497.106")))
+
+
+def test_vat_numbers_of_a_supplier_stand_in_any_order() -> None:
+    one, other = vat("NL820098395B01"), vat("FR40303265045")
+    assert is_same(ubl(one + other), ubl(other + one))
+
+
 def test_a_foreign_supplier_is_known_by_its_vat_number() -> None:
     first = ubl(vat("NL820098395B01") + legal("0403170701"))
     assert is_same(first, ubl(vat("NL8200.98.395.B.01")))
@@ -114,15 +155,19 @@ def test_ubl_and_cii_of_one_invoice_are_the_same() -> None:
 
 def paid(account: str = "BE68539007547034", due: str = "2026-03-01", **more: str) -> str:
     details = {"tax": "21", "line": "12.10", "name": "thing", "payee": ""} | more
+    details = {"category": "S", "means": "30", "terms": ""} | details
     return ubl(
         before=f"<cbc:DueDate>{due}</cbc:DueDate>" if due else "",
         after=(
             f"<cac:PayeeParty><cac:PartyName><cbc:Name>{details['payee']}</cbc:Name>"
             "</cac:PartyName></cac:PayeeParty>"
-            "<cac:PaymentMeans><cac:PayeeFinancialAccount>"
+            f"<cac:PaymentMeans><cbc:PaymentMeansCode>{details['means']}</cbc:PaymentMeansCode>"
+            "<cac:PayeeFinancialAccount>"
             f"<cbc:ID>{account}</cbc:ID></cac:PayeeFinancialAccount></cac:PaymentMeans>"
+            f"<cac:PaymentTerms><cbc:Note>{details['terms']}</cbc:Note></cac:PaymentTerms>"
             "<cac:TaxTotal><cac:TaxSubtotal><cbc:TaxableAmount>10</cbc:TaxableAmount>"
             "<cbc:TaxAmount>2.1</cbc:TaxAmount><cac:TaxCategory>"
+            f"<cbc:ID>{details['category']}</cbc:ID>"
             f"<cbc:Percent>{details['tax']}</cbc:Percent></cac:TaxCategory></cac:TaxSubtotal>"
             "</cac:TaxTotal>"
         ),
@@ -145,6 +190,10 @@ def paid(account: str = "BE68539007547034", due: str = "2026-03-01", **more: str
         paid(line="12.20"),
         paid(name="another thing"),
         paid(payee="Factor NV"),
+        paid(category="AE"),
+        paid(means="59"),
+        paid(terms="2 % within 8 days"),
+        paid(due="1/3/2026"),
         ubl(),
     ],
 )
@@ -161,6 +210,10 @@ def test_what_a_reader_acts_on_tells_two_apart(other: str) -> None:
         paid(tax="21.00"),
         paid(line="012.1"),
         paid(name="  thing\n"),
+        paid(name="th\u200bing"),
+        paid(category="03"),
+        paid().replace(">F-1<", ">F\u20111<"),
+        paid().replace(">EUR<", ">\u200beur<"),
         paid().replace("cbc:", "b:").replace("xmlns:cbc", "xmlns:b"),
         paid().replace("><", ">\n  <"),
     ],
@@ -168,6 +221,14 @@ def test_what_a_reader_acts_on_tells_two_apart(other: str) -> None:
 def test_another_spelling_is_the_same(other: str) -> None:
     assert other != paid()
     assert is_same(paid(), other)
+
+
+def test_days_that_nobody_can_read_are_not_taken_for_one() -> None:
+    assert not is_same(paid(due="1/3/2026"), paid(due="2/3/2026"))
+
+
+def test_a_code_of_older_documents_is_no_other_category() -> None:
+    assert is_same(paid(category="03"), paid(category="01"))
 
 
 def test_what_a_profile_of_cii_has_no_place_for_contradicts_nothing() -> None:
@@ -193,6 +254,12 @@ def test_an_amount_is_one_however_it_is_written(amount: str) -> None:
 def test_the_sign_tells_invoices_apart_and_not_credit_notes() -> None:
     assert not is_same(total("-12.10"), INVOICE)
     assert is_same(total("-12.10", "CreditNote"), total("12.10", "CreditNote"))
+    of_its_own = "</cbc:IssueDate><cbc:CreditNoteTypeCode>CN</cbc:CreditNoteTypeCode>"
+    one, other = (
+        total(amount, "CreditNote").replace("</cbc:IssueDate>", of_its_own)
+        for amount in ("-12.10", "12.10")
+    )
+    assert is_same(one, other)
     assert is_same(total("0"), total("-0.00"))
 
 

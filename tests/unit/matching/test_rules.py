@@ -126,6 +126,17 @@ def test_a_silent_party_is_whom_the_list_says() -> None:
     assert classify(STRANGER, SILENT, Kind.PURCHASE, None).company is None
 
 
+@pytest.mark.parametrize(
+    "words", ["Kleinunternehmer", "à compléter", "не указан", "なし", "BEXXXX"]
+)
+@pytest.mark.parametrize("scheme", ["", "0208"])
+def test_words_in_the_place_of_a_number_are_silent(words: str, scheme: str) -> None:
+    customer = Party("Klant", (Identifier("EndpointID", scheme, words),))
+    assert classify(STRANGER, customer, Kind.PURCHASE, A).company == A
+    coded = Party("Klant", (Identifier("EndpointID", "0205", "ABCDEF"),))
+    assert classify(STRANGER, coded, Kind.PURCHASE, A).company is None
+
+
 def test_a_contact_does_not_break_the_silence() -> None:
     mail = Identifier("Contact/ElectronicMail", "", "x@y.be", is_contact=True)
     assert classify(STRANGER, Party("P", (mail,)), Kind.PURCHASE, A).company is A
@@ -156,6 +167,18 @@ def test_a_statement_is_of_the_account_and_of_the_holder() -> None:
     assert "0999999922" in nobody.reason
     silent = apply_rules(statement("1"), index, ListHint(Kind.STATEMENT, A, "s"))
     assert (silent.kind, silent.company) == (Kind.STATEMENT, A)
+
+
+@pytest.mark.parametrize("none", ["/", "NA", "n.v.t.", "0000000000"])
+def test_a_holder_that_bears_a_placeholder_is_silent(none: str) -> None:
+    index = CompanyIndex([A, B])
+    said = statement("1", holder=none)
+    assert apply_rules(said, index, ListHint(Kind.STATEMENT, A, "s")).company == A
+    beside = Statement("coda", (*said.parts, *statement("BE68539007547034").parts), "cod")
+    found = apply_rules(beside, index, ListHint())
+    assert found.company == A
+    assert found.warnings
+    assert apply_rules(beside, index, ListHint(Kind.STATEMENT, B, "s")).company is None
 
 
 def test_others_follow_the_list_only_where_they_may_be_it() -> None:

@@ -16,6 +16,8 @@ from tests.helpers.cases import case
     [
         *("BE0403170701", "0403.170.701", "BE 0403.170.701", "403170701", "be-0403-170-701"),
         *("0208:0403170701", "9925:BE0403170701", "BE:CBE0403170701", " 0403 170 701 "),
+        *("BE 0403.170.701 RPR Gent", "RPM 0403.170.701", "BTW-nr.: BE 0403.170.701"),
+        *("(BE) 0403170701", "0403\u25cf170\u25cf701", "0403170701 [KBO]", "ON 0403.170.701"),
     ],
 )
 def test_an_enterprise_number_is_known_in_every_spelling(spelling: str) -> None:

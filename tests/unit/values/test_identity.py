@@ -63,6 +63,7 @@ NONE = (
     *("0208:", "0208:n/a", "9925:BE", "BE:VAT:none", "0208:0000000000", "GLN: unknown", "exempt"),
     *(
         "iso6523-actorid-upis::0208:0000000000",
+        "XX00000000",
         "vrijgesteld",
         "non assujetti",
         "\u043d\u0435\u0442",
@@ -180,7 +181,14 @@ def test_what_identifies(scheme: str, value: str) -> None:
             ("0216", "003720774741"),
         ),
         *(("EM", "billing-1@example.be"), ("EM", "billing12345"), ("", "jan.peeters1@example.be")),
-        *(("", "1234"), ("", "ABCDEF"), ("", "A-1"), ("VA", "BE0403170702"), ("9930", "136695977")),
+        *(
+            ("", "gem. §19 UStG"),
+            ("", "1234"),
+            ("", "ABCDEF"),
+            ("", "A-1"),
+            ("VA", "BE0403170702"),
+            ("9930", "136695977"),
+        ),
     ],
 )
 def test_what_does_not_identify(scheme: str, value: str) -> None:
