@@ -12,8 +12,7 @@ What only resembles an earlier document is another one: that is never guessed.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from msgspec import Struct
@@ -39,8 +38,6 @@ from stages.values.text import plain, same_dashes
 #: Whether several configured companies have an identifier, given the country of its party.
 IsShared = Callable[[Identifier, str], bool]
 
-#: A value that stands in the marks as it is; any other is replaced by a digest.
-LONGEST = 32
 #: Identifiers of a party that are compared.
 MAX_IDENTIFIERS = 16
 #: The places of identifiers that EN 16931 tells apart, by the first element of each in UBL and CII.
@@ -84,7 +81,7 @@ def _invoice(invoice: Invoice, is_shared: IsShared) -> Fingerprint:
         return Fingerprint((), numbered=numbered)
     codes = (plain(invoice.type_code), plain(invoice.currency).upper())
     parts = ("invoice", issuer, number, invoice.issue_date, *codes, total)
-    return Fingerprint(parts, f"{supplier.marks} {customer.marks} {_acted_on(details)}", numbered)
+    return Fingerprint(parts, supplier.marks + customer.marks + _acted_on(details), numbered)
 
 
 class _Identifying(Struct, frozen=True):
@@ -113,17 +110,17 @@ class _Customer(Struct, frozen=True):
 def _known(party: Party, is_shared: IsShared) -> _Known:
     country = party.country
     name = _letters(party.name)
-    values = {"name": {_short(name)}} if name else {}
+    values = [("name", name)] if name else []
     identifying = []
     for one in party.identifiers[:MAX_IDENTIFIERS]:
         if one.is_contact or not identifies(one.scheme, one.value, country, one.is_vat):
             continue
         number = canonical_number(one.scheme, one.value, country, one.is_vat)
         if kind := number_kind(one.scheme, one.value, country, one.is_vat):
-            values.setdefault(kind, set()).add(_short(number))
+            values.append((kind, number))
         if not is_shared(one, country):
             identifying.append(_Identifying(number, one.is_vat))
-    return _Known(name, tuple(identifying), marks(values | _in_places(party, "s")))
+    return _Known(name, tuple(identifying), marks([*values, *_in_places(party, "s")]))
 
 
 @lru_cache(2048)
@@ -133,26 +130,23 @@ def _customer(party: Party) -> _Customer:
         for one in party.identifiers
     )
     name = _letters(party.name)
-    values = {"c.name": {_short(name)}} if name else {}
-    return _Customer(numbers, marks(values | _in_places(party, "c")))
+    values = [("c.name", name)] if name else []
+    return _Customer(numbers, marks([*values, *_in_places(party, "c")]))
 
 
-def _in_places(party: Party, side: str) -> dict[str, set[str]]:
-    """Return the numbers of a party by their place and their kind, whether they identify or not.
+def _in_places(party: Party, side: str) -> Iterator[tuple[str, str]]:
+    """Yield the numbers of a party by their place and their kind, whether they identify or not.
 
     Members of a VAT unit may have the endpoint of one of them, and differ in the legal entity only;
     and a number that a supplier gave itself proves nothing, but it tells two apart.
     """
-    values: dict[str, set[str]] = {}
     for one in party.identifiers[:MAX_IDENTIFIERS]:
         if one.is_contact or is_placeholder(one.value):
             continue
         arguments = (one.scheme, one.value, party.country, one.is_vat)
         kind = number_kind(*arguments) or same_scheme(scheme_and_number(one.scheme, one.value)[0])
         place = _PLACES.get(one.element.partition("/")[0], "id")
-        name = f"{side}.{place}.{_short(kind)}"
-        values.setdefault(name, set()).add(_short(canonical_number(*arguments)))
-    return values
+        yield f"{side}.{place}.{kind}", canonical_number(*arguments)
 
 
 def _issuer(own: list[_Identifying]) -> str:
@@ -192,17 +186,13 @@ def _acted_on(details: Details) -> str:
         ("lines", details.lines),
     )
     there = "".join([name[:1] if value else "-" for name, value in stated])
-    words = [f"{name}={_short(value)}" for name, value in stated if value]
-    if details.categories:  # older documents have none that can be compared
-        words.append(f"categories={_short(' '.join(details.categories))}")
     vocabulary = details.vocabulary
-    words.append(f"{vocabulary}={there} {vocabulary}.terms={_terms(details.terms) or '-'}")
-    return " ".join(words)
-
-
-@lru_cache(1024)  # a supplier has the same terms in all its invoices
-def _terms(text: str) -> str:
-    return _short(_letters(text))
+    words = [one for one in stated if one[1]]
+    words.append((vocabulary, there))
+    words.append((f"{vocabulary}.terms", _letters(details.terms)))
+    if details.categories:  # older documents have none that can be compared
+        words.append(("categories", " ".join(details.categories)))
+    return marks(words)
 
 
 def _letters(text: str) -> str:
@@ -210,15 +200,6 @@ def _letters(text: str) -> str:
     if not text or (text.isalnum() and text.isascii()):
         return text.casefold()
     return "".join(filter(str.isalnum, plain(text).casefold()))
-
-
-def _short(value: str) -> str:
-    if not value:
-        return ""
-    bare = value.replace("-", "").replace(".", "")
-    if len(value) <= LONGEST and bare.isalnum() and bare.isascii():
-        return value
-    return hashlib.sha256(value.encode()).hexdigest()[:16]
 
 
 def _statement(statement: Statement) -> Fingerprint:

@@ -14,6 +14,7 @@ from pipeline.alternatives import name_hash
 from pipeline.document import Key
 from pipeline.errors import StateError
 from pipeline.ledger.ledger import Ledger, open_ledger
+from pipeline.ledger.marks import marks
 from pipeline.ledger.models import (
     AllocatedName,
     Allocation,
@@ -52,7 +53,7 @@ async def test_a_document_is_followed_from_list_to_acknowledgement(tmp_path: Pat
     path = tmp_path / "ledger"
     async with open_ledger(path) as ledger:
         assert await ledger.contents("box", ["1"]) == {}
-        await bring(ledger, identity=5, number_hash=6, marks="a=1")
+        await bring(ledger, identity=5, number_hash=6, marks="aaaabbbb")
         await ledger.acknowledged([KEY], 6.0)
         known = await row(ledger)
         assert (known.state, known.acknowledged_at) == (State.DELIVERED, 6.0)
@@ -60,7 +61,7 @@ async def test_a_document_is_followed_from_list_to_acknowledgement(tmp_path: Pat
     assert found == (
         *("box", "1", "", "invoice 1", "delivered", "BE1", "sales", "out/7.xml"),
         *(name_hash("out/7.xml"), "", ""),
-        *("ab", 9, "Digest", 5, 6, "", "odd", 1.0, 5.0, 3.0, 5.0, 6.0, 0, "a=1"),
+        *("ab", 9, "Digest", 5, 6, "", "odd", 1.0, 5.0, 3.0, 5.0, 6.0, 0, "aaaabbbb"),
     )
 
 
@@ -201,13 +202,17 @@ async def test_documents_whose_marks_contradict_one_another_are_not_the_same(
     tmp_path: Path,
 ) -> None:
     async with open_ledger(tmp_path / "ledger") as ledger:
-        await bring(ledger, identity=5, number_hash=6, marks="vat=1 lines=a")
+        await bring(ledger, identity=5, number_hash=6, marks=marks([("vat", "1"), ("lines", "a")]))
         other = Key("box", "2", "")
-        second = await bring(ledger, other, identity=5, number_hash=6, marks="vat=1 lines=b")
+        second = await bring(
+            ledger, other, identity=5, number_hash=6, marks=marks([("vat", "1"), ("lines", "b")])
+        )
         assert isinstance(second, AllocatedName)
         assert (second.corrects, second.repeats) == ("invoice 1", "")
         # A third one is held against both.
-        third = await bring(ledger, Key("box", "3", ""), identity=5, marks="lines=b gln=2")
+        third = await bring(
+            ledger, Key("box", "3", ""), identity=5, marks=marks([("lines", "b"), ("gln", "2")])
+        )
         assert third == Duplicate(other, "invoice 2", State.DELIVERED)
 
 

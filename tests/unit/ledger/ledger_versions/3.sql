@@ -48,7 +48,7 @@ INSERT INTO documents (source, id, revision, label, state, company, kind, path, 
     VALUES ('box', 'delivered', '', 'invoice delivered', 'delivered', 'BE0123456749', 'sales',
     '/books/7.xml', 2476608513348285535,
     'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb', 1002, 'structure', 12, 22,
-    'no customer', 1.0, 3.0, 2.5, 3.0, 4.0, 3, 'vat=BE0123456749 due=2026-03-01');
+    'no customer', 1.0, 3.0, 2.5, 3.0, 4.0, 3, 'fIt5OU2aCq8PhYxd');
 INSERT INTO documents (source, id, revision, label, state, company, kind, path, name_hash, sha256,
     size, checksum, identity, number_hash, seen_at, changed_at, verified_at, delivered_at, poll)
     VALUES ('box', 'delivered', '~1', 'invoice delivered', 'delivered', 'BE0123456749',
