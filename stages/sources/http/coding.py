@@ -104,6 +104,8 @@ def content_codings(
 @lru_cache(64)
 def _is_of_text(name: str) -> bool:
     """Whether this is the name of a charset or a media type."""
+    if name in CODINGS:  # no module has to be loaded to see that
+        return False
     try:
         # Of a codec that is no charset, such as "gzip" or "hex", this is a LookupError too.
         return "/" in name or "".encode(name) is not None
