@@ -15,6 +15,8 @@ from pipeline.text import printable
 from stages.sources.http.checksums import stated_checksums, unpacked_coding
 from stages.sources.http.coding import DecodingError, content_decoder
 
+#: The media type of web pages.
+HTML = "text/html"
 #: Characters of a server's message that are quoted, at most.
 QUOTED = 200
 

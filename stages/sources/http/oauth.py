@@ -26,7 +26,7 @@ from pipeline.config.secrets import (
     write_private_file,
 )
 from pipeline.config.types import Secret
-from pipeline.errors import RetryableError, SignInRefused, SourceError
+from pipeline.errors import RetryableError, SignInRefused, SourceError, WebPage
 from pipeline.files import os_reason
 from stages.sources.http import lenient_json
 from stages.sources.http.client import HttpClient, status_error
@@ -203,7 +203,10 @@ class SignIn:
                         "Check token_url",
                     )
                 raise SignInRefused(subject, f"the sign-in was refused: {quoted(error.reason)}")
-            body = await self._http.read(response, MAX_RESPONSE_BYTES, subject)
+            try:
+                body = await self._http.read(response, MAX_RESPONSE_BYTES, subject)
+            except WebPage:
+                body = b""
         granted = read_token_response(body)
         if not TOKEN.fullmatch(granted.access_token):
             raise SourceError(
