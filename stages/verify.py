@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from functools import lru_cache, partial
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from pipeline.config.types import ServiceSettings
 from pipeline.document import Document
@@ -16,7 +16,7 @@ from pipeline.source import Announced
 from pipeline.text import first_few
 from stages.checksums import Checksum, checkable, digests
 from stages.formats.content import Content, Hostile, Reading, Unreadable
-from stages.formats.registry import opened, run_in_thread_if_slow
+from stages.formats.registry import Opened, opened, run_in_thread_if_slow
 from stages.formats.scratch import Room
 from stages.model import Fetched, Listed, Verified
 
@@ -81,16 +81,14 @@ def verify(
     came is discarded once all is well. Rejected if the content is hostile.
     """
     service = listed.config.service
-    vouched = vouch(
-        payload, listed, announced, subject=subject, require_checksum=service.require_checksum
-    )
     room = _room(service)
+    required = service.require_checksum
     try:
-        found = opened(payload, room)
-    except Hostile as error:
-        raise Rejected(subject, str(error), "Ask its sender for a plain document") from None
-    except Unreadable as error:
-        raise Rejected(subject, str(error), "Ask its sender to send it again") from None
+        vouched = vouch(payload, listed, announced, subject=subject, require_checksum=required)
+    except Corrupt as error:
+        found, vouched = _vouched_inside(payload, listed, announced, subject, room, error)
+    else:
+        found = _opened(payload, room, subject)
     try:
         content = _checked(found.reading, vouched, subject)
     except BaseException:
@@ -115,6 +113,47 @@ def verify(
 def _room(service: ServiceSettings) -> Room:
     """Return the room for what is unpacked: beside the documents that were too large for memory."""
     return Room(service.state_dir / "spool", service.spool_threshold, service.max_document_size)
+
+
+def _opened(payload: Payload, room: Room, subject: str) -> Opened:
+    try:
+        return opened(payload, room)
+    except Hostile as error:
+        raise Rejected(subject, str(error), "Ask its sender for a plain document") from None
+    except Unreadable as error:
+        raise Rejected(subject, str(error), "Ask its sender to send it again") from None
+
+
+def _vouched_inside(
+    payload: Payload,
+    listed: Listed,
+    announced: Announced,
+    subject: str,
+    room: Room,
+    differs: Corrupt,
+) -> tuple[Opened, Vouched]:
+    """Open a document of which the list states the checksum and the size without its wrapping.
+
+    differs: raised if that is not so either. Corrupt if it is not as the source itself states.
+    """
+    vouch(payload, structs.replace(listed, sha256=None, size=None), announced, subject=subject)
+    try:
+        found = opened(payload, room)
+    except Unreadable:
+        raise differs from None
+    if found.payload is payload:
+        raise differs
+    try:
+        return found, vouch(
+            found.payload,
+            listed,
+            structs.replace(announced, checksums=(), length=None),
+            subject=subject,
+            require_checksum=listed.config.service.require_checksum,
+        )
+    except (Corrupt, Rejected) as error:
+        found.payload.discard()
+        raise (differs if isinstance(error, Corrupt) else error) from None
 
 
 def _checked(reading: Reading, vouched: Vouched, subject: str) -> Content:

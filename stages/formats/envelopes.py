@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 from lxml import etree
 from msgspec import Struct
@@ -201,10 +202,11 @@ def _long_texts(payload: Payload) -> list[str]:
         # As in attachments.py: the document has been parsed before, and has no document type.
         huge_tree=True,
     )
-    with payload.open() as stream:
+    # It is well-formed; but what follows its end, and was cut off before, is not.
+    with suppress(etree.XMLSyntaxError), payload.open() as stream:
         for piece in ascii_markup(stream):
             parser.feed(piece)
-    parser.close()
+        parser.close()
     return target.found[:MAX_DOCUMENTS]
 
 

@@ -13,8 +13,9 @@ from typing import BinaryIO
 
 #: Bytes of a message whose attachments are looked for.
 MAX_SIZE = 32_000_000
-#: Parts of a message that are looked at.
+#: Parts of a message that are looked at, and lines of it that may separate parts.
 MAX_PARTS = 64
+MAX_SEPARATORS = 10_000
 
 #: Fields of a message's header (RFC 5322, 3.6; RFC 2045, 4).
 _FIRST = re.compile(
@@ -39,16 +40,19 @@ def only_attachment(stream: BinaryIO, size: int) -> bytes | None:
     if size > MAX_SIZE:
         return None
     try:
-        parts = list(islice(email.message_from_binary_file(stream).walk(), MAX_PARTS + 1))
+        data = stream.read()
+        if data.count(b"\n--") > MAX_SEPARATORS:
+            return None
+        parts = list(islice(email.message_from_bytes(data).walk(), MAX_PARTS + 1))
         found = [part for part in parts if _is_attachment(part)]
         if len(found) != 1 or len(parts) > MAX_PARTS:
             return None
-        data = found[0].get_payload(decode=True)
+        attached = found[0].get_payload(decode=True)
     except OSError:
         raise
     except Exception:  # noqa: BLE001 - a malformed message makes the parser fail in any way
         return None
-    return data if isinstance(data, bytes) else None
+    return attached if isinstance(attached, bytes) else None
 
 
 def _is_attachment(part: Message) -> bool:

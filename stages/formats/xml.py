@@ -37,6 +37,7 @@ from stages.formats.invoice_lines import LineDigest
 from stages.formats.party import Party
 from stages.formats.xml_strip import MAX_SIZE, strip
 
+_AFTER = b"\0\x1a"
 _START = re.compile(rb"^(?:\xef\xbb\xbf)?\s*<[?!A-Za-z_]")
 
 #: The vocabularies, in the order in which they are asked: each reads a tree of its own, and returns
@@ -129,7 +130,8 @@ def _joined(blocks: Iterable[bytes]) -> bytes:
         size += len(block)
         if size > MAX_STRIPPED:
             raise Hostile(f"the XML has more than {MAX_STRIPPED:,} bytes beside its attachments")
-    return b"".join(kept)
+    # Programs that write whole blocks, or DOS's end of file, leave these behind the document.
+    return b"".join(kept).rstrip(_AFTER)
 
 
 def _parsed(data: bytes, lines: LineDigest) -> etree._Element:

@@ -11,6 +11,7 @@ import pytest
 from msgspec import Raw, json
 from structlog.testing import capture_logs
 
+from stages.model import Listed
 from stages.sources.billtobox.api import Item
 from stages.sources.billtobox.pages import (
     MAX_ITEM_BYTES,
@@ -221,13 +222,43 @@ async def test_what_is_obvious_is_read_in_any_type() -> None:
     assert (page.total, page.size) == (12, 5)
 
 
-@pytest.mark.parametrize("status", ["7", "{}", "null", '""', '" to_be_fetched "'])
+@pytest.mark.parametrize(
+    "status", ["7", "{}", "null", '""', '" to_be_fetched "', '"To be fetched"', '"-"']
+)
 async def test_no_status_but_another_leaves_a_document_out(tmp_path: Path, status: str) -> None:
     async with platform() as one:
         one.lists = {"purchase-invoices": [{"id": 1, "accounting_status": json.decode(status)}]}
         config = configure(tmp_path, one)
         async with opened(config) as source:
             assert len(await entries(source, config)) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        ' \r\n\ufeff{"results": [{"id": "p1"}]}\n\0\0',
+        '[{"id": "p1"}]',
+        '[{"id": "p1"},]',
+        '{"results": [{"id": "p1"},], "total": 1}',
+        '{"results": {"id": "p1"}, "total": "1"}',
+    ],
+)
+async def test_a_list_in_another_form_is_read_whole(body: str) -> None:
+    page = await read_page(body.encode())
+    (item,) = await read_items(page.results)
+    assert isinstance(item, Item)
+    assert item.id == "p1"
+
+
+@pytest.mark.parametrize("size", ["0", '"0"', "-1", "0.0"])
+async def test_a_size_of_nothing_is_none(tmp_path: Path, size: str) -> None:
+    async with platform() as one:
+        one.lists = {"purchase-invoices": [{"id": 1, "size": json.decode(size)}]}
+        config = configure(tmp_path, one)
+        async with opened(config) as source:
+            (entry,) = await entries(source, config)
+        assert isinstance(entry.meta, Listed)
+        assert entry.meta.size is None
 
 
 REPORTED = {

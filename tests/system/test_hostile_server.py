@@ -75,6 +75,14 @@ WHOLE: dict[str, Act] = {
     "deflate without header": turned(lambda data: deflate(data, -15), DEFLATE),
     "identity": says(b"Content-Encoding: Identity"),
     "a charset for a coding": says(b"Content-Encoding: UTF-8"),
+    **{
+        f"{name} for a coding": says(b"Content-Encoding: " + name.encode())
+        for name in (
+            *("ISO-8859-15", "cp1252", "latin1", "utf-16le", "base64", "quoted-printable", "raw"),
+            *("application/xml; charset=utf-8", "aws-chunked, utf-8", "*"),
+        )
+    },
+    "a coding with a parameter": turned(gzip.compress, b"Content-Encoding: gzip; q=1.0"),
     "the framing of an upload": says(b"Content-Encoding: aws-chunked"),
     "unpacked by the store": says(
         b"x-goog-hash: md5=vxX1AQgQe8ZLMH7ZFsN5lg==", b"x-goog-stored-content-encoding: gzip"
@@ -132,6 +140,13 @@ PARTLY: dict[str, tuple[Act, str]] = {
         turned(half, b"Content-Encoding: br"),
         'it has the content coding "br", which',
     ),
+    **{
+        f"the coding {name}": (
+            turned(half, b"Content-Encoding: " + name),
+            f'it has the content coding "{name.decode()}", which',
+        )
+        for name in (b"zstd", b"compress", b"bz2", b"hex", b"rot13")
+    },
     "two codings": (
         turned(lambda data: gzip.compress(gzip.compress(data)), GZIP, GZIP),
         'it has the content coding "gzip, gzip"',

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
+from hashlib import md5, sha256
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from msgspec import structs
 
 from pipeline.document import Document
 from pipeline.errors import Corrupt, Rejected
+from pipeline.source import Announced, StatedChecksum
 from stages.formats.content import Invoice
 from stages.model import Fetched, Verified
 from stages.verify import process
@@ -64,12 +65,36 @@ async def test_what_stands_before_it_is_delivered(tmp_path: Path, blemish: str) 
     assert isinstance(found.meta.content, Invoice)
 
 
-async def test_size_and_checksum_are_of_what_came(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wrapping", TRANSPORTS)
+async def test_the_list_may_state_what_is_inside(tmp_path: Path, wrapping: str) -> None:
+    data = TRANSPORTS[wrapping](INVOICE)
+    found = await process(came(tmp_path, data, sha256=sha256(INVOICE).hexdigest()))
+    assert delivered(found) == INVOICE
+    assert found.meta.checksum == "the list's sha-256"
+    found = await process(came(tmp_path, data, spooled=True, size=len(INVOICE)))
+    assert delivered(found) == INVOICE
+    assert not left(tmp_path)
+
+
+async def test_what_is_neither_the_whole_nor_inside_is_damage(tmp_path: Path) -> None:
     data = packed(INVOICE)
-    with pytest.raises(Corrupt, match="sha-256 says"):
-        await process(came(tmp_path, data, sha256=sha256(INVOICE).hexdigest()))
-    with pytest.raises(Corrupt, match="have arrived"):
-        await process(came(tmp_path, data, size=len(INVOICE)))
+    for wrong, said in (
+        ({"sha256": sha256(b"x").hexdigest()}, "sha-256 says"),
+        ({"size": len(INVOICE) - 1}, f"and {len(data)} have arrived"),
+    ):
+        document = came(tmp_path, data, spooled=True, **wrong)
+        with pytest.raises(Corrupt, match=said):
+            await process(document)
+        assert document.payload is not None
+        assert left(tmp_path) == {document.payload.spool}
+
+
+async def test_a_checksum_of_the_source_is_of_what_came(tmp_path: Path) -> None:
+    stated = StatedChecksum("content-md5", "md5", md5(INVOICE).digest())
+    document = came(tmp_path, packed(INVOICE), sha256=sha256(INVOICE).hexdigest())
+    announced = Announced("application/xml", checksums=(stated,))
+    with pytest.raises(Corrupt, match="content-md5"):
+        await process(document.with_meta(structs.replace(document.meta, announced=announced)))
 
 
 async def test_a_large_one_lies_in_another_file_and_the_first_is_gone(tmp_path: Path) -> None:

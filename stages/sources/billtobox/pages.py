@@ -142,6 +142,8 @@ def _read_member_by_member(body: bytes) -> Page:
         return Page([])
     if body.count(b"[") + body.count(b"{") > MAX_ITEMS * COMMAS_PER_ITEM:
         raise TooManyItems
+    if body.strip().startswith(b"["):
+        return Page(_all_objects(lenient_json.elements(body)))
     given = lenient_json.members(body)
     total, size = (lenient_json.count(given.get(one)) for one in ("total", "size"))
     results = given.get("results")
@@ -151,4 +153,14 @@ def _read_member_by_member(body: bytes) -> Page:
         raise ValueError("there are no results")
     if b"".join(results.split()) in EMPTY_RESULTS:
         return Page([], total, size)
+    if results.startswith(b"{") and "id" in lenient_json.members(results):
+        # Converters from XML make no list of a single item.
+        return Page([Raw(results)], total, size)
     return Page(lenient_json.elements(results), total, size)
+
+
+def _all_objects(items: list[Raw]) -> list[Raw]:
+    """The items of a list that is the whole answer. ValueError if it is a list of other things."""
+    if not all(bytes(one).lstrip().startswith(b"{") for one in items):
+        raise ValueError("it is a list of other things")
+    return items

@@ -249,7 +249,7 @@ class BilltoboxSource(Source):
         """The entry of an item; None if it concerns no configured company."""
         resource = scoped.resource
         pending = self._pending.get("accounting_status")
-        if pending and (item.accounting_status or pending).strip().upper() != pending.upper():
+        if pending and item.accounting_status and not _is_spelt(item.accounting_status, pending):
             return None
         company = owners.find(item, scoped)
         if company is None and owners.strict:
@@ -266,7 +266,8 @@ class BilltoboxSource(Source):
                 company=company.identifier if company else None,
                 number=item.number,
                 issue_date=item.date,
-                size=item.size if item.size is None or item.size >= 0 else None,
+                # No document has none.
+                size=item.size if item.size is not None and item.size > 0 else None,
                 sha256=item.sha256 or None,
             ),
         )
@@ -305,3 +306,9 @@ class BilltoboxSource(Source):
                 "Set the path of that list again until the platform has been told",
             )
         return self._resources[prefix], rest
+
+
+def _is_spelt(text: str, word: str) -> bool:
+    """Whether a text is a word, whatever its case and the signs in it; or says nothing."""
+    bare, sought = ("".join(filter(str.isalnum, one)).upper() for one in (text, word))
+    return bare in ("", sought)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -29,9 +29,10 @@ from pipeline.errors import (
 )
 from pipeline.files import check_file, os_reason
 from stages.sources.http.coding import DecodingError, content_decoder
-from stages.sources.http.headers import quoted, retry_after
+from stages.sources.http.headers import HTML, media_type, quoted, retry_after
 from stages.sources.http.lenient_json import JSON_ERRORS, as_utf8
 from stages.sources.http.settings import LARGEST_CA_FILE, Timeouts
+from stages.sources.http.web_page import no_web_page
 
 #: Bytes that are read of an error's body to quote it, and seconds that are spent on it.
 MAX_ERROR_BODY = 10_000
@@ -131,11 +132,18 @@ class HttpClient:
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is one
             raise _connection_error(error, subject) from None
 
-    async def body(self, response: aiohttp.ClientResponse, subject: str) -> AsyncIterator[bytes]:
+    def body(self, response: aiohttp.ClientResponse, subject: str) -> AsyncIterator[bytes]:
         """Yield the bytes of an answer as they arrive, decoded.
 
-        IncompleteBody if they stop, end early, are too slow, or can't be decoded completely.
+        IncompleteBody if they stop, end early, are too slow, or can't be decoded completely;
+        WebPage if they are one.
         """
+        pieces = self._decoded(response, subject)
+        return no_web_page(pieces, subject) if media_type(response) == HTML else pieces
+
+    async def _decoded(
+        self, response: aiohttp.ClientResponse, subject: str
+    ) -> AsyncGenerator[bytes, None]:
         content = response.content
         throughput = Throughput(self._timeouts.stall)
         try:

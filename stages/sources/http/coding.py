@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from functools import lru_cache
 
 from aiohttp import hdrs
 from multidict import CIMultiDictProxy
@@ -21,23 +22,12 @@ MAX_MEMBERS = 10_000
 GZIP = 16 + zlib.MAX_WBITS
 #: Codings that are decoded.
 CODINGS = ("gzip", "x-gzip", "deflate")
-#: Values that some servers send although the document is not coded: "identity", a charset, or the
-#: framing of an upload to Amazon S3.
+#: Values that some servers send although the document is not coded: "identity", the encodings of
+#: mail, the framing of an upload to Amazon S3; and, beside these, charsets and media types.
 NO_CODINGS = frozenset(
     {
-        *(
-            "",
-            "identity",
-            "none",
-            "null",
-            "plain",
-            "binary",
-            "7bit",
-            "8bit",
-            "aws-chunked",
-            "chunked",
-        ),
-        *("utf-8", "utf8", "utf-16", "us-ascii", "ascii", "iso-8859-1", "windows-1252"),
+        *("", "*", "identity", "none", "no", "null", "false", "undefined", "plain", "raw"),
+        *("binary", "7bit", "8bit", "base64", "quoted-printable", "aws-chunked", "chunked"),
     }
 )
 
@@ -106,8 +96,21 @@ def content_codings(
     if name not in headers:
         return ()
     said = ",".join(headers.getall(name)).lower().split(",")
-    stripped = (one.strip().strip("\"'").removeprefix("charset=") for one in said)
-    return tuple(one for one in stripped if one not in NO_CODINGS)
+    # Without parameters, which no coding has.
+    plain = (one.partition(";")[0].strip().strip("\"'").removeprefix("charset=") for one in said)
+    return tuple(one for one in plain if one not in NO_CODINGS and not _is_of_text(one))
+
+
+@lru_cache(64)
+def _is_of_text(name: str) -> bool:
+    """Whether this is the name of a charset or a media type."""
+    if name in CODINGS:  # no module has to be loaded to see that
+        return False
+    try:
+        # Of a codec that is no charset, such as "gzip" or "hex", this is a LookupError too.
+        return "/" in name or "".encode(name) is not None
+    except (LookupError, ValueError):
+        return False
 
 
 def content_decoder(headers: CIMultiDictProxy[str]) -> ContentDecoder | None:

@@ -15,17 +15,21 @@ from pipeline.text import printable
 from stages.sources.http.checksums import stated_checksums, unpacked_coding
 from stages.sources.http.coding import DecodingError, content_decoder
 
+#: The media type of web pages.
+HTML = "text/html"
 #: Characters of a server's message that are quoted, at most.
 QUOTED = 200
 
 #: Seconds as RFC 9110 has them, and as some send them: with a sign, a fraction, a unit, in quotes.
 SECONDS = re.compile(
-    r"[\"']?\+?([0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)\s*(|ms|s|secs?|seconds?|m|mins?|minutes?|h|hours?)"
+    r"[\"']?\+?([0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)\s*(|ms|s|secs?\.?|seconds?|m|mins?\.?|minutes?|h|hours?)"
     r"[\"']?",
     re.IGNORECASE,
 )
 #: Seconds of a unit, by its first letters.
 UNITS = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0, "h": 3600.0}
+#: Seconds or milliseconds since 1970, which some send as the moment to ask again.
+EPOCH = re.compile(r"([12][0-9]{9})([0-9]{3})?")
 #: A Content-Range from the first byte on; the answer is whole if it extends to the last byte.
 WHOLE = re.compile(r"bytes +0-([0-9]{1,18})/([0-9]{1,18})", re.IGNORECASE)
 
@@ -67,7 +71,9 @@ def retry_after(response: aiohttp.ClientResponse) -> float | None:
 
     Of several values, or several ways to read one, the longest counts: nobody asks too early.
     """
-    said = [text.strip() for text in response.headers.getall("Retry-After", ())]
+    values = response.headers.getall("Retry-After", ())
+    # Without parameters, which it does not have.
+    said = [text.partition(";")[0].strip() for text in values]
     found = [seconds for text in said for seconds in _pauses(text)]
     if not found:
         # By the server's own clock if it states its time, as ours may be hours off.
@@ -80,7 +86,7 @@ def retry_after(response: aiohttp.ClientResponse) -> float | None:
 def _pauses(text: str) -> Iterator[float]:
     """The seconds that a text may mean: a comma marks a fraction, or separates two values."""
     for one in {text, *text.split(",")}:
-        if match := SECONDS.fullmatch(one.strip()):
+        if not EPOCH.fullmatch(one.strip()) and (match := SECONDS.fullmatch(one.strip())):
             unit = match[2].lower()
             seconds = float(match[1].replace(",", "."))
             yield seconds * UNITS["ms" if unit == "ms" else unit[:1]]
@@ -90,10 +96,15 @@ def _moment(text: str) -> datetime | None:
     """The date of a header; None if it is none, or out of range."""
     try:
         # Its parts may be numbers of any length, and its time zone may be years away.
-        moment = _iso_date(text) or parsedate_to_datetime(text)
+        moment = _epoch(text) or _iso_date(text) or parsedate_to_datetime(text)
         return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except (ValueError, TypeError, ArithmeticError, LookupError, OSError):
         return None
+
+
+def _epoch(text: str) -> datetime | None:
+    match = EPOCH.fullmatch(text)
+    return datetime.fromtimestamp(int(match[1]), UTC) if match else None
 
 
 def _iso_date(text: str) -> datetime | None:

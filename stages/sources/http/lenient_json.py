@@ -29,6 +29,9 @@ MARKS = (
 #: Which of the first four bytes of JSON without a mark are zero, by its encoding (RFC 4627, 3).
 ZEROS = {"1110": "utf-32-be", "0111": "utf-32-le", "1010": "utf-16-be", "0101": "utf-16-le"}
 
+#: Bytes around JSON that mean nothing.
+AROUND = b" \t\r\n\0"
+
 #: Tokens of JSON that matter: strings, brackets, commas; a quote alone is an unterminated string.
 TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},"]', re.DOTALL)
 #: Tokens that are read at most, which takes some seconds.
@@ -45,9 +48,16 @@ EXACT = 2.0**53
 
 
 def as_utf8(body: bytes) -> bytes:
-    """The same JSON in UTF-8 without byte-order marks, whichever Unicode encoding it came in."""
-    if body[:1] in (b"{", b"[") and body[1:2] != b"\0":
+    """The same JSON in UTF-8, whichever Unicode encoding it came in.
+
+    Byte-order marks, blanks and NULs around it are left out.
+    """
+    if body[:1] in (b"{", b"[") and body[-1:] != b"\0" and body[1:2] != b"\0":
         return body
+    return _decoded_text(body).strip(AROUND)
+
+
+def _decoded_text(body: bytes) -> bytes:
     encoding = ""
     for mark, named in MARKS:
         while body.startswith(mark) and encoding in ("", named):
@@ -57,6 +67,8 @@ def as_utf8(body: bytes) -> bytes:
         # Two bytes are the shortest text of UTF-16; one of UTF-32 has four.
         encoding = ZEROS.get(zeros if len(zeros) == 4 else zeros[:2] * 2, "")
     if encoding in ("", "utf-8"):
+        while (bare := body.strip(AROUND).removeprefix(codecs.BOM_UTF8)) != body:
+            body = bare
         return body
     return body.decode(encoding, "replace").lstrip("\ufeff").encode("utf-8", "replace")
 
@@ -108,7 +120,8 @@ def pieces(value: bytes, brackets: bytes) -> list[bytes]:
                     break
                 cuts.append(match.start())
                 found = [value[a + 1 : b].strip() for a, b in pairwise(cuts)]
-                return found if found != [b""] else []
+                # Nothing follows the last comma where an array is empty, or ends with one.
+                return found if found[-1] else found[:-1]
         elif depth == 1 and token == b",":
             cuts.append(match.start())
     raise ValueError("it does not end where it should")

@@ -6,12 +6,16 @@ Grants: client credentials (4.4), or a refresh token (6) of an authorisation-cod
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import anyio
 import anyio.to_thread
 import structlog
-from msgspec import Struct
+from msgspec import Struct, json, structs
 from yarl import URL
 
 from pipeline.config.secrets import (
@@ -22,7 +26,7 @@ from pipeline.config.secrets import (
     write_private_file,
 )
 from pipeline.config.types import Secret
-from pipeline.errors import RetryableError, SignInRefused, SourceError
+from pipeline.errors import RetryableError, SignInRefused, SourceError, WebPage
 from pipeline.files import os_reason
 from stages.sources.http import lenient_json
 from stages.sources.http.client import HttpClient, status_error
@@ -43,6 +47,10 @@ MIN_LIFETIME = 10.0
 MAX_LIFETIME = 86_400.0
 #: Bytes of an answer, at most; a token has a few thousand.
 MAX_RESPONSE_BYTES = 100_000
+#: Members of an answer that are looked into.
+MAX_FIELDS = 100
+#: What some put before the token, although the header has it anyway.
+SCHEME = re.compile(r"^Bearer\s+", re.IGNORECASE)
 #: RFC 6750, 2.1, and every other character that a header may hold.
 TOKEN = re.compile(r"[!-~]{1,16384}")
 #: RFC 6749, A.17.
@@ -74,15 +82,40 @@ class TokenResponse(Struct, frozen=True):
 
 def read_token_response(body: bytes) -> TokenResponse:
     """Read an answer. Whatever stands there besides the token, the token is used."""
-    try:
-        given = lenient_json.members(as_utf8(body))
-    except JSON_ERRORS:
-        given = {}
+    given = _members(as_utf8(body))
+    token = (lenient_json.word(given.get("access_token")) or "").strip()
     return TokenResponse(
-        lenient_json.word(given.get("access_token")) or "",
+        SCHEME.sub("", token),
         _lifetime(lenient_json.text(given.get("expires_in"))),
         lenient_json.text(given.get("refresh_token")) or "",
     )
+
+
+def _members(body: bytes) -> Mapping[str, bytes]:
+    """The members of the object that holds the token: the answer itself, or one inside it."""
+    try:
+        if body.startswith(b"["):
+            (body,) = map(bytes, lenient_json.elements(body))
+        given = lenient_json.members(body)
+    except JSON_ERRORS:
+        # Some answer in the form in which they were asked.
+        return _form_members(body.decode("utf-8", "replace"))
+    inside = () if "access_token" in given else given.values()
+    for value in islice((one for one in inside if one.startswith(b"{")), MAX_FIELDS):
+        with suppress(*JSON_ERRORS):
+            found = lenient_json.members(value)
+            if "access_token" in found:
+                return found
+    return given
+
+
+def _form_members(text: str) -> Mapping[str, bytes]:
+    try:
+        return {
+            one: json.encode(value) for one, value in parse_qsl(text, max_num_fields=MAX_FIELDS)
+        }
+    except ValueError:  # there are more
+        return {}
 
 
 def _lifetime(stated: str | None) -> float:
@@ -159,7 +192,7 @@ class SignIn:
             "POST", URL(self._client.token_url), subject=subject, data=form
         )
         async with response:
-            if response.status != 200:
+            if not 200 <= response.status < 300:
                 error = await status_error(response, subject)
                 if isinstance(error, RetryableError):
                     raise error
@@ -170,18 +203,21 @@ class SignIn:
                         "Check token_url",
                     )
                 raise SignInRefused(subject, f"the sign-in was refused: {quoted(error.reason)}")
-            body = await self._http.read(response, MAX_RESPONSE_BYTES, subject)
+            try:
+                body = await self._http.read(response, MAX_RESPONSE_BYTES, subject)
+            except WebPage:
+                body = b""
         granted = read_token_response(body)
         if not TOKEN.fullmatch(granted.access_token):
             raise SourceError(
                 subject, "the token address did not answer with a token", "Check token_url"
             )
         if granted.refresh_token and not REFRESH_TOKEN.fullmatch(granted.refresh_token):
-            raise SourceError(
-                subject,
-                "the token address answered with an invalid refresh token",
-                "Check token_url",
+            # The access token is good all the same; and so may be the refresh token in use.
+            log.warning(
+                "the token address answered with an invalid refresh token", source=self._name
             )
+            return structs.replace(granted, refresh_token="")
         return granted
 
     def _refresh_token(self) -> str:

@@ -12,7 +12,7 @@ from yarl import URL
 
 from pipeline.errors import SignInRefused, SourceUnavailable, WebPage
 from stages.sources.http.client import HttpClient, status_error
-from stages.sources.http.headers import is_part, media_type, retry_after
+from stages.sources.http.headers import HTML, is_part, media_type, retry_after
 from stages.sources.http.limiter import ConcurrencyLimiter
 from stages.sources.http.token import TokenCache
 
@@ -53,8 +53,9 @@ class ApiRequest(AbstractAsyncContextManager[aiohttp.ClientResponse]):
             is_success = status == 200 or (not self._whole and 200 <= status < 300)
             if not (is_success or status in self._also) or (self._whole and is_part(response)):
                 raise await status_error(response, self._subject)
-            if media_type(response) == "text/html":
-                # The page of a proxy, or of a platform under maintenance.
+            if not self._whole and media_type(response) == HTML:
+                # The page of a proxy, or of a platform under maintenance. What is read of a GET
+                # shows whether it is one.
                 raise WebPage(self._subject)
         except BaseException:
             await self.__aexit__()

@@ -122,6 +122,7 @@ class TestWhatStaysAsItIs:
             (b64encode(INVOICE) + b"!", "text", "a plain text"),
             (b"invoice" * 50, "text", "a plain text"),
             (mailed(INVOICE, INVOICE), "eml", "an e-mail message"),
+            (mailed(INVOICE) + b"--=_c\n" * 50_000, "eml", "an e-mail message"),
             (mailed(b"Dear customer,\n"), "eml", "an e-mail message that holds a plain text"),
         ],
     )

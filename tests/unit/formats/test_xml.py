@@ -303,3 +303,12 @@ def test_an_invoice_in_its_peppol_envelope_is_an_invoice() -> None:
 def test_the_lines_of_a_long_document_are_not_kept() -> None:
     root = xml._tree_without_lines(ubl(lines=10_000).encode(), LineDigest())
     assert sum(1 for _ in root.iter()) < 100
+
+
+@pytest.mark.parametrize("after", [b"\0", b"\0" * 3000, b"\x1a", b"\r\n\x1a\0\0", b"\n\0"])
+def test_what_programs_leave_behind_a_document_does_no_harm(after: bytes) -> None:
+    found = xml.read(payload(ubl().encode() + after))
+    assert isinstance(found.content, Invoice)
+    assert not found.problems
+    wide = ubl().encode("utf-16") + b"\0\0" * 3
+    assert not xml.read(payload(wide)).problems

@@ -40,8 +40,11 @@ def test_retry_after_of_several_headers_is_the_longest() -> None:
     assert retry_after(Mock(headers=headers)) == 9
 
 
-def test_retry_after_may_be_a_date_of_another_form() -> None:
-    said = answered(Retry_After="2026-03-02T10:00:40Z", Date="Mon, 02 Mar 2026 10:00:00 GMT")
+@pytest.mark.parametrize(
+    "text", ["2026-03-02T10:00:40Z", "1772445640", "1772445640000", "40; q=1", "40 sec."]
+)
+def test_retry_after_may_be_of_another_form(text: str) -> None:
+    said = answered(Retry_After=text, Date="Mon, 02 Mar 2026 10:00:00 GMT")
     assert retry_after(said) == 40
 
 

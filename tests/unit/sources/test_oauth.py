@@ -137,6 +137,34 @@ def test_nothing_beside_the_token_spoils_it() -> None:
         assert granted.access_token == "t"
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '\ufeff \r\n\ufeff{"access_token": "t"}\0\n',
+        ' \n\ufeff{"access_token": "t"}',
+        '{"access_token": " Bearer t\\n"}',
+        '[{"access_token": "t"}]',
+        '{"success": true, "more": {}, "data": {"access_token": "t", "expires_in": null}}',
+        "access_token=t&token_type=bearer&expires_in=",
+    ],
+)
+def test_a_token_in_other_clothes(answer: str) -> None:
+    granted = oauth.read_token_response(answer.encode())
+    assert (granted.access_token, granted.lifetime) == ("t", oauth.DEFAULT_LIFETIME)
+
+
+def test_an_answer_of_many_objects_or_fields_has_no_token() -> None:
+    for answer in (b'{"a": %s}' % (b"[" * 5000), b"{}" * 9, b"a=b&" * 500, b"[{},{}]"):
+        assert oauth.read_token_response(answer).access_token == ""
+
+
+@pytest.mark.parametrize("status", [200, 201, 203])
+async def test_any_success_brings_a_token(tmp_path: Path, status: int) -> None:
+    async with issuer() as it, token(tmp_path, it) as one:
+        it.status = status
+        assert await one.get() == "t1"
+
+
 def test_answers_as_reported() -> None:
     lives = {
         path.stem: oauth.read_token_response(path.read_bytes())
