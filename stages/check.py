@@ -128,7 +128,7 @@ def _whose(delivery: Delivery, company: Company, kind: Kind) -> str:
         Kind.STATEMENT: kind.value,
         Kind.UNKNOWN: " and ".join(delivered_to_others(delivery)),
     }.get(kind, f"{kind.value} as {formats_of(delivery, company)}")
-    return f"{company.name} ({company.identifier}), {what}"
+    return f"{named(company)}, {what}"
 
 
 def _try_folder(whose: str, path: Path, private: bool, _: Heartbeat) -> Finding:

@@ -12,7 +12,7 @@ from stages.formats.content import Answer, Verdict
 from stages.formats.party import Party
 from stages.kind import Kind
 from stages.matching.classification import ListHint
-from stages.matching.evidence import weigh
+from stages.matching.evidence import named, weigh
 from stages.matching.parties import CompanyIndex
 from stages.model import Classified, Fingerprint, Verified
 from stages.settings import Company
@@ -96,7 +96,7 @@ def settle(
 
 def sentence(answer: Answer, whose: Addressee) -> str:
     """Return what an answer is and says, as the middle of a sentence."""
-    company = f"{whose.company.name} ({whose.company.identifier})" if whose.company else ""
+    company = named(whose.company) if whose.company else ""
     if whose.is_own:
         what = f"it is an answer that {company} itself gives to {whose.other}"
     else:

@@ -77,11 +77,12 @@ def evidence(weighed: Weighed) -> tuple[Evidence, ...]:
     return tuple(
         Evidence(
             named(company),
-            supports=tuple(_told(one) for one in weighed.clues if _has(one, company)),
+            supports=tuple(_told(one) for one in weighed.clues if is_among(company, one.companies)),
             contradicts=tuple(
                 _told(one)
                 for one in weighed.clues
-                if not _has(one, company) and (one.companies or one.identifier == weighed.stranger)
+                if not is_among(company, one.companies)
+                and (one.companies or one.identifier == weighed.stranger)
             ),
         )
         for company in weighed.companies
@@ -112,7 +113,7 @@ def _candidates(telling: Iterable[Clue]) -> tuple[Company, ...]:
 
 def _most_telling(telling: Iterable[Clue], company: Company) -> Identifier:
     """Return the identifier of a company that the fewest companies have, the first of equals."""
-    its = [one for one in telling if _has(one, company)]
+    its = [one for one in telling if is_among(company, one.companies)]
     return min(its, key=lambda one: len(one.companies)).identifier
 
 
@@ -138,14 +139,15 @@ def _belgian(clues: Iterable[Clue]) -> Identifier | None:
     return next(filter(is_belgian, strange), None)
 
 
-def _has(clue: Clue, company: Company) -> bool:
-    return any(one.identifier == company.identifier for one in clue.companies)
-
-
 def _told(clue: Clue) -> str:
     if not clue.companies:
         return f"{clue.identifier}, of no configured company"
     return f"{clue.identifier}, the number of {enumerated(list(map(named, clue.companies)))}"
+
+
+def is_among(company: Company, companies: Iterable[Company]) -> bool:
+    """Whether a company is one of several, perhaps by its entry for another source."""
+    return any(one.identifier == company.identifier for one in companies)
 
 
 def named(company: Company) -> str:

@@ -54,7 +54,7 @@ class CompanyIndex:
     def with_identifier(self, identifier: str, source: str) -> Company | None:
         """Return the company whose `identifier` in the configuration is exactly this one."""
         found = self._by_own.get(identifier)
-        return _of_source(found, source) if found else None
+        return _each_once(found, source)[0] if found else None
 
     def having(
         self, identifier: Identifier, source: str, country: str = "", *, foreign: bool = False
@@ -179,7 +179,3 @@ def _each_once(found: Sequence[Company], source: str) -> tuple[Company, ...]:
         if one.identifier not in each or one.source == source:
             each[one.identifier] = one
     return tuple(each.values())
-
-
-def _of_source(found: Sequence[Company], source: str) -> Company:
-    return next((company for company in found if company.source == source), found[0])

@@ -13,7 +13,7 @@ from stages.formats.content import AccountStatement, Statement
 from stages.formats.party import Party
 from stages.kind import Kind
 from stages.matching.classification import Classification, ListHint, by_list
-from stages.matching.evidence import Evidence, named, weigh
+from stages.matching.evidence import Evidence, is_among, named, weigh
 from stages.matching.parties import CompanyIndex
 from stages.settings import Company
 
@@ -54,11 +54,7 @@ def _owner(part: AccountStatement, index: CompanyIndex, source: str) -> Owner:
     for account in part.accounts:
         if not (companies := index.with_account(account, source)):
             continue
-        agreed = tuple(
-            one
-            for one in companies
-            if any(one.identifier == other.identifier for other in holder.companies)
-        )
+        agreed = tuple(one for one in companies if is_among(one, holder.companies))
         header = tuple(f"{by_holder} {named(one)}" for one in holder.companies if not agreed)
         how = f"its account {sanitized(account, NAME)} is one of"
         return Owner(agreed or companies, how, header)
@@ -102,8 +98,12 @@ def explain_statement(
     return tuple(
         Evidence(
             f"statement of {named(company)}",
-            supports=tuple(first_few([_told(one) for one in owners if _has(one, company)])),
-            contradicts=tuple(first_few([_told(one) for one in owners if not _has(one, company)])),
+            supports=tuple(
+                first_few([_told(one) for one in owners if is_among(company, one.companies)])
+            ),
+            contradicts=tuple(
+                first_few([_told(one) for one in owners if not is_among(company, one.companies)])
+            ),
         )
         for company in _all(owners).values()
     )
@@ -151,10 +151,6 @@ def _nobody(unknown: list[Owner], statement: Statement, hint: ListHint) -> Class
 
 def _all(owners: list[Owner]) -> dict[str, Company]:
     return {company.identifier: company for one in owners for company in one.companies}
-
-
-def _has(owner: Owner, company: Company) -> bool:
-    return any(one.identifier == company.identifier for one in owner.companies)
 
 
 def _holder(part: AccountStatement) -> str:

@@ -6,9 +6,8 @@ import pytest
 
 from stages.classify import classify_file
 from stages.kind import Kind
-from tests.helpers.corpus import CORPUS
+from tests.helpers.cases import case
 
-CASES = CORPUS.with_name("cases")
 OURS = "BE0403170701"
 
 
@@ -26,7 +25,5 @@ OURS = "BE0403170701"
     ],
 )
 def test_a_case_is_what_it_ought_to_be(path: str, kind: Kind, format_: str) -> None:
-    if not CASES.is_dir():
-        pytest.skip("the cases are not here: no folder shared/cases")
-    found = classify_file(CASES / path, OURS)
+    found = classify_file(case(path), OURS)
     assert (found.kind, found.format) == (kind, format_)
