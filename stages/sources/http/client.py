@@ -29,6 +29,7 @@ from pipeline.errors import (
 )
 from pipeline.files import check_file, os_reason
 from stages.sources.http.coding import DecodingError, content_decoder
+from stages.sources.http.connection_errors import connection_error
 from stages.sources.http.headers import HTML, media_type, quoted, retry_after
 from stages.sources.http.lenient_json import JSON_ERRORS, as_utf8
 from stages.sources.http.settings import LARGEST_CA_FILE, Timeouts
@@ -46,16 +47,6 @@ MIN_RATE = 2048
 #: above MIN_MEAN_RATE, in bytes a second: 16 large documents could hold all workers for hours.
 MEAN_RATE_STALLS = 10
 MIN_MEAN_RATE = 16_384
-
-
-class CertificateRefused(SourceError):
-    """The server's certificate can't be verified."""
-
-    reason = "the server's certificate is not trusted"
-    remedy = (
-        "Check the address; if a private authority has signed it, name that authority's"
-        " certificate as ca_file in [[sources]]"
-    )
 
 
 class IncompleteBody(RetryableError):
@@ -130,7 +121,7 @@ class HttpClient:
                 method, url, headers=headers, data=data, allow_redirects=False
             )
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is one
-            raise _connection_error(error, subject) from None
+            raise connection_error(error, subject) from None
 
     def body(self, response: aiohttp.ClientResponse, subject: str) -> AsyncIterator[bytes]:
         """Yield the bytes of an answer as they arrive, decoded.
@@ -301,68 +292,12 @@ async def status_error(response: aiohttp.ClientResponse, subject: str) -> Synqup
     return SourceError(subject, answered, remedy)
 
 
-def _connection_error(error: aiohttp.ClientError | OSError, subject: str) -> SynqupError:
-    match error:
-        case aiohttp.ClientConnectorCertificateError():
-            return CertificateRefused(subject, _certificate(error.certificate_error))
-        case aiohttp.ClientConnectorSSLError():
-            return SourceUnavailable(
-                subject, f"no secure connection can be made ({_message_of(error.os_error)})"
-            )
-        case TimeoutError():
-            return SourceUnavailable(subject, "the source does not answer in time")
-        case aiohttp.ClientConnectorError():
-            reason = quoted(error.strerror or "") or _message_of(error.os_error)
-            return SourceUnavailable(
-                subject, f"the source does not answer ({error.host}:{error.port}: {reason})"
-            )
-        case aiohttp.ClientResponseError():
-            why = quoted(error.message.partition("\n")[0]).rstrip(":") or "it can't be read"
-            return SourceUnavailable(
-                subject,
-                f"the answer breaks the rules of HTTP ({why})",
-                "Tell the platform, or the operator of the proxy in between; it will be retried",
-            )
-        case _:
-            return SourceUnavailable(subject, f"the connection failed ({_message_of(error)})")
-
-
-def _certificate(error: Exception) -> str:
-    reason = getattr(error, "verify_message", "") if isinstance(error, ssl.SSLError) else ""
-    return f"the server's certificate is not trusted ({quoted(reason or str(error))})"
-
-
 def _host(response: aiohttp.ClientResponse) -> str:
     """The host that a redirect leads to; the rest of the address may hold secrets."""
     try:
         return quoted(URL(response.headers.get("Location", "")).host or "nowhere")
     except ValueError:
         return "nowhere"
-
-
-def _message_of(error: BaseException) -> str:
-    """The message of an error; many errors of connections have none."""
-    # ServerDisconnectedError quotes the part of the answer that had arrived.
-    said = "" if isinstance(error, aiohttp.ServerDisconnectedError) else quoted(str(error))
-    if said:
-        return said
-    for kind, words in SILENT_ERRORS.items():
-        if isinstance(error, kind):
-            return words
-    return f"the system says no more than {type(error).__name__}"
-
-
-#: Messages for errors that have none.
-SILENT_ERRORS: Mapping[type[BaseException], str] = {
-    ConnectionResetError: "the other side has reset the connection",
-    ConnectionAbortedError: "the connection was broken off",
-    ConnectionRefusedError: "no program listens there",
-    BrokenPipeError: "the other side has closed the connection",
-    TimeoutError: "no answer in time",
-    ssl.SSLError: "the secure connection could not be made",
-    ConnectionError: "the connection was lost",
-    aiohttp.ServerDisconnectedError: "the other side has closed the connection",
-}
 
 
 async def _error_message(response: aiohttp.ClientResponse) -> str:
