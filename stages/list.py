@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from pipeline.dispatcher import Dispatcher, PendingAck
 from pipeline.document import Ack, Document, Key
-from pipeline.errors import RetryableError, SignInRefused, SynqupError
+from pipeline.errors import RetryableError, SignInRefused, SourceUnreachable, SynqupError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import ACKED, ENDED, Known, State
 from pipeline.source import Entry, Source, UnreadableItems
@@ -159,7 +159,7 @@ class Lister:
                         await send.send(page)
                 except SynqupError as error:
                     failure = error
-                    fatal = isinstance(error, RetryableError | SignInRefused)
+                    fatal = isinstance(error, RetryableError | SourceUnreachable | SignInRefused)
 
         async with receive, anyio.create_task_group() as reading:
             reading.start_soon(read)
