@@ -6,36 +6,54 @@ import ssl
 from collections.abc import Mapping
 
 import aiohttp
+from yarl import URL
 
-from pipeline.errors import SourceError, SourceUnavailable, SynqupError
+from pipeline.errors import SourceUnavailable, SourceUnreachable, SynqupError
+from pipeline.network.proxy import Proxy
+from pipeline.network.proxy_errors import proxy_error
 from stages.sources.http.headers import quoted
 
 
-class CertificateRefused(SourceError):
+class CertificateRefused(SourceUnreachable):
     """The server's certificate can't be verified."""
 
     reason = "the server's certificate is not trusted"
     remedy = (
-        "Check the address; if a private authority has signed it, name that authority's"
-        " certificate as ca_file in [[sources]]"
+        "Check the address; if a private authority has signed it, as where a firewall inspects"
+        " TLS, name that authority's certificate as ca_file in [[sources]], or add it to the"
+        " certificate store of this system"
     )
 
 
-def connection_error(error: aiohttp.ClientError | OSError, subject: str) -> SynqupError:
-    """The error for a request that brought no answer, or none by the rules of HTTP."""
+def connection_error(
+    error: aiohttp.ClientError | OSError, subject: str, url: URL, proxy: Proxy | None
+) -> SynqupError:
+    """The error for a request that brought no answer, or none by the rules of HTTP.
+
+    url: where it was to go. proxy: by which it went, if any.
+    """
+    if proxy is not None and (found := proxy_error(error, proxy, url, subject)):
+        return found
+    return _error_without_answer(error, subject, url, proxy)
+
+
+def _error_without_answer(
+    error: aiohttp.ClientError | OSError, subject: str, url: URL, proxy: Proxy | None
+) -> SynqupError:
+    by = f" by way of the proxy {proxy}" if proxy is not None else ""
     match error:
         case aiohttp.ClientConnectorCertificateError():
-            return CertificateRefused(subject, _certificate(error.certificate_error))
+            return _certificate_refused(error.certificate_error, subject, url, proxy)
         case aiohttp.ClientConnectorSSLError():
             return SourceUnavailable(
-                subject, f"no secure connection can be made ({_message_of(error.os_error)})"
+                subject, f"no secure connection can be made{by} ({_message_of(error.os_error)})"
             )
         case TimeoutError():
-            return SourceUnavailable(subject, "the source does not answer in time")
+            return SourceUnavailable(subject, f"the source does not answer in time{by}")
         case aiohttp.ClientConnectorError():
             reason = quoted(error.strerror or "") or _message_of(error.os_error)
             return SourceUnavailable(
-                subject, f"the source does not answer ({error.host}:{error.port}: {reason})"
+                subject, f"the source does not answer{by} ({error.host}:{error.port}: {reason})"
             )
         case aiohttp.ClientResponseError():
             why = quoted(error.message.partition("\n")[0]).rstrip(":") or "it can't be read"
@@ -45,12 +63,24 @@ def connection_error(error: aiohttp.ClientError | OSError, subject: str) -> Synq
                 "Tell the platform, or the operator of the proxy in between; it will be retried",
             )
         case _:
-            return SourceUnavailable(subject, f"the connection failed ({_message_of(error)})")
+            return SourceUnavailable(subject, f"the connection failed{by} ({_message_of(error)})")
 
 
-def _certificate(error: Exception) -> str:
-    reason = getattr(error, "verify_message", "") if isinstance(error, ssl.SSLError) else ""
-    return f"the server's certificate is not trusted ({quoted(reason or str(error))})"
+def _certificate_refused(
+    error: Exception, subject: str, url: URL, proxy: Proxy | None
+) -> CertificateRefused:
+    found = getattr(error, "verify_message", "") if isinstance(error, ssl.SSLError) else ""
+    said = quoted(found or str(error))
+    if proxy is None:
+        return CertificateRefused(subject, f"the server's certificate is not trusted ({said})")
+    return CertificateRefused(
+        subject,
+        f"the certificate that comes for {url.host} by way of the proxy {proxy} is not trusted"
+        f" ({said})",
+        "If the proxy inspects TLS, name the certificate of the authority with which it signs as"
+        f" ca_file in {proxy.section}, or add it to the certificate store of this system; else"
+        " check the address",
+    )
 
 
 def _message_of(error: BaseException) -> str:
