@@ -76,8 +76,9 @@ class Lister:
 
         The list shifts while documents are acknowledged and new ones arrive, so one pass may
         miss some: passes are repeated until one that began with nothing in flight finds nothing
-        new. Raises what makes the source unusable: SourceUnavailable, SignInRefused, SourceError;
-        the last of them after the readable parts of the list have been processed.
+        new. Raises what makes the source unusable: SourceUnavailable, SourceUnreachable,
+        SignInRefused; or any other SourceError, after the readable parts of the list have been
+        processed.
         """
         self._dispatcher.reset_breaker(self._source.name)
         self._number = await self._ledger.begin_poll(self._source.name)

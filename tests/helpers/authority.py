@@ -12,9 +12,14 @@ import pytest
 
 
 class Authority:
-    """It signs certificates for any host. root: its own certificate (PEM)."""
+    """It signs certificates for any host. root: its own certificate (PEM).
 
-    def __init__(self, folder: Path, name: str = "Inspection Root") -> None:
+    above: the authority that has signed that; none for a root.
+    """
+
+    def __init__(
+        self, folder: Path, name: str = "Inspection Root", above: Authority | None = None
+    ) -> None:
         pytest.importorskip("cryptography", reason="certificates are made with cryptography")
         from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
 
@@ -22,7 +27,7 @@ class Authority:
         self._folder = folder
         self._name = name
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self.root = self._sign(name, self._key, None)
+        self.root = (above or self)._sign(name, self._key, None)
 
     def certificate(self, host: str) -> Path:
         """A certificate for a host with its key (PEM)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 
@@ -67,3 +68,22 @@ def test_a_context_verifies_names_and_certificates(tmp_path: Path) -> None:
         assert isinstance(context, ssl.SSLContext)
         assert context.verify_mode == ssl.CERT_REQUIRED
         assert context.check_hostname
+
+
+async def test_an_authority_below_the_root_can_be_named(tmp_path: Path) -> None:
+    """It is all that many have of their authorities."""
+    below = Authority(tmp_path / "below", "Issuing Authority", above=Authority(tmp_path))
+
+    async def answer(_: object, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    server = InspectingProxy()
+    host, port = await server.listen(answer, below.server_context("127.0.0.1"))
+    url = URL(f"https://{host}:{port}/")
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await session.get(url, **(await Routes("box").to(url)).options)
+        route = await Routes("box", ca_file=below.root).to(url)
+        async with session.get(url, **route.options) as response:
+            assert response.status == 204
+    await server.close()

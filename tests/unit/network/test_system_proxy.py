@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import urllib.request
 
 import pytest
@@ -27,6 +28,8 @@ def test_the_variable_of_the_scheme_goes_before_that_of_all(
     assert system_proxy(NAME.with_scheme("http")) == by("HTTP_PROXY", "http://http:1")
     monkeypatch.setenv("HTTPS_PROXY", "https:1")
     assert system_proxy(NAME) == by("HTTPS_PROXY", "https:1")
+    if sys.platform == "win32":
+        return  # variables have no small letters there
     monkeypatch.setenv("https_proxy", "small:1")
     assert system_proxy(NAME) == by("https_proxy", "small:1")
 
