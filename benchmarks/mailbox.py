@@ -72,6 +72,7 @@ def _items(manifest: Path) -> list[Item]:
 def _token(config: Path) -> str:
     source = load_config(config).sources[0]
     assert isinstance(source, Billtobox)
+    assert source.client_secret is not None
     form = {
         "grant_type": "client_credentials",
         "client_id": source.client_id,

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import anyio
 from msgspec import Struct, structs
 
 from pipeline.retry import RetryPolicy
@@ -122,6 +123,21 @@ class Source(ABC):
     retries: RetryPolicy = RetryPolicy()
     #: What the latest walk had to leave out.
     unreadable: Sequence[UnreadableItems] = ()
+
+    @property
+    def sign_in_ends_at(self) -> float | None:
+        """When its user has to sign in again at the latest, in seconds since 1970.
+
+        None where that is not known, or never. Sends no request.
+        """
+        return None
+
+    async def signed_in_anew(self) -> None:
+        """Wait, after a SignInRefused, until somebody has signed in anew; for ever by default.
+
+        Sends no request.
+        """
+        await anyio.sleep_forever()
 
     @abstractmethod
     def list(self, config: Any) -> AsyncGenerator[Sequence[Entry], None]:

@@ -23,6 +23,7 @@ from pipeline.config.types import (
     one_of,
 )
 from pipeline.errors import ConfigurationError
+from pipeline.sign_in import SignInState
 from stages.naming.names import sanitize
 from stages.naming.paths import company_folder
 from stages.naming.templates import NameTemplate, PathTemplate, variables
@@ -102,6 +103,10 @@ class SourceSettings(Struct, frozen=True, forbid_unknown_fields=True):
     def exclusive_sign_in(self) -> bool:
         """Whether a sign-in uses up a credential, so that only one process at a time may do it."""
         return False
+
+    def sign_in_state(self, state_dir: Path) -> SignInState | None:  # noqa: ARG002 - connectors use it
+        """What is known of a sign-in by a person; None where none is needed. Sends no request."""
+        return None
 
     def validate(self, base: Path, key: str, context: LoadContext) -> None:
         """Report what is wrong with the section beyond its single values.

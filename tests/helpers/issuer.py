@@ -13,7 +13,8 @@ from aiohttp import web
 
 from pipeline.config.types import Secret
 from stages.sources.http.client import HttpClient
-from stages.sources.http.oauth import OAuthClient, SignIn
+from stages.sources.http.oauth import SignIn
+from stages.sources.http.oauth_client import OAuthClient
 from stages.sources.http.settings import Timeouts
 from stages.sources.http.token import TokenCache
 

@@ -14,7 +14,8 @@ import msgspec
 import structlog
 from yarl import URL
 
-from pipeline.errors import Rejected, SourceError
+from pipeline.errors import Rejected, SignInRefused, SourceError
+from pipeline.sign_in import described, has_ended
 from pipeline.source import Entry, Incoming, Outcome, Source
 from stages.model import Listed
 from stages.settings import Config
@@ -34,9 +35,10 @@ from stages.sources.http.client import HttpClient
 from stages.sources.http.headers import announced, quoted
 from stages.sources.http.lenient_json import JSON_ERRORS
 from stages.sources.http.limiter import ConcurrencyLimiter
-from stages.sources.http.oauth import OAuthClient, SignIn
+from stages.sources.http.oauth import SignIn
 from stages.sources.http.session import ApiRequest, ApiSession
 from stages.sources.http.token import TokenCache
+from stages.sources.http.token_store import token_path
 
 log = structlog.get_logger(__name__)
 
@@ -110,14 +112,10 @@ class BilltoboxSource(Source):
             proxy=settings.proxy_settings,
             ca_file=settings.ca_file,
         )
-        client = OAuthClient(
-            settings.token_url,
-            settings.client_id,
-            settings.client_secret,
-            settings.scope,
-            settings.refresh_token,
+        self._state_dir = state_dir
+        self._sign_in = SignIn(
+            self.name, settings.client, self._http, token_path(state_dir, self.name)
         )
-        self._sign_in = SignIn(self.name, client, self._http, state_dir / "tokens" / self.name)
         self._token = TokenCache(self._sign_in.grant)
         self._limiter = ConcurrencyLimiter(settings.connections, self.retries)
         self._session = ApiSession(self.name, self._http, self._token, self._limiter)
@@ -126,8 +124,18 @@ class BilltoboxSource(Source):
         self._resources = {resource.prefix: resource for resource in resources(settings)}
         self._pagination: Pagination[ScopedList] | None = None
 
+    @property
+    def sign_in_ends_at(self) -> float | None:
+        """When the refresh token ends, as far as the token address has said."""
+        return self._sign_in.ends_at
+
+    async def signed_in_anew(self) -> None:
+        """Return when the token to use is not the one that was refused."""
+        await self._sign_in.renewed_by_user()
+
     async def list(self, config: Config) -> AsyncGenerator[Sequence[Entry], None]:
         """Read the platform's lists, several pages at once."""
+        await self._sign_in.store()
         companies = [company for company in config.companies if company.source == self.name]
         owners = Owners(companies)
         self._pagination = Pagination(
@@ -176,9 +184,11 @@ class BilltoboxSource(Source):
     async def check(self, config: Config) -> str:
         """Sign in and read the total of each list; with a refresh token, only try the addresses.
 
+        Then it tells until when one is signed in. SignInRefused if nobody is.
+
         A refresh token is good for one sign-in, which is left to a service that may be running.
         """
-        if self.settings.refresh_token is not None:
+        if self.settings.exclusive_sign_in:
             return await self._probe()
         companies = [company for company in config.companies if company.source == self.name]
         totals: dict[str, list[int | None]] = {}
@@ -197,14 +207,20 @@ class BilltoboxSource(Source):
         await self._http.close()
 
     async def _probe(self) -> str:
-        """Send a request without credentials to each address."""
+        """Send a request without credentials to each address, and look at what is stored."""
         await anyio.to_thread.run_sync(self._sign_in.read_secrets)
-        for url in (URL(self.settings.token_url), self._base):
-            answer = await self._http.send("GET", url, subject=f"source {self.name}")
-            answer.release()
+        state = await anyio.to_thread.run_sync(self.settings.sign_in_state, self._state_dir)
+        for url in (self.settings.authorize_url, self.settings.token_url, self.settings.url):
+            if url:
+                answer = await self._http.send("GET", URL(url), subject=f"source {self.name}")
+                answer.release()
+        found = described(state)
+        if has_ended(state):
+            raise SignInRefused(f"source {self.name}", found)
         return (
-            "its addresses answer and its secrets can be read; not signed in, for a refresh token"
-            " is good for one sign-in, which is left to the service (catch-up --dry-run signs in)"
+            f"{found}; its addresses answer and its secrets can be read; this check has not signed"
+            " in, for a refresh token is good for one sign-in, which is left to the service"
+            " (catch-up --dry-run signs in)"
         )
 
     async def _fetch_page_retrying(self, scoped: ScopedList, number: int) -> Page:
