@@ -50,6 +50,9 @@ def sandbox(
     write_config_to: Annotated[
         Path | None, typer.Option("--write-config", help="Write a configuration that works.")
     ] = None,
+    sign_in: Annotated[
+        bool, typer.Option("--sign-in", help="In that configuration, a person has to sign in.")
+    ] = False,
     faults: Annotated[
         Path | None, typer.Option(help="Misbehave by this script of faults (TOML or JSON).")
     ] = None,
@@ -83,7 +86,7 @@ def sandbox(
                 tls=tls,
             ) as served:
                 if write_config_to is not None:
-                    write_config(write_config_to, served, mailbox, tls)
+                    write_config(write_config_to, served, mailbox, tls, by_person=sign_in)
                 if manifest is not None:
                     write_manifest(manifest, mailbox)
                 print(f"listening on {served.url}", flush=True)
