@@ -99,7 +99,7 @@ def has_ended(state: SignInState) -> bool:
 
 def _left(seconds: float) -> str:
     if seconds >= FEW_HOURS:
-        return f"{int(seconds / DAY)} days"
+        return f"{round(seconds / DAY)} days"
     hours, minutes = divmod(int(seconds / 60), 60)
     if not hours:
         return f"{minutes} minutes"

@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.app import cli_inspect, cli_run, cli_sandbox
+from pipeline.app import cli_inspect, cli_run, cli_sandbox, cli_sign_in
 from pipeline.app.exit_codes import ExitCode, exit_code_of_error
 from pipeline.app.loop import exit_process
 from pipeline.app.streams import prepare_process
@@ -35,6 +35,7 @@ app = typer.Typer(
 COMMANDS: dict[str, Callable[..., None]] = {
     "run": cli_run.run,
     "catch-up": cli_run.catch_up,
+    "sign-in": cli_sign_in.sign_in,
     "check": cli_inspect.check,
     "status": cli_inspect.status,
     "classify": cli_inspect.classify,

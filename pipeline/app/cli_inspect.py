@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec import structs
 from rich.console import Console
 
 from pipeline.app import output
@@ -33,10 +34,13 @@ def status(config: ConfigFile, json: AsJson = False) -> None:
     configured = [source.name for source in settings.sources]
     summary = summarise(ledger_path(settings.service.state_dir), configured)
     names = {company.identifier: company.name for company in settings.companies}
+    state_dir = settings.service.state_dir
+    states = (source.sign_in_state(state_dir) for source in settings.sources)
+    sign_ins = {state.source: state for state in states if state is not None}
     if json:
-        print(output.in_json(summary))
+        print(output.in_json({**structs.asdict(summary), "sign_ins": sign_ins}))
     else:
-        output.summary(Console(), summary, names)
+        output.summary(Console(), summary, names, sign_ins)
 
 
 def classify(

@@ -42,6 +42,7 @@ from stages.sandbox import (
 )
 from stages.settings import Config, SourceSettings, load_config as load
 from stages.sources.registry import CONNECTORS, SECTIONS, open_source
+from stages.sources.sign_in import open_sign_in
 
 __all__ = [
     "Application",
@@ -59,6 +60,7 @@ __all__ = [
     "ledger_path",
     "load_config",
     "open_application",
+    "open_sign_in",
     "open_source",
     "parse_fault",
     "quarantine_in",

@@ -29,6 +29,7 @@ from pipeline.config.secrets import (
     store_secret,
     write_private_file,
 )
+from pipeline.durable import make_folder
 from pipeline.errors import SignInRefused
 from pipeline.files import os_reason, read_file
 from pipeline.sign_in import SignInState, sign_in_command
@@ -188,6 +189,7 @@ class TokenStore:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
+        make_folder(self.path.parent.parent, 0o750)
         make_private_folder(self.path.parent)
         with FileLock(self.path.parent / ".lock", timeout=LOCK_TIMEOUT, mode=0o600):
             yield
