@@ -9,7 +9,7 @@ import typer
 
 
 def sign_in(
-    source: Annotated[str, typer.Argument(help="The name of the source.")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Its name.")],
     config: Annotated[
         Path,
         typer.Option("--config", help="The configuration file.", exists=True, dir_okay=False),
