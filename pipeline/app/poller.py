@@ -79,7 +79,12 @@ class Poller:
         async with anyio.create_task_group() as group:
 
             async def sign_in() -> None:
-                await self.source.signed_in_anew()
+                try:
+                    await self.source.signed_in_anew()
+                except Exception as failure:  # noqa: BLE001 - the next poll finds it then
+                    place = f"source {self.source.name}"
+                    self._application.error_reporter.report(place, failure)
+                    return
                 log.info("there is a new sign-in", source=self.source.name)
                 group.cancel_scope.cancel()
 

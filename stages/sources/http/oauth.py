@@ -15,7 +15,7 @@ import anyio.to_thread
 import structlog
 from msgspec import structs
 
-from pipeline.errors import RetryableError, SignInRefused
+from pipeline.errors import RetryableError, SignInRefused, SynqupError
 from pipeline.files import os_reason
 from stages.sources.http.client import HttpClient
 from stages.sources.http.oauth_client import OAuthClient
@@ -82,7 +82,7 @@ class SignIn:
         """Return when the credentials are no more those of the latest grant, which was refused."""
         while True:
             await anyio.sleep(CHECK_INTERVAL)
-            with suppress(SignInRefused):
+            with suppress(SynqupError):
                 if await anyio.to_thread.run_sync(self._next_form) != self._tried:
                     return
 
