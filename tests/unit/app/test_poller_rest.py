@@ -1,4 +1,4 @@
-"""The rest of a poller after a refusal: a new sign-in ends it, and a fault in the look-out doesn't."""
+"""A poller at rest after a refusal: a new sign-in ends it, a fault in looking out for one does not."""
 
 from __future__ import annotations
 
