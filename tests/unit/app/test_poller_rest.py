@@ -1,4 +1,4 @@
-"""A poller at rest after a refusal: a new sign-in ends it, a fault in looking out for one does not."""
+"""A poller at rest after a refusal: a new sign-in wakes it, a fault meanwhile does not."""
 
 from __future__ import annotations
 
