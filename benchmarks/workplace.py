@@ -73,9 +73,8 @@ def run_ours(base: Path, dataset: Dataset, url: str, token_url: str) -> Run:
 def run_peer(peer: Peer, base: Path, dataset: Dataset, url: str) -> Run:
     """Bring everything by a peer, and see that it is all there."""
     with scratch(base) as folder:
-        run = execute(
-            peer.prepare(folder, url, dataset.items), folder=folder, documents=len(dataset.items)
-        )
+        command = peer.prepare(folder, url, dataset)
+        run = execute(command, folder=folder, documents=len(dataset.items))
         delivered.check(folder / "out", dataset.items)
     return run
 

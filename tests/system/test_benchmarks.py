@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import sqlite3
 import sys
 from base64 import b64decode
 from collections.abc import Sequence
+from contextlib import closing
 from hashlib import sha256
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -19,17 +21,18 @@ from urllib.request import Request, urlopen
 import anyio
 import pytest
 from lxml import etree
+from msgspec import structs
 from pypdf import PdfReader
 from rich.console import Console
 from typer.testing import CliRunner
 
 from benchmarks import delivered, plot, table
 from benchmarks.__main__ import app
-from benchmarks.dataset import LISTS, PAGE, Item, render
+from benchmarks.dataset import LISTS, PAGE, Dataset, Item, render
 from benchmarks.failure import BenchmarkError
 from benchmarks.inside import Clock
 from benchmarks.measure import Figure, Run, alternate, execute, figure, ratio
-from benchmarks.peers import PEERS, Peer
+from benchmarks.peers import PEERS, SAME_WORK, Peer, aria2c, same_work
 from benchmarks.report import STANDING_COLUMNS, Report, standing_rows, standings
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.scenarios.durable import file_system
@@ -58,6 +61,13 @@ def benchmark(*arguments: object) -> None:
 
 def run_of(seconds: float) -> Run:
     return Run(documents=100, seconds=seconds, cpu=seconds, peak=1_000_000)
+
+
+def with_other_checksums(dataset: Dataset) -> Dataset:
+    other = sha256(b"").hexdigest()
+    return structs.replace(
+        dataset, items=[Item(one.path, one.size, other) for one in dataset.items]
+    )
 
 
 def test_rendered_documents_are_whole_and_of_the_sizes_that_were_asked_for(cache: Path) -> None:
@@ -191,13 +201,44 @@ def test_a_peer_brings_all_documents(cache: Path, tmp_path: Path, peer: Peer) ->
 
 @needs_nginx
 def test_aria2c_does_check_what_it_fetches(cache: Path, tmp_path: Path) -> None:
-    peer = PEERS[0]
+    peer = aria2c()
     if not peer.is_here:
         pytest.skip(f"{peer.program} is not installed here")
-    dataset = render(cache, DOCUMENTS, 2, seed=1)
-    wrong = [Item(one.path, one.size, sha256(b"").hexdigest()) for one in dataset.items]
-    with serve(dataset.root) as server, pytest.raises(BenchmarkError, match="aria2c ended with"):
+    wrong = with_other_checksums(render(cache, DOCUMENTS, 2, seed=1))
+    with serve(wrong.root) as server, pytest.raises(BenchmarkError, match="aria2c ended with"):
         execute(peer.prepare(tmp_path, server.url, wrong), folder=tmp_path, documents=1)
+
+
+@needs_nginx
+def test_the_same_work_script_does_the_same_work(cache: Path, tmp_path: Path) -> None:
+    dataset = render(cache, DOCUMENTS, 2, seed=1)
+    peer = same_work(4)
+    (tmp_path / "out").mkdir()
+    with serve(dataset.root) as server:
+        before = server.requests()
+        execute(peer.prepare(tmp_path, server.url, dataset), folder=tmp_path, documents=DOCUMENTS)
+        assert server.requests() == before + 1 + 2 * DOCUMENTS
+    with closing(sqlite3.connect(tmp_path / "same_work.sqlite")) as connection:
+        rows = connection.execute("SELECT id, state, company, kind, path FROM documents").fetchall()
+    assert {row[0] for row in rows} == {item.name for item in dataset.items}
+    assert {row[1] for row in rows} == {"acknowledged"}
+    kinds = {item.name: item.path.partition("-")[0] for item in dataset.items}
+    companies = {company.number for company in dataset.mailbox.companies}
+    for name, _, company, kind, path in rows:
+        # Of an invoice between two of the companies it takes the supplier.
+        assert company in companies
+        assert kinds[name] == ("bank" if kind == "statement" else kind) or kind == "sales"
+        assert Path(path) == tmp_path / "out" / company / kind / name
+        assert Path(path).is_file()
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+@needs_nginx
+def test_the_same_work_script_checks_what_it_fetches(cache: Path, tmp_path: Path) -> None:
+    wrong = with_other_checksums(render(cache, DOCUMENTS, 2, seed=1))
+    (tmp_path / "out").mkdir()
+    with serve(wrong.root) as server, pytest.raises(BenchmarkError, match="not what the list"):
+        execute(SAME_WORK.prepare(tmp_path, server.url, wrong), folder=tmp_path, documents=1)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
