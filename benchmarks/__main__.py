@@ -16,6 +16,9 @@ from benchmarks.failure import BenchmarkError
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.workplace import Workplace
 
+#: Columns of a table that goes to a file.
+WIDE = 150
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -49,6 +52,8 @@ def main(
     if unknown:
         raise typer.BadParameter(f"there is no scenario {unknown[0]}; choose of {list(SCENARIOS)}")
     console, progress = Console(), Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        console.width = WIDE
     work = Workplace(
         documents=documents,
         runs=runs,

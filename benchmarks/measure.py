@@ -41,6 +41,11 @@ class Run(Struct, frozen=True):
         """Documents a second."""
         return self.documents / self.seconds
 
+    @property
+    def cpu_each(self) -> float:
+        """Microseconds of processor time for each document."""
+        return self.cpu / self.documents * 1e6
+
 
 class Figure(Struct, frozen=True):
     """The median of several values, and their spread."""

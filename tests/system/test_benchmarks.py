@@ -154,7 +154,9 @@ def test_a_ratio_is_taken_within_each_round() -> None:
     assert figure([3.0, 1.0, 2.0]) == Figure(2.0, 1.0, 3.0)
     found = standings({"ours": [run_of(1), run_of(4)], "theirs": [run_of(2), run_of(2)]}, "ours")
     assert found[1].times == Figure(1.25, 0.5, 2.0)
-    assert standing_rows(found)[0][2] == "1 (1-1)"
+    assert found[1].cpu == Figure(20_000, 20_000, 20_000)
+    assert found[1].cpu_times == Figure(1.25, 0.5, 2.0)
+    assert standing_rows(found)[0][3:5] == ("1 (1-1)", "1 (1-1)")
 
 
 def test_a_process_is_measured_and_its_failure_told(tmp_path: Path) -> None:
