@@ -34,7 +34,9 @@ def main(
     documents: Annotated[
         int | None, typer.Option(min=1, help="How many, instead of each scenario's own number.")
     ] = None,
-    runs: Annotated[int, typer.Option(min=1, help="How often each contender runs.")] = 3,
+    runs: Annotated[
+        int | None, typer.Option(min=1, help="How often each contender runs, likewise.")
+    ] = None,
     sizes: Annotated[
         str, typer.Option(help="For scale: numbers of documents, by commas.")
     ] = "1000,10000",

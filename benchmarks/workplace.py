@@ -16,20 +16,22 @@ from benchmarks import delivered, inside, ours
 from benchmarks.dataset import Dataset, Item, render
 from benchmarks.failure import BenchmarkError
 from benchmarks.measure import Run, execute
-from benchmarks.peers import Peer, write_list
+from benchmarks.peers import CONNECTIONS, Peer, write_list
 
 MEMORY = Path("/dev/shm")
+#: How often each contender runs where the scenario says nothing else.
+ROUNDS = 3
 
 
 class Workplace(Struct, frozen=True):
     """What a scenario is given.
 
-    documents: how many, unless the scenario's own default holds. tell: shows how far it is.
+    documents, runs: how many, unless the scenario's own default holds. tell: shows how far it is.
     cache: rendered mailboxes. disk: a folder on a real disk.
     """
 
     documents: int | None
-    runs: int
+    runs: int | None
     seed: int
     companies: int
     sizes: tuple[int, ...]
@@ -42,6 +44,10 @@ class Workplace(Struct, frozen=True):
         """Render so many documents, or find them rendered."""
         self.tell(f"{documents:,} documents")
         return render(self.cache, documents, self.companies, self.seed)
+
+    def rounds(self, usual: int = ROUNDS) -> int:
+        """How often each contender runs."""
+        return self.runs or usual
 
     def memory(self) -> Path:
         """Memory-backed storage. BenchmarkError where there is none."""
@@ -60,10 +66,15 @@ def scratch(base: Path) -> Iterator[Path]:
         yield folder
 
 
-def run_ours(base: Path, dataset: Dataset, url: str, token_url: str) -> Run:
-    """Bring everything by Synqup, and see that it is all there and told."""
+def run_ours(
+    base: Path, dataset: Dataset, url: str, token_url: str, connections: int | None = None
+) -> Run:
+    """Bring everything by Synqup, and see that it is all there and told.
+
+    connections: as in its configuration, else its default.
+    """
     with scratch(base) as folder:
-        config = ours.configure(folder, dataset, url, token_url)
+        config = ours.configure(folder, dataset, url, token_url, connections)
         run = execute(ours.catch_up(config), folder=ours.ROOT, documents=len(dataset.items))
         delivered.check(folder / "out", dataset.items)
         ours.check_ledger(config, len(dataset.items))
@@ -97,11 +108,15 @@ def observe(
     return msgspec.json.decode(done.stdout, type=inside.Findings)
 
 
-def run_network(what: str, base: Path, items: Sequence[Item], url: str, *credentials: str) -> Run:
-    """Fetch all documents and keep none."""
+def run_network(
+    what: str, base: Path, items: Sequence[Item], url: str, connections: int = CONNECTIONS
+) -> Run:
+    """Fetch all documents and keep none (benchmarks/network.py)."""
     with scratch(base) as folder:
         listed = write_list(folder / "list.tsv", url, items)
-        command = [sys.executable, "-m", "benchmarks.network", what, str(listed), *credentials]
+        command = [
+            *(sys.executable, "-m", "benchmarks.network", what, str(listed), str(connections))
+        ]
         return execute(command, folder=ours.ROOT, documents=len(items))
 
 

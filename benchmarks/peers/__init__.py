@@ -121,15 +121,16 @@ def _script(name: str) -> Prepare:
 _ONLY = "GET and the file; no checksum, parse, folder, flush, record or PUT"
 
 SAME_WORK = same_work()
+ONE_BY_ONE = Peer(
+    "one after another",
+    "GET, the size, the file; no checksum, parse, folder, flush, record or PUT",
+    _script("one_by_one.py"),
+)
 PEERS = (
     SAME_WORK,
     aria2c(),
     *(rclone(transfers) for transfers in (4, 8, 16)),
     Peer("curl --parallel", _ONLY, _curl, "curl"),
     Peer("naive asyncio script", _ONLY, _script("naive.py")),
-    Peer(
-        "one after another",
-        "GET, the size, the file; no checksum, parse, folder, flush, record or PUT",
-        _script("one_by_one.py"),
-    ),
+    ONE_BY_ONE,
 )

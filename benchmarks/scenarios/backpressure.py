@@ -24,14 +24,14 @@ def measure(work: Workplace) -> Report:
     dataset = work.dataset(work.documents or DOCUMENTS)
     found: dict[str, list[Findings]] = {name: [] for name in (NONE, LIST, *STAGE_NAMES)}
     with serve(dataset.root) as server:
-        for round_ in range(1, work.runs + 1):
+        for round_ in range(1, work.rounds() + 1):
             for slow, findings in found.items():
                 options = () if slow == NONE else ("--slow", slow, "--rate", str(RATE))
                 findings.append(
                     observe(work.memory(), dataset, server.url, server.token_url, *options)
                 )
                 _check_bounds(findings[-1])
-            work.tell(f"round {round_} of {work.runs}")
+            work.tell(f"round {round_} of {work.rounds()}")
     last = {slow: findings[-1] for slow, findings in found.items()}
     memory = {slow: [_memory(one) for one in findings] for slow, findings in found.items()}
     return Report(

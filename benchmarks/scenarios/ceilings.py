@@ -33,7 +33,7 @@ def measure(work: Workplace) -> Report:
             contenders[name] = partial(run_network, what, memory, dataset.items, server.url)
         for name, what in STORAGE.items():
             contenders[name] = partial(run_storage, what, memory, dataset.items)
-        results = alternate(contenders, work.runs, work.tell)
+        results = alternate(contenders, work.rounds(), work.tell)
     found = standings(results, OURS)
     return Report(
         scenario="ceilings",

@@ -37,7 +37,7 @@ def measure(work: Workplace) -> Report:
         }
         for name, what in CEILINGS.items():
             contenders[name] = partial(run_storage, what, work.disk, dataset.items)
-        results = alternate(contenders, work.runs, work.tell)
+        results = alternate(contenders, work.rounds(), work.tell)
     found = standings(results, OURS)
     return Report(
         scenario="durable",

@@ -43,7 +43,7 @@ def measure(work: Workplace) -> Report:
             contenders[peer.name] = partial(run_peer, peer, memory, dataset, server.url)
         results = alternate(
             {name: partial(watched, name, one) for name, one in contenders.items()},
-            work.runs,
+            work.rounds(),
             work.tell,
         )
     found = standings(results, OURS)

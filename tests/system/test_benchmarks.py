@@ -10,6 +10,7 @@ import json
 import shutil
 import sqlite3
 import sys
+import time
 from base64 import b64decode
 from collections.abc import Sequence
 from contextlib import closing
@@ -34,7 +35,7 @@ from benchmarks.inside import Clock
 from benchmarks.measure import Figure, Run, alternate, execute, figure, ratio
 from benchmarks.peers import PEERS, SAME_WORK, Peer, aria2c, same_work
 from benchmarks.report import STANDING_COLUMNS, Report, standing_rows, standings
-from benchmarks.scenarios import SCENARIOS
+from benchmarks.scenarios import SCENARIOS, far
 from benchmarks.scenarios.durable import file_system
 from benchmarks.server import serve
 from benchmarks.workplace import run_peer
@@ -199,6 +200,47 @@ def test_a_peer_brings_all_documents(cache: Path, tmp_path: Path, peer: Peer) ->
     dataset = render(cache, DOCUMENTS, 2, seed=1)
     with serve(dataset.root) as server:
         assert run_peer(peer, tmp_path, dataset, server.url).documents == DOCUMENTS
+
+
+@needs_nginx
+def test_a_far_server_answers_the_same_later(cache: Path) -> None:
+    dataset = render(cache, DOCUMENTS, 2, seed=1)
+    item = dataset.items[0]
+    with serve(dataset.root) as near, serve(dataset.root, latency=0.05) as far:
+        owner = dataset.mailbox.companies[0].platform_id
+        page = f"/v4/purchase-invoices?page=0&size={PAGE}&platform_id={owner}"
+        for path, method in (
+            (f"/v4/{item.path}", "GET"),
+            (page, "GET"),
+            (f"/v4/{item.path}/accounting-status", "PUT"),
+            ("/auth/token", "POST"),
+        ):
+            answers = []
+            for server in (near, far):
+                body = b"{}" if method != "GET" else None
+                began = time.monotonic()
+                with urlopen(Request(server.origin + path, data=body, method=method)) as answer:
+                    said = (answer.status, answer.headers["Content-Type"], answer.read())
+                answers.append(said)
+            # The last of the two was the far one's; it is never early.
+            assert time.monotonic() - began >= 0.049
+            assert answers[0] == answers[1]
+
+
+def test_a_share_is_of_what_latency_and_processor_allow() -> None:
+    def run() -> Run:
+        raise NotImplementedError
+
+    runs = [run_of(1), run_of(2)]
+    ours = far.Contender("a", far.OURS, 16, 2, run)
+    found = far.outcome(ours, runs, near=[500.0, 50.0], busy=[0.1, 0.2])
+    assert found.bound == Figure(105.0, 50.0, 160.0)
+    # 100 of the 160 that 16 connections allow, then 50 of the 50 of a slow hour.
+    assert found.share == Figure(0.8125, 0.625, 1.0)
+    assert found.is_met is False
+    theirs = far.outcome(far.Contender("b", "b", 16, 1, run), runs, [1.0, 1.0], [0.1, 0.2])
+    assert theirs.bound == Figure(320.0, 320.0, 320.0)
+    assert theirs.is_met is None
 
 
 @needs_nginx
