@@ -43,6 +43,12 @@ def main(
     ledger_rows: Annotated[
         int, typer.Option(min=1, help="For scale: rows of the ledger at the restart.")
     ] = 1_000_000,
+    large: Annotated[
+        int, typer.Option(min=0, help="For scale: a large backlog as well, as 1000000.")
+    ] = 0,
+    folder: Annotated[
+        Path | None, typer.Option(help="For --large: where state and output lie, else in memory.")
+    ] = None,
     companies: Annotated[int, typer.Option(min=1, help="Whose documents they are.")] = 10,
     seed: Annotated[int, typer.Option(help="The same seed makes the same documents.")] = 1,
     output: Annotated[Path, typer.Option(help="Where JSON and SVG go.")] = Path("build/benchmarks"),
@@ -63,6 +69,8 @@ def main(
         companies=companies,
         sizes=_sizes(sizes),
         ledger_rows=ledger_rows,
+        large=large,
+        folder=folder.absolute() if folder is not None else None,
         cache=cache or Path(tempfile.gettempdir(), f"synqup-benchmarks-{os.getuid()}"),
         disk=(disk or output / "disk").absolute(),
         tell=lambda text: progress.print(f"  {text}", style="dim"),

@@ -27,7 +27,8 @@ class Workplace(Struct, frozen=True):
     """What a scenario is given.
 
     documents, runs: how many, unless the scenario's own default holds. tell: shows how far it is.
-    cache: rendered mailboxes. disk: a folder on a real disk.
+    cache: rendered mailboxes. disk: a folder on a real disk. large: documents of a backlog that is
+    watched while it is brought, and folder: where it goes, else into memory.
     """
 
     documents: int | None
@@ -36,6 +37,8 @@ class Workplace(Struct, frozen=True):
     companies: int
     sizes: tuple[int, ...]
     ledger_rows: int
+    large: int
+    folder: Path | None
     cache: Path
     disk: Path
     tell: Callable[[str], None]
@@ -96,15 +99,21 @@ def observe(
     """Run the pipeline with instruments in it, in a process of its own (benchmarks/inside.py)."""
     with scratch(base) as folder:
         config = ours.configure(folder, dataset, url, token_url)
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.inside", str(config), *options],
-            cwd=ours.ROOT,
-            stdout=subprocess.PIPE,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise BenchmarkError(f"benchmarks.inside ended with {done.returncode}")
+        found = observe_configured(config, *options)
         delivered.check(folder / "out", dataset.items)
+    return found
+
+
+def observe_configured(config: Path, *options: str) -> inside.Findings:
+    """The same by a configuration that there is."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.inside", str(config), *options],
+        cwd=ours.ROOT,
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise BenchmarkError(f"benchmarks.inside ended with {done.returncode}")
     return msgspec.json.decode(done.stdout, type=inside.Findings)
 
 

@@ -9,6 +9,7 @@ from benchmarks import ours, plot
 from benchmarks.dataset import LISTS, Dataset
 from benchmarks.measure import Figure, Run, alternate, execute, figure, ratio
 from benchmarks.report import Report
+from benchmarks.scenarios import large
 from benchmarks.server import Server, serve
 from benchmarks.workplace import Workplace, observe, run_ours, scratch
 
@@ -23,16 +24,18 @@ def measure(work: Workplace) -> Report:
     with serve(nothing.root) as server:
         restart, restart_row = _restart(work, nothing, server)
         idle, idle_row = _idle(work, nothing, server)
+    found = large.measure_large(work, work.large) if work.large else None
     return Report(
         scenario="scale",
         title="Scale: time and memory as the backlog grows",
         columns=("", "each", "x the reference", "peak MB", "x the reference"),
-        rows=[*growth_rows, restart_row, idle_row],
-        charts=charts,
-        data={"growth": growth, "restart": restart, "idle_poll": idle},
+        rows=[*growth_rows, restart_row, idle_row, *(large.rows(found) if found else ())],
+        charts=charts | (large.charts(found) if found else {}),
+        data={"growth": growth, "restart": restart, "idle_poll": idle, "large": found},
         notes=(
             "a backlog: µs for each document, less what an empty one takes",
             "the reference: 10,000 documents if they are there, else the fewest; an empty ledger",
+            *(large.notes(found) if found else ()),
         ),
     )
 
