@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -77,6 +78,7 @@ def main(
     )
     failed = False
     for name in scenarios or SCENARIOS:
+        began = time.monotonic()
         try:
             found = SCENARIOS[name](work)
         except BenchmarkError as error:
@@ -84,6 +86,7 @@ def main(
             failed = True
             continue
         table.show(console, found)
+        work.tell(f"{name} took {time.monotonic() - began:.0f} s")
         for path in report.write(found, output):
             progress.print(f"  {path}", style="dim")
     sys.exit(failed)

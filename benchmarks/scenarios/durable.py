@@ -14,7 +14,7 @@ from benchmarks.report import STANDING_COLUMNS, Report, standing_rows, standings
 from benchmarks.server import serve
 from benchmarks.workplace import Workplace, run_ours, run_storage
 
-DOCUMENTS = 10_000
+DOCUMENTS = 5_000
 OURS = "Synqup, durable"
 CEILINGS = {
     "write and fsync each": "write-fsync",

@@ -14,6 +14,8 @@ from benchmarks.server import Server, serve
 from benchmarks.workplace import Workplace, observe, run_ours, scratch
 
 POLLS = 20
+#: Unless more are asked for.
+ROUNDS = 2
 Row = tuple[str, ...]
 
 
@@ -43,7 +45,7 @@ def measure(work: Workplace) -> Report:
 def _growth(work: Workplace) -> tuple[dict[str, Any], list[Row], dict[str, str]]:
     sizes = tuple(sorted({work.documents or 0, *work.sizes} - {0}))
     results: dict[int, list[Run]] = {size: [] for size in (0, *sizes)}
-    for round_ in range(1, work.rounds() + 1):
+    for round_ in range(1, work.rounds(ROUNDS) + 1):
         for size, runs in results.items():
             dataset = work.dataset(size)
             with serve(dataset.root) as server:
@@ -93,7 +95,7 @@ def _restart(work: Workplace, nothing: Dataset, server: Server) -> tuple[dict[st
                 name: partial(execute, ours.catch_up(config), folder=ours.ROOT, documents=1)
                 for name, config in zip(names, configs, strict=True)
             },
-            work.rounds(),
+            work.rounds(ROUNDS),
             work.tell,
         )
     empty, full = (results[name] for name in names)
@@ -110,7 +112,7 @@ def _restart(work: Workplace, nothing: Dataset, server: Server) -> tuple[dict[st
 def _idle(work: Workplace, nothing: Dataset, server: Server) -> tuple[dict[str, Any], Row]:
     polls: list[float] = []
     requests: list[float] = []
-    for _ in range(work.rounds()):
+    for _ in range(work.rounds(ROUNDS)):
         counts = []
         for times in (0, POLLS):
             before = server.requests()

@@ -29,7 +29,7 @@ from benchmarks.server import Server, serve
 from benchmarks.workplace import Workplace, scratch
 
 #: Starts are short and vary much.
-ROUNDS = 7
+ROUNDS = 5
 #: Documents that wait when the first of them is looked for.
 DOCUMENTS = 100
 #: Seconds between two looks for the first file, and until it has to be there.

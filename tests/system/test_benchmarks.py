@@ -7,47 +7,32 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
-import sqlite3
 import sys
-import time
 from base64 import b64decode
 from collections.abc import Sequence
-from contextlib import closing
 from hashlib import sha256
 from io import BytesIO, StringIO
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 import anyio
 import pytest
 from lxml import etree
-from msgspec import structs
 from pypdf import PdfReader
 from rich.console import Console
 from typer.testing import CliRunner
 
 from benchmarks import delivered, plot, table
 from benchmarks.__main__ import app
-from benchmarks.dataset import LISTS, PAGE, Dataset, Item, render
+from benchmarks.dataset import LISTS, Item, render
 from benchmarks.failure import BenchmarkError
 from benchmarks.inside import Clock
 from benchmarks.measure import Figure, Run, alternate, execute, figure, ratio
-from benchmarks.peers import PEERS, SAME_WORK, Peer, aria2c, same_work
 from benchmarks.report import STANDING_COLUMNS, Report, standing_rows, standings
-from benchmarks.scenarios import SCENARIOS, far
+from benchmarks.scenarios import SCENARIOS
 from benchmarks.scenarios.durable import file_system
-from benchmarks.server import serve
-from benchmarks.workplace import run_peer
+from tests.helpers.benchmarking import DOCUMENTS, needs_memory, needs_nginx, run_of
 
-DOCUMENTS = 40
 SVG = "{http://www.w3.org/2000/svg}"
-
-needs_nginx = pytest.mark.skipif(
-    shutil.which("nginx", path="/usr/bin:/usr/local/bin:/usr/sbin:/usr/local/sbin") is None,
-    reason="nginx is not installed here",
-)
-needs_memory = pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="there is no /dev/shm here")
 
 
 @pytest.fixture(scope="module")
@@ -58,17 +43,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def benchmark(*arguments: object) -> None:
     done = CliRunner().invoke(app, [str(one) for one in arguments], catch_exceptions=False)
     assert done.exit_code == 0, done.output
-
-
-def run_of(seconds: float) -> Run:
-    return Run(documents=100, seconds=seconds, cpu=seconds, peak=1_000_000)
-
-
-def with_other_checksums(dataset: Dataset) -> Dataset:
-    other = sha256(b"").hexdigest()
-    return structs.replace(
-        dataset, items=[Item(one.path, one.size, other) for one in dataset.items]
-    )
 
 
 def test_rendered_documents_are_whole_and_of_the_sizes_that_were_asked_for(cache: Path) -> None:
@@ -94,43 +68,6 @@ def test_what_is_rendered_once_is_found_again(cache: Path) -> None:
     assert render(cache, DOCUMENTS, 2, seed=1).items == first.items
     assert marker.stat().st_mtime_ns == before
     assert render(cache, DOCUMENTS, 2, seed=2).items != first.items
-
-
-@needs_nginx
-def test_the_server_speaks_the_wire_format(cache: Path) -> None:
-    dataset = render(cache, 300, 2, seed=1)
-    owner = dataset.mailbox.companies[0].platform_id
-    with serve(dataset.root) as server:
-
-        def page(number: int, size: int = PAGE) -> dict[str, object]:
-            query = f"page={number}&size={size}&accounting_status=TO_BE_FETCHED&platform_id={owner}"
-            with urlopen(f"{server.url}/purchase-invoices?{query}") as answer:
-                read: dict[str, object] = json.load(answer)
-                return read
-
-        first, second, past = page(0), page(1), page(2)
-        assert isinstance(first["results"], list)
-        assert isinstance(second["results"], list)
-        assert len(first["results"]) == PAGE
-        assert len(first["results"]) + len(second["results"]) == first["total"]
-        assert past["results"] == []
-        assert page(0, size=1)["total"] == first["total"]
-        listed = first["results"][0]
-        with urlopen(f"{server.url}/purchase-invoices/{listed['id']}") as answer:
-            assert answer.headers["Content-Type"] == "application/xml"
-            assert sha256(answer.read()).hexdigest() == listed["sha256"]
-        told = Request(
-            f"{server.url}/purchase-invoices/{listed['id']}/accounting-status",
-            data=b'{"status": "FORWARDED"}',
-            method="PUT",
-        )
-        with urlopen(told) as answer:
-            assert answer.status == 204
-        before = server.requests()
-        page(0)
-        assert server.requests() == before + 2
-        with urlopen(Request(server.token_url, data=b"grant_type=client_credentials")) as answer:
-            assert json.load(answer)["access_token"]
 
 
 def test_contenders_take_turns() -> None:
@@ -192,99 +129,6 @@ def test_a_run_that_did_not_deliver_is_an_error(tmp_path: Path) -> None:
             delivered.check(deliver(wrong), items)
 
 
-@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
-@needs_nginx
-def test_a_peer_brings_all_documents(cache: Path, tmp_path: Path, peer: Peer) -> None:
-    if not peer.is_here:
-        pytest.skip(f"{peer.program} is not installed here")
-    dataset = render(cache, DOCUMENTS, 2, seed=1)
-    with serve(dataset.root) as server:
-        assert run_peer(peer, tmp_path, dataset, server.url).documents == DOCUMENTS
-
-
-@needs_nginx
-def test_a_far_server_answers_the_same_later(cache: Path) -> None:
-    dataset = render(cache, DOCUMENTS, 2, seed=1)
-    item = dataset.items[0]
-    with serve(dataset.root) as near, serve(dataset.root, latency=0.05) as far:
-        owner = dataset.mailbox.companies[0].platform_id
-        page = f"/v4/purchase-invoices?page=0&size={PAGE}&platform_id={owner}"
-        for path, method in (
-            (f"/v4/{item.path}", "GET"),
-            (page, "GET"),
-            (f"/v4/{item.path}/accounting-status", "PUT"),
-            ("/auth/token", "POST"),
-        ):
-            answers = []
-            for server in (near, far):
-                body = b"{}" if method != "GET" else None
-                began = time.monotonic()
-                with urlopen(Request(server.origin + path, data=body, method=method)) as answer:
-                    said = (answer.status, answer.headers["Content-Type"], answer.read())
-                answers.append(said)
-            # The last of the two was the far one's; it is never early.
-            assert time.monotonic() - began >= 0.049
-            assert answers[0] == answers[1]
-
-
-def test_a_share_is_of_what_latency_and_processor_allow() -> None:
-    def run() -> Run:
-        raise NotImplementedError
-
-    runs = [run_of(1), run_of(2)]
-    ours = far.Contender("a", far.OURS, 16, 2, run)
-    found = far.outcome(ours, runs, near=[500.0, 50.0], busy=[0.1, 0.2])
-    assert found.bound == Figure(105.0, 50.0, 160.0)
-    # 100 of the 160 that 16 connections allow, then 50 of the 50 of a slow hour.
-    assert found.share == Figure(0.8125, 0.625, 1.0)
-    assert found.is_met is False
-    theirs = far.outcome(far.Contender("b", "b", 16, 1, run), runs, [1.0, 1.0], [0.1, 0.2])
-    assert theirs.bound == Figure(320.0, 320.0, 320.0)
-    assert theirs.is_met is None
-
-
-@needs_nginx
-def test_aria2c_does_check_what_it_fetches(cache: Path, tmp_path: Path) -> None:
-    peer = aria2c()
-    if not peer.is_here:
-        pytest.skip(f"{peer.program} is not installed here")
-    wrong = with_other_checksums(render(cache, DOCUMENTS, 2, seed=1))
-    with serve(wrong.root) as server, pytest.raises(BenchmarkError, match="aria2c ended with"):
-        execute(peer.prepare(tmp_path, server.url, wrong), folder=tmp_path, documents=1)
-
-
-@needs_nginx
-def test_the_same_work_script_does_the_same_work(cache: Path, tmp_path: Path) -> None:
-    dataset = render(cache, DOCUMENTS, 2, seed=1)
-    peer = same_work(4)
-    (tmp_path / "out").mkdir()
-    with serve(dataset.root) as server:
-        before = server.requests()
-        execute(peer.prepare(tmp_path, server.url, dataset), folder=tmp_path, documents=DOCUMENTS)
-        assert server.requests() == before + 1 + 2 * DOCUMENTS
-    with closing(sqlite3.connect(tmp_path / "same_work.sqlite")) as connection:
-        rows = connection.execute("SELECT id, state, company, kind, path FROM documents").fetchall()
-    assert {row[0] for row in rows} == {item.name for item in dataset.items}
-    assert {row[1] for row in rows} == {"acknowledged"}
-    kinds = {item.name: item.path.partition("-")[0] for item in dataset.items}
-    companies = {company.number for company in dataset.mailbox.companies}
-    for name, _, company, kind, path in rows:
-        # Of an invoice between two of the companies it takes the supplier.
-        assert company in companies
-        assert kinds[name] == ("bank" if kind == "statement" else kind) or kind == "sales"
-        assert Path(path) == tmp_path / "out" / company / kind / name
-        assert Path(path).is_file()
-    assert not list((tmp_path / "temporary").iterdir())
-
-
-@needs_nginx
-def test_the_same_work_script_checks_what_it_fetches(cache: Path, tmp_path: Path) -> None:
-    wrong = with_other_checksums(render(cache, DOCUMENTS, 2, seed=1))
-    (tmp_path / "out").mkdir()
-    with serve(wrong.root) as server, pytest.raises(BenchmarkError, match="not what the list"):
-        execute(SAME_WORK.prepare(tmp_path, server.url, wrong), folder=tmp_path, documents=1)
-
-
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @needs_nginx
 @needs_memory
@@ -297,7 +141,7 @@ def test_a_scenario_writes_its_table_json_and_charts(
         pytest.skip("the working folder is in memory, and a disk is to be measured")
     benchmark(
         *(scenario, "--documents", DOCUMENTS, "--runs", 1, "--companies", 2),
-        *("--sizes", "10", "--ledger-rows", 100),
+        *("--sizes", "10", "--ledger-rows", 100, "--large", DOCUMENTS, "--folder", tmp_path / "f"),
         *("--output", tmp_path, "--cache", cache, "--disk", disk),
     )
     written = json.loads((tmp_path / f"{scenario}.json").read_text())
