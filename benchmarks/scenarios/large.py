@@ -24,7 +24,7 @@ from benchmarks.measure import (
 )
 from benchmarks.workplace import Workplace, observe_configured, scratch
 
-FROM = "from the sandbox, which takes a core of its own, and an importer takes them away"
+FROM = "from the sandbox, which takes a core of its own; an importer takes them away"
 #: The parts that are compared with the first of them.
 PARTS = 10
 #: Seconds between two looks.

@@ -9,7 +9,7 @@ from benchmarks.report import Report
 from benchmarks.server import serve
 from benchmarks.workplace import Workplace, observe
 
-DOCUMENTS = 4_000
+DOCUMENTS = 2_000
 BETWEEN = "between: queues, engine, sockets, loop"
 THREADS = "threads: files and ledger"
 
