@@ -120,7 +120,7 @@ def test_the_end_of_the_grace_ends_it_with_its_status(tmp_path: Path) -> None:
 
 #: What hangs, in a thread or in the main one, and what makes it hang.
 HANGING = {
-    "start": "import pipeline.app.cli_run; pipeline.app.cli_run.load_config = hang",
+    "start": "import pipeline.app.command_run as c; c.load_config = hang",
     "lock": "import pipeline.app.lock; pipeline.app.lock.make_folder = hang",
     "opening": "import pipeline.ledger.ledger; pipeline.ledger.ledger.open_database = hang",
     "recovery": "import stages.delivery.staging as s; s.Staging.keep = hang",

@@ -10,7 +10,7 @@ from pipeline.config.loader import LoadContext
 from pipeline.errors import ConfigurationError
 from stages.flow import STAGE_NAMES
 from stages.settings import Config, SourceSettings, load_config
-from stages.sources.registry import CONNECTORS, SECTIONS
+from stages.sources.registry import CONNECTORS, SECTIONS, wire_of
 from tests.helpers.settings import GOOD, load
 
 
@@ -56,4 +56,4 @@ def test_a_connector_brings_its_own_section_with_its_checks(tmp_path: Path) -> N
 def test_each_connector_has_a_kind_of_its_own() -> None:
     kinds = [str(one.settings.__struct_config__.tag) for one in CONNECTORS]
     assert len(set(kinds)) == len(kinds)
-    assert [one.wire.kind for one in CONNECTORS] == kinds
+    assert [wire_of(one).kind for one in CONNECTORS] == kinds
