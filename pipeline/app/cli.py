@@ -19,7 +19,7 @@ import typer
 
 from pipeline.app import cli_inspect, cli_run, cli_sandbox
 from pipeline.app.exit_codes import ExitCode, exit_code_of_error
-from pipeline.app.process import exit_process
+from pipeline.app.process import collect_rarely, exit_process
 from pipeline.app.streams import prepare_process
 from pipeline.errors import SynqupError
 from pipeline.text import printable_lines
@@ -74,6 +74,7 @@ def main() -> None:
 
 def _run_command() -> int:
     prepare_process()
+    collect_rarely()
     try:
         app()
     except SystemExit as left:

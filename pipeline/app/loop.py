@@ -14,11 +14,6 @@ from pipeline.engine.error_reporter import leaf_exceptions
 
 T = TypeVar("T")
 
-#: New objects between two collections of the youngest generation. A document makes some hundreds
-#: and hardly a cycle: Python's own 700 would collect after every other one, a twentieth of all the
-#: time.
-GC_THRESHOLD = 20_000
-
 
 def run_loop(work: Callable[[], Awaitable[T]]) -> T:
     """Run the work of a whole process in an event loop, after all that it needs is imported.
@@ -27,10 +22,9 @@ def run_loop(work: Callable[[], Awaitable[T]]) -> T:
     signal has cancelled the work.
     """
     signal_handlers.stop_interrupting()
-    # What has been imported stays: to look through it again at each collection takes 50 ms.
-    gc.collect()
+    # What has been imported stays: to look through it at each collection takes 50 ms, and so does
+    # one collection now, which would find hardly anything.
     gc.freeze()
-    gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
     try:
         return anyio.run(work)
     except CancelledError:
