@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
 from pipeline.config.loader import LoadContext
 from pipeline.errors import ConfigurationError
+from pipeline.source import Source
 from stages.flow import STAGE_NAMES
+from stages.sandbox.wire import Wire
 from stages.settings import Config, SourceSettings, load_config
 from stages.sources.registry import CONNECTORS, SECTIONS, wire_of
 from tests.helpers.settings import GOOD, load
@@ -51,6 +54,12 @@ def test_a_connector_brings_its_own_section_with_its_checks(tmp_path: Path) -> N
         with pytest.raises(ConfigurationError) as refused:
             read(text.replace(old, new))
         assert any(said in problem for problem in refused.value.problems), refused.value.problems
+
+
+def test_each_connector_names_what_there_is() -> None:
+    for one in CONNECTORS:
+        assert issubclass(resolve_name(one.source), Source)
+        assert issubclass(resolve_name(one.wire), Wire)
 
 
 def test_each_connector_has_a_kind_of_its_own() -> None:
