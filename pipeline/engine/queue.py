@@ -11,6 +11,10 @@ import anyio
 
 from pipeline.stage import Bound
 
+#: Seconds without any item after which the next one is not kept waiting for others. Far sources
+#: answer in bursts, and this has to be longer than what lies between two of them.
+PAUSE = 1.0
+
 
 class Sized(Protocol):
     """An item that says how many bytes of memory it occupies."""
@@ -80,13 +84,13 @@ class Queue(Generic[T]):
         """Wait for an item and take it with all others that are there, at most `most` in all.
 
         The consumer calls done() with them afterwards. linger: seconds to wait for more than one;
-        what comes after a pause as long is not kept waiting. Raises anyio.EndOfStream when the
-        queue is closed and empty.
+        the first after a PAUSE is not kept waiting. Raises anyio.EndOfStream when the queue is
+        closed and empty.
         """
         # Items that are there are taken without a turn of the event loop, which would cost more.
         taken = self._there(most) or [await self._receive.receive()]
         taken += self._there(most - len(taken))
-        if linger and not self._ends_a_pause(linger) and len(taken) < most:
+        if linger and not self._ends_a_pause() and len(taken) < most:
             await anyio.sleep(linger)
             taken += self._there(most - len(taken))
         return taken
@@ -103,10 +107,10 @@ class Queue(Generic[T]):
         """Nothing will be put any more; consumers take what is left."""
         self._send.close()
 
-    def _ends_a_pause(self, seconds: float) -> bool:
-        """Whether what has just been taken is the first after a pause of so many seconds."""
+    def _ends_a_pause(self) -> bool:
+        """Whether what has just been taken is the first after a PAUSE."""
         since, self._idle_since = self._idle_since, None
-        return since is not None and time.monotonic() - since > seconds
+        return since is not None and time.monotonic() - since > PAUSE
 
     def _there(self, most: int) -> list[T]:
         there: list[T] = []

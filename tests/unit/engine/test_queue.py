@@ -104,10 +104,10 @@ async def test_what_comes_after_a_pause_is_taken_at_once_and_the_next_lingers() 
         assert lingering.cancelled_caught
 
 
-async def test_after_less_than_a_pause_a_taker_lingers_also_where_nothing_is_in_hand() -> None:
+async def test_after_less_than_a_pause_a_taker_lingers_although_nothing_is_in_hand() -> None:
     with Queue[Parcel](Bound(10, 1000)) as queue, anyio.fail_after(60):
         await queue.put(Parcel(1))
-        queue.done(await queue.take(3, linger=0.0001))
+        queue.done(await queue.take(3, linger=0.001))
         await queue.put(Parcel(2))
         with anyio.move_on_after(0.05) as lingering:
             await queue.take(3, linger=3600)
