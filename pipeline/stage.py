@@ -68,7 +68,7 @@ class Stage(Struct, frozen=True):
 
     workers: how many work at once. queue: the bound of the documents that wait for them or are
     being worked on. group: the most documents that one worker takes at a time. linger: seconds that
-    it waits for more documents when it has fewer than that.
+    it waits for more documents when it has fewer than that, unless the first of them ends a pause.
     """
 
     name: str

@@ -8,9 +8,8 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterable
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-from pipeline.app.catch_up import CatchUpResult
-from pipeline.app.wiring import Finding
 from pipeline.errors import (
     ConfigurationError,
     InternalError,
@@ -18,6 +17,10 @@ from pipeline.errors import (
     SourceError,
     SynqupError,
 )
+
+if TYPE_CHECKING:
+    from pipeline.app.catch_up import CatchUpResult
+    from pipeline.app.wiring import Finding
 
 
 class ExitCode(IntEnum):

@@ -1,7 +1,7 @@
 """Composition root: joins the engine, the ledger, the sources and the stages to one program.
 
-It is the only module of `pipeline` that imports `stages`. The other modules of `pipeline` import
-what they need of `stages` from here: see __all__.
+It and `wiring_sandbox.py` are the only modules of `pipeline` that import `stages`. The others
+import what they need of `stages` from these two: see __all__.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 import anyio
@@ -31,27 +30,16 @@ from stages.check import Finding, examine
 from stages.classify import FileClassification, classify_among, classify_file
 from stages.flow import STAGE_NAMES, Flow
 from stages.list import Lister
-from stages.sandbox import (
-    Faults,
-    Mailbox,
-    parse_fault,
-    read_faults,
-    serve_sandbox as serve,
-    write_config,
-    write_manifest,
-)
 from stages.settings import Config, SourceSettings, load_config as load
-from stages.sources.registry import CONNECTORS, SECTIONS, open_source
+from stages.sources.registry import SECTIONS, open_source
 
 __all__ = [
     "Application",
     "Config",
-    "Faults",
     "FileClassification",
     "Finding",
     "Flow",
     "Lister",
-    "Mailbox",
     "SourceSettings",
     "classify_among",
     "classify_file",
@@ -60,19 +48,10 @@ __all__ = [
     "load_config",
     "open_application",
     "open_source",
-    "parse_fault",
     "quarantine_in",
-    "read_faults",
-    "serve_sandbox",
-    "write_config",
-    "write_manifest",
 ]
 
 log = structlog.get_logger(__name__)
-
-#: Serves a mailbox as the platform of the first connector.
-serve_sandbox = partial(serve, wire=CONNECTORS[0].wire)
-
 
 #: Seconds that a source is given to close its connections.
 CLOSE_TIMEOUT = 5.0

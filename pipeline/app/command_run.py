@@ -1,0 +1,22 @@
+"""What `synqup run` does."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from pipeline.app.exit_codes import ExitCode
+from pipeline.app.lock import single_instance
+from pipeline.app.logging import configure_logging
+from pipeline.app.loop import run_loop
+from pipeline.app.process import exit_now
+from pipeline.app.service import serve
+from pipeline.app.wiring import load_config
+
+
+def run_service(path: Path) -> None:
+    """Serve until stopped, by the configuration at an absolute path."""
+    settings = load_config(path)
+    with single_instance(settings.service.state_dir):
+        configure_logging(settings.service.state_dir / "logs")
+        run_loop(lambda: serve(path, settings, partial(exit_now, ExitCode.OK)))
