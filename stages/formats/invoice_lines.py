@@ -16,6 +16,8 @@ from stages.values.amounts import unsigned_amount
 from stages.values.text import plain
 
 _DIGITS = b"0123456789"
+#: The end of one amount, and a zero at the beginning of the next one.
+_ZERO = bytes((0, 0x30))
 #: Characters of an amount as most write it, at most.
 _LONGEST = 32
 
@@ -101,7 +103,7 @@ def _are_usual(texts: Sequence[str]) -> bool:
     # Nothing before or behind a point, no amount at all, a zero before other digits.
     if b"\0." in data or b".\0" in data or b"\0\0" in data:
         return False
-    return data.count(b"\0" b"0") == data.count(b"\0" b"0.") + data.count(b"\0" b"0\0")
+    return data.count(_ZERO) == data.count(_ZERO + b".") + data.count(_ZERO + b"\0")
 
 
 def _names(texts: Sequence[str]) -> str:

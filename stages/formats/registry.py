@@ -102,9 +102,9 @@ class Opened(Struct, frozen=True):
 def opened(payload: Payload, room: Room, format_: Format | None = None) -> Opened:
     """Take off what a document is wrapped in, and read it.
 
-    format_: of the document, if the caller has detected it. What is inside counts only if it is of a format in which documents come. The caller has to
-    discard the payload if it is another one than came. Errors as by read(), and OSError if there is
-    no room for what is inside.
+    format_: of the document, if the caller has detected it. What is inside counts only if it is of
+    a format in which documents come. The caller has to discard the payload if it is another one
+    than came. Errors as by read(), and OSError if there is no room for what is inside.
     """
     format_ = format_ or format_of(payload)
     if format_ not in _MAY_WRAP:
