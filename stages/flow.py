@@ -83,6 +83,14 @@ class Flow:
             for spec in FLOW
         )
 
+    def signs_of_life(self) -> dict[str, int]:
+        """By stage, a number that grows while the stage gets on within one group of documents.
+
+        Bytes arrive; a folder answers, or is given up because it does not.
+        """
+        arriving, writing = self._shared.download.chunks, self._shared.lanes.signs_of_life
+        return {"download": arriving, "render": arriving, "write": writing}
+
     async def recover(self) -> None:
         """Recover what an earlier process left staged; call it before the first document flows."""
         await self._shared.write.recovery.recover()

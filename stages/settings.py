@@ -103,6 +103,11 @@ class SourceSettings(Struct, frozen=True, forbid_unknown_fields=True):
         """Whether a sign-in uses up a credential, so that only one process at a time may do it."""
         return False
 
+    @property
+    def longest_silence(self) -> float:
+        """Seconds that one request may take at most, with all its retries and pauses."""
+        return 0.0
+
     def validate(self, base: Path, key: str, context: LoadContext) -> None:
         """Report what is wrong with the section beyond its single values.
 

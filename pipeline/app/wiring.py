@@ -24,6 +24,7 @@ from pipeline.engine.engine import Engine
 from pipeline.engine.error_reporter import ErrorReporter
 from pipeline.engine.quarantine import Quarantine
 from pipeline.errors import InternalError, StateError, SynqupError
+from pipeline.health.progress import VitalSigns
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.source import Source
 from pipeline.stage import Instrument
@@ -96,6 +97,12 @@ class Application(Struct, frozen=True):
         """The dispatcher of the engine."""
         return self.engine.dispatcher
 
+    def vital_signs(self) -> VitalSigns:
+        """What tells whether the engine gets on."""
+        return VitalSigns(
+            self.engine.observer.snapshot(), self.flow.signs_of_life(), self.ledger.is_refused
+        )
+
     def open(self, settings: SourceSettings) -> Source:
         """Open the source that a section of the configuration describes. Raises SynqupError."""
         place = f"source {settings.name}"
@@ -112,13 +119,15 @@ class Application(Struct, frozen=True):
 
         A fault of synqup's own raises InternalError, also where it only kept a document waiting.
         """
+        await self._recover_staged()
         with self.engine.observer.polling(source.name):
             return await self._poll(source, config)
 
     async def _poll(self, source: Source, config: Config) -> int:
-        await self._recover_staged()
         try:
-            unreadable = await Lister(source, config, self.ledger, self.dispatcher).poll()
+            page_read = partial(self.engine.observer.page_read, source.name)
+            lister = Lister(source, config, self.ledger, self.dispatcher, page_read)
+            unreadable = await lister.poll()
         except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
             words = self.error_reporter.report(f"source {source.name}", error)
             raise self._recorded(source.name, words) from None

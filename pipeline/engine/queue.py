@@ -36,6 +36,8 @@ class Queue(Generic[T]):
         self.bound = bound
         self.documents = 0
         self.bytes = 0
+        #: How many items have been done with so far.
+        self.finished = 0
         self._send, self._receive = anyio.create_memory_object_stream[T](math.inf)
         self._freed: anyio.Event | None = None
 
@@ -90,6 +92,7 @@ class Queue(Generic[T]):
     def done(self, taken: Sequence[T]) -> None:
         """Free the room of items that have been taken and handed on."""
         self.documents -= len(taken)
+        self.finished += len(taken)
         self.bytes -= sum([item.held for item in taken])
         self._wake()
 

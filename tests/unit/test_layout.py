@@ -21,8 +21,9 @@ from tests.helpers.imports import ROOT, cycles, imports_in, sources
 #: lies directly in stages/ counts as a folder of its own.
 LAYERS = (
     ("pipeline",),
-    ("pipeline.config", "pipeline.ledger"),
+    ("pipeline.config", "pipeline.ledger", "pipeline.app.service_manager"),
     ("pipeline.engine",),
+    ("pipeline.health",),
     ("stages.digest_text",),
     ("stages", "stages.kind", "stages.naming", "stages.checksums", "stages.values"),
     ("stages.settings",),

@@ -62,6 +62,12 @@ class HttpSettings(SourceSettings, frozen=True, forbid_unknown_fields=True, kw_o
             self.attempts, self.retry_wait, self.longest_retry_wait, self.longest_asked_wait
         )
 
+    @property
+    def longest_silence(self) -> float:
+        """Seconds that one request may take at most, with all its retries and pauses."""
+        request = self.connect_timeout + self.first_byte_timeout + self.stall_timeout
+        return self.attempts * (request + self.longest_retry_wait + self.longest_asked_wait)
+
     def validate(self, base: Path, key: str, context: LoadContext) -> None:
         """Check that ca_file, if there is one, can be read and holds certificates."""
         if self.ca_file is None:
