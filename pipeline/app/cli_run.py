@@ -19,6 +19,7 @@ from pipeline.app.logging import configure_logging
 from pipeline.app.loop import exit_now, run_loop
 from pipeline.app.progress import Display
 from pipeline.app.service import serve
+from pipeline.app.service_manager.sd_notify import connect
 from pipeline.app.wiring import Config, ledger_path, load_config
 from pipeline.ledger.summary import Summary, summarise
 
@@ -30,7 +31,8 @@ def run(config: ConfigFile) -> None:
         settings = load_config(path)
         with single_instance(settings.service.state_dir):
             configure_logging(settings.service.state_dir / "logs")
-            run_loop(lambda: serve(path, settings, partial(exit_now, ExitCode.OK)))
+            link = connect()
+            run_loop(lambda: serve(path, settings, partial(exit_now, ExitCode.OK), link))
 
 
 def catch_up(

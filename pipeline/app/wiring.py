@@ -28,7 +28,7 @@ from pipeline.health.progress import VitalSigns
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.source import Source
 from pipeline.stage import Instrument
-from stages.check import Finding, examine
+from stages.check import Finding, examine, examine_folders
 from stages.classify import FileClassification, classify_among, classify_file
 from stages.flow import STAGE_NAMES, Flow
 from stages.list import Lister
@@ -41,7 +41,7 @@ from stages.sandbox import (
     write_config,
     write_manifest,
 )
-from stages.settings import Config, SourceSettings, load_config as load
+from stages.settings import Config, SourceSettings, folders_of, load_config as load
 from stages.sources.registry import CONNECTORS, SECTIONS, open_source
 
 __all__ = [
@@ -57,6 +57,8 @@ __all__ = [
     "classify_among",
     "classify_file",
     "examine",
+    "examine_folders",
+    "folders_of",
     "ledger_path",
     "load_config",
     "open_application",
@@ -109,8 +111,9 @@ class Application(Struct, frozen=True):
         try:
             return open_source(settings, self.service.state_dir)
         except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
-            words = self.error_reporter.report(place, error)
-            raise self._recorded(settings.name, words) from None
+            words = self._recorded(settings.name, self.error_reporter.report(place, error))
+            self.engine.observer.poll_failed(settings.name, words)
+            raise words from None
 
     async def poll(self, source: Source, config: Config) -> int:
         """Bring what a source holds. Raises SynqupError when that was not possible.

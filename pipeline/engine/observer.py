@@ -111,13 +111,17 @@ class Observer:
         try:
             yield
         except SynqupError as error:
-            self._note(source, ended_at=time.time(), error=str(error))
+            self.poll_failed(source, error)
             raise
         else:
             now = time.time()
             self._note(source, ended_at=now, succeeded_at=now, error="")
         finally:
             self._note(source, polling=False)
+
+    def poll_failed(self, source: str, error: SynqupError) -> None:
+        """Note why a source could not be read through, or not even be opened."""
+        self._note(source, ended_at=time.time(), error=str(error))
 
     def page_read(self, source: str) -> None:
         """Note that a page of a list of the source has been read."""
@@ -159,6 +163,4 @@ def _stage(runner: StageRunner) -> StageSnapshot:
 
 def _queue(queue: Queue[Any]) -> QueueSnapshot:
     bound = queue.bound
-    return QueueSnapshot(
-        queue.documents, queue.bytes, bound.documents, bound.bytes, queue.finished
-    )
+    return QueueSnapshot(queue.documents, queue.bytes, bound.documents, bound.bytes, queue.finished)
