@@ -32,7 +32,7 @@ class Shared:
     def __init__(self, state_dir: Path, ledger: Ledger, retry: RetryFetch) -> None:
         self.download = Download(state_dir / "spool", retry)
         self.lanes = Lanes()
-        staging = Staging(state_dir / "staging")
+        staging = Staging(state_dir / "staging", self.lanes.mount_of)
         volumes = Volumes(state_dir / "volumes", self.lanes.is_mounted)
         self.write = Write(ledger, staging, volumes, self.lanes)
 

@@ -24,7 +24,7 @@ from pipeline.config.types import (
 )
 from pipeline.errors import ConfigurationError
 from stages.naming.names import sanitize
-from stages.naming.paths import company_folder
+from stages.naming.paths import company_folder, fixed_part
 from stages.naming.templates import NameTemplate, PathTemplate, variables
 from stages.values.identifiers import company_identifier, iban
 
@@ -170,6 +170,20 @@ def folders_of(config: Config) -> frozenset[Path]:
         for company in config.companies
         for key in destinations(config.delivery)
     )
+
+
+def roots_of(config: Config) -> frozenset[Path]:
+    """The folders in which those of all companies lie, also of companies that are yet to come.
+
+    Where the templates have no folder in common but the root of a disk, each one is named.
+    """
+    roots = set()
+    for company in config.companies:
+        for key in destinations(config.delivery):
+            root = fixed_part(_path_template(config.delivery, company, key))
+            is_disk = root == Path(root.anchor)
+            roots.add(destination(config.delivery, company, key) if is_disk else root)
+    return frozenset(roots)
 
 
 def delivered_to_others(delivery: Delivery) -> tuple[str, ...]:

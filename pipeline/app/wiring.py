@@ -41,7 +41,7 @@ from stages.sandbox import (
     write_config,
     write_manifest,
 )
-from stages.settings import Config, SourceSettings, folders_of, load_config as load
+from stages.settings import Config, SourceSettings, folders_of, load_config as load, roots_of
 from stages.sources.registry import CONNECTORS, SECTIONS, open_source
 
 __all__ = [
@@ -66,6 +66,7 @@ __all__ = [
     "parse_fault",
     "quarantine_in",
     "read_faults",
+    "roots_of",
     "serve_sandbox",
     "write_config",
     "write_manifest",

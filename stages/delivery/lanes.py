@@ -167,6 +167,10 @@ class Lanes:
         """Whether a volume is mounted at a path."""
         return self._mounts.is_mounted(path)
 
+    def mount_of(self, folder: Path) -> str:
+        """The mount point of the mount within which renames of a folder's files work."""
+        return self._mounts.mount_of(folder)
+
     def refresh_mounts(self) -> None:
         """Read the table of mounted volumes again: once for each group of documents."""
         if self._mounts.refresh():
