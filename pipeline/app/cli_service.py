@@ -90,9 +90,7 @@ def print_(config: ConfigFile, name: Name = "synqup", account: Account = "") -> 
     print(manager.describe(definition), end="")
 
 
-def _defined(
-    config: Path, name: str, account: str
-) -> tuple[ServiceDefinition, ServiceManager]:
+def _defined(config: Path, name: str, account: str) -> tuple[ServiceDefinition, ServiceManager]:
     manager = manager_of_this_machine()
     path = config.resolve()
     settings = load_config(path)

@@ -61,10 +61,10 @@ class Staging:
     def for_folder(self, folder: Path, mode: int) -> Path:
         """The staging folder for a destination; both are made if missing. OSError.
 
-        mode: of the destination. On another volume or mount than state_dir the staging folder is `.synqup`
-        beside the destination, or within it where the destination is a mount point. On Windows it
-        is always within: what is made there inherits the access rights of the destination, and a
-        rename keeps them.
+        mode: of the destination. On another volume or mount than state_dir the staging folder is
+        `.synqup` beside the destination, or within it where the destination is a mount point. On
+        Windows it is always within: what is made there inherits the access rights of the
+        destination, and a rename keeps them.
         """
         make_folder(folder, mode)
         place = self._place(folder)

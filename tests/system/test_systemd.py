@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 
@@ -20,8 +19,11 @@ pytestmark = [
 ]
 
 SCRIPT = f"""#!{sys.executable}
-import sys
+import os, sys, time
 sys.path.insert(0, {str(ROOT)!r})
+if os.path.exists("/srv/hang") and sys.argv[1] == "run":
+    from pipeline.app.service_manager.sd_notify import SystemdLink
+    SystemdLink.alive = lambda _: time.sleep(1000)
 from pipeline.app.cli import main
 main()
 """
@@ -131,7 +133,7 @@ def _edit_to_a_folder_that_is_not_allowed(it: Machine) -> None:
 
 
 def _until_said(it: Machine, words: str) -> str:
-    wait_until(lambda: words in it.synqup("service", "status"))
+    wait_until(lambda: words in it.synqup("service", "status", expect=None))
     return it.synqup("service", "status")
 
 
@@ -146,4 +148,19 @@ def test_what_the_configuration_gets_wrong_ends_it_for_good(machine: Machine) ->
     assert "exit status 2" in it.synqup("service", "status", expect=1)
     assert "deliveries" in it.synqup("service", "install", "--config", CONFIG, expect=2)
     it.edit("[deliveries]", "[delivery]")
+    it.synqup("service", "uninstall")
+
+
+def test_one_that_shows_no_sign_of_life_is_ended_and_started_again(machine: Machine) -> None:
+    it = machine
+    quick = it.inside.folder / "etc/systemd/system/synqup.service.d/quick.conf"
+    quick.parent.mkdir()
+    quick.write_text("[Service]\nWatchdogSec=4\nRestartSec=1\n")
+    hang = it.inside.folder / "srv" / "hang"
+    hang.touch()
+    it.synqup("service", "install", "--config", CONFIG)
+    wait_until(lambda: int(it.inside.shows("synqup", "NRestarts")) > 0)
+    hang.unlink()
+    _until_said(it, "documents delivered, 0 on their way")
+    assert "started again" in it.synqup("service", "status")
     it.synqup("service", "uninstall")

@@ -39,8 +39,11 @@ def check(definition: ServiceDefinition, **identity: Any) -> None:
     subject = f"service {definition.name}"
     try:
         done = subprocess.run(  # noqa: S603 - our own program
-            command, cwd=Path(definition.config.anchor), env=_environment(definition),
-            check=False, **identity,
+            command,
+            cwd=Path(definition.config.anchor),
+            env=_environment(definition),
+            check=False,
+            **identity,
         )
     except OSError as error:
         raise ServiceError(

@@ -1,4 +1,4 @@
-"""Accounts and folders of a Linux service: made if they are missing, removed if that was in vain."""
+"""Accounts and folders of a Linux service: made if missing, removed if that was in vain."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.files import os_reason
 
 
 def identity_of(account: str) -> dict[str, Any] | None:
-    """The identity of an account, as subprocess.run() takes it; None if there is no such account."""
+    """The identity of an account, as subprocess.run() takes it; None if there is none."""
     import pwd  # noqa: PLC0415 - Windows has none
 
     try:
@@ -29,13 +29,20 @@ def identity_of(account: str) -> dict[str, Any] | None:
 def make_account(account: str, undo: ExitStack) -> None:
     """Make an account that nobody can sign in to. Raises ServiceError."""
     shell = next((one for one in ("/usr/sbin/nologin", "/sbin/nologin") if Path(one).exists()), "")
-    command = ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
+    command = [
+        "useradd",
+        "--system",
+        "--user-group",
+        "--no-create-home",
+        "--home-dir",
+        "/nonexistent",
+    ]
     _run(account, [*command, "--shell", shell or "/bin/false", account])
     undo.callback(_remove_account, account)
 
 
 def make_folder(folder: Path, identity: dict[str, Any], undo: ExitStack) -> None:
-    """Make a folder that is missing for an account, and its parents for root. Raises ServiceError."""
+    """Make a missing folder for an account, and its parents for root. Raises ServiceError."""
     try:
         missing = [one for one in (folder, *folder.parents) if not one.exists()]
         for one in reversed(missing):

@@ -34,8 +34,6 @@ class SystemdLink:
     def __init__(self, address: str, alive_every: float | None = None) -> None:
         self.alive_every = alive_every
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
         self._status = ""
 
     def starting(self, seconds: float) -> None:
@@ -66,8 +64,9 @@ class SystemdLink:
             self._send(f"STATUS={sanitized(words, MAX_STATUS)}")
 
     def _send(self, *assignments: str) -> None:
-        with suppress(OSError):
-            self._socket.sendto("\n".join(assignments).encode(), self._address)
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)
+            sender.sendto("\n".join(assignments).encode(), self._address)
 
 
 def _watchdog_seconds(environment: Mapping[str, str]) -> float | None:

@@ -34,9 +34,7 @@ class Systemd:
         """The unit."""
         return unit_text(definition)
 
-    def install(
-        self, definition: ServiceDefinition, say: Say, _: Password, *, start: bool
-    ) -> None:
+    def install(self, definition: ServiceDefinition, say: Say, _: Password, *, start: bool) -> None:
         """Make account, folders and unit where they are missing; have it started at each boot."""
         name = definition.name
         self._require_root("install")

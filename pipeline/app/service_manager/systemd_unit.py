@@ -74,6 +74,11 @@ def quote(text: str | Path, *, command: bool = False) -> str:
     return f'"{escaped}"'
 
 
+def _raw(text: str) -> str:
+    """A value that is not divided into words, and so not quoted either."""
+    return text.replace("%", "%%")
+
+
 def _comment(definition: ServiceDefinition) -> str:
     name = definition.name
     return "\n".join(
@@ -106,7 +111,7 @@ def _service_section(definition: ServiceDefinition) -> str:
         "[Service]",
         "Type=notify",
         "NotifyAccess=main",
-        f"User={definition.account.replace('%', '%%')}",
+        f"User={_raw(definition.account)}",
         f"ExecStart={' '.join(quote(word, command=True) for word in command)}",
         f"TimeoutStartSec={START}",
         "# It is ended and started again when it shows no sign of life for so many seconds.",
@@ -137,7 +142,7 @@ def _secrets(definition: ServiceDefinition) -> list[str]:
         names = ", ".join(definition.variables)
         lines += [
             f"# Lines NAME=VALUE for {names}; for root alone (chmod 600).",
-            f"EnvironmentFile={quote(f'-{definition.environment_file}')}",
+            f"EnvironmentFile={_raw(f'-{definition.environment_file}')}",
         ]
     if definition.secret_files:
         folder = f"/run/credentials/{definition.name}.service"
@@ -147,7 +152,7 @@ def _secrets(definition: ServiceDefinition) -> list[str]:
             "# secret is then read at the next start.",
         ]
     for path in definition.secret_files:
-        lines.append(f"#LoadCredential={quote(f'{path.name}:{path}')}")
+        lines.append(f"#LoadCredential={_raw(f'{path.name}:{path}')}")
     return lines
 
 
