@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +21,7 @@ from pipeline.app.logging import configure_logging
 from pipeline.app.loop import exit_now, run_loop
 from pipeline.app.progress import Display
 from pipeline.app.service import serve
+from pipeline.app.service_manager.link import Link
 from pipeline.app.service_manager.sd_notify import connect
 from pipeline.app.wiring import Config, ledger_path, load_config
 from pipeline.ledger.summary import Summary, summarise
@@ -26,13 +29,16 @@ from pipeline.ledger.summary import Summary, summarise
 
 def run(config: ConfigFile) -> None:
     """Run as a service: poll every source until stopped, and apply edits of the configuration."""
-    path = config.resolve()
+    run_service(config.resolve(), connect(), partial(exit_now, ExitCode.OK))
+
+
+def run_service(path: Path, link: Link, abandon: Callable[[], object]) -> None:
+    """Run as a service by the configuration at `path` until a signal; the rest is as in serve()."""
     with stopped_by_signals(ExitCode.OK):
         settings = load_config(path)
         with single_instance(settings.service.state_dir):
             configure_logging(settings.service.state_dir / "logs")
-            link = connect()
-            run_loop(lambda: serve(path, settings, partial(exit_now, ExitCode.OK), link))
+            run_loop(lambda: serve(path, settings, abandon, link))
 
 
 def catch_up(

@@ -10,7 +10,6 @@ from typing import Protocol
 
 from pipeline.app.service_manager.definition import ServiceDefinition, ServiceError
 from pipeline.app.service_manager.status import Password, Say, ServiceStatus
-from pipeline.app.service_manager.systemd import Systemd
 
 
 class ServiceManager(Protocol):
@@ -46,11 +45,13 @@ class ServiceManager(Protocol):
 def manager_of_this_machine() -> ServiceManager:
     """The service manager of this machine. Raises ServiceError if synqup knows none for it."""
     if sys.platform == "win32":
-        from pipeline.app.service_manager.windows import WindowsServices  # noqa: PLC0415
+        from pipeline.app.service_manager.windows import WindowsServices  # noqa: PLC0415 - has pywin32
 
         return WindowsServices()
     if sys.platform != "linux":
         raise ServiceError(
             "service", f"synqup knows no service manager of {sys.platform}", "Use one by hand"
         )
+    from pipeline.app.service_manager.systemd import Systemd  # noqa: PLC0415 - has accounts of POSIX
+
     return Systemd()

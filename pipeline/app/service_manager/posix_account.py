@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
+
+if sys.platform == "win32":
+    raise ImportError("these are accounts of POSIX")
+
+import pwd
 
 from pipeline.app.service_manager.definition import ServiceError
 from pipeline.files import os_reason
@@ -16,8 +22,6 @@ from pipeline.files import os_reason
 
 def identity_of(account: str) -> dict[str, Any] | None:
     """The identity of an account, as subprocess.run() takes it; None if there is none."""
-    import pwd  # noqa: PLC0415 - Windows has none
-
     try:
         found = pwd.getpwnam(account)
     except KeyError:
