@@ -108,7 +108,10 @@ async def test_what_shows_signs_of_life_does_not_hang(lane: Lane) -> None:
             heartbeat()
         return "written"
 
+    before = lane.signs_of_life
     assert await lane.each([Call(A, write)]) == ["written"]
+    # Those who watch over the engine see it too.
+    assert lane.signs_of_life > before + 1
 
 
 async def test_after_several_folders_in_a_row_the_volume_hangs(lane: Lane) -> None:

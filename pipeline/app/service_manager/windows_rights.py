@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import winreg
 from collections.abc import Sequence
 from pathlib import Path
 
 if sys.platform != "win32":
     raise ImportError("these are rights of Windows")
+
+import winreg
 
 import win32security
 

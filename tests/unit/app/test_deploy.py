@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -24,7 +24,7 @@ GRACE = int(ServiceSettings(Path("state")).shutdown_grace)
 
 
 def test_the_file_for_winsw_has_the_ladder_and_the_time_of_our_own_service() -> None:
-    service = ElementTree.parse(DEPLOY / "synqup-winsw.xml").getroot()
+    service = ET.parse(DEPLOY / "synqup-winsw.xml").getroot()
     delays = [one.get("delay") for one in service.iter("onfailure")]
     assert delays == [f"{seconds} sec" for seconds in RECOVERY]
     assert {one.get("action") for one in service.iter("onfailure")} == {"restart"}
