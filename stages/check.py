@@ -7,7 +7,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,7 @@ import anyio
 from msgspec import Struct
 
 from pipeline.errors import SynqupError
+from pipeline.files import os_remedy
 from pipeline.text import enumerated
 from stages.delivery.lanes import Lane, Lanes
 from stages.delivery.watchdog import Call, Heartbeat
@@ -64,6 +65,11 @@ async def examine(config: Config) -> list[Finding]:
     return findings
 
 
+async def examine_folders(config: Config, only: Collection[Path]) -> list[Finding]:
+    """Try some of the folders of the configuration."""
+    return await _check_folders(config, only)
+
+
 def _shared_numbers(config: Config) -> list[Finding]:
     """Name each number or account that several companies list: it singles none of them out."""
     return [
@@ -88,7 +94,7 @@ async def _check_source(config: Config, settings: SourceSettings) -> Finding:
     return Finding("source", True, f"source {settings.name}: {found}")
 
 
-async def _check_folders(config: Config) -> list[Finding]:
+async def _check_folders(config: Config, only: Collection[Path] | None = None) -> list[Finding]:
     """Try every folder on the lane of its volume: one that hangs must not hold up the others."""
     wanted = [("state_dir", config.service.state_dir, True)]
     for company in config.companies:
@@ -101,6 +107,8 @@ async def _check_folders(config: Config) -> list[Finding]:
             for kind in Kind
             if kind.destination_key in destinations(config.delivery)
         ]
+    if only is not None:
+        wanted = [one for one in wanted if one[1] in only]
     lanes = Lanes()
     lanes.refresh_mounts()
     findings: dict[int, Finding] = {}
@@ -168,7 +176,8 @@ def _problem(path: Path) -> str:
         with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
-        return f"can't be written to ({error.strerror}); let the service's account write there"
+        remedy = os_remedy(error, "let the service's account write there")
+        return f"can't be written to ({error.strerror}); {remedy[0].lower()}{remedy[1:]}"
     free = shutil.disk_usage(existing).free
     if free < MIN_FREE:
         return f"lies on a disk with only {free // 1_000_000} MB free; make room"

@@ -24,7 +24,7 @@ from pipeline.config.types import (
 )
 from pipeline.errors import ConfigurationError
 from stages.naming.names import sanitize
-from stages.naming.paths import company_folder
+from stages.naming.paths import company_folder, fixed_part
 from stages.naming.templates import NameTemplate, PathTemplate, variables
 from stages.values.identifiers import company_identifier, iban
 
@@ -103,6 +103,11 @@ class SourceSettings(Struct, frozen=True, forbid_unknown_fields=True):
         """Whether a sign-in uses up a credential, so that only one process at a time may do it."""
         return False
 
+    @property
+    def longest_silence(self) -> float:
+        """Seconds that one request may take at most, with all its retries and pauses."""
+        return 0.0
+
     def validate(self, base: Path, key: str, context: LoadContext) -> None:
         """Report what is wrong with the section beyond its single values.
 
@@ -156,6 +161,29 @@ def formats_of(delivery: Delivery, company: Company) -> str:
 def destinations(delivery: Delivery) -> tuple[str, ...]:
     """The keys of the destinations in use, as `destination` takes them."""
     return (*PATHS, "others_path") if delivered_to_others(delivery) else PATHS
+
+
+def folders_of(config: Config) -> frozenset[Path]:
+    """The folders to which documents of the companies are delivered."""
+    return frozenset(
+        destination(config.delivery, company, key)
+        for company in config.companies
+        for key in destinations(config.delivery)
+    )
+
+
+def roots_of(config: Config) -> frozenset[Path]:
+    """The folders in which those of all companies lie, also of companies that are yet to come.
+
+    Where the templates have no folder in common but the root of a disk, each one is named.
+    """
+    roots = set()
+    for company in config.companies:
+        for key in destinations(config.delivery):
+            root = fixed_part(_path_template(config.delivery, company, key))
+            is_disk = root == Path(root.anchor)
+            roots.add(destination(config.delivery, company, key) if is_disk else root)
+    return frozenset(roots)
 
 
 def delivered_to_others(delivery: Delivery) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.app import cli_inspect, cli_run, cli_sandbox
+from pipeline.app import cli_inspect, cli_run, cli_sandbox, cli_service
 from pipeline.app.exit_codes import ExitCode, exit_code_of_error
 from pipeline.app.process import collect_rarely, exit_process
 from pipeline.app.streams import prepare_process
@@ -47,6 +47,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 for name, command in COMMANDS.items():
     app.command(name)(command)
+
+app.add_typer(cli_service.service)
 
 
 def _show_version(wanted: bool) -> None:

@@ -13,9 +13,9 @@ from pipeline.app.exit_codes import ExitCode
 def run(config: ConfigFile) -> None:
     """Run as a service: poll every source until stopped. Edits of the configuration are applied."""
     with stopped_by_signals(ExitCode.OK):
-        from pipeline.app.command_run import run_service
+        from pipeline.app import command_run
 
-        run_service(config.resolve())
+        command_run.run(config.resolve())
 
 
 def catch_up(

@@ -28,7 +28,7 @@ class ExitCode(IntEnum):
 
     OK = 0
     #: Documents were quarantined, left for a later run or could not be read in a list; or a folder
-    #: can't be used.
+    #: can't be used; or a service can't be installed, started or stopped, or does not run.
     INCOMPLETE = 1
     #: The configuration or the command line has to be corrected.
     USAGE = 2

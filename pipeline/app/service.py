@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,8 +12,17 @@ import structlog
 from anyio.abc import TaskGroup
 
 from pipeline.app.poller import Poller
+from pipeline.app.reporter import reporting
+from pipeline.app.service_manager.link import Link, NoLink
 from pipeline.app.shutdown import Shutdown
-from pipeline.app.wiring import Application, Config, load_config, open_application
+from pipeline.app.wiring import (
+    Application,
+    Config,
+    examine_folders,
+    folders_of,
+    load_config,
+    open_application,
+)
 from pipeline.config.watcher import watch_config
 from pipeline.errors import SynqupError
 from pipeline.source import Source
@@ -22,26 +31,33 @@ log = structlog.get_logger(__name__)
 
 
 async def serve(
-    path: Path, config: Config, abandon: Callable[[], object] = lambda: None
+    path: Path,
+    config: Config,
+    abandon: Callable[[], object] = lambda: None,
+    link: Link | None = None,
 ) -> Shutdown:
     """Run until a shutdown is requested, then drain. Returns the shutdown.
 
     config: what the file at `path` says. abandon: ends the process; called when a thread that hangs
-    keeps it from stopping. Raises StateError when the state folder can't be used.
+    keeps it from stopping. link: to the service manager, which is told how the service fares.
+    Raises StateError when the state folder can't be used.
     """
     shutdown = Shutdown(config.service.shutdown_grace, abandon)
     with shutdown.handled():
         async with (
+            reporting(link or NoLink(), shutdown, config) as reporter,
             open_application(config) as application,
             open_service(application, config) as service,
         ):
+            reporter.watch(application)
 
             async def poll_and_watch() -> None:
                 async with anyio.create_task_group() as group:
                     service.start(group)
                     async for edited in watch_config(path, load_config, config, shutdown.requested):
                         shutdown.grace = edited.service.shutdown_grace
-                        service.apply(edited)
+                        with reporter.reloading(edited):
+                            service.apply(edited)
 
             shutdown.on_request(application.ledger.stop_retrying)
             async with application.engine.running():
@@ -85,11 +101,14 @@ class Service:
         in_use = self._config.service.state_dir
         if config.service.state_dir != in_use:
             log.warning("state_dir changes at the next start", in_use=in_use)
+        added = folders_of(config) - folders_of(self._config)
         self._config = config
         self._application.engine.resize(config.stages)
         self._update_pollers()
         for poller in self._pollers.values():
             poller.apply(config)
+        if added:
+            self._group.start_soon(self._try_folders, config, added)
         log.info(
             "configuration applied", companies=len(config.companies), sources=len(config.sources)
         )
@@ -120,6 +139,12 @@ class Service:
                 poller = Poller(settings, source, self._application, self._config)
                 self._pollers[name] = poller
                 self._group.start_soon(self._run, poller)
+
+    async def _try_folders(self, config: Config, added: Collection[Path]) -> None:
+        """Say at once which of the folders that an edit has named can't be used."""
+        for found in await examine_folders(config, added):
+            if not found.ok:
+                log.error("a folder can't be used", reason=found.sentence)
 
     async def _run(self, poller: Poller) -> None:
         await poller.run()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -23,14 +24,15 @@ from pipeline.engine.engine import Engine
 from pipeline.engine.error_reporter import ErrorReporter
 from pipeline.engine.quarantine import Quarantine
 from pipeline.errors import InternalError, StateError, SynqupError
+from pipeline.health.progress import VitalSigns
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.source import Source
 from pipeline.stage import Instrument
-from stages.check import Finding, examine
+from stages.check import Finding, examine, examine_folders
 from stages.classify import FileClassification, classify_among, classify_file
 from stages.flow import STAGE_NAMES, Flow
 from stages.list import Lister
-from stages.settings import Config, SourceSettings, load_config as load
+from stages.settings import Config, SourceSettings, folders_of, load_config as load, roots_of
 from stages.sources.registry import SECTIONS, open_source
 
 __all__ = [
@@ -44,11 +46,14 @@ __all__ = [
     "classify_among",
     "classify_file",
     "examine",
+    "examine_folders",
+    "folders_of",
     "ledger_path",
     "load_config",
     "open_application",
     "open_source",
     "quarantine_in",
+    "roots_of",
 ]
 
 log = structlog.get_logger(__name__)
@@ -75,14 +80,21 @@ class Application(Struct, frozen=True):
         """The dispatcher of the engine."""
         return self.engine.dispatcher
 
+    def vital_signs(self) -> VitalSigns:
+        """What tells whether the engine gets on."""
+        return VitalSigns(
+            self.engine.observer.snapshot(), self.flow.signs_of_life(), self.ledger.is_refused
+        )
+
     def open(self, settings: SourceSettings) -> Source:
         """Open the source that a section of the configuration describes. Raises SynqupError."""
         place = f"source {settings.name}"
         try:
             return open_source(settings, self.service.state_dir)
         except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
-            words = self.error_reporter.report(place, error)
-            raise self._recorded(settings.name, words) from None
+            words = self._recorded(settings.name, self.error_reporter.report(place, error))
+            self.engine.observer.poll_failed(settings.name, words)
+            raise words from None
 
     async def poll(self, source: Source, config: Config) -> int:
         """Bring what a source holds. Raises SynqupError when that was not possible.
@@ -91,13 +103,15 @@ class Application(Struct, frozen=True):
 
         A fault of synqup's own raises InternalError, also where it only kept a document waiting.
         """
+        await self._recover_staged()
         with self.engine.observer.polling(source.name):
             return await self._poll(source, config)
 
     async def _poll(self, source: Source, config: Config) -> int:
-        await self._recover_staged()
         try:
-            unreadable = await Lister(source, config, self.ledger, self.dispatcher).poll()
+            page_read = partial(self.engine.observer.page_read, source.name)
+            lister = Lister(source, config, self.ledger, self.dispatcher, page_read)
+            unreadable = await lister.poll()
         except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
             words = self.error_reporter.report(f"source {source.name}", error)
             raise self._recorded(source.name, words) from None

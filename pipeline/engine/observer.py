@@ -26,13 +26,14 @@ class QueueSnapshot(Struct, frozen=True):
     """A queue, with what has been taken from it and is not done.
 
     documents and bytes (of memory) are within max_documents and max_bytes, except that a single
-    document may be larger.
+    document may be larger. finished: how many documents have left it so far.
     """
 
     documents: int
     bytes: int
     max_documents: int
     max_bytes: int
+    finished: int = 0
 
 
 class StageSnapshot(Struct, frozen=True):
@@ -48,13 +49,16 @@ class PollSnapshot(Struct, frozen=True):
 
     began_at: of the latest poll. ended_at: of the latest that has come to an end, which failed if
     `error` says why. succeeded_at: of the latest that has not failed. Each is None before the first
-    one; a poll that was cancelled has no end.
+    one; a poll that was cancelled has no end. pages: of lists that have been read in all polls.
+    polling: whether a poll is under way.
     """
 
     began_at: float | None = None
     ended_at: float | None = None
     succeeded_at: float | None = None
     error: str = ""
+    pages: int = 0
+    polling: bool = False
 
 
 class SourceSnapshot(Struct, frozen=True):
@@ -103,15 +107,25 @@ class Observer:
     @contextmanager
     def polling(self, source: str) -> Iterator[None]:
         """Note that a source is polled while the block runs; a SynqupError is its failure."""
-        poll = structs.replace(self._polls.get(source, PollSnapshot()), began_at=time.time())
-        self._polls[source] = poll
+        self._note(source, began_at=time.time(), polling=True)
         try:
             yield
         except SynqupError as error:
-            self._polls[source] = structs.replace(poll, ended_at=time.time(), error=str(error))
+            self.poll_failed(source, error)
             raise
-        now = time.time()
-        self._polls[source] = structs.replace(poll, ended_at=now, succeeded_at=now, error="")
+        else:
+            now = time.time()
+            self._note(source, ended_at=now, succeeded_at=now, error="")
+        finally:
+            self._note(source, polling=False)
+
+    def poll_failed(self, source: str, error: SynqupError) -> None:
+        """Note why a source could not be read through, or not even be opened."""
+        self._note(source, ended_at=time.time(), error=str(error))
+
+    def page_read(self, source: str) -> None:
+        """Note that a page of a list of the source has been read."""
+        self._note(source, pages=self._poll(source).pages + 1)
 
     def snapshot(self) -> Snapshot:
         """The engine at this moment; what is returned does not change any more."""
@@ -132,8 +146,14 @@ class Observer:
             in_flight=in_flight,
             breaker=self._breaker.state(name, idle=not in_flight),
             reason=str(reason or ""),
-            poll=self._polls.get(name, PollSnapshot()),
+            poll=self._poll(name),
         )
+
+    def _poll(self, source: str) -> PollSnapshot:
+        return self._polls.get(source, PollSnapshot())
+
+    def _note(self, source: str, **changes: object) -> None:
+        self._polls[source] = structs.replace(self._poll(source), **changes)
 
 
 def _stage(runner: StageRunner) -> StageSnapshot:
@@ -142,4 +162,5 @@ def _stage(runner: StageRunner) -> StageSnapshot:
 
 
 def _queue(queue: Queue[Any]) -> QueueSnapshot:
-    return QueueSnapshot(queue.documents, queue.bytes, queue.bound.documents, queue.bound.bytes)
+    bound = queue.bound
+    return QueueSnapshot(queue.documents, queue.bytes, bound.documents, bound.bytes, queue.finished)

@@ -41,6 +41,8 @@ class Queue(Generic[T]):
         self.bound = bound
         self.documents = 0
         self.bytes = 0
+        #: How many items have been done with so far.
+        self.finished = 0
         #: Since when nothing is waiting or in hand, by time.monotonic(); None if anything is.
         self._idle_since: float | None = -math.inf
         self._send, self._receive = anyio.create_memory_object_stream[T](math.inf)
@@ -98,6 +100,7 @@ class Queue(Generic[T]):
     def done(self, taken: Sequence[T]) -> None:
         """Free the room of items that have been taken and handed on."""
         self.documents -= len(taken)
+        self.finished += len(taken)
         self.bytes -= sum([item.held for item in taken])
         if not self.documents:
             self._idle_since = time.monotonic()

@@ -53,6 +53,11 @@ class Ledger:
         self._writer = writer
         self._numbers = NextNumbers()
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether everything waits for a disk, or another program, that refuses the ledger."""
+        return self._writer.is_waiting
+
     def stop_retrying(self) -> None:
         """Fail at once where the disk refuses: the program shuts down and can't wait for it."""
         self._writer.stop_retrying()

@@ -98,6 +98,8 @@ class Writer:
         self._sender, self._receiver = anyio.create_memory_object_stream[_Change](MAX_GROUP)
         #: Changes that no caller waits for and that were refused so far: part of the next commit.
         self._refused: list[_Change] = []
+        #: Whether the disk refuses a commit, which is tried again and again.
+        self.is_waiting = False
         #: Why some of them could not be written until the end; None if all were written.
         self.failure: StateError | None = None
 
@@ -185,12 +187,13 @@ class Writer:
             if is_late or not is_recoverable(error):
                 break
             if not is_reported:
-                is_reported = True
+                is_reported = self.is_waiting = True
                 reason, remedy = explain(error)
                 remedy = f"{remedy}; everything waits and will be retried"
                 log.error("ledger can't be written", reason=reason, remedy=remedy)
             with anyio.move_on_after(RETRY_DELAY):
                 await self._retries_stopped.wait()
+        self.is_waiting = False
         if is_reported and not group:
             log.info("ledger can be written again")
         for change in group:

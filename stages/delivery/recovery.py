@@ -8,6 +8,7 @@ gone, the document became visible, and only its folder has to be flushed.
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -35,6 +36,7 @@ log = structlog.get_logger(__name__)
 MAX_NAMES = 10
 #: Why a staged document has to be fetched again.
 VANISHED = "its temporary file was removed before it became visible; it will be fetched again"
+ELSEWHERE = "its temporary file lies on another volume by now; it will be fetched again"
 UNKNOWN = (
     "its temporary file is gone, and other accounts can write to that folder, so it may not have"
     " become visible; it will be fetched again"
@@ -205,6 +207,8 @@ class Recovery:
             return Recovered(False, next_number=free_number(target, one.sidecars, 2))
         if isinstance(attempt.error, Vanished):
             return Recovered(False, lost=VANISHED)
+        if attempt.error is not None and attempt.error.errno == errno.EXDEV:
+            return Recovered(False, lost=ELSEWHERE)
         if attempt.error is not None:
             return Recovered(False, error=attempt.error)
         return _make_durable(one, staged, target)

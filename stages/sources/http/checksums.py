@@ -101,9 +101,7 @@ def stated_checksums(headers: CIMultiDictProxy[str], coding: str) -> tuple[State
     A header that comes several times counts as one with a list of values (RFC 9110, 5.3). coding:
     as by unpacked_coding().
     """
-    said = {
-        name: printable(", ".join(headers.getall(name))) for name in _NAMES if name in headers
-    }
+    said = {name: printable(", ".join(headers.getall(name))) for name in _NAMES if name in headers}
     return tuple(_stated(said, coding)) if said else ()
 
 

@@ -1,0 +1,1 @@
+"""Health: whether each source and each destination works, for monitors, alerts and the page."""
