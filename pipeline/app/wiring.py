@@ -102,8 +102,9 @@ class Application(Struct, frozen=True):
         try:
             return open_source(settings, self.service.state_dir)
         except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
-            words = self.error_reporter.report(place, error)
-            raise self._recorded(settings.name, words) from None
+            words = self._recorded(settings.name, self.error_reporter.report(place, error))
+            self.engine.observer.failed(settings.name, words)
+            raise words from None
 
     async def poll(self, source: Source, config: Config) -> int:
         """Bring what a source holds. Raises SynqupError when that was not possible.

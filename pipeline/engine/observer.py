@@ -15,7 +15,7 @@ from msgspec import Struct, structs
 
 from pipeline.engine.acknowledger import Acknowledger
 from pipeline.engine.breaker import Breaker, BreakerState
-from pipeline.engine.counters import Counters, StageCounters
+from pipeline.engine.counters import Counters, RunCounters, StageCounters
 from pipeline.engine.in_flight import InFlight
 from pipeline.engine.queue import Queue
 from pipeline.engine.runner import StageRunner
@@ -49,21 +49,27 @@ class PollSnapshot(Struct, frozen=True):
     began_at: of the latest poll. ended_at: of the latest that has come to an end, which failed if
     `error` says why. succeeded_at: of the latest that has not failed. Each is None before the first
     one; a poll that was cancelled has no end.
+    failing_since: when the first one failed since then; None unless `error` says why. reason,
+    remedy: the parts of `error`, without its subject.
     """
 
     began_at: float | None = None
     ended_at: float | None = None
     succeeded_at: float | None = None
     error: str = ""
+    failing_since: float | None = None
+    reason: str = ""
+    remedy: str = ""
 
 
 class SourceSnapshot(Struct, frozen=True):
-    """One source. reason: why its breaker is open, else empty."""
+    """One source. reason: why its breaker is open, else empty. counters: of its documents."""
 
     in_flight: int
     breaker: BreakerState
     reason: str
     poll: PollSnapshot
+    counters: Counters
 
 
 class Snapshot(Struct, frozen=True):
@@ -90,7 +96,7 @@ class Observer:
         acknowledger: Acknowledger,
         in_flight: InFlight,
         breaker: Breaker,
-        counters: Counters,
+        counters: RunCounters,
     ) -> None:
         self._runners = runners
         self._acknowledger = acknowledger
@@ -108,21 +114,34 @@ class Observer:
         try:
             yield
         except SynqupError as error:
-            self._polls[source] = structs.replace(poll, ended_at=time.time(), error=str(error))
+            self.failed(source, error)
             raise
         now = time.time()
-        self._polls[source] = structs.replace(poll, ended_at=now, succeeded_at=now, error="")
+        self._polls[source] = PollSnapshot(poll.began_at, ended_at=now, succeeded_at=now)
+
+    def failed(self, source: str, error: SynqupError) -> None:
+        """Note that a poll of a source has failed, or that the source could not be opened."""
+        poll, now = self._polls.get(source, PollSnapshot()), time.time()
+        self._polls[source] = structs.replace(
+            poll,
+            ended_at=now,
+            error=str(error),
+            failing_since=poll.failing_since or now,
+            reason=error.reason,
+            remedy=error.remedy,
+        )
 
     def snapshot(self) -> Snapshot:
         """The engine at this moment; what is returned does not change any more."""
-        known = {*self._polls, *self._in_flight.sources(), *self._breaker.sources()} - {""}
+        known = {*self._polls, *self._in_flight.sources(), *self._breaker.sources()}
+        known |= self._counters.sources.keys()
         return Snapshot(
             at=time.time(),
             uptime=time.monotonic() - self._began,
-            counters=structs.replace(self._counters),
+            counters=structs.replace(self._counters.total),
             stages={runner.stage.name: _stage(runner) for runner in self._runners},
             acknowledgements=_queue(self._acknowledger.queue),
-            sources={name: self._source(name) for name in sorted(known)},
+            sources={name: self._source(name) for name in sorted(known - {""})},
         )
 
     def _source(self, name: str) -> SourceSnapshot:
@@ -133,11 +152,13 @@ class Observer:
             breaker=self._breaker.state(name, idle=not in_flight),
             reason=str(reason or ""),
             poll=self._polls.get(name, PollSnapshot()),
+            counters=structs.replace(self._counters.sources.get(name, Counters())),
         )
 
 
 def _stage(runner: StageRunner) -> StageSnapshot:
-    counters = structs.replace(runner.counters, ended=dict(runner.counters.ended))
+    own = runner.counters
+    counters = structs.replace(own, ended=dict(own.ended), groups=list(own.groups))
     return StageSnapshot(runner.active, _queue(runner.queue), counters)
 
 
