@@ -158,6 +158,13 @@ def destinations(delivery: Delivery) -> tuple[str, ...]:
     return (*PATHS, "others_path") if delivered_to_others(delivery) else PATHS
 
 
+def destination_folders(config: Config) -> tuple[Path, ...]:
+    """All folders that documents may be delivered to, each once."""
+    keys = destinations(config.delivery)
+    found = (destination(config.delivery, one, key) for one in config.companies for key in keys)
+    return tuple(dict.fromkeys(found))
+
+
 def delivered_to_others(delivery: Delivery) -> tuple[str, ...]:
     """The settings of [delivery] that have something delivered to `others_path`."""
     return tuple(key for key in ("others", "answers") if getattr(delivery, key) == "deliver")

@@ -23,6 +23,8 @@ LAYERS = (
     ("pipeline",),
     ("pipeline.config", "pipeline.ledger"),
     ("pipeline.engine",),
+    ("pipeline.health",),
+    ("pipeline.monitor",),
     ("stages.digest_text",),
     ("stages", "stages.kind", "stages.naming", "stages.checksums", "stages.values"),
     ("stages.settings",),
