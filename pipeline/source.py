@@ -123,6 +123,22 @@ class Source(ABC):
     #: What the latest walk had to leave out.
     unreadable: Sequence[UnreadableItems] = ()
 
+    @property
+    def sign_in_ends_at(self) -> float | None:
+        """When its user has to sign in again at the latest, in seconds since 1970.
+
+        None where that is not known, or never. Sends no request.
+        """
+        return None
+
+    @property
+    def active_at(self) -> float:
+        """When it last got an answer, or a part of one, by the monotonic clock; 0.0 before.
+
+        Tells a source that is slow from one that hangs.
+        """
+        return 0.0
+
     @abstractmethod
     def list(self, config: Any) -> AsyncGenerator[Sequence[Entry], None]:
         """Yield the documents that wait to be fetched, a page at a time: one walk over the list.

@@ -109,6 +109,8 @@ class HttpClient:
         self._timeouts = timeouts
         self._ca_file = ca_file
         self._session: aiohttp.ClientSession | None = None
+        #: When a request last ended, or a part of an answer came, by the monotonic clock.
+        self.active_at = 0.0
 
     async def send(
         self,
@@ -131,6 +133,8 @@ class HttpClient:
             )
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is one
             raise _connection_error(error, subject) from None
+        finally:
+            self.active_at = time.monotonic()
 
     def body(self, response: aiohttp.ClientResponse, subject: str) -> AsyncIterator[bytes]:
         """Yield the bytes of an answer as they arrive, decoded.
@@ -151,7 +155,8 @@ class HttpClient:
             while True:
                 began = time.monotonic()
                 chunk = await self._read(content, throughput, subject)
-                waited = time.monotonic() - began
+                self.active_at = time.monotonic()
+                waited = self.active_at - began
                 if not chunk:
                     break
                 if decoder is None:
