@@ -26,13 +26,10 @@ from stages.delivery.watchdog import Call, Heartbeat
 
 
 class Destinations:
-    """The destination folders that this process has touched.
-
-    delivered: documents that have been published, by source and kind.
-    """
+    """The destination folders that this process has touched."""
 
     def __init__(self, lanes: Lanes) -> None:
-        self.delivered: Counter[tuple[str, str]] = Counter()
+        self._delivered: Counter[tuple[str, str]] = Counter()
         self._lanes = lanes
         self._troubles: dict[Path, Trouble] = {}
 
@@ -43,7 +40,7 @@ class Destinations:
         for plan in plans:
             result = results[plan.key]
             if isinstance(result, Path):
-                self.delivered[plan.key.source, plan.document.meta.kind.value] += 1
+                self._delivered[plan.key.source, plan.document.meta.kind.value] += 1
                 taking.add(plan.folder)
             elif isinstance(result.__cause__, OSError):
                 refusing[plan.folder] = result.__cause__
@@ -58,6 +55,11 @@ class Destinations:
                 known = self._troubles.get(folder)
                 since = known.since if known else time.time()
                 self._troubles[folder] = Trouble(since, *folder_words(error))
+
+    @property
+    def delivered(self) -> Mapping[tuple[str, str], int]:
+        """Documents that have been published, by source and kind."""
+        return self._delivered
 
     def troubles(self) -> Mapping[Path, Trouble]:
         """The folders that refuse documents, or hang, and why."""
