@@ -40,7 +40,7 @@ from stages.sandbox import (
     write_config,
     write_manifest,
 )
-from stages.settings import Config, SourceSettings, load_config as load
+from stages.settings import Config, SourceSettings, destination_folders, load_config as load
 from stages.sources.registry import CONNECTORS, SECTIONS, open_source
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "SourceSettings",
     "classify_among",
     "classify_file",
+    "destination_folders",
     "examine",
     "ledger_path",
     "load_config",
