@@ -90,14 +90,14 @@ class Service:
         self.collector = Collector(
             observer, application.ledger, deliveries, self, application.service.state_dir
         )
-        self._monitor = Monitor(config.monitor, self.collector, observer, deliveries)
+        self.monitor = Monitor(config.monitor, self.collector, observer, deliveries)
 
     def start(self, group: TaskGroup) -> None:
         """Begin to poll, within a task group, and to tell how the service is."""
         self._group = group
         self._update_pollers()
         group.start_soon(self.collector.run)
-        group.start_soon(self._monitor.run)
+        group.start_soon(self.monitor.run)
 
     def sources(self) -> Mapping[str, Source | None]:
         """The sources of the configuration in force; None for one that can't be opened."""
@@ -123,7 +123,7 @@ class Service:
         self._config = config
         self._application.engine.resize(config.stages)
         self._update_pollers()
-        self._monitor.apply(config.monitor)
+        self.monitor.apply(config.monitor)
         for poller in self._pollers.values():
             poller.apply(config)
         log.info(

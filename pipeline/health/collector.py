@@ -94,7 +94,7 @@ class Collector:
         return Health(
             at=snapshot.at,
             started_at=self._started_at,
-            progress_at=self._progress.look(snapshot, sources),
+            progress_at=snapshot.at - self._progress.standstill(snapshot, sources),
             sources=tuple(
                 _source(name, source, polls.get(name, PollSnapshot()))
                 for name, source in sources.items()

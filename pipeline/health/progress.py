@@ -8,7 +8,7 @@ is stuck where nobody is told the time at all.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from pipeline.engine.counters import StageCounters
 from pipeline.engine.observer import Snapshot
@@ -18,12 +18,13 @@ from pipeline.source import Source
 class Progress:
     """Compares each snapshot with the one before. For one caller, or several on one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._mark: object = None
-        self._moved_at = time.monotonic()
+        self._moved_at = clock()
 
-    def look(self, snapshot: Snapshot, sources: Mapping[str, Source | None]) -> float:
-        """When the engine last moved, in seconds since 1970, as far as looks before this can tell.
+    def standstill(self, snapshot: Snapshot, sources: Mapping[str, Source | None]) -> float:
+        """Seconds for which the engine has not moved, as far as calls before this one can tell.
 
         sources: those that are open, by their names.
         """
@@ -34,10 +35,10 @@ class Progress:
             busy,
             [source.active_at for name in busy if (source := sources.get(name))],
         )
-        now = time.monotonic()
+        now = self._clock()
         if not busy or mark != self._mark:
             self._mark, self._moved_at = mark, now
-        return time.time() - (now - self._moved_at)
+        return now - self._moved_at
 
 
 def _counters(snapshot: Snapshot) -> Iterator[StageCounters]:

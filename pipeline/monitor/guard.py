@@ -28,6 +28,9 @@ REREAD = 10.0
 #: Seconds that this may take, at most; until then the one before is good.
 PATIENCE = 2.0
 
+#: Signs that no host holds, and that no other part of an address may bring into it.
+_NO_HOST = frozenset("@ \t\r\n")
+
 Headers = CIMultiDictProxy[str]
 
 
@@ -102,7 +105,7 @@ def host_of(header: str) -> str | None:
     """The host of a Host header, in lower case and without its port; None if it is none."""
     try:
         parts = urlsplit(f"//{header}")
-        if parts.netloc != header or parts.username is not None or parts.path or not parts.hostname:
+        if parts.netloc != header or set(header) & _NO_HOST or not parts.hostname:
             return None
         _ = parts.port  # raises ValueError
     except ValueError:
@@ -110,7 +113,7 @@ def host_of(header: str) -> str | None:
     try:
         return str(ipaddress.ip_address(parts.hostname))
     except ValueError:
-        return parts.hostname.rstrip(".") or None
+        return parts.hostname.lower().rstrip(".") or None
 
 
 def same_origin(origin: str, host: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -14,7 +15,7 @@ import anyio
 import anyio.to_thread
 import structlog
 
-from pipeline.config.monitor import MonitorSettings
+from pipeline.config.monitor import Address, MonitorSettings
 from pipeline.config.secrets import SecretMissing
 from pipeline.engine.observer import Observer
 from pipeline.files import os_reason
@@ -45,6 +46,8 @@ class Monitor:
         self._settings = settings
         self._parts = (collector, observer, deliveries)
         self._applied = anyio.Event()
+        #: Where it listens at this moment.
+        self.addresses: Sequence[Address] = ()
 
     def apply(self, settings: MonitorSettings) -> None:
         """Serve by other settings from now on; those who are being answered are cut off."""
@@ -70,7 +73,7 @@ class Monitor:
         while True:
             try:
                 await self._listen(settings)
-            except Exception as error:  # noqa: BLE001 - the service goes on whatever it is
+            except Exception as error:
                 reason, remedy = _words(error)
                 if reason != reported:
                     reported = reason
@@ -79,6 +82,7 @@ class Monitor:
                         address=settings.listen,
                         reason=reason,
                         remedy=f"{remedy}; it will be tried again",
+                        exc_info=None if isinstance(error, OSError | SecretMissing) else error,
                     )
             await anyio.sleep(RETRY)
 
@@ -86,8 +90,12 @@ class Monitor:
         # Not before it is needed, and in a thread: it takes longer than all that one poll does.
         server: Any = await anyio.to_thread.run_sync(import_module, "pipeline.monitor.server")
         async with server.listening(settings, *self._parts) as addresses:
+            self.addresses = addresses
             log.info("the monitor listens", address=", ".join(map(str, addresses)))
-            await anyio.sleep_forever()
+            try:
+                await anyio.sleep_forever()
+            finally:
+                self.addresses = ()
 
 
 def _words(error: Exception) -> tuple[str, str]:

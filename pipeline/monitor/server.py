@@ -22,7 +22,7 @@ from pipeline.monitor.connections import (
 )
 from pipeline.monitor.guard import Guard
 from pipeline.monitor.metrics import Metrics
-from pipeline.monitor.pages import ROUTES, WATCHED, Watched
+from pipeline.monitor.pages import WATCHED, Watched, routes
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ async def listening(
     app = web.Application(middlewares=[_guarded(guard)], client_max_size=MAX_BODY)
     app[WATCHED] = Watched(collector, observer, deliveries, Metrics())
     app.on_response_prepare.append(_add_headers)
-    for path, page in ROUTES.items():
+    for path, page in routes().items():
         app.router.add_get(path, page)
     runner = web.AppRunner(app, shutdown_timeout=STOP_TIMEOUT, handler_cancellation=True)
     await runner.setup()
