@@ -41,7 +41,12 @@ class Guard:
         address = settings.address
         assert address is not None
         self._only_loopback = address.is_loopback
-        self._names = {LOCALHOST, address.host, socket.gethostname().lower(), *settings.hosts}
+        self._names = {
+            LOCALHOST,
+            address.host,
+            socket.gethostname().lower(),
+            *settings.allowed_hosts,
+        }
         self._token = Token(settings.token) if settings.token is not None else None
 
     async def open(self) -> None:
@@ -54,7 +59,7 @@ class Guard:
         hosts = headers.getall("Host", [])
         host = host_of(hosts[0]) if len(hosts) == 1 else None
         if host is None or not self._is_ours(host):
-            return 421, "This is not the host that was asked for; see hosts in [monitor]"
+            return 421, "This is not the host that was asked for; see allowed_hosts in [monitor]"
         if any(not same_origin(one, hosts[0]) for one in headers.getall("Origin", [])):
             return 403, "Pages of other sites may not ask"
         if self._token is not None and not await self._token.is_in(headers):

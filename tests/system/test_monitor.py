@@ -174,7 +174,7 @@ async def test_a_token_is_asked_for_and_a_rotated_one_is_used(
 
 
 async def test_other_hosts_and_other_sites_are_refused(tmp_path: Path) -> None:
-    settings = structs.replace(HERE, hosts=("books.office.example",))
+    settings = structs.replace(HERE, allowed_hosts=("books.office.example",))
     async with (
         trial(tmp_path, documents=3) as it,
         visiting(watched(it.config(), settings)) as visitor,

@@ -92,9 +92,9 @@ def test_what_is_no_address_is_refused(tmp_path: Path, listen: str) -> None:
         ('token = "the secret itself"', "monitor.token: a secret may not stand in the file"),
         ('token = { file = "" }', "monitor.token: it has to name exactly one place"),
         ('port = "8470"', "monitor.port: there is no such key"),
-        ('hosts = ["http://books.example"]', "monitor.hosts[1]: "),
-        ('hosts = ["books.example:8470"]', "monitor.hosts[1]: "),
-        ('hosts = "books.example"', "monitor.hosts: "),
+        ('allowed_hosts = ["http://books.example"]', "monitor.allowed_hosts[1]: "),
+        ('allowed_hosts = ["books.example:8470"]', "monitor.allowed_hosts[1]: "),
+        ('allowed_hosts = "books.example"', "monitor.allowed_hosts: "),
     ],
 )
 def test_what_else_is_wrong_is_named(tmp_path: Path, line: str, said: str) -> None:
@@ -104,8 +104,8 @@ def test_what_else_is_wrong_is_named(tmp_path: Path, line: str, said: str) -> No
 
 
 def test_names_of_hosts_are_kept_as_they_are_compared(tmp_path: Path) -> None:
-    text = monitor('hosts = ["Books.Office.example.", "10.0.0.9", "[::1]"]')
-    assert load(tmp_path, text).monitor.hosts == ("books.office.example", "10.0.0.9", "::1")
+    text = monitor('allowed_hosts = ["Books.Office.example.", "10.0.0.9", "[::1]"]')
+    assert load(tmp_path, text).monitor.allowed_hosts == ("books.office.example", "10.0.0.9", "::1")
 
 
 @given(st.text(max_size=40))

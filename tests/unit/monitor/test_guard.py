@@ -65,7 +65,7 @@ def test_any_host_header_is_read_or_not(header: str) -> None:
 async def test_a_name_that_could_be_anybodys_is_refused(
     listen: str, host: str, allowed: bool
 ) -> None:
-    guard = Guard(MonitorSettings(listen, hosts=("other.example",)))
+    guard = Guard(MonitorSettings(listen, allowed_hosts=("other.example",)))
     assert await status(guard, ("Host", host)) == (200 if allowed else 421)
 
 
