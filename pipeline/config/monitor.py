@@ -79,8 +79,8 @@ class MonitorSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """[monitor]: the server that can be asked how the service is; without `listen` there is none.
 
     listen: address and port. token: what each request has to bear; it may be left out only where no
-    other machine can reach the address. allowed_hosts: names under which it may be asked besides the
-    address itself and the name of this machine.
+    other machine can reach the address. allowed_hosts: names under which it may be asked besides
+    the address itself and the name of this machine.
     """
 
     listen: Annotated[str, listen_address] = ""
