@@ -18,6 +18,7 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.stage import MEBIBYTE, Bound, RetryFetch, Stage, Work, one_by_one
 from stages import verify
 from stages.classify import Classify
+from stages.delivery.destinations import Destinations
 from stages.delivery.lanes import Lanes
 from stages.delivery.staging import Staging
 from stages.delivery.volumes import Volumes
@@ -90,6 +91,11 @@ class Flow:
         """
         arriving, writing = self._shared.download.chunks, self._shared.lanes.signs_of_life
         return {"download": arriving, "render": arriving, "write": writing}
+
+    @property
+    def destinations(self) -> Destinations:
+        """What is known of the folders that documents are delivered to."""
+        return self._shared.write.destinations
 
     async def recover(self) -> None:
         """Recover what an earlier process left staged; call it before the first document flows."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import structlog
 from anyio.abc import TaskGroup
 
@@ -25,6 +26,8 @@ from pipeline.app.wiring import (
 )
 from pipeline.config.watcher import watch_config
 from pipeline.errors import SynqupError
+from pipeline.health.collector import Collector
+from pipeline.monitor.monitor import Monitor
 from pipeline.source import Source
 
 log = structlog.get_logger(__name__)
@@ -90,21 +93,53 @@ class Service:
         self._sources: set[Source] = set()
         self._pollers: dict[str, Poller] = {}
         self._group: TaskGroup
+        #: The destinations, and the configuration that names them.
+        self._folders: tuple[Config | None, Sequence[Path]] = (None, ())
+        observer, deliveries = application.engine.observer, application.flow.destinations
+        #: Tells how the service is, to whoever asks.
+        self.collector = Collector(
+            application.vital_signs,
+            application.ledger,
+            deliveries,
+            self,
+            application.service.state_dir,
+        )
+        self.monitor = Monitor(config.monitor, self.collector, observer, deliveries)
 
     def start(self, group: TaskGroup) -> None:
-        """Begin to poll, within a task group."""
+        """Begin to poll, within a task group, and to tell how the service is."""
         self._group = group
         self._update_pollers()
+        group.start_soon(self.collector.run)
+        group.start_soon(self.monitor.run)
+
+    def sources(self) -> Mapping[str, Source | None]:
+        """The sources of the configuration in force; None for one that can't be opened."""
+        names = [settings.name for settings in self._config.sources]
+        return {
+            name: poller.source if (poller := self._pollers.get(name)) else None for name in names
+        }
+
+    async def folders(self) -> Sequence[Path]:
+        """The destinations of the configuration in force."""
+        config = self._config
+        if self._folders[0] is not config:
+            # Of thousands of companies this takes a while.
+            found = await anyio.to_thread.run_sync(folders_of, config)
+            self._folders = (config, found)
+        return self._folders[1]
 
     def apply(self, config: Config) -> None:
         """Apply another configuration to the next documents; those in flight are not changed."""
         in_use = self._config.service.state_dir
         if config.service.state_dir != in_use:
             log.warning("state_dir changes at the next start", in_use=in_use)
-        added = folders_of(config) - folders_of(self._config)
+        known = frozenset(folders_of(self._config))
+        added = [folder for folder in folders_of(config) if folder not in known]
         self._config = config
         self._application.engine.resize(config.stages)
         self._update_pollers()
+        self.monitor.apply(config.monitor)
         for poller in self._pollers.values():
             poller.apply(config)
         if added:

@@ -15,7 +15,7 @@ from msgspec import Struct, structs
 
 from pipeline.engine.acknowledger import Acknowledger
 from pipeline.engine.breaker import Breaker, BreakerState
-from pipeline.engine.counters import Counters, StageCounters
+from pipeline.engine.counters import Counters, RunCounters, StageCounters
 from pipeline.engine.in_flight import InFlight
 from pipeline.engine.queue import Queue
 from pipeline.engine.runner import StageRunner
@@ -50,7 +50,8 @@ class PollSnapshot(Struct, frozen=True):
     began_at: of the latest poll. ended_at: of the latest that has come to an end, which failed if
     `error` says why. succeeded_at: of the latest that has not failed. Each is None before the first
     one; a poll that was cancelled has no end. pages: of lists that have been read in all polls.
-    polling: whether a poll is under way.
+    polling: whether a poll is under way. failing_since: when the first one failed since then; None
+    unless `error` says why. reason, remedy: the parts of `error`, without its subject.
     """
 
     began_at: float | None = None
@@ -59,15 +60,19 @@ class PollSnapshot(Struct, frozen=True):
     error: str = ""
     pages: int = 0
     polling: bool = False
+    failing_since: float | None = None
+    reason: str = ""
+    remedy: str = ""
 
 
 class SourceSnapshot(Struct, frozen=True):
-    """One source. reason: why its breaker is open, else empty."""
+    """One source. reason: why its breaker is open, else empty. counters: of its documents."""
 
     in_flight: int
     breaker: BreakerState
     reason: str
     poll: PollSnapshot
+    counters: Counters
 
 
 class Snapshot(Struct, frozen=True):
@@ -94,7 +99,7 @@ class Observer:
         acknowledger: Acknowledger,
         in_flight: InFlight,
         breaker: Breaker,
-        counters: Counters,
+        counters: RunCounters,
     ) -> None:
         self._runners = runners
         self._acknowledger = acknowledger
@@ -115,13 +120,29 @@ class Observer:
             raise
         else:
             now = time.time()
-            self._note(source, ended_at=now, succeeded_at=now, error="")
+            self._note(
+                source,
+                ended_at=now,
+                succeeded_at=now,
+                error="",
+                failing_since=None,
+                reason="",
+                remedy="",
+            )
         finally:
             self._note(source, polling=False)
 
     def poll_failed(self, source: str, error: SynqupError) -> None:
         """Note why a source could not be read through, or not even be opened."""
-        self._note(source, ended_at=time.time(), error=str(error))
+        now = time.time()
+        self._note(
+            source,
+            ended_at=now,
+            error=str(error),
+            failing_since=self._poll(source).failing_since or now,
+            reason=error.reason,
+            remedy=error.remedy,
+        )
 
     def page_read(self, source: str) -> None:
         """Note that a page of a list of the source has been read."""
@@ -129,14 +150,15 @@ class Observer:
 
     def snapshot(self) -> Snapshot:
         """The engine at this moment; what is returned does not change any more."""
-        known = {*self._polls, *self._in_flight.sources(), *self._breaker.sources()} - {""}
+        known = {*self._polls, *self._in_flight.sources(), *self._breaker.sources()}
+        known |= self._counters.sources.keys()
         return Snapshot(
             at=time.time(),
             uptime=time.monotonic() - self._began,
-            counters=structs.replace(self._counters),
+            counters=structs.replace(self._counters.total),
             stages={runner.stage.name: _stage(runner) for runner in self._runners},
             acknowledgements=_queue(self._acknowledger.queue),
-            sources={name: self._source(name) for name in sorted(known)},
+            sources={name: self._source(name) for name in sorted(known - {""})},
         )
 
     def _source(self, name: str) -> SourceSnapshot:
@@ -147,6 +169,7 @@ class Observer:
             breaker=self._breaker.state(name, idle=not in_flight),
             reason=str(reason or ""),
             poll=self._poll(name),
+            counters=structs.replace(self._counters.sources.get(name, Counters())),
         )
 
     def _poll(self, source: str) -> PollSnapshot:
@@ -157,7 +180,8 @@ class Observer:
 
 
 def _stage(runner: StageRunner) -> StageSnapshot:
-    counters = structs.replace(runner.counters, ended=dict(runner.counters.ended))
+    own = runner.counters
+    counters = structs.replace(own, ended=dict(own.ended), groups=list(own.groups))
     return StageSnapshot(runner.active, _queue(runner.queue), counters)
 
 

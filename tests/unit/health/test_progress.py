@@ -39,7 +39,7 @@ class World:
 
     def source(self, name: str, in_flight: int = 0, **poll: Any) -> None:
         shown = PollSnapshot(began_at=1.0, **{"polling": True, **poll})
-        self.sources[name] = SourceSnapshot(in_flight, BreakerState.CLOSED, "", shown)
+        self.sources[name] = SourceSnapshot(in_flight, BreakerState.CLOSED, "", shown, Counters())
 
     def observe(self) -> str:
         stages = {one: StageSnapshot(1, self.queue(one), StageCounters()) for one in NAMES}
