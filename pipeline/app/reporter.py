@@ -94,7 +94,8 @@ class Reporter:
             else:
                 self._is_ready = True
                 self._link.ready()
-        if not self._stuck:
+        # systemd watches from READY on.
+        if self._is_ready and not self._stuck:
             self._link.alive()
         self._link.status(self._words(signs.snapshot, waiting=signs.ledger_refused))
 

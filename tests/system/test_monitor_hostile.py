@@ -172,7 +172,7 @@ def test_a_service_stops_although_somebody_is_being_answered(tmp_path: Path) -> 
 
 def test_what_serves_is_imported_only_where_a_monitor_is_configured() -> None:
     code = (
-        "import sys; import pipeline.app.cli, pipeline.app.cli_run;"
+        "import sys; import pipeline.app.cli, pipeline.app.command_run;"
         "print([one for one in sys.modules if one.startswith(('prometheus', 'pipeline.monitor'))])"
     )
     said = subprocess.run(

@@ -151,7 +151,7 @@ def test_failures_stand_in_the_event_log_and_a_wrong_configuration_is_no_crash(
             assert it.process.wait(PATIENCE) == 1
             assert "the state folder can't be used" in it.entries()[0]
 
-        bug = "import pipeline.app.cli_run as r; r.load_config = lambda _: 1 / 0"
+        bug = "import pipeline.app.command_run as r; r.load_config = lambda _: 1 / 0"
         with hosted(box.config, before=bug) as it:
             assert it.until(state="STOPPED")["service_code"] == 70
             assert "ZeroDivisionError" in it.entries()[0]
