@@ -23,10 +23,15 @@ PATIENCE = 100
 HERE = MonitorSettings("127.0.0.1:0")
 
 
+def often(config: Config, seconds: float = 0.05) -> Config:
+    """The same configuration, polled after so many seconds."""
+    service = structs.replace(config.service, poll_interval=Duration(seconds))
+    return structs.replace(config, service=service)
+
+
 def watched(config: Config, monitor: MonitorSettings = HERE, interval: float = 0.05) -> Config:
     """The same configuration, polled often, and with a monitor."""
-    service = structs.replace(config.service, poll_interval=Duration(interval))
-    return structs.replace(config, service=service, monitor=monitor)
+    return structs.replace(often(config, interval), monitor=monitor)
 
 
 @asynccontextmanager

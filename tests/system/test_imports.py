@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.processes import PATIENCE, ROOT, mailbox
+from tests.helpers.processes import PATIENCE, ROOT, mailbox, output_of
 
 #: Says at its end which modules the process has imported.
 TELLING = """
@@ -34,16 +34,8 @@ NEVER_IN_A_CATCH_UP = (*SANDBOX, "keyring", "pypdf", "watchfiles", "pipeline.app
 
 
 def imported_by(*arguments: object, expect: int = 0) -> set[str]:
-    done = subprocess.run(
-        [sys.executable, "-c", TELLING, *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert done.returncode == expect, done.stdout + done.stderr
-    _, _, modules = done.stderr.rpartition("imported ")
+    said = output_of([sys.executable, "-c", TELLING], *arguments, expect=expect)
+    _, _, modules = said.rpartition("imported ")
     return set(modules.split())
 
 
