@@ -82,9 +82,8 @@ class Application(Struct, frozen=True):
 
     def vital_signs(self) -> VitalSigns:
         """What tells whether the engine gets on."""
-        return VitalSigns(
-            self.engine.observer.snapshot(), self.flow.signs_of_life(), self.ledger.is_refused
-        )
+        refused = self.ledger.unwritable is not None
+        return VitalSigns(self.engine.observer.snapshot(), self.flow.signs_of_life(), refused)
 
     def open(self, settings: SourceSettings) -> Source:
         """Open the source that a section of the configuration describes. Raises SynqupError."""

@@ -56,18 +56,13 @@ class Ledger:
         self._path = path
         self._numbers = NextNumbers()
 
-    @property
-    def is_refused(self) -> bool:
-        """Whether everything waits for a disk, or another program, that refuses the ledger."""
-        return self._writer.unwritable is not None
-
     def stop_retrying(self) -> None:
         """Fail at once where the disk refuses: the program shuts down and can't wait for it."""
         self._writer.stop_retrying()
 
     @property
     def unwritable(self) -> Unwritable | None:
-        """Why it can't be written for now; None while all goes well."""
+        """Why a disk, or another program, refuses it, so that all waits; None while all is well."""
         return self._writer.unwritable
 
     async def counts(self) -> LedgerCounts:
