@@ -59,15 +59,10 @@ class Finding(Struct, frozen=True):
 async def examine(config: Config) -> list[Finding]:
     """Try every folder, then every source; nothing is written but a file that is removed again."""
     findings = _shared_numbers(config)
-    findings += await _check_folders(config)
+    findings += await examine_folders(config)
     for settings in config.sources:
         findings.append(await _check_source(config, settings))
     return findings
-
-
-async def examine_folders(config: Config, only: Collection[Path]) -> list[Finding]:
-    """Try some of the folders of the configuration."""
-    return await _check_folders(config, only)
 
 
 def _shared_numbers(config: Config) -> list[Finding]:
@@ -94,8 +89,11 @@ async def _check_source(config: Config, settings: SourceSettings) -> Finding:
     return Finding("source", True, f"source {settings.name}: {found}")
 
 
-async def _check_folders(config: Config, only: Collection[Path] | None = None) -> list[Finding]:
-    """Try every folder on the lane of its volume: one that hangs must not hold up the others."""
+async def examine_folders(config: Config, only: Collection[Path] | None = None) -> list[Finding]:
+    """Try every folder on the lane of its volume: one that hangs must not hold up the others.
+
+    only: those of them that are to be tried.
+    """
     wanted = [("state_dir", config.service.state_dir, True)]
     for company in config.companies:
         wanted += [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -134,16 +134,13 @@ class Service:
         in_use = self._config.service.state_dir
         if config.service.state_dir != in_use:
             log.warning("state_dir changes at the next start", in_use=in_use)
-        known = frozenset(folders_of(self._config))
-        added = [folder for folder in folders_of(config) if folder not in known]
-        self._config = config
+        before, self._config = self._config, config
         self._application.engine.resize(config.stages)
         self._update_pollers()
         self.monitor.apply(config.monitor)
         for poller in self._pollers.values():
             poller.apply(config)
-        if added:
-            self._group.start_soon(self._try_folders, config, added)
+        self._group.start_soon(self._try_added_folders, before, config)
         log.info(
             "configuration applied", companies=len(config.companies), sources=len(config.sources)
         )
@@ -175,9 +172,11 @@ class Service:
                 self._pollers[name] = poller
                 self._group.start_soon(self._run, poller)
 
-    async def _try_folders(self, config: Config, added: Collection[Path]) -> None:
-        """Say at once which of the folders that an edit has named can't be used."""
-        for found in await examine_folders(config, added):
+    async def _try_added_folders(self, before: Config, config: Config) -> None:
+        """Say at once which of the folders that an edit has added can't be used."""
+        # Of thousands of companies this takes a while.
+        added = await anyio.to_thread.run_sync(_added_folders, before, config)
+        for found in await examine_folders(config, added) if added else ():
             if not found.ok:
                 log.error("a folder can't be used", reason=found.sentence)
 
@@ -189,3 +188,7 @@ class Service:
         await self._application.close(source)
         self._sources.discard(source)
         log.info("source drained", source=source.name)
+
+
+def _added_folders(before: Config, config: Config) -> frozenset[Path]:
+    return frozenset(folders_of(config)).difference(folders_of(before))
