@@ -26,6 +26,7 @@ from msgspec import Struct
 from benchmarks.measure import memory_of
 from pipeline.app.logging import configure_logging
 from pipeline.app.wiring import Application, load_config, open_application
+from pipeline.engine.acknowledger import NAME as ACKNOWLEDGE
 from pipeline.engine.engine import Engine
 from pipeline.engine.observer import QueueSnapshot, Snapshot
 from pipeline.source import Entry, Incoming, Outcome, Source
@@ -36,7 +37,7 @@ T = TypeVar("T")
 
 #: Seconds between two looks at the queues.
 LOOK = 0.02
-LIST, ACKNOWLEDGE = "list", "acknowledge"
+LIST = "list"
 
 
 class Sample(Struct, frozen=True):

@@ -16,14 +16,13 @@ from collections.abc import Callable, Hashable, Mapping
 
 from msgspec import Struct
 
+from pipeline.engine.acknowledger import NAME as ACKNOWLEDGE
 from pipeline.engine.observer import Snapshot
 
 #: Seconds without a sign of life that are always granted: a group of large documents takes minutes.
 MIN_PATIENCE = 600.0
 #: Seconds that count at most between two observations: in more than that the process did not run.
 MAX_STEP = 60.0
-
-ACKNOWLEDGE = "acknowledge"
 
 
 class VitalSigns(Struct, frozen=True):

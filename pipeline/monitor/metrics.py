@@ -19,6 +19,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from pipeline.engine.acknowledger import NAME as ACKNOWLEDGE
 from pipeline.engine.breaker import BreakerState
 from pipeline.engine.counters import BUCKETS, Counters
 from pipeline.engine.observer import QueueSnapshot, Snapshot, StageSnapshot
@@ -27,8 +28,6 @@ from pipeline.ledger.models import State
 
 #: The media type of generate_latest().
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-#: The queue of the acknowledgements, beside those of the stages.
-ACKNOWLEDGE = "acknowledge"
 
 
 class Metrics(Collector):
