@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
+from pipeline.app.cli_common import ConfigFile
+
 
 def sign_in(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="Its name.")],
-    config: Annotated[
-        Path,
-        typer.Option("--config", help="The configuration file.", exists=True, dir_okay=False),
-    ] = Path("synqup.toml"),
+    config: ConfigFile = Path("synqup.toml"),
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Only show the address, to open it elsewhere.")
     ] = False,
@@ -22,6 +21,6 @@ def sign_in(
 
     Exit status: 0 signed in, 1 it could not be stored, 2 the configuration, 3 the source refuses.
     """
-    from pipeline.app.command_sign_in import sign_in_to  # noqa: PLC0415 - no other command needs it
+    from pipeline.app.command_sign_in import sign_in_to
 
     sign_in_to(config.resolve(), source, browser=not no_browser)

@@ -13,7 +13,8 @@ import anyio.to_thread
 import pytest
 
 from pipeline.app import sign_in as signing
-from pipeline.app.wiring import load_config, open_sign_in, serve_sandbox, write_config
+from pipeline.app.wiring import load_config, open_sign_in
+from pipeline.app.wiring_sandbox import serve_sandbox, write_config
 from pipeline.errors import SignInRefused, SourceError
 from pipeline.sign_in import InteractiveSignIn, SignInState
 from stages.sandbox import Mailbox

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import anyio.to_thread
 import pytest
 
-from pipeline.app.wiring import serve_sandbox
+from pipeline.app.wiring_sandbox import serve_sandbox
 from stages.sandbox import IssuerRules, Mailbox
 from tests.helpers.browsing import decide, get
 

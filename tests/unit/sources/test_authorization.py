@@ -15,7 +15,8 @@ import anyio.to_thread
 import msgspec
 import pytest
 
-from pipeline.app.wiring import load_config, open_sign_in, serve_sandbox, write_config
+from pipeline.app.wiring import load_config, open_sign_in
+from pipeline.app.wiring_sandbox import serve_sandbox, write_config
 from pipeline.config.secrets import SecretMissing
 from pipeline.errors import ConfigurationError, SignInRefused, SourceError, StateError
 from pipeline.sign_in import InteractiveSignIn, ListenAddress, UnusableAnswer
