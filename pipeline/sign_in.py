@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 
 from msgspec import Struct
 
-from pipeline.errors import SynqupError
+from pipeline.errors import SignInRefused, SynqupError
 
 DAY = 86_400.0
 #: Seconds left below which hours are told, and not days.
@@ -23,12 +23,21 @@ class SignInState(Struct, frozen=True):
     account: as which user; "" if the issuer does not say. ends_at: when one has to sign in again at
     the latest, in seconds since 1970; None if the issuer does not say, or never. problem: why
     nobody is signed in, and what to do; "" if somebody is, as far as can be told without asking.
+    is_missing: whether all that is wrong is that nobody has signed in so far.
     """
 
     source: str
     account: str = ""
     ends_at: float | None = None
     problem: str = ""
+    is_missing: bool = False
+
+
+class NotSignedIn(SignInRefused):
+    """Nobody is signed in to the source, as far as one can tell without asking it."""
+
+    reason = "nobody has signed in yet"
+    remedy = "A service that is running goes on with it; nothing has to be restarted"
 
 
 class UnusableAnswer(SynqupError):
@@ -94,7 +103,16 @@ def described(state: SignInState, now: float | None = None) -> str:
 
 def has_ended(state: SignInState) -> bool:
     """Whether nobody is signed in, as far as one can tell without asking the platform."""
-    return bool(state.problem) or (state.ends_at is not None and state.ends_at <= time.time())
+    return bool(state.problem) or _is_over(state)
+
+
+def needs_sign_in(state: SignInState) -> bool:
+    """Whether a sign-in is all that is needed: nobody has signed in, or its time is over."""
+    return state.is_missing or (not state.problem and _is_over(state))
+
+
+def _is_over(state: SignInState) -> bool:
+    return state.ends_at is not None and state.ends_at <= time.time()
 
 
 def _left(seconds: float) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -94,10 +94,18 @@ def dry_run(console: Console, listed: DryRun) -> None:
         console.print(f"{listed.staged:,} more lie ready and would become visible")
 
 
-def findings(console: Console, found: Iterable[Finding]) -> None:
-    """Print a line for each thing that a check has tried."""
+def findings(
+    console: Console, found: Iterable[Finding], to_come: Collection[str] = frozenset()
+) -> None:
+    """Print a line for each thing that a check has tried.
+
+    to_come: what they are about where a failure is only something that is still to be done.
+    """
     for finding in found:
-        verdict(console, finding.ok, finding.sentence)
+        if not finding.ok and finding.about in to_come:
+            console.print(Text("todo  ", style="yellow") + _text(finding.sentence), soft_wrap=True)
+        else:
+            verdict(console, finding.ok, finding.sentence)
 
 
 def verdict(console: Console, ok: bool, sentence: str) -> None:

@@ -80,6 +80,22 @@ def last_line_of_check(box: Mailbox, expect: int) -> str:
     return synqup("check", "--config", box.config, expect=expect).splitlines()[-1]
 
 
+def test_before_a_sign_in_all_else_is_checked(box: Mailbox) -> None:
+    """A service is installed then, which waits for it."""
+    said = synqup("check", "--before-sign-in", "--config", box.config)
+    assert "todo  source billtobox: nobody has signed in yet. Sign in: synqup sign-in" in said
+    assert "FAIL" not in said
+    box.process.terminate()
+    box.process.wait(PATIENCE)
+    said = synqup("check", "--before-sign-in", "--config", box.config, expect=3)
+    assert "FAIL  source billtobox" in said
+    (box.folder / "synqup.toml.secret").unlink()
+    said = synqup("check", "--before-sign-in", "--config", box.config, expect=3)
+    assert "synqup.toml.secret" in said
+    (box.folder / "out").write_text("a file")
+    synqup("check", "--before-sign-in", "--config", box.config, expect=3)
+
+
 def test_a_browser_on_this_machine_signs_in(box: Mailbox) -> None:
     assert "nobody has signed in yet. Sign in: synqup sign-in" in last_line_of_check(box, 3)
     said = synqup("catch-up", "--config", box.config, expect=3)

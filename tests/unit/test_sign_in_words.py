@@ -6,7 +6,14 @@ import time
 
 import pytest
 
-from pipeline.sign_in import DAY, SignInState, described, has_ended, sign_in_command
+from pipeline.sign_in import (
+    DAY,
+    SignInState,
+    described,
+    has_ended,
+    needs_sign_in,
+    sign_in_command,
+)
 
 NOW = 1_800_000_000.0
 
@@ -43,6 +50,20 @@ def test_an_end_that_is_past_says_what_to_do() -> None:
     assert has_ended(SignInState("box", ends_at=time.time() - 1))
     assert not has_ended(SignInState("box", ends_at=time.time() + 60))
     assert has_ended(SignInState("box", problem="nobody has signed in yet"))
+
+
+@pytest.mark.parametrize(
+    ("state", "needed"),
+    [
+        (SignInState("box"), False),
+        (SignInState("box", problem="nobody has signed in yet", is_missing=True), True),
+        (SignInState("box", problem="tokens/box: it can't be read"), False),
+        (SignInState("box", ends_at=time.time() - 1), True),
+        (SignInState("box", ends_at=time.time() + 60), False),
+    ],
+)
+def test_a_sign_in_is_all_that_is_needed_or_not(state: SignInState, needed: bool) -> None:
+    assert needs_sign_in(state) is needed
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ import msgspec
 import structlog
 from yarl import URL
 
-from pipeline.errors import Rejected, SignInRefused, SourceError
-from pipeline.sign_in import described, has_ended
+from pipeline.errors import Rejected, SourceError
+from pipeline.sign_in import NotSignedIn, described, has_ended
 from pipeline.source import Entry, Incoming, Outcome, Source
 from stages.model import Listed
 from stages.settings import Config
@@ -135,7 +135,7 @@ class BilltoboxSource(Source):
 
     async def list(self, config: Config) -> AsyncGenerator[Sequence[Entry], None]:
         """Read the platform's lists, several pages at once."""
-        await self._sign_in.store()
+        await self._sign_in.synchronise()
         companies = [company for company in config.companies if company.source == self.name]
         owners = Owners(companies)
         self._pagination = Pagination(
@@ -184,7 +184,7 @@ class BilltoboxSource(Source):
     async def check(self, config: Config) -> str:
         """Sign in and read the total of each list; with a refresh token, only try the addresses.
 
-        Then it tells until when one is signed in. SignInRefused if nobody is.
+        Then it tells until when one is signed in. NotSignedIn if nobody is.
 
         A refresh token is good for one sign-in, which is left to a service that may be running.
         """
@@ -208,15 +208,21 @@ class BilltoboxSource(Source):
 
     async def _probe(self) -> str:
         """Send a request without credentials to each address, and look at what is stored."""
-        await anyio.to_thread.run_sync(self._sign_in.read_secrets)
+        not_signed_in = None
+        try:
+            await anyio.to_thread.run_sync(self._sign_in.read_secrets)
+        except NotSignedIn as error:
+            not_signed_in = error
         state = await anyio.to_thread.run_sync(self.settings.sign_in_state, self._state_dir)
         for url in (self.settings.authorize_url, self.settings.token_url, self.settings.url):
             if url:
                 answer = await self._http.send("GET", URL(url), subject=f"source {self.name}")
                 answer.release()
         found = described(state)
+        if not_signed_in is not None:
+            raise not_signed_in
         if has_ended(state):
-            raise SignInRefused(f"source {self.name}", found)
+            raise NotSignedIn(f"source {self.name}", found)
         return (
             f"{found}; its addresses answer and its secrets can be read; this check has not signed"
             " in, for a refresh token is good for one sign-in, which is left to the service"

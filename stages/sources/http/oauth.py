@@ -54,6 +54,8 @@ class SignIn:
         self._seen = ""
         self._is_stored = True
         self._is_told = False
+        #: Whoever replaces the token holds it.
+        self._renewing = anyio.Lock()
         #: The credentials of the latest grant, or those that it has brought.
         self._tried: Mapping[str, str] | None = None
 
@@ -68,11 +70,12 @@ class SignIn:
         SignInRefused, SourceError, SourceUnavailable or RetryableError.
         """
         # A refresh token is used once: a cancellation must not keep the next one from being stored.
-        with anyio.CancelScope(shield=self._client.by_refresh_token):
-            granted = await self._granted()
-            if self._client.by_refresh_token:
-                self._take(granted)
-                await self.store()
+        async with self._renewing:
+            with anyio.CancelScope(shield=self._client.by_refresh_token):
+                granted = await self._granted()
+                if self._client.by_refresh_token:
+                    self._take(granted)
+                    await self._store_renewed()
         lifetime = granted.lifetime
         return AccessToken(
             granted.access_token, lifetime - min(lifetime * MARGIN_SHARE, MAX_MARGIN)
@@ -88,13 +91,28 @@ class SignIn:
 
     def read_secrets(self) -> None:
         """Check that all secrets can be read. Raises SecretMissing or NotSignedIn."""
+        self._endpoint.form({})
         self._next_form()
 
-    async def store(self) -> None:
-        """Store a renewed refresh token that is not stored yet; if that fails, it is tried again.
+    async def synchronise(self) -> None:
+        """Store a renewed refresh token that is not stored yet; adopt that of a new sign-in.
 
-        It stays in memory until then.
+        What can't be stored stays in memory, and is tried again.
         """
+        if not self._client.by_refresh_token:
+            return
+        async with self._renewing:
+            await self._store_renewed()
+            with suppress(SynqupError):  # the next grant tells it
+                await anyio.to_thread.run_sync(self._adopt)
+
+    async def close(self) -> None:
+        """Try a last time to store a refresh token that could not be stored so far."""
+        with anyio.CancelScope(shield=True):
+            async with self._renewing:
+                await self._store_renewed()
+
+    async def _store_renewed(self) -> None:
         if self._is_stored:
             return
         trouble = await anyio.to_thread.run_sync(self._keep)
@@ -110,11 +128,6 @@ class SignIn:
         elif self._is_told and not trouble:
             log.info("the renewed refresh token is stored", source=self._name)
         self._is_told = bool(trouble)
-
-    async def close(self) -> None:
-        """Try a last time to store a refresh token that could not be stored so far."""
-        with anyio.CancelScope(shield=True):
-            await self.store()
 
     async def _granted(self) -> TokenResponse:
         self._tried = None
@@ -174,8 +187,11 @@ class SignIn:
     def _adopted_form(self) -> dict[str, str]:
         """As _next_form(), and adopt the token that is in force."""
         if self._client.by_refresh_token:
-            self._current, self._seen, self._is_stored = self._in_force()
+            self._adopt()
         return self._next_form()
+
+    def _adopt(self) -> None:
+        self._current, self._seen, self._is_stored = self._in_force()
 
     def _in_force(self) -> tuple[StoredSignIn, str, bool]:
         """The token to use, the one that is stored, and whether it is the same.

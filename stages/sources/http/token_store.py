@@ -32,7 +32,7 @@ from pipeline.config.secrets import (
 from pipeline.durable import make_folder
 from pipeline.errors import SignInRefused
 from pipeline.files import os_reason, read_file
-from pipeline.sign_in import SignInState, sign_in_command
+from pipeline.sign_in import NotSignedIn, SignInState, sign_in_command
 from stages.sources.http.oauth_client import OAuthClient
 
 #: Seconds to wait for the other process, which holds the lock while it writes one file.
@@ -41,12 +41,6 @@ LOCK_TIMEOUT = 10.0
 PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 #: What Windows takes for a device.
 DEVICE = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")
-
-
-class NotSignedIn(SignInRefused):
-    """Nobody has signed in to the source."""
-
-    reason = "nobody has signed in yet"
 
 
 class StoredSignIn(Struct, frozen=True, omit_defaults=True):
@@ -109,7 +103,7 @@ class TokenStore:
             found = self.read()
         except NotSignedIn as error:
             sentence = f"{error.reason}; sign in: {sign_in_command(self._source)}"
-            return SignInState(self._source, problem=sentence)
+            return SignInState(self._source, problem=sentence, is_missing=True)
         except SignInRefused as error:
             return SignInState(self._source, problem=f"{error.subject}: {error.reason}")
         return SignInState(self._source, found.account, found.ends_at)
@@ -137,7 +131,8 @@ class TokenStore:
     def sign_in(self, found: StoredSignIn) -> None:
         """Store the token of a new sign-in, durably, whatever was there. Raises OSError.
 
-        If root does so, the files belong to the account whose state folder it is.
+        If root does so, the files belong to the account whose state folder it is, or, where there
+        is none yet, whose folder it is made in.
         """
         with _as_owner_of(self.path.parent.parent), self._locked():
             self._write(found)
@@ -201,13 +196,16 @@ def _hash(text: str) -> str:
 
 @contextmanager
 def _as_owner_of(folder: Path) -> Iterator[None]:
-    """Write as the account to which a folder belongs, if this is root; nobody else can."""
+    """Write as the account to which a folder, or the first one above that exists, belongs.
+
+    This takes root; anybody else writes as who they are.
+    """
     if sys.platform == "win32" or os.geteuid() != 0:
         yield
         return
     user = group = 0
     with suppress(OSError):
-        found = folder.stat()
+        found = next(one for one in (folder, *folder.parents) if one.exists()).stat()
         user, group = found.st_uid, found.st_gid
     before = os.getegid()
     os.setegid(group if user else before)

@@ -16,10 +16,10 @@ import pytest
 from pipeline.config.secrets import SecretMissing
 from pipeline.config.types import Secret
 from pipeline.errors import SignInRefused
-from pipeline.sign_in import described
+from pipeline.sign_in import NotSignedIn, described
 from stages.sources.http import token_store
 from stages.sources.http.oauth_client import OAuthClient
-from stages.sources.http.token_store import NotSignedIn, StoredSignIn, TokenStore, token_path
+from stages.sources.http.token_store import StoredSignIn, TokenStore, token_path
 
 
 def store(folder: Path, configured: Secret | None = None, by_browser: bool = True) -> TokenStore:
@@ -175,18 +175,19 @@ def test_a_full_disk_keeps_the_token_that_is_there(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there files have the rights of their folder")
-def test_what_root_signs_in_belongs_to_the_account_of_the_state_folder() -> None:
+@pytest.mark.parametrize("exists", [True, False])
+def test_what_root_signs_in_belongs_to_the_account_of_the_state_folder(exists: bool) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can write as another account")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)  # where that account can come to
-        state = folder / "state"
-        state.mkdir(mode=0o750)
-        os.chown(state, 4711, 4712)
-        one = store(state)
+        theirs = folder / "theirs"
+        theirs.mkdir(mode=0o750)
+        os.chown(theirs, 4711, 4712)
+        one = store(theirs if exists else theirs / "var" / "state")
         one.sign_in(StoredSignIn("r1"))
-        for path in (one.path.parent, one.path, one.path.parent / ".lock"):
+        for path in (one.path.parents[1], one.path.parent, one.path, one.path.parent / ".lock"):
             assert (path.stat().st_uid, path.stat().st_gid) == (4711, 4712)
     assert (os.geteuid(), os.getegid()) == (0, 0)
 
