@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from pipeline.dispatcher import Dispatcher, PendingAck
 from pipeline.document import Ack, Document, Key
-from pipeline.errors import RetryableError, SignInRefused, SynqupError
+from pipeline.errors import RetryableError, SignInRefused, SourceUnreachable, SynqupError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import ACKED, ENDED, Known, State
 from pipeline.source import Entry, Source, UnreadableItems
@@ -76,8 +76,9 @@ class Lister:
 
         The list shifts while documents are acknowledged and new ones arrive, so one pass may
         miss some: passes are repeated until one that began with nothing in flight finds nothing
-        new. Raises what makes the source unusable: SourceUnavailable, SignInRefused, SourceError;
-        the last of them after the readable parts of the list have been processed.
+        new. Raises what makes the source unusable: SourceUnavailable, SourceUnreachable,
+        SignInRefused; or any other SourceError, after the readable parts of the list have been
+        processed.
         """
         self._dispatcher.reset_breaker(self._source.name)
         self._number = await self._ledger.begin_poll(self._source.name)
@@ -159,7 +160,7 @@ class Lister:
                         await send.send(page)
                 except SynqupError as error:
                     failure = error
-                    fatal = isinstance(error, RetryableError | SignInRefused)
+                    fatal = isinstance(error, RetryableError | SourceUnreachable | SignInRefused)
 
         async with receive, anyio.create_task_group() as reading:
             reading.start_soon(read)

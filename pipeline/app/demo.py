@@ -31,7 +31,8 @@ async def run_demo(console: Console, documents: int, directory: Path | None) -> 
     mailbox = Mailbox(documents, COMPANIES, SEED)
     async with serve_sandbox(mailbox) as sandbox:
         path = folder / "synqup.toml"
-        write_config(path, sandbox, mailbox)
+        # The proxy of this machine's system does not reach a server on loopback.
+        write_config(path, sandbox, mailbox, proxy="none")
         config = load_config(path)
         console.print(f"A mailbox of {documents:,} documents listens on {sandbox.url}")
         with single_instance(config.service.state_dir):

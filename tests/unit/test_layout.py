@@ -22,7 +22,7 @@ from tests.helpers.imports import ROOT, cycles, imports_in, sources
 LAYERS = (
     ("pipeline",),
     ("pipeline.config", "pipeline.ledger"),
-    ("pipeline.engine",),
+    ("pipeline.engine", "pipeline.network"),
     ("stages.digest_text",),
     ("stages", "stages.kind", "stages.naming", "stages.checksums", "stages.values"),
     ("stages.settings",),

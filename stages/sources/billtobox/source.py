@@ -107,6 +107,7 @@ class BilltoboxSource(Source):
             self.name,
             connections=settings.connections,
             timeouts=settings.timeouts,
+            proxy=settings.proxy_settings,
             ca_file=settings.ca_file,
         )
         client = OAuthClient(
