@@ -12,6 +12,7 @@ from typing import Annotated, Any, Self, TypeVar
 
 from msgspec import Struct, structs
 
+from pipeline.alerts.settings import AlertSettings, check_alerts
 from pipeline.config.loader import LoadContext, convert, read_toml, suggestion
 from pipeline.config.types import (
     Mode,
@@ -130,6 +131,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     sources: tuple[SourceSettings, ...]
     companies: tuple[Company, ...]
     stages: dict[str, StageSettings] = {}
+    alerts: AlertSettings = AlertSettings()
 
 
 Section = TypeVar("Section", Delivery, Company)
@@ -181,6 +183,7 @@ def load_config(
     _check_companies(context)
     _check_others(context)
     _check_targets(base, context)
+    check_alerts(raw.get("alerts"), base, context)
     for name in config.stages or ():
         if name not in stages:
             context.add_problem(
@@ -194,6 +197,7 @@ def load_config(
         delivery=_located(base, config.delivery),
         sources=tuple(source.located(base) for source in config.sources),
         companies=tuple(_located(base, company) for company in config.companies),
+        alerts=config.alerts.located(base),
     )
 
 

@@ -40,7 +40,8 @@ class Health(Struct, frozen=True):
     """All of a running service.
 
     progress_at: when the engine last made progress, or had nothing to do. quarantined, waiting,
-    unacknowledged: documents by the ledger. disk_free: bytes free on the disk of the state folder.
+    unacknowledged, staged: documents by the ledger. disk_free: bytes free on the disk of the state
+    folder. state: why the ledger can't be written, so that everything waits.
     """
 
     at: float
@@ -53,10 +54,11 @@ class Health(Struct, frozen=True):
     unacknowledged: int
     ledger_bytes: int
     disk_free: int | None = None
+    staged: int = 0
+    state: Trouble | None = None
 
     @property
     def ready(self) -> bool:
         """Whether every source has been polled well, and every source and destination works."""
-        return all(one.trouble is None and one.last_good_poll for one in self.sources) and not any(
-            one.trouble for one in self.destinations
-        )
+        polled = all(one.trouble is None and one.last_good_poll for one in self.sources)
+        return polled and self.state is None and not any(one.trouble for one in self.destinations)

@@ -23,6 +23,8 @@ LAYERS = (
     ("pipeline",),
     ("pipeline.config", "pipeline.ledger"),
     ("pipeline.engine", "pipeline.network"),
+    ("pipeline.health",),
+    ("pipeline.alerts",),
     ("stages.digest_text",),
     ("stages", "stages.kind", "stages.naming", "stages.checksums", "stages.values"),
     ("stages.settings",),
