@@ -63,7 +63,7 @@ def _sign_in(memory: Memory, seen: Seen, source: SourceHealth) -> Condition | No
     if known is None:
         return None
     left = known.ends_at - seen.now
-    renews_itself = seen.now - known.since < min(UNRENEWED, (known.ends_at - known.since) / 2)
+    renews_itself = seen.now - known.since < UNRENEWED
     for days, level in SIGN_IN_DAYS:
         # One that is good for no longer at its best is not told of whenever it is renewed.
         is_short = known.life is not None and known.life <= days * DAY
