@@ -7,13 +7,14 @@ first one alone is a condition: a full disk, and not each folder on it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import tzinfo
 
 from msgspec import Struct
 
 from pipeline.alerts import texts
-from pipeline.alerts.facts import Companies, Facts
+from pipeline.alerts.alerts import Watched
+from pipeline.alerts.facts import Facts
 from pipeline.alerts.memory import Condition, Memory
 from pipeline.alerts.settings import AlertSettings
 from pipeline.health.model import Health, Trouble
@@ -40,14 +41,14 @@ _OWN_WORDS = re.compile(r'"[^"]*"|\S*[.:/]\S+|\d+')
 class Seen(Struct, frozen=True):
     """What one look sees. now: in seconds since 1970. machine: the name of the installation.
 
-    zone: of the times that messages say; None: that of this machine.
+    companies: by their identifiers. zone: of the times that messages say; None: the machine's.
     """
 
     now: float
     health: Health
     settings: AlertSettings
     machine: str = ""
-    companies: Companies = {}
+    companies: Mapping[str, Watched] = {}
     facts: Facts = Facts()
     zone: tzinfo | None = None
 
@@ -100,9 +101,7 @@ def _stuck(seen: Seen, _: Memory) -> Iterable[Condition]:
 
 def _ended(_: Seen, memory: Memory) -> Iterable[Condition]:
     if memory.ended:
-        error = memory.ended_reason
-        reason = texts.CRASHED.format(error=error) if error else texts.KILLED
-        yield Condition("ended", ENGINE, memory.ended[-1], reason)
+        yield Condition("ended", ENGINE, memory.ended[-1], texts.KILLED)
 
 
 CONDITIONS: tuple[Callable[[Seen, Memory], Iterable[Condition]], ...] = (

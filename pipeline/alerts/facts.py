@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -111,15 +110,3 @@ def _delivered(connection: sqlite3.Connection, after: float, now: float) -> tupl
         (after, now),
     )
     return tuple(Delivered(*row) for row in rows)
-
-
-class Watched(Struct, frozen=True):
-    """A configured company. sources: the names of those that bring its documents."""
-
-    name: str
-    sources: frozenset[str]
-
-
-#: The configured companies by their identifiers, as the ledger has them.
-Companies = Mapping[str, Watched]
-ReadFacts = Callable[[Needs, float], Facts]

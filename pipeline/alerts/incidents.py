@@ -111,12 +111,17 @@ def _is_too_soon(group: Sequence[Condition], told: Sequence[Told], now: float) -
     )
 
 
+def stable_id(seen: Seen, cause: str, *members: str) -> str:
+    """What identifies an incident that begins at this look, on any machine."""
+    named = "\n".join((seen.machine, repr(seen.health.started_at), repr(seen.now), *members))
+    return f"{cause}-{hashlib.sha256(named.encode()).hexdigest()[:20]}"
+
+
 def _begin(group: Sequence[Condition], seen: Seen) -> Incident:
     first = min(group, key=lambda one: one.since)
     members = tuple(one.member for one in group)
-    named = "\n".join((seen.machine, first.cause, *members, repr(seen.now)))
     return Incident(
-        id=f"{first.cause}-{hashlib.sha256(named.encode()).hexdigest()[:20]}",
+        id=stable_id(seen, first.cause, *members),
         cause=first.cause,
         members=members,
         alike=first.alike,

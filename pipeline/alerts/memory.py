@@ -84,7 +84,6 @@ class Memory(Struct, frozen=True):
     told: tuple[Told, ...] = ()
     sign_ins: dict[str, SignInSeen] = {}
     ended: tuple[float, ...] = ()
-    ended_reason: str = ""
     quiet: tuple[Condition, ...] = ()
     quiet_at: float = 0.0
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.alerts import texts
 from pipeline.alerts.conditions import Seen
-from pipeline.alerts.incidents import Change
+from pipeline.alerts.incidents import Change, stable_id
 from pipeline.alerts.memory import Condition, Incident, Memory
 from pipeline.alerts.message import NOTICE, OVER, PROBLEM, Message
 from pipeline.alerts.texts import Text, moment
@@ -28,7 +28,7 @@ def notice(
     seen: Seen, cause: str, text: Text, values: Mapping[str, str], details: Sequence[str] = ()
 ) -> Message:
     """A message on something that has no end."""
-    id_ = f"{cause}-{int(seen.now * 1000)}"
+    id_ = stable_id(seen, cause)
     return message(seen, f"{id_}-notice", id_, cause, NOTICE, text, values, details)
 
 

@@ -13,7 +13,7 @@ from msgspec import structs
 from pipeline.alerts import texts
 from pipeline.alerts.conditions import Seen, at_work, conditions
 from pipeline.alerts.facts import FEW, Needs
-from pipeline.alerts.incidents import update
+from pipeline.alerts.incidents import stable_id, update
 from pipeline.alerts.memory import Condition, Gathering, Incident, Memory
 from pipeline.alerts.message import PROBLEM, Message
 from pipeline.alerts.rendering import message, render
@@ -69,7 +69,7 @@ def _without_ended(memory: Memory, seen: Seen) -> Memory:
     told = any(one.cause == "ended" for one in memory.incidents)
     if not told or not at_work(seen.health, seen.now, seen.settings.grace):
         return memory
-    return structs.replace(memory, ended=(), ended_reason="")
+    return structs.replace(memory, ended=())
 
 
 def _still_quarantined(memory: Memory, seen: Seen) -> list[Condition]:
@@ -112,7 +112,7 @@ def _quarantine_message(gathering: Gathering, seen: Seen) -> Message:
     known = texts.CAUSES[QUARANTINE]
     left = gathering.count - len(gathering.few)
     more = (texts.MORE.format(count=f"{left:,}"),) if left else ()
-    id_ = f"{QUARANTINE}-{int(seen.now * 1000)}"
+    id_ = stable_id(seen, QUARANTINE)
     return message(
         seen,
         f"{id_}-1",

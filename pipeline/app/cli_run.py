@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from functools import partial
 from typing import Annotated
@@ -10,10 +11,10 @@ import typer
 from rich.console import Console
 
 from pipeline.app import output
-from pipeline.app.catch_up import CatchUp
+from pipeline.app.catch_up import CatchUp, CatchUpResult
 from pipeline.app.cli_common import ConfigFile, end_with, leave_with, stopped_by_signals
 from pipeline.app.dry_run import perform_dry_run
-from pipeline.app.exit_codes import ExitCode
+from pipeline.app.exit_codes import ExitCode, exit_code_of_outcome
 from pipeline.app.lock import single_instance
 from pipeline.app.logging import configure_logging
 from pipeline.app.loop import exit_now, run_loop
@@ -59,9 +60,36 @@ def catch_up(
 
         with single_instance(settings.service.state_dir):
             configure_logging(settings.service.state_dir / "logs", quiet=True)
-            result = run_loop(lambda: running.run(Display(console).show, abandon))
+            work = partial(running.run, Display(console).show, abandon)
+            result = run_loop(partial(_with_heartbeats, settings, work))
         output.result(console, result, summarise(ledger_path(settings.service.state_dir)))
         end_with(result)
+
+
+async def _with_heartbeats(
+    settings: Config, work: Callable[[], Awaitable[CatchUpResult]]
+) -> CatchUpResult:
+    """Tell the monitors of [alerts], if there are any, that it begins and how it has ended."""
+    if not settings.alerts.heartbeats:
+        return await work()
+    from pipeline.alerts import texts  # noqa: PLC0415 - few need it
+    from pipeline.alerts.command import Ended, with_heartbeats  # noqa: PLC0415
+
+    def ended(outcome: CatchUpResult | Exception) -> Ended:
+        code = exit_code_of_outcome(outcome)
+        if isinstance(outcome, Exception):
+            return Ended(code, texts.BEAT_ERROR.format(status=int(code)))
+        counters = outcome.counters
+        counts = {
+            "status": f"{code:d}",
+            "delivered": f"{counters.delivered:,}",
+            "quarantined": f"{counters.quarantined:,}",
+            "waiting": f"{counters.waiting:,}",
+            "failures": f"{len(outcome.failures):,}",
+        }
+        return Ended(code, texts.BEAT_ENDED.format_map(counts))
+
+    return await with_heartbeats(settings.alerts, work, ended)
 
 
 def _dry_run(settings: Config, console: Console) -> None:

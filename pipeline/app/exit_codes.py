@@ -11,6 +11,7 @@ from enum import IntEnum
 
 from pipeline.app.catch_up import CatchUpResult
 from pipeline.app.wiring import Finding
+from pipeline.engine.error_reporter import leaf_exceptions
 from pipeline.errors import (
     ConfigurationError,
     InternalError,
@@ -60,6 +61,16 @@ def exit_code_of_result(result: CatchUpResult) -> ExitCode:
     if left or result.stopped:
         return ExitCode.INCOMPLETE
     return ExitCode.OK
+
+
+def exit_code_of_outcome(outcome: CatchUpResult | Exception) -> ExitCode:
+    """The exit code of a catch-up that has ended so, or has raised this."""
+    if isinstance(outcome, CatchUpResult):
+        return exit_code_of_result(outcome)
+    error = next(leaf_exceptions(outcome))
+    if isinstance(error, SynqupError):
+        return exit_code_of_error(error)
+    return ExitCode.INTERNAL_ERROR
 
 
 def exit_code_of_findings(findings: Iterable[Finding]) -> ExitCode:

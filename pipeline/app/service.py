@@ -11,9 +11,11 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
+from pipeline.alerts.alerts import Alerts
+from pipeline.app.observed_health import ObservedHealth
 from pipeline.app.poller import Poller
 from pipeline.app.shutdown import Shutdown
-from pipeline.app.wiring import Application, Config, load_config, open_application
+from pipeline.app.wiring import Application, Config, ledger_path, load_config, open_application
 from pipeline.config.watcher import watch_config
 from pipeline.errors import SynqupError
 from pipeline.source import Source
@@ -38,7 +40,7 @@ async def serve(
 
             async def poll_and_watch() -> None:
                 async with anyio.create_task_group() as group:
-                    service.start(group)
+                    service.start(group, shutdown.requested)
                     async for edited in watch_config(path, load_config, config, shutdown.requested):
                         shutdown.grace = edited.service.shutdown_grace
                         service.apply(edited)
@@ -74,10 +76,16 @@ class Service:
         self._sources: set[Source] = set()
         self._pollers: dict[str, Poller] = {}
         self._group: TaskGroup
+        state_dir = application.service.state_dir
+        health = ObservedHealth(application, lambda: self._config)
+        self.alerts = Alerts(
+            config.alerts, config.companies, health.current, state_dir, ledger_path(state_dir)
+        )
 
-    def start(self, group: TaskGroup) -> None:
-        """Begin to poll, within a task group."""
+    def start(self, group: TaskGroup, stopping: anyio.Event | None = None) -> None:
+        """Begin to poll, within a task group. stopping: is set where a shutdown is requested."""
         self._group = group
+        group.start_soon(self.alerts.run, stopping)
         self._update_pollers()
 
     def apply(self, config: Config) -> None:
@@ -88,6 +96,7 @@ class Service:
         self._config = config
         self._application.engine.resize(config.stages)
         self._update_pollers()
+        self.alerts.apply(config.alerts, config.companies)
         for poller in self._pollers.values():
             poller.apply(config)
         log.info(

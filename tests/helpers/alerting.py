@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 from msgspec import structs
 
+from pipeline.alerts.alerts import Watched
 from pipeline.alerts.conditions import Seen
-from pipeline.alerts.facts import Delivered, Facts, History, Quarantined, Watched
+from pipeline.alerts.facts import Delivered, Facts, History, Quarantined
 from pipeline.alerts.memory import Memory, new_memory
 from pipeline.alerts.message import Message
 from pipeline.alerts.rules import look, needs
