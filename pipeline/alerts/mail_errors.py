@@ -32,7 +32,7 @@ def mail_error(error: Exception, subject: str, host: str) -> NotSent:
             said = f"{host} does not answer in time", "Check host, port and the firewall"
         case aiosmtplib.SMTPException():
             said = (
-                f"{host} can't be reached ({sanitized(error.message, QUOTED)})",
+                f"{host} can't be given the mail ({sanitized(error.message.rstrip('.'), QUOTED)})",
                 "Check host, port and security in [alerts.mail], and the firewall",
             )
         case _:

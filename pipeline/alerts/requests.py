@@ -61,11 +61,11 @@ class Requests:
                 else:
                     failure = await _refusal(response, subject)
         except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is one
-            failure = (
-                NotSent(subject, "the address can't be used", "Correct it")
-                if isinstance(error, ValueError)
-                else connection_error(error, subject, url, route.proxy)
-            )
+            # What certificates are refused with is a ValueError as well.
+            if isinstance(error, aiohttp.ClientError | OSError):
+                failure = connection_error(error, subject, url, route.proxy)
+            else:
+                failure = NotSent(subject, "the address can't be used", "Correct it")
         # Outside of the handler: the error holds the whole address, and what was sent.
         self._routes.failed(route, failure)
         raise failure

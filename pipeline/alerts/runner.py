@@ -111,9 +111,7 @@ class Runner:
                 for channel in self._channels:
                     group.start_soon(self._send_all, channel)
                 for monitor in self._monitors:
-                    group.start_soon(self._call_all, monitor)
-                if is_start:
-                    self.beat(START)
+                    group.start_soon(self._call_all, monitor, START if is_start else None)
                 while True:
                     await self.look()
                     await anyio.sleep(INTERVAL)
@@ -212,8 +210,10 @@ class Runner:
             self._store.put(State(state.memory, left))
             await self._save()
 
-    async def _call_all(self, monitor: Monitor) -> None:
-        """Call a monitor whenever there is something new to say, for ever."""
+    async def _call_all(self, monitor: Monitor, first: Beat | None) -> None:
+        """Call a monitor first of all, and whenever there is something new to say, for ever."""
+        if first is not None:
+            await self._call(monitor, first)
         called: Beat | None = None
         while True:
             beats, beat = self._beats, self._beat
