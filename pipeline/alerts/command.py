@@ -31,15 +31,11 @@ TRIAL_TIMEOUT = 90.0
 
 
 class Tried(Struct, frozen=True):
-    """What came of a trial. way: a channel or a monitor. error: empty if the message was taken."""
+    """What came of a trial. way: a channel or a monitor. error: why the message was not taken."""
 
     way: str
+    ok: bool
     error: str = ""
-
-    @property
-    def ok(self) -> bool:
-        """Whether the message was taken."""
-        return not self.error
 
 
 class Ended(Struct, frozen=True):
@@ -105,7 +101,7 @@ async def try_all(settings: AlertSettings) -> list[Tried]:
             error = "no answer in time."
         except SynqupError as failed:
             error = str(failed).removeprefix(f"{way}: ")
-        tried[way] = Tried(way, error)
+        tried[way] = Tried(way, not error, error)
 
     async with _monitors(settings) as monitors, _requests(settings) as requests:
         channels = open_channels(settings, requests)

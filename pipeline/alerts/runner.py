@@ -100,6 +100,7 @@ class Runner:
         self._beat: Beat | None = None
         self._beats = anyio.Event()
         self._reported: set[str] = set()
+        self._looking = anyio.Lock()
 
     async def run(self, *, is_start: bool) -> None:
         """Look and tell until cancelled. is_start: whether the process has just begun."""
@@ -121,6 +122,10 @@ class Runner:
 
     async def look(self) -> None:
         """Look once: decide what is to be told, keep it, and have it sent."""
+        async with self._looking:
+            await self._look()
+
+    async def _look(self) -> None:
         try:
             with anyio.fail_after(HEALTH_TIMEOUT):
                 health = await self._world.health()

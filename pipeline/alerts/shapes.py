@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from msgspec import to_builtins
+from msgspec import json, to_builtins
 
 from pipeline.alerts.message import OVER, PROBLEM, Message
 from pipeline.text import truncated
 
 #: Characters of a header, of a section, and of a fallback (Slack: Block Kit).
 SLACK_HEADER, SLACK_SECTION, SLACK_TEXT = 150, 2900, 300
-#: Characters of a line of a card: Teams takes 28 kB in all.
-TEAMS_LINE = 1500
+#: Characters of a line of a card, and bytes of all of them: Teams takes 28 kB with the markup.
+TEAMS_LINE, TEAMS_TEXT = 1000, 16_000
 #: Colours of an Adaptive Card.
 _COLORS = {PROBLEM: "attention", OVER: "good"}
 
@@ -53,7 +53,13 @@ def teams(message: Message) -> dict[str, Any]:
     color = _COLORS.get(message.state, "default")
     lines = [message.text, *(f"\u2022 {one}" for one in message.details), message.remedy]
     body = [block(message.title, weight="bolder", size="medium", color=color)]
-    body += [block(line) for line in lines if line]
+    room = TEAMS_TEXT
+    for line in filter(None, lines):
+        room -= len(json.encode(line[:TEAMS_LINE]))
+        if room < 0:
+            body.append(block("\u2026"))
+            break
+        body.append(block(line))
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
