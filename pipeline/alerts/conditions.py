@@ -17,7 +17,7 @@ from pipeline.alerts.alerts import Watched
 from pipeline.alerts.facts import Facts
 from pipeline.alerts.memory import Condition, Memory
 from pipeline.alerts.settings import AlertSettings
-from pipeline.health.model import Health, Trouble
+from pipeline.health.model import Health, SourceHealth, Trouble
 from pipeline.text import sanitized
 
 #: The disk of the state folder, as a member of conditions.
@@ -53,89 +53,100 @@ class Seen(Struct, frozen=True):
     zone: tzinfo | None = None
 
 
-def conditions(seen: Seen, memory: Memory) -> list[Condition]:
+class Look(Struct, frozen=True):
+    """What one look sees, by its names: there may be thousands of folders.
+
+    places: each folder that needs room, the bytes free, and what is wrong with it. low, full: the
+    folders whose disks have been told to run low, and to be full.
+    """
+
+    seen: Seen
+    memory: Memory
+    sources: dict[str, SourceHealth]
+    places: dict[str, tuple[int | None, Trouble | None]]
+    low: frozenset[str]
+    full: frozenset[str]
+
+
+def look_at(seen: Seen, memory: Memory) -> Look:
+    """Order what is seen by names."""
+    health = seen.health
+    places = {one.folder: (one.free_bytes, one.trouble) for one in health.destinations}
+    disks = [one for one in memory.incidents if one.cause == "disk"]
+    return Look(
+        seen,
+        memory,
+        {one.name: one for one in health.sources},
+        {STATE: (health.disk_free, health.state), **places},
+        frozenset(member for one in disks for member in one.members),
+        frozenset(member for one in disks if one.level >= IS_FULL for member in one.members),
+    )
+
+
+def conditions(look: Look) -> list[Condition]:
     """All that is wrong, of each cause in turn, but sign-ins and companies (see `rhythms`)."""
-    return [one for find in CONDITIONS for one in find(seen, memory)]
+    return [one for find in CONDITIONS for one in find(look)]
 
 
-def _sources(seen: Seen, _: Memory) -> Iterable[Condition]:
-    for source in seen.health.sources:
+def _sources(look: Look) -> Iterable[Condition]:
+    for source in look.seen.health.sources:
         if source.trouble is not None:
             yield _condition("source", source.name, source.trouble)
 
 
-def _state(seen: Seen, memory: Memory) -> Iterable[Condition]:
-    trouble = seen.health.state
-    if trouble is not None and not _is_of_disk(seen, memory, STATE, seen.health.disk_free):
-        yield _condition("state", STATE, trouble)
+def _folders(look: Look) -> Iterable[Condition]:
+    """The folders, the state folder among them, but for what is the fault of their disks."""
+    for place, (free, trouble) in look.places.items():
+        if trouble is not None and not _is_of_disk(look, place, free):
+            yield _condition("state" if place == STATE else "folder", place, trouble)
 
 
-def _folders(seen: Seen, memory: Memory) -> Iterable[Condition]:
-    for one in seen.health.destinations:
-        if one.trouble and not _is_of_disk(seen, memory, one.folder, one.free_bytes):
-            yield _condition("folder", one.folder, one.trouble)
-
-
-def _disks(seen: Seen, memory: Memory) -> Iterable[Condition]:
-    told = _told_disks(memory, LOW)
-    for place, free, trouble in _places(seen.health):
+def _disks(look: Look) -> Iterable[Condition]:
+    seen = look.seen
+    for place, (free, trouble) in look.places.items():
         if free is None:
             continue
-        limit = seen.settings.disk_free * (ROOM if place in told else 1.0)
-        reason = texts.FREE.format(free=texts.size(free))
-        if trouble is not None and _is_of_disk(seen, memory, place, free):
+        limit = seen.settings.disk_free * (ROOM if place in look.low else 1.0)
+        if trouble is not None and _is_of_disk(look, place, free):
             said = texts.FULL.format(free=texts.size(free), reason=trouble.reason)
             yield Condition("disk", place, seen.now, sanitized(said, MAX_REASON), level=IS_FULL)
         elif free < limit:
             level = IS_FULL if free < min(FULL, limit) else LOW
+            reason = texts.FREE.format(free=texts.size(free))
             yield Condition("disk", place, seen.now, reason, level=level)
 
 
-def _stuck(seen: Seen, _: Memory) -> Iterable[Condition]:
+def _stuck(look: Look) -> Iterable[Condition]:
+    seen, since = look.seen, look.seen.health.progress_at
     # A ledger that can't be written keeps everything waiting; that is told instead.
-    if seen.health.state is None and seen.health.progress_at + seen.settings.stuck <= seen.now:
-        minutes = int((seen.now - seen.health.progress_at) / 60)
+    if seen.health.state is None and since + seen.settings.stuck <= seen.now:
+        minutes = int((seen.now - since) / 60)
         reason = texts.NO_MOVE.format(minutes=f"{minutes:,}")
-        yield Condition("stuck", ENGINE, seen.health.progress_at, reason)
+        yield Condition("stuck", ENGINE, since, reason)
 
 
-def _ended(_: Seen, memory: Memory) -> Iterable[Condition]:
-    if memory.ended:
-        yield Condition("ended", ENGINE, memory.ended[-1], texts.KILLED)
+def _ended(look: Look) -> Iterable[Condition]:
+    if look.memory.ended:
+        yield Condition("ended", ENGINE, look.memory.ended[-1], texts.KILLED)
 
 
-CONDITIONS: tuple[Callable[[Seen, Memory], Iterable[Condition]], ...] = (
+CONDITIONS: tuple[Callable[[Look], Iterable[Condition]], ...] = (
     _ended,
     _disks,
-    _state,
     _stuck,
     _sources,
     _folders,
 )
 
 
-def _places(health: Health) -> Iterable[tuple[str, int | None, Trouble | None]]:
-    """Each folder that needs room: what it is called, the bytes free, and what is wrong with it."""
-    yield STATE, health.disk_free, health.state
-    for one in health.destinations:
-        yield one.folder, one.free_bytes, one.trouble
-
-
-def _told_disks(memory: Memory, level: int) -> set[str]:
-    """The folders whose disks have been told of, at this level or above."""
-    told = (one for one in memory.incidents if one.cause == "disk" and one.level >= level)
-    return {member for one in told for member in one.members}
-
-
-def _is_of_disk(seen: Seen, memory: Memory, place: str, free: int | None) -> bool:
+def _is_of_disk(look: Look, place: str, free: int | None) -> bool:
     """Whether what is wrong with a folder is told as the fault of its disk.
 
     It is until a document has found the room that there is again.
     """
     if free is None:
         return False
-    is_full = free < min(seen.settings.disk_free, NEARLY_FULL)
-    return is_full or place in _told_disks(memory, IS_FULL)
+    return free < min(look.seen.settings.disk_free, NEARLY_FULL) or place in look.full
 
 
 def _condition(cause: str, member: str, trouble: Trouble) -> Condition:
@@ -162,34 +173,32 @@ def at_work(health: Health, now: float, grace: float) -> bool:
     return tried and now - health.started_at >= grace
 
 
-def is_known(cause: str, member: str, run: float, seen: Seen) -> bool:
+def is_known(cause: str, member: str, run: float, look: Look) -> bool:
     """Whether no condition means that nothing is wrong; else it is not known yet.
 
     run: when the process began that has told of it.
     """
-    health, grace = seen.health, seen.settings.grace
+    health, now = look.seen.health, look.seen.now
     match cause:
         case "source":
-            return any(
-                one.name == member and one.last_good_poll is not None for one in health.sources
-            )
+            source = look.sources.get(member)
+            return source is not None and source.last_good_poll is not None
         case "folder" | "state":
-            return run == health.started_at or settled(health, seen.now, grace)
+            return run == health.started_at or settled(health, now, look.seen.settings.grace)
         case "disk":
-            return any(place == member and free is not None for place, free, _ in _places(health))
+            return look.places.get(member, (None, None))[0] is not None
         case _:
             return True
 
 
-def is_gone(cause: str, member: str, seen: Seen) -> bool:
+def is_gone(cause: str, member: str, look: Look) -> bool:
     """Whether the configuration does not name what a message was about any more."""
-    health = seen.health
     match cause:
         case "source" | "sign-in":
-            return all(one.name != member for one in health.sources)
+            return member not in look.sources
         case "folder" | "disk":
-            return member != STATE and all(one.folder != member for one in health.destinations)
+            return member not in look.places
         case "quiet":
-            return member not in seen.companies
+            return member not in look.seen.companies
         case _:
             return False

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct, structs
 
-from pipeline.alerts.conditions import Seen, is_gone, is_known
+from pipeline.alerts.conditions import Look, Seen, is_gone, is_known
 from pipeline.alerts.memory import Condition, Incident, Memory, Told
 
 #: Seconds before the same is told anew, which double with each time within a day.
@@ -35,13 +35,14 @@ class Change(Struct, frozen=True):
     gone: bool = False
 
 
-def update(memory: Memory, found: Sequence[Condition], seen: Seen) -> tuple[Memory, list[Change]]:
+def update(memory: Memory, found: Sequence[Condition], look: Look) -> tuple[Memory, list[Change]]:
     """The memory after a look that has found these conditions, and what is to be told."""
+    seen = look.seen
     changes: list[Change] = []
     still_open: list[Incident] = []
     by_member = {(one.cause, one.member): one for one in found}
     for incident in memory.incidents:
-        kept, change = _follow(incident, by_member, seen)
+        kept, change = _follow(incident, by_member, look)
         if kept is not None:
             still_open.append(kept)
         if change is not None:
@@ -62,19 +63,21 @@ def update(memory: Memory, found: Sequence[Condition], seen: Seen) -> tuple[Memo
 
 
 def _follow(
-    incident: Incident, found: dict[tuple[str, str], Condition], seen: Seen
+    incident: Incident, found: dict[tuple[str, str], Condition], look: Look
 ) -> tuple[Incident | None, Change | None]:
     """What becomes of an incident that is open; None if it is over."""
     cause = incident.cause
     present = [one for name in incident.members if (one := found.get((cause, name)))]
     worse = tuple(one for one in present if one.level > incident.level)
     if worse:
-        raised = structs.replace(incident, level=max(one.level for one in worse), told_at=seen.now)
+        raised = structs.replace(
+            incident, level=max(one.level for one in worse), told_at=look.seen.now
+        )
         return raised, Change(raised, worse)
     if present:
         return incident, None
-    left = [name for name in incident.members if not is_gone(cause, name, seen)]
-    if any(not is_known(cause, name, incident.run, seen) for name in left):
+    left = [name for name in incident.members if not is_gone(cause, name, look)]
+    if any(not is_known(cause, name, incident.run, look) for name in left):
         return incident, None
     return None, Change(incident, gone=not left)
 
@@ -124,7 +127,6 @@ def _begin(group: Sequence[Condition], seen: Seen) -> Incident:
         id=stable_id(seen, first.cause, *members),
         cause=first.cause,
         members=members,
-        alike=first.alike,
         level=max(one.level for one in group),
         since=first.since,
         told_at=seen.now,

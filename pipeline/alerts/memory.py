@@ -31,7 +31,6 @@ class Incident(Struct, frozen=True):
     id: str
     cause: str
     members: tuple[str, ...]
-    alike: str
     level: int
     since: float
     told_at: float

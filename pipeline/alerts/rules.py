@@ -11,7 +11,7 @@ from datetime import tzinfo
 from msgspec import structs
 
 from pipeline.alerts import texts
-from pipeline.alerts.conditions import Seen, at_work, conditions
+from pipeline.alerts.conditions import Seen, at_work, conditions, look_at
 from pipeline.alerts.facts import FEW, Needs
 from pipeline.alerts.incidents import stable_id, update
 from pipeline.alerts.memory import Condition, Gathering, Incident, Memory
@@ -48,9 +48,10 @@ def look(memory: Memory, seen: Seen) -> tuple[Memory, list[Message]]:
     """The memory after a look, and what is to be told."""
     memory = _watched(memory.turned_back(seen.now), seen)
     memory = watch_quiet(watch_sign_ins(memory, seen), seen)
-    found = [*conditions(seen, memory), *sign_in_conditions(memory, seen), *memory.quiet]
+    looked = look_at(seen, memory)
+    found = [*conditions(looked), *sign_in_conditions(memory, seen), *memory.quiet]
     found += _still_quarantined(memory, seen)
-    memory, changes = update(memory, found, seen)
+    memory, changes = update(memory, found, looked)
     messages = [render(change, memory, seen) for change in changes]
     memory, gathered = _quarantine(memory, seen)
     messages += gathered
@@ -101,9 +102,14 @@ def _quarantine(memory: Memory, seen: Seen) -> tuple[Memory, list[Message]]:
     told = _quarantine_message(gathering, seen)
     kept = tuple(one for one in memory.incidents if one.cause != QUARANTINE)
     begun = Incident(
-        told.incident, QUARANTINE, (QUARANTINE,), "", 1, gathering.began, seen.now,
-        seen.health.started_at,
-    )  # fmt: skip
+        id=told.incident,
+        cause=QUARANTINE,
+        members=(QUARANTINE,),
+        level=1,
+        since=gathering.began,
+        told_at=seen.now,
+        run=seen.health.started_at,
+    )
     emptied = Gathering(gathering.until)
     return structs.replace(memory, quarantine=emptied, incidents=(*kept, begun)), [told]
 

@@ -154,7 +154,6 @@ ENDS = "ends at {at}, within {days} days"
 QUIET = "no document has come since {since}; usually one comes within {days} days"
 
 #: Lines of a summary.
-OPEN = "{subject}"
 SOURCE = "source {name}: last read at {at}"
 NOT_READ = "source {name}: not read yet"
 SIGN_IN = "source {name}: its sign-in ends at {at}"

@@ -18,7 +18,7 @@ from pipeline.alerts.outbox import Entry
 from pipeline.alerts.store import State, Store
 
 TELL = Message("id", "incident", "source", "problem", 1.0, "office", "subject", "text")
-WRONG = Incident("incident", "source", ("box",), "", 1, 1.0, 2.0, 3.0)
+WRONG = Incident("incident", "source", ("box",), 1, 1.0, 2.0, 3.0)
 
 
 def test_memory_and_outbox_come_back_together(tmp_path: Path) -> None:
