@@ -47,7 +47,7 @@ def needs(memory: Memory, settings: AlertSettings, now: float, zone: tzinfo | No
 def look(memory: Memory, seen: Seen) -> tuple[Memory, list[Message]]:
     """The memory after a look, and what is to be told."""
     memory = _watched(memory.turned_back(seen.now), seen)
-    memory = watch_quiet(watch_sign_ins(memory, seen), seen)
+    memory = _without_ended(watch_quiet(watch_sign_ins(memory, seen), seen), seen)
     looked = look_at(seen, memory)
     found = [*conditions(looked), *sign_in_conditions(memory, seen), *memory.quiet]
     found += _still_quarantined(memory, seen)
@@ -56,7 +56,7 @@ def look(memory: Memory, seen: Seen) -> tuple[Memory, list[Message]]:
     memory, gathered = _quarantine(memory, seen)
     messages += gathered
     memory, summed = _summary(memory, seen)
-    return _without_ended(memory, seen), messages + summed
+    return memory, messages + summed
 
 
 def _watched(memory: Memory, seen: Seen) -> Memory:

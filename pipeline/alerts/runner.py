@@ -26,6 +26,7 @@ from pipeline.alerts.conditions import Seen
 from pipeline.alerts.errors import MessageRefused
 from pipeline.alerts.facts import Facts, read_facts
 from pipeline.alerts.memory import Memory
+from pipeline.alerts.message import Message
 from pipeline.alerts.outbox import first_for, only_for, with_message, without
 from pipeline.alerts.requests import Requests
 from pipeline.alerts.rules import look, needs
@@ -47,6 +48,8 @@ HEALTH_TIMEOUT = 30.0
 DISK_TIMEOUT = 20.0
 #: Seconds for one message by one channel, at most.
 SEND_TIMEOUT = 90.0
+#: Seconds that a stop waits for a message that is on its way.
+LAST_SEND = 2.0
 #: Waits between two tries to send, for as long as it takes; and how often a message is tried that
 #: is refused for what it is.
 RETRIES = RetryPolicy(attempts=5, first_wait=15.0, longest_wait=1800.0, longest_asked=6 * 3600.0)
@@ -198,22 +201,46 @@ class Runner:
                 continue
             tries = tries + 1 if message.id == tried else 1
             tried = message.id
-            try:
-                with anyio.fail_after(SEND_TIMEOUT):
-                    await channel.send(message)
-            except Exception as error:  # noqa: BLE001 - whatever it is concerns this message
+            error = await self._send(channel, message)
+            if error is not None:
                 gives_up = isinstance(error, MessageRefused) and tries >= policy.attempts
                 self._report(f"an alert can't be sent by {channel.name}", error, final=gives_up)
                 if not gives_up:
                     await anyio.sleep(_pause(error, tries, policy))
                     continue
+                self._leave_out(channel, message)
+            await self._save()
+
+    async def _send(self, channel: Channel, message: Message) -> Exception | None:
+        """Send a message; returns why it has not arrived.
+
+        A stop waits for one that is on its way, for a moment, so that it is not sent twice.
+        """
+        failure: Exception | None = None
+
+        async def hurry() -> None:
+            try:
+                await anyio.sleep_forever()
+            finally:
+                sending.deadline = min(sending.deadline, anyio.current_time() + LAST_SEND)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(hurry)
+            try:
+                with anyio.fail_after(SEND_TIMEOUT, shield=True) as sending:
+                    await channel.send(message)
+            except Exception as error:  # noqa: BLE001 - whatever it is concerns this message
+                failure = error
             else:
+                self._leave_out(channel, message)
                 self._reported.discard(f"an alert can't be sent by {channel.name}")
                 log.info("alert sent", by=channel.name, subject=message.subject)
-            state = self._store.state
-            left = without(state.outbox, channel.name, message.id)
-            self._store.put(State(state.memory, left))
-            await self._save()
+            group.cancel_scope.cancel()
+        return failure
+
+    def _leave_out(self, channel: Channel, message: Message) -> None:
+        state = self._store.state
+        self._store.put(State(state.memory, without(state.outbox, channel.name, message.id)))
 
     async def _call_all(self, monitor: Monitor, first: Beat | None) -> None:
         """Call a monitor first of all, and whenever there is something new to say, for ever."""

@@ -74,6 +74,8 @@ class Watch:
 
     async def end(self, *, is_stop: bool) -> None:
         """End: after a stop nothing is left of the marker, after an error monitors are told."""
+        if self._store.is_due:
+            await anyio.to_thread.run_sync(self._store.save, abandon_on_cancel=True)
         if is_stop:
             await anyio.to_thread.run_sync(self._marker.end, abandon_on_cancel=True)
         elif self._runner is not None:

@@ -89,12 +89,13 @@ async def test_a_service_that_was_killed_says_so_when_it_starts_again(tmp_path: 
             with process("run", "--config", box.config) as service:
                 await until(lambda: "/beat/start" in receiver.paths and running.exists())
                 service.kill()
-                await anyio.to_thread.run_sync(service.wait)
+                await until(lambda: service.poll() is not None)
             assert running.exists()
             with process("run", "--config", box.config) as service:
                 await until(lambda: told(receiver) == ["ended problem", "ended over"])
                 service.send_signal(signal.SIGTERM)
-                assert await anyio.to_thread.run_sync(service.wait) == 0
+                await until(lambda: service.poll() is not None)
+                assert service.returncode == 0
             assert not running.exists()
             with process("run", "--config", box.config) as service:
                 await until(lambda: receiver.paths.count("/beat/start") == 3)

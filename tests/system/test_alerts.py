@@ -10,6 +10,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from aiohttp import web
 from msgspec import structs
 
 from pipeline.alerts.alerts import Alerts
@@ -27,6 +28,7 @@ from pipeline.ledger.ledger import open_ledger
 from pipeline.retry import RetryPolicy
 from tests.helpers.alerting import COMPANIES, DAY, HOUR, MINUTE, Simulation
 from tests.helpers.receivers import MailReceiver, WebReceiver, mail_receiving, receiving
+from tests.helpers.serving import serving
 
 pytestmark = pytest.mark.anyio
 
@@ -49,6 +51,8 @@ class Office:
             summary="never",
         )
         self.store = Store(folder / "alerts", self.it.now)
+        #: Ends the runner.
+        self.stop: Callable[[], object] = lambda: None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Runner]:
@@ -69,9 +73,16 @@ class Office:
         )
         runner = Runner(self.settings, "office", lambda: COMPANIES, self.store, world)
         async with anyio.create_task_group() as group:
-            group.start_soon(lambda: runner.run(is_start=True))
+            scope = anyio.CancelScope()
+            self.stop = scope.cancel
+
+            async def run() -> None:
+                with scope:
+                    await runner.run(is_start=True)
+
+            group.start_soon(run)
             yield runner
-            group.cancel_scope.cancel()
+            scope.cancel()
 
     async def go_by(self, runner: Runner, seconds: float, step: float = 5 * MINUTE) -> None:
         """Let time go by until all is sent that there is to send."""
@@ -231,6 +242,39 @@ async def test_a_message_is_the_same_however_often_it_is_sent(office: Office) ->
             await runner.look()
         await until(lambda: len(office.messages()) > 3)
         assert len({call.body for call in office.web.calls if call.path == "/hook"}) == 1
+
+
+async def test_a_message_on_its_way_is_finished_by_a_stop_and_not_sent_again(
+    office: Office,
+) -> None:
+    arrived, release = anyio.Event(), anyio.Event()
+    answer = office.web.answer
+
+    async def slowly(request: web.Request) -> web.Response:
+        said = await answer(request)
+        if request.path == "/hook":
+            arrived.set()
+            await release.wait()
+        return said
+
+    async with serving(slowly) as url:
+        hook = WebhookSettings("hook", f"{url}hook")
+        office.settings = AlertSettings(webhooks=(hook,), summary="never")
+        async with office.running() as runner, anyio.create_task_group() as group:
+            revoke(office.it)
+            for _ in range(4):
+                office.it.now += 5 * MINUTE
+                await runner.look()
+            await arrived.wait()
+
+            async def let_go() -> None:
+                await anyio.sleep(0.05)
+                release.set()
+
+            group.start_soon(let_go)
+            office.stop()
+        assert office.messages() == ["source problem"]
+        assert not office.store.state.outbox
 
 
 async def test_one_channel_that_hangs_or_refuses_holds_up_no_other(office: Office) -> None:
