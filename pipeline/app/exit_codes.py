@@ -8,10 +8,8 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterable
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-from pipeline.app.catch_up import CatchUpResult
-from pipeline.app.wiring import Finding
-from pipeline.engine.error_reporter import leaf_exceptions
 from pipeline.errors import (
     ConfigurationError,
     InternalError,
@@ -20,13 +18,17 @@ from pipeline.errors import (
     SynqupError,
 )
 
+if TYPE_CHECKING:
+    from pipeline.app.catch_up import CatchUpResult
+    from pipeline.app.wiring import Finding
+
 
 class ExitCode(IntEnum):
     """The exit status of the process."""
 
     OK = 0
     #: Documents were quarantined, left for a later run or could not be read in a list; or a folder
-    #: can't be used.
+    #: can't be used; or a service can't be installed, started or stopped, or does not run.
     INCOMPLETE = 1
     #: The configuration or the command line has to be corrected.
     USAGE = 2
@@ -61,16 +63,6 @@ def exit_code_of_result(result: CatchUpResult) -> ExitCode:
     if left or result.stopped:
         return ExitCode.INCOMPLETE
     return ExitCode.OK
-
-
-def exit_code_of_outcome(outcome: CatchUpResult | Exception) -> ExitCode:
-    """The exit code of a catch-up that has ended so, or has raised this."""
-    if isinstance(outcome, CatchUpResult):
-        return exit_code_of_result(outcome)
-    error = next(leaf_exceptions(outcome))
-    if isinstance(error, SynqupError):
-        return exit_code_of_error(error)
-    return ExitCode.INTERNAL_ERROR
 
 
 def exit_code_of_findings(findings: Iterable[Finding]) -> ExitCode:
