@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-import anyio.to_thread
 import msgspec
 
 from pipeline.alerts.message import Message
-from pipeline.alerts.requests import Requests, address, as_url
+from pipeline.alerts.requests import Requests, address, as_url, secret_text
 from pipeline.alerts.settings import AlertSettings, WebhookSettings
 from pipeline.alerts.shapes import SHAPES
-from pipeline.config.secrets import read_secret
 
 
 class Channel(Protocol):
@@ -42,7 +40,7 @@ class Webhook:
         url = await address(settings.url, settings.url_secret, self.name)
         headers = dict(settings.headers)
         for name, secret in settings.secret_headers.items():
-            headers[name] = await anyio.to_thread.run_sync(read_secret, secret)
+            headers[name] = await secret_text(secret)
         headers |= {"Content-Type": "application/json", "Idempotency-Key": f'"{message.id}"'}
         body = msgspec.json.encode(SHAPES[settings.shape](message))
         await self._requests.send("POST", as_url(url, self.name), self.name, body, headers)

@@ -18,8 +18,8 @@ import structlog
 from pipeline.alerts.errors import NotSent
 from pipeline.alerts.mail_errors import mail_error
 from pipeline.alerts.message import OVER, PROBLEM, Message
+from pipeline.alerts.requests import secret_text
 from pipeline.alerts.settings import PLAIN, PORTS, STARTTLS, TLS, MailSettings
-from pipeline.config.secrets import read_secret
 from pipeline.files import os_reason
 from pipeline.network.trust import tls_context
 from pipeline.text import sanitized
@@ -52,10 +52,10 @@ class MailChannel:
         settings = self._settings
         password = None
         if settings.password is not None:
-            password = await anyio.to_thread.run_sync(read_secret, settings.password)
+            password = await secret_text(settings.password)
         context = None
         if settings.security != PLAIN:
-            context = await anyio.to_thread.run_sync(self._context)
+            context = await anyio.to_thread.run_sync(self._context, abandon_on_cancel=True)
         try:
             with anyio.fail_after(TIMEOUT):
                 refused, _ = await aiosmtplib.send(

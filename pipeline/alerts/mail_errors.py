@@ -6,15 +6,18 @@ import ssl
 
 import aiosmtplib
 
-from pipeline.alerts.errors import QUOTED, MessageRefused, NotSent, certificate_error, words
-from pipeline.text import sanitized
+from pipeline.alerts.errors import MessageRefused, NotSent
+from pipeline.errors import SynqupError
+from pipeline.files import os_reason
+from pipeline.network.connection_errors import certificate_refused
+from pipeline.text import quoted
 
 
-def mail_error(error: Exception, subject: str, host: str) -> NotSent:
+def mail_error(error: Exception, subject: str, host: str) -> SynqupError:
     """The error for a message that was not taken. host: of the server."""
     failed = next((one for one in _chain(error) if isinstance(one, ssl.SSLError)), None)
     if isinstance(failed, ssl.SSLCertVerificationError):
-        return certificate_error(failed, subject, host)
+        return certificate_refused(failed, subject, "[alerts]")
     match error:
         case aiosmtplib.SMTPDataError() if error.code >= 500:
             return MessageRefused(subject, f"{host} refuses the mail ({_answer(error)})")
@@ -25,18 +28,18 @@ def mail_error(error: Exception, subject: str, host: str) -> NotSent:
             said = _refusal(error, host)
         case aiosmtplib.SMTPNotSupported():
             said = (
-                f"{host} does not offer what is asked for ({sanitized(str(error), QUOTED)})",
+                f"{host} does not offer what is asked for ({quoted(str(error))})",
                 "Check security, port and user in [alerts.mail]",
             )
         case TimeoutError():
             said = f"{host} does not answer in time", "Check host, port and the firewall"
         case aiosmtplib.SMTPException():
             said = (
-                f"{host} can't be given the mail ({sanitized(error.message.rstrip('.'), QUOTED)})",
+                f"{host} can't be given the mail ({quoted(error.message.rstrip('.'))})",
                 "Check host, port and security in [alerts.mail], and the firewall",
             )
         case _:
-            why = words(error) if isinstance(error, OSError) else type(error).__name__
+            why = quoted(os_reason(error)) if isinstance(error, OSError) else type(error).__name__
             said = f"the connection to {host} failed ({why})", ""
     return NotSent(subject, *said)
 
@@ -62,4 +65,4 @@ def _chain(error: BaseException | None) -> list[BaseException]:
 
 
 def _answer(error: aiosmtplib.SMTPResponseException) -> str:
-    return sanitized(f"{error.code} {error.message}".replace("\n", " "), QUOTED)
+    return quoted(f"{error.code} {error.message}".replace("\n", " "))

@@ -11,13 +11,14 @@ import anyio.to_thread
 from yarl import URL
 
 from pipeline.alerts.addresses import web_address
-from pipeline.alerts.errors import QUOTED, MessageRefused, NotSent, connection_error
+from pipeline.alerts.errors import MessageRefused, NotSent
 from pipeline.config.secrets import read_secret
 from pipeline.config.types import Secret
 from pipeline.errors import SynqupError
+from pipeline.network.connection_errors import connection_error
 from pipeline.network.proxy_errors import PROXY_AUTHENTICATION_REQUIRED, sign_in_error
 from pipeline.network.routes import Routes
-from pipeline.text import sanitized
+from pipeline.text import quoted
 
 #: Seconds for a whole request.
 TIMEOUT = 30.0
@@ -63,7 +64,9 @@ class Requests:
         except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is one
             # What certificates are refused with is a ValueError as well.
             if isinstance(error, aiohttp.ClientError | OSError):
-                failure = connection_error(error, subject, url, route.proxy)
+                failure = connection_error(
+                    error, subject, url, route.proxy, other="the receiver", section="[alerts]"
+                )
             else:
                 failure = NotSent(subject, "the address can't be used", "Correct it")
         # Outside of the handler: the error holds the whole address, and what was sent.
@@ -86,11 +89,16 @@ class Requests:
         return self._session
 
 
+async def secret_text(secret: Secret) -> str:
+    """A secret; what holds it may hang, and is not waited for then. Raises SecretMissing."""
+    return await anyio.to_thread.run_sync(read_secret, secret, abandon_on_cancel=True)
+
+
 async def address(url: str, secret: Secret | None, subject: str) -> str:
     """The address of a receiver, which may be a secret. Raises SecretMissing and NotSent."""
     if secret is None:
         return url
-    found = (await anyio.to_thread.run_sync(read_secret, secret)).strip()
+    found = (await secret_text(secret)).strip()
     try:
         return web_address(found)
     except ValueError as error:
@@ -112,9 +120,8 @@ async def _refusal(response: aiohttp.ClientResponse, subject: str) -> NotSent:
     if response.content_type == "text/plain":
         with suppress(UnicodeError):
             said = (await response.content.read(MAX_ANSWER)).decode()
-    quoted = f': "{sanitized(said.strip(), QUOTED)}"' if said.strip() else ""
-    reason = f"the receiver answers {response.status}{quoted}"
-    status = response.status
+    status, words = response.status, f': "{quoted(said)}"' if said.strip() else ""
+    reason = f"the receiver answers {status}{words}"
     if status in REFUSED:
         return MessageRefused(subject, reason, "Check what the receiver expects")
     if status in WRONG:

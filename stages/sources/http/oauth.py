@@ -29,9 +29,9 @@ from pipeline.config.secrets import (
 from pipeline.config.types import Secret
 from pipeline.errors import RetryableError, SignInRefused, SourceError, WebPage
 from pipeline.files import os_reason
+from pipeline.text import quoted
 from stages.sources.http import lenient_json
 from stages.sources.http.client import HttpClient, status_error
-from stages.sources.http.headers import quoted
 from stages.sources.http.lenient_json import JSON_ERRORS, as_utf8
 from stages.sources.http.token import AccessToken
 
