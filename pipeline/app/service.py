@@ -11,10 +11,12 @@ import anyio
 import anyio.to_thread
 import structlog
 from anyio.abc import TaskGroup
+from msgspec import structs
 
 from pipeline.alerts.alerts import Alerts
+from pipeline.alerts.settings import AlertSettings
 from pipeline.app.poller import Poller
-from pipeline.app.reporter import reporting
+from pipeline.app.reporter import patience, reporting
 from pipeline.app.service_manager.link import Link, NoLink
 from pipeline.app.shutdown import Shutdown
 from pipeline.app.wiring import (
@@ -26,6 +28,7 @@ from pipeline.app.wiring import (
     load_config,
     open_application,
 )
+from pipeline.config.types import Duration
 from pipeline.config.watcher import watch_config
 from pipeline.errors import SynqupError
 from pipeline.health.collector import Collector
@@ -105,7 +108,7 @@ class Service:
         )
         self.monitor = Monitor(config.monitor, self.collector, observer, deliveries)
         self.alerts = Alerts(
-            config.alerts,
+            alert_settings(config),
             config.companies,
             self.collector.current,
             state_dir,
@@ -148,7 +151,7 @@ class Service:
         self._application.engine.resize(config.stages)
         self._update_pollers()
         self.monitor.apply(config.monitor)
-        self.alerts.apply(config.alerts, config.companies)
+        self.alerts.apply(alert_settings(config), config.companies)
         for poller in self._pollers.values():
             poller.apply(config)
         self._group.start_soon(self._try_added_folders, before, config)
@@ -199,6 +202,16 @@ class Service:
         await self._application.close(source)
         self._sources.discard(source)
         log.info("source drained", source=source.name)
+
+
+def alert_settings(config: Config) -> AlertSettings:
+    """[alerts], but that nothing counts as stuck sooner than it does to the service manager.
+
+    A poll whose server asks to be left alone for a while is not stuck, and neither is one that no
+    answer comes to; the latter is told when it has failed.
+    """
+    stuck = max(config.alerts.stuck, patience(config))
+    return structs.replace(config.alerts, stuck=Duration(stuck))
 
 
 def _added_folders(before: Config, config: Config) -> frozenset[Path]:
