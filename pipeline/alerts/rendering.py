@@ -100,6 +100,8 @@ def _over(incident: Incident, gone: bool, memory: Memory, seen: Seen) -> Message
     cause, members = incident.cause, incident.members
     text = texts.CAUSES[cause].one_over if len(members) == 1 else texts.CAUSES[cause].many_over
     known = memory.sign_ins.get(members[0])
+    if cause == "sign-in" and known is None:
+        text = texts.STILL_SIGNED_IN
     values = {
         "name": name_of(cause, members[0], seen),
         "count": f"{len(members):,}",

@@ -40,7 +40,8 @@ def watch_sign_ins(memory: Memory, seen: Seen) -> Memory:
     for source in seen.health.sources:
         before = memory.sign_ins.get(source.name)
         if source.sign_in_ends_at is None:
-            if before is not None:
+            # Somebody has signed in anew if it is read after that end.
+            if before is not None and (source.last_good_poll or 0) <= before.ends_at + DAY:
                 kept[source.name] = before
         elif before is None:
             kept[source.name] = SignInSeen(source.sign_in_ends_at, seen.now)

@@ -140,6 +140,10 @@ GONE = Text(
     "{name} is not in the configuration any more",
     "What was wrong with it since {since} is not looked at any more.",
 )
+#: Where a sign-in goes on after the end that was known of it.
+STILL_SIGNED_IN = Text(
+    "source {name} is signed in again", "It is read, and its sign-in has no end that is known."
+)
 TEST = Text("this is a test", "synqup alert --test has sent this message; nothing is wrong.")
 SUMMARY = Text("{delivered} documents since {since}", "{state}")
 ALL_WELL = "Everything works."

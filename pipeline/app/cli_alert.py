@@ -14,7 +14,9 @@ def alert(
     test: Annotated[bool, typer.Option("--test", help="Send one message by each way.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Send a test by each channel and heartbeat of [alerts], and say what came of it.
+    """Try each way by which alerts go out.
+
+    A test is sent by each channel and heartbeat of [alerts], and it is said what came of it.
 
     Exit status: 0 all were taken, 1 one was not, 2 configuration or usage.
     """

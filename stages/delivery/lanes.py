@@ -50,7 +50,7 @@ class Lane:
     def __init__(self, volume: str) -> None:
         self.volume = volume
         self.publish_lock = anyio.Lock()
-        #: How often a call for documents that takes long has shown that it goes on, or was given up.
+        #: How often a call for documents has shown that it goes on, has ended or was given up.
         self.signs_of_life = 0
         self._timeout = TIMEOUT
         self._idle: list[WorkerThread] = []

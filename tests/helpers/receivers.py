@@ -13,12 +13,16 @@ from email.message import EmailMessage
 from email.policy import default
 from typing import Any
 
+import anyio
 import pytest
 from aiohttp import web
 from msgspec import Struct
 from yarl import URL
 
 from tests.helpers.serving import serving
+
+#: Seconds that the end of a server may take.
+CLOSING = 1.0
 
 
 class Call(Struct):
@@ -139,4 +143,6 @@ async def mail_receiving(
         yield receiver
     finally:
         server.close()
-        await server.wait_closed()
+        # From Python 3.12 on it waits for those who are still connected.
+        with anyio.move_on_after(CLOSING):
+            await server.wait_closed()

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -17,14 +13,12 @@ import pytest
 from msgspec import structs
 
 from pipeline.alerts.settings import AlertSettings, HeartbeatSettings, WebhookSettings
-from pipeline.app.lock import single_instance
-from pipeline.app.service import Service, open_service
-from pipeline.app.wiring import Config, open_application
 from pipeline.config.types import Duration
 from stages.sandbox import FaultSpec
-from tests.helpers.processes import PATIENCE, mailbox, process, synqup
+from tests.helpers.processes import mailbox, process, synqup
 from tests.helpers.receivers import WebReceiver, receiving
-from tests.helpers.trial import Trial, trial
+from tests.helpers.services import often, running, until
+from tests.helpers.trial import trial
 
 pytestmark = pytest.mark.anyio
 
@@ -39,12 +33,6 @@ url = "{url}hook"
 """
 
 
-async def until(condition: Callable[[], object]) -> None:
-    with anyio.fail_after(PATIENCE):
-        while not condition():
-            await anyio.sleep(0.02)
-
-
 def told(receiver: WebReceiver) -> list[str]:
     hooked = [call.json for call in receiver.calls if call.path == "/hook"]
     return [f"{one['cause']} {one['state']}" for one in hooked]
@@ -57,26 +45,6 @@ def alerted(receiver: WebReceiver) -> AlertSettings:
         grace=Duration(1),
         summary="never",
     )
-
-
-@asynccontextmanager
-async def serving(config: Config) -> AsyncIterator[Service]:
-    with single_instance(config.service.state_dir):
-        async with (
-            open_application(config) as application,
-            open_service(application, config) as service,
-            application.engine.running(),
-            anyio.create_task_group() as group,
-        ):
-            service.start(group)
-            yield service
-            group.cancel_scope.cancel()
-
-
-def often(it: Trial, alerts: AlertSettings) -> Config:
-    config = it.config()
-    service = structs.replace(config.service, poll_interval=Duration(0.05))
-    return structs.replace(config, service=service, alerts=alerts)
 
 
 @pytest.mark.slow
@@ -109,8 +77,8 @@ async def test_a_source_that_fails_is_told_by_the_service_itself(
     monkeypatch.setattr("pipeline.alerts.runner.INTERVAL", 0.05)
     monkeypatch.setattr("pipeline.app.poller.LONGEST_PAUSE", 0.05)
     async with receiving() as receiver, trial(tmp_path, FaultSpec("error", on="token")) as it:
-        config = often(it, alerted(receiver))
-        async with serving(config):
+        config = structs.replace(often(it.config()), alerts=alerted(receiver))
+        async with running(config):
             await until(lambda: told(receiver) == ["source problem"])
             it.faults.specs = ()
             await until(lambda: told(receiver) == ["source problem", "source over"])
@@ -124,26 +92,14 @@ async def test_alerts_are_applied_by_an_edit_of_the_configuration(
 ) -> None:
     monkeypatch.setattr("pipeline.alerts.runner.INTERVAL", 0.05)
     async with receiving() as receiver, trial(tmp_path) as it:
-        config = often(it, AlertSettings())
-        async with serving(config) as service:
+        config = often(it.config())
+        async with running(config) as service:
             await until(lambda: it.delivered() == it.held())
             assert not (config.service.state_dir / "alerts").exists()
             service.apply(structs.replace(config, alerts=alerted(receiver)))
             await until(lambda: "/beat" in receiver.paths)
             service.apply(config)
-            await until(lambda: service.alerts.settings == AlertSettings())
-
-
-def test_what_alerts_need_is_not_imported_before_somebody_is_told() -> None:
-    said = subprocess.run(
-        [sys.executable, "-c", "import sys, pipeline.app.cli; print(*sys.modules)"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[2],
-    ).stdout.split()
-    heavy = {"aiosmtplib", "pipeline.alerts.runner", "pipeline.alerts.rules"}
-    assert not heavy & set(said)
+            await until(lambda: not service.alerts.settings.tells)
 
 
 async def test_a_catch_up_tells_monitors_that_it_begins_and_how_it_ends(tmp_path: Path) -> None:

@@ -145,6 +145,14 @@ async def test_alerts_go_by_the_proxy_and_trust_of_the_company(tmp_path: Path) -
             assert receiver.paths == ["/x"]
             with pytest.raises(SynqupError, match="not trusted"):
                 await told(receiver, hook, Routes("alerts", settings))
+            # Once somebody has mended ca_file, the same process goes on.
+            mended = tmp_path / "mended.pem"
+            mended.write_bytes(Authority(tmp_path / "other", "Another Root").root.read_bytes())
+            routes = Routes("alerts", settings, mended)
+            with pytest.raises(SynqupError, match=r"not trusted .*ca_file in \[alerts\]"):
+                await told(receiver, hook, routes)
+            mended.write_bytes(authority.root.read_bytes())
+            await told(receiver, hook, routes)
             wrong = ProxySettings(f"http://{running.address}", section="[alerts]")
             with pytest.raises(SynqupError, match=r"proxy_password in \[alerts\]"):
                 await told(receiver, hook, Routes("alerts", wrong, authority.root))

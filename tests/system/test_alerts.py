@@ -254,7 +254,8 @@ async def test_a_message_on_its_way_is_finished_by_a_stop_and_not_sent_again(
         said = await answer(request)
         if request.path == "/hook":
             arrived.set()
-            await release.wait()
+            with anyio.move_on_after(PATIENCE):
+                await release.wait()
         return said
 
     async with serving(slowly) as url:
@@ -265,7 +266,8 @@ async def test_a_message_on_its_way_is_finished_by_a_stop_and_not_sent_again(
             for _ in range(4):
                 office.it.now += 5 * MINUTE
                 await runner.look()
-            await arrived.wait()
+            with anyio.fail_after(PATIENCE):
+                await arrived.wait()
 
             async def let_go() -> None:
                 await anyio.sleep(0.05)
