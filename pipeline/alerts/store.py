@@ -7,6 +7,7 @@ alert from being sent; it is written again at the next look.
 from __future__ import annotations
 
 import math
+import threading
 import time
 from contextlib import suppress
 from io import BytesIO
@@ -46,6 +47,7 @@ class Store:
         self._changed = True
         self._written_at = -math.inf
         self._reported = False
+        self._writing = threading.Lock()
 
     @property
     def is_due(self) -> bool:
@@ -77,6 +79,11 @@ class Store:
 
     def save(self) -> None:
         """Write the file. It blocks, and raises nothing."""
+        # A call that was not waited for may still be at it, and must not replace what is newer.
+        with self._writing:
+            self._save()
+
+    def _save(self) -> None:
         state, self._changed = self.state, False
         try:
             make_folder(self._path.parent, 0o700)

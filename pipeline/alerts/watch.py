@@ -43,7 +43,9 @@ async def begin(alerts: Alerts) -> Watch:
 
 def _note_end(store: Store, ended_at: float) -> None:
     memory = store.state.memory
-    if ended_at not in memory.ended:
+    # A hang that was told is ended by whoever watches over the service, or by hand.
+    is_told = any(one.cause == "stuck" for one in memory.incidents)
+    if ended_at not in memory.ended and not is_told:
         ended = (*memory.ended, ended_at)[-MAX_ENDED:]
         store.put(State(structs.replace(memory, ended=ended), store.state.outbox))
 

@@ -24,6 +24,7 @@ from pipeline.alerts.settings import (
 )
 from pipeline.alerts.store import Store
 from pipeline.alerts.watch import begin
+from pipeline.health.model import Health
 from pipeline.ledger.ledger import open_ledger
 from pipeline.retry import RetryPolicy
 from tests.helpers.alerting import COMPANIES, DAY, HOUR, MINUTE, Simulation
@@ -60,11 +61,8 @@ class Office:
         self.store = Store(self.folder / "alerts", self.it.now)
         self.store.load()
 
-        async def health() -> object:
-            return self.it.health()
-
         world = World(
-            health,  # type: ignore[arg-type]
+            self.health,
             self.folder / "alerts",
             self.folder / "ledger.sqlite",
             lambda: self.it.now,
@@ -83,6 +81,17 @@ class Office:
             group.start_soon(run)
             yield runner
             scope.cancel()
+        # As a stop does: what was sent just now is not sent again.
+        await until(lambda: not runner._disk._busy)
+        if self.store.is_due:
+            self.store.save()
+
+    async def health(self) -> Health:
+        return self.it.health()
+
+    def alerts(self) -> Alerts:
+        ledger = self.folder / "ledger.sqlite"
+        return Alerts(self.settings, (), self.health, self.folder, ledger)
 
     async def go_by(self, runner: Runner, seconds: float, step: float = 5 * MINUTE) -> None:
         """Let time go by until all is sent that there is to send."""
@@ -172,18 +181,7 @@ async def test_a_kill_gives_one_alert_and_one_recovery(office: Office) -> None:
     marker = Marker(office.folder / "alerts")
     marker.touch()
     os.utime(office.folder / "alerts" / "running", (office.it.now, office.it.now))
-
-    async def health() -> object:
-        return office.it.health()
-
-    alerts = Alerts(
-        office.settings,
-        (),
-        health,  # type: ignore[arg-type]
-        office.folder,
-        office.folder / "ledger.sqlite",
-    )
-    await begin(alerts)
+    await begin(office.alerts())
     office.it.restart(2 * HOUR)
     async with office.running() as runner:
         await office.go_by(runner, DAY)
@@ -192,8 +190,21 @@ async def test_a_kill_gives_one_alert_and_one_recovery(office: Office) -> None:
     assert "2026-09-01 09:30" in office.mails.mails[0].get_content()
     # Stopped as it should be.
     marker.end()
-    await begin(alerts)
+    await begin(office.alerts())
     assert not office.store.state.memory.ended
+
+
+async def test_a_hang_that_a_watchdog_ends_is_one_trouble(office: Office) -> None:
+    async with office.running() as runner:
+        await office.go_by(runner, HOUR)
+        hang(office.it)
+        await office.go_by(runner, HOUR)
+    Marker(office.folder / "alerts").touch()
+    await begin(office.alerts())
+    office.it.restart()
+    async with office.running() as runner:
+        await office.go_by(runner, DAY)
+    assert office.messages() == ["stuck problem", "stuck over"]
 
 
 async def test_a_healthy_week_gives_none_but_the_summaries(office: Office) -> None:
