@@ -13,6 +13,8 @@ LONGEST = 4000
 FEW = 10
 #: Characters of a name or a number, at most.
 NAME = 100
+#: Characters of a server's message that are quoted, at most.
+QUOTED = 200
 
 
 def printable(text: str) -> str:
@@ -37,6 +39,12 @@ def truncated(text: str, most: int = LONGEST) -> str:
 def sanitized(text: str, most: int = LONGEST) -> str:
     """The text as it may be shown: printable(), of at most `most` characters and a note."""
     return printable(truncated(text, most))
+
+
+def quoted(text: str) -> str:
+    """A server's message, printable, on one line, and cut to QUOTED characters."""
+    # Only the beginning is made printable, as the text may be very long.
+    return printable(text[: 2 * QUOTED].strip())[:QUOTED].strip()
 
 
 def first_few(items: Sequence[str], most: int = FEW) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Self, TypeVar
 
 from msgspec import Struct, structs
 
+from pipeline.alerts.settings import AlertSettings, check_alerts
 from pipeline.config.loader import POINTER, LoadContext, convert, read_toml, suggestion
 from pipeline.config.monitor import MonitorSettings
 from pipeline.config.types import (
@@ -142,6 +143,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     companies: tuple[Company, ...]
     stages: dict[str, StageSettings] = {}
     monitor: MonitorSettings = MonitorSettings()
+    alerts: AlertSettings = AlertSettings()
 
 
 Section = TypeVar("Section", Delivery, Company)
@@ -215,6 +217,7 @@ def load_config(
     _check_companies(context)
     _check_others(context)
     _check_targets(base, context)
+    check_alerts(raw.get("alerts"), base, context)
     for name in config.stages or ():
         if name not in stages:
             context.add_problem(
@@ -229,6 +232,7 @@ def load_config(
         sources=tuple(source.located(base) for source in config.sources),
         companies=tuple(_located(base, company) for company in config.companies),
         monitor=config.monitor.located(base),
+        alerts=config.alerts.located(base),
     )
 
 

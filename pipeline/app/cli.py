@@ -17,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.app import cli_inspect, cli_run, cli_sandbox, cli_service, cli_sign_in
+from pipeline.app import cli_alert, cli_inspect, cli_run, cli_sandbox, cli_service, cli_sign_in
 from pipeline.app.exit_codes import ExitCode, exit_code_of_error
 from pipeline.app.process import collect_rarely, exit_process
 from pipeline.app.streams import prepare_process
@@ -42,6 +42,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "check": cli_inspect.check,
     "status": cli_inspect.status,
     "classify": cli_inspect.classify,
+    "alert": cli_alert.alert,
     "sandbox": cli_sandbox.sandbox,
     "demo": cli_sandbox.demo,
 }

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from pipeline.app import output
-from pipeline.app.catch_up import CatchUp
+from pipeline.app.catch_up import CatchUp, CatchUpResult
 from pipeline.app.cli_common import end_with
-from pipeline.app.exit_codes import ExitCode
+from pipeline.app.exit_codes import ExitCode, exit_code_of_error, exit_code_of_result
 from pipeline.app.lock import single_instance
 from pipeline.app.logging import configure_logging
 from pipeline.app.loop import run_loop
 from pipeline.app.process import exit_now
 from pipeline.app.progress import Display
-from pipeline.app.wiring import ledger_path, load_config
+from pipeline.app.wiring import Config, ledger_path, load_config
+from pipeline.engine.error_reporter import leaf_exceptions
+from pipeline.errors import SynqupError
 from pipeline.ledger.summary import Summary, summarise
 
 
@@ -32,6 +36,41 @@ def bring_backlog(path: Path) -> None:
 
     with single_instance(settings.service.state_dir):
         configure_logging(settings.service.state_dir / "logs", quiet=True)
-        result = run_loop(lambda: running.run(Display(console).show, abandon))
+        work = partial(running.run, Display(console).show, abandon)
+        result = run_loop(partial(_with_heartbeats, settings, work))
     output.result(console, result, summarise(ledger_path(settings.service.state_dir)))
     end_with(result)
+
+
+async def _with_heartbeats(
+    settings: Config, work: Callable[[], Awaitable[CatchUpResult]]
+) -> CatchUpResult:
+    """Tell the monitors of [alerts], if there are any, that it begins and how it has ended."""
+    if not settings.alerts.heartbeats:
+        return await work()
+    from pipeline.alerts import texts  # noqa: PLC0415 - few need it
+    from pipeline.alerts.command import Ended, with_heartbeats  # noqa: PLC0415
+
+    def ended(outcome: CatchUpResult | Exception) -> Ended:
+        if isinstance(outcome, Exception):
+            code = _code_of(outcome)
+            return Ended(code, texts.BEAT_ERROR.format(status=int(code)))
+        code, counters = exit_code_of_result(outcome), outcome.counters
+        counts = {
+            "status": f"{code:d}",
+            "delivered": f"{counters.delivered:,}",
+            "quarantined": f"{counters.quarantined:,}",
+            "waiting": f"{counters.waiting:,}",
+            "failures": f"{len(outcome.failures):,}",
+        }
+        return Ended(code, texts.BEAT_ENDED.format_map(counts))
+
+    return await with_heartbeats(settings.alerts, work, ended)
+
+
+def _code_of(error: Exception) -> ExitCode:
+    """The exit code with which this error is about to end the command."""
+    first = next(leaf_exceptions(error))
+    if isinstance(first, SynqupError):
+        return exit_code_of_error(first)
+    return ExitCode.INTERNAL_ERROR

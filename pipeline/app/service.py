@@ -11,9 +11,12 @@ import anyio
 import anyio.to_thread
 import structlog
 from anyio.abc import TaskGroup
+from msgspec import structs
 
+from pipeline.alerts.alerts import Alerts
+from pipeline.alerts.settings import AlertSettings
 from pipeline.app.poller import Poller
-from pipeline.app.reporter import reporting
+from pipeline.app.reporter import patience, reporting
 from pipeline.app.service_manager.link import Link, NoLink
 from pipeline.app.shutdown import Shutdown
 from pipeline.app.wiring import (
@@ -21,9 +24,11 @@ from pipeline.app.wiring import (
     Config,
     examine_folders,
     folders_of,
+    ledger_path,
     load_config,
     open_application,
 )
+from pipeline.config.types import Duration
 from pipeline.config.watcher import watch_config
 from pipeline.errors import SynqupError
 from pipeline.health.collector import Collector
@@ -56,7 +61,7 @@ async def serve(
 
             async def poll_and_watch() -> None:
                 async with anyio.create_task_group() as group:
-                    service.start(group)
+                    service.start(group, shutdown.requested)
                     async for edited in watch_config(path, load_config, config, shutdown.requested):
                         shutdown.grace = edited.service.shutdown_grace
                         with reporter.reloading(edited):
@@ -96,22 +101,30 @@ class Service:
         #: The destinations, and the configuration that names them.
         self._folders: tuple[Config | None, Sequence[Path]] = (None, ())
         observer, deliveries = application.engine.observer, application.flow.destinations
+        state_dir = application.service.state_dir
         #: Tells how the service is, to whoever asks.
         self.collector = Collector(
-            application.vital_signs,
-            application.ledger,
-            deliveries,
-            self,
-            application.service.state_dir,
+            application.vital_signs, application.ledger, deliveries, self, state_dir
         )
         self.monitor = Monitor(config.monitor, self.collector, observer, deliveries)
+        self.alerts = Alerts(
+            alert_settings(config),
+            config.companies,
+            self.collector.current,
+            state_dir,
+            ledger_path(state_dir),
+        )
 
-    def start(self, group: TaskGroup) -> None:
-        """Begin to poll, within a task group, and to tell how the service is."""
+    def start(self, group: TaskGroup, stopping: anyio.Event | None = None) -> None:
+        """Begin to poll, within a task group, and to tell how the service is.
+
+        stopping: is set where a shutdown is requested.
+        """
         self._group = group
         self._update_pollers()
         group.start_soon(self.collector.run)
         group.start_soon(self.monitor.run)
+        group.start_soon(self.alerts.run, stopping)
 
     def sources(self) -> Mapping[str, Source | None]:
         """The sources of the configuration in force; None for one that can't be opened."""
@@ -138,6 +151,7 @@ class Service:
         self._application.engine.resize(config.stages)
         self._update_pollers()
         self.monitor.apply(config.monitor)
+        self.alerts.apply(alert_settings(config), config.companies)
         for poller in self._pollers.values():
             poller.apply(config)
         self._group.start_soon(self._try_added_folders, before, config)
@@ -188,6 +202,16 @@ class Service:
         await self._application.close(source)
         self._sources.discard(source)
         log.info("source drained", source=source.name)
+
+
+def alert_settings(config: Config) -> AlertSettings:
+    """[alerts], but that nothing counts as stuck sooner than it does to the service manager.
+
+    A poll whose server asks to be left alone for a while is not stuck, and neither is one that no
+    answer comes to; the latter is told when it has failed.
+    """
+    stuck = max(config.alerts.stuck, patience(config))
+    return structs.replace(config.alerts, stuck=Duration(stuck))
 
 
 def _added_folders(before: Config, config: Config) -> frozenset[Path]:

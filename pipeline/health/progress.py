@@ -136,7 +136,8 @@ def _parts(signs: VitalSigns) -> list[tuple[str, int, Hashable]]:
             counters.passed,
             counters.refetched,
             sum(counters.ended.values()),
-            signs.signs_of_life.get(name, 0),
+            # What a stage without documents does, it does for somebody else.
+            signs.signs_of_life.get(name, 0) if stage.queue.documents else 0,
         )
         parts.append((f"stage {name}", stage.queue.documents, mark))
     acknowledgements = signs.snapshot.acknowledgements

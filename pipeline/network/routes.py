@@ -90,7 +90,9 @@ class Routes:
                 # The task that held the lock before may have found it.
                 route = self._routes.get(origin)
                 if route is None or time.monotonic() >= route.until:
-                    route = await anyio.to_thread.run_sync(self._find, origin)
+                    route = await anyio.to_thread.run_sync(
+                        self._find, origin, abandon_on_cancel=True
+                    )
                     self._routes[origin] = route
         if self._refusal is not None and route.proxy == self._refused:
             if time.monotonic() < self._refused_until:

@@ -80,7 +80,7 @@ class Destinations:
 
         async def ask(lane: Lane, its: Sequence[Path]) -> None:
             call = Call(Path(lane.volume), partial(_free, its[0]))
-            (result,) = await lane.each([call])
+            (result,) = await lane.each([call], is_question=True)
             free = _answer(result)
             found.update(dict.fromkeys(its, free))
 

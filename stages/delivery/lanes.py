@@ -50,7 +50,7 @@ class Lane:
     def __init__(self, volume: str) -> None:
         self.volume = volume
         self.publish_lock = anyio.Lock()
-        #: How often a call that takes long has shown that it goes on, or was given up.
+        #: How often a call for documents has shown that it goes on, has ended or was given up.
         self.signs_of_life = 0
         self._timeout = TIMEOUT
         self._idle: list[WorkerThread] = []
@@ -59,11 +59,14 @@ class Lane:
         self._stuck = 0
         self._in_a_row = 0
 
-    async def each(self, calls: Sequence[Call[R]]) -> list[R | OSError]:
+    async def each(
+        self, calls: Sequence[Call[R]], *, is_question: bool = False
+    ) -> list[R | OSError]:
         """Do calls one after the other; the result of each, in order.
 
         An OSError is a result as well: Hanging for a call that does not return. Any other
-        exception ends the rest and is raised.
+        exception ends the rest and is raised. is_question: whether they are for no document, so
+        that they are no sign that documents get on.
         """
         run = Run(calls)
         while True:
@@ -72,7 +75,7 @@ class Lane:
                 return run.results
             thread = self._idle.pop() if self._idle else WorkerThread(self.volume)
             thread.start(run)
-            if await self._watch(run):
+            if await self._watch(run, is_question=is_question):
                 self._idle.append(thread)
                 if run.bug is not None:
                     raise run.bug
@@ -82,13 +85,13 @@ class Lane:
         while self._idle:
             self._idle.pop().close()
 
-    async def _watch(self, run: Run) -> bool:
+    async def _watch(self, run: Run, *, is_question: bool) -> bool:
         """Wait until a thread has done a run; False if a call hangs and was given up."""
         try:
             while not run.done.is_set():
                 with anyio.move_on_after(run.last_heartbeat + self._timeout - time.monotonic()):
                     await run.done.wait()
-                self.signs_of_life += 1
+                self.signs_of_life += not is_question
                 if run.done.is_set():
                     break
                 if (call := run.give_up(self._timeout, self._returned)) is not None:

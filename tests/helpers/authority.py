@@ -29,11 +29,11 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self.root = (above or self)._sign(name, self._key, None)
 
-    def certificate(self, host: str) -> Path:
-        """A certificate for a host with its key (PEM)."""
+    def certificate(self, host: str, days: float = 30) -> Path:
+        """A certificate for a host with its key (PEM). days: until it ends; below 0: it has."""
         from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
 
-        return self._sign(host, ec.generate_private_key(ec.SECP256R1()), host)
+        return self._sign(host, ec.generate_private_key(ec.SECP256R1()), host, days)
 
     def server_context(self, host: str) -> ssl.SSLContext:
         """The TLS context of a server that is believed to be a host."""
@@ -41,7 +41,7 @@ class Authority:
         context.load_cert_chain(self.certificate(host))
         return context
 
-    def _sign(self, name: str, key: object, host: str | None) -> Path:
+    def _sign(self, name: str, key: object, host: str | None, days: float = 30) -> Path:
         from cryptography import x509  # noqa: PLC0415
         from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
         from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
@@ -55,7 +55,7 @@ class Authority:
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=30))
+            .not_valid_after(now + timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=host is None, path_length=None), critical=True)
             .add_extension(
                 x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False

@@ -22,8 +22,9 @@ from pipeline.errors import (
     SynqupError,
 )
 from pipeline.retry import RetryPolicy
+from pipeline.text import QUOTED, quoted
 from stages.sources.http.client import HttpClient, IncompleteBody, Throughput, status_error
-from stages.sources.http.headers import QUOTED, announced, quoted
+from stages.sources.http.headers import announced
 from stages.sources.http.limiter import ConcurrencyLimiter
 from stages.sources.http.settings import Timeouts
 from tests.helpers.serving import Answer, serving

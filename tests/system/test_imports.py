@@ -31,6 +31,8 @@ HEAVY = (
 SANDBOX = ("aiohttp.web", "stages.sandbox", "stages.sources.billtobox.sandbox")
 #: What only the service needs, and what only some documents and secrets do.
 NEVER_IN_A_CATCH_UP = (*SANDBOX, "keyring", "pypdf", "watchfiles", "pipeline.app.service")
+#: What is needed only where somebody is to be told.
+ALERTS = ("aiosmtplib", "pipeline.alerts.command", "pipeline.alerts.watch", "pipeline.alerts.rules")
 
 
 def imported_by(*arguments: object, expect: int = 0) -> set[str]:
@@ -57,6 +59,7 @@ def offenders(imported: set[str], unwanted: tuple[str, ...]) -> set[str]:
         (("check",), 2),
         (("sign-in", "--help"), 0),
         (("sign-in",), 2),
+        (("alert", "--help"), 0),
         (("sandbox", "--documents", "many"), 2),
     ],
 )
@@ -111,6 +114,6 @@ def test_what_asks_a_source_imports_no_server_and_no_reader_of_pdfs(tmp_path: Pa
         listed = imported_by("catch-up", "--config", box.config, "--dry-run")
         assert not offenders(listed, NEVER_IN_A_CATCH_UP)
         brought = imported_by("catch-up", "--config", box.config)
-        assert not offenders(brought, NEVER_IN_A_CATCH_UP)
+        assert not offenders(brought, (*NEVER_IN_A_CATCH_UP, *ALERTS))
         assert "aiohttp" in brought
         assert len(box.delivered()) == 12

@@ -114,6 +114,12 @@ async def test_what_shows_signs_of_life_does_not_hang(lane: Lane) -> None:
     assert lane.signs_of_life > before + 1
 
 
+async def test_a_question_is_no_sign_that_documents_get_on(lane: Lane) -> None:
+    before = lane.signs_of_life
+    assert await lane.each([quick(A)], is_question=True) == ["done"]
+    assert lane.signs_of_life == before
+
+
 async def test_after_several_folders_in_a_row_the_volume_hangs(lane: Lane) -> None:
     share = Share()
     calls = [share.hang(folder) for folder in (A, B, C, D)]

@@ -17,6 +17,7 @@ from yarl import URL
 from pipeline.errors import Rejected, SourceError
 from pipeline.sign_in import NotSignedIn, described, has_ended
 from pipeline.source import Entry, Incoming, Outcome, Source
+from pipeline.text import quoted
 from stages.model import Listed
 from stages.settings import Config
 from stages.sources.billtobox.api import Item, Page, Status
@@ -32,7 +33,7 @@ from stages.sources.billtobox.pagination import Pagination
 from stages.sources.billtobox.resources import Owners, Resource, ScopedList, resources, scoped_lists
 from stages.sources.billtobox.settings import Billtobox
 from stages.sources.http.client import HttpClient
-from stages.sources.http.headers import announced, quoted
+from stages.sources.http.headers import announced
 from stages.sources.http.lenient_json import JSON_ERRORS
 from stages.sources.http.limiter import ConcurrencyLimiter
 from stages.sources.http.oauth import SignIn

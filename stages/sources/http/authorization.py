@@ -18,8 +18,8 @@ from yarl import URL
 from pipeline.errors import RetryableError, SignInRefused, SourceError, StateError
 from pipeline.files import os_reason
 from pipeline.sign_in import InteractiveSignIn, ListenAddress, SignInState, UnusableAnswer
+from pipeline.text import quoted
 from stages.sources.http.client import HttpClient
-from stages.sources.http.headers import quoted
 from stages.sources.http.oauth_settings import OAuthSettings
 from stages.sources.http.settings import is_this_machine
 from stages.sources.http.token_endpoint import TokenEndpoint

@@ -25,12 +25,13 @@ from pipeline.errors import (
     SourceUnavailable,
     SynqupError,
 )
+from pipeline.network.connection_errors import connection_error
 from pipeline.network.proxy import ProxySettings
 from pipeline.network.proxy_errors import PROXY_AUTHENTICATION_REQUIRED, sign_in_error
 from pipeline.network.routes import Routes
+from pipeline.text import quoted
 from stages.sources.http.coding import DecodingError, content_decoder
-from stages.sources.http.connection_errors import connection_error
-from stages.sources.http.headers import HTML, media_type, quoted, retry_after
+from stages.sources.http.headers import HTML, media_type, retry_after
 from stages.sources.http.lenient_json import JSON_ERRORS, as_utf8
 from stages.sources.http.settings import Timeouts
 from stages.sources.http.web_page import no_web_page

@@ -17,8 +17,6 @@ from stages.sources.http.coding import DecodingError, content_decoder
 
 #: The media type of web pages.
 HTML = "text/html"
-#: Characters of a server's message that are quoted, at most.
-QUOTED = 200
 
 #: Seconds as RFC 9110 has them, and as some send them: with a sign, a fraction, a unit, in quotes.
 SECONDS = re.compile(
@@ -113,9 +111,3 @@ def _iso_date(text: str) -> datetime | None:
         return datetime.fromisoformat(text)
     except ValueError:
         return None
-
-
-def quoted(text: str) -> str:
-    """A server's message, printable, on one line, and cut to QUOTED characters."""
-    # Only the beginning is made printable, as the text may be very long.
-    return printable(text[: 2 * QUOTED].strip())[:QUOTED].strip()

@@ -12,8 +12,8 @@ from yarl import URL
 
 from pipeline.config.secrets import read_secret
 from pipeline.errors import RetryableError, SignInRefused, SourceError, SynqupError, WebPage
+from pipeline.text import quoted
 from stages.sources.http.client import HttpClient, status_error
-from stages.sources.http.headers import quoted
 from stages.sources.http.oauth_client import OAuthClient
 from stages.sources.http.token_response import (
     TokenResponse,

@@ -89,6 +89,16 @@ def test_new_documents_in_front_of_what_is_stuck_are_no_sign_of_life(world: Worl
     assert "stage classify holds" in world.passes(2 * PATIENCE, arrive)
 
 
+def test_what_a_stage_without_documents_is_asked_is_no_sign_of_life(world: World) -> None:
+    """As how much room its disks have, by those who watch over the engine."""
+    world.held["classify"] = 1
+
+    def ask() -> None:
+        world.life["write"] += 1
+
+    assert "stage classify holds" in world.passes(2 * PATIENCE, ask)
+
+
 def test_what_waits_for_a_later_part_that_works_is_not_stuck(world: World) -> None:
     world.held.update(download=64, classify=64, write=64)
     assert world.passes(3 * PATIENCE, lambda: world.finished.update(write=world.time)) == ""

@@ -1,0 +1,93 @@
+"""Alert watch: the alerts of one process, from its start to its end, through edits of [alerts]."""
+
+from __future__ import annotations
+
+import anyio
+import anyio.to_thread
+import structlog
+from msgspec import structs
+
+from pipeline.alerts.alerts import Alerts, machine_name
+from pipeline.alerts.aside import Aside
+from pipeline.alerts.beats import CRASH
+from pipeline.alerts.marker import Marker
+from pipeline.alerts.runner import Runner, World
+from pipeline.alerts.settings import AlertSettings
+from pipeline.alerts.store import State, Store
+
+log = structlog.get_logger(__name__)
+
+#: Seconds between two signs of life in the marker.
+TOUCH = 60.0
+#: Ends of earlier processes that are remembered.
+MAX_ENDED = 10
+
+
+async def begin(alerts: Alerts) -> Watch:
+    """Begin to watch: read what was told, and note an earlier process that was not stopped."""
+    world = World(alerts.health, alerts.folder, alerts.ledger)
+    store, marker = Store(alerts.folder, world.clock()), Marker(alerts.folder)
+
+    def read() -> None:
+        store.load()
+        ended_at = marker.found()
+        if ended_at is not None:
+            _note_end(store, ended_at)
+            # Before the marker is touched: a kill between the two is told all the same.
+            store.save()
+        marker.touch()
+
+    await anyio.to_thread.run_sync(read, abandon_on_cancel=True)
+    return Watch(alerts, store, marker, world)
+
+
+def _note_end(store: Store, ended_at: float) -> None:
+    memory = store.state.memory
+    # A hang that was told is ended by whoever watches over the service, or by hand.
+    is_told = any(one.cause == "stuck" for one in memory.incidents)
+    if ended_at not in memory.ended and not is_told:
+        ended = (*memory.ended, ended_at)[-MAX_ENDED:]
+        store.put(State(structs.replace(memory, ended=ended), store.state.outbox))
+
+
+class Watch:
+    """What outlives a change of settings: what was told, and the marker."""
+
+    def __init__(self, alerts: Alerts, store: Store, marker: Marker, world: World) -> None:
+        self._alerts = alerts
+        self._store = store
+        self._marker = marker
+        self._world = world
+        self._runner: Runner | None = None
+
+    async def run(self, settings: AlertSettings) -> None:
+        """Tell by these settings until cancelled."""
+        is_start = self._runner is None
+        self._runner = Runner(
+            settings,
+            machine_name(settings),
+            lambda: self._alerts.companies,
+            self._store,
+            self._world,
+        )
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._touch)
+            await self._runner.run(is_start=is_start)
+
+    async def end(self, *, is_stop: bool) -> None:
+        """End: after a stop nothing is left of the marker, after an error monitors are told."""
+        if self._store.is_due:
+            await anyio.to_thread.run_sync(self._store.save, abandon_on_cancel=True)
+        if is_stop:
+            await anyio.to_thread.run_sync(self._marker.end, abandon_on_cancel=True)
+        elif self._runner is not None:
+            await self._runner.call_monitors(CRASH)
+
+    async def _touch(self) -> None:
+        disk = Aside(TOUCH)
+        while True:
+            await anyio.sleep(TOUCH)
+            try:
+                await disk.run(self._marker.touch)
+            except TimeoutError:
+                log.debug("the marker can't be touched")
