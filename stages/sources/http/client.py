@@ -17,7 +17,6 @@ import aiohttp
 import anyio
 import anyio.to_thread
 import msgspec
-from aiohttp.connector import Connection
 from yarl import URL
 
 from pipeline.errors import (
@@ -31,6 +30,7 @@ from pipeline.files import check_file, os_reason
 from stages.sources.http.coding import DecodingError, content_decoder
 from stages.sources.http.headers import HTML, media_type, quoted, retry_after
 from stages.sources.http.lenient_json import JSON_ERRORS, as_utf8
+from stages.sources.http.response import TimedResponse, response_class
 from stages.sources.http.settings import LARGEST_CA_FILE, Timeouts
 from stages.sources.http.web_page import no_web_page
 
@@ -118,7 +118,7 @@ class HttpClient:
         subject: str,
         headers: Mapping[str, str] | None = None,
         data: bytes | Mapping[str, str] | None = None,
-    ) -> aiohttp.ClientResponse:
+    ) -> TimedResponse:
         """Send a request and return its answer, of any status, before its body is read.
 
         The caller releases it. Redirects are not followed, as credentials must not be sent to
@@ -126,11 +126,13 @@ class HttpClient:
         """
         session = self._session or await self._open()
         try:
-            return await session.request(
+            response = await session.request(
                 method, url, headers=headers, data=data, allow_redirects=False
             )
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is one
             raise _connection_error(error, subject) from None
+        assert isinstance(response, TimedResponse)
+        return response
 
     def body(self, response: aiohttp.ClientResponse, subject: str) -> AsyncIterator[bytes]:
         """Yield the bytes of an answer as they arrive, decoded.
@@ -218,7 +220,7 @@ class HttpClient:
                 connector=aiohttp.TCPConnector(limit=self._connections, ssl=trusted),
                 # The other timeouts are applied where the answer is waited for.
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeouts.connect),
-                response_class=_response_class(self._timeouts.first_byte),
+                response_class=response_class(self._timeouts.first_byte),
                 headers={
                     "User-Agent": f"synqup/{version('synqup')}",
                     "Accept-Encoding": "gzip, deflate",
@@ -247,30 +249,6 @@ class _NoCookies(aiohttp.DummyCookieJar):
 
     def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
         """Ignore them."""
-
-
-def _response_class(seconds: float) -> type[aiohttp.ClientResponse]:
-    """A response class whose headers have to be complete within some seconds."""
-
-    class Answer(aiohttp.ClientResponse):
-        async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-            # A timer costs a fifth of asyncio.timeout(), and each request needs one.
-            timer = self._loop.call_later(seconds, _abort, connection)
-            try:
-                return await super().start(connection)
-            except aiohttp.ClientError:
-                if self._loop.time() >= timer.when():
-                    raise TimeoutError from None
-                raise
-            finally:
-                timer.cancel()
-
-    return Answer
-
-
-def _abort(connection: Connection) -> None:
-    if connection.transport is not None:
-        connection.transport.abort()
 
 
 async def status_error(response: aiohttp.ClientResponse, subject: str) -> SynqupError:

@@ -31,8 +31,8 @@ class Timeouts(Struct, frozen=True):
 class HttpSettings(SourceSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The settings that all HTTP connectors share; a connector's own section inherits from it.
 
-    connections: concurrent requests of every sort, at most: besides documents (`workers` in
-    [stages.download]) there are pages of lists, and as many acknowledgements as documents.
+    connections: concurrent requests of every sort (documents, acknowledgements, pages of lists) at
+    most. How many there really are is found by how the source answers, see `congestion.py`.
     ca_file: certificates (PEM) of authorities that are trusted besides those of the system.
     connect_timeout, first_byte_timeout, stall_timeout: as in Timeouts.
     attempts: how often a request is sent in all while its failures are temporary. retry_wait:
@@ -40,7 +40,7 @@ class HttpSettings(SourceSettings, frozen=True, forbid_unknown_fields=True, kw_o
     longest_asked_wait: the longest `Retry-After` that is waited for.
     """
 
-    connections: Annotated[int, above_zero] = 48
+    connections: Annotated[int, above_zero] = 128
     ca_file: Path | None = None
     connect_timeout: Annotated[Duration, above_zero] = Duration(10)
     first_byte_timeout: Annotated[Duration, above_zero] = Duration(60)
@@ -49,6 +49,11 @@ class HttpSettings(SourceSettings, frozen=True, forbid_unknown_fields=True, kw_o
     retry_wait: Annotated[Duration, above_zero] = Duration(0.5)
     longest_retry_wait: Annotated[Duration, above_zero] = Duration(20)
     longest_asked_wait: Annotated[Duration, above_zero] = Duration(120)
+
+    @property
+    def concurrency(self) -> int:
+        """The same as connections."""
+        return self.connections
 
     @property
     def timeouts(self) -> Timeouts:
