@@ -86,7 +86,7 @@ class Service:
         if config.service.state_dir != in_use:
             log.warning("state_dir changes at the next start", in_use=in_use)
         self._config = config
-        self._application.engine.resize(config.stages)
+        self._application.engine.resize(config.stages, config.connections)
         self._update_pollers()
         for poller in self._pollers.values():
             poller.apply(config)

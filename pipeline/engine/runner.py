@@ -60,7 +60,7 @@ class StageRunner:
         self.stage = stage
         self.queue: Queue[Document[Any]] = Queue(stage.queue)
         self.counters = StageCounters()
-        self.wanted = stage.workers
+        self.wanted = stage.workers or 1
         self.active = 0
         self._stage_work = instrument(stage.name, stage.work) if instrument else stage.work
         self._breaker = breaker
@@ -71,13 +71,17 @@ class StageRunner:
         #: The sources of which a document has passed since the last one failed.
         self._passing: set[str] = set()
 
-    def resize(self, size: Size | None) -> None:
-        """Apply the configured size, or the stage's own where it says nothing."""
+    def resize(self, size: Size | None, connections: int) -> None:
+        """Apply the configured size, or the stage's own where it says nothing.
+
+        connections: requests that the sources take at once.
+        """
         own = self.stage
-        self.wanted = (size and size.workers) or own.workers
+        self.wanted = (size and size.workers) or own.workers or connections
+        in_hand = 0 if own.workers else self.wanted
         self.queue.resize(
             Bound(
-                (size and size.queue) or own.queue.documents,
+                (size and size.queue) or own.queue.documents + in_hand,
                 (size and size.queue_bytes) or own.queue.bytes,
             )
         )
