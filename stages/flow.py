@@ -37,7 +37,7 @@ class Shared:
         self.write = Write(ledger, staging, volumes, self.lanes)
 
 
-BOUND = Bound(64, 8 * MEBIBYTE)
+BOUND = Bound(32, 8 * MEBIBYTE)
 
 
 class StageSpec(Struct, frozen=True):
@@ -61,7 +61,7 @@ FLOW = (
     StageSpec("verify", lambda _: one_by_one(verify.process), 2, BOUND, group=8),
     StageSpec("classify", lambda _: one_by_one(Classify().process), 2, BOUND, group=8),
     StageSpec("render", lambda s: one_by_one(Render(s.download.fetch_form).process), 4, BOUND),
-    StageSpec("write", lambda s: s.write.work, 2, Bound(256, 16 * MEBIBYTE), group=64, linger=0.02),
+    StageSpec("write", lambda s: s.write.work, 2, Bound(192, 16 * MEBIBYTE), group=64, linger=0.05),
 )
 
 #: The names that [stages] of the configuration accepts.

@@ -6,6 +6,7 @@ All of it happens in simulated time: minutes take a moment, and nothing depends 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from random import Random
 
@@ -52,6 +53,10 @@ class Server:
         self._queue: deque[asyncio.Future[None]] = deque()
         self._inside = 0
         self._accepted: deque[float] = deque()
+
+    def mean(self) -> float:
+        """The seconds that it works on a document, in the mean."""
+        return self.latency * math.exp(self.noise**2 / 2)
 
     async def ask(self, kind: str) -> int:
         """Answer with a status."""

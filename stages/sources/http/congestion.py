@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 
 #: Requests at once to begin with. Answers that become slow never make it fewer; refusals do.
 START = 8
@@ -19,7 +19,7 @@ KIND_SAMPLES = 4
 #: An answer is slow if it takes longer than this multiple of the usual latency, and this many
 #: seconds besides: so long may it lie in our own event loop.
 TOLERANCE = 1.1
-OWN_DELAY = 0.005
+OWN_DELAY = 0.01
 #: No answer counts for more than this multiple of the usual latency.
 OUTLIER = 4.0
 #: Weight of the latest answers in the usual latency.
@@ -81,6 +81,26 @@ class _Window:
         self.count = 0
         self.busiest = 0
         self.latencies: dict[Hashable, list[float]] = {}
+
+    def means(self) -> dict[Hashable, float]:
+        """The mean latency of each kind that has answers enough."""
+        return {
+            kind: seconds / count
+            for kind, (count, seconds) in self.latencies.items()
+            if count >= KIND_SAMPLES
+        }
+
+    def compared(self, usual: Mapping[Hashable, float]) -> tuple[float, float, float]:
+        """The seconds that its answers would usually take, those that they took, and their number.
+
+        usual: the latency of each kind that is known; others are left out.
+        """
+        known = {kind: sums for kind, sums in self.latencies.items() if kind in usual}
+        return (
+            sum(usual[kind] * count for kind, (count, _) in known.items()),
+            sum(seconds for _, seconds in known.values()),
+            sum(count for count, _ in known.values()),
+        )
 
 
 class ConcurrencyLimit:
@@ -160,16 +180,16 @@ class ConcurrencyLimit:
     def _judge(self, window: _Window, now: float) -> None:
         """Set the limit by the answers of a window."""
         if self._before_measuring:
-            self._learn(window, 1.0)
+            self._usual |= window.means()
             limit, self._before_measuring, self._slow = self._before_measuring, 0.0, 0
             # Where few were too many by the old measure, nothing is known by the new one.
             self._doubling = limit <= self._least
             self._set(limit, now)
             return
         gradient = self._gradient(window)
+        self._learn(window)
         if gradient >= 1:
             self._slow = 0
-            self._learn(window, BASE_WEIGHT)
         limit = self._found
         if window.busiest >= int(limit):
             self._doubling = self._doubling and gradient >= 1
@@ -186,20 +206,21 @@ class ConcurrencyLimit:
 
     def _gradient(self, window: _Window) -> float:
         """The latency that is tolerated, divided by that of the window, and at most 1."""
-        tolerated = actual = 0.0
-        for kind, (count, seconds) in window.latencies.items():
-            if (usual := self._usual.get(kind)) is not None:
-                tolerated += count * (usual * TOLERANCE + OWN_DELAY)
-                actual += seconds
-        return min(tolerated / actual, 1.0) if actual else 1.0
+        usual, actual, known = window.compared(self._usual)
+        return min((TOLERANCE * usual + OWN_DELAY * known) / actual, 1.0) if known else 1.0
 
-    def _learn(self, window: _Window, weight: float) -> None:
-        """Take the latencies of a window into the usual ones."""
-        for kind, (count, seconds) in window.latencies.items():
-            if count >= KIND_SAMPLES:
-                mean = seconds / count
-                usual = self._usual.get(kind, mean)
-                self._usual[kind] = usual + (mean - usual) * weight
+    def _learn(self, window: _Window) -> None:
+        """Take the latencies of a window into the usual ones, unless they are slow.
+
+        A kind that is new among slow answers is as slow as they are.
+        """
+        usual, actual, known = window.compared(self._usual)
+        share = min(usual / actual, 1.0) if known else 1.0
+        for kind, mean in window.means().items():
+            before = self._usual.get(kind, mean * share)
+            if mean <= before * TOLERANCE:
+                before += (mean - before) * BASE_WEIGHT
+            self._usual[kind] = before
 
     def _set(self, limit: float, now: float) -> None:
         """Set the limit, within its bounds, and begin to count the answers under it."""
@@ -272,10 +293,13 @@ class Pace:
         self._judged = sent
         if not fresh:
             return
-        rate = sum(sent - 1 < one <= sent for one in self._accepted)
+        rate = max(sum(sent - 1 < one <= sent for one in self._accepted), 1)
         is_alike = min(rate, self._rate) >= ALIKE * max(rate, self._rate)
         self._times = self._times + 1 if is_alike else 1
         self._rate = rate
+        if rate >= NO_PACE:
+            self._curve = None
+            return
         is_sure = self._times >= (OFTEN if rate < LOW_RATE else TWICE)
         if not is_sure:
             rate = max(rate, LOW_RATE)

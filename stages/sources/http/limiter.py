@@ -24,12 +24,13 @@ Waiter = asyncio.Future[bool]
 
 
 class ConcurrencyLimiter:
-    """Limits the requests of one source that are in flight. Waiters are served in order.
+    """Limits the requests of one source that are in flight.
 
-    Those that end documents (acknowledgements) are served before all others: a document that is
-    fetched and not acknowledged only takes room. A slot is counted as taken from the moment in
-    which it is granted to a waiter, so it can't be granted twice. A waiter that can't use its slot,
-    because it is cancelled for instance, passes it on by release().
+    Waiters are served in order, those that end documents (acknowledgements) and all others by
+    turns: documents that are fetched and not acknowledged only take room, but while groups of them
+    are acknowledged further ones must come. A slot is counted as taken from the moment in which it
+    is granted to a waiter, so it can't be granted twice. A waiter that can't use its slot, because
+    it is cancelled for instance, passes it on by release().
 
     most: slots, at most.
     """
@@ -39,8 +40,10 @@ class ConcurrencyLimiter:
         self._pace = Pace()
         self._retries = retries
         self._in_flight = 0
-        self._waiters: deque[Waiter] = deque()
+        self._fetching: deque[Waiter] = deque()
         self._ending: deque[Waiter] = deque()
+        #: Whether the next slot goes to one that ends a document, if any waits.
+        self._ends_next = True
         self._pauses: set[anyio.Event] = set()
         self._paused_until = 0.0
         self._refusals_in_a_row = 0
@@ -55,7 +58,7 @@ class ConcurrencyLimiter:
 
         RetryableError if the source has asked for a longer pause than `longest_asked` allows.
         """
-        if not self._paused_until and not self._pace.is_set and self._is_free(ending):
+        if not self._paused_until and not self._pace.is_set and self._is_free():
             self._in_flight += 1
             return
         while True:
@@ -74,9 +77,11 @@ class ConcurrencyLimiter:
         """Give back the slot of a request that has ended in any way."""
         self._in_flight -= 1
         slots = self._limit.limit
-        while self._in_flight < slots and (waiters := self._ending or self._waiters):
-            waiter = waiters.popleft()
+        while self._in_flight < slots and (self._ending or self._fetching):
+            ends = self._ends_next if self._ending and self._fetching else bool(self._ending)
+            waiter = (self._ending if ends else self._fetching).popleft()
             if not waiter.done():  # else its task has been cancelled
+                self._ends_next = not ends
                 self._in_flight += 1
                 waiter.set_result(True)
 
@@ -109,7 +114,7 @@ class ConcurrencyLimiter:
         self._paused_until = max(self._paused_until, now + min(retry_after, MAX_RETRY_AFTER))
         if self._paused_until - now > self._retries.longest_asked:
             # That is too long to wait: wake all waiters, so that they raise RetryableError.
-            for waiters in (self._ending, self._waiters):
+            for waiters in (self._ending, self._fetching):
                 while waiters:
                     if not (waiter := waiters.popleft()).done():
                         waiter.set_result(False)
@@ -120,18 +125,16 @@ class ConcurrencyLimiter:
         """Count a request that began then and was not answered in time."""
         self._limit.refused(began, time.monotonic())
 
-    def _is_free(self, ending: bool) -> bool:
-        """Whether there is a slot for which nobody waits who would be served before."""
-        if self._ending or (self._waiters and not ending):
-            return False
-        return self._in_flight < self._limit.limit
+    def _is_free(self) -> bool:
+        """Whether there is a slot for which nobody waits."""
+        return self._in_flight < self._limit.limit and not self._ending and not self._fetching
 
     async def _wait_for_slot(self, subject: str, ending: bool) -> None:
         """Wait until a slot is granted."""
-        waiters = self._ending if ending else self._waiters
+        waiters = self._ending if ending else self._fetching
         while True:
             self._remaining_pause(subject)
-            if self._is_free(ending):
+            if self._is_free():
                 self._in_flight += 1
                 return
             waiter: Waiter = asyncio.get_running_loop().create_future()
