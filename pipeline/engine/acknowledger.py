@@ -56,8 +56,8 @@ class Acknowledger:
         self._error_reporter = error_reporter
         self._instrument = instrument
         self._batch = 1
-        #: Workers at work, and how many there are to be at most.
-        self._active = 0
+        #: Workers, how many of them are busy, and how many there are to be at most.
+        self._active = self._busy = 0
         self._wanted = 1
         self._workers: TaskGroup | None = None
 
@@ -93,7 +93,7 @@ class Acknowledger:
         """Start the workers that lack for what waits, if it runs; always one."""
         if self._workers is None:
             return
-        needed = self.queue.waiting if self._active else max(self.queue.waiting, 1)
+        needed = self.queue.waiting - (self._active - self._busy) if self._active else 1
         for _ in range(min(needed, self._wanted - self._active)):
             self._active += 1
             self._workers.start_soon(self._work)
@@ -110,11 +110,13 @@ class Acknowledger:
             self._active -= 1
 
     async def _finish(self, taken: Sequence[PendingAck]) -> None:
+        self._busy += 1
         if self._active < self._wanted:
             self._add_workers()
         try:
             await self._send_all(taken)
         finally:
+            self._busy -= 1
             self.queue.done(taken)
             for pending in taken:
                 self._finished(pending.key)

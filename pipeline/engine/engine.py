@@ -115,8 +115,7 @@ class Engine:
         """Start the workers that a stage lacks for what waits, if the engine runs; always one."""
         if self._workers is None:
             return
-        needed = runner.queue.waiting if runner.active else max(runner.queue.waiting, 1)
-        for _ in range(min(needed, runner.wanted - runner.active)):
+        for _ in range(runner.lacking()):
             runner.active += 1
             index = self._runners.index(runner)
             self._workers.start_soon(self._work, index, name=runner.stage.name)
@@ -147,6 +146,7 @@ class Engine:
         """Have a stage work on documents, and hand on each to where it goes from there."""
         first = runner is self._runners[0]
         counters = runner.counters
+        runner.busy += 1
         if runner.active < runner.wanted:
             self._add_workers(runner)
         began = time.perf_counter()
@@ -165,4 +165,5 @@ class Engine:
                     await self._outcomes.delivered(result)
                 counters.passed += 1
         finally:
+            runner.busy -= 1
             runner.queue.done(documents)

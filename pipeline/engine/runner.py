@@ -46,8 +46,8 @@ class StageRunner:
     waits, for nothing tells a fault of the document from one of the stage; after STOP_AFTER of them
     in a row all others of the source wait as well.
 
-    active: workers at work. wanted: workers that it is to have. instrument: is put around the
-    work of the stage.
+    active: workers that it has, of which some are busy and the others wait for documents. wanted:
+    workers that it is to have at most. instrument: is put around the work of the stage.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class StageRunner:
         self.queue: Queue[Document[Any]] = Queue(stage.queue)
         self.counters = StageCounters()
         self.wanted = stage.workers or 1
-        self.active = 0
+        self.active = self.busy = 0
         self._stage_work = instrument(stage.name, stage.work) if instrument else stage.work
         self._breaker = breaker
         self._error_reporter = error_reporter
@@ -85,6 +85,11 @@ class StageRunner:
                 (size and size.queue_bytes) or own.queue.bytes,
             )
         )
+
+    def lacking(self) -> int:
+        """How many more workers it needs for what waits, as far as it may have them; always one."""
+        needed = self.queue.waiting - (self.active - self.busy) if self.active else 1
+        return min(needed, self.wanted - self.active)
 
     async def work(self, documents: Sequence[Document[Any]]) -> Sequence[Result]:
         """Return each document's result, in order, whatever the stage raises.
