@@ -117,17 +117,17 @@ async def test_a_server_that_allows_fifty_a_second_refuses_few(tmp_path: Path) -
 
 
 async def test_a_server_that_changes_its_mind_gets_what_it_can_do_then(tmp_path: Path) -> None:
-    async with busy(tmp_path, latency=0.1, workers=12) as (server, source):
-        await bring(source, 150)
+    async with busy(tmp_path, latency=0.25, workers=12) as (server, source):
+        await bring(source, 80)
         assert server.most < 40
         server.workers.total_tokens = 1000
-        await bring(source, 800)
-        assert server.most > 60
+        await bring(source, 500)
+        assert server.most > 50
         server.workers.total_tokens = 12
-        await bring(source, 300)
-        assert source._limiter.limit < 40
-        server.rate = 50
         await bring(source, 100)
+        assert source._limiter.limit < 40
+        server.rate = 20
+        await bring(source, 40)
         server.asked = server.refused = 0
         await bring(source, 60)
         assert server.refused < 0.06 * server.asked
