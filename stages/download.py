@@ -58,6 +58,8 @@ class Download:
                 leftover.unlink(missing_ok=True)
         self._spool_dir = spool_dir
         self._retry = retry
+        #: How many pieces of documents have arrived so far.
+        self.chunks = 0
 
     async def process(self, document: Document[Listed]) -> Document[Fetched]:
         """Fetch one document, with retries.
@@ -116,6 +118,7 @@ class Download:
         counter = _ByteCounter(label, limit)
         held: list[bytes] = []
         async for chunk in incoming.chunks:
+            self.chunks += 1
             counter.add(chunk)
             held.append(chunk)
             if counter.size > threshold:
@@ -127,6 +130,7 @@ class Download:
             await spool.write(b"".join(held))
             held.clear()
             async for chunk in incoming.chunks:
+                self.chunks += 1
                 counter.add(chunk)
                 await spool.write(chunk)
         return Payload(counter.size, counter.sha256, spool=path)

@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 #: The least bound of what waits for being acknowledged: beyond it the stages wait.
 BOUND = Bound(512, 1024 * 1024)
-#: The name of this work for an instrument.
+#: The name of this work, and of its queue, beside the names of the stages.
 NAME = "acknowledge"
 
 
