@@ -90,11 +90,11 @@ class Acknowledger:
                 self._workers = None
 
     def _add_workers(self) -> None:
-        """Start the workers that lack for what waits, if it runs; always one."""
+        """Start the workers that lack for what waits, and one for the next to come, if it runs."""
         if self._workers is None:
             return
-        needed = self.queue.waiting - (self._active - self._busy) if self._active else 1
-        for _ in range(min(needed, self._wanted - self._active)):
+        idle = self._active - self._busy
+        for _ in range(min(self.queue.waiting + 1 - idle, self._wanted - self._active)):
             self._active += 1
             self._workers.start_soon(self._work)
 

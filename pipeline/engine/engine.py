@@ -111,7 +111,7 @@ class Engine:
         self._acknowledger.resize(connections)
 
     def _add_workers(self, runner: StageRunner) -> None:
-        """Start the workers that a stage lacks for what waits, if the engine runs; always one."""
+        """Start the workers that a stage lacks, if the engine runs."""
         if self._workers is None:
             return
         for _ in range(runner.lacking()):

@@ -87,9 +87,12 @@ class StageRunner:
         )
 
     def lacking(self) -> int:
-        """How many more workers it needs for what waits, as far as it may have them; always one."""
-        needed = self.queue.waiting - (self.active - self.busy) if self.active else 1
-        return min(needed, self.wanted - self.active)
+        """How many more workers it needs, as far as it may have them.
+
+        That is one for each document that waits, and one more, which takes the next to come.
+        """
+        idle = self.active - self.busy
+        return min(self.queue.waiting + 1 - idle, self.wanted - self.active)
 
     async def work(self, documents: Sequence[Document[Any]]) -> Sequence[Result]:
         """Return each document's result, in order, whatever the stage raises.

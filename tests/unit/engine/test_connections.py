@@ -176,6 +176,33 @@ async def test_fewer_connections_leave_fewer_acknowledgements_at_once(tmp_path: 
     assert len(farm.told) == 100
 
 
+async def test_what_comes_while_another_hangs_does_not_wait_for_it(tmp_path: Path) -> None:
+    gate, acknowledging = Gate(), Gate()
+    farms = [Gated(1, acknowledging, name=str(number), ack_batch=1) for number in range(3)]
+    async with running(tmp_path, fetching(gate)) as (engine, ledger):
+        engine.resize({}, 8)
+        for number, farm in enumerate(farms, 1):
+            await bring(engine, ledger, farm)
+            await steady(lambda number=number: gate.waiting, number)  # type: ignore[misc]
+        gate.open()
+        await steady(lambda: acknowledging.waiting, 3)
+        acknowledging.open()
+    assert all(farm.told for farm in farms)
+
+
+async def test_an_acknowledgement_does_not_wait_for_one_that_hangs(tmp_path: Path) -> None:
+    gate = Gate()
+    stage = Stage("work", one_by_one(passing), 1, Bound(10, 10**6))
+    async with running(tmp_path, stage) as (engine, ledger):
+        engine.resize({}, 8)
+        await bring(engine, ledger, hanging := Gated(1, gate, name="hanging", ack_batch=1))
+        await steady(lambda: gate.waiting, 1)
+        await bring(engine, ledger, other := Farm(1, name="other"))
+        await until(lambda: bool(other.told))
+        gate.open()
+    assert hanging.told
+
+
 async def test_there_are_no_more_tasks_than_there_is_work(tmp_path: Path) -> None:
     gate = Gate()
     farm = Gated(7, gate, ack_batch=1)
