@@ -59,8 +59,7 @@ class StageSpec(Struct, frozen=True):
 #: The stages in their order, after list.
 FLOW = (
     StageSpec("download", lambda s: one_by_one(s.download.process), None, Bound(64, MEBIBYTE)),
-    # Documents of a far source come one by one, and a thread for each would cost a sixth.
-    StageSpec("verify", lambda _: one_by_one(verify.process), 2, BOUND, group=8, linger=0.01),
+    StageSpec("verify", lambda _: one_by_one(verify.process), 2, BOUND, group=8),
     StageSpec("classify", lambda _: one_by_one(Classify().process), 2, BOUND, group=8),
     StageSpec("render", lambda s: one_by_one(Render(s.download.fetch_form).process), 4, BOUND),
     StageSpec("write", lambda s: s.write.work, 2, Bound(192, 16 * MEBIBYTE), group=64, linger=0.05),
