@@ -30,7 +30,6 @@ from pipeline.engine.acknowledger import NAME as ACKNOWLEDGE
 from pipeline.engine.engine import Engine
 from pipeline.engine.observer import QueueSnapshot, Snapshot
 from pipeline.source import Entry, Incoming, Outcome, Source
-from stages.flow import FLOW
 from stages.settings import Config
 
 T = TypeVar("T")
@@ -146,7 +145,7 @@ class Brake:
         self._clock = clock
         self._slow = slow
         self._rate = rate
-        self._workers = {spec.name: spec.workers for spec in FLOW}
+        self._next = 0.0
 
     def __call__(
         self, name: str, work: Callable[..., Awaitable[T]], /
@@ -156,7 +155,8 @@ class Brake:
             return timed
 
         async def slowed(documents: Sequence[Any]) -> T:
-            await anyio.sleep(len(documents) * self._workers[name] / self._rate)
+            self._next = max(self._next, anyio.current_time()) + len(documents) / self._rate
+            await anyio.sleep_until(self._next)
             return await timed(documents)
 
         return slowed

@@ -66,14 +66,16 @@ class Bound(Struct, frozen=True):
 class Stage(Struct, frozen=True):
     """One step of the flow, whose place in the tuple of stages is its place in the flow.
 
-    workers: how many work at once. queue: the bound of the documents that wait for them or are
-    being worked on. group: the most documents that one worker takes at a time. linger: seconds that
-    it waits for more documents when it has fewer than that, unless the first of them ends a pause.
+    workers: how many work at once; None stands for one for each request that the sources take at
+    once. queue: the bound of the documents that wait for them or are being worked on, where workers
+    is None of those that wait. group: the most documents that one worker takes at a time. linger:
+    seconds that it waits for more documents when it has fewer than that, unless the first of them
+    ends a pause.
     """
 
     name: str
     work: Work
-    workers: int = 1
+    workers: int | None = 1
     queue: Bound = Bound(64, 16 * MEBIBYTE)
     group: int = 1
     linger: float = 0.0

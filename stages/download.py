@@ -1,7 +1,8 @@
 """Download stage (2 of 6): fetches the bytes of a document, into memory or a temporary file.
 
 Documents up to spool_threshold bytes stay in memory; larger ones go to a private file in the spool
-folder, so memory is bounded whatever arrives. Bytes are counter and hashed (SHA-256) as they come.
+folder, and where very many are fetched at once already those that exceed their share of the memory
+for all: it is bounded whatever arrives. Bytes are counter and hashed (SHA-256) as they come.
 """
 
 from __future__ import annotations
@@ -21,17 +22,20 @@ import anyio.to_thread
 import structlog
 from aiofiles.threadpool.binary import AsyncBufferedIOBase
 
-from pipeline.config.types import ServiceSettings
 from pipeline.document import Document
 from pipeline.errors import AlreadyDelivered, Corrupt, Rejected, RetryableError
 from pipeline.payload import Payload
 from pipeline.source import Announced, Incoming, Source
-from pipeline.stage import RetryFetch
+from pipeline.stage import MEBIBYTE, RetryFetch
 from stages.model import Fetched, Listed
+from stages.settings import Config
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+
+#: Bytes of memory that all documents that are being fetched take, at most.
+IN_MEMORY = 64 * MEBIBYTE
 
 
 async def retry_as_source_says(source: Source, work: Callable[[], Awaitable[T]]) -> T:
@@ -73,13 +77,12 @@ class Download:
 
         Rejected if the source has no such form; other errors as in process().
         """
-        service = document.meta.listed.config.service
-        work = partial(self._fetch, document, service, media_type)
+        work = partial(self._fetch, document, document.meta.listed.config, media_type)
         return await document.ack.source.retries.run(work)
 
     async def _fetch_new(self, document: Document[Listed]) -> Document[Fetched]:
         """Fetch the document itself; AlreadyDelivered if it brings bytes that are known."""
-        payload, announced = await self._fetch(document, document.meta.config.service, "")
+        payload, announced = await self._fetch(document, document.meta.config, "")
         if payload.sha256 in document.entry.known_hashes:
             await payload.release()
             raise AlreadyDelivered(
@@ -93,15 +96,16 @@ class Download:
         return document.with_meta(Fetched(document.meta, announced), payload)
 
     async def _fetch(
-        self, document: Document[Any], service: ServiceSettings, media_type: str
+        self, document: Document[Any], config: Config, media_type: str
     ) -> tuple[Payload, Announced]:
         """Make one try. media_type: of the form that is wanted, "" for the document itself."""
-        label = document.entry.label
+        label, limit = document.entry.label, config.service.max_document_size
         async with document.ack.source.fetch(document.entry, media_type) as incoming:
             length = incoming.announced.length
-            if length is not None and length > service.max_document_size:
-                raise _too_large(label, length, service.max_document_size)
-            payload = await self._receive(incoming, label, service)
+            if length is not None and length > limit:
+                raise _too_large(label, length, limit)
+            threshold = min(config.service.spool_threshold, IN_MEMORY // config.downloads)
+            payload = await self._receive(incoming, label, limit, threshold)
         if length is not None and payload.size < length:
             payload.discard()
             raise RetryableError(label, f"only {payload.size:,} of {length:,} bytes have arrived")
@@ -109,15 +113,15 @@ class Download:
             raise Corrupt(label, "the source sent nothing")
         return payload, incoming.announced
 
-    async def _receive(self, incoming: Incoming, label: str, service: ServiceSettings) -> Payload:
+    async def _receive(self, incoming: Incoming, label: str, limit: int, threshold: int) -> Payload:
         """Read the bytes to their end, into memory as long as they stay below the threshold."""
-        counter = _ByteCounter(label, service.max_document_size)
+        counter = _ByteCounter(label, limit)
         held: list[bytes] = []
         async for chunk in incoming.chunks:
             self.chunks += 1
             counter.add(chunk)
             held.append(chunk)
-            if counter.size > service.spool_threshold:
+            if counter.size > threshold:
                 break
         else:
             return Payload(counter.size, counter.sha256, b"".join(held))

@@ -38,7 +38,7 @@ class Shared:
         self.write = Write(ledger, staging, volumes, self.lanes)
 
 
-BOUND = Bound(64, 8 * MEBIBYTE)
+BOUND = Bound(32, 8 * MEBIBYTE)
 
 
 class StageSpec(Struct, frozen=True):
@@ -50,7 +50,7 @@ class StageSpec(Struct, frozen=True):
 
     name: str
     work: Callable[[Shared], Work]
-    workers: int = 2
+    workers: int | None = 2
     queue: Bound = BOUND
     group: int = 1
     linger: float = 0.0
@@ -58,11 +58,11 @@ class StageSpec(Struct, frozen=True):
 
 #: The stages in their order, after list.
 FLOW = (
-    StageSpec("download", lambda s: one_by_one(s.download.process), 16, Bound(64, MEBIBYTE)),
+    StageSpec("download", lambda s: one_by_one(s.download.process), None, Bound(64, MEBIBYTE)),
     StageSpec("verify", lambda _: one_by_one(verify.process), 2, BOUND, group=8),
     StageSpec("classify", lambda _: one_by_one(Classify().process), 2, BOUND, group=8),
     StageSpec("render", lambda s: one_by_one(Render(s.download.fetch_form).process), 4, BOUND),
-    StageSpec("write", lambda s: s.write.work, 2, Bound(256, 16 * MEBIBYTE), group=64, linger=0.02),
+    StageSpec("write", lambda s: s.write.work, 2, Bound(192, 16 * MEBIBYTE), group=64, linger=0.05),
 )
 
 #: The names that [stages] of the configuration accepts.

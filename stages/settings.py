@@ -102,6 +102,11 @@ class SourceSettings(Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, not_blank]
 
     @property
+    def concurrency(self) -> int:
+        """Requests that the source takes at once, at most: so many documents are worked on."""
+        return 8
+
+    @property
     def exclusive_sign_in(self) -> bool:
         """Whether a sign-in uses up a credential, so that only one process at a time may do it."""
         return False
@@ -144,6 +149,17 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     stages: dict[str, StageSettings] = {}
     monitor: MonitorSettings = MonitorSettings()
     alerts: AlertSettings = AlertSettings()
+
+    @property
+    def connections(self) -> int:
+        """Requests that the sources take at once, all together."""
+        return max(sum(source.concurrency for source in self.sources), 1)
+
+    @property
+    def downloads(self) -> int:
+        """Documents that are fetched at once, at most."""
+        download = self.stages.get("download")
+        return (download and download.workers) or self.connections
 
 
 Section = TypeVar("Section", Delivery, Company)

@@ -148,7 +148,7 @@ class Service:
         if config.service.state_dir != in_use:
             log.warning("state_dir changes at the next start", in_use=in_use)
         before, self._config = self._config, config
-        self._application.engine.resize(config.stages)
+        self._application.engine.resize(config.stages, config.connections)
         self._update_pollers()
         self.monitor.apply(config.monitor)
         self.alerts.apply(alert_settings(config), config.companies)

@@ -186,5 +186,5 @@ async def open_application(
             ) from error
         quarantine = quarantine_in(service.state_dir)
         engine = Engine(flow.stages, ledger, quarantine, breaker, error_reporter, instrument)
-        engine.resize(config.stages)
+        engine.resize(config.stages, config.connections)
         yield Application(engine, ledger, flow, service, error_reporter)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from itertools import groupby
 
 import anyio
 import structlog
+from anyio.abc import TaskGroup
 
 from pipeline.dispatcher import PendingAck
 from pipeline.document import Key
@@ -28,10 +28,8 @@ from pipeline.stage import Bound, Instrument
 
 log = structlog.get_logger(__name__)
 
-#: The bound of what waits for being acknowledged: beyond it the stages wait.
+#: The least bound of what waits for being acknowledged: beyond it the stages wait.
 BOUND = Bound(512, 1024 * 1024)
-#: How many batches are sent at once.
-WORKERS = 16
 #: The name of this work, and of its queue, beside the names of the stages.
 NAME = "acknowledge"
 
@@ -58,6 +56,17 @@ class Acknowledger:
         self._error_reporter = error_reporter
         self._instrument = instrument
         self._batch = 1
+        #: Workers, how many of them are busy, and how many there are to be at most.
+        self._active = self._busy = 0
+        self._wanted = 1
+        self._workers: TaskGroup | None = None
+
+    def resize(self, connections: int) -> None:
+        """Send as many batches at once as the sources take requests, all together."""
+        self._wanted = connections
+        # Twice as many: a group that has been delivered comes at once.
+        self.queue.resize(Bound(max(BOUND.documents, 2 * connections), BOUND.bytes))
+        self._add_workers()
 
     async def put(self, pending: PendingAck) -> None:
         """Leave it to the workers, once there is room; after a stop, to a later run."""
@@ -74,21 +83,40 @@ class Acknowledger:
     async def run(self) -> None:
         """Send what is put until close()."""
         with self.queue:
-            async with anyio.create_task_group() as group:
-                for _ in range(WORKERS):
-                    group.start_soon(self._work)
+            try:
+                async with anyio.create_task_group() as self._workers:
+                    self._add_workers()
+            finally:
+                self._workers = None
+
+    def _add_workers(self) -> None:
+        """Start the workers that lack for what waits, and one for the next to come, if it runs."""
+        if self._workers is None:
+            return
+        idle = self._active - self._busy
+        for _ in range(min(self.queue.waiting + 1 - idle, self._wanted - self._active)):
+            self._active += 1
+            self._workers.start_soon(self._work)
 
     async def _work(self) -> None:
-        with suppress(anyio.EndOfStream):
-            while True:
+        try:
+            while self._active <= self._wanted:
                 # No variable here: while a worker waits for more acknowledgements it must not keep
                 # the last ones, nor their source, alive.
                 await self._finish(await self.queue.take(self._batch))
+        except anyio.EndOfStream:
+            self._wanted = 0
+        finally:
+            self._active -= 1
 
     async def _finish(self, taken: Sequence[PendingAck]) -> None:
+        self._busy += 1
+        if self._active < self._wanted:
+            self._add_workers()
         try:
             await self._send_all(taken)
         finally:
+            self._busy -= 1
             self.queue.done(taken)
             for pending in taken:
                 self._finished(pending.key)

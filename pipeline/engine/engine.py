@@ -90,7 +90,8 @@ class Engine:
                 acknowledging.start_soon(self._acknowledger.run)
                 try:
                     async with anyio.create_task_group() as self._workers:
-                        self._start_workers()
+                        for runner in self._runners:
+                            self._add_workers(runner)
                         yield
                         self._runners[0].queue.close()
                 finally:
@@ -99,20 +100,24 @@ class Engine:
         finally:
             self._in_flight.clear()
 
-    def resize(self, sizes: Mapping[str, Size]) -> None:
-        """Apply configured sizes by stage name: more workers at once, fewer after their work."""
-        for runner in self._runners:
-            runner.resize(sizes.get(runner.stage.name))
-        self._start_workers()
+    def resize(self, sizes: Mapping[str, Size], connections: int = 1) -> None:
+        """Apply configured sizes by stage name: more workers at once, fewer after their work.
 
-    def _start_workers(self) -> None:
-        """Start the workers that stages lack, if the engine runs."""
+        connections: requests that the sources take at once, all together.
+        """
+        for runner in self._runners:
+            runner.resize(sizes.get(runner.stage.name), connections)
+            self._add_workers(runner)
+        self._acknowledger.resize(connections)
+
+    def _add_workers(self, runner: StageRunner) -> None:
+        """Start the workers that a stage lacks, if the engine runs."""
         if self._workers is None:
             return
-        for index, runner in enumerate(self._runners):
-            while runner.active < runner.wanted:
-                runner.active += 1
-                self._workers.start_soon(self._work, index, name=runner.stage.name)
+        for _ in range(runner.lacking()):
+            runner.active += 1
+            index = self._runners.index(runner)
+            self._workers.start_soon(self._work, index, name=runner.stage.name)
 
     async def _work(self, index: int) -> None:
         """One worker: ends when it is one too many, or when its queue is closed and empty."""
@@ -140,6 +145,9 @@ class Engine:
         """Have a stage work on documents, and hand on each to where it goes from there."""
         first = runner is self._runners[0]
         counters = runner.counters
+        runner.busy += 1
+        if runner.active < runner.wanted:
+            self._add_workers(runner)
         began = time.perf_counter()
         try:
             results = await runner.work(documents)
@@ -156,4 +164,5 @@ class Engine:
                     await self._outcomes.delivered(result)
                 counters.passed += 1
         finally:
+            runner.busy -= 1
             runner.queue.done(documents)

@@ -46,8 +46,8 @@ class StageRunner:
     waits, for nothing tells a fault of the document from one of the stage; after STOP_AFTER of them
     in a row all others of the source wait as well.
 
-    active: workers at work. wanted: workers that it is to have. instrument: is put around the
-    work of the stage.
+    active: workers that it has, of which some are busy and the others wait for documents. wanted:
+    workers that it is to have at most. instrument: is put around the work of the stage.
     """
 
     def __init__(
@@ -60,8 +60,8 @@ class StageRunner:
         self.stage = stage
         self.queue: Queue[Document[Any]] = Queue(stage.queue)
         self.counters = StageCounters()
-        self.wanted = stage.workers
-        self.active = 0
+        self.wanted = stage.workers or 1
+        self.active = self.busy = 0
         self._stage_work = instrument(stage.name, stage.work) if instrument else stage.work
         self._breaker = breaker
         self._error_reporter = error_reporter
@@ -71,16 +71,28 @@ class StageRunner:
         #: The sources of which a document has passed since the last one failed.
         self._passing: set[str] = set()
 
-    def resize(self, size: Size | None) -> None:
-        """Apply the configured size, or the stage's own where it says nothing."""
+    def resize(self, size: Size | None, connections: int) -> None:
+        """Apply the configured size, or the stage's own where it says nothing.
+
+        connections: requests that the sources take at once.
+        """
         own = self.stage
-        self.wanted = (size and size.workers) or own.workers
+        self.wanted = (size and size.workers) or own.workers or connections
+        in_hand = 0 if own.workers else self.wanted
         self.queue.resize(
             Bound(
-                (size and size.queue) or own.queue.documents,
+                (size and size.queue) or own.queue.documents + in_hand,
                 (size and size.queue_bytes) or own.queue.bytes,
             )
         )
+
+    def lacking(self) -> int:
+        """How many more workers it needs, as far as it may have them.
+
+        That is one for each document that waits, and one more, which takes the next to come.
+        """
+        idle = self.active - self.busy
+        return min(self.queue.waiting + 1 - idle, self.wanted - self.active)
 
     async def work(self, documents: Sequence[Document[Any]]) -> Sequence[Result]:
         """Return each document's result, in order, whatever the stage raises.

@@ -249,49 +249,6 @@ async def test_no_more_are_under_way_than_the_limit() -> None:
     assert most == 3
 
 
-async def test_a_refusal_halves_the_limit_once_for_all_that_were_under_way() -> None:
-    limiter = ConcurrencyLimiter(16, RETRIES)
-    began = time.monotonic()
-    for _ in range(16):
-        limiter.record_refusal(began, None)
-    assert limiter.limit == 8
-    limiter.record_refusal(time.monotonic(), None)
-    assert limiter.limit == 4
-    for _ in range(100):
-        limiter.record_refusal(time.monotonic(), 0)
-    assert limiter.limit == 1
-
-
-async def test_it_recovers_by_one_for_each_round_of_answers() -> None:
-    limiter = ConcurrencyLimiter(16, RETRIES)
-    limiter.record_refusal(time.monotonic(), 0)
-    for _ in range(9):
-        limiter.record_answer(time.monotonic())
-    assert 8.9 < limiter.limit < 9.2
-    for _ in range(200):
-        limiter.record_answer(time.monotonic())
-    assert limiter.limit == 16
-
-
-async def test_a_source_that_becomes_slow_gets_fewer() -> None:
-    limiter = ConcurrencyLimiter(16, RETRIES)
-    for _ in range(50):
-        limiter.record_answer(time.monotonic() - 0.05)
-    limiter._cut_at = 0.0
-    limiter.record_answer(time.monotonic() - 2)
-    assert limiter.limit == 12
-    for _ in range(100):
-        limiter.record_answer(time.monotonic() - 0.05)
-    assert limiter.limit == 16
-
-
-async def test_a_source_that_always_is_slow_gets_as_many_as_any() -> None:
-    limiter = ConcurrencyLimiter(16, RETRIES)
-    for _ in range(50):
-        limiter.record_answer(time.monotonic() - 3)
-    assert limiter.limit == 16
-
-
 async def test_all_rest_as_long_as_the_source_has_asked_one_of_them_to() -> None:
     limiter = ConcurrencyLimiter(4, RETRIES)
     since = time.monotonic()

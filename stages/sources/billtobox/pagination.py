@@ -21,8 +21,8 @@ log = structlog.get_logger(__name__)
 
 ListT = TypeVar("ListT")
 
-#: Pages that are requested at once, at most.
-MAX_CONCURRENT_PAGES = 16
+#: Pages that are requested at once to begin with: as long as nobody knows how large they are.
+FIRST_PAGES = 8
 #: Lists that are begun ahead of their turn, at most; the first page of each is held back meanwhile.
 MAX_LISTS_AHEAD = 100
 #: Bytes of pages that are requested at once, estimated by the pages before; and bytes of pages that
@@ -40,15 +40,23 @@ class Pagination(Generic[ListT]):
 
     The first pages of all lists are requested before any further pages, so that the total is
     known early. size: documents of a full page, unless the page itself states another number.
+    connections: pages that are requested at once, at most; it is begun with FIRST_PAGES.
     """
 
-    def __init__(self, lists: Iterable[ListT], fetch_page: FetchPage[ListT], size: int) -> None:
+    def __init__(
+        self,
+        lists: Iterable[ListT],
+        fetch_page: FetchPage[ListT],
+        size: int,
+        connections: int = FIRST_PAGES,
+    ) -> None:
         self._cursors = [ListCursor(one, size) for one in lists]
         self._unanswered = len(self._cursors)
         self._fetch_page = fetch_page
         self._totals: list[int | None] = []
         self._failure: SourceError | None = None
-        self._concurrency = MAX_CONCURRENT_PAGES
+        self._connections = connections
+        self._concurrency = min(FIRST_PAGES, connections)
         self._pages_read = 0
 
     @property
@@ -94,12 +102,14 @@ class Pagination(Generic[ListT]):
             raise self._failure
 
     def _adapt_concurrency(self, answers: Sequence[Page | SourceError]) -> None:
-        """Request fewer pages at once where they are large."""
+        """Request twice as many pages at once if there are so many, but fewer of large ones."""
         self._pages_read += len(answers)
         largest = max(
             (answer.size_in_bytes for answer in answers if isinstance(answer, Page)), default=0
         )
-        self._concurrency = max(min(MAX_BYTES // max(largest, 1), MAX_CONCURRENT_PAGES), 1)
+        if len(answers) == self._concurrency:
+            self._concurrency = min(2 * self._concurrency, self._connections)
+        self._concurrency = max(min(MAX_BYTES // max(largest, 1), self._concurrency), 1)
 
     def _next_requests(self) -> Iterator[tuple[ListCursor[ListT], int]]:
         free = self._concurrency

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qsl, quote
 
-import anyio
 import anyio.to_thread
 import msgspec
 import structlog
@@ -120,8 +119,6 @@ class BilltoboxSource(Source):
         self._token = TokenCache(self._sign_in.grant)
         self._limiter = ConcurrencyLimiter(settings.connections, self.retries)
         self._session = ApiSession(self.name, self._http, self._token, self._limiter)
-        # Acknowledgements use at most half of the connections, so that documents go first.
-        self._acknowledging = anyio.Semaphore(max(settings.connections // 2, 1), fast_acquire=True)
         self._resources = {resource.prefix: resource for resource in resources(settings)}
         self._pagination: Pagination[ScopedList] | None = None
 
@@ -143,6 +140,7 @@ class BilltoboxSource(Source):
             scoped_lists(self._resources.values(), companies),
             self._fetch_page_retrying,
             self.settings.page_size,
+            self.settings.connections,
         )
         left_out = LeftOut()
         try:
@@ -179,8 +177,7 @@ class BilltoboxSource(Source):
     async def acknowledge(self, outcomes: Sequence[Outcome]) -> None:
         """PUT the status of each; the platform takes one in each request."""
         for outcome in outcomes:
-            async with self._acknowledging:
-                await self._acknowledge(outcome)
+            await self._acknowledge(outcome)
 
     async def check(self, config: Config) -> str:
         """Sign in and read the total of each list; with a refresh token, only try the addresses.

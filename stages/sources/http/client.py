@@ -15,7 +15,6 @@ from pathlib import Path
 import aiohttp
 import anyio
 import msgspec
-from aiohttp.connector import Connection
 from yarl import URL
 
 from pipeline.errors import (
@@ -33,6 +32,7 @@ from pipeline.text import quoted
 from stages.sources.http.coding import DecodingError, content_decoder
 from stages.sources.http.headers import HTML, media_type, retry_after
 from stages.sources.http.lenient_json import JSON_ERRORS, as_utf8
+from stages.sources.http.response import TimedResponse, response_class
 from stages.sources.http.settings import Timeouts
 from stages.sources.http.web_page import no_web_page
 
@@ -115,7 +115,7 @@ class HttpClient:
         subject: str,
         headers: Mapping[str, str] | None = None,
         data: bytes | Mapping[str, str] | None = None,
-    ) -> aiohttp.ClientResponse:
+    ) -> TimedResponse:
         """Send a request and return its answer, of any status, before its body is read.
 
         The caller releases it. Redirects are not followed, as credentials must not be sent to
@@ -133,10 +133,12 @@ class HttpClient:
                 **route.options,
             )
             if route.proxy is None:
-                return await request
-            async with asyncio.timeout(self._timeouts.by_proxy):
                 response = await request
-            if response.status != PROXY_AUTHENTICATION_REQUIRED:
+            else:
+                async with asyncio.timeout(self._timeouts.by_proxy):
+                    response = await request
+            assert isinstance(response, TimedResponse)
+            if route.proxy is None or response.status != PROXY_AUTHENTICATION_REQUIRED:
                 return response
             response.release()
             challenges = response.headers.getall("Proxy-Authenticate", ())
@@ -228,7 +230,7 @@ class HttpClient:
             connector=aiohttp.TCPConnector(limit=self._connections),
             # The other timeouts are applied where the answer is waited for.
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeouts.connect),
-            response_class=_response_class(self._timeouts.first_byte),
+            response_class=response_class(self._timeouts.first_byte),
             headers={
                 "User-Agent": f"synqup/{version('synqup')}",
                 "Accept-Encoding": "gzip, deflate",
@@ -244,30 +246,6 @@ class _NoCookies(aiohttp.DummyCookieJar):
 
     def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
         """Ignore them."""
-
-
-def _response_class(seconds: float) -> type[aiohttp.ClientResponse]:
-    """A response class whose headers have to be complete within some seconds."""
-
-    class Answer(aiohttp.ClientResponse):
-        async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-            # A timer costs a fifth of asyncio.timeout(), and each request needs one.
-            timer = self._loop.call_later(seconds, _abort, connection)
-            try:
-                return await super().start(connection)
-            except aiohttp.ClientError:
-                if self._loop.time() >= timer.when():
-                    raise TimeoutError from None
-                raise
-            finally:
-                timer.cancel()
-
-    return Answer
-
-
-def _abort(connection: Connection) -> None:
-    if connection.transport is not None:
-        connection.transport.abort()
 
 
 async def status_error(response: aiohttp.ClientResponse, subject: str) -> SynqupError:

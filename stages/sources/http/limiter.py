@@ -1,79 +1,74 @@
-"""AIMD concurrency limiter: bounds how many requests of a source are in flight.
+"""Concurrency limiter: the slots in which the requests of a source are in flight, and its pauses.
 
-Additive increase, multiplicative decrease, as in TCP (RFC 5681, 3.1): the limit grows slowly while
-the source answers well, and shrinks when it refuses, times out or becomes slow. All requests wait
-together while the source asks for a pause (Retry-After).
+How many slots there are, and how fast they are filled, is found by `congestion.py`. All requests
+wait together while the source asks for a pause (Retry-After).
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
+from collections.abc import Hashable
+from contextlib import suppress
 
 import anyio
 
 from pipeline.errors import RetryableError
 from pipeline.retry import MAX_RETRY_AFTER, RetryPolicy
+from stages.sources.http.congestion import ConcurrencyLimit, Pace
 
-#: An answer is slow if it takes longer than this in seconds, and than this multiple of the mean.
-SLOW_SECONDS = 1.0
-SLOW_FACTOR = 4.0
-#: Weight of the latest answer in the moving mean of the seconds that answers take.
-MEAN_WEIGHT = 1 / 16
-#: The limit is multiplied by this when the source refuses, and when it only becomes slow.
-SHARE_AFTER_REFUSAL = 0.5
-SHARE_AFTER_SLOW_ANSWER = 0.75
-
-
-class Waiter:
-    """A task that waits for a slot.
-
-    woken: set when the task has to act. granted: whether it has been given a slot.
-    """
-
-    def __init__(self) -> None:
-        self.woken = anyio.Event()
-        self.granted = False
+#: A task that waits for a slot; the result is whether it is granted. (An anyio.Event for each would
+#: cost several times as much.)
+Waiter = asyncio.Future[bool]
 
 
 class ConcurrencyLimiter:
-    """Limits the requests of one source that are in flight. Waiters are served in order.
+    """Limits the requests of one source that are in flight.
 
-    A slot is counted as taken from the moment in which it is granted to a waiter, so it can't be
-    granted twice. A waiter that can't use its slot, because it is cancelled for instance, passes
-    it on by release().
+    Waiters are served in order, those that end documents (acknowledgements) and all others by
+    turns: documents that are fetched and not acknowledged only take room, but while groups of them
+    are acknowledged further ones must come. A slot is counted as taken from the moment in which it
+    is granted to a waiter, so it can't be granted twice. A waiter that can't use its slot, because
+    it is cancelled for instance, passes it on by release().
 
-    max_limit: the limit to begin with, which is never exceeded.
+    most: slots, at most.
     """
 
-    def __init__(self, max_limit: int, retries: RetryPolicy) -> None:
-        self.max_limit = max_limit
-        self.limit = float(max_limit)
+    def __init__(self, most: int, retries: RetryPolicy) -> None:
+        self._limit = ConcurrencyLimit(most)
+        self._pace = Pace()
         self._retries = retries
         self._in_flight = 0
-        self._waiters: deque[Waiter] = deque()
+        self._fetching: deque[Waiter] = deque()
+        self._ending: deque[Waiter] = deque()
+        #: Whether the next slot goes to one that ends a document, if any waits.
+        self._ends_next = True
         self._pauses: set[anyio.Event] = set()
         self._paused_until = 0.0
-        self._reduced_at = 0.0
         self._refusals_in_a_row = 0
-        self._mean_seconds = 0.0
 
-    async def acquire(self, subject: str) -> None:
-        """Wait for a slot; release() gives it back.
+    @property
+    def limit(self) -> int:
+        """Requests that may be in flight at this moment."""
+        return self._limit.limit
+
+    async def acquire(self, subject: str, *, ending: bool = False) -> None:
+        """Wait for a slot; release() gives it back. ending: whether the request ends a document.
 
         RetryableError if the source has asked for a longer pause than `longest_asked` allows.
         """
-        if not self._paused_until and not self._waiters and self._in_flight < int(self.limit):
+        if not self._paused_until and not self._pace.is_set and self._is_free():
             self._in_flight += 1
             return
         while True:
-            await self._wait_for_slot(subject)
+            await self._wait_for_slot(subject, ending)
             try:
                 await self._pause(subject)
             except BaseException:
                 self.release()
                 raise
-            if self._in_flight <= int(self.limit):
+            if self._in_flight <= self._limit.limit:
                 return
             # The limit has fallen since the slot was granted.
             self._in_flight -= 1
@@ -81,29 +76,37 @@ class ConcurrencyLimiter:
     def release(self) -> None:
         """Give back the slot of a request that has ended in any way."""
         self._in_flight -= 1
-        while self._waiters and self._in_flight < int(self.limit):
-            waiter = self._waiters.popleft()
-            waiter.granted = True
-            self._in_flight += 1
-            waiter.woken.set()
+        slots = self._limit.limit
+        while self._in_flight < slots and (self._ending or self._fetching):
+            ends = self._ends_next if self._ending and self._fetching else bool(self._ending)
+            waiter = (self._ending if ends else self._fetching).popleft()
+            if not waiter.done():  # else its task has been cancelled
+                self._ends_next = not ends
+                self._in_flight += 1
+                waiter.set_result(True)
 
-    def record_answer(self, began: float) -> None:
-        """Count an answer to a request that began then, by the monotonic clock."""
+    def record_answer(self, kind: Hashable, seconds: float) -> None:
+        """Count an answer whose headers were complete so many seconds after its request.
+
+        kind: of the request; of each kind the answers take about as long.
+        """
         now = time.monotonic()
-        seconds = now - began
         self._refusals_in_a_row = 0
-        if seconds > SLOW_SECONDS and seconds > SLOW_FACTOR * self._mean_seconds > 0:
-            self._reduce(SHARE_AFTER_SLOW_ANSWER, began, now)
-        elif self.limit < self.max_limit:
-            self.limit = min(self.limit + 1 / self.limit, self.max_limit)
-        self._mean_seconds += (seconds - self._mean_seconds) * (
-            MEAN_WEIGHT if self._mean_seconds else 1
-        )
+        # Those that wait for the end of a pause, or for their turn, are not on their way.
+        self._limit.answered(kind, seconds, now, self._in_flight - len(self._pauses))
+        self._pace.answered(now - seconds)
 
-    def record_refusal(self, began: float, retry_after: float | None) -> None:
-        """Count a refusal by an overloaded source. retry_after: in seconds, if it states that."""
+    def record_refusal(
+        self, began: float, retry_after: float | None, *, too_fast: bool = False
+    ) -> None:
+        """Count a refusal by an overloaded source. retry_after: in seconds, if it states that.
+
+        too_fast: whether it says that requests come too fast (429).
+        """
         now = time.monotonic()
-        if self._reduce(SHARE_AFTER_REFUSAL, began, now):
+        if too_fast:
+            self._pace.refused(began, now)
+        if self._limit.refused(began, now):
             self._refusals_in_a_row += 1
         if retry_after is None:
             wait = self._retries.first_wait * 2 ** min(max(self._refusals_in_a_row - 1, 0), 16)
@@ -111,54 +114,61 @@ class ConcurrencyLimiter:
         self._paused_until = max(self._paused_until, now + min(retry_after, MAX_RETRY_AFTER))
         if self._paused_until - now > self._retries.longest_asked:
             # That is too long to wait: wake all waiters, so that they raise RetryableError.
-            while self._waiters:
-                self._waiters.popleft().woken.set()
+            for waiters in (self._ending, self._fetching):
+                while waiters:
+                    if not (waiter := waiters.popleft()).done():
+                        waiter.set_result(False)
             for cancelled in self._pauses:
                 cancelled.set()
 
     def record_timeout(self, began: float) -> None:
         """Count a request that began then and was not answered in time."""
-        self._reduce(SHARE_AFTER_REFUSAL, began, time.monotonic())
+        self._limit.refused(began, time.monotonic())
 
-    def _reduce(self, share: float, began: float, now: float) -> bool:
-        # A request from before the last reduction says nothing about the present limit.
-        if began < self._reduced_at:
-            return False
-        self._reduced_at = now
-        self.limit = max(self.limit * share, 1.0)
-        return True
+    def _is_free(self) -> bool:
+        """Whether there is a slot for which nobody waits."""
+        return self._in_flight < self._limit.limit and not self._ending and not self._fetching
 
-    async def _wait_for_slot(self, subject: str) -> None:
+    async def _wait_for_slot(self, subject: str, ending: bool) -> None:
         """Wait until a slot is granted."""
+        waiters = self._ending if ending else self._fetching
         while True:
             self._remaining_pause(subject)
-            if not self._waiters and self._in_flight < int(self.limit):
+            if self._is_free():
                 self._in_flight += 1
                 return
-            waiter = Waiter()
-            self._waiters.append(waiter)
+            waiter: Waiter = asyncio.get_running_loop().create_future()
+            waiters.append(waiter)
             try:
-                await waiter.woken.wait()
+                if await waiter:
+                    return
             except BaseException:
-                if waiter.granted:
+                if waiter.cancelled():
+                    with suppress(ValueError):  # unless somebody has passed it over meanwhile
+                        waiters.remove(waiter)
+                elif waiter.result():
                     self.release()
-                elif not waiter.woken.is_set():
-                    self._waiters.remove(waiter)
                 raise
-            if waiter.granted:
-                return
 
     async def _pause(self, subject: str) -> None:
-        """Wait, holding a slot, until the pause that the source has asked for is over."""
+        """Wait, holding a slot, until the source's pause is over and it is the request's turn."""
+        turn: float | None = None
         while True:
-            pause = self._remaining_pause(subject)
-            if pause <= 0:
+            wait = self._remaining_pause(subject)
+            if wait > 0:
+                # After a pause all would have their turns at once.
+                turn = None
+            else:
                 self._paused_until = 0.0
-                return
+                now = time.monotonic()
+                turn = self._pace.reserve(now) if turn is None else turn
+                wait = turn - now
+                if wait <= 0:
+                    return
             cancelled = anyio.Event()
             self._pauses.add(cancelled)
             try:
-                with anyio.move_on_after(pause):
+                with anyio.move_on_after(wait):
                     await cancelled.wait()
             finally:
                 self._pauses.remove(cancelled)

@@ -20,7 +20,8 @@ from stages.sources.http.token import TokenCache
 MAX_TOKENS = 6
 MAX_NEW_TOKENS = 2
 #: Statuses of an overloaded source.
-OVERLOADED = (429, 503)
+TOO_MANY_REQUESTS = 429
+OVERLOADED = (TOO_MANY_REQUESTS, 503)
 
 
 class ApiRequest(AbstractAsyncContextManager[aiohttp.ClientResponse]):
@@ -46,7 +47,7 @@ class ApiRequest(AbstractAsyncContextManager[aiohttp.ClientResponse]):
         self._response: aiohttp.ClientResponse | None = None
 
     async def __aenter__(self) -> aiohttp.ClientResponse:
-        await self._limiter.acquire(self._subject)
+        await self._limiter.acquire(self._subject, ending=not self._whole)
         try:
             self._response = response = await self._send()
             status = response.status
@@ -117,9 +118,11 @@ class ApiSession:
                 self._limiter.record_timeout(began)
                 raise
             if response.status in OVERLOADED:
-                self._limiter.record_refusal(began, retry_after(response))
+                too_fast = response.status == TOO_MANY_REQUESTS
+                self._limiter.record_refusal(began, retry_after(response), too_fast=too_fast)
             else:
-                self._limiter.record_answer(began)
+                kind = (method, headers.get("Accept"))
+                self._limiter.record_answer(kind, response.latency)
             if response.status != 401:
                 self._token.accept(token)
                 return response

@@ -35,8 +35,8 @@ class Timeouts(Struct, frozen=True):
 class HttpSettings(SourceSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The settings that all HTTP connectors share; a connector's own section inherits from it.
 
-    connections: concurrent requests of every sort, at most: besides documents (`workers` in
-    [stages.download]) there are pages of lists, and as many acknowledgements as documents.
+    connections: concurrent requests of every sort (documents, acknowledgements, pages of lists) at
+    most. How many there really are is found by how the source answers, see `congestion.py`.
     proxy: "system" for what the operating system says, "none", or the address of an HTTP proxy;
     every request goes that way. proxy_user, proxy_password: for the proxy, whichever of the two
     names it; both or none.
@@ -47,7 +47,7 @@ class HttpSettings(SourceSettings, frozen=True, forbid_unknown_fields=True, kw_o
     longest_asked_wait: the longest `Retry-After` that is waited for.
     """
 
-    connections: Annotated[int, above_zero] = 48
+    connections: Annotated[int, above_zero] = 128
     proxy: Annotated[str, proxy_setting] = SYSTEM
     proxy_user: Annotated[str, proxy_user] = ""
     proxy_password: Secret | None = None
@@ -59,6 +59,11 @@ class HttpSettings(SourceSettings, frozen=True, forbid_unknown_fields=True, kw_o
     retry_wait: Annotated[Duration, above_zero] = Duration(0.5)
     longest_retry_wait: Annotated[Duration, above_zero] = Duration(20)
     longest_asked_wait: Annotated[Duration, above_zero] = Duration(120)
+
+    @property
+    def concurrency(self) -> int:
+        """The same as connections."""
+        return self.connections
 
     @property
     def timeouts(self) -> Timeouts:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import selectors
 from collections.abc import Coroutine
 from random import Random
 from typing import Any
@@ -15,47 +14,17 @@ from pipeline.errors import RetryableError
 from pipeline.retry import MAX_RETRY_AFTER, RetryPolicy
 from stages.sources.http import limiter
 from stages.sources.http.limiter import ConcurrencyLimiter
+from tests.helpers.timeless import Loop
 
 RETRIES = RetryPolicy(first_wait=0.5, longest_wait=4, longest_asked=60)
 MOST = 4
 
 
-class Timeless(selectors.DefaultSelector):  # type: ignore[name-defined,misc]
-    """Waits for nothing: where a loop would sleep, its clock is put forward."""
-
-    now = 0.0
-
-    def select(self, timeout: float | None = None) -> list[Any]:
-        if timeout is None:
-            raise RuntimeError("everybody waits, and nothing is to come")
-        self.now += timeout
-        ready: list[Any] = super().select(0)
-        return ready
-
-
-class Loop(asyncio.SelectorEventLoop):
-    """An event loop in a time of its own."""
-
-    def __init__(self) -> None:
-        self.selector = Timeless()
-        super().__init__(self.selector)
-
-    def time(self) -> float:
-        return self.selector.now
-
-    def monotonic(self) -> float:
-        return self.selector.now
-
-    @property
-    def busy(self) -> bool:
-        """Whether anybody could act at once, besides the one who asks."""
-        return bool(self._ready) or any(one.when() <= self.time() for one in self._scheduled)
-
-
 class Visitor:
     """Somebody who wants a turn, and what has become of that."""
 
-    def __init__(self, limited: ConcurrencyLimiter) -> None:
+    def __init__(self, limited: ConcurrencyLimiter, *, ending: bool) -> None:
+        self.ending = ending
         self.state = "waiting"
         self.done = asyncio.Event()
         self.limiter = limited
@@ -63,7 +32,7 @@ class Visitor:
 
     async def visit(self) -> None:
         try:
-            await self.limiter.acquire("it")
+            await self.limiter.acquire("it", ending=self.ending)
         except RetryableError as error:
             self.state = "refused"
             self.asked = error.retry_after or 0.0
@@ -83,7 +52,8 @@ class Visitor:
 class Crowd:
     """Visitors come, leave, give up; the source rests and recovers; time passes."""
 
-    def __init__(self) -> None:
+    def __init__(self, chance: Random) -> None:
+        self.chance = chance
         self.loop = Loop()
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(limiter, "time", self.loop)
@@ -111,7 +81,7 @@ class Crowd:
     def come(self, count: int) -> None:
         async def start() -> None:
             for _ in range(count):
-                one = Visitor(self.limiter)
+                one = Visitor(self.limiter, ending=self.chance.random() < 0.5)
                 self.visitors.append((one, asyncio.ensure_future(one.visit())))
 
         self.run(start())
@@ -119,7 +89,7 @@ class Crowd:
 
     def leave(self, count: int) -> None:
         for one, _ in self.those("inside")[:count]:
-            self.limiter.record_answer(self.loop.time())
+            self.limiter.record_answer("it", 0.05)
             one.done.set()
         self.settle()
 
@@ -133,9 +103,9 @@ class Crowd:
                 waiting[number % len(waiting)][1].cancel()
         self.settle()
 
-    def refuse(self, asked: float | None, leaving: bool) -> None:
+    def refuse(self, asked: float | None, leaving: bool, too_fast: bool) -> None:
         if inside := self.those("inside"):
-            self.limiter.record_refusal(self.loop.time(), asked)
+            self.limiter.record_refusal(self.loop.time(), asked, too_fast=too_fast)
             rest = asked if asked is not None else RETRIES.longest_wait
             self.rests_until = max(self.rests_until, self.loop.time() + min(rest, MAX_RETRY_AFTER))
             if leaving:
@@ -162,7 +132,9 @@ class Crowd:
         if self.limiter._paused_until - self.loop.time() > RETRIES.longest_asked:
             assert not waiting
         elif waiting and self.loop.time() >= self.rests_until:
-            assert len(self.those("inside")) >= int(self.limiter.limit)
+            # Where requests keep a distance, some that have a place wait for their turn.
+            turns = len(self.limiter._pauses) if self.limiter._pace.is_set else 0
+            assert len(self.those("inside")) + turns >= self.limiter.limit
 
     def everybody_gets_out(self) -> None:
         self.run(asyncio.sleep(2 * MAX_RETRY_AFTER))
@@ -191,7 +163,7 @@ class Crowd:
 @settings(max_examples=150)
 def test_nobody_is_forgotten_and_the_limit_holds(seed: int) -> None:
     chance = Random(seed)
-    crowd = Crowd()
+    crowd = Crowd(chance)
     try:
         for _ in range(40):
             match chance.choice("ccccllgrrtww"):
@@ -204,7 +176,7 @@ def test_nobody_is_forgotten_and_the_limit_holds(seed: int) -> None:
                     crowd.give_up(numbers, leaving=chance.random() < 0.5)
                 case "r":
                     asked = chance.choice([None, 0.0, 3.0, 3.0, 59.0, 61.0, 1e12])
-                    crowd.refuse(asked, leaving=chance.random() < 0.5)
+                    crowd.refuse(asked, chance.random() < 0.5, too_fast=chance.random() < 0.5)
                 case "t":
                     crowd.time_out()
                 case _:

@@ -12,7 +12,7 @@ from msgspec import Raw, json
 from stages.sources.billtobox import pagination as walk
 from stages.sources.billtobox.api import Page
 from stages.sources.billtobox.pages import read_page
-from stages.sources.billtobox.pagination import MAX_CONCURRENT_PAGES, Pagination
+from stages.sources.billtobox.pagination import FIRST_PAGES, Pagination
 
 pytestmark = pytest.mark.anyio
 
@@ -23,8 +23,9 @@ def item(size: int, number: int) -> Raw:
     return Raw(json.encode({"id": number, "more": "x" * size}))
 
 
-async def walked(lists: Sequence[str], ask: Ask) -> int:
-    return sum([len(page.results) async for _, page in Pagination(lists, ask, 1).pages()])
+async def walked(lists: Sequence[str], ask: Ask, connections: int = FIRST_PAGES) -> int:
+    pages = Pagination(lists, ask, 1, connections).pages()
+    return sum([len(page.results) async for _, page in pages])
 
 
 async def test_a_list_without_an_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,7 +34,7 @@ async def test_a_list_without_an_end_is_left(monkeypatch: pytest.MonkeyPatch) ->
     async def ask(_: str, number: int) -> Page:
         return Page([item(1, number)], total=10**9)
 
-    assert 100 <= await walked(["one", "two"], ask) <= 100 + MAX_CONCURRENT_PAGES
+    assert 100 <= await walked(["one", "two"], ask) <= 100 + FIRST_PAGES
 
 
 async def test_large_pages_are_asked_for_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,9 +49,9 @@ async def test_large_pages_are_asked_for_one_after_another(monkeypatch: pytest.M
         asking -= 1
         return Page([item(size, number)] if number < 100 else [], total=100)
 
-    for size, expected in ((1, MAX_CONCURRENT_PAGES), (9_000, 2), (30_000, 1)):
+    for size, connections, expected in ((1, 30, 30), (1, 3, 3), (9_000, 30, 2), (30_000, 30, 1)):
         most = 0
-        assert await walked(["one"], partial(ask, size)) == 100
+        assert await walked(["one"], partial(ask, size), connections) == 100
         assert most == expected
 
 
@@ -69,7 +70,7 @@ async def test_no_list_is_begun_while_much_is_held_back(monkeypatch: pytest.Monk
         return Page([item(9_000, number)] if number < 2 else [], total=2)
 
     assert await walked([str(number) for number in range(60)], ask) == 120
-    assert most <= MAX_CONCURRENT_PAGES + 3
+    assert most <= FIRST_PAGES + 3
 
 
 async def test_what_is_held_back_holds_nothing_else() -> None:

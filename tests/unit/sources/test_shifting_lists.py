@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from pipeline.errors import SignInRefused, SourceError
 from stages.sources.billtobox.api import Page
-from stages.sources.billtobox.pagination import MAX_CONCURRENT_PAGES, MAX_LISTS_AHEAD, Pagination
+from stages.sources.billtobox.pagination import FIRST_PAGES, MAX_LISTS_AHEAD, Pagination
 
 pytestmark = pytest.mark.anyio
 
@@ -176,7 +176,7 @@ async def test_only_so_many_lists_are_begun_ahead_as_may_hold_back_a_page() -> N
 
     async for name, _ in Pagination(list(range(3 * MAX_LISTS_AHEAD)), ask, 1).pages():
         ended[name] += 1
-    assert MAX_LISTS_AHEAD - MAX_CONCURRENT_PAGES <= most <= MAX_LISTS_AHEAD
+    assert MAX_LISTS_AHEAD - FIRST_PAGES <= most <= MAX_LISTS_AHEAD
     assert set(ended.values()) == {2}
     assert len(ended) == 3 * MAX_LISTS_AHEAD
 
@@ -194,7 +194,7 @@ async def test_what_concerns_the_whole_source_ends_the_walk_at_once() -> None:
     with pytest.raises(SignInRefused):
         async for _ in Pagination(list(range(50)), ask, 10).pages():  # type: ignore[arg-type]
             pass
-    assert len(asked) <= MAX_CONCURRENT_PAGES
+    assert len(asked) <= FIRST_PAGES
 
 
 async def test_when_none_of_the_first_lists_can_be_read_the_others_are_not_asked() -> None:
@@ -207,4 +207,4 @@ async def test_when_none_of_the_first_lists_can_be_read_the_others_are_not_asked
     with pytest.raises(SourceError):
         async for _ in Pagination(list(range(500)), ask, 10).pages():
             pass
-    assert len(asked) == MAX_CONCURRENT_PAGES
+    assert len(asked) == FIRST_PAGES
