@@ -66,15 +66,13 @@ class Download:
         """
         return await self._retry(document.ack.source, partial(self._fetch_new, document))
 
-    async def fetch_form(
-        self, document: Document[Any], media_type: str
-    ) -> tuple[Payload, Announced]:
+    async def fetch_form(self, document: Document[Any], form: str) -> tuple[Payload, Announced]:
         """Fetch another form of a document, with retries, and what the source states of its bytes.
 
         Rejected if the source has no such form; other errors as in process().
         """
         service = document.meta.listed.config.service
-        work = partial(self._fetch, document, service, media_type)
+        work = partial(self._fetch, document, service, form)
         return await document.ack.source.retries.run(work)
 
     async def _fetch_new(self, document: Document[Listed]) -> Document[Fetched]:
@@ -93,11 +91,11 @@ class Download:
         return document.with_meta(Fetched(document.meta, announced), payload)
 
     async def _fetch(
-        self, document: Document[Any], service: ServiceSettings, media_type: str
+        self, document: Document[Any], service: ServiceSettings, form: str
     ) -> tuple[Payload, Announced]:
-        """Make one try. media_type: of the form that is wanted, "" for the document itself."""
+        """Make one try. form: the name of the one that is wanted, "" for the document itself."""
         label = document.entry.label
-        async with document.ack.source.fetch(document.entry, media_type) as incoming:
+        async with document.ack.source.fetch(document.entry, form) as incoming:
             length = incoming.announced.length
             if length is not None and length > service.max_document_size:
                 raise _too_large(label, length, service.max_document_size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,8 @@ from yarl import URL
 
 from pipeline.errors import Rejected, SourceError
 from pipeline.source import Entry, Incoming, Outcome, Source
+from pipeline.traits import Traits
+from stages.membership import members
 from stages.model import Listed
 from stages.settings import Config
 from stages.sources.billtobox.api import Item, Page, Status
@@ -60,6 +62,9 @@ NO_CODING = "identity"
 FORWARDED = "FORWARDED"
 ERROR = "ERROR"
 
+#: The media types by which other forms of a document are asked for.
+MEDIA_TYPES = {"pdf": "application/pdf", "xml": "application/xml"}
+
 JSON = {"Accept": "*/*", "Content-Type": "application/json"}
 
 
@@ -92,6 +97,8 @@ class DocumentRequest(AbstractAsyncContextManager[Incoming]):
 
 class BilltoboxSource(Source):
     """One account at the platform, with one HTTP client and one access token."""
+
+    traits = Traits(says_error=True)
 
     def __init__(self, settings: Billtobox, state_dir: Path) -> None:
         self.name = settings.name
@@ -133,10 +140,10 @@ class BilltoboxSource(Source):
 
     async def list(self, config: Config) -> AsyncGenerator[Sequence[Entry], None]:
         """Read the platform's lists, several pages at once."""
-        companies = [company for company in config.companies if company.source == self.name]
-        owners = Owners(companies)
+        at_source = members(config, self.name)
+        owners = Owners(at_source)
         self._pagination = Pagination(
-            scoped_lists(self._resources.values(), companies),
+            scoped_lists(self._resources.values(), at_source),
             self._fetch_page_retrying,
             self.settings.page_size,
         )
@@ -160,8 +167,9 @@ class BilltoboxSource(Source):
         """The sum of the totals that the lists state, if all of them do."""
         return self._pagination.total if self._pagination is not None else None
 
-    def fetch(self, entry: Entry, media_type: str = "") -> AbstractAsyncContextManager[Incoming]:
+    def fetch(self, entry: Entry, form: str = "") -> AbstractAsyncContextManager[Incoming]:
         """GET a document, in the form that `Accept` asks for."""
+        media_type = MEDIA_TYPES.get(form, form)
         resource, id_ = self._locate(entry.id)
         request = self._session.request(
             "GET",
@@ -172,11 +180,12 @@ class BilltoboxSource(Source):
         )
         return DocumentRequest(request, self._http, entry.label, media_type)
 
-    async def acknowledge(self, outcomes: Sequence[Outcome]) -> None:
+    async def acknowledge(self, outcomes: Sequence[Outcome]) -> Collection[str]:
         """PUT the status of each; the platform takes one in each request."""
         for outcome in outcomes:
             async with self._acknowledging:
                 await self._acknowledge(outcome)
+        return [outcome.id for outcome in outcomes]
 
     async def check(self, config: Config) -> str:
         """Sign in and read the total of each list; with a refresh token, only try the addresses.
@@ -185,9 +194,9 @@ class BilltoboxSource(Source):
         """
         if self.settings.refresh_token is not None:
             return await self._probe()
-        companies = [company for company in config.companies if company.source == self.name]
+        at_source = members(config, self.name)
         totals: dict[str, list[int | None]] = {}
-        for scoped in scoped_lists(self._resources.values(), companies):
+        for scoped in scoped_lists(self._resources.values(), at_source):
             page = await self._fetch_page(scoped, 0, size=1)
             totals.setdefault(scoped.resource.plural, []).append(page.total)
         found = [
