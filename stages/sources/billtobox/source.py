@@ -32,6 +32,7 @@ from stages.sources.billtobox.pages import (
 from stages.sources.billtobox.pagination import Pagination
 from stages.sources.billtobox.resources import Owners, Resource, ScopedList, resources, scoped_lists
 from stages.sources.billtobox.settings import Billtobox
+from stages.sources.http.auth import BearerAuth
 from stages.sources.http.client import HttpClient
 from stages.sources.http.headers import announced, quoted
 from stages.sources.http.lenient_json import JSON_ERRORS
@@ -127,7 +128,7 @@ class BilltoboxSource(Source):
         self._sign_in = SignIn(self.name, client, self._http, state_dir / "tokens" / self.name)
         self._token = TokenCache(self._sign_in.grant)
         self._limiter = ConcurrencyLimiter(settings.connections, self.retries)
-        self._session = ApiSession(self.name, self._http, self._token, self._limiter)
+        self._session = ApiSession(self.name, self._http, BearerAuth(self._token), self._limiter)
         # Acknowledgements use at most half of the connections, so that documents go first.
         self._acknowledging = anyio.Semaphore(max(settings.connections // 2, 1), fast_acquire=True)
         self._resources = {resource.prefix: resource for resource in resources(settings)}

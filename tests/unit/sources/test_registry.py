@@ -39,7 +39,7 @@ def test_a_connector_brings_its_own_section_with_its_checks(tmp_path: Path) -> N
         return load_config(tmp_path / "synqup.toml", STAGE_NAMES, (*SECTIONS, Sftp))
 
     (source,) = read(text).sources
-    assert source == Sftp("billtobox", "h", tmp_path / "id_ed25519")
+    assert source == Sftp(name="billtobox", host="h", key=tmp_path / "id_ed25519")
     assert read(GOOD).sources == load(tmp_path, GOOD).sources
     for old, new, said in (
         ('"h"', '""', "sources[1].host (billtobox): there is no host; write one"),
