@@ -26,7 +26,6 @@ from pipeline.config.types import (
     one_of,
 )
 from pipeline.errors import ConfigurationError
-from stages.membership import Membership
 from stages.naming.names import sanitize
 from stages.naming.paths import company_folder, fixed_part
 from stages.naming.templates import NameTemplate, PathTemplate, variables
@@ -71,6 +70,13 @@ class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
     others_path: PathTemplate | None = None
     file_mode: Mode = Mode(0o640)
     folder_mode: Mode = Mode(0o750)
+
+
+class Membership(Struct, frozen=True, forbid_unknown_fields=True):
+    """A source that holds documents of a company. id: what the source itself calls the company."""
+
+    source: str
+    id: str | None = None
 
 
 class Company(Struct, frozen=True, forbid_unknown_fields=True):
@@ -166,6 +172,23 @@ def destination(delivery: Delivery, company: Company, path: str) -> Path:
         identifier=company.identifier,
         accounting_file_id=company.accounting_file_id,
     )
+
+
+class Member(Struct, frozen=True):
+    """A company at one of its sources. platform_id: what that source calls it, if it matters."""
+
+    company: Company
+    platform_id: str | None
+
+
+def members(config: Config, source: str) -> list[Member]:
+    """The companies whose documents a source holds."""
+    return [
+        Member(company, one.id)
+        for company in config.companies
+        for one in company.memberships
+        if one.source == source
+    ]
 
 
 def formats_of(delivery: Delivery, company: Company) -> str:

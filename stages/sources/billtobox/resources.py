@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import Struct
 
 from stages.kind import Kind
-from stages.membership import Member
-from stages.settings import Company
+from stages.settings import Company, Member
 from stages.sources.billtobox.api import Item
 from stages.sources.billtobox.settings import Billtobox
 

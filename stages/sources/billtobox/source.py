@@ -17,9 +17,8 @@ from yarl import URL
 from pipeline.errors import Rejected, SourceError
 from pipeline.source import Entry, Incoming, Outcome, Source
 from pipeline.traits import Traits
-from stages.membership import members
 from stages.model import Listed
-from stages.settings import Config
+from stages.settings import Config, members
 from stages.sources.billtobox.api import Item, Page, Status
 from stages.sources.billtobox.pages import (
     MAX_ITEMS,

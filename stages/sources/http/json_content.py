@@ -15,8 +15,8 @@ from stages.sources.http.lenient_json import JSON_ERRORS, members
 
 #: Bytes of an answer besides the document, at most.
 MAX_AROUND = 1_000_000
-#: Whole tokens of JSON: texts, and the brackets that tell how deep they lie.
-TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
+#: Tokens of JSON: texts, the brackets that tell how deep they lie, the quote of an unended text.
+TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}"]', re.DOTALL)
 #: What follows the name of a member, up to the quote that begins its text.
 VALUE = re.compile(rb"\s*:\s*")
 #: Escapes that a base64 text may hold; all other characters stand for themselves.
@@ -78,12 +78,14 @@ class JsonContent:
             seen += await self._next()
             while token := TOKEN.search(seen, at):
                 word = token.group()
+                if word == b'"':
+                    break  # more has to come
                 if word[:1] != b'"':
                     depth += 1 if word in b"{[" else -1
                 elif depth == 1 and word[1:-1].lower() == self._name:
                     value = VALUE.match(seen, token.end())
                     if value is None or value.end() == len(seen):
-                        break  # more has to come
+                        break
                     if seen[value.end() : value.end() + 1] != b'"':
                         raise SourceError(
                             self._subject, "the answer holds no document", "Tell the platform"
