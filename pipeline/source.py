@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import anyio
 from msgspec import Struct, structs
 
 from pipeline.retry import RetryPolicy
@@ -171,6 +172,13 @@ class Source(ABC):
         None where that is not known, or never. Sends no request.
         """
         return None
+
+    async def signed_in_anew(self) -> None:
+        """Wait, after a SignInRefused, until somebody has signed in anew; for ever by default.
+
+        Sends no request.
+        """
+        await anyio.sleep_forever()
 
     @abstractmethod
     def list(self, config: Any) -> AsyncGenerator[Sequence[Entry], None]:

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from pipeline.errors import SynqupError
 from pipeline.files import os_remedy
+from pipeline.sign_in import NotSignedIn
 from pipeline.text import enumerated
 from stages.delivery.lanes import Lane, Lanes
 from stages.delivery.watchdog import Call, Heartbeat
@@ -48,10 +49,11 @@ DRIVE_REMOTE = 4
 class Finding(Struct, frozen=True):
     """The result for one folder or source, or for a number that companies share.
 
+    about: "sign-in" where all that a source lacks is that a person signs in.
     ok: whether nothing has to be corrected. sentence: what it is, and if need be the remedy.
     """
 
-    about: Literal["company", "folder", "source"]
+    about: Literal["company", "folder", "source", "sign-in"]
     ok: bool
     sentence: str
 
@@ -82,6 +84,8 @@ async def _check_source(config: Config, settings: SourceSettings) -> Finding:
     source = open_source(settings, config.service.state_dir)
     try:
         found = await source.check(config)
+    except NotSignedIn as error:
+        return Finding("sign-in", False, str(error))
     except SynqupError as error:
         return Finding("source", False, str(error))
     finally:

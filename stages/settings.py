@@ -26,6 +26,7 @@ from pipeline.config.types import (
     one_of,
 )
 from pipeline.errors import ConfigurationError
+from pipeline.sign_in import SignInState
 from stages.naming.names import sanitize
 from stages.naming.paths import company_folder, fixed_part
 from stages.naming.templates import NameTemplate, PathTemplate, variables
@@ -122,6 +123,10 @@ class SourceSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def exclusive_sign_in(self) -> bool:
         """Whether a sign-in uses up a credential, so that only one process at a time may do it."""
         return False
+
+    def sign_in_state(self, state_dir: Path) -> SignInState | None:  # noqa: ARG002 - connectors use it
+        """What is known of a sign-in by a person; None where none is needed. Sends no request."""
+        return None
 
     @property
     def longest_silence(self) -> float:

@@ -17,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.app import cli_inspect, cli_run, cli_sandbox, cli_service
+from pipeline.app import cli_inspect, cli_run, cli_sandbox, cli_service, cli_sign_in
 from pipeline.app.exit_codes import ExitCode, exit_code_of_error
 from pipeline.app.process import collect_rarely, exit_process
 from pipeline.app.streams import prepare_process
@@ -38,6 +38,7 @@ app = typer.Typer(
 COMMANDS: dict[str, Callable[..., None]] = {
     "run": cli_run.run,
     "catch-up": cli_run.catch_up,
+    "sign-in": cli_sign_in.sign_in,
     "check": cli_inspect.check,
     "status": cli_inspect.status,
     "classify": cli_inspect.classify,

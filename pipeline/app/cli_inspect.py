@@ -10,14 +10,20 @@ import typer
 from pipeline.app.cli_common import AsJson, ConfigFile
 
 
-def check(config: ConfigFile) -> None:
+def check(
+    config: ConfigFile,
+    before_sign_in: Annotated[
+        bool,
+        typer.Option("--before-sign-in", help="That a person has to sign in is no failure yet."),
+    ] = False,
+) -> None:
     """Try the configuration: its paths, its folders, its sources. Say what to fix.
 
     Exit status: 0 all is well, 1 a folder, 2 the configuration, 3 a source.
     """
     from pipeline.app.command_check import print_findings
 
-    print_findings(config.resolve())
+    print_findings(config.resolve(), before_sign_in=before_sign_in)
 
 
 def status(config: ConfigFile, json: AsJson = False) -> None:

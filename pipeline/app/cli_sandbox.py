@@ -36,6 +36,9 @@ def sandbox(
     write_config_to: Annotated[
         Path | None, typer.Option("--write-config", help="Write a configuration that works.")
     ] = None,
+    sign_in: Annotated[
+        bool, typer.Option("--sign-in", help="In that configuration, a person has to sign in.")
+    ] = False,
     faults: Annotated[
         Path | None, typer.Option(help="Misbehave by this script of faults (TOML or JSON).")
     ] = None,
@@ -66,6 +69,7 @@ def sandbox(
             journal=journal,
             tls=tls,
             config=write_config_to,
+            by_person=sign_in,
             manifest=manifest,
         )
 

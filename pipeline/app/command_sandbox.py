@@ -34,12 +34,14 @@ def serve_mailbox(
     journal: Path | None,
     tls: Path | None,
     config: Path | None,
+    by_person: bool,
     manifest: Path | None,
 ) -> None:
     """Serve a mailbox until stopped.
 
-    config, manifest: where to write a configuration that works, and what the mailbox holds. The
-    others are as serve_sandbox() takes them.
+    config, manifest: where to write a configuration that works, and what the mailbox holds.
+    by_person: whether a person has to sign in, in that configuration. The others are as
+    serve_sandbox() takes them.
     """
 
     async def listen() -> None:
@@ -55,7 +57,7 @@ def serve_mailbox(
                 tls=tls,
             ) as served:
                 if config is not None:
-                    write_config(config, served, mailbox, tls)
+                    write_config(config, served, mailbox, tls, by_person=by_person)
                 if manifest is not None:
                     write_manifest(manifest, mailbox)
                 print(f"listening on {served.url}", flush=True)

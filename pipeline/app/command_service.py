@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 import sys
 from getpass import getpass
 from pathlib import Path
@@ -15,16 +17,19 @@ from pipeline.app.service_manager.checked import CheckFailed
 from pipeline.app.service_manager.definition import ServiceDefinition
 from pipeline.app.service_manager.manager import ServiceManager, manager_of_this_machine
 from pipeline.app.wiring import load_config
+from pipeline.sign_in import needs_sign_in, sign_in_command
+from pipeline.text import printable
 
 
 def install(config: Path, name: str, account: str, *, start: bool) -> None:
-    """Install a service, or bring it up to date."""
+    """Install a service, or bring it up to date; say who has to sign in."""
     definition, manager = _defined(config, name, account)
     try:
         manager.install(definition, print, _password, start=start)
     except CheckFailed as failed:
         print(f"synqup: {failed}", file=sys.stderr)
         raise typer.Exit(failed.code) from None
+    _tell_sign_ins(definition)
 
 
 def uninstall(name: str) -> None:
@@ -61,6 +66,23 @@ def _defined(config: Path, name: str, account: str) -> tuple[ServiceDefinition, 
     settings = load_config(path)
     account = account or manager.default_account(name)
     return define_service(name, path, settings, account), manager
+
+
+def _tell_sign_ins(definition: ServiceDefinition) -> None:
+    """Say which sources a person has to sign in to, and by which command."""
+    for source in load_config(definition.config).sources:
+        state = source.sign_in_state(definition.state_dir)
+        if state is not None and needs_sign_in(state):
+            command = f"{sign_in_command(source.name)} --config {_as_typed(definition.config)}"
+            said = f"source {source.name}: a person has to sign in. Sign in with: {command}"
+            print(printable(said))
+            print("the service waits for that, and goes on by itself")
+
+
+def _as_typed(path: Path) -> str:
+    """A path as one word of a command line."""
+    word = str(path)
+    return subprocess.list2cmdline([word]) if sys.platform == "win32" else shlex.quote(word)
 
 
 def _password() -> str:

@@ -68,6 +68,6 @@ def exit_code_of_result(result: CatchUpResult) -> ExitCode:
 def exit_code_of_findings(findings: Iterable[Finding]) -> ExitCode:
     """The exit code of a check that has found this; a source weighs more than a folder."""
     failed = {finding.about for finding in findings if not finding.ok}
-    if "source" in failed:
+    if failed & {"source", "sign-in"}:
         return ExitCode.SOURCE
     return ExitCode.INCOMPLETE if failed else ExitCode.OK

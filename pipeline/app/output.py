@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -26,6 +27,7 @@ from pipeline.app.wiring import FileClassification, Finding
 from pipeline.engine.counters import Counters
 from pipeline.ledger.models import State
 from pipeline.ledger.summary import Refusal, Summary, Undelivered
+from pipeline.sign_in import SignInState, described, has_ended
 from pipeline.text import printable
 
 #: Lines of one kind that are printed; the rest is only counted.
@@ -53,7 +55,7 @@ def result(console: Console, ended: CatchUpResult, summary: Summary) -> None:
         highlight=False,
     )
     for name, reason in ended.failures.items():
-        console.print(_text(f"source {name}: {reason}", "red"))
+        console.print(_text(f"source {name}: {reason}", "red"), soft_wrap=True)
     for name, items in ended.unreadable.items():
         console.print(_text(f"source {name}: {_unreadable(items)}", "red"), soft_wrap=True)
     if ended.stopped:
@@ -92,10 +94,18 @@ def dry_run(console: Console, listed: DryRun) -> None:
         console.print(f"{listed.staged:,} more lie ready and would become visible")
 
 
-def findings(console: Console, found: Iterable[Finding]) -> None:
-    """Print a line for each thing that a check has tried."""
+def findings(
+    console: Console, found: Iterable[Finding], to_come: Collection[str] = frozenset()
+) -> None:
+    """Print a line for each thing that a check has tried.
+
+    to_come: what they are about where a failure is only something that is still to be done.
+    """
     for finding in found:
-        verdict(console, finding.ok, finding.sentence)
+        if not finding.ok and finding.about in to_come:
+            console.print(Text("todo  ", style="yellow") + _text(finding.sentence), soft_wrap=True)
+        else:
+            verdict(console, finding.ok, finding.sentence)
 
 
 def verdict(console: Console, ok: bool, sentence: str) -> None:
@@ -104,12 +114,21 @@ def verdict(console: Console, ok: bool, sentence: str) -> None:
     console.print(word + _text(sentence), soft_wrap=True)
 
 
-def summary(console: Console, read: Summary, names: Mapping[str, str]) -> None:
-    """Print what `synqup status` shows."""
+def summary(
+    console: Console,
+    read: Summary,
+    names: Mapping[str, str],
+    sign_ins: Mapping[str, SignInState] = MappingProxyType({}),
+) -> None:
+    """Print what `synqup status` shows. sign_ins: of the sources that a person signs in to."""
     for source in read.sources:
         console.print(_text(f"source {source.name}: {_last_poll(source.polled_at)}"))
+        if (state := sign_ins.get(source.name)) is not None:
+            style = "red" if has_ended(state) else ""
+            console.print(_text(f"  {described(state)}", style), soft_wrap=True)
         if source.error:
-            console.print(_text(f"  error {_local_time(source.error_at)}: {source.error}", "red"))
+            words = f"  error {_local_time(source.error_at)}: {source.error}"
+            console.print(_text(words, "red"), soft_wrap=True)
         if source.unreadable:
             console.print(_text(f"  {_unreadable(source.unreadable)}", "red"), soft_wrap=True)
     counts(console, read, names)

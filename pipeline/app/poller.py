@@ -8,7 +8,7 @@ import anyio
 import structlog
 
 from pipeline.app.wiring import Application, Config
-from pipeline.errors import RetryableError, StateError, SynqupError
+from pipeline.errors import RetryableError, SignInRefused, StateError, SynqupError
 from pipeline.retry import MAX_RETRY_AFTER
 from pipeline.source import Source
 
@@ -61,7 +61,7 @@ class Poller:
                 failed, failures = error, failures + 1 if error else 0
                 interval = self._interval()
                 with anyio.move_on_after(pause(interval, error, failures)):
-                    await applied.wait()
+                    await self._rest(applied, error)
 
     def apply(self, config: Config) -> None:
         """Begin a new poll under another configuration, so that it applies to a backlog's rest."""
@@ -78,6 +78,25 @@ class Poller:
         """Seconds between two polls: as configured, but no fewer than the source bears."""
         own: float | None = getattr(self.settings, "poll_interval", None)
         return max(own or float(self._config.service.poll_interval), self.source.traits.pause)
+
+    async def _rest(self, applied: anyio.Event, error: SynqupError | None) -> None:
+        """Wait for another configuration, or, where it was refused, for a new sign-in."""
+        async with anyio.create_task_group() as group:
+
+            async def sign_in() -> None:
+                try:
+                    await self.source.signed_in_anew()
+                except Exception as failure:  # noqa: BLE001 - the next poll finds it then
+                    place = f"source {self.source.name}"
+                    self._application.error_reporter.report(place, failure)
+                    return
+                log.info("there is a new sign-in", source=self.source.name)
+                group.cancel_scope.cancel()
+
+            if isinstance(error, SignInRefused):
+                group.start_soon(sign_in)
+            await applied.wait()
+            group.cancel_scope.cancel()
 
     async def _poll(self) -> SynqupError | None:
         """Poll once; returns why it failed, which the ledger records."""

@@ -34,6 +34,7 @@ from stages.flow import STAGE_NAMES, Flow
 from stages.list import Lister
 from stages.settings import Config, SourceSettings, folders_of, load_config as load, roots_of
 from stages.sources.registry import SECTIONS, open_source
+from stages.sources.sign_in import open_sign_in
 
 __all__ = [
     "Application",
@@ -51,6 +52,7 @@ __all__ = [
     "ledger_path",
     "load_config",
     "open_application",
+    "open_sign_in",
     "open_source",
     "quarantine_in",
     "roots_of",

@@ -42,7 +42,8 @@ def read_secret(secret: Secret) -> str:
         )
     if secret.file is not None:
         try:
-            text = _read(Path(secret.file)).rstrip("\r\n")
+            data = read_file(Path(secret.file), MAX_SECRET_BYTES)
+            text = data.decode("utf-8-sig").rstrip("\r\n")
         except OSError as error:
             raise SecretMissing(
                 secret.file, f"the secret can't be read ({os_reason(error)})"
@@ -76,27 +77,20 @@ def store_secret(secret: Secret, value: str) -> bool:
     return False
 
 
-def read_private_file(path: Path) -> str:
-    """Read what write_private_file() wrote; empty if there is no such file, or it is unreadable."""
-    try:
-        return _read(path, follow=False)
-    except (OSError, ValueError):
-        return ""
-
-
 def write_private_file(path: Path, text: str) -> None:
     """Write a secret text durably to a file of Synqup's own, in a folder of mode 0700.
 
     Raises OSError, also where the folder is a link.
     """
-    make_folder(path.parent, 0o700)
-    if path.parent.is_symlink():
-        raise OSError(f"{path.parent} is a link, and a secret is not written through one")
+    make_private_folder(path.parent)
     replace_file(path, BytesIO(text.encode()))
 
 
-def _read(path: Path, *, follow: bool = True) -> str:
-    return read_file(path, MAX_SECRET_BYTES, follow=follow).decode("utf-8-sig")
+def make_private_folder(folder: Path) -> None:
+    """Make a folder of mode 0700, unless it exists. Raises OSError, also where it is a link."""
+    make_folder(folder, 0o700)
+    if folder.is_symlink():
+        raise OSError(f"{folder} is a link, and a secret is not written through one")
 
 
 def _from_keyring(name: str) -> str | None:

@@ -8,10 +8,12 @@ from stages.sandbox.fault_spec import FaultSpec
 from stages.sandbox.journal import write_manifest
 from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.server import Sandbox, serve_sandbox
+from stages.sandbox.tokens import IssuerRules
 
 __all__ = [
     "FaultSpec",
     "Faults",
+    "IssuerRules",
     "Mailbox",
     "Sandbox",
     "parse_fault",

@@ -31,10 +31,13 @@ def write_config(
     mailbox: Mailbox,
     ca_file: Path | None = None,
     proxy: str | None = None,
+    *,
+    by_person: bool = False,
 ) -> None:
     """Write the configuration, and the client's secret into a file beside it (mode 0600).
 
     ca_file: the certificate that vouches for a sandbox with https. proxy: the setting of that name.
+    by_person: whether a person has to sign in, by `synqup sign-in`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     secret = path.with_name(f"{path.name}.secret")
@@ -48,6 +51,8 @@ def write_config(
         f"client_id = {_string(sandbox.client_id)}",
         f"client_secret = {{ file = {_string(secret.name)} }}",
     ]
+    if by_person:
+        lines.append(f"authorize_url = {_string(sandbox.authorize_url)}")
     if ca_file is not None:
         lines.append(f"ca_file = {_string(str(ca_file.resolve()))}")
     if proxy is not None:

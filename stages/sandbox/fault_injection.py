@@ -21,6 +21,7 @@ from aiohttp.typedefs import Handler, Middleware
 from pipeline.config.loader import MAX_CONFIG_BYTES
 from pipeline.errors import ConfigurationError
 from pipeline.files import os_reason, read_file
+from stages.sandbox.authorization import AUTHORIZE_PATH
 from stages.sandbox.fault_spec import FaultSpec, Target
 from stages.sandbox.faults import FAULTS, Hit, cut_off
 from stages.sandbox.mailbox import Mailbox
@@ -122,8 +123,10 @@ def _known(spec: FaultSpec, option: str) -> FaultSpec:
 
 
 def _target(request: web.Request, wire: Wire) -> Target:
-    return "token" if request.path == TOKEN_PATH else wire.target(request)
+    if request.path == TOKEN_PATH:
+        return "token"
+    return "authorization" if request.path == AUTHORIZE_PATH else wire.target(request)
 
 
 def _meets(wanted: Target, target: Target) -> bool:
-    return wanted == target or (wanted == "any" and target != "token")
+    return wanted == target or (wanted == "any" and target not in ("authorization", "token"))

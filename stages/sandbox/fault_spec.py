@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-#: What a request is about; "any" is every request except those for a token.
-Target = Literal["list", "document", "acknowledgement", "token", "any"]
+#: What a request is about; "any" is every request except those for a sign-in or a token.
+Target = Literal["list", "document", "acknowledgement", "authorization", "token", "any"]
 
 
 class FaultSpec(Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -256,6 +257,24 @@ async def _lose(hit: Hit) -> web.StreamResponse:
     return response
 
 
+async def _revoke_sign_ins(hit: Hit) -> web.StreamResponse:
+    hit.tokens.revoke_sign_ins()
+    return await hit.handler(hit.request)
+
+
+async def _keep_refresh_token(hit: Hit) -> web.StreamResponse:
+    """Answer with an access token alone."""
+    response = await hit.answer()
+    granted = json.loads(_body(response))
+    granted.pop("refresh_token", None)
+    return web.json_response(granted, status=response.status)
+
+
+async def _expire_code(hit: Hit) -> web.StreamResponse:
+    hit.tokens.codes.expire()
+    return await hit.handler(hit.request)
+
+
 async def _ignore(_: Hit) -> web.StreamResponse:
     return web.Response(status=204)
 
@@ -307,5 +326,11 @@ FAULTS: dict[str, Fault] = {
     "ignored-acknowledgement": Fault(
         "answered with 204, but not taken", _ignore, "acknowledgement"
     ),
+    "revoked-sign-in": Fault("all sign-ins of people are ended", _revoke_sign_ins, "token"),
+    "lost-token": Fault("a token is issued, and the answer is reset", _lose, "token"),
+    "no-refresh-token": Fault(
+        "an access token comes without a refresh token", _keep_refresh_token, "token"
+    ),
+    "expired-code": Fault("the code of a sign-in has expired", _expire_code, "token"),
     "lost-acknowledgement": Fault("taken, and the answer is reset", _lose, "acknowledgement"),
 }

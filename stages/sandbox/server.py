@@ -14,11 +14,19 @@ from msgspec import Struct
 from yarl import URL
 
 from pipeline.errors import ConfigurationError
+from stages.sandbox.authorization import AUTHORIZE_PATH, authorization_routes
 from stages.sandbox.fault_injection import Faults
 from stages.sandbox.fault_spec import FaultSpec
 from stages.sandbox.journal import open_journal
 from stages.sandbox.mailbox import Mailbox
-from stages.sandbox.tokens import CLIENT_ID, TOKEN_PATH, Tokens, authorised
+from stages.sandbox.tokens import (
+    CLIENT_ID,
+    PUBLIC_CLIENT_ID,
+    TOKEN_PATH,
+    IssuerRules,
+    Tokens,
+    authorised,
+)
 from stages.sandbox.wire import Record, Wire
 
 #: Seconds that open requests are given to end when the sandbox closes.
@@ -28,7 +36,8 @@ CLOSING = 1.0
 class Sandbox(Struct, frozen=True):
     """A sandbox that is being served, and what to sign in with.
 
-    url: the API's base address. refresh_token: the first one; each can be used once.
+    url: the API's base address. refresh_token: the first one; each can be used once. issuer: what
+    has issued the tokens, for what happens to them meanwhile.
     """
 
     wire: Wire
@@ -38,6 +47,9 @@ class Sandbox(Struct, frozen=True):
     client_id: str
     client_secret: str
     refresh_token: str
+    authorize_url: str = ""
+    public_client_id: str = PUBLIC_CLIENT_ID
+    issuer: Tokens | None = None
 
 
 @asynccontextmanager
@@ -51,14 +63,16 @@ async def serve_sandbox(
     journal: Path | None = None,
     faults: Faults | None = None,
     tls: Path | None = None,
+    rules: IssuerRules | None = None,
 ) -> AsyncIterator[Sandbox]:
     """Serve a mailbox until the context is left.
 
     wire: of the platform that the sandbox is. port: 0 takes a free one. latency: seconds from each
     request to its answer. journal: a file to which a line is appended for each acknowledgement.
-    tls: a certificate with its key (PEM), for https. ConfigurationError if the port is taken.
+    tls: a certificate with its key (PEM), for https. rules: of the issuer of its tokens.
+    ConfigurationError if the port is taken.
     """
-    tokens = Tokens(mailbox.seed)
+    tokens = Tokens(mailbox.seed, rules)
     faults = faults or Faults()
     context = _certificate(tls)
     first_refresh_token = tokens.refresh_token
@@ -78,6 +92,9 @@ async def serve_sandbox(
                 client_id=CLIENT_ID,
                 client_secret=tokens.client_secret,
                 refresh_token=first_refresh_token,
+                authorize_url=str(origin.with_path(AUTHORIZE_PATH)),
+                public_client_id=PUBLIC_CLIENT_ID,
+                issuer=tokens,
             )
             async with AsyncExitStack() as stack:
                 if closed := faults.closed():
@@ -161,5 +178,6 @@ def _application(
     injection = faults.middleware(tokens, mailbox, wire)
     app = web.Application(middlewares=[errors, delay, injection])
     app.router.add_post(TOKEN_PATH, token)
+    app.add_routes(authorization_routes(tokens))
     app.add_subapp(wire.base_path, api)
     return app

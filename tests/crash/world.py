@@ -8,10 +8,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.error import URLError
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
@@ -22,8 +24,10 @@ from pipeline.app.wiring_sandbox import (
     write_config,
     write_manifest,
 )
+from stages.sandbox import IssuerRules, Sandbox
 from stages.sandbox.fault_spec import FaultSpec
 from stages.sandbox.state_index import State
+from tests.helpers.browsing import decide, get, shown_address
 
 from .plan import Plan
 from .processes import PATIENCE, Process, running
@@ -48,6 +52,8 @@ class World:
         self.out = folder / "out"
         #: Below a folder of its own: that one too has to survive a power cut.
         self.state = folder / "var" / "state"
+        #: What serves its mailbox.
+        self.sandbox: Sandbox
         self.taken: list[Taken] = []
         #: Acknowledgements of before this world began.
         self.told: list[str] = []
@@ -56,6 +62,16 @@ class World:
     def synqup(self, *arguments: object, plan: Plan | None = None) -> int:
         """Run to the end; its status."""
         with self.running(*arguments, plan=plan) as process:
+            return process.wait()
+
+    def sign_in(self, plan: Plan | None = None) -> int:
+        """Sign in as a person does, with a browser elsewhere; the status of the command."""
+        with self.running("sign-in", "billtobox", "--no-browser", plan=plan) as process:
+            wait_until(lambda: shown_address(process.said()) or not process.alive)
+            if address := shown_address(process.said()):
+                # The process may die at any moment, and the browser find nobody there.
+                with suppress(URLError, HTTPException, OSError):
+                    get(decide(address))
             return process.wait()
 
     @contextmanager
@@ -197,10 +213,13 @@ class Host:
         told: list[str] | None = None,
         latency: float = 0.0,
         faults: Sequence[FaultSpec] = (),
+        rules: IssuerRules | None = None,
+        by_person: bool = False,
     ) -> Iterator[World]:
         """A world in a folder, which may hold a state already.
 
-        told: ids of the documents that an earlier run has acknowledged.
+        told: ids of the documents that an earlier run has acknowledged. by_person: whether somebody
+        has to sign in.
         """
         folder.mkdir(parents=True, exist_ok=True)
         world = World(folder, Mailbox(documents, companies, seed))
@@ -214,9 +233,11 @@ class Host:
             journal=folder / "journal.jsonl",
             latency=latency,
             faults=Faults(faults, seed),
+            rules=rules,
         )
         with self._portal.wrap_async_context_manager(serving) as sandbox:
-            write_config(world.config, sandbox, world.mailbox)
+            world.sandbox = sandbox
+            write_config(world.config, sandbox, world.mailbox, by_person=by_person)
             text = world.config.read_text().replace('"5m"', f'"{poll}"')
             world.config.write_text(text.replace('"state"', '"var/state"'))
             write_manifest(folder / "manifest.jsonl", world.mailbox)

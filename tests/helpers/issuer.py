@@ -13,7 +13,8 @@ from aiohttp import web
 
 from pipeline.config.types import Secret
 from stages.sources.http.client import HttpClient
-from stages.sources.http.oauth import OAuthClient, SignIn
+from stages.sources.http.oauth import SignIn
+from stages.sources.http.oauth_client import OAuthClient
 from stages.sources.http.settings import Timeouts
 from stages.sources.http.token import TokenCache
 
@@ -29,11 +30,23 @@ class Issuer:
         self.rotates = False
         self.url = ""
         self.asked: Callable[[], object] = lambda: None
+        #: Answers that get lost, and the status from then on.
+        self.cuts = 0
+        self.status_after_cuts = 200
+        #: Refresh tokens that are not taken.
+        self.refused: set[str] = set()
 
     async def handle(self, request: web.Request) -> web.Response:
         self.forms.append({key: str(value) for key, value in (await request.post()).items()})
         self.asked()
         await anyio.sleep(self.delay)
+        if self.cuts:
+            self.cuts -= 1
+            self.status = self.status_after_cuts
+            assert request.transport is not None
+            request.transport.abort()
+        if self.forms[-1].get("refresh_token") in self.refused:
+            return web.json_response({"error": "invalid_grant"}, status=400)
         if isinstance(self.answer, str):
             return web.Response(text=self.answer, status=self.status)
         granted = {"access_token": f"t{len(self.forms)}", **self.answer}
@@ -59,13 +72,22 @@ async def issuer() -> AsyncIterator[Issuer]:
 
 @asynccontextmanager
 async def token(
-    folder: Path, one: Issuer, refresh_token: Secret | None = None
+    folder: Path,
+    one: Issuer,
+    refresh_token: Secret | None = None,
+    *,
+    by_browser: bool = False,
 ) -> AsyncIterator[TokenCache]:
     (folder / "secret").write_text("s3cret-one")
     if not (folder / "refresh").exists():
         (folder / "refresh").write_text("r0")
     client = OAuthClient(
-        one.url, "us", Secret(file=str(folder / "secret")), "openid", refresh_token
+        one.url,
+        "us",
+        Secret(file=str(folder / "secret")),
+        "openid",
+        refresh_token,
+        one.url if by_browser else "",
     )
     http = HttpClient("box", connections=60, timeouts=Timeouts(5, 5, 5))
     sign_in = SignIn("box", client, http, folder / "kept" / "box")
@@ -74,6 +96,13 @@ async def token(
     finally:
         await sign_in.close()
         await http.close()
+
+
+def sign_in_of(one: TokenCache) -> SignIn:
+    """The sign-in that brings the tokens of a cache."""
+    found: Any = one._grant
+    assert isinstance(found.__self__, SignIn)
+    return found.__self__
 
 
 async def many(one: TokenCache, count: int = 50) -> list[str]:

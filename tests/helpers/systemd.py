@@ -57,9 +57,8 @@ class Container:
 
     def run(self, *command: object, expect: int | None = 0) -> str:
         """Run a command there as root; return what it prints."""
-        enter = ["nsenter", "-t", str(self._pid), "-m", "-p", "-C", "-i", "-u"]
         done = subprocess.run(
-            [*enter, *map(str, command)],
+            self.command(*command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -69,6 +68,11 @@ class Container:
         )
         assert expect is None or done.returncode == expect, done.stdout
         return done.stdout
+
+    def command(self, *command: object) -> list[str]:
+        """The command of this machine that runs one there as root."""
+        enter = ["nsenter", "-t", str(self._pid), "-m", "-p", "-C", "-i", "-u"]
+        return [*enter, *map(str, command)]
 
     def shows(self, unit: str, name: str) -> str:
         return self.run("systemctl", "show", unit, "--value", f"--property={name}").strip()

@@ -55,6 +55,8 @@ def offenders(imported: set[str], unwanted: tuple[str, ...]) -> set[str]:
         (("catch-up", "--help"), 0),
         (("run", "--config", "there-is-none.toml"), 2),
         (("check",), 2),
+        (("sign-in", "--help"), 0),
+        (("sign-in",), 2),
         (("sandbox", "--documents", "many"), 2),
     ],
 )
@@ -88,6 +90,17 @@ def test_what_asks_no_source_imports_no_http_client(tmp_path: Path) -> None:
         assert not offenders(imported_by("status", "--config", box.config, "--json"), no_client)
         classified = imported_by("classify", document, "--config", box.config)
         assert not offenders(classified, no_client)
+
+
+def test_a_sign_in_is_looked_at_without_an_http_client_and_made_without_a_sandbox(
+    tmp_path: Path,
+) -> None:
+    with mailbox(tmp_path, "--documents", 3, "--sign-in") as box:
+        status = imported_by("status", "--config", box.config)
+        assert not offenders(status, ("aiohttp", *SANDBOX))
+        unwanted = ("pypdf", "watchfiles", "stages.sandbox", "pipeline.app.service")
+        unknown = imported_by("sign-in", "nobody", "--config", box.config, expect=2)
+        assert not offenders(unknown, unwanted)
 
 
 def test_what_asks_a_source_imports_no_server_and_no_reader_of_pdfs(tmp_path: Path) -> None:

@@ -33,9 +33,11 @@ class CheckFailed(ServiceError):
 def check(definition: ServiceDefinition, **identity: Any) -> None:
     """Run `synqup check` on the terminal. identity: of whom, as for subprocess.run().
 
+    A service may be installed before a person signs in: it waits for that.
     Raises CheckFailed, and ServiceError where that account can't even run the program.
     """
-    command = [*definition.program, "check", "--config", str(definition.config)]
+    config = str(definition.config)
+    command = [*definition.program, "check", "--before-sign-in", "--config", config]
     subject = f"service {definition.name}"
     try:
         done = subprocess.run(  # noqa: S603 - our own program

@@ -50,6 +50,14 @@ class ServiceDefinition(Struct, frozen=True):
         return outermost((self.state_dir, *self.folders))
 
     @property
+    def to_be_made(self) -> tuple[Path, ...]:
+        """The folders that have to be there before it is started, outer ones first.
+
+        The state folder is one of them wherever it lies, for root may write a sign-in to it.
+        """
+        return tuple(dict.fromkeys((*self.writable, self.state_dir)))
+
+    @property
     def environment_file(self) -> Path:
         """The file that holds the variables with secrets, beside the configuration."""
         return self.config.parent / f"{self.name}.env"

@@ -42,7 +42,7 @@ class Systemd:
         before = _read_own(unit)
         with ExitStack() as undo:
             identity = _identity(definition, say, undo)
-            for folder in definition.writable:
+            for folder in definition.to_be_made:
                 if not folder.exists():
                     make_folder(folder, identity, undo)
                     say(f"made the folder {folder} for the account {definition.account}")

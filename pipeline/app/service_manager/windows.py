@@ -83,7 +83,7 @@ class WindowsServices:
         name = plan.name
         with open_manager(name, win32service.SC_MANAGER_ALL_ACCESS) as manager, ExitStack() as undo:
             known = is_ours(manager, name)
-            made = [path for path in definition.writable if _make_folder(path, undo)]
+            made = [path for path in definition.to_be_made if _make_folder(path, undo)]
             for path in made:
                 say(f"made the folder {path}")
             check(definition)

@@ -15,6 +15,7 @@ import structlog
 from yarl import URL
 
 from pipeline.errors import Rejected, SourceError
+from pipeline.sign_in import NotSignedIn, described, has_ended
 from pipeline.source import Entry, Incoming, Outcome, Source
 from pipeline.traits import Traits
 from stages.model import Listed
@@ -36,9 +37,10 @@ from stages.sources.http.client import HttpClient
 from stages.sources.http.headers import announced, quoted
 from stages.sources.http.lenient_json import JSON_ERRORS
 from stages.sources.http.limiter import ConcurrencyLimiter
-from stages.sources.http.oauth import OAuthClient, SignIn
+from stages.sources.http.oauth import SignIn
 from stages.sources.http.session import ApiRequest, ApiSession
 from stages.sources.http.token import TokenCache
+from stages.sources.http.token_store import token_path
 
 log = structlog.get_logger(__name__)
 
@@ -117,14 +119,10 @@ class BilltoboxSource(Source):
             proxy=settings.proxy_settings,
             ca_file=settings.ca_file,
         )
-        client = OAuthClient(
-            settings.token_url,
-            settings.client_id,
-            settings.client_secret,
-            settings.scope,
-            settings.refresh_token,
+        self._state_dir = state_dir
+        self._sign_in = SignIn(
+            self.name, settings.client, self._http, token_path(state_dir, self.name)
         )
-        self._sign_in = SignIn(self.name, client, self._http, state_dir / "tokens" / self.name)
         self._token = TokenCache(self._sign_in.grant)
         self._limiter = ConcurrencyLimiter(settings.connections, self.retries)
         self._session = ApiSession(self.name, self._http, BearerAuth(self._token), self._limiter)
@@ -138,8 +136,13 @@ class BilltoboxSource(Source):
         """When the refresh token ends, as far as the token address has said."""
         return self._sign_in.ends_at
 
+    async def signed_in_anew(self) -> None:
+        """Return when the token to use is not the one that was refused."""
+        await self._sign_in.renewed_by_user()
+
     async def list(self, config: Config) -> AsyncGenerator[Sequence[Entry], None]:
         """Read the platform's lists, several pages at once."""
+        await self._sign_in.synchronise()
         at_source = members(config, self.name)
         owners = Owners(at_source)
         self._pagination = Pagination(
@@ -190,9 +193,11 @@ class BilltoboxSource(Source):
     async def check(self, config: Config) -> str:
         """Sign in and read the total of each list; with a refresh token, only try the addresses.
 
+        Then it tells until when one is signed in. NotSignedIn if nobody is.
+
         A refresh token is good for one sign-in, which is left to a service that may be running.
         """
-        if self.settings.refresh_token is not None:
+        if self.settings.exclusive_sign_in:
             return await self._probe()
         at_source = members(config, self.name)
         totals: dict[str, list[int | None]] = {}
@@ -211,14 +216,26 @@ class BilltoboxSource(Source):
         await self._http.close()
 
     async def _probe(self) -> str:
-        """Send a request without credentials to each address."""
-        await anyio.to_thread.run_sync(self._sign_in.read_secrets)
-        for url in (URL(self.settings.token_url), self._base):
-            answer = await self._http.send("GET", url, subject=f"source {self.name}")
-            answer.release()
+        """Send a request without credentials to each address, and look at what is stored."""
+        not_signed_in = None
+        try:
+            await anyio.to_thread.run_sync(self._sign_in.read_secrets)
+        except NotSignedIn as error:
+            not_signed_in = error
+        state = await anyio.to_thread.run_sync(self.settings.sign_in_state, self._state_dir)
+        for url in (self.settings.authorize_url, self.settings.token_url, self.settings.url):
+            if url:
+                answer = await self._http.send("GET", URL(url), subject=f"source {self.name}")
+                answer.release()
+        found = described(state)
+        if not_signed_in is not None:
+            raise not_signed_in
+        if has_ended(state):
+            raise NotSignedIn(f"source {self.name}", found)
         return (
-            "its addresses answer and its secrets can be read; not signed in, for a refresh token"
-            " is good for one sign-in, which is left to the service (catch-up --dry-run signs in)"
+            f"{found}; its addresses answer and its secrets can be read; this check has not signed"
+            " in, for a refresh token is good for one sign-in, which is left to the service"
+            " (catch-up --dry-run signs in)"
         )
 
     async def _fetch_page_retrying(self, scoped: ScopedList, number: int) -> Page:

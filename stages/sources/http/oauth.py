@@ -1,181 +1,68 @@
-"""OAuth 2.0 client (RFC 6749): gets access tokens from the token endpoint of a source.
+"""OAuth 2.0 sign-in (RFC 6749) of a source: gets access tokens, and keeps its refresh token.
 
-Grants: client credentials (4.4), or a refresh token (6) of an authorisation-code sign-in.
+Grants: client credentials (4.4), or a refresh token (6) of an authorization-code sign-in.
 """
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
-from urllib.parse import parse_qsl
 
 import anyio
 import anyio.to_thread
 import structlog
-from msgspec import Struct, json, structs
-from yarl import URL
+from msgspec import structs
 
-from pipeline.config.secrets import (
-    SecretMissing,
-    read_private_file,
-    read_secret,
-    store_secret,
-    write_private_file,
-)
-from pipeline.config.types import Secret
-from pipeline.errors import RetryableError, SignInRefused, SourceError, WebPage
+from pipeline.errors import RetryableError, SignInRefused, SynqupError
 from pipeline.files import os_reason
-from stages.sources.http import lenient_json
-from stages.sources.http.client import HttpClient, status_error
-from stages.sources.http.headers import quoted
-from stages.sources.http.lenient_json import JSON_ERRORS, as_utf8
+from stages.sources.http.client import HttpClient
+from stages.sources.http.oauth_client import OAuthClient
 from stages.sources.http.token import AccessToken
+from stages.sources.http.token_endpoint import GrantRefused, TokenEndpoint
+from stages.sources.http.token_response import TokenResponse
+from stages.sources.http.token_store import StoredSignIn, TokenStore
 
 log = structlog.get_logger(__name__)
 
 #: A token is renewed when this share of its lifetime is left, but at most so many seconds early.
 MARGIN_SHARE = 0.2
 MAX_MARGIN = 60.0
-#: Lifetime in seconds of a token whose server does not state it.
-DEFAULT_LIFETIME = 300.0
-#: Seconds for which a token is used at least, and at most, whatever lifetime is stated: none may
-#: cost a sign-in for each request.
-MIN_LIFETIME = 10.0
-MAX_LIFETIME = 86_400.0
-#: Bytes of an answer, at most; a token has a few thousand.
-MAX_RESPONSE_BYTES = 100_000
-#: Members of an answer that are looked into.
-MAX_FIELDS = 100
-#: What some put before the token, although the header has it anyway.
-SCHEME = re.compile(r"^Bearer\s+", re.IGNORECASE)
-#: RFC 6750, 2.1, and every other character that a header may hold.
-TOKEN = re.compile(r"[!-~]{1,16384}")
-#: RFC 6749, A.17.
-REFRESH_TOKEN = re.compile(r"[ -~]{1,16384}")
-#: How issuers name the lifetime of a refresh token in seconds, which RFC 6749 leaves out:
-#: Keycloak; Microsoft, GitHub and others; Intuit.
-REFRESH_LIFETIMES = (
-    "refresh_expires_in",
-    "refresh_token_expires_in",
-    "x_refresh_token_expires_in",
-)
-#: The longest that counts: more stands for "never".
-MAX_REFRESH_LIFETIME = 100 * 365 * 86_400.0
-#: Statuses of an address that is no token endpoint.
-NO_TOKENS = (404, 405, 410)
-
-
-class OAuthClient(Struct, frozen=True):
-    """The credentials of a source, as configured."""
-
-    token_url: str
-    client_id: str
-    client_secret: Secret
-    scope: str
-    refresh_token: Secret | None = None
-
-
-class TokenResponse(Struct, frozen=True):
-    """The answer of a token endpoint (RFC 6749, 5.1).
-
-    lifetime: of the token in seconds. refresh_token: the next one, empty if none came.
-    refresh_lifetime: seconds until a refresh token ends; None where the server does not say so, or
-    it never does.
-    """
-
-    access_token: str
-    lifetime: float
-    refresh_token: str
-    refresh_lifetime: float | None = None
-
-
-def read_token_response(body: bytes) -> TokenResponse:
-    """Read an answer. Whatever stands there besides the token, the token is used."""
-    given = _members(as_utf8(body))
-    token = (lenient_json.word(given.get("access_token")) or "").strip()
-    return TokenResponse(
-        SCHEME.sub("", token),
-        _lifetime(lenient_json.text(given.get("expires_in"))),
-        lenient_json.text(given.get("refresh_token")) or "",
-        _refresh_lifetime(given),
-    )
-
-
-def _members(body: bytes) -> Mapping[str, bytes]:
-    """The members of the object that holds the token: the answer itself, or one inside it."""
-    try:
-        if body.startswith(b"["):
-            (body,) = map(bytes, lenient_json.elements(body))
-        given = lenient_json.members(body)
-    except JSON_ERRORS:
-        # Some answer in the form in which they were asked.
-        return _form_members(body.decode("utf-8", "replace"))
-    inside = () if "access_token" in given else given.values()
-    for value in islice((one for one in inside if one.startswith(b"{")), MAX_FIELDS):
-        with suppress(*JSON_ERRORS):
-            found = lenient_json.members(value)
-            if "access_token" in found:
-                return found
-    return given
-
-
-def _form_members(text: str) -> Mapping[str, bytes]:
-    try:
-        return {
-            one: json.encode(value) for one, value in parse_qsl(text, max_num_fields=MAX_FIELDS)
-        }
-    except ValueError:  # there are more
-        return {}
-
-
-def _lifetime(stated: str | None) -> float:
-    """The lifetime of a token, DEFAULT_LIFETIME if none of use is stated.
-
-    A token that has expired earlier is answered with 401, and renewed then.
-    """
-    try:
-        lifetime = float(stated or "")
-    except ValueError:
-        return DEFAULT_LIFETIME
-    if not lifetime > 0:  # also NaN
-        return DEFAULT_LIFETIME
-    return min(max(lifetime, MIN_LIFETIME), MAX_LIFETIME)
-
-
-def _refresh_lifetime(given: Mapping[str, bytes]) -> float | None:
-    stated = (lenient_json.text(given.get(name)) for name in REFRESH_LIFETIMES)
-    try:
-        lifetime = float(next((one for one in stated if one), ""))
-    except ValueError:
-        return None
-    # Zero stands for a token that does not end (Keycloak's offline tokens).
-    return lifetime if 0 < lifetime <= MAX_REFRESH_LIFETIME else None
+#: Tokens of new sign-ins that are tried in one grant, at most.
+MAX_SIGN_INS = 3
+#: Seconds by which the end of a sign-in has to move to be stored again.
+MIN_SHIFT = 60.0
+#: Seconds between two looks at whether somebody has signed in anew.
+CHECK_INTERVAL = 2.0
 
 
 class SignIn:
     """The sign-in of one source.
 
-    A refresh token is good for one use and is answered with the next one, which is stored in place
-    of the configured one. kept: the file for it where the configured place can't be written to.
+    A refresh token is good for one use and is answered with the next one, which is stored before
+    anything is done with the access token that came with it. kept: the file for it.
     """
 
     def __init__(self, name: str, client: OAuthClient, http: HttpClient, kept: Path) -> None:
         self._name = name
         self._client = client
-        self._http = http
-        self._kept = kept
-        #: The refresh token as it was last read from the configured place, and the token with
-        #: which the server has replaced it.
-        self._configured = ""
-        self._renewed = ""
-        self._stored = True
-        self._told = False
-        #: When the refresh token ends, in seconds since 1970; None if that is not known.
-        self.ends_at: float | None = None
+        self._endpoint = TokenEndpoint(name, client, http)
+        self._store = TokenStore(name, kept, client)
+        #: The refresh token to use next, and the one that was last seen to be stored.
+        self._current: StoredSignIn | None = None
+        self._seen = ""
+        self._is_stored = True
+        self._is_told = False
+        #: Whoever replaces the token holds it.
+        self._renewing = anyio.Lock()
+        #: The credentials of the latest grant, or those that it has brought.
+        self._tried: Mapping[str, str] | None = None
+
+    @property
+    def ends_at(self) -> float | None:
+        """When the refresh token ends, in seconds since 1970; None if that is not known."""
+        return self._current.ends_at if self._current is not None else None
 
     async def grant(self) -> AccessToken:
         """Get a new access token; its lifetime ends shortly before it expires.
@@ -183,103 +70,54 @@ class SignIn:
         SignInRefused, SourceError, SourceUnavailable or RetryableError.
         """
         # A refresh token is used once: a cancellation must not keep the next one from being stored.
-        with anyio.CancelScope(shield=self._client.refresh_token is not None):
-            granted = await self._ask(await anyio.to_thread.run_sync(self._form))
-            if self._client.refresh_token is not None:
-                self._note_end(granted)
-                if granted.refresh_token and granted.refresh_token != self._renewed:
-                    self._renewed, self._stored = granted.refresh_token, False
-                await self._store()
+        async with self._renewing:
+            with anyio.CancelScope(shield=self._client.by_refresh_token):
+                granted = await self._granted()
+                if self._client.by_refresh_token:
+                    self._take(granted)
+                    await self._store_renewed()
         lifetime = granted.lifetime
         return AccessToken(
             granted.access_token, lifetime - min(lifetime * MARGIN_SHARE, MAX_MARGIN)
         )
 
-    def _note_end(self, granted: TokenResponse) -> None:
-        """Keep when the refresh token ends: of a new one nothing is known but what is stated."""
-        if granted.refresh_lifetime is not None:
-            self.ends_at = time.time() + granted.refresh_lifetime
-        elif granted.refresh_token and granted.refresh_token != self._renewed:
-            self.ends_at = None
+    async def renewed_by_user(self) -> None:
+        """Return when the credentials are no more those of the latest grant, which was refused."""
+        while True:
+            await anyio.sleep(CHECK_INTERVAL)
+            with suppress(SynqupError):
+                if await anyio.to_thread.run_sync(self._next_form) != self._tried:
+                    return
 
     def read_secrets(self) -> None:
-        """Check that all secrets can be read. Raises SecretMissing."""
-        self._form()
+        """Check that all secrets can be read. Raises SecretMissing or NotSignedIn."""
+        self._endpoint.form({})
+        self._next_form()
+
+    async def synchronise(self) -> None:
+        """Store a renewed refresh token that is not stored yet; adopt that of a new sign-in.
+
+        What can't be stored stays in memory, and is tried again.
+        """
+        if not self._client.by_refresh_token:
+            return
+        async with self._renewing:
+            await self._store_renewed()
+            with suppress(SynqupError):  # the next grant tells it
+                await anyio.to_thread.run_sync(self._adopt)
 
     async def close(self) -> None:
         """Try a last time to store a refresh token that could not be stored so far."""
         with anyio.CancelScope(shield=True):
-            await self._store()
+            async with self._renewing:
+                await self._store_renewed()
 
-    def _form(self) -> dict[str, str]:
-        form = {
-            "client_id": self._client.client_id,
-            "client_secret": read_secret(self._client.client_secret),
-        }
-        if self._client.refresh_token is None:
-            return {**form, "grant_type": "client_credentials", "scope": self._client.scope}
-        return {**form, "grant_type": "refresh_token", "refresh_token": self._refresh_token()}
-
-    async def _ask(self, form: dict[str, str]) -> TokenResponse:
-        subject = f"source {self._name}"
-        response = await self._http.send(
-            "POST", URL(self._client.token_url), subject=subject, data=form
-        )
-        async with response:
-            if not 200 <= response.status < 300:
-                error = await status_error(response, subject)
-                if isinstance(error, RetryableError):
-                    raise error
-                if response.status in NO_TOKENS:
-                    raise SourceError(
-                        subject,
-                        f"there are no tokens at the token address ({response.status})",
-                        "Check token_url",
-                    )
-                raise SignInRefused(subject, f"the sign-in was refused: {quoted(error.reason)}")
-            try:
-                body = await self._http.read(response, MAX_RESPONSE_BYTES, subject)
-            except WebPage:
-                body = b""
-        granted = read_token_response(body)
-        if not TOKEN.fullmatch(granted.access_token):
-            raise SourceError(
-                subject, "the token address did not answer with a token", "Check token_url"
-            )
-        if granted.refresh_token and not REFRESH_TOKEN.fullmatch(granted.refresh_token):
-            # The access token is good all the same; and so may be the refresh token in use.
-            log.warning(
-                "the token address answered with an invalid refresh token", source=self._name
-            )
-            return structs.replace(granted, refresh_token="")
-        return granted
-
-    def _refresh_token(self) -> str:
-        """The configured refresh token, or the one with which the server has replaced it."""
-        assert self._client.refresh_token is not None
-        try:
-            configured = read_secret(self._client.refresh_token)
-        except SecretMissing:
-            if not self._renewed:
-                raise
-            return self._renewed
-        if self._renewed and configured in (self._configured, self._renewed):
-            self._configured = configured
-            return self._renewed
-        # It is stored with the token it replaced, as a newly configured token takes precedence.
-        replaced, _, renewed = read_private_file(self._kept).partition("\n")
-        self._configured = configured
-        self._renewed = renewed if replaced == configured and renewed else configured
-        self._stored, self.ends_at = True, None
-        return self._renewed
-
-    async def _store(self) -> None:
-        """Store a renewed refresh token; if that fails it is kept in memory, and retried later."""
-        if self._stored:
+    async def _store_renewed(self) -> None:
+        if self._is_stored:
             return
         trouble = await anyio.to_thread.run_sync(self._keep)
-        self._stored = not trouble
-        if trouble and not self._told:
+        self._is_stored = not trouble
+        if trouble and not self._is_told:
             log.error(
                 "the renewed refresh token can't be stored",
                 source=self._name,
@@ -287,23 +125,106 @@ class SignIn:
                 remedy="Make room, or let this account write there; synqup uses the token until it"
                 " stops, and needs a new sign-in after that",
             )
-        elif self._told and not trouble:
+        elif self._is_told and not trouble:
             log.info("the renewed refresh token is stored", source=self._name)
-        self._told = bool(trouble)
+        self._is_told = bool(trouble)
+
+    async def _granted(self) -> TokenResponse:
+        self._tried = None
+        form = await anyio.to_thread.run_sync(self._adopted_form)
+        for last in (False,) * (MAX_SIGN_INS - 1) + (True,):
+            self._tried = form
+            try:
+                return await self._ask(form)
+            except SignInRefused:
+                # Somebody may have signed in anew since the token was read.
+                form = await anyio.to_thread.run_sync(self._adopted_form)
+                if last or form == self._tried:
+                    raise
+        raise AssertionError  # the last one has raised
+
+    async def _ask(self, form: Mapping[str, str]) -> TokenResponse:
+        try:
+            return await self._endpoint.ask(form)
+        except RetryableError:
+            if not (self._client.by_refresh_token and self._endpoint.is_unanswered):
+                raise
+        # The token may have been used up, and its answer is lost; many an issuer takes it once more
+        # within a short time.
+        try:
+            return await self._endpoint.ask(form)
+        except GrantRefused as error:
+            lost = "the answer with the next refresh token was lost on its way"
+            raise GrantRefused(error.subject, f"{error.reason}; {lost}", error.remedy) from None
+
+    def _take(self, granted: TokenResponse) -> None:
+        """Go on with what an answer brings: of a new token nothing is known but what is stated."""
+        current = self._current
+        assert current is not None
+        is_new = granted.refresh_token not in ("", current.refresh_token)
+        ends_at = None if is_new else current.ends_at
+        if granted.refresh_lifetime is not None:
+            ends_at = time.time() + granted.refresh_lifetime
+        self._current = structs.replace(
+            current,
+            refresh_token=granted.refresh_token or current.refresh_token,
+            ends_at=ends_at,
+            account=granted.account or current.account,
+        )
+        if is_new or _has_moved(current.ends_at, ends_at):
+            self._is_stored = False
+        assert self._tried is not None
+        self._tried = {**self._tried, "refresh_token": self._current.refresh_token}
+
+    def _next_form(self) -> dict[str, str]:
+        """What the next request would be. Raises SignInRefused if a secret can't be read."""
+        if not self._client.by_refresh_token:
+            grant = {"grant_type": "client_credentials", "scope": self._client.scope}
+            return self._endpoint.form({name: value for name, value in grant.items() if value})
+        token = self._in_force()[0].refresh_token
+        return self._endpoint.form({"grant_type": "refresh_token", "refresh_token": token})
+
+    def _adopted_form(self) -> dict[str, str]:
+        """As _next_form(), and adopt the token that is in force."""
+        if self._client.by_refresh_token:
+            self._adopt()
+        return self._next_form()
+
+    def _adopt(self) -> None:
+        self._current, self._seen, self._is_stored = self._in_force()
+
+    def _in_force(self) -> tuple[StoredSignIn, str, bool]:
+        """The token to use, the one that is stored, and whether it is the same.
+
+        One that could not be stored is used, unless somebody has signed in meanwhile.
+        """
+        current = self._current
+        try:
+            stored = self._store.read()
+        except SignInRefused:
+            if current is None:
+                raise
+            return current, self._seen, self._is_stored
+        if current is not None and stored.refresh_token in (self._seen, current.refresh_token):
+            return current, self._seen, self._is_stored
+        return stored, stored.refresh_token, True
 
     def _keep(self) -> str:
-        """Write the token to its place. Returns why that is not possible, or ""."""
-        assert self._client.refresh_token is not None
+        """Store the token. Returns why that is not possible, or ""."""
+        current = self._current
+        assert current is not None
         try:
-            configured = read_secret(self._client.refresh_token)
-        except SecretMissing:
-            configured = ""
-        if configured and configured not in (self._configured, self._renewed):
-            return ""  # A new sign-in has been configured meanwhile; the renewed token is obsolete.
-        if configured and store_secret(self._client.refresh_token, self._renewed):
-            return ""
-        try:
-            write_private_file(self._kept, f"{self._configured}\n{self._renewed}")
+            if self._store.renew(self._seen, current):
+                self._seen = current.refresh_token
+            else:
+                self._current = None
+                self._adopted_form()  # that of a new sign-in
         except OSError as error:
-            return f"{self._kept}: {os_reason(error)}"
+            return f"{self._store.path}: {os_reason(error)}"
         return ""
+
+
+def _has_moved(before: float | None, now: float | None) -> bool:
+    if before is None or now is None:
+        return before is not now
+    return abs(now - before) >= MIN_SHIFT

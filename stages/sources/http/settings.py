@@ -135,12 +135,13 @@ def web_address(text: str) -> str:
         raise ValueError('this is no web address; write it like "https://host/v4"')
     if url.user or url.password:
         raise ValueError("an address may not hold a user or a password; remove them")
-    if url.scheme == "http" and not _is_this_machine(url.host):
+    if url.scheme == "http" and not is_this_machine(url.host):
         raise ValueError("credentials would travel in the clear; write https://")
     return text
 
 
-def _is_this_machine(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
+    """Whether a host is this machine by its name or number."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

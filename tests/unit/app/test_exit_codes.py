@@ -68,3 +68,4 @@ def test_of_a_check_a_source_weighs_more_than_a_folder() -> None:
     assert exit_code_of_findings([Finding("folder", True, "ready")]) == 0
     assert exit_code_of_findings([folder, Finding("source", True, "answers")]) == 1
     assert exit_code_of_findings([folder, source]) == 3
+    assert exit_code_of_findings([folder, Finding("sign-in", False, "nobody")]) == 3

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from pipeline.app.service_definition import define_service, program
 from pipeline.app.service_manager.checked import read_variables
@@ -67,6 +68,17 @@ def test_secrets_are_found_wherever_they_stand(tmp_path: Path) -> None:
     assert it.shutdown_grace == 45
     assert it.misconfigured == 2
     assert it.writable == (tmp_path / "books", tmp_path / "own", tmp_path / "state")
+
+
+def test_the_state_folder_is_made_wherever_it_lies(tmp_path: Path) -> None:
+    """Root may write a sign-in to it before the service has made it."""
+    config = configured(tmp_path)
+    config = structs.replace(
+        config, service=structs.replace(config.service, state_dir=tmp_path / "books" / "state")
+    )
+    it = define_service("x", tmp_path / "synqup.toml", config, "anna")
+    assert it.writable == (tmp_path / "books", tmp_path / "own")
+    assert it.to_be_made == (tmp_path / "books", tmp_path / "own", tmp_path / "books" / "state")
 
 
 def test_the_program_is_the_script_that_was_started(

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.errors import RetryableError, SignInRefused, SourceError, SynqupError
 from stages.sources.http import oauth
+from stages.sources.http.token_response import DEFAULT_LIFETIME, read_token_response
 from tests.helpers.cases import case
 from tests.helpers.issuer import asked, issuer, many, token
 
@@ -110,7 +111,7 @@ async def test_whatever_life_is_stated_the_token_is_used_and_renewed_on_401(
 @pytest.mark.parametrize("life", ["null", '""', "0", "-1", "NaN", "true", "{}", '"x"'])
 def test_where_no_life_is_stated_the_usual_one_is_assumed(life: str) -> None:
     answer = f'{{"access_token": "t", "expires_in": {life}}}'
-    assert oauth.read_token_response(answer.encode()).lifetime == oauth.DEFAULT_LIFETIME
+    assert read_token_response(answer.encode()).lifetime == DEFAULT_LIFETIME
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_where_no_life_is_stated_the_usual_one_is_assumed(life: str) -> None:
 )
 def test_a_token_in_any_encoding_of_unicode(encoding: str) -> None:
     answer = '{"access_token": "t", "expires_in": 3600}'.encode(encoding)
-    granted = oauth.read_token_response(answer)
+    granted = read_token_response(answer)
     assert (granted.access_token, granted.lifetime) == ("t", 3600.0)
 
 
@@ -127,13 +128,13 @@ def test_a_token_in_any_encoding_of_unicode(encoding: str) -> None:
 )
 def test_a_refresh_token_is_a_hint_too(given: str, expected: str) -> None:
     answer = f'{{"access_token": "t", "refresh_token": {given}, "token_type": null}}'
-    assert oauth.read_token_response(answer.encode()).refresh_token == expected
+    assert read_token_response(answer.encode()).refresh_token == expected
 
 
 def test_nothing_beside_the_token_spoils_it() -> None:
     deep = b"[" * 20_000 + b"]" * 20_000
     for value in (b"NaN", b'"\\ud800"', b'"\xff"', deep):
-        granted = oauth.read_token_response(b'{"x": %s, "access_token": "t"}' % value)
+        granted = read_token_response(b'{"x": %s, "access_token": "t"}' % value)
         assert granted.access_token == "t"
 
 
@@ -149,13 +150,13 @@ def test_nothing_beside_the_token_spoils_it() -> None:
     ],
 )
 def test_a_token_in_other_clothes(answer: str) -> None:
-    granted = oauth.read_token_response(answer.encode())
-    assert (granted.access_token, granted.lifetime) == ("t", oauth.DEFAULT_LIFETIME)
+    granted = read_token_response(answer.encode())
+    assert (granted.access_token, granted.lifetime) == ("t", DEFAULT_LIFETIME)
 
 
 def test_an_answer_of_many_objects_or_fields_has_no_token() -> None:
     for answer in (b'{"a": %s}' % (b"[" * 5000), b"{}" * 9, b"a=b&" * 500, b"[{},{}]"):
-        assert oauth.read_token_response(answer).access_token == ""
+        assert read_token_response(answer).access_token == ""
 
 
 @pytest.mark.parametrize("status", [200, 201, 203])
@@ -167,12 +168,12 @@ async def test_any_success_brings_a_token(tmp_path: Path, status: int) -> None:
 
 def test_answers_as_reported() -> None:
     lives = {
-        path.stem: oauth.read_token_response(path.read_bytes())
+        path.stem: read_token_response(path.read_bytes())
         for path in case("07-token-answers").iterdir()
     }
     assert {one.access_token for one in lives.values()} == {"t1"}
     assert {name: one.lifetime for name, one in lives.items()} == {
-        name: 3600.0 if name == "bom" else oauth.DEFAULT_LIFETIME for name in lives
+        name: 3600.0 if name == "bom" else DEFAULT_LIFETIME for name in lives
     }
 
 
