@@ -12,7 +12,15 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Generator,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
@@ -168,6 +176,7 @@ class SlowlyListed(Source):
     def __init__(self, source: Source, rate: float) -> None:
         self.name = source.name
         self.settings = source.settings
+        self.traits = source.traits
         self.ack_batch = source.ack_batch
         self.retries = source.retries
         self._source = source
@@ -181,11 +190,11 @@ class SlowlyListed(Source):
     def backlog(self) -> int | None:
         return self._source.backlog()
 
-    def fetch(self, entry: Entry, media_type: str = "") -> AbstractAsyncContextManager[Incoming]:
-        return self._source.fetch(entry, media_type)
+    def fetch(self, entry: Entry, form: str = "") -> AbstractAsyncContextManager[Incoming]:
+        return self._source.fetch(entry, form)
 
-    async def acknowledge(self, outcomes: Sequence[Outcome]) -> None:
-        await self._source.acknowledge(outcomes)
+    async def acknowledge(self, outcomes: Sequence[Outcome]) -> Collection[str]:
+        return await self._source.acknowledge(outcomes)
 
     async def check(self, config: Any) -> str:
         return await self._source.check(config)

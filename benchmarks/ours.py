@@ -14,7 +14,7 @@ from benchmarks.dataset import Dataset
 from benchmarks.failure import BenchmarkError
 from pipeline.ledger.ledger import open_ledger
 from stages.sandbox import write_config
-from stages.sandbox.server import Sandbox
+from stages.sandbox.platform import Sandbox
 from stages.sources.billtobox.sandbox import BilltoboxWire
 
 #: The command line, by the interpreter that runs the benchmark.

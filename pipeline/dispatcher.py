@@ -15,11 +15,15 @@ from pipeline.source import Outcome, Source
 
 
 class PendingAck(Struct, frozen=True):
-    """A document whose end the ledger has recorded and that its source has yet to be told of."""
+    """A document whose end the ledger has recorded and that its source has yet to be told of.
+
+    covers: further documents that are acknowledged by the same outcome.
+    """
 
     key: Key
     source: Source
     outcome: Outcome
+    covers: tuple[Key, ...] = ()
 
     @property
     def held(self) -> int:
@@ -43,6 +47,9 @@ class Dispatcher(Protocol):
 
         Does nothing if its id is in flight already.
         """
+
+    async def kept(self, key: Key, /) -> bool:
+        """Whether the quarantine holds the bytes of a document."""
 
     def in_flight(self, source: str, /) -> frozenset[Key]:
         """The documents of a source that are in flight."""

@@ -48,9 +48,12 @@ class Ack(Struct, frozen=True):
         """The document is accepted: its source need not hold it any more."""
         return Outcome(self.id, accepted=True)
 
-    def nack(self, reason: str) -> Outcome:
-        """The document can't be delivered. reason: any text; an old ledger may hold a raw one."""
-        return Outcome(self.id, accepted=False, reason=sanitized(reason, MAX_REASON))
+    def nack(self, reason: str, *, kept: bool) -> Outcome:
+        """The document can't be delivered. reason: any text; an old ledger may hold a raw one.
+
+        kept: whether the quarantine holds its bytes.
+        """
+        return Outcome(self.id, False, sanitized(reason, MAX_REASON), kept)
 
 
 class Sidecar(Struct, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -12,6 +12,7 @@ from msgspec import Struct, structs
 
 from pipeline.retry import RetryPolicy
 from pipeline.text import sanitized
+from pipeline.traits import Traits
 
 #: Characters of a label, at most.
 MAX_LABEL = 300
@@ -21,12 +22,40 @@ class Outcome(Struct, frozen=True):
     """An acknowledgement: what became of a document.
 
     id: as the source listed it. accepted: whether the source need not hold the document any more
-    (ack), or it can't be delivered (nack). reason: why it can't be.
+    (ack), or it can't be delivered (nack). reason: why it can't be. kept: whether its bytes are
+    safe with us, so that it may leave the source; a document that could not be fetched has none.
     """
 
     id: str
     accepted: bool
     reason: str = ""
+    kept: bool = True
+
+
+class Form(Struct, frozen=True):
+    """One form in which a document can be had beside its own, such as a PDF of an invoice.
+
+    name: "pdf", "xml" and the like; the source maps it to its own address, path or media type.
+    size: bytes, if the list states them.
+    """
+
+    name: str
+    media_type: str = ""
+    size: int | None = None
+
+
+class FoundCompany(Struct, frozen=True):
+    """A company whose documents the credentials of a source give access to.
+
+    id: what the source calls it; [[companies]] of the configuration names it as platform_id.
+    identifier: enterprise or VAT number as the source states it. file_number: the accountant's own
+    number of the client's file. All but the id may be empty.
+    """
+
+    id: str
+    name: str = ""
+    identifier: str = ""
+    file_number: str = ""
 
 
 class Entry(Struct, frozen=True):
@@ -38,6 +67,9 @@ class Entry(Struct, frozen=True):
         where the source states no revision.
     label: the name of the document for people, in logs and errors.
     meta: what the stages need of the list; the engine passes it on unread.
+    forms: the other forms in which it can be had; None if the list does not say.
+    lane: of entries that are acknowledged by an offset, the list that it counts in; of entries that
+        are acknowledged together, their group.
     known_hashes: SHA-256 (hexadecimal) of all that was delivered under this id before; the list
         stage sets it, and no source does.
     """
@@ -46,6 +78,8 @@ class Entry(Struct, frozen=True):
     revision: str
     label: str
     meta: Any
+    forms: tuple[Form, ...] | None = None
+    lane: str = ""
     known_hashes: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -96,10 +130,11 @@ class Announced(Struct, frozen=True):
     coding: str = ""
 
 
-class Incoming(Struct, frozen=True):
+class Incoming(Struct):
     """A document on its way in.
 
-    chunks: the bytes, decoded of any transfer or content coding, in the order sent.
+    announced: what its source states of it; checksums that follow the bytes are there when `chunks`
+    has ended. chunks: the bytes, decoded of any transfer or content coding, in the order sent.
     """
 
     announced: Announced
@@ -117,12 +152,18 @@ class Source(ABC):
     name: str
     #: The section of the configuration that it was opened from.
     settings: Any
+    #: What its list does, and how it takes acknowledgements.
+    traits: Traits = Traits()
     #: Outcomes that acknowledge() takes at once.
     ack_batch: int = 1
     #: How failures that pass are retried.
     retries: RetryPolicy = RetryPolicy()
     #: What the latest walk had to leave out.
     unreadable: Sequence[UnreadableItems] = ()
+    #: Where a walk may begin, opaque to everything but the source; "" for the start. The engine
+    #: sets it before a walk to what it was after an earlier one, all of whose documents have come
+    #: to their end; losing it costs time and nothing else. A source without a use for it leaves it.
+    cursor: str = ""
 
     @property
     def sign_in_ends_at(self) -> float | None:
@@ -150,6 +191,8 @@ class Source(ABC):
         raised. What can't be read of a single document is left out, and stands in `unreadable`
         when the walk has ended.
 
+        Entries of one lane come in the order of the lane.
+
         config: the configuration in force, which names the companies to ask for.
         """
 
@@ -161,19 +204,26 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def fetch(self, entry: Entry, media_type: str = "") -> AbstractAsyncContextManager[Incoming]:
-        """Fetch one document, or another form of it by its media type.
+    def fetch(self, entry: Entry, form: str = "") -> AbstractAsyncContextManager[Incoming]:
+        """Fetch one document, or another form of it by its name (`Form.name`).
 
         Rejected if the source no longer has it, or has it not in that form.
         """
 
     @abstractmethod
-    async def acknowledge(self, outcomes: Sequence[Outcome]) -> None:
+    async def acknowledge(self, outcomes: Sequence[Outcome]) -> Collection[str]:
         """Tell the source what became of its documents: at most ack_batch of them.
 
-        When this returns the source has taken all of them. When it raises it has taken any
-        number of them, and may be called with all again: acknowledging is idempotent.
+        Returns the ids of those that the source has taken; the others are offered again at a later
+        poll. When it raises it has taken any number of them, and may be called with all again:
+        acknowledging is idempotent. It is never called where the traits say NONE. OFFSET: the one
+        outcome is of the last document of its lane up to which all is safe. GROUP: it is of the
+        last document of the group, and accepted if all of them are.
         """
+
+    async def companies(self) -> Sequence[FoundCompany] | None:
+        """The companies that the credentials give access to; None where that can't be asked."""
+        return None
 
     @abstractmethod
     async def check(self, config: Any) -> str:

@@ -70,14 +70,12 @@ class Download:
         """
         return await self._retry(document.ack.source, partial(self._fetch_new, document))
 
-    async def fetch_form(
-        self, document: Document[Any], media_type: str
-    ) -> tuple[Payload, Announced]:
+    async def fetch_form(self, document: Document[Any], form: str) -> tuple[Payload, Announced]:
         """Fetch another form of a document, with retries, and what the source states of its bytes.
 
         Rejected if the source has no such form; other errors as in process().
         """
-        work = partial(self._fetch, document, document.meta.listed.config, media_type)
+        work = partial(self._fetch, document, document.meta.listed.config, form)
         return await document.ack.source.retries.run(work)
 
     async def _fetch_new(self, document: Document[Listed]) -> Document[Fetched]:
@@ -96,11 +94,11 @@ class Download:
         return document.with_meta(Fetched(document.meta, announced), payload)
 
     async def _fetch(
-        self, document: Document[Any], config: Config, media_type: str
+        self, document: Document[Any], config: Config, form: str
     ) -> tuple[Payload, Announced]:
-        """Make one try. media_type: of the form that is wanted, "" for the document itself."""
+        """Make one try. form: the name of the one that is wanted, "" for the document itself."""
         label, limit = document.entry.label, config.service.max_document_size
-        async with document.ack.source.fetch(document.entry, media_type) as incoming:
+        async with document.ack.source.fetch(document.entry, form) as incoming:
             length = incoming.announced.length
             if length is not None and length > limit:
                 raise _too_large(label, length, limit)

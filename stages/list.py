@@ -13,11 +13,18 @@ from msgspec import Struct, structs
 
 from pipeline.dispatcher import Dispatcher, PendingAck
 from pipeline.document import Ack, Document, Key
-from pipeline.errors import RetryableError, SignInRefused, SourceUnreachable, SynqupError
+from pipeline.errors import (
+    RetryableError,
+    SignInRefused,
+    SourceError,
+    SourceUnreachable,
+    SynqupError,
+)
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import ACKED, ENDED, Known, State
 from pipeline.source import Entry, Source, UnreadableItems
 from pipeline.text import first_few
+from stages.ack_order import AckOrder, Blocked
 from stages.model import Listed
 from stages.settings import Config
 
@@ -25,6 +32,9 @@ log = structlog.get_logger(__name__)
 
 #: Pages that are read ahead of the one whose documents are being started.
 AHEAD = 8
+#: Entries whose acknowledgement depends on the order of the list that are gathered, at most, before
+#: the walk waits for them.
+GATHERED = 5000
 #: Unfinished revisions of one id that are remembered, at most.
 REMEMBERED = 16
 
@@ -77,6 +87,12 @@ class Lister:
         # A lookup without a poll comes after every poll so far.
         self._number: float = math.inf
         self._unreadable: dict[str, UnreadableItems] = {}
+        self._traits = source.traits
+        self._order = AckOrder(source)
+        self._blocked: dict[str, Blocked] = {}
+        self._cursor = ""
+        #: Documents of the latest walk that have not come to their end.
+        self._open = 0
 
     async def poll(self) -> int:
         """Start every pending document of the source; return when all have been processed.
@@ -91,13 +107,20 @@ class Lister:
         """
         self._dispatcher.reset_breaker(self._source.name)
         self._number = await self._ledger.begin_poll(self._source.name)
-        await self._acknowledge_again()
+        self._cursor = await self._ledger.cursor(self._source.name)
+        if not self._traits.in_order:
+            await self._acknowledge_again()
         while True:
             quiet = not self._dispatcher.in_flight_count(self._source.name)
             result = await self._pass()
             if result.failure is not None and result.fatal:
                 raise result.failure
+            await self._acknowledge_in_order()
             if not result.started and quiet:
+                break
+            if self._traits.pause:
+                # The source bears one walk in so many seconds: the next poll sees what is new.
+                await self._dispatcher.drained(self._source.name)
                 break
             backlog = self._source.backlog()
             if not result.started or (backlog is not None and result.shown >= backlog):
@@ -106,6 +129,9 @@ class Lister:
         unreadable = await self._record_unreadable()
         if result.failure is not None:
             raise result.failure
+        if not self._open and not result.started and self._source.cursor != self._cursor:
+            await self._ledger.set_cursor(self._source.name, self._source.cursor)
+        self._check_progress()
         await self._ledger.polled(self._source.name, time.time())
         return unreadable
 
@@ -130,7 +156,39 @@ class Lister:
             last = found[-1]
             for key, known in found:
                 if key not in in_flight:
-                    await self._dispatcher.acknowledge(self._pending_ack(key, known))
+                    await self._dispatcher.acknowledge(await self._pending_ack(key, known))
+
+    async def _acknowledge_in_order(self) -> None:
+        """Acknowledge what this walk has listed, as far as its order allows."""
+        if not len(self._order):
+            return
+        name = self._source.name
+        await self._dispatcher.drained(name)
+        rows = await self._ledger.contents(name, self._order.ids())
+        acks, blocked = await self._order.pending(rows, self._dispatcher)
+        for one in acks:
+            await self._dispatcher.acknowledge(one)
+        await self._dispatcher.drained(name)
+        self._blocked |= {one.lane: one for one in blocked}
+        self._order = AckOrder(self._source)
+
+    def _check_progress(self) -> None:
+        """Raise SourceError where documents that wait keep others from being fetched at all."""
+        for one in self._blocked.values():
+            where = f" in {one.lane}" if one.lane else ""
+            raise SourceError(
+                f"source {self._source.name}",
+                f"{one.label} keeps all after it{where} from being acknowledged: {one.reason}",
+                "Remove the cause; nothing is lost, and what comes after it is delivered",
+            )
+        window = self._traits.window
+        if window is not None and self._open >= window:
+            raise SourceError(
+                f"source {self._source.name}",
+                f"its list shows {window} documents at once, and {self._open} of them wait:"
+                " newer ones can't be seen",
+                "See `synqup status` for what they wait for",
+            )
 
     def _note_unreadable(self) -> None:
         """Keep what a pass had to leave out; of each list, the pass that met the most of it."""
@@ -156,7 +214,8 @@ class Lister:
 
     async def _pass(self) -> PassResult:
         """Make one pass: start new documents page by page, while further pages are being read."""
-        started = shown = 0
+        started = shown = self._open = 0
+        self._source.cursor = self._cursor
         failure: SynqupError | None = None
         fatal = False
         send, receive = anyio.create_memory_object_stream[Sequence[Entry]](AHEAD)
@@ -175,6 +234,10 @@ class Lister:
         async with receive, anyio.create_task_group() as reading:
             reading.start_soon(read)
             async for page in receive:
+                if self._traits.in_order:
+                    if len(self._order) + len(page) > GATHERED:
+                        await self._acknowledge_in_order()
+                    self._order.add(page)
                 started += await self._start(page)
                 shown += len(page)
                 if (reason := self._dispatcher.open_reason(self._source.name)) is not None:
@@ -218,14 +281,17 @@ class Lister:
     ) -> None:
         """Decide on an entry whose id the ledger knows."""
         row = rows.get(entry.revision)
+        if row is None or row.state not in ENDED:
+            self._open += 1
         if any(map(self._had_its_turn, rows.values())):
             return
         if row is not None and row.state in ENDED:
-            if not self._was_acknowledged(row):
+            if not self._means_something(row):
                 return
             if row.state in ACKED:
                 if entry.revision:
-                    comparison.forgotten.append(self._pending_ack(self._key(entry), row))
+                    ack = Ack(self._source, entry.id).ack()
+                    comparison.forgotten.append(PendingAck(self._key(entry), self._source, ack))
                     return
                 # The source may have forgotten the acknowledgement, or the id may stand for another
                 # document now. Only the content tells; a new one gets a revision of our own.
@@ -251,13 +317,24 @@ class Lister:
             return True
         return row.state is not State.DELIVERED and row.poll >= self._number
 
+    def _means_something(self, row: Known) -> bool:
+        """Whether it means something that a document is listed which has come to its end."""
+        if not self._traits.shrinks or self._traits.in_order:
+            return False
+        if row.state is State.QUARANTINED and not self._traits.says_error:
+            return False
+        return self._was_acknowledged(row)
+
     def _was_acknowledged(self, row: Known) -> bool:
         return row.acknowledged_at is not None and row.poll < self._number
 
-    def _pending_ack(self, key: Key, row: Known) -> PendingAck:
+    async def _pending_ack(self, key: Key, row: Known) -> PendingAck:
         """What the source is to be told of a document that the ledger has the end of."""
         ack = Ack(self._source, key.id)
-        outcome = ack.ack() if row.state in ACKED else ack.nack(row.reason)
+        if row.state in ACKED:
+            outcome = ack.ack()
+        else:
+            outcome = ack.nack(row.reason, kept=await self._dispatcher.kept(key))
         return PendingAck(key, self._source, outcome)
 
     def _key(self, entry: Entry) -> Key:

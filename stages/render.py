@@ -28,11 +28,12 @@ from stages.verify import vouch
 
 log = structlog.get_logger(__name__)
 
-PDF = "application/pdf"
+#: The name of the form that is asked for (`Form.name`).
+PDF = "pdf"
 #: How often a PDF that arrives damaged is fetched in all, which is as often as a document.
 FETCHES = 1 + REFETCHES
 
-#: Fetches another form of a document, by its media type, with what the source states of
+#: Fetches another form of a document, by its name, with what the source states of
 #: its bytes. Rejected if there is none.
 FetchForm = Callable[[Document[Classified], str], Awaitable[tuple[Payload, Announced]]]
 

@@ -16,11 +16,13 @@ from pipeline.alerts.settings import AlertSettings, check_alerts
 from pipeline.config.loader import POINTER, LoadContext, convert, read_toml, suggestion
 from pipeline.config.monitor import MonitorSettings
 from pipeline.config.types import (
+    Duration,
     Mode,
     Secret,
     ServiceSettings,
     StageSettings,
     absolute,
+    at_least_one_second,
     not_blank,
     one_of,
 )
@@ -72,17 +74,26 @@ class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
     folder_mode: Mode = Mode(0o750)
 
 
+class Membership(Struct, frozen=True, forbid_unknown_fields=True):
+    """A source that holds documents of a company. id: what the source itself calls the company."""
+
+    source: str
+    id: str | None = None
+
+
 class Company(Struct, frozen=True, forbid_unknown_fields=True):
     """[[companies]]: one company whose documents are fetched.
 
     identifier: enterprise or VAT number, canonical after loading (BE0403170701). accounts: IBANs
     of its statements. identifiers: further numbers that its invoices may state. platform_id: the
-    company's own id at the source, where the source separates companies.
+    company's own id at the source, where the source separates companies. sources: the sources of a
+    company that has several; `source` and `platform_id` are the short form for one.
     """
 
     name: Annotated[str, not_blank]
     identifier: Annotated[str, company_identifier]
-    source: str
+    source: str = ""
+    sources: tuple[Membership, ...] = ()
     accounting_file_id: str = ""
     platform_id: str | None = None
     accounts: tuple[Annotated[str, iban], ...] = ()
@@ -92,14 +103,22 @@ class Company(Struct, frozen=True, forbid_unknown_fields=True):
     statements: PathTemplate | None = None
     formats: Formats | None = None
 
+    @property
+    def memberships(self) -> tuple[Membership, ...]:
+        """The sources that hold its documents."""
+        alone = (Membership(self.source, self.platform_id),) if self.source else ()
+        return alone + self.sources
 
-class SourceSettings(Struct, frozen=True, forbid_unknown_fields=True):
+
+class SourceSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[[sources]]: what all connectors share. A connector's own section is a subclass with a tag.
 
-    name: names the source in [[companies]], in the ledger and in logs.
+    name: names the source in [[companies]], in the ledger and in logs. poll_interval: seconds
+    between its polls, in place of that of [service].
     """
 
     name: Annotated[str, not_blank]
+    poll_interval: Annotated[Duration, at_least_one_second] | None = None
 
     @property
     def concurrency(self) -> int:
@@ -176,6 +195,23 @@ def destination(delivery: Delivery, company: Company, path: str) -> Path:
         identifier=company.identifier,
         accounting_file_id=company.accounting_file_id,
     )
+
+
+class Member(Struct, frozen=True):
+    """A company at one of its sources. platform_id: what that source calls it, if it matters."""
+
+    company: Company
+    platform_id: str | None
+
+
+def members(config: Config, source: str) -> list[Member]:
+    """The companies whose documents a source holds."""
+    return [
+        Member(company, one.id)
+        for company in config.companies
+        for one in company.memberships
+        if one.source == source
+    ]
 
 
 def formats_of(delivery: Delivery, company: Company) -> str:
@@ -299,25 +335,36 @@ def _check_sources(raw: Mapping[str, Any], context: LoadContext) -> None:
             )
     known = [name for name in names if isinstance(name, str)]
     for key, company in context.structs(Company):
-        if known and context.is_valid(key, "source") and company.source not in known:
+        if not context.is_valid(key, "source", "sources"):
+            continue
+        if not company.memberships:
             context.add_problem(
-                f"{key}.source",
-                f'there is no source "{company.source}"',
-                suggestion(company.source, known, '"{}"'),
+                f"{key}.source", "this is missing", "name the source that holds its documents"
             )
+        for one in company.memberships:
+            if known and one.source and one.source not in known:
+                context.add_problem(
+                    f"{key}.{'source' if one.source == company.source else 'sources'}",
+                    f'there is no source "{one.source}"',
+                    suggestion(one.source, known, '"{}"'),
+                )
 
 
 def _check_companies(context: LoadContext) -> None:
-    """No company is configured twice for one source."""
-    seen: dict[tuple[str, str], str] = {}
+    """No company is configured twice for one source, but under several ids of that source."""
+    seen: dict[tuple[str, str, str | None], str] = {}
     for key, company in context.structs(Company):
-        if not context.is_valid(key, "identifier", "source"):
+        if not context.is_valid(key, "identifier", "source", "sources", "platform_id"):
             continue
-        first = seen.setdefault((company.identifier, company.source), key)
-        if first != key:
-            context.add_problem(
-                f"{key}.identifier", f"{first} is {company.identifier} too", "remove one of them"
-            )
+        for one in company.memberships:
+            id_ = one.id if one in company.sources else None
+            first = seen.setdefault((company.identifier, one.source, id_), key)
+            if first != key:
+                context.add_problem(
+                    f"{key}.identifier",
+                    f"{first} is {company.identifier} too",
+                    "remove one of them",
+                )
 
 
 def _check_others(context: LoadContext) -> None:

@@ -12,6 +12,7 @@ from pipeline.app.exit_codes import ExitCode
 
 
 def sandbox(
+    platform: Annotated[str, typer.Option(help="Which platform to be.")] = "billtobox",
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port; 0 takes a free one.")] = 0,
     documents: Annotated[int, typer.Option(min=0, help="How many it holds.")] = 300,
@@ -49,7 +50,7 @@ def sandbox(
         Path | None, typer.Option(help="Serve https with this certificate and key (PEM).")
     ] = None,
 ) -> None:
-    """Be a Billtobox mailbox, for trials. The wire format is the real one."""
+    """Be a platform with a mailbox, for trials. The wire format is the real one."""
     if (corpus is None) != (company is None):
         raise typer.BadParameter("--corpus and --company go together")
     with stopped_by_signals(ExitCode.OK):
@@ -63,6 +64,7 @@ def sandbox(
         serve_mailbox(
             mailbox,
             plan_faults(faults, fault or (), seed),
+            platform=platform,
             host=host,
             port=port,
             latency=latency / 1000,

@@ -12,7 +12,7 @@ from pipeline.app.wiring_sandbox import (
     Mailbox,
     parse_fault,
     read_faults,
-    serve_sandbox,
+    serve_platform,
     write_config,
     write_manifest,
 )
@@ -28,6 +28,7 @@ def serve_mailbox(
     mailbox: Mailbox,
     faults: Faults,
     *,
+    platform: str,
     host: str,
     port: int,
     latency: float,
@@ -39,15 +40,16 @@ def serve_mailbox(
 ) -> None:
     """Serve a mailbox until stopped.
 
-    config, manifest: where to write a configuration that works, and what the mailbox holds.
-    by_person: whether a person has to sign in, in that configuration. The others are as
-    serve_sandbox() takes them.
+    platform: the kind of its connector. config, manifest: where to write a configuration that
+    works, and what the mailbox holds. by_person: whether a person has to sign in there. The others
+    are as serve_sandbox() takes them.
     """
 
     async def listen() -> None:
         shutdown = Shutdown(grace=0)
         with shutdown.handled():
-            async with serve_sandbox(
+            async with serve_platform(
+                platform,
                 mailbox,
                 host=host,
                 port=port,

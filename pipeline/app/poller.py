@@ -59,7 +59,7 @@ class Poller:
                 elif failed is not None and error is None:
                     log.info("source serves again", source=self.source.name)
                 failed, failures = error, failures + 1 if error else 0
-                interval = float(self._config.service.poll_interval)
+                interval = self._interval()
                 with anyio.move_on_after(pause(interval, error, failures)):
                     await self._rest(applied, error)
 
@@ -73,6 +73,11 @@ class Poller:
     def stop(self) -> None:
         """Let run() return."""
         self._scope.cancel()
+
+    def _interval(self) -> float:
+        """Seconds between two polls: as configured, but no fewer than the source bears."""
+        own: float | None = getattr(self.settings, "poll_interval", None)
+        return max(own or float(self._config.service.poll_interval), self.source.traits.pause)
 
     async def _rest(self, applied: anyio.Event, error: SynqupError | None) -> None:
         """Wait for another configuration, or, where it was refused, for a new sign-in."""

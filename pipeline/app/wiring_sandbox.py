@@ -5,8 +5,11 @@ The sandbox is an HTTP server, with documents to serve; no other command imports
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from functools import partial
+from typing import Any
 
+from pipeline.errors import ConfigurationError
 from stages.sandbox import (
     Faults,
     Mailbox,
@@ -16,17 +19,30 @@ from stages.sandbox import (
     write_config,
     write_manifest,
 )
-from stages.sources.registry import CONNECTORS, wire_of
+from stages.sources.registry import CONNECTORS, platform_of
 
 __all__ = [
     "Faults",
     "Mailbox",
     "parse_fault",
     "read_faults",
+    "serve_platform",
     "serve_sandbox",
     "write_config",
     "write_manifest",
 ]
 
 #: Serves a mailbox as the platform of the first connector.
-serve_sandbox = partial(serve, wire=wire_of(CONNECTORS[0]))
+serve_sandbox = partial(serve, platform=platform_of(CONNECTORS[0]))
+
+
+def serve_platform(kind: str, mailbox: Mailbox, **options: Any) -> AbstractAsyncContextManager[Any]:
+    """Serve a mailbox as the platform of a kind of [[sources]]; options as serve_sandbox().
+
+    ConfigurationError if there is no such kind.
+    """
+    by_kind = {connector.kind: connector for connector in CONNECTORS}
+    if kind not in by_kind:
+        kinds = ", ".join(by_kind)
+        raise ConfigurationError(kind, [f"--platform: there is no such platform; write {kinds}"])
+    return serve(mailbox, platform=platform_of(by_kind[kind]), **options)

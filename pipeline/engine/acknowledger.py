@@ -8,7 +8,7 @@ nothing else.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from itertools import groupby
 
@@ -23,8 +23,9 @@ from pipeline.engine.error_reporter import ErrorReporter
 from pipeline.engine.queue import Queue
 from pipeline.errors import InternalError
 from pipeline.ledger.ledger import Ledger
-from pipeline.source import Source
+from pipeline.source import Outcome, Source
 from pipeline.stage import Bound, Instrument
+from pipeline.traits import Acknowledging
 
 log = structlog.get_logger(__name__)
 
@@ -129,11 +130,13 @@ class Acknowledger:
                 await self._send(source, batch[start : start + source.ack_batch])
 
     async def _send(self, source: Source, batch: Sequence[PendingAck]) -> None:
-        acknowledge: Callable[..., Awaitable[None]] = source.acknowledge
-        if self._instrument is not None:
+        acknowledge: Callable[..., Awaitable[Collection[str]]] = source.acknowledge
+        if source.traits.acknowledges is Acknowledging.NONE:
+            acknowledge = nothing_to_tell
+        elif self._instrument is not None:
             acknowledge = self._instrument(NAME, acknowledge)
         try:
-            await source.retries.run(partial(acknowledge, [one.outcome for one in batch]))
+            taken = await source.retries.run(partial(acknowledge, [one.outcome for one in batch]))
         except Exception as error:  # noqa: BLE001 - whatever a source raises concerns it alone
             reason = self._error_reporter.report(f"source {source.name}", error)
             if isinstance(reason, InternalError):
@@ -145,4 +148,12 @@ class Acknowledger:
                 reason=str(reason),
             )
             return
-        await self._ledger.acknowledged([one.key for one in batch], time.time())
+        told = [one for one in batch if one.outcome.id in taken]
+        keys = [key for one in told for key in (*one.covers, one.key)]
+        if keys:
+            await self._ledger.acknowledged(keys, time.time())
+
+
+async def nothing_to_tell(outcomes: Sequence[Outcome]) -> Collection[str]:
+    """Acknowledge to a source that takes no acknowledgements."""
+    return [outcome.id for outcome in outcomes]

@@ -62,6 +62,10 @@ class EngineDispatcher(Dispatcher):
             self._in_flight.remove(pending.key)
             raise
 
+    async def kept(self, key: Key, /) -> bool:
+        """Whether the quarantine holds the bytes of a document."""
+        return await self._outcomes.kept(key)
+
     def in_flight(self, source: str, /) -> frozenset[Key]:
         """The documents of a source that are in flight."""
         return self._in_flight.of(source)

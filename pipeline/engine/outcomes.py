@@ -95,6 +95,13 @@ class Outcomes:
         except OSError as error:
             log.warning("quarantine can't be cleared", id=key.id, reason=str(error))
 
+    async def kept(self, key: Key) -> bool:
+        """Whether the quarantine holds the bytes of a document; False if its folder can't tell."""
+        try:
+            return await self._quarantine.holds(key)
+        except OSError:
+            return False
+
     async def _refetch(self, document: Document[Any], error: Corrupt) -> State | None:
         """Have a damaged document fetched again, at most REFETCHES times."""
         flight = self._in_flight.get(document.key)
@@ -150,11 +157,12 @@ class Outcomes:
         except Exception as failure:  # noqa: BLE001 - whatever it is concerns this document
             reported = self._error_reporter.report("the quarantine", failure, document.entry.label)
             return await self._postpone(document, reported)
+        kept = document.payload is not None
         log.error("document quarantined", document=document.entry.label, reason=str(error))
         if not await self._record(self._ledger.quarantined, document, error):
             return State.WAITING
         self._count(document, State.QUARANTINED)
-        await self._settle(document, document.ack.nack(str(error)))
+        await self._settle(document, document.ack.nack(str(error), kept=kept))
         return State.QUARANTINED
 
     async def _record(
@@ -180,6 +188,10 @@ class Outcomes:
         """Release a document whose end the ledger has recorded, and have its source told."""
         await self._release(document)
         await self.clear_quarantine(document.key, outcome)
+        if document.ack.source.traits.in_order:
+            # The list stage acknowledges it, which knows what else the acknowledgement is of.
+            self._in_flight.remove(document.key)
+            return
         await self._acknowledger.put(PendingAck(document.key, document.ack.source, outcome))
 
     async def _wait(self, document: Document[Any]) -> None:

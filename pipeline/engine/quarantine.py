@@ -41,6 +41,10 @@ class Quarantine:
             await anyio.to_thread.run_sync(self._remove, key)
             self._kept.discard(_mark(key))
 
+    async def holds(self, key: Key) -> bool:
+        """Whether it keeps the bytes of a document. Raises OSError."""
+        return await anyio.to_thread.run_sync(self._holds, key)
+
     def _keep(self, document: Document[Any], reason: str) -> None:
         folder = self._folder(document.key)
         make_folder(folder, 0o750)
@@ -70,6 +74,9 @@ class Quarantine:
     def _look(self) -> set[str]:
         """The marks of all documents that are kept, read from the names of their files."""
         return {path.stem[-DIGITS:] for path in self.folder.glob("*/*") if path.suffix in ENDINGS}
+
+    def _holds(self, key: Key) -> bool:
+        return any(path.suffix == ".bin" for path in self._files(key))
 
     def _remove(self, key: Key) -> None:
         for path in self._files(key):

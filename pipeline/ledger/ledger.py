@@ -231,6 +231,18 @@ class Ledger:
         row = (source, None if error else at, error, at if error else None)
         await self._writer.enqueue(Statement(sql, [row]))
 
+    async def cursor(self, source: str) -> str:
+        """Where the next walk over a source's list may begin; "" for the start."""
+        return await self._writer.execute(partial(_cursor, source))
+
+    async def set_cursor(self, source: str, cursor: str) -> None:
+        """Record where a later walk may begin; returns before the commit.
+
+        Every document that was listed before it has to have come to its end.
+        """
+        sql = "UPDATE sources SET cursor = ?2 WHERE name = ?1"
+        await self._writer.enqueue(Statement(sql, [(source, cursor)]))
+
     async def unreadable(self, source: str, items: int) -> None:
         """Record how many listed documents a poll could not read; returns before the commit."""
         sql = "UPDATE sources SET unreadable = ?2 WHERE name = ?1"
@@ -268,6 +280,11 @@ def _begin_poll(source: str, connection: sqlite3.Connection) -> int:
     )
     ((number,),) = cursor.fetchall()
     return int(number)
+
+
+def _cursor(source: str, connection: sqlite3.Connection) -> str:
+    row = connection.execute("SELECT cursor FROM sources WHERE name = ?", (source,)).fetchone()
+    return str(row[0]) if row else ""
 
 
 def _contents(

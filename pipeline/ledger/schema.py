@@ -32,6 +32,9 @@ ALTER TABLE documents ADD COLUMN marks TEXT NOT NULL DEFAULT '';
 ALTER TABLE sources ADD COLUMN unreadable INTEGER NOT NULL DEFAULT 0;
 {_NOTES}
 """,
+    3: """
+ALTER TABLE sources ADD COLUMN cursor TEXT NOT NULL DEFAULT '';
+""",
 }
 
 #: The version of SCHEMA, which the file holds as its user_version.
@@ -61,7 +64,8 @@ CREATE INDEX documents_staged ON documents (source) WHERE state = 'staged';
 CREATE INDEX documents_kept ON documents (changed_at) WHERE state IN ('quarantined', 'waiting');
 CREATE TABLE sources (
     name TEXT PRIMARY KEY, polled_at REAL, error TEXT NOT NULL DEFAULT '', error_at REAL,
-    poll INTEGER NOT NULL DEFAULT 0, unreadable INTEGER NOT NULL DEFAULT 0
+    poll INTEGER NOT NULL DEFAULT 0, unreadable INTEGER NOT NULL DEFAULT 0,
+    cursor TEXT NOT NULL DEFAULT ''
 ) STRICT;
 {_NOTES}
 PRAGMA user_version = {VERSION};

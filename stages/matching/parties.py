@@ -176,6 +176,6 @@ def _each_once(found: Sequence[Company], source: str) -> tuple[Company, ...]:
         return (found[0],)
     each: dict[str, Company] = {}
     for one in found:
-        if one.identifier not in each or one.source == source:
+        if one.identifier not in each or any(at.source == source for at in one.memberships):
             each[one.identifier] = one
     return tuple(each.values())

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from msgspec import Struct
 from yarl import URL
 
 from pipeline.errors import ConfigurationError
@@ -19,13 +18,13 @@ from stages.sandbox.fault_injection import Faults
 from stages.sandbox.fault_spec import FaultSpec
 from stages.sandbox.journal import open_journal
 from stages.sandbox.mailbox import Mailbox
+from stages.sandbox.platform import Platform, Sandbox
 from stages.sandbox.tokens import (
     CLIENT_ID,
     PUBLIC_CLIENT_ID,
     TOKEN_PATH,
     IssuerRules,
     Tokens,
-    authorised,
 )
 from stages.sandbox.wire import Record, Wire
 
@@ -33,30 +32,10 @@ from stages.sandbox.wire import Record, Wire
 CLOSING = 1.0
 
 
-class Sandbox(Struct, frozen=True):
-    """A sandbox that is being served, and what to sign in with.
-
-    url: the API's base address. refresh_token: the first one; each can be used once. issuer: what
-    has issued the tokens, for what happens to them meanwhile.
-    """
-
-    wire: Wire
-
-    url: str
-    token_url: str
-    client_id: str
-    client_secret: str
-    refresh_token: str
-    authorize_url: str = ""
-    public_client_id: str = PUBLIC_CLIENT_ID
-    issuer: Tokens | None = None
-
-
-@asynccontextmanager
-async def serve_sandbox(
+def serve_sandbox(
     mailbox: Mailbox,
     *,
-    wire: Wire,
+    platform: Platform,
     host: str = "127.0.0.1",
     port: int = 0,
     latency: float = 0.0,
@@ -64,14 +43,49 @@ async def serve_sandbox(
     faults: Faults | None = None,
     tls: Path | None = None,
     rules: IssuerRules | None = None,
-) -> AsyncIterator[Sandbox]:
-    """Serve a mailbox until the context is left.
+) -> AbstractAsyncContextManager[Sandbox]:
+    """Serve a mailbox as a platform until the context is left.
 
-    wire: of the platform that the sandbox is. port: 0 takes a free one. latency: seconds from each
-    request to its answer. journal: a file to which a line is appended for each acknowledgement.
-    tls: a certificate with its key (PEM), for https. rules: of the issuer of its tokens.
-    ConfigurationError if the port is taken.
+    port: 0 takes a free one. latency: seconds from each request to its answer. journal: a file to
+    which a line is appended for each acknowledgement. tls: a certificate with its key (PEM), for
+    https. rules: of the issuer of its tokens. ConfigurationError if the port is taken.
     """
+    if isinstance(platform, Wire):
+        return _serve_http(
+            mailbox,
+            wire=platform,
+            host=host,
+            port=port,
+            latency=latency,
+            journal=journal,
+            faults=faults,
+            tls=tls,
+            rules=rules,
+        )
+    return platform.serve(
+        mailbox,
+        host=host,
+        port=port,
+        latency=latency,
+        journal=journal,
+        faults=faults.specs if faults else (),
+        tls=tls,
+    )
+
+
+@asynccontextmanager
+async def _serve_http(
+    mailbox: Mailbox,
+    *,
+    wire: Wire,
+    host: str,
+    port: int,
+    latency: float,
+    journal: Path | None,
+    faults: Faults | None,
+    tls: Path | None,
+    rules: IssuerRules | None,
+) -> AsyncIterator[Sandbox]:
     tokens = Tokens(mailbox.seed, rules)
     faults = faults or Faults()
     context = _certificate(tls)
@@ -79,14 +93,16 @@ async def serve_sandbox(
     with open_journal(journal) as record:
         app = _application(mailbox, wire, tokens, record, latency, faults)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING)
+        storage: web.AppRunner | None = None
         await runner.setup()
         try:
             await _listen(runner, (host, port), context)
             port = runner.addresses[0][1]
             scheme = "https" if context else "http"
             origin = URL.build(scheme=scheme, host=host, port=port)
+            storage = await _serve_storage(mailbox, wire, host, context)
             sandbox = Sandbox(
-                wire=wire,
+                platform=wire,
                 url=str(origin.with_path(wire.base_path)),
                 token_url=str(origin.with_path(TOKEN_PATH)),
                 client_id=CLIENT_ID,
@@ -95,6 +111,7 @@ async def serve_sandbox(
                 authorize_url=str(origin.with_path(AUTHORIZE_PATH)),
                 public_client_id=PUBLIC_CLIENT_ID,
                 issuer=tokens,
+                storage_url=wire.storage_url,
             )
             async with AsyncExitStack() as stack:
                 if closed := faults.closed():
@@ -107,6 +124,24 @@ async def serve_sandbox(
         finally:
             with anyio.CancelScope(shield=True):
                 await runner.cleanup()
+                if storage is not None:
+                    await storage.cleanup()
+
+
+async def _serve_storage(
+    mailbox: Mailbox, wire: Wire, host: str, context: ssl.SSLContext | None
+) -> web.AppRunner | None:
+    """Serve what another host of the platform holds, if it has one, and tell the wire where."""
+    if not (routes := wire.storage(mailbox)):
+        return None
+    app = web.Application()
+    app.add_routes(routes)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING)
+    await runner.setup()
+    await _listen(runner, (host, 0), context)
+    scheme = "https" if context else "http"
+    wire.storage_url = str(URL.build(scheme=scheme, host=host, port=runner.addresses[0][1]))
+    return runner
 
 
 async def _listen(
@@ -173,7 +208,7 @@ def _application(
                 response.headers["WWW-Authenticate"] = error.headers["WWW-Authenticate"]
             return response
 
-    api = web.Application(middlewares=[authorised(tokens)])
+    api = web.Application(middlewares=[wire.authentication(tokens, mailbox)])
     api.add_routes(wire.routes(mailbox, record))
     injection = faults.middleware(tokens, mailbox, wire)
     app = web.Application(middlewares=[errors, delay, injection])

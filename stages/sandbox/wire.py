@@ -1,4 +1,4 @@
-"""Wire format: the contract of what a connector brings so that the sandbox can be its platform.
+"""Wire format: what a connector whose platform speaks HTTP brings so that the sandbox can be it.
 
 A connector's module `sandbox.py` fulfils it, and the registry of connectors names it. The sandbox
 itself knows documents, their states, OAuth tokens and faults; everything about the platform's own
@@ -7,26 +7,29 @@ addresses and messages is in the wire format.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from stages.sandbox.fault_spec import Target
 from stages.sandbox.mailbox import Mailbox
+from stages.sandbox.platform import Platform, Sandbox, SecretText, Value
+from stages.sandbox.tokens import Tokens, authorised
 
 #: Records an acknowledgement: the document's id, the platform's word for its status, the message.
 Record = Callable[[str, str, str], None]
 
 
-class Wire(ABC):
+class Wire(Platform):
     """The wire format of one platform. Requests are below `base_path`, signed in already.
 
-    kind: of the connector's section in [[sources]]. base_path: of the API, such as "/v4".
+    base_path: of the API, such as "/v4". storage_url: where `storage` is served, once it is.
     """
 
-    kind: str
     base_path: str
+    storage_url: str = ""
 
     @abstractmethod
     def routes(self, mailbox: Mailbox, record: Record) -> Sequence[web.RouteDef]:
@@ -36,9 +39,31 @@ class Wire(ABC):
     def error(self, request: web.Request, error: web.HTTPException) -> web.Response:
         """The answer that tells of a failed request as the platform does."""
 
-    @abstractmethod
-    def settings(self, mailbox: Mailbox) -> Mapping[str, str]:
+    def settings(self, mailbox: Mailbox) -> Mapping[str, Value]:  # noqa: ARG002 - wires use it
         """Further keys of the section in [[sources]], for the documents of this mailbox."""
+        return {}
+
+    def section(
+        self, served: Sandbox, mailbox: Mailbox, *, by_person: bool = False
+    ) -> Mapping[str, Value]:
+        """The keys of the section in [[sources]]; here those of a sign-in by OAuth 2.0."""
+        keys: dict[str, Value] = {
+            "url": served.url,
+            "token_url": served.token_url,
+            "client_id": served.client_id,
+            "client_secret": SecretText(served.client_secret),
+        }
+        if by_person:
+            keys["authorize_url"] = served.authorize_url
+        return {**keys, **self.settings(mailbox)}
+
+    def authentication(self, tokens: Tokens, mailbox: Mailbox) -> Middleware:  # noqa: ARG002 - wires use it
+        """What refuses requests that are not signed in; here those without a bearer token."""
+        return authorised(tokens)
+
+    def storage(self, mailbox: Mailbox) -> Sequence[web.RouteDef]:  # noqa: ARG002 - wires use it
+        """What another host of the platform answers, to requests without a sign-in."""
+        return ()
 
     # What faults have to know of requests and answers.
 

@@ -19,7 +19,7 @@ from stages.settings import SourceSettings
 from stages.sources.billtobox.settings import Billtobox
 
 if TYPE_CHECKING:
-    from stages.sandbox.wire import Wire
+    from stages.sandbox.platform import Platform
 
 
 class Connector(Struct, frozen=True):
@@ -28,12 +28,17 @@ class Connector(Struct, frozen=True):
     settings: the class of its section in [[sources]]; its tag is the `kind` that users write.
     source: names its Source, which is made of such a section and of the state folder, and sends no
     request until it is used.
-    wire: names the Wire with which the sandbox is its platform.
+    platform: names the Platform that the sandbox is for it; a Wire, if it speaks HTTP.
     """
 
     settings: type[SourceSettings]
     source: str
-    wire: str
+    platform: str
+
+    @property
+    def kind(self) -> str:
+        """As users write it."""
+        return str(self.settings.__struct_config__.tag)
 
 
 #: A new connector is a folder beside this file, and one line here.
@@ -57,7 +62,7 @@ def open_source(settings: SourceSettings, state_dir: Path) -> Source:
     return make(settings, state_dir)
 
 
-def wire_of(connector: Connector) -> Wire:
-    """The wire format of a connector's platform."""
-    make: Callable[[], Wire] = resolve_name(connector.wire)
+def platform_of(connector: Connector) -> Platform:
+    """The platform of a connector, for the sandbox."""
+    make: Callable[[], Platform] = resolve_name(connector.platform)
     return make()

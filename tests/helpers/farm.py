@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -11,10 +11,13 @@ import anyio
 from pipeline.document import Ack, Document, Key
 from pipeline.payload import Payload
 from pipeline.source import Entry, Incoming, Outcome, Source
+from pipeline.traits import Traits
 
 
 class Farm(Source):
     """Holds numbered documents; what it is told is kept in `told`."""
+
+    traits = Traits(says_error=True)
 
     def __init__(self, documents: int = 0, *, name: str = "farm", ack_batch: int = 1) -> None:
         self.name = name
@@ -37,10 +40,10 @@ class Farm(Source):
     def backlog(self) -> int | None:
         return len(self.open)
 
-    def fetch(self, entry: Entry, media_type: str = "") -> AbstractAsyncContextManager[Incoming]:
+    def fetch(self, entry: Entry, form: str = "") -> AbstractAsyncContextManager[Incoming]:
         raise NotImplementedError
 
-    async def acknowledge(self, outcomes: Sequence[Outcome]) -> None:
+    async def acknowledge(self, outcomes: Sequence[Outcome]) -> Collection[str]:
         if self.trouble is not None:
             raise self.trouble
         await anyio.sleep(0.001)
@@ -48,6 +51,7 @@ class Farm(Source):
         self.told.extend(outcomes)
         told = {outcome.id for outcome in outcomes}
         self.open = [id_ for id_ in self.open if id_ not in told]
+        return told
 
     async def check(self, config: Any) -> str:
         return "well"

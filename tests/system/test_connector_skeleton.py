@@ -52,7 +52,7 @@ async def test_the_skeleton_brings_documents(
     monkeypatch.syspath_prepend(tmp_path)
     connector = importlib.import_module("folder_connector")
     line = registry.Connector(
-        connector.Folder, "folder_connector:FolderSource", registry.CONNECTORS[0].wire
+        connector.Folder, "folder_connector:FolderSource", registry.CONNECTORS[0].platform
     )
     monkeypatch.setitem(registry._BY_SECTION, connector.Folder, line)
     monkeypatch.setattr(wiring, "SECTIONS", (*registry.SECTIONS, connector.Folder))

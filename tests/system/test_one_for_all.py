@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,13 +114,13 @@ class Sick(BilltoboxSource):
         self._hurt("backlog")
         return super().backlog()
 
-    def fetch(self, entry: Entry, media_type: str = "") -> Any:
+    def fetch(self, entry: Entry, form: str = "") -> Any:
         self._hurt("fetch")
-        return super().fetch(entry, media_type)
+        return super().fetch(entry, form)
 
-    async def acknowledge(self, outcomes: Sequence[Outcome]) -> None:
+    async def acknowledge(self, outcomes: Sequence[Outcome]) -> Collection[str]:
         self._hurt("acknowledge")
-        await super().acknowledge(outcomes)
+        return await super().acknowledge(outcomes)
 
     async def close(self) -> None:
         await super().close()
@@ -297,8 +297,8 @@ async def test_a_retired_source_whose_documents_never_end_holds_up_nobody(
 
         async def __aexit__(self, *_: object) -> None: ...
 
-    def slow(self: BilltoboxSource, entry: Entry, media_type: str = "") -> Any:
-        return Hanging() if self.settings.page_size == 11 else fetch(self, entry, media_type)
+    def slow(self: BilltoboxSource, entry: Entry, form: str = "") -> Any:
+        return Hanging() if self.settings.page_size == 11 else fetch(self, entry, form)
 
     monkeypatch.setattr(BilltoboxSource, "fetch", slow)
     async with trial(tmp_path, documents=40) as it:

@@ -27,7 +27,7 @@ LAYERS = (
     ("pipeline.alerts", "pipeline.monitor"),
     ("stages.digest_text",),
     ("stages", "stages.kind", "stages.naming", "stages.checksums", "stages.values"),
-    ("stages.settings",),
+    ("stages.settings", "stages.ack_order"),
     ("stages.formats",),
     ("stages.model",),
     ("stages.matching",),

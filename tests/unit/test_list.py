@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,10 +11,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from pipeline.document import Document
 from pipeline.engine.breaker import SUSPECT_AFTER
-from pipeline.engine.engine import Engine
-from pipeline.engine.quarantine import Quarantine
 from pipeline.errors import (
     Rejected,
     SignInRefused,
@@ -25,11 +20,9 @@ from pipeline.errors import (
     SourceUnreachable,
     SynqupError,
 )
-from pipeline.ledger.ledger import Ledger, open_ledger
-from pipeline.ledger.models import Staged
 from pipeline.source import Entry
-from pipeline.stage import Stage, one_by_one
 from stages.list import Lister
+from tests.helpers.bench import bench
 from tests.helpers.farm import Farm
 
 pytestmark = pytest.mark.anyio
@@ -60,42 +53,6 @@ class Platform(Farm):
 
     def backlog(self) -> int | None:
         return len(self.open) if self.says else None
-
-
-class Bench:
-    def __init__(self, engine: Engine, ledger: Ledger) -> None:
-        self.engine = engine
-        self.ledger = ledger
-        self.processed: Counter[str] = Counter()
-        self.failing: Sequence[str] = ()
-
-    async def poll(self, farm: Farm) -> None:
-        with anyio.fail_after(100):
-            await Lister(farm, None, self.ledger, self.engine.dispatcher).poll()  # type: ignore[arg-type]
-
-
-@asynccontextmanager
-async def bench(
-    folder: Path, error: Exception | None = None, failing: Sequence[str] = ()
-) -> AsyncIterator[Bench]:
-    async def process(document: Document[Any]) -> Document[Any]:
-        one.processed[document.key.id] += 1
-        await anyio.lowlevel.checkpoint()
-        if error is not None and document.key.id in one.failing:
-            raise error
-        # As the last stage does, so that a page read before this shows nothing new.
-        staged = Staged(document.key, "", (), document.key.digest, "", "", "", 0, "", "", 0.0)
-        await one.ledger.stage([staged], 1.0)
-        await one.ledger.delivered([document.key], 1.0)
-        return document
-
-    async with open_ledger(folder / "ledger") as ledger:
-        stage = Stage("only", one_by_one(process), workers=4)
-        engine = Engine([stage], ledger, Quarantine(folder / "quarantine"))
-        one = Bench(engine, ledger)
-        one.failing = failing
-        async with engine.running():
-            yield one
 
 
 @pytest.mark.parametrize("says", [True, False])

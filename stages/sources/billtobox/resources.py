@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import Struct
 
 from stages.kind import Kind
-from stages.settings import Company
+from stages.settings import Company, Member
 from stages.sources.billtobox.api import Item
 from stages.sources.billtobox.settings import Billtobox
 
@@ -54,10 +54,10 @@ class Owners:
     strict: whether every company has a platform_id, so that documents of others are left out.
     """
 
-    def __init__(self, companies: Sequence[Company]) -> None:
-        self.strict = all(company.platform_id is not None for company in companies)
-        self._by_id = {company.platform_id: company for company in reversed(companies)}
-        self._alone = companies[0] if len(companies) == 1 and not self.strict else None
+    def __init__(self, members: Sequence[Member]) -> None:
+        self.strict = all(member.platform_id is not None for member in members)
+        self._by_id = {member.platform_id: member.company for member in reversed(members)}
+        self._alone = members[0].company if len(members) == 1 and not self.strict else None
 
     def find(self, item: Item, scoped: ScopedList) -> Company | None:
         """The company, if the platform_id tells it or there is only one."""
@@ -66,9 +66,9 @@ class Owners:
         return (self._by_id.get(id_) if id_ is not None else None) or self._alone
 
 
-def scoped_lists(lists: Iterable[Resource], companies: Sequence[Company]) -> Iterator[ScopedList]:
+def scoped_lists(lists: Iterable[Resource], members: Sequence[Member]) -> Iterator[ScopedList]:
     """Each list of each company; of all at once if one of them has no platform_id."""
-    ids = dict.fromkeys(company.platform_id for company in companies)
+    ids = dict.fromkeys(member.platform_id for member in members)
     for resource in lists:
         for platform_id in [None] if None in ids else ids:
             yield ScopedList(resource, platform_id)

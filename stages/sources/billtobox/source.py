@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from functools import partial
 from pathlib import Path
@@ -17,8 +17,9 @@ from pipeline.errors import Rejected, SourceError
 from pipeline.sign_in import NotSignedIn, described, has_ended
 from pipeline.source import Entry, Incoming, Outcome, Source
 from pipeline.text import quoted
+from pipeline.traits import Traits
 from stages.model import Listed
-from stages.settings import Config
+from stages.settings import Config, members
 from stages.sources.billtobox.api import Item, Page, Status
 from stages.sources.billtobox.pages import (
     MAX_ITEMS,
@@ -31,6 +32,7 @@ from stages.sources.billtobox.pages import (
 from stages.sources.billtobox.pagination import Pagination
 from stages.sources.billtobox.resources import Owners, Resource, ScopedList, resources, scoped_lists
 from stages.sources.billtobox.settings import Billtobox
+from stages.sources.http.auth import BearerAuth
 from stages.sources.http.client import HttpClient
 from stages.sources.http.headers import announced
 from stages.sources.http.lenient_json import JSON_ERRORS
@@ -61,6 +63,9 @@ NO_CODING = "identity"
 #: The platform's words for a document that is accepted, and for one that can't be delivered.
 FORWARDED = "FORWARDED"
 ERROR = "ERROR"
+
+#: The media types by which other forms of a document are asked for.
+MEDIA_TYPES = {"pdf": "application/pdf", "xml": "application/xml"}
 
 JSON = {"Accept": "*/*", "Content-Type": "application/json"}
 
@@ -95,6 +100,8 @@ class DocumentRequest(AbstractAsyncContextManager[Incoming]):
 class BilltoboxSource(Source):
     """One account at the platform, with one HTTP client and one access token."""
 
+    traits = Traits(says_error=True)
+
     def __init__(self, settings: Billtobox, state_dir: Path) -> None:
         self.name = settings.name
         self.settings = settings
@@ -118,7 +125,7 @@ class BilltoboxSource(Source):
         )
         self._token = TokenCache(self._sign_in.grant)
         self._limiter = ConcurrencyLimiter(settings.connections, self.retries)
-        self._session = ApiSession(self.name, self._http, self._token, self._limiter)
+        self._session = ApiSession(self.name, self._http, BearerAuth(self._token), self._limiter)
         self._resources = {resource.prefix: resource for resource in resources(settings)}
         self._pagination: Pagination[ScopedList] | None = None
 
@@ -134,10 +141,10 @@ class BilltoboxSource(Source):
     async def list(self, config: Config) -> AsyncGenerator[Sequence[Entry], None]:
         """Read the platform's lists, several pages at once."""
         await self._sign_in.synchronise()
-        companies = [company for company in config.companies if company.source == self.name]
-        owners = Owners(companies)
+        at_source = members(config, self.name)
+        owners = Owners(at_source)
         self._pagination = Pagination(
-            scoped_lists(self._resources.values(), companies),
+            scoped_lists(self._resources.values(), at_source),
             self._fetch_page_retrying,
             self.settings.page_size,
             self.settings.connections,
@@ -162,8 +169,9 @@ class BilltoboxSource(Source):
         """The sum of the totals that the lists state, if all of them do."""
         return self._pagination.total if self._pagination is not None else None
 
-    def fetch(self, entry: Entry, media_type: str = "") -> AbstractAsyncContextManager[Incoming]:
+    def fetch(self, entry: Entry, form: str = "") -> AbstractAsyncContextManager[Incoming]:
         """GET a document, in the form that `Accept` asks for."""
+        media_type = MEDIA_TYPES.get(form, form)
         resource, id_ = self._locate(entry.id)
         request = self._session.request(
             "GET",
@@ -174,10 +182,11 @@ class BilltoboxSource(Source):
         )
         return DocumentRequest(request, self._http, entry.label, media_type)
 
-    async def acknowledge(self, outcomes: Sequence[Outcome]) -> None:
+    async def acknowledge(self, outcomes: Sequence[Outcome]) -> Collection[str]:
         """PUT the status of each; the platform takes one in each request."""
         for outcome in outcomes:
             await self._acknowledge(outcome)
+        return [outcome.id for outcome in outcomes]
 
     async def check(self, config: Config) -> str:
         """Sign in and read the total of each list; with a refresh token, only try the addresses.
@@ -188,9 +197,9 @@ class BilltoboxSource(Source):
         """
         if self.settings.exclusive_sign_in:
             return await self._probe()
-        companies = [company for company in config.companies if company.source == self.name]
+        at_source = members(config, self.name)
         totals: dict[str, list[int | None]] = {}
-        for scoped in scoped_lists(self._resources.values(), companies):
+        for scoped in scoped_lists(self._resources.values(), at_source):
             page = await self._fetch_page(scoped, 0, size=1)
             totals.setdefault(scoped.resource.plural, []).append(page.total)
         found = [

@@ -284,6 +284,28 @@ def _host(response: aiohttp.ClientResponse) -> str:
         return "nowhere"
 
 
+#: Where the errors of different platforms have their sentence, in lower case; the best first.
+WORDS = (
+    *("error_description", "description", "message", "errormessage", "defaulttext", "detail"),
+    *("title", "msg", "errors", "error", "code"),
+)
+
+
+def _words(said: object, depth: int = 0) -> str:
+    """The sentence of an error's body, wherever it lies; "" if there is none."""
+    if isinstance(said, str | int):
+        return str(said)
+    if depth > 3:
+        return ""
+    if isinstance(said, list):
+        return next((words for one in said[:5] if (words := _words(one, depth + 1))), "")
+    if not isinstance(said, dict):
+        return ""
+    members = {str(name).lower(): value for name, value in said.items()}
+    found = (_words(members[name], depth + 1) for name in WORDS if name in members)
+    return next(filter(None, found), "")
+
+
 async def _error_message(response: aiohttp.ClientResponse) -> str:
     """The message in an error's body, as the end of a sentence: `: "…"`, or nothing."""
     body = bytearray()
@@ -297,8 +319,8 @@ async def _error_message(response: aiohttp.ClientResponse) -> str:
                     if len(body) >= MAX_ERROR_BODY:
                         break
         said = msgspec.json.decode(as_utf8(bytes(body)))
-        words = said.get("error_description") or said.get("message") or said.get("error")
-        return f': "{quoted(str(words))}"' if words else ""
+        words = _words(said)
+        return f': "{quoted(words)}"' if words else ""
     except (
         aiohttp.ClientError,
         OSError,

@@ -1,4 +1,4 @@
-"""API session: sends requests with the access token of an account, within a concurrency limit."""
+"""API session: sends requests with the credentials of an account, within a concurrency limit."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import aiohttp
 from yarl import URL
 
 from pipeline.errors import SignInRefused, SourceUnavailable, WebPage
+from stages.sources.http.auth import Auth
 from stages.sources.http.client import HttpClient, status_error
 from stages.sources.http.headers import HTML, is_part, media_type, retry_after
 from stages.sources.http.limiter import ConcurrencyLimiter
-from stages.sources.http.token import TokenCache
 
 #: Tokens that are tried for a request, at most, and how many of them may be new ones.
 MAX_TOKENS = 6
@@ -71,14 +71,14 @@ class ApiRequest(AbstractAsyncContextManager[aiohttp.ClientResponse]):
 
 
 class ApiSession:
-    """One account at a source: its HTTP client, its token, its limiter."""
+    """One account at a source: its HTTP client, its authentication, its limiter."""
 
     def __init__(
-        self, name: str, http: HttpClient, token: TokenCache, limiter: ConcurrencyLimiter
+        self, name: str, http: HttpClient, auth: Auth, limiter: ConcurrencyLimiter
     ) -> None:
         self._name = name
         self._http = http
-        self._token = token
+        self._auth = auth
         self._limiter = limiter
 
     def request(
@@ -104,14 +104,14 @@ class ApiSession:
     ) -> aiohttp.ClientResponse:
         refused = 0
         for _ in range(MAX_TOKENS):
-            token = await self._token.get()
+            credentials = await self._auth.headers()
             began = time.monotonic()
             try:
                 response = await self._http.send(
                     method,
                     url,
                     subject=subject,
-                    headers={"Authorization": f"Bearer {token}", **headers},
+                    headers={**credentials, **headers},
                     data=data,
                 )
             except SourceUnavailable:
@@ -124,11 +124,11 @@ class ApiSession:
                 kind = (method, headers.get("Accept"))
                 self._limiter.record_answer(kind, response.latency)
             if response.status != 401:
-                self._token.accept(token)
+                self._auth.accept(credentials)
                 return response
             response.release()
             # A token that has worked has expired. Of those that never worked, two are enough.
-            refused += self._token.reject(token)
-            if refused == MAX_NEW_TOKENS:
+            refused += self._auth.reject(credentials)
+            if refused == MAX_NEW_TOKENS or not self._auth.renewable:
                 break
-        raise SignInRefused(f"source {self._name}", "the platform refuses a new token")
+        raise SignInRefused(f"source {self._name}", self._auth.refusal)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -310,7 +310,7 @@ async def test_a_file_that_can_not_be_let_go_of_stops_nobody(tmp_path: Path) -> 
 class Muddled(Farm):
     """Its acknowledgements meet a bug of ours."""
 
-    async def acknowledge(self, outcomes: Sequence[Any]) -> None:
+    async def acknowledge(self, outcomes: Sequence[Any]) -> Collection[str]:
         raise ExceptionGroup("", [KeyError("ours")])
 
 

@@ -137,9 +137,9 @@ async def test_acknowledgements_that_wait_are_told(tmp_path: Path) -> None:
     gate = anyio.Event()
 
     class Slow(Farm):
-        async def acknowledge(self, outcomes: Any) -> None:
+        async def acknowledge(self, outcomes: Any) -> Any:
             await gate.wait()
-            await super().acknowledge(outcomes)
+            return await super().acknowledge(outcomes)
 
     async with running(tmp_path, failing({"0": Rejected})) as (engine, ledger):
         await bring(engine, ledger, Slow(3))

@@ -11,9 +11,9 @@ from pipeline.config.loader import LoadContext
 from pipeline.errors import ConfigurationError
 from pipeline.source import Source
 from stages.flow import STAGE_NAMES
-from stages.sandbox.wire import Wire
+from stages.sandbox.platform import Platform
 from stages.settings import Config, SourceSettings, load_config
-from stages.sources.registry import CONNECTORS, SECTIONS, wire_of
+from stages.sources.registry import CONNECTORS, SECTIONS, platform_of
 from tests.helpers.settings import GOOD, load
 
 
@@ -39,7 +39,7 @@ def test_a_connector_brings_its_own_section_with_its_checks(tmp_path: Path) -> N
         return load_config(tmp_path / "synqup.toml", STAGE_NAMES, (*SECTIONS, Sftp))
 
     (source,) = read(text).sources
-    assert source == Sftp("billtobox", "h", tmp_path / "id_ed25519")
+    assert source == Sftp(name="billtobox", host="h", key=tmp_path / "id_ed25519")
     assert read(GOOD).sources == load(tmp_path, GOOD).sources
     for old, new, said in (
         ('"h"', '""', "sources[1].host (billtobox): there is no host; write one"),
@@ -59,10 +59,10 @@ def test_a_connector_brings_its_own_section_with_its_checks(tmp_path: Path) -> N
 def test_each_connector_names_what_there_is() -> None:
     for one in CONNECTORS:
         assert issubclass(resolve_name(one.source), Source)
-        assert issubclass(resolve_name(one.wire), Wire)
+        assert issubclass(resolve_name(one.platform), Platform)
 
 
 def test_each_connector_has_a_kind_of_its_own() -> None:
     kinds = [str(one.settings.__struct_config__.tag) for one in CONNECTORS]
     assert len(set(kinds)) == len(kinds)
-    assert [wire_of(one).kind for one in CONNECTORS] == kinds
+    assert [platform_of(one).kind for one in CONNECTORS] == kinds
