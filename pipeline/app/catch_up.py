@@ -15,6 +15,7 @@ from pipeline.app.wiring import Application, Config, SourceSettings, open_applic
 from pipeline.engine.counters import Counters
 from pipeline.engine.engine import Engine
 from pipeline.errors import StateError, SynqupError
+from pipeline.records import RecordSink, ignore
 from pipeline.source import Source
 
 #: Seconds to wait for a disk that refuses the ledger; the service waits as long as it takes.
@@ -53,17 +54,23 @@ class CatchUp:
         self._engine: Engine | None = None
         self._stopped = False
 
-    async def run(self, show: Show, abandon: Callable[[], object] = lambda: None) -> CatchUpResult:
+    async def run(
+        self,
+        show: Show,
+        abandon: Callable[[], object] = lambda: None,
+        sink: RecordSink = ignore,
+    ) -> CatchUpResult:
         """Bring everything. Raises StateError when the state folder can't be used.
 
-        abandon: ends the process; called when a thread that hangs keeps it from stopping.
+        abandon: ends the process; called when a thread that hangs keeps it from stopping. sink:
+        takes the record of each delivered document.
         """
         config = self._config
         shutdown = Shutdown(config.service.shutdown_grace, abandon)
         shutdown.on_request(self._note_stop)
         with shutdown.handled():
             async with (
-                open_application(config, LEDGER_TIMEOUT) as application,
+                open_application(config, LEDGER_TIMEOUT, sink=sink) as application,
                 AsyncExitStack() as closing,
             ):
                 self._engine = application.engine

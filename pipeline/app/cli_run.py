@@ -29,8 +29,8 @@ def run(config: ConfigFile) -> None:
     with stopped_by_signals(ExitCode.OK):
         settings = load_config(path)
         with single_instance(settings.service.state_dir):
-            configure_logging(settings.service.state_dir / "logs")
-            run_loop(lambda: serve(path, settings, partial(exit_now, ExitCode.OK)))
+            log = configure_logging(settings.service.state_dir / "logs", settings.service)
+            run_loop(lambda: serve(path, settings, partial(exit_now, ExitCode.OK), log))
 
 
 def catch_up(
@@ -58,8 +58,9 @@ def catch_up(
             exit_now(ExitCode.INCOMPLETE, lambda: output.result(console, running.result(), empty))
 
         with single_instance(settings.service.state_dir):
-            configure_logging(settings.service.state_dir / "logs", quiet=True)
-            result = run_loop(lambda: running.run(Display(console).show, abandon))
+            folder = settings.service.state_dir / "logs"
+            log = configure_logging(folder, settings.service, quiet=True)
+            result = run_loop(lambda: running.run(Display(console).show, abandon, log.record))
         output.result(console, result, summarise(ledger_path(settings.service.state_dir)))
         end_with(result)
 

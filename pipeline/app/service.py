@@ -11,6 +11,7 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
+from pipeline.app.logging import ProgramLog
 from pipeline.app.poller import Poller
 from pipeline.app.shutdown import Shutdown
 from pipeline.app.wiring import Application, Config, load_config, open_application
@@ -22,17 +23,22 @@ log = structlog.get_logger(__name__)
 
 
 async def serve(
-    path: Path, config: Config, abandon: Callable[[], object] = lambda: None
+    path: Path,
+    config: Config,
+    abandon: Callable[[], object] = lambda: None,
+    program_log: ProgramLog | None = None,
 ) -> Shutdown:
     """Run until a shutdown is requested, then drain. Returns the shutdown.
 
     config: what the file at `path` says. abandon: ends the process; called when a thread that hangs
-    keeps it from stopping. Raises StateError when the state folder can't be used.
+    keeps it from stopping. program_log: takes the record of each delivered document. Raises
+    StateError when the state folder can't be used.
     """
     shutdown = Shutdown(config.service.shutdown_grace, abandon)
+    program_log = program_log or ProgramLog()
     with shutdown.handled():
         async with (
-            open_application(config) as application,
+            open_application(config, sink=program_log.record) as application,
             open_service(application, config) as service,
         ):
 
@@ -41,6 +47,7 @@ async def serve(
                     service.start(group)
                     async for edited in watch_config(path, load_config, config, shutdown.requested):
                         shutdown.grace = edited.service.shutdown_grace
+                        program_log.apply(edited.service)
                         service.apply(edited)
 
             shutdown.on_request(application.ledger.stop_retrying)

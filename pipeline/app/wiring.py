@@ -25,6 +25,7 @@ from pipeline.engine.error_reporter import ErrorReporter
 from pipeline.engine.quarantine import Quarantine
 from pipeline.errors import InternalError, StateError, SynqupError
 from pipeline.ledger.ledger import Ledger, open_ledger
+from pipeline.records import RecordSink, ignore
 from pipeline.source import Source
 from pipeline.stage import Instrument
 from stages.check import Finding, examine
@@ -112,7 +113,8 @@ class Application(Struct, frozen=True):
 
         A fault of synqup's own raises InternalError, also where it only kept a document waiting.
         """
-        with self.engine.observer.polling(source.name):
+        observer, journal = self.engine.observer, self.engine.journal
+        with journal.polling(source.name), observer.polling(source.name):
             return await self._poll(source, config)
 
     async def _poll(self, source: Source, config: Config) -> int:
@@ -166,12 +168,16 @@ def quarantine_in(state_dir: Path) -> Quarantine:
 
 @asynccontextmanager
 async def open_application(
-    config: Config, ledger_timeout: float = math.inf, instrument: Instrument | None = None
+    config: Config,
+    ledger_timeout: float = math.inf,
+    instrument: Instrument | None = None,
+    sink: RecordSink = ignore,
 ) -> AsyncIterator[Application]:
     """Open the ledger, recover what a crash left behind, and join the stages to an engine.
 
     ledger_timeout: seconds to wait for a disk that refuses the ledger. instrument: is put around
-    the work of each stage and around the acknowledging. Raises StateError when the state folder
+    the work of each stage and around the acknowledging. sink: takes the record of each delivered
+    document. Raises StateError when the state folder
     can't be used.
     """
     service = config.service
@@ -191,6 +197,6 @@ async def open_application(
                 "Repair its disk, or let this account write there",
             ) from error
         quarantine = quarantine_in(service.state_dir)
-        engine = Engine(flow.stages, ledger, quarantine, breaker, error_reporter, instrument)
+        engine = Engine(flow.stages, ledger, quarantine, breaker, error_reporter, instrument, sink)
         engine.resize(config.stages)
         yield Application(engine, ledger, flow, service, error_reporter)

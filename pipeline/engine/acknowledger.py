@@ -20,6 +20,7 @@ from pipeline.dispatcher import PendingAck
 from pipeline.document import Key
 from pipeline.engine.breaker import Breaker
 from pipeline.engine.error_reporter import ErrorReporter
+from pipeline.engine.journal import Journal
 from pipeline.engine.queue import Queue
 from pipeline.errors import InternalError
 from pipeline.ledger.ledger import Ledger
@@ -49,6 +50,7 @@ class Acknowledger:
         finished: Callable[[Key], None],
         breaker: Breaker,
         error_reporter: ErrorReporter,
+        journal: Journal,
         instrument: Instrument | None = None,
     ) -> None:
         self.queue: Queue[PendingAck] = Queue(BOUND)
@@ -56,6 +58,7 @@ class Acknowledger:
         self._finished = finished
         self._breaker = breaker
         self._error_reporter = error_reporter
+        self._journal = journal
         self._instrument = instrument
         self._batch = 1
 
@@ -116,5 +119,8 @@ class Acknowledger:
                 documents=len(batch),
                 reason=str(reason),
             )
+            self._journal.told(batch, time.time(), acknowledged=False)
             return
-        await self._ledger.acknowledged([one.key for one in batch], time.time())
+        now = time.time()
+        await self._ledger.acknowledged([one.key for one in batch], now)
+        self._journal.told(batch, now)

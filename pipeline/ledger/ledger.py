@@ -287,7 +287,7 @@ def _unacknowledged(
 
 def _unfinished(connection: sqlite3.Connection) -> list[Unfinished]:
     rows = connection.execute(
-        "SELECT source, id, revision, staged, companions, path FROM documents"
-        " WHERE state = 'staged'"
+        "SELECT source, id, revision, staged, companions, path, label, company, kind, sha256"
+        " FROM documents WHERE state = 'staged'"
     )
-    return [Unfinished(Key(*r[:3]), r[3], tuple(r[4].split()), r[5]) for r in rows]
+    return [Unfinished(Key(*r[:3]), r[3], tuple(r[4].split()), *r[5:]) for r in rows]

@@ -135,7 +135,7 @@ class Recovery:
 
     async def _attempt(self, lane: Lane, unfinished: Sequence[Unfinished]) -> list[Unfinished]:
         """Try to recover each document once; those that have got another name to be tried."""
-        delivered: list[Key] = []
+        delivered: list[Unfinished] = []
         lost: list[tuple[Key, str]] = []
         taken: list[tuple[Unfinished, NameTaken]] = []
         results = await lane.each([self._call(one) for one in unfinished])
@@ -147,7 +147,7 @@ class Recovery:
                 continue
             self.remember(one.key, visible=result.visible)
             if result.durable:
-                delivered.append(one.key)
+                delivered.append(one)
             elif result.lost:
                 log.warning("document will be fetched again", path=one.path, reason=result.lost)
                 lost.append((one.key, result.lost))
@@ -156,11 +156,13 @@ class Recovery:
             else:
                 self._log_postponed(one, result.error)
         now = time.time()
-        await self._ledger.delivered(delivered, now)
+        await self._ledger.delivered([one.key for one in delivered], now)
         await self._ledger.unstaged(lost, now)
         claims = await self._ledger.reallocate([wanted for _, wanted in taken], now)
-        for key in (*delivered, *(key for key, _ in lost)):
+        for key in (*(one.key for one in delivered), *(key for key, _ in lost)):
             self._visible.pop(key, None)
+        for one in delivered:
+            _log_delivered(one)
         if delivered or lost:
             log.info("recovered", documents=len(delivered), fetched_again=len(lost))
         return [
@@ -213,6 +215,21 @@ class Recovery:
         log.warning(
             "document has not been recovered; it will be retried", path=one.path, reason=str(reason)
         )
+
+
+def _log_delivered(one: Unfinished) -> None:
+    """Log what the record of any delivered document says (pipeline/records.py), as far as known."""
+    log.info(
+        "document delivered",
+        source=one.key.source,
+        id=one.key.id,
+        document=one.label,
+        company=one.company,
+        kind=one.kind,
+        path=one.path,
+        sent_sha256=one.sha256,
+        recovered=True,
+    )
 
 
 def _make_durable(one: Unfinished, staged: Path, target: Path) -> Recovered:

@@ -1,0 +1,72 @@
+"""The log tells of each delivered document, and of each poll that brought something."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.app.catch_up import CatchUp
+from pipeline.app.lock import single_instance
+from pipeline.records import DocumentRecord
+from stages.sandbox import FaultSpec
+from tests.helpers.processes import mailbox, synqup
+from tests.helpers.trial import trial
+
+
+def told(box_log: str, event: str) -> list[dict[str, Any]]:
+    return [one for one in map(json.loads, box_log.splitlines()) if one["event"] == event]
+
+
+def test_each_delivered_document_and_each_poll_has_its_line(tmp_path: Path) -> None:
+    with mailbox(tmp_path, "--documents", 30) as box:
+        synqup("catch-up", "--config", box.config)
+        synqup("catch-up", "--config", box.config)
+        lines = told(box.log(), "document delivered")
+        manifest = {one["sha256"]: one for one in box.manifest()}
+        assert Counter(one["sha256"] for one in lines) == Counter(list(manifest))
+        for line in lines:
+            assert sha256(Path(line["path"]).read_bytes()).hexdigest() == line["sha256"]
+            document = manifest[line["sha256"]]
+            assert (line["company"], line["kind"]) == (document["company"], document["kind"])
+            assert document["id"] in line["document"]
+            assert line["source"] == "billtobox"
+            assert 0 <= line["seconds"] < 100
+            assert line["level"] == "info"
+            assert "acknowledged" not in line
+        (poll,) = told(box.log(), "poll brought documents")
+        assert poll["delivered"] == 30
+        assert poll["source"] == "billtobox"
+        assert poll["seconds"] > 0
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_log_that_hangs_keeps_no_document_waiting(tmp_path: Path) -> None:
+    """To open a pipe that nobody reads does not return."""
+    with mailbox(tmp_path, "--documents", 12) as box:
+        logs = tmp_path / "state" / "logs"
+        logs.mkdir(parents=True)
+        os.mkfifo(logs / "synqup.log")
+        synqup("catch-up", "--config", box.config)
+        box.assert_everything_stands_once()
+
+
+@pytest.mark.anyio
+async def test_a_document_whose_source_cannot_be_told_has_its_line_as_well(tmp_path: Path) -> None:
+    refused = FaultSpec("forbidden", on="acknowledgement")
+    records: list[DocumentRecord] = []
+    async with trial(tmp_path, refused, documents=9) as it:
+        config = it.config(attempts=1)
+        with single_instance(config.service.state_dir):
+            await CatchUp(config).run(_show, sink=records.append)
+        assert {one.sha256 for one in records} == set(it.held())
+        assert not any(one.acknowledged for one in records)
+
+
+async def _show(*_: object) -> None:
+    pass
