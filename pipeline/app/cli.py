@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.app import cli_inspect, cli_run, cli_sandbox
+from pipeline.app import cli_inspect, cli_logs, cli_run, cli_sandbox
 from pipeline.app.exit_codes import ExitCode, exit_code_of_error
 from pipeline.app.loop import exit_process
 from pipeline.app.streams import prepare_process
@@ -37,6 +37,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "catch-up": cli_run.catch_up,
     "check": cli_inspect.check,
     "status": cli_inspect.status,
+    "logs": cli_logs.logs,
     "classify": cli_inspect.classify,
     "sandbox": cli_sandbox.sandbox,
     "demo": cli_sandbox.demo,
