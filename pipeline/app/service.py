@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 
 from pipeline.app.logging import ProgramLog
 from pipeline.app.poller import Poller
+from pipeline.app.retention import Retention
 from pipeline.app.shutdown import Shutdown
 from pipeline.app.wiring import Application, Config, load_config, open_application
 from pipeline.config.watcher import watch_config
@@ -41,10 +42,13 @@ async def serve(
             open_application(config, sink=program_log.record) as application,
             open_service(application, config) as service,
         ):
+            retention = Retention(application, lambda: service.config)
+            await retention.prepare()
 
             async def poll_and_watch() -> None:
                 async with anyio.create_task_group() as group:
                     service.start(group)
+                    group.start_soon(retention.run)
                     async for edited in watch_config(path, load_config, config, shutdown.requested):
                         shutdown.grace = edited.service.shutdown_grace
                         program_log.apply(edited.service)
@@ -81,6 +85,11 @@ class Service:
         self._sources: set[Source] = set()
         self._pollers: dict[str, Poller] = {}
         self._group: TaskGroup
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self._config
 
     def start(self, group: TaskGroup) -> None:
         """Begin to poll, within a task group."""

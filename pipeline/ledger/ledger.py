@@ -34,6 +34,7 @@ from pipeline.ledger.models import (
     Unfinished,
     columns,
 )
+from pipeline.ledger.retention import REMOVE, REMOVE_NOTES, SHRINK, old_rows
 from pipeline.ledger.writer import Statement, Writer
 from pipeline.note import Note
 
@@ -201,6 +202,42 @@ class Ledger:
         after: the last one of the page before. Empty when there are no more.
         """
         return await self._writer.execute(partial(_unacknowledged, source, after))
+
+    async def shrink(self, keys: Iterable[Key], before: float) -> None:
+        """Keep of old documents only what exactly-once needs; see retention.py.
+
+        before: rows that were touched since are left alone. Returns when it is committed.
+        """
+        await self._writer.execute(Statement(SHRINK, old_rows(keys, before)))
+
+    async def remove(self, keys: Iterable[Key], before: float) -> None:
+        """Remove old rows of documents that were never delivered; the rest as in shrink()."""
+        await self._writer.execute(Statement(REMOVE, old_rows(keys, before)))
+
+    async def remove_notes(self, before: float) -> int:
+        """Remove some notes that are older; returns how many. Returns when it is committed."""
+        return await self._writer.execute(
+            lambda connection: connection.execute(REMOVE_NOTES, (before,)).rowcount
+        )
+
+    async def forget_quarantined(self, key: Key) -> None:
+        """Forget that a document was quarantined, of which another row says what became of it.
+
+        Returns before the commit. What its source was not told of stays.
+        """
+        sql = (
+            "DELETE FROM documents WHERE source = ?1 AND id = ?2 AND state = 'quarantined'"
+            " AND acknowledged_at IS NOT NULL"
+        )
+        await self._writer.enqueue(Statement(sql, [(key.source, key.id)]))
+
+    async def not_kept(self, key: Key, why: str) -> None:
+        """Say in the reason of a quarantined document why its bytes are not kept any more."""
+        sql = (
+            "UPDATE documents SET reason = reason || ?4 WHERE source = ?1 AND id = ?2"
+            " AND revision = ?3 AND state = 'quarantined'"
+        )
+        await self._writer.enqueue(Statement(sql, [(*columns(key), f" ({why})")]))
 
     async def unfinished(self) -> list[Unfinished]:
         """The documents that an earlier process left staged."""
