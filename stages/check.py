@@ -45,12 +45,12 @@ DRIVE_REMOTE = 4
 
 
 class Finding(Struct, frozen=True):
-    """The result for one folder or source, or for a number that companies share.
+    """The result for one folder or source, for a number that companies share, or for [service].
 
     ok: whether nothing has to be corrected. sentence: what it is, and if need be the remedy.
     """
 
-    about: Literal["company", "folder", "source"]
+    about: Literal["company", "folder", "service", "source"]
     ok: bool
     sentence: str
 

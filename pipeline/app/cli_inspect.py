@@ -12,6 +12,7 @@ from pipeline.app import output
 from pipeline.app.cli_common import AsJson, ConfigFile, leave_with
 from pipeline.app.exit_codes import exit_code_of_findings
 from pipeline.app.loop import run_loop
+from pipeline.app.state_findings import state_findings
 from pipeline.app.wiring import classify_among, classify_file, examine, ledger_path, load_config
 from pipeline.ledger.summary import summarise
 
@@ -22,7 +23,7 @@ def check(config: ConfigFile) -> None:
     Exit status: 0 all is well, 1 a folder, 2 the configuration, 3 a source.
     """
     settings = load_config(config.resolve())
-    findings = run_loop(lambda: examine(settings))
+    findings = [*run_loop(lambda: examine(settings)), *state_findings(settings)]
     output.findings(Console(), findings)
     leave_with(exit_code_of_findings(findings))
 
