@@ -158,6 +158,15 @@ def destinations(delivery: Delivery) -> tuple[str, ...]:
     return (*PATHS, "others_path") if delivered_to_others(delivery) else PATHS
 
 
+def folders_of(config: Config) -> frozenset[Path]:
+    """The folders to which documents of the companies are delivered."""
+    return frozenset(
+        destination(config.delivery, company, key)
+        for company in config.companies
+        for key in destinations(config.delivery)
+    )
+
+
 def delivered_to_others(delivery: Delivery) -> tuple[str, ...]:
     """The settings of [delivery] that have something delivered to `others_path`."""
     return tuple(key for key in ("others", "answers") if getattr(delivery, key) == "deliver")

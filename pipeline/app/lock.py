@@ -51,6 +51,27 @@ def single_instance(state_dir: Path) -> Iterator[None]:
         yield
 
 
+def owner_of(state_dir: Path) -> str:
+    """The number of the process that works with the state folder; empty if none does.
+
+    Raises StateError where that can't be found out.
+    """
+    if not (state_dir / "lock").exists():
+        return ""
+    lock = FileLock(state_dir / "lock", timeout=0)
+    try:
+        with lock:
+            return ""
+    except Timeout:
+        return _read(state_dir / "owner")
+    except OSError as error:
+        raise StateError(
+            str(state_dir),
+            f"it can't be found out who works with it ({os_reason(error)})",
+            "Ask as the account that runs synqup",
+        ) from None
+
+
 def _refuse_foreign(state_dir: Path) -> None:
     """Refuse a folder that others control: what they put there would be taken for our own."""
     ours = {0, os.geteuid()}

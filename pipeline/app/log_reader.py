@@ -6,6 +6,7 @@ import gzip
 import os
 import re
 import zlib
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -154,3 +155,25 @@ def _holds(line: dict[str, Any], fields: Sequence[str], text: str) -> bool:
 def _rank(level: object) -> int:
     """The rank of a level; a line without one is shown whatever is asked for."""
     return LEVELS.index(level) if level in LEVELS else len(LEVELS)
+
+
+def recent_lines(folder: Path, most: int) -> Iterator[bytes]:
+    """Yield the last lines of the log, of `most` bytes in all, in their order. Raises OSError."""
+    chosen: deque[bytes] = deque()
+    size, is_full = 0, False
+    for path in (folder / NAME, *reversed(put_away_files(folder))):
+        with suppress(FileNotFoundError, EOFError, gzip.BadGzipFile, zlib.error):
+            with open_log(path) as file:
+                lines: deque[bytes] = deque()
+                kept = 0
+                while line := file.readline(MAX_LINE):
+                    lines.append(line)
+                    kept += len(line)
+                    while kept > most - size:
+                        kept -= len(lines.popleft())
+                        is_full = True
+            chosen.extendleft(reversed(lines))
+            size += kept
+        if is_full:
+            break
+    yield from chosen

@@ -41,7 +41,7 @@ from stages.sandbox import (
     write_config,
     write_manifest,
 )
-from stages.settings import Config, SourceSettings, load_config as load
+from stages.settings import Config, SourceSettings, folders_of, load_config as load
 from stages.sources.registry import CONNECTORS, SECTIONS, open_source
 
 __all__ = [
@@ -57,6 +57,7 @@ __all__ = [
     "classify_among",
     "classify_file",
     "examine",
+    "folders_of",
     "ledger_path",
     "load_config",
     "open_application",

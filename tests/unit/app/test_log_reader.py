@@ -16,7 +16,7 @@ from hypothesis import given, strategies as st
 from pipeline.app import log_reader
 from pipeline.app.log_file import LogFile
 from pipeline.app.log_files import compress, put_away
-from pipeline.app.log_reader import LogFilter, LogReader, since
+from pipeline.app.log_reader import LogFilter, LogReader, recent_lines, since
 from pipeline.config.types import ServiceSettings, Size
 
 ALL = LogFilter()
@@ -158,3 +158,18 @@ def test_a_moment_is_given_as_people_write_it() -> None:
     for wrong in ("soon", "2x", "-1d", "2026-13-01", "99"):
         with pytest.raises(ValueError):
             since(wrong, now)
+
+
+def test_the_last_lines_of_so_many_bytes_are_found_across_files(tmp_path: Path) -> None:
+    log = tmp_path / "synqup.log"
+    assert list(recent_lines(tmp_path, 100)) == []
+    for first in (0, 100, 200):
+        log.write_bytes(b"".join(line(number) for number in range(first, first + 100)))
+        if first < 200:
+            compress(put_away(log))
+    every = [line(number) for number in range(300)]
+    assert list(recent_lines(tmp_path, 10**6)) == every
+    for most in (0, 5, 100, 1200, 2000):
+        found = list(recent_lines(tmp_path, most))
+        assert found == every[300 - len(found) :]
+        assert most - 20 < sum(map(len, found)) + 1 <= max(most, 0) + 1
