@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.app import cli_inspect, cli_logs, cli_run, cli_sandbox, cli_support
+from pipeline.app import cli_backup, cli_inspect, cli_logs, cli_run, cli_sandbox, cli_support
 from pipeline.app.exit_codes import ExitCode, exit_code_of_error
 from pipeline.app.loop import exit_process
 from pipeline.app.streams import prepare_process
@@ -39,6 +39,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "status": cli_inspect.status,
     "logs": cli_logs.logs,
     "classify": cli_inspect.classify,
+    "backup": cli_backup.backup,
+    "restore": cli_backup.restore,
     "support": cli_support.support,
     "sandbox": cli_sandbox.sandbox,
     "demo": cli_sandbox.demo,
