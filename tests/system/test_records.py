@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from pipeline.app.catch_up import CatchUp
 from pipeline.app.lock import single_instance
 from pipeline.records import DocumentRecord
+from stages.delivery import publish_group
 from stages.sandbox import FaultSpec
 from tests.helpers.processes import mailbox, synqup
 from tests.helpers.trial import trial
@@ -66,6 +68,27 @@ async def test_a_document_whose_source_cannot_be_told_has_its_line_as_well(tmp_p
             await CatchUp(config).run(_show, sink=records.append)
         assert {one.sha256 for one in records} == set(it.held())
         assert not any(one.acknowledged for one in records)
+
+
+@pytest.mark.anyio
+async def test_a_document_that_an_earlier_run_left_staged_has_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unflushed(folders: set[Path]) -> dict[Path, OSError]:
+        return {folder: OSError(5, "Input/output error") for folder in folders}
+
+    async with trial(tmp_path, documents=6) as it:
+        with monkeypatch.context() as patch:
+            patch.setattr(publish_group, "flush_names", unflushed)
+            await it.bring(it.config())
+        with capture_logs() as logs:
+            await it.bring(it.config())
+        lines = [one for one in logs if one["event"] == "document delivered"]
+        assert Counter(one["sent_sha256"] for one in lines) == it.held()
+        assert all(one["recovered"] and one["company"] and one["document"] for one in lines)
+        assert {one["path"] for one in lines} == {
+            str(path) for path in (tmp_path / "out").rglob("*") if path.is_file()
+        }
 
 
 async def _show(*_: object) -> None:
