@@ -159,11 +159,14 @@ class Retention:
         while old := await anyio.to_thread.run_sync(self._reader.old, before, last):
             last = old[-1].key
             shrinking = [one.key for one in old if one.shrinks]
-            # As long as its bytes are kept, a row says where they come from.
+            # As long as its bytes are kept, a row says where they come from; and one that is listed
+            # just now is needed when its source is told again.
             going = [
                 one.key
                 for one in old
-                if not one.shrinks and (one.key.source, one.key.id) not in kept
+                if not one.shrinks
+                and (one.key.source, one.key.id) not in kept
+                and not self._is_in_flight(one.key.source, one.key.id)
             ]
             await self._ledger.shrink(shrinking, before)
             await self._ledger.remove(going, before)
