@@ -1,11 +1,12 @@
 """Record contract: what the log says of each delivered document, cheap enough for each of them.
 
-The engine makes records on the way that each document takes, and hands them to a sink, which must
-not wait: the program's sink (pipeline/app/log_writer.py) writes them in groups, by a thread.
+The engine makes records on the way that each document takes, and hands those of a group to a sink,
+which must not wait: the program's sink (pipeline/app/log_writer.py) has a thread write them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -50,9 +51,9 @@ class DocumentRecord(Struct, tag_field="event", tag="document delivered", omit_d
 class RecordSink(Protocol):
     """Takes records from the event loop, without waiting for anything."""
 
-    def __call__(self, record: DocumentRecord, /) -> None:
-        """Take one, which is not changed any more by the caller."""
+    def __call__(self, records: Sequence[DocumentRecord], /) -> None:
+        """Take some, which are not changed any more by the caller."""
 
 
-def ignore(_: DocumentRecord, /) -> None:
+def ignore(_: Sequence[DocumentRecord], /) -> None:
     """The sink of a program that keeps no log."""

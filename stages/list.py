@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 
 import anyio
@@ -56,15 +56,24 @@ class Comparison(Struct, frozen=True):
 
 
 class Lister:
-    """One poll of one source, under the configuration in force when it begins."""
+    """One poll of one source, under the configuration in force when it begins.
+
+    page_read: called for each page that has arrived.
+    """
 
     def __init__(
-        self, source: Source, config: Config, ledger: Ledger, dispatcher: Dispatcher
+        self,
+        source: Source,
+        config: Config,
+        ledger: Ledger,
+        dispatcher: Dispatcher,
+        page_read: Callable[[], None] = lambda: None,
     ) -> None:
         self._source = source
         self._config = config
         self._ledger = ledger
         self._dispatcher = dispatcher
+        self._page_read = page_read
         # A lookup without a poll comes after every poll so far.
         self._number: float = math.inf
         self._unreadable: dict[str, UnreadableItems] = {}
@@ -157,6 +166,7 @@ class Lister:
             async with send, aclosing(self._source.list(self._config)) as pages:
                 try:
                     async for page in pages:
+                        self._page_read()
                         await send.send(page)
                 except SynqupError as error:
                     failure = error

@@ -66,7 +66,7 @@ class CatchUp:
         """Bring everything. Raises StateError when the state folder can't be used.
 
         abandon: ends the process; called when a thread that hangs keeps it from stopping. sink:
-        takes the record of each delivered document.
+        takes the records of delivered documents.
         """
         config = self._config
         shutdown = Shutdown(config.service.shutdown_grace, abandon)

@@ -20,7 +20,7 @@ def backup(
     The archive holds tokens: keep it as you keep passwords. A file of that name is replaced.
     """
     with stopped_by_signals(ExitCode.INTERRUPTED):
-        from pipeline.app.command_backup import back_up  # noqa: PLC0415
+        from pipeline.app.command_backup import back_up
 
         back_up(file, config.resolve())
 
@@ -40,6 +40,6 @@ def restore(
     What was delivered since the backup was made, and not acknowledged, comes once more.
     """
     with stopped_by_signals(ExitCode.INTERRUPTED):
-        from pipeline.app.command_backup import put_back  # noqa: PLC0415
+        from pipeline.app.command_backup import put_back
 
         put_back(file, config.resolve(), replace=replace)

@@ -39,7 +39,7 @@ def logs(
     With --follow it begins with the last 20 lines, unless --lines or --since say otherwise.
     """
     with stopped_by_signals(ExitCode.OK):
-        from pipeline.app.command_logs import LogRequest, show_logs  # noqa: PLC0415
+        from pipeline.app.command_logs import LogRequest, show_logs
 
         show_logs(
             config.resolve(),

@@ -27,6 +27,6 @@ def support(
     It holds no secret and no document, and is written also where the configuration can't be used.
     """
     with stopped_by_signals(ExitCode.INTERRUPTED):
-        from pipeline.app.command_support import gather_support  # noqa: PLC0415
+        from pipeline.app.command_support import gather_support
 
         gather_support(file, config.resolve(), documents=documents)

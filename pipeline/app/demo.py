@@ -13,7 +13,8 @@ from pipeline.app.catch_up import CatchUp, CatchUpResult
 from pipeline.app.lock import single_instance
 from pipeline.app.logging import configure_logging
 from pipeline.app.progress import Display
-from pipeline.app.wiring import Mailbox, ledger_path, load_config, serve_sandbox, write_config
+from pipeline.app.wiring import ledger_path, load_config
+from pipeline.app.wiring_sandbox import Mailbox, serve_sandbox, write_config
 from pipeline.errors import ConfigurationError
 from pipeline.ledger.summary import summarise
 

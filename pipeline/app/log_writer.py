@@ -71,11 +71,11 @@ class LogWriter:
 
     def line(self, line: bytes) -> None:
         """Queue a line, which ends with a line feed."""
-        self._queue(line, len(line))
+        self._queue((line,), len(line))
 
-    def record(self, record: DocumentRecord) -> None:
-        """Queue a record, whose line is made by the thread."""
-        self._queue(record, RECORD)
+    def record(self, records: Sequence[DocumentRecord]) -> None:
+        """Queue records, whose lines are made by the thread."""
+        self._queue(records, RECORD * len(records))
 
     def flush(self, timeout: float = CLOSE_TIMEOUT) -> bool:
         """Wait until what was queued is written, or lost; False if that takes longer."""
@@ -91,14 +91,14 @@ class LogWriter:
         if self._thread is not threading.current_thread():
             self._thread.join(timeout)
 
-    def _queue(self, item: bytes | DocumentRecord, size: int) -> None:
+    def _queue(self, items: Sequence[bytes | DocumentRecord], size: int) -> None:
         with self._lock:
             if self._size + size > BOUND and self._waiting:
-                self._missing += 1
+                self._missing += len(items)
                 return
-            self._waiting.append(item)
+            self._waiting.extend(items)
             self._size += size
-            self._put += 1
+            self._put += len(items)
         if not self._wake.is_set():
             self._wake.set()
 

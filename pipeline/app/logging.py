@@ -49,10 +49,10 @@ class ProgramLog:
             self._records = _set_level(service) <= logging.INFO
             self._file.settings = service
 
-    def record(self, record: DocumentRecord) -> None:
-        """Write the line of a delivered document to the file, and to nothing else; never waits."""
+    def record(self, records: Sequence[DocumentRecord]) -> None:
+        """Write the lines of delivered documents to the file, and to nothing else; never waits."""
         if self._records and self._writer is not None:
-            self._writer.record(record)
+            self._writer.record(records)
 
     def flush(self) -> None:
         """Wait for at most CLOSE_TIMEOUT until the file holds all that was logged."""

@@ -6,7 +6,6 @@ A document's record goes along with its acknowledgement, and to the sink when th
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +14,7 @@ import structlog
 
 from pipeline.dispatcher import PendingAck
 from pipeline.document import Document
+from pipeline.engine.counters import RunCounters
 from pipeline.ledger.models import State
 from pipeline.records import DeliveredTo, DocumentRecord, RecordSink, ignore
 
@@ -22,12 +22,13 @@ log = structlog.get_logger(__name__)
 
 
 class Journal:
-    """The records of one engine. All of it lives on the event loop's thread."""
+    """The records of one engine, whose counters these are. It lives on the event loop's thread."""
 
-    def __init__(self, sink: RecordSink = ignore) -> None:
+    def __init__(self, counters: RunCounters, sink: RecordSink = ignore) -> None:
+        self._counters = counters
         self._sink = sink
-        #: The ends of documents that no line has told of, by source.
-        self._ends: dict[str, Counter[State]] = {}
+        #: The ends of documents of which a line has told, by source.
+        self._told: dict[str, dict[State, int]] = {}
 
     def record_of(self, document: Document[Any]) -> DocumentRecord | None:
         """The record of a document that has passed the last stage, if that says where it is."""
@@ -50,6 +51,7 @@ class Journal:
 
     def told(self, batch: Iterable[PendingAck], at: float, *, acknowledged: bool = True) -> None:
         """Write the records of documents of which the source was told, or could not be."""
+        records = []
         for pending in batch:
             if (record := pending.record) is not None:
                 # Until now it was the time of the listing; a clock may have been put back since.
@@ -57,14 +59,9 @@ class Journal:
                 record.seconds = round(max(at - record.timestamp, 0.0), 3)
                 record.timestamp = at
                 record.acknowledged = acknowledged
-                self._sink(record)
-
-    def count(self, source: str, end: State) -> None:
-        """Count a document of a source that has come to this end."""
-        ends = self._ends.get(source)
-        if ends is None:
-            ends = self._ends[source] = Counter()
-        ends[end] += 1
+                records.append(record)
+        if records:
+            self._sink(records)
 
     @contextmanager
     def polling(self, source: str) -> Iterator[None]:
@@ -77,10 +74,15 @@ class Journal:
 
     def close(self) -> None:
         """Log what has come to its end since the last poll of each source."""
-        for source in list(self._ends):
+        for source in list(self._counters.sources):
             self._tell(source)
 
     def _tell(self, source: str, **more: float) -> None:
-        if ends := self._ends.pop(source, None):
-            counts = {end.value: ends[end] for end in State if ends[end]}
+        if (counters := self._counters.sources.get(source)) is None:
+            return
+        before, ends = self._told.get(source, {}), counters.ends
+        self._told[source] = ends
+        new = {end.value: count - before.get(end, 0) for end, count in ends.items()}
+        if any(new.values()):
+            counts = {end: count for end, count in new.items() if count}
             log.info("poll brought documents", source=source, **counts, **more)

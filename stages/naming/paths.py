@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from stages.naming.names import sanitize
-from stages.naming.templates import fill
+from stages.naming.templates import fill, variables
 
 
 @lru_cache(1024)  # all documents of a company and a kind go to the same folder
@@ -21,3 +21,10 @@ def company_folder(template: str, *, name: str, identifier: str, accounting_file
         "accounting_file_id": sanitize(accounting_file_id),
     }
     return Path(fill(template, values))
+
+
+def fixed_part(template: str) -> Path:
+    """The part of an absolute path template that is the same for every company: a folder."""
+    parts = Path(template).parts
+    variable = next((n for n, part in enumerate(parts) if variables(part)), len(parts))
+    return Path(*parts[:variable])

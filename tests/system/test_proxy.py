@@ -14,13 +14,12 @@ import pytest
 import structlog.testing
 from yarl import URL
 
-from pipeline.app.lock import single_instance
-from pipeline.app.service import open_service
-from pipeline.app.wiring import Config, examine, load_config, open_application, open_source
+from pipeline.app.wiring import Config, examine, load_config, open_source
 from pipeline.network.proxy import ProxyRefused
 from tests.helpers.authority import Authority
 from tests.helpers.processes import synqup
 from tests.helpers.proxy import InspectingProxy, proxying
+from tests.helpers.services import running, until
 from tests.helpers.settings import GOOD
 from tests.helpers.trial import Trial, all_arrived_once, trial
 
@@ -205,20 +204,10 @@ async def test_an_edited_proxy_is_used_without_a_restart(tmp_path: Path) -> None
     async with site(tmp_path) as one, proxying(one.proxy(authority=one.authority)) as proxy:
         before = one.config('proxy = "http://127.0.0.1:9"\n')
         after = one.config(named(proxy, trusting(one.authority)))
-        with single_instance(before.service.state_dir):
-            async with (
-                open_application(before) as application,
-                open_service(application, before) as service,
-                application.engine.running(),
-                anyio.create_task_group() as group,
-            ):
-                service.start(group)
-                await anyio.sleep(0.2)
-                service.apply(after)
-                with anyio.fail_after(100):
-                    while one.it.delivered() != one.it.held():
-                        await anyio.sleep(0.01)
-                group.cancel_scope.cancel()
+        async with running(before) as service:
+            await anyio.sleep(0.2)
+            service.apply(after)
+            await until(lambda: one.it.delivered() == one.it.held())
 
 
 REFUSALS: dict[str, tuple[dict[str, str], str, str]] = {

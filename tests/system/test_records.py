@@ -65,7 +65,7 @@ async def test_a_document_whose_source_cannot_be_told_has_its_line_as_well(tmp_p
     async with trial(tmp_path, refused, documents=9) as it:
         config = it.config(attempts=1)
         with single_instance(config.service.state_dir):
-            await CatchUp(config).run(_show, sink=records.append)
+            await CatchUp(config).run(_show, sink=records.extend)
         assert {one.sha256 for one in records} == set(it.held())
         assert not any(one.acknowledged for one in records)
 

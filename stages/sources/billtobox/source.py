@@ -126,6 +126,11 @@ class BilltoboxSource(Source):
         self._resources = {resource.prefix: resource for resource in resources(settings)}
         self._pagination: Pagination[ScopedList] | None = None
 
+    @property
+    def sign_in_ends_at(self) -> float | None:
+        """When the refresh token ends, as far as the token address has said."""
+        return self._sign_in.ends_at
+
     async def list(self, config: Config) -> AsyncGenerator[Sequence[Entry], None]:
         """Read the platform's lists, several pages at once."""
         companies = [company for company in config.companies if company.source == self.name]

@@ -77,6 +77,12 @@ class HttpSettings(SourceSettings, frozen=True, forbid_unknown_fields=True, kw_o
             self.attempts, self.retry_wait, self.longest_retry_wait, self.longest_asked_wait
         )
 
+    @property
+    def longest_silence(self) -> float:
+        """Seconds that one request may take at most, with all its retries and pauses."""
+        request = self.connect_timeout + self.first_byte_timeout + self.stall_timeout
+        return self.attempts * (request + self.longest_retry_wait + self.longest_asked_wait)
+
     def validate(self, base: Path, key: str, context: LoadContext) -> None:
         """Check that the settings of the proxy agree, and that ca_file holds certificates."""
         self._check_proxy(key, context)

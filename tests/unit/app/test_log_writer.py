@@ -69,7 +69,7 @@ def test_lines_and_records_keep_their_order() -> None:
     with writing(disk) as writer:
         for number in range(100):
             writer.line(line(number))
-            writer.record(a_record(id_=str(number)))
+            writer.record([a_record(id_=str(number))])
         assert writer.flush()
     told = disk.told()
     assert [one["n"] for one in told[::2]] == list(range(100))

@@ -114,10 +114,10 @@ def test_the_level_is_a_setting_that_may_change(tmp_path: Path) -> None:
     log = structlog.get_logger("pipeline.test")
     log.info("one")
     log.warning("two")
-    program_log.record(a_record())
+    program_log.record([a_record()])
     program_log.apply(ServiceSettings(tmp_path, log_level="debug"))
     log.debug("three")
-    program_log.record(a_record())
+    program_log.record([a_record()])
     program_log.apply(ServiceSettings(tmp_path))
     log.debug("four")
     told = [json.loads(line)["event"] for line in text(program_log, tmp_path / "logs").splitlines()]

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from pipeline.dispatcher import PendingAck
 from pipeline.document import Ack, Document, Key
+from pipeline.engine.counters import RunCounters
 from pipeline.engine.journal import Journal
 from pipeline.errors import SourceError
 from pipeline.ledger.models import State
@@ -41,7 +42,7 @@ TO = DeliveredTo(Path("/books/7.xml"), "BE0403170701", "sales")
 @pytest.mark.parametrize(("at", "seconds"), [(102.5, 2.5), (50.0, 0.0)])
 def test_a_record_says_what_was_delivered_where(at: float, seconds: float) -> None:
     records: list[DocumentRecord] = []
-    journal = Journal(records.append)
+    journal = Journal(RunCounters(), records.extend)
     one = document(TO)
     batch = [pending(one, journal.record_of(one)), pending(one, None)]
     journal.told(batch, at)
@@ -55,13 +56,13 @@ def test_a_record_says_what_was_delivered_where(at: float, seconds: float) -> No
 
 def test_what_the_source_sent_is_named_where_the_file_is_another() -> None:
     one = document(TO, fetched=FILE)
-    record = Journal().record_of(one)
+    record = Journal(RunCounters()).record_of(one)
     assert record is not None
     assert record.sent_sha256 == ""
 
 
 def test_stages_that_deliver_nowhere_have_no_records() -> None:
-    assert Journal().record_of(document("anything")) is None
+    assert Journal(RunCounters()).record_of(document("anything")) is None
 
 
 def polls(logs: list[Any]) -> list[Any]:
@@ -69,18 +70,19 @@ def polls(logs: list[Any]) -> list[Any]:
 
 
 def test_a_poll_that_brought_something_has_a_line_and_no_other() -> None:
-    journal = Journal()
+    counters = RunCounters()
+    journal = Journal(counters)
     with capture_logs() as logs:
         with journal.polling("one"):
             pass
         with journal.polling("one"):
             for end in (State.DELIVERED, State.DELIVERED, State.WAITING):
-                journal.count("one", end)
-            journal.count("two", State.QUARANTINED)
+                counters.count("one", end, 1)
+            counters.count("two", State.QUARANTINED, 1)
         with pytest.raises(SourceError), journal.polling("two"):
             raise SourceError("two")
         # What ends after its poll has ended, because that failed, is told at the end.
-        journal.count("two", State.DUPLICATE)
+        counters.count("two", State.DUPLICATE, 1)
         journal.close()
         journal.close()
     first, second, third = polls(logs)
