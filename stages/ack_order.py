@@ -92,4 +92,4 @@ class AckOrder:
         by_offset = self._source.traits.acknowledges is Acknowledging.OFFSET
         accepted = row.state in ACKED if by_offset else refused is None
         outcome = ack.ack() if accepted else ack.nack(row.reason or refused or "", kept=True)
-        return PendingAck(last, self._source, outcome, tuple(key for key, _ in before))
+        return PendingAck(last, self._source, outcome, covers=tuple(key for key, _ in before))

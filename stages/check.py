@@ -47,13 +47,13 @@ DRIVE_REMOTE = 4
 
 
 class Finding(Struct, frozen=True):
-    """The result for one folder or source, or for a number that companies share.
+    """The result for one folder or source, for a number that companies share, or for [service].
 
     about: "sign-in" where all that a source lacks is that a person signs in.
     ok: whether nothing has to be corrected. sentence: what it is, and if need be the remedy.
     """
 
-    about: Literal["company", "folder", "source", "sign-in"]
+    about: Literal["company", "folder", "service", "source", "sign-in"]
     ok: bool
     sentence: str
 

@@ -15,6 +15,7 @@ from pipeline.errors import (
     InternalError,
     RetryableError,
     SourceError,
+    StateCopied,
     SynqupError,
 )
 
@@ -43,7 +44,7 @@ class ExitCode(IntEnum):
 def exit_code_of_error(error: SynqupError) -> ExitCode:
     """The exit code of a command that has raised this error."""
     match error:
-        case ConfigurationError():
+        case ConfigurationError() | StateCopied():
             return ExitCode.USAGE
         case InternalError():
             return ExitCode.INTERNAL_ERROR

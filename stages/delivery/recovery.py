@@ -146,7 +146,7 @@ class Recovery:
 
     async def _attempt(self, lane: Lane, unfinished: Sequence[Unfinished]) -> list[Unfinished]:
         """Try to recover each document once; those that have got another name to be tried."""
-        delivered: list[Key] = []
+        delivered: list[Unfinished] = []
         lost: list[tuple[Key, str]] = []
         taken: list[tuple[Unfinished, NameTaken]] = []
         taking: set[Path] = set()
@@ -163,7 +163,7 @@ class Recovery:
             self.remember(one.key, visible=result.visible)
             if result.durable:
                 taking.add(folder)
-                delivered.append(one.key)
+                delivered.append(one)
             elif result.lost:
                 log.warning("document will be fetched again", path=one.path, reason=result.lost)
                 lost.append((one.key, result.lost))
@@ -175,13 +175,12 @@ class Recovery:
                 self._log_postponed(one, result.error)
         self._destinations.record_folders(taking, refusing)
         now = time.time()
-        await self._ledger.delivered(delivered, now)
+        await self._ledger.delivered([one.key for one in delivered], now)
         await self._ledger.unstaged(lost, now)
         claims = await self._ledger.reallocate([wanted for _, wanted in taken], now)
-        for key in (*delivered, *(key for key, _ in lost)):
+        for key in (*(one.key for one in delivered), *(key for key, _ in lost)):
             self._visible.pop(key, None)
-        if delivered or lost:
-            log.info("recovered", documents=len(delivered), fetched_again=len(lost))
+        _log_recovered(delivered, len(lost))
         return [
             structs.replace(one, path=claim.path)
             for (one, _), claim in zip(taken, claims, strict=True)
@@ -234,6 +233,24 @@ class Recovery:
         log.warning(
             "document has not been recovered; it will be retried", path=one.path, reason=str(reason)
         )
+
+
+def _log_recovered(delivered: Sequence[Unfinished], lost: int) -> None:
+    """Log what the record of any delivered document says (pipeline/records.py), as far as known."""
+    for one in delivered:
+        log.info(
+            "document delivered",
+            source=one.key.source,
+            id=one.key.id,
+            document=one.label,
+            company=one.company,
+            kind=one.kind,
+            path=one.path,
+            sent_sha256=one.sha256,
+            recovered=True,
+        )
+    if delivered or lost:
+        log.info("recovered", documents=len(delivered), fetched_again=lost)
 
 
 def _make_durable(one: Unfinished, staged: Path, target: Path) -> Recovered:

@@ -26,7 +26,7 @@ from pipeline.errors import StateError
 from pipeline.ledger import migration
 from pipeline.ledger.database import open_database
 from pipeline.ledger.ledger import open_ledger
-from pipeline.ledger.models import AllocatedName, Duplicate, Staged, State, Unfinished
+from pipeline.ledger.models import AllocatedName, Duplicate, Staged, State
 from pipeline.ledger.schema import MIGRATIONS, VERSION
 from pipeline.ledger.summary import summarise
 
@@ -184,9 +184,9 @@ async def test_what_it_says_goes_on_being_true(path: Path, version: int) -> None
             assert [key for key, _ in await ledger.unacknowledged("box")] == [
                 *(correction, Key("box", "duplicate", ""), Key("box", "quarantined", ""))
             ]
-            assert await ledger.unfinished() == [
-                Unfinished(staged, "/books/.synqup/a1b2", ("pdf",), "/books/staged.xml")
-            ]
+            (unfinished,) = await ledger.unfinished()
+            assert (unfinished.key, unfinished.staged) == (staged, "/books/.synqup/a1b2")
+            assert (unfinished.sidecars, unfinished.path) == (("pdf",), "/books/staged.xml")
     told = summarise(path)
     assert [(s.name, s.polled_at, s.error) for s in told.sources] == [
         *(("box", 9.0, "no answer"), ("other", 8.0, ""))
