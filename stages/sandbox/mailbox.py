@@ -136,6 +136,18 @@ class Mailbox:
                 documents.append((self._make(index), states.state(position)))
         return Page(documents, total)
 
+    def arrived(self, platform_id: str, state: State | None = None) -> list[Document]:
+        """The documents of a company of all kinds, in the order of arrival.
+
+        state: only those in this state, unless None.
+        """
+        found: list[int] = []
+        for (kind, number), states in self._states.items():
+            if self._corpus.companies[number].platform_id == platform_id:
+                positions = states.select(state, 0, len(states))
+                found += [self._corpus.index(Place(kind, number, one)) for one in positions]
+        return [self._make(index) for index in sorted(found)]
+
     def _make(self, index: int) -> Document:
         revision = self._revisions.get(index, NO_REVISION)
         return self._corpus.make(index, self._ids.of(index), revision)

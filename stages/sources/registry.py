@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from pipeline.sign_in import InteractiveSignIn
 from pipeline.source import Source
 from stages.settings import SourceSettings
 from stages.sources.billtobox.settings import Billtobox
+from stages.sources.codabox.settings import CodaBox
 
 if TYPE_CHECKING:
     from stages.sandbox.platform import Platform
@@ -29,11 +31,14 @@ class Connector(Struct, frozen=True):
     source: names its Source, which is made of such a section and of the state folder, and sends no
     request until it is used.
     platform: names the Platform that the sandbox is for it; a Wire, if it speaks HTTP.
+    sign_in: names its InteractiveSignIn, which is made as the source is; "" for that of OAuth 2.0,
+    or none.
     """
 
     settings: type[SourceSettings]
     source: str
     platform: str
+    sign_in: str = ""
 
     @property
     def kind(self) -> str:
@@ -48,6 +53,12 @@ CONNECTORS = (
         "stages.sources.billtobox.source:BilltoboxSource",
         "stages.sources.billtobox.sandbox:BilltoboxWire",
     ),
+    Connector(
+        CodaBox,
+        "stages.sources.codabox.source:CodaBoxSource",
+        "stages.sources.codabox.sandbox:CodaBoxWire",
+        "stages.sources.codabox.sign_in:OneTimeToken",
+    ),
 )
 
 #: The sections that [[sources]] of the configuration may hold.
@@ -59,6 +70,17 @@ _BY_SECTION = {connector.settings: connector for connector in CONNECTORS}
 def open_source(settings: SourceSettings, state_dir: Path) -> Source:
     """The source that a [[sources]] section describes; no request is sent yet."""
     make: Callable[[Any, Path], Source] = resolve_name(_BY_SECTION[type(settings)].source)
+    return make(settings, state_dir)
+
+
+def own_sign_in(settings: SourceSettings, state_dir: Path) -> InteractiveSignIn | None:
+    """The sign-in by a person that a connector brings itself; None if it brings none.
+
+    ConfigurationError or SecretMissing if it lacks something.
+    """
+    if not (name := _BY_SECTION[type(settings)].sign_in):
+        return None
+    make: Callable[[Any, Path], InteractiveSignIn] = resolve_name(name)
     return make(settings, state_dir)
 
 
