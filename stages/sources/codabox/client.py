@@ -59,6 +59,10 @@ class TooEarly(SourceUnavailable):
     reason = "the platform was asked too early"
 
 
+class NotAFeed(SourceError):
+    """An answer that is no feed; the platform has counted the request all the same."""
+
+
 class ApiClient:
     """One account at the platform. delay: seconds to wait after a 429, at least."""
 
@@ -114,13 +118,14 @@ class ApiClient:
             raise _unreadable(subject, body, "does not say whose documents there are") from None
 
     async def feed(self, id_: str, label: str) -> Feed:
-        """What waits in a feed. TooEarly if the platform says so."""
+        """What waits in a feed. TooEarly if the platform says so, NotAFeed."""
         subject = f"{self._subject}, feed of {label}"
         body = await self._json(self._url("delivery", self._feed, id_), subject, gone=True)
         try:
             return read_feed(body)
         except JSON_ERRORS:
-            raise _unreadable(subject, body, "is no list of documents") from None
+            said = _unreadable(subject, body, "is no list of documents")
+            raise NotAFeed(said.subject, said.reason, said.remedy) from None
 
     async def clients(self) -> list[Client]:
         """The clients of the firm, also those without a feed."""

@@ -24,6 +24,12 @@ from stages.sources.codabox.api import FeedEntry, PodClient
 #: Bytes of a file, at most.
 MAX_BYTES = 50_000_000
 
+#: Seconds that are waited beyond a delay, as no two clocks run alike.
+MARGIN = 0.5
+
+#: Why a list was not read if the process has ended meanwhile.
+LOST = "it was asked for, and the answer was lost"
+
 Kept = TypeVar("Kept", bound=Struct)
 
 
@@ -31,12 +37,14 @@ class FeedState(Struct, frozen=True, omit_defaults=True):
     """What is known of one feed.
 
     asked_at: when it was asked for, in seconds since 1970. rest: seconds from then in which it must
-    not be asked for again. gone: what has left the list although we have not acknowledged it, as
-    far as we know: an answer was lost, or somebody else has. entries: what the list holds.
+    not be asked for again. problem: why its latest list could not be read, "" if it was. gone: what
+    has left the list although we have not acknowledged it, as far as we know: an answer was lost,
+    or somebody else has. entries: what the list holds.
     """
 
     asked_at: float = 0.0
     rest: float = 0.0
+    problem: str = ""
     gone: tuple[FeedEntry, ...] = ()
     entries: tuple[FeedEntry, ...] = ()
 
@@ -49,15 +57,16 @@ class FeedState(Struct, frozen=True, omit_defaults=True):
         """Seconds until it may be asked for; no more than its rest, if a clock was set back."""
         return max(0.0, min(self.asked_at + self.rest - now, self.rest))
 
-    def asked(self, rest: float) -> FeedState:
-        """The same when it is being asked for."""
-        return structs.replace(self, asked_at=time.time(), rest=rest)
+    def asked(self, rest: float, problem: str = LOST) -> FeedState:
+        """The same when it is being asked for, or has been in vain."""
+        return structs.replace(self, asked_at=time.time(), rest=rest + MARGIN, problem=problem)
 
     def listing(self, entries: Sequence[FeedEntry]) -> FeedState:
-        """The same once it has listed these."""
+        """The same once it has listed these: from now on at the latest its delay counts."""
         listed = {entry.index for entry in entries}
         gone = tuple(entry for entry in self.all if entry.index not in listed)
-        return structs.replace(self, gone=gone, entries=tuple(entries))
+        now = time.time()
+        return structs.replace(self, asked_at=now, problem="", gone=gone, entries=tuple(entries))
 
     def without(self, index: str) -> FeedState:
         """The same without one of those that are gone."""

@@ -94,7 +94,7 @@ class CodaBoxWire(Wire):
         self._again: dict[str, list[Document]] = defaultdict(list)
 
     def routes(self, mailbox: Mailbox, record: Record) -> Sequence[web.RouteDef]:
-        """All of the API, each GET also without its slash, by a redirect."""
+        """All of the API. Without the slash at its end GET is redirected, all else is not found."""
         routes = _Routes(self, mailbox, record)
         found = [
             web.get("/delivery/pod-client/", routes.pod),
@@ -107,7 +107,10 @@ class CodaBoxWire(Wire):
             web.get("/get-credentials/{token}/", routes.credentials),
             web.get("/sandbox-mails/", routes.mails),
         ]
-        bare = [web.get(one.path.rstrip("/"), _to_slash) for one in found if one.method == "GET"]
+        bare = [
+            web.route(one.method, one.path.rstrip("/"), _to_slash if one.method == "GET" else _gone)
+            for one in found
+        ]
         return [*found, *bare]
 
     def revoke(self) -> None:
@@ -201,6 +204,10 @@ class CodaBoxWire(Wire):
             raise web.HTTPTooManyRequests(text="Request was throttled.")
         self.lists += 1
         self._listed[kind, feed] = now
+
+    def forget_lists(self) -> None:
+        """Have every feed be listed at once, as after fetch_delay."""
+        self._listed.clear()
 
     def again(self, feed: str) -> list[Document]:
         """The redelivery feed of a client."""
@@ -381,6 +388,10 @@ def _metadata(document: Document) -> Mapping[str, Any] | None:
         case Invoice() as invoice:
             return {"invoice_number": invoice.number, "invoice_date": str(invoice.issued)}
     return None
+
+
+async def _gone(_: web.Request) -> web.Response:
+    raise web.HTTPNotFound(text="Not found.")
 
 
 async def _to_slash(request: web.Request) -> web.Response:

@@ -13,7 +13,13 @@ import msgspec
 from yarl import URL
 
 from pipeline.config.secrets import read_secret
-from pipeline.errors import ConfigurationError, SignInRefused, SourceError, StateError
+from pipeline.errors import (
+    ConfigurationError,
+    RetryableError,
+    SignInRefused,
+    SourceError,
+    StateError,
+)
 from pipeline.files import os_reason
 from pipeline.sign_in import InteractiveSignIn, SignInState, UnusableAnswer, sign_in_command
 from pipeline.text import quoted
@@ -94,7 +100,8 @@ class OneTimeToken(InteractiveSignIn):
         """The token in what was pasted: it alone, or the last part of an address."""
         text = "".join(answer.split()).strip("<>\"'").rstrip("/")
         if "://" in text:
-            text = unquote(re.split(r"[?#]", text)[0].rstrip("/").rpartition("/")[2])
+            path = re.split(r"[?#]", text.partition("://")[2])[0].partition("/")[2]
+            text = unquote(path.rstrip("/").rpartition("/")[2])
         if not TOKEN.fullmatch(text) or not text.strip("."):
             raise UnusableAnswer(
                 self._subject, "this is no token", "Give it as it stands in the mail, and it alone"
@@ -104,7 +111,12 @@ class OneTimeToken(InteractiveSignIn):
     async def finish(self, code: str) -> SignInState:
         """Exchange the token, and store what it brings. UnusableAnswer if it is not known."""
         with anyio.CancelScope(shield=True):
-            found = await self._exchange(code)
+            try:
+                found = await self._exchange(code)
+            except RetryableError as error:
+                # A token is good for one use, and this may have been it.
+                remedy = f"Give it once more; if it is refused then: {self._again}"
+                raise UnusableAnswer(error.subject, error.reason, remedy) from None
             try:
                 await anyio.to_thread.run_sync(self._store.write, found)
             except OSError as error:

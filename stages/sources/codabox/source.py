@@ -15,14 +15,13 @@ import structlog
 
 from pipeline.errors import Rejected, SourceError, SynqupError
 from pipeline.files import os_reason
-from pipeline.sign_in import NotSignedIn, described, has_ended
 from pipeline.source import Entry, FoundCompany, Incoming, Outcome, Source, UnreadableItems
 from pipeline.text import FEW, enumerated, quoted
 from pipeline.traits import Acknowledging, Traits
 from stages.matching.memberships import compared
 from stages.settings import Company, Config, members
 from stages.sources.codabox.api import Feed, PodClient
-from stages.sources.codabox.client import OFFSET_REFUSED, ApiClient, TooEarly
+from stages.sources.codabox.client import OFFSET_REFUSED, ApiClient, NotAFeed, TooEarly
 from stages.sources.codabox.clients import OwnedFeed, found_companies, is_of, owned
 from stages.sources.codabox.entries import entry_id, entry_of, split_id
 from stages.sources.codabox.memory import FeedMemory, FeedState
@@ -105,6 +104,8 @@ class CodaBoxSource(Source):
                         await self._ask(feed)
                 elif 0 < remaining <= self.settings.longest_asked_wait:
                     later.append(feed)
+                elif remaining and (problem := self._feeds[feed.client.id].problem):
+                    walk.fail(feed.label, problem, remaining)
                 if entries := self._entries(feed, config):
                     walk.brought = True
                     yield entries
@@ -171,11 +172,12 @@ class CodaBoxSource(Source):
         await self.api.signed_in_anew()
 
     async def check(self, config: Config) -> str:
-        """Sign in and compare the companies; no feed is asked for, as that counts as a fetch."""
+        """Sign in and compare the companies; no feed is asked for, as that counts as a fetch.
+
+        NotSignedIn if nobody is.
+        """
         if self.settings.by_person:
-            state = await anyio.to_thread.run_sync(self.settings.sign_in_state, self._state_dir)
-            if state is not None and has_ended(state):
-                raise NotSignedIn(self._subject, described(state))
+            await anyio.to_thread.run_sync(self.settings.credentials(self._state_dir).read)
         pod = await self.api.pod()
         found = found_companies(pod.feeds, await self.api.clients())
         at_source = members(config, self.name)
@@ -251,9 +253,14 @@ class CodaBoxSource(Source):
         try:
             found = await self.api.feed(id_, label)
         except TooEarly as error:
-            await self._keep(id_, before.asked(max(error.retry_after or 0.0, delay)))
+            wait = max(error.retry_after or 0.0, delay)
+            await self._keep(id_, before.asked(wait, error.reason))
+            raise
+        except NotAFeed as error:
+            await self._keep(id_, before.asked(delay, error.reason))
             raise
         except SynqupError:
+            # It was not listed, as far as anybody can tell: the next walk may ask again.
             await self._keep(id_, before)
             raise
         self._refused -= {entry_id(self.settings, id_, entry.index) for entry in before.all}

@@ -15,13 +15,14 @@ class FeedWalk:
     def __init__(self, subject: str) -> None:
         self.brought = False
         self._subject = subject
+        self._asked = False
         self._read = 0
         self._failures: list[SynqupError] = []
 
     @property
     def asked(self) -> bool:
         """Whether any feed has been asked for."""
-        return bool(self._read or self._failures)
+        return self._asked
 
     @property
     def may_ask(self) -> bool:
@@ -31,6 +32,7 @@ class FeedWalk:
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Read one feed. A failure that is of this feed alone is raised at the end."""
+        self._asked = True
         try:
             yield
         except (SignInRefused, SourceUnreachable):
@@ -39,6 +41,16 @@ class FeedWalk:
             self._failures.append(error)
         else:
             self._read += 1
+
+    def fail(self, feed: str, problem: str, remaining: float) -> None:
+        """Count a feed whose latest list was not read, and that must not be asked for yet."""
+        self._failures.append(
+            SourceError(
+                f"{self._subject}, feed of {feed}",
+                problem,
+                f"It may be asked for again in {remaining:,.0f} s, and will be",
+            )
+        )
 
     def end(self) -> None:
         """Raise what has failed; as an error of a part of the source if there were other parts."""
