@@ -95,9 +95,10 @@ async def codabox(
     companies: int = 3,
     wire: CodaBoxWire | None = None,
     by_person: bool = False,
+    mailbox: Mailbox | None = None,
 ) -> AsyncIterator[CodaBoxWorld]:
     folder.mkdir(exist_ok=True)
-    mailbox = Mailbox(documents, companies, seed=7)
+    mailbox = mailbox or Mailbox(documents, companies, seed=7)
     wire = wire or CodaBoxWire(HOURS)
     faults = Faults(planned, seed=7)
     async with serve_sandbox(

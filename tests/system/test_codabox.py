@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.sandbox import FaultSpec
+from stages.sandbox import FaultSpec, Mailbox
 from stages.sandbox.state_index import State
 from stages.sandbox.statements import Statement
 from stages.sources.codabox.memory import FeedMemory, FeedState
@@ -145,6 +145,23 @@ async def test_a_model_that_nobody_knows_is_told_by_its_content(tmp_path: Path) 
         result = await it.bring()
         assert (result.counters.delivered, result.failures) == (30, {})
         assert wire.offsets[feed_of(0)] == [it.of(0)[-1].id]
+
+
+async def test_what_is_no_document_of_ours_is_quarantined_and_passed(tmp_path: Path) -> None:
+    """Its model and its format are unknown, and so is its content."""
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "letter.txt").write_text("Dear all, there is nothing in this letter.")
+    mailbox = Mailbox.of_files(tmp_path / "files", "BE0403170701")
+    async with codabox(tmp_path, mailbox=mailbox) as it:
+        result = await it.bring()
+        assert (result.counters.quarantined, result.failures) == (1, {})
+        (document,) = mailbox
+        assert it.wire.offsets[feed_of(0)] == [document.id]
+        (one,) = it.summary().quarantine
+        assert "digital_letter" in one.label
+        assert "it is a plain text. Forward it by hand" in one.reason
+        it.pass_time()
+        assert (await it.bring()).counters.listed == 0
 
 
 async def test_an_invoice_is_fetched_in_the_form_that_is_wanted(tmp_path: Path) -> None:
