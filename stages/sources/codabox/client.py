@@ -62,6 +62,8 @@ class TooEarly(SourceUnavailable):
 class NotAFeed(SourceError):
     """An answer that is no feed; the platform has counted the request all the same."""
 
+    reason = "the answer is no list of documents"
+
 
 class ApiClient:
     """One account at the platform. delay: seconds to wait after a 429, at least."""
