@@ -17,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.app import cli_inspect, cli_run, cli_sandbox, cli_service
+from pipeline.app import cli_inspect, cli_run, cli_sandbox, cli_service, cli_setup
 from pipeline.app.exit_codes import ExitCode, exit_code_of_error
 from pipeline.app.process import collect_rarely, exit_process
 from pipeline.app.streams import prepare_process
@@ -36,6 +36,7 @@ app = typer.Typer(
 
 #: The commands in the order in which the help lists them.
 COMMANDS: dict[str, Callable[..., None]] = {
+    "init": cli_setup.init,
     "run": cli_run.run,
     "catch-up": cli_run.catch_up,
     "check": cli_inspect.check,
@@ -48,6 +49,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 for name, command in COMMANDS.items():
     app.command(name)(command)
 
+app.add_typer(cli_setup.companies)
 app.add_typer(cli_service.service)
 
 
