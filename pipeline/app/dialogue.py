@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from getpass import getpass
 from typing import Protocol, TypeVar
 
 from rich.console import Console
@@ -152,9 +153,10 @@ class Dialogue:
     def _read(self, option: str, question: str, default: str, *, hidden: bool) -> str:
         shown = f"{question} [{default}]" if default else question
         try:
-            answer = Prompt.ask(
-                Text(printable(shown), style="bold"), console=self.console, password=hidden
-            )
+            if hidden:
+                # It turns the echo off before it asks, which the prompts of rich do the other way.
+                return getpass(f"{printable(shown)}: ").strip()
+            answer = Prompt.ask(Text(printable(shown), style="bold"), console=self.console)
         except EOFError:
             raise AnswersRefused(
                 self._command, [f"{option}: the input has ended before this answer; write {option}"]

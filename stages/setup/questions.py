@@ -87,7 +87,9 @@ def setting_value(section: type[Struct], key: str, text: str) -> Any:
         if not found:
             return value
         problems.append(found[0].removeprefix(f"{key}: "))
-    raise ValueError(problems[0])
+    # That a value is of the wrong type says less than what is wrong with one of the right type.
+    telling = [one for one in problems if not one.startswith("expected ")]
+    raise ValueError((telling or problems)[0])
 
 
 def _is_required(field: FieldInfo) -> bool:
