@@ -80,7 +80,7 @@ def init(options: InitOptions) -> None:
 
     source = ask_source(options.source, dialogue, texts)
     package = _ask_package(options, dialogue, texts)
-    delivery = _ask_delivery(options, package, dialogue, texts)
+    root, delivery = _ask_delivery(options, package, dialogue, texts)
     companies = _ask_companies(options, dialogue, texts)
     assert source is not None
     assert package is not None
@@ -103,7 +103,11 @@ def init(options: InitOptions) -> None:
         raise typer.Exit(ExitCode.INCOMPLETE)
     _write(path, after, before, source)
     dialogue.print(texts("say.written", files=f"{path}, {companies_file}"))
-    _tell(options, package, path, source, delivery, dialogue, texts)
+    _tell(package, root, delivery, dialogue, texts)
+    for key, (place, _) in source.secrets.items():
+        if reason := missing(place, path.parent):
+            dialogue.print(texts("say.empty_secret", key=key, reason=reason), "yellow")
+    dialogue.print(texts("say.next", config=options.config))
 
 
 def _companies_file(path: Path) -> Path:
@@ -137,13 +141,17 @@ def _ask_package(options: InitOptions, dialogue: Dialogue, texts: Texts) -> Pack
 
 def _ask_delivery(
     options: InitOptions, package: Package | None, dialogue: Dialogue, texts: Texts
-) -> dict[str, str]:
+) -> tuple[str, dict[str, str]]:
+    """The folder below which documents go, and the keys of [delivery]."""
     if package is None:
-        return {}
+        return "", {}
     paths = {key: value for key, value in options.paths.items() if value}
     root = package.usual_root
     if options.root is not None or len(paths) < len(options.paths):
-        root = dialogue.text("--root", options.root, texts("ask.root"), _folder, root) or root
+        asked = texts("ask.root")
+        # Without a person the folder has to be said: documents lie there for good.
+        found = dialogue.text("--root", options.root, asked, _folder, root, assumed=False)
+        root = found or root
     formats = dialogue.choice(
         "--formats",
         options.formats,
@@ -157,7 +165,7 @@ def _ask_delivery(
         ),
         package.formats,
     )
-    return {
+    return root, {
         **package.paths(root),
         **paths,
         "invoice_name": package.invoice_name,
@@ -220,27 +228,13 @@ def _write(
 
 
 def _tell(
-    options: InitOptions,
-    package: Package,
-    path: Path,
-    source: SourceAnswers,
-    delivery: Mapping[str, str],
-    dialogue: Dialogue,
-    texts: Texts,
+    package: Package, root: str, delivery: Mapping[str, str], dialogue: Dialogue, texts: Texts
 ) -> None:
-    """Say what the package has to be told, which secrets are missing, and what comes next."""
+    """Say what the package itself has to be told, and how sure that is."""
+    folders = {key: delivery[key] for key in ("purchases", "sales", "statements")}
     dialogue.print("")
     dialogue.print(texts("say.tell", package=package.name), "bold")
-    root = options.root or package.usual_root
-    dialogue.print(package.tell[texts.language].format(root=root, **_folders(delivery)))
+    dialogue.print(package.tell[texts.language].format(root=root, **folders))
     if any(fact.source.startswith("ours") for fact in package.facts):
         dialogue.print(texts("say.unconfirmed", file=f"stages/setup/packages/{package.id}.toml"))
     dialogue.print("")
-    for key, (place, _) in source.secrets.items():
-        if reason := missing(place, path.parent):
-            dialogue.print(texts("say.empty_secret", key=key, reason=reason), "yellow")
-    dialogue.print(texts("say.next", config=options.config))
-
-
-def _folders(delivery: Mapping[str, str]) -> dict[str, str]:
-    return {key: delivery[key] for key in ("purchases", "sales", "statements")}

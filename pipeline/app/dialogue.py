@@ -63,14 +63,16 @@ class Dialogue:
         *,
         hidden: bool = False,
         optional: bool = False,
+        assumed: bool = True,
     ) -> T | None:
         """The answer to an open question, as `check` returns it; None if it is wrong or missing.
 
         option: that gives the answer, as it is written. given: what it said. check: raises
         ValueError with what is wrong. optional: whether an empty answer is one, which gives None.
+        assumed: whether the default is taken where nobody can be asked.
         """
         if given is None and not self.asks:
-            if default:
+            if default and assumed:
                 given = default
             elif optional:
                 return None
@@ -114,7 +116,9 @@ class Dialogue:
             for name in names:
                 if wanted in (name.lower(), choices[name].lower()):
                     return name
-            raise ValueError(f'"{printable(answer)}" is none of {", ".join(names)}')
+            raise ValueError(
+                self._say("say.none_of", answer=printable(answer), known=", ".join(names))
+            )
 
         if given is None and self.asks:
             self.print(question)

@@ -23,6 +23,7 @@ from pipeline.app.wiring_setup import (
     score,
     without_doubles,
 )
+from pipeline.config.types import not_blank
 
 T = TypeVar("T")
 
@@ -112,7 +113,9 @@ def typed_companies(dialogue: Dialogue, texts: Texts) -> list[NewCompany]:
             raise ValueError(texts.problem(Problem(0, "double-unlined", values)))
         return identifier
 
-    while name := dialogue.text("--company", None, texts("ask.name"), str, optional=bool(found)):
+    while name := dialogue.text(
+        "--company", None, texts("ask.name"), not_blank, optional=bool(found)
+    ):
         identifier = dialogue.text("--company", None, texts("ask.identifier"), number)
         assert identifier is not None
         file_number = dialogue.text("--company", None, texts("ask.file_number"), str, optional=True)

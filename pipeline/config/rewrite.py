@@ -23,7 +23,8 @@ LOCK_TIMEOUT = 60.0
 LOCK_INTERVAL = 0.05
 
 #: Permissions of a new configuration file, before the umask, and of a folder that is made for it.
-NEW_MODE = 0o640
+#: There are no secrets in it, and the account of the service has to read it.
+NEW_MODE = 0o644
 FOLDER_MODE = 0o755
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,8 @@ from importlib.resources import files
 NEEDED = ("name", "identifier")
 #: Of a company, the keys that may have several columns, of which each counts.
 SEVERAL = ("accounts",)
+
+_BRACKETS = re.compile(r"[(\[].*?[)\]]")
 
 #: For each key of a company its columns, counted from 0, the surest first.
 Columns = Mapping[str, Sequence[int]]
@@ -35,9 +38,15 @@ def folded(heading: str) -> str:
     return "".join(one for one in parts if one.isalnum())
 
 
+def known_heading(text: str) -> tuple[str, int] | None:
+    """What headings() knows of a heading, with or without what stands in it in brackets."""
+    known = headings()
+    return known.get(folded(text)) or known.get(folded(_BRACKETS.sub("", text)))
+
+
 def score(cells: Sequence[str]) -> int:
     """How many keys of a company a row names as headings, if it names the needed ones; else 0."""
-    keys = {found[0] for cell in cells if (found := headings().get(folded(cell)))}
+    keys = {found[0] for cell in cells if (found := known_heading(cell))}
     return len(keys) if keys.issuperset(NEEDED) else 0
 
 
@@ -49,7 +58,7 @@ def columns_of(cells: Sequence[str], named: Mapping[str, str]) -> Columns:
     """
     ranked: dict[str, list[tuple[int, int]]] = {}
     for number, cell in enumerate(cells):
-        if found := headings().get(folded(cell)):
+        if found := known_heading(cell):
             key, rank = found
             ranked.setdefault(key, []).append((rank, number))
     columns = {key: [number for _, number in sorted(one)] for key, one in ranked.items()}

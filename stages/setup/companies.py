@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from msgspec import Struct, structs
 
-from stages.setup.columns import NEEDED, SEVERAL, Columns, columns_of, folded, headings, score
+from stages.setup.columns import NEEDED, SEVERAL, Columns, columns_of, folded, known_heading, score
 from stages.setup.numbers import cell_text, read_accounts, read_identifier
 from stages.setup.problems import Problem, Trouble, problem_of
 from stages.setup.tables import Row, Table
@@ -146,9 +146,7 @@ def _is_identifier(cells: Sequence[str], number: int) -> bool:
 def _repeats(row: Row, columns: Columns) -> bool:
     """Whether a row repeats the headings, as the next page of a printed list does."""
     numbers = [number for key in NEEDED for number in columns[key]]
-    told = [
-        headings().get(folded(row.cells[number])) for number in numbers if number < len(row.cells)
-    ]
+    told = [known_heading(row.cells[number]) for number in numbers if number < len(row.cells)]
     return score(row.cells) > 0 and all(told)
 
 

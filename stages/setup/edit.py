@@ -30,7 +30,7 @@ def add_companies(text: str, companies: Sequence[NewCompany]) -> str:
     """Add companies at the end. ValueError if the text is written so that this can't be done."""
     rows = _rows(text)
     wanted = [*rows, *(one.keys for one in companies)]
-    if KEY in tomllib.loads(text) and not isinstance(tomlkit.parse(text)[KEY], AoT):
+    if rows and not any(map(_ROW.match, text.splitlines())):
         document = tomlkit.parse(text)
         array = document[KEY]
         assert isinstance(array, Array)

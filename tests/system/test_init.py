@@ -97,6 +97,8 @@ def test_without_a_terminal_each_missing_option_is_named(tmp_path: Path) -> None
     said = init(tmp_path, expect=2)
     for option in ("--platform", "--package", "--import", "--yes"):
         assert f"{option}: " in said
+    said = init(tmp_path, *SOURCE, "--package", "other", "--import", "list.csv", "--yes", expect=2)
+    assert "--root: this answer is missing; write --root" in said
     said = init(tmp_path, "--platform", "billtobox", "--package", "other", expect=2)
     for option in (
         *("--set url=VALUE: this answer is missing", "--set token_url=VALUE"),

@@ -36,7 +36,7 @@ def test_a_person_is_asked_in_dutch(tmp_path: Path) -> None:
         person.answer("wordt niet getoond", "s3cret")
         person.expect("Welk boekhoudpakket")
         person.answer("nummer of naam", "wordperfect")
-        person.answer("is none of", "WinBooks")
+        person.answer("is geen van", "WinBooks")
         person.answer("Onder welke map", "/srv/[x]")
         person.answer("Onder welke map", str(tmp_path / "boeken"))
         person.expect("In welke vorm")

@@ -37,6 +37,7 @@ PEETERS = NewCompany("Bakkerij Peeters", "BE0403170701", line=2)
         "Company name;Enterprise number",
         "enterprise_name;enterprise_identifier",
         "Raison sociale;N° TVA",
+        "Naam van de klant *;BTW-nummer (zonder BE)",
     ],
 )
 def test_headings_are_known_in_three_languages(headings: str) -> None:
