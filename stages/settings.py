@@ -326,6 +326,7 @@ def _check_targets(base: Path, context: LoadContext) -> None:
     """Two companies may share a folder only if the file names distinguish them."""
     targets: dict[tuple[str, ...], tuple[str, Company]] = {}
     for _, delivery in context.structs(Delivery):
+        located = _located(base, delivery)
         for key, company in context.structs(Company):
             if not context.is_valid(key, "name", "identifier", "accounting_file_id"):
                 continue
@@ -342,7 +343,7 @@ def _check_targets(base: Path, context: LoadContext) -> None:
             for path in paths:
                 if path in lacking:
                     continue
-                target = destination(_located(base, delivery), _located(base, company), path)
+                target = destination(located, _located(base, company), path)
                 marks = _marks(delivery, company, path)
                 other, holder = targets.setdefault((str(target).casefold(), *marks), (key, company))
                 if holder.identifier != company.identifier:

@@ -52,6 +52,7 @@ class CompanyList:
         ]
         self._before: dict[Path, bytes] = {}
         self._after: dict[Path, str] = {}
+        self._candidate: Config | None = None
 
     @property
     def sources(self) -> Sequence[str]:
@@ -92,7 +93,9 @@ class CompanyList:
 
     def candidate(self) -> Config:
         """The configuration as it will be; its problems are those of the edit."""
-        return load_candidate(self.path, self._bytes())
+        if self._candidate is None:
+            self._candidate = load_candidate(self.path, self._bytes())
+        return self._candidate
 
     def write(self) -> None:
         """Write what was edited, if it can be used."""
@@ -103,6 +106,7 @@ class CompanyList:
         if file not in self._after:
             self._before[file] = read_toml_bytes(file)
             self._after[file] = self._before[file].decode()
+        self._candidate = None
         text = self._after[file]
         mark = _BOM if text.startswith(_BOM) else ""
         try:

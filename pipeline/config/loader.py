@@ -11,6 +11,7 @@ import difflib
 import os
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -136,7 +137,7 @@ def convert(raw: Mapping[str, Any], schema: type[S], context: LoadContext, key: 
 
     The struct is valid only if the context has no problem in the end.
     """
-    known = {field.encode_name: field for field in fields(schema)}
+    known = _fields(schema)
     tag = schema.__struct_config__.tag_field
     for name in raw:
         if name not in known and name != tag:
@@ -244,6 +245,11 @@ def _decode(kind: type, raw: Any) -> Any:
     if kind is Path and isinstance(raw, str):
         return Path(raw)
     raise ValueError(f"Expected `str`, got `{type(raw).__name__}`")
+
+
+@lru_cache(64)  # of thousands of rows it takes longer than all the rest
+def _fields(schema: type[Struct]) -> Mapping[str, FieldInfo]:
+    return {field.encode_name: field for field in fields(schema)}
 
 
 def _in_toml(message: str) -> str:

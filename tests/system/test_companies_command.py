@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.processes import SYNQUP, mailbox, process, synqup, wait_until
+from tests.helpers.processes import PATIENCE, SYNQUP, mailbox, process, synqup, wait_until
 from tests.helpers.settings import GOOD, SECOND
 
 FIRST = GOOD[: GOOD.index("[[companies]]")]
@@ -193,12 +193,15 @@ def test_a_running_service_takes_an_import_as_one_edit(tmp_path: Path) -> None:
         box.config.write_text('include = "companies.toml"\n' + text[:start])
         lines = [f"{one['identifier']};{one['name']};{one['platform_id']}" for one in companies]
         (tmp_path / "list.csv").write_text("\n".join(["VAT;Name;Platform ID", *lines]) + "\n")
-        with process("run", "--config", box.config):
+        with process("run", "--config", box.config) as service:
             wait_until((tmp_path / "state" / "logs" / "synqup.log").exists)
             wait_until(box.delivered)
             run("import", box.config, tmp_path / "list.csv", "--yes", "--update")
             wait_until(lambda: "configuration applied" in box.log())
             assert box.log().count("configuration applied") == 1
+            # Killed, it might acknowledge a document twice, which is allowed and not the question.
+            service.terminate()
+            assert service.wait(PATIENCE) == 0
             assert '"companies": 40' in box.log() or "companies=40" in box.log()
         synqup("catch-up", "--config", box.config)
         box.assert_everything_stands_once()
