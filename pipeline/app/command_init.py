@@ -24,6 +24,7 @@ from pipeline.app.setup_source import SourceAnswers, SourceOptions, ask_source
 from pipeline.app.wiring_setup import (
     FORMATS,
     LANGUAGES,
+    ListRefused,
     NewCompany,
     NewConfig,
     Package,
@@ -81,16 +82,11 @@ def init(options: InitOptions) -> None:
     source = ask_source(options.source, dialogue, texts)
     package = _ask_package(options, dialogue, texts)
     root, delivery = _ask_delivery(options, package, dialogue, texts)
-    companies = _ask_companies(options, dialogue, texts)
+    companies = _ask_companies(options, delivery, dialogue, texts)
     assert source is not None
     assert package is not None
     name = source.keys["name"]
     companies = [of_source(company, name) for company in companies]
-    if any("accounting_file_id" in variables(template) for template in delivery.values()):
-        lacking = without_file_number(companies)
-        refuse(options.file or Path("--company"), lacking, options.listed, dialogue, texts)
-        companies = [company for company in companies if company.accounting_file_id]
-
     new = NewConfig(package.name, companies_file.name, options.state_dir, delivery, source.keys)
     after = {
         companies_file: list_text(companies, texts).encode(),
@@ -183,35 +179,50 @@ def _folder(text: str) -> str:
     return output_path(text)
 
 
-def _ask_companies(options: InitOptions, dialogue: Dialogue, texts: Texts) -> list[NewCompany]:
+def _ask_companies(
+    options: InitOptions, delivery: Mapping[str, str], dialogue: Dialogue, texts: Texts
+) -> list[NewCompany]:
+    """The companies of options, of a list, or typed one by one. Raises ConfigurationError."""
+    needs_file_number = any("accounting_file_id" in variables(one) for one in delivery.values())
+
+    def complete(companies: Sequence[NewCompany], file: Path) -> list[NewCompany]:
+        """Those that have what the folders need; ListRefused names the others."""
+        if needs_file_number:
+            refuse(file, without_file_number(companies), options.listed, dialogue, texts)
+            companies = [company for company in companies if company.accounting_file_id]
+        return list(companies)
+
+    def listed(file: Path) -> list[NewCompany]:
+        return complete(read_list(file, options.listed, dialogue, texts), file)
+
+    def listed_again(answer: str) -> list[NewCompany]:
+        # A person corrects the list and names it again; the other answers are not lost.
+        try:
+            return listed(Path(answer).expanduser())
+        except ListRefused as error:
+            raise ValueError(str(error)) from None
+
     given = given_companies(options.companies, dialogue, texts)
-    file = options.file
-    if file is None and not options.companies:
-        if not dialogue.asks:
-            dialogue.add_problem("--import: no company is named; write --import or --company")
-        else:
-            how = dialogue.choice(
-                "--import",
-                None,
-                texts("ask.companies"),
-                {"list": texts("ask.companies_file"), "type": texts("ask.companies_one")},
-            )
-            if how == "type":
-                return typed_companies(dialogue, texts)
-            file = dialogue.text("--import", None, texts("ask.import"), _readable)
-    if not dialogue.asks and not options.yes:
-        dialogue.add_problem("--yes: this answer is missing; write --yes to have it written")
+    if not dialogue.asks:
+        _check_named(options, dialogue)
     dialogue.check()
-    if file is not None:
-        given += read_list(file, options.listed, dialogue, texts)
-    return given
+    given = complete(given, Path("--company"))
+    if options.file is not None:
+        return given + listed(options.file)
+    if given:
+        return given
+    choices = {"list": texts("ask.companies_file"), "type": texts("ask.companies_one")}
+    if dialogue.choice("--import", None, texts("ask.companies"), choices) == "list":
+        return dialogue.text("--import", None, texts("ask.import"), listed_again) or []
+    return typed_companies(dialogue, texts, needs_file_number=needs_file_number)
 
 
-def _readable(text: str) -> Path:
-    path = Path(text).expanduser()
-    if not path.is_file():
-        raise ValueError(f"{text} is no file")
-    return path
+def _check_named(options: InitOptions, dialogue: Dialogue) -> None:
+    """Where nobody can be asked: that companies are named, and that they may be written."""
+    if options.file is None and not options.companies:
+        dialogue.add_problem("--import: no company is named; write --import or --company")
+    if not options.yes:
+        dialogue.add_problem("--yes: this answer is missing; write --yes to have it written")
 
 
 def _write(

@@ -16,7 +16,7 @@ from rich.prompt import Prompt
 from rich.text import Text
 
 from pipeline.errors import ConfigurationError
-from pipeline.text import printable
+from pipeline.text import printable, printable_lines
 
 T = TypeVar("T")
 
@@ -152,7 +152,7 @@ class Dialogue:
 
     def print(self, text: str, style: str = "") -> None:
         """Print a sentence; what came from outside can't control the terminal."""
-        self.console.print(Text(printable(text), style=style), soft_wrap=True)
+        self.console.print(Text(printable_lines(text), style=style), soft_wrap=True)
 
     def _read(self, option: str, question: str, default: str, *, hidden: bool) -> str:
         shown = f"{question} [{default}]" if default else question

@@ -102,7 +102,9 @@ def given_companies(given: Sequence[str], dialogue: Dialogue, texts: Texts) -> l
     return list(singles)
 
 
-def typed_companies(dialogue: Dialogue, texts: Texts) -> list[NewCompany]:
+def typed_companies(
+    dialogue: Dialogue, texts: Texts, *, needs_file_number: bool
+) -> list[NewCompany]:
     """The companies that a person types one by one, until a name is empty."""
     found: dict[str, NewCompany] = {}
 
@@ -118,7 +120,13 @@ def typed_companies(dialogue: Dialogue, texts: Texts) -> list[NewCompany]:
     ):
         identifier = dialogue.text("--company", None, texts("ask.identifier"), number)
         assert identifier is not None
-        file_number = dialogue.text("--company", None, texts("ask.file_number"), str, optional=True)
+        file_number = dialogue.text(
+            "--company",
+            None,
+            texts("ask.file_number_needed") if needs_file_number else texts("ask.file_number"),
+            not_blank,
+            optional=not needs_file_number,
+        )
         platform_id = dialogue.text("--company", None, texts("ask.platform_id"), str, optional=True)
         found[identifier] = NewCompany(name, identifier, file_number or "", platform_id or "")
     return list(found.values())

@@ -68,6 +68,7 @@ def make_list(box: Mailbox, path: Path) -> None:
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["bob50", "winbooks"])
 def test_five_hundred_companies_from_a_list_to_a_green_check(tmp_path: Path, package: str) -> None:
     with mailbox(tmp_path / "box", "--companies", 500, "--documents", 1000) as box:
