@@ -13,7 +13,8 @@ from typing import Annotated, Any, Self, TypeVar
 from msgspec import Struct, structs
 
 from pipeline.alerts.settings import AlertSettings, check_alerts
-from pipeline.config.loader import POINTER, LoadContext, convert, read_toml, suggestion
+from pipeline.config.include import read_config
+from pipeline.config.loader import POINTER, LoadContext, convert, suggestion
 from pipeline.config.monitor import MonitorSettings
 from pipeline.config.types import (
     Duration,
@@ -159,7 +160,10 @@ class SourceSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole file, with every path absolute and every identifier canonical."""
+    """The whole file, with every path absolute and every identifier canonical.
+
+    include: further files, which pipeline/config/include.py has read with it.
+    """
 
     service: ServiceSettings
     delivery: Delivery
@@ -168,6 +172,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     stages: dict[str, StageSettings] = {}
     monitor: MonitorSettings = MonitorSettings()
     alerts: AlertSettings = AlertSettings()
+    include: tuple[str, ...] = ()
 
     @property
     def connections(self) -> int:
@@ -251,15 +256,20 @@ def delivered_to_others(delivery: Delivery) -> tuple[str, ...]:
 
 
 def load_config(
-    path: Path, stages: Sequence[str], sections: Sequence[type[SourceSettings]]
+    path: Path,
+    stages: Sequence[str],
+    sections: Sequence[type[SourceSettings]],
+    edited: Mapping[Path, bytes] | None = None,
 ) -> Config:
     """Read and check a configuration file. ConfigurationError names all that is wrong with it.
 
     stages: the names of those that [stages] may size. sections: those that [[sources]] may hold.
+    edited: as read_config() takes it.
     """
     base = Path(os.path.abspath(path)).parent  # noqa: PTH100 - Path.absolute() keeps ".."
-    raw = read_toml(path)
-    context = LoadContext(Config, {SourceSettings: sections})
+    table = read_config(path, edited)
+    raw = table.raw
+    context = LoadContext(Config, {SourceSettings: sections}, table.shown)
     config = convert(raw, Config, context)
     _check_service(raw, context)
     _check_monitor(context)
@@ -331,7 +341,9 @@ def _check_sources(raw: Mapping[str, Any], context: LoadContext) -> None:
         first = names.index(name) + 1
         if isinstance(name, str) and first != number:
             context.add_problem(
-                f"sources[{number}].name", f'sources[{first}] is "{name}" too', "rename one"
+                f"sources[{number}].name",
+                f'{context.shown(f"sources[{first}]")} is "{name}" too',
+                "rename one",
             )
     known = [name for name in names if isinstance(name, str)]
     for key, company in context.structs(Company):
@@ -362,7 +374,7 @@ def _check_companies(context: LoadContext) -> None:
             if first != key:
                 context.add_problem(
                     f"{key}.identifier",
-                    f"{first} is {company.identifier} too",
+                    f"{context.shown(first)} is {company.identifier} too",
                     "remove one of them",
                 )
 
@@ -384,6 +396,7 @@ def _check_targets(base: Path, context: LoadContext) -> None:
     """Two companies may share a folder only if the file names distinguish them."""
     targets: dict[tuple[str, ...], tuple[str, Company]] = {}
     for _, delivery in context.structs(Delivery):
+        located = _located(base, delivery)
         for key, company in context.structs(Company):
             if not context.is_valid(key, "name", "identifier", "accounting_file_id"):
                 continue
@@ -400,14 +413,14 @@ def _check_targets(base: Path, context: LoadContext) -> None:
             for path in paths:
                 if path in lacking:
                     continue
-                target = destination(_located(base, delivery), _located(base, company), path)
+                target = destination(located, _located(base, company), path)
                 marks = _marks(delivery, company, path)
                 other, holder = targets.setdefault((str(target).casefold(), *marks), (key, company))
                 if holder.identifier != company.identifier:
                     context.add_problem(
                         f"{key}.{path}",
-                        f"{company.name} and {holder.name} ({other}) share the folder {target}"
-                        " and the names of their files",
+                        f"{company.name} and {holder.name} ({context.shown(other)}) share the"
+                        f" folder {target} and the names of their files",
                         "put a variable like [enterprise_identifier] into the path or the name",
                     )
 

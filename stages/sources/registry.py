@@ -7,7 +7,7 @@ all the rest of Synqup, and most commands open no source.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from pipeline.source import Source
 from stages.settings import SourceSettings
+from stages.setup.questions import Question, SettingQuestion, setting_questions
 from stages.sources.billtobox.settings import Billtobox
 
 if TYPE_CHECKING:
@@ -29,11 +30,13 @@ class Connector(Struct, frozen=True):
     source: names its Source, which is made of such a section and of the state folder, and sends no
     request until it is used.
     platform: names the Platform that the sandbox is for it; a Wire, if it speaks HTTP.
+    questions: names what `synqup init` asks about the section, besides its required fields.
     """
 
     settings: type[SourceSettings]
     source: str
     platform: str
+    questions: str = ""
 
     @property
     def kind(self) -> str:
@@ -47,6 +50,7 @@ CONNECTORS = (
         Billtobox,
         "stages.sources.billtobox.source:BilltoboxSource",
         "stages.sources.billtobox.sandbox:BilltoboxWire",
+        "stages.sources.billtobox.questions:QUESTIONS",
     ),
 )
 
@@ -60,6 +64,12 @@ def open_source(settings: SourceSettings, state_dir: Path) -> Source:
     """The source that a [[sources]] section describes; no request is sent yet."""
     make: Callable[[Any, Path], Source] = resolve_name(_BY_SECTION[type(settings)].source)
     return make(settings, state_dir)
+
+
+def questions_of(connector: Connector) -> Sequence[SettingQuestion]:
+    """All that has to be asked about a section of a connector."""
+    own: Sequence[Question] = resolve_name(connector.questions) if connector.questions else ()
+    return setting_questions(connector.settings, own)
 
 
 def platform_of(connector: Connector) -> Platform:
