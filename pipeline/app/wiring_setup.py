@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from stages.configuration import load_config as load
 from stages.flow import STAGE_NAMES
 from stages.naming.templates import variables
-from stages.settings import Company, Config, load_config as load
+from stages.settings import Company, Config
 from stages.setup.columns import headings, score
 from stages.setup.companies import (
     FORMATS,

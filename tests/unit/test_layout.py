@@ -28,6 +28,7 @@ LAYERS = (
     ("stages.digest_text",),
     ("stages", "stages.kind", "stages.naming", "stages.checksums", "stages.values"),
     ("stages.settings", "stages.ack_order"),
+    ("stages.configuration",),
     ("stages.formats",),
     ("stages.model",),
     ("stages.matching",),

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.types import Secret
+from stages.configuration import load_config
 from stages.flow import STAGE_NAMES
-from stages.settings import destination, formats_of, load_config
+from stages.settings import destination, formats_of
 from stages.sources.registry import SECTIONS
 from tests.helpers.settings import GOOD, SECOND, load, problems
 

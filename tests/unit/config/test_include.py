@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.config.include import MAX_FILES, config_files, read_config
 from pipeline.errors import ConfigurationError
+from stages.configuration import load_config
 from stages.flow import STAGE_NAMES
-from stages.settings import load_config
 from stages.sources.registry import SECTIONS
 from tests.helpers.settings import GOOD, SECOND, load, problems
 
