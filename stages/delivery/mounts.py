@@ -12,6 +12,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from pipeline.long_paths import local_path
+
 #: Linux's table of the mounted volumes of this process.
 MOUNT_INFO = "/proc/self/mountinfo"
 
@@ -37,12 +39,12 @@ class MountTable:
 
     def is_mounted(self, path: str) -> bool:
         """Whether a volume is mounted at a path; without a table the path itself is asked."""
-        return path in self._mount_points if self._table else os.path.ismount(path)
+        return path in self._mount_points if self._table else os.path.ismount(local_path(path))
 
     def volume_of(self, folder: Path) -> str:
         """The mount point of the volume that holds a folder; on Windows its drive or share."""
         if sys.platform == "win32":
-            return os.path.splitdrive(folder)[0].casefold()
+            return os.path.splitdrive(str(folder))[0].casefold()
         path = f"{folder}/"
         return next(
             (one for one in self._mount_points if path.startswith(one.rstrip("/") + "/")), "/"

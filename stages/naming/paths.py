@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
+from pipeline.long_paths import local_path
 from stages.naming.names import sanitize
 from stages.naming.templates import fill
 
@@ -20,4 +21,4 @@ def company_folder(template: str, *, name: str, identifier: str, accounting_file
         "enterprise_identifier": sanitize(identifier),
         "accounting_file_id": sanitize(accounting_file_id),
     }
-    return Path(fill(template, values))
+    return local_path(fill(template, values))

@@ -12,7 +12,7 @@ from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.ledger.models import State
 from pipeline.stage import Result
 from stages.delivery.lanes import Lanes
-from stages.delivery.staging import Staging
+from stages.delivery.staging import NAME, Staging
 from stages.delivery.volumes import Volumes
 from stages.model import Classified
 from stages.settings import Config
@@ -45,7 +45,8 @@ class Bench:
         return result
 
     def files(self) -> list[str]:
-        return sorted(path.name for path in (self.folder / "out").rglob("*.*"))
+        found = (self.folder / "out").rglob("*.*")
+        return sorted(path.name for path in found if path.is_file() and path.parent.name != NAME)
 
     async def state(self, document: Document[Classified]) -> State:
         key = document.key

@@ -16,6 +16,10 @@ import structlog
 from pipeline.app.logging import LogFile, configure_logging
 from pipeline.errors import RetryableError
 from pipeline.retry import RetryPolicy
+from tests.helpers.systems import posix_only
+
+#: A day that is over; Windows has none before 1970.
+LONG_AGO = 86_400
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +65,7 @@ def test_nothing_within_a_list_or_a_traceback_steers_a_terminal(
     assert "and 990 more" in told
 
 
+@posix_only("a file that is open can't be moved")
 def test_a_log_that_is_taken_away_is_begun_anew(tmp_path: Path) -> None:
     logs = tmp_path / "logs"
     configure_logging(logs, quiet=True)
@@ -75,6 +80,7 @@ def test_a_log_that_is_taken_away_is_begun_anew(tmp_path: Path) -> None:
     assert "one" in (tmp_path / "taken.log").read_text()
 
 
+@posix_only("there is no /dev/full")
 def test_a_log_that_cannot_be_written_is_told_once_and_written_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,7 +109,7 @@ def test_a_day_that_cannot_be_put_away_is_gone_on_with(
     (file,) = logging.getLogger().handlers
     assert isinstance(file, LogFile)
     log = structlog.get_logger("stages.test")
-    file.rolloverAt = 0
+    file.rolloverAt = LONG_AGO
 
     def denied(*_: object) -> None:
         raise PermissionError(13, "denied")
@@ -113,7 +119,7 @@ def test_a_day_that_cannot_be_put_away_is_gone_on_with(
         log.warning("in the file of yesterday")
         log.warning("and this")
     assert "and this" in (tmp_path / "logs" / "synqup.log").read_text()
-    file.rolloverAt = 0
+    file.rolloverAt = LONG_AGO
     log.warning("another day")
     assert len(list((tmp_path / "logs").iterdir())) == 2
 
