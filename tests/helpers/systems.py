@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -24,3 +25,17 @@ def windows_only(why: str) -> pytest.MarkDecorator:
 def not_under_wine(why: str) -> pytest.MarkDecorator:
     """A test that runs on Windows itself, yet not under Wine. why: what Wine lacks."""
     return pytest.mark.skipif(UNDER_WINE, reason=f"Wine {why}")
+
+
+def is_private(path: Path) -> bool:
+    """Whether only the owner may read or write a file; Windows has no such mode to look at."""
+    return os.name == "nt" or path.stat().st_mode & 0o777 == 0o600
+
+
+def reason_of_absence(folder: Path) -> str:
+    """What the system says of a file that is not there."""
+    try:
+        (folder / "absent").stat()
+    except OSError as error:
+        return error.strerror
+    raise AssertionError

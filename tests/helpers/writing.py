@@ -45,12 +45,16 @@ class Bench:
         return result
 
     def files(self) -> list[str]:
-        found = (self.folder / "out").rglob("*.*")
-        return sorted(path.name for path in found if path.is_file() and path.parent.name != NAME)
+        return sorted(path.name for path in visible(self.folder / "out"))
 
     async def state(self, document: Document[Classified]) -> State:
         key = document.key
         return (await self.ledger.contents(key.source, [key.id]))[key.id][key.revision].state
+
+
+def visible(folder: Path) -> list[Path]:
+    """The files below a folder that an importer sees."""
+    return [path for path in folder.rglob("*.*") if path.is_file() and path.parent.name != NAME]
 
 
 @asynccontextmanager
