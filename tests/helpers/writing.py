@@ -58,8 +58,8 @@ def visible(folder: Path) -> list[Path]:
 
 
 @asynccontextmanager
-async def bench(folder: Path, delivery: str = "") -> AsyncIterator[Bench]:
-    config = configured(folder, delivery)
+async def bench(folder: Path, delivery: str = "", more: str = "") -> AsyncIterator[Bench]:
+    config = configured(folder, delivery, more)
     async with open_ledger(folder / "ledger") as ledger:
         one = Bench(folder, ledger, config)
         yield one
