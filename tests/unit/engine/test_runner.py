@@ -36,7 +36,8 @@ async def test_a_source_that_a_poll_lets_go_on_meanwhile_takes_no_other_down(
     runner = StageRunner(Stage("any", work, 1, Bound(10, 1000), 10), breaker, ErrorReporter())
     breaker.stop("ill", InternalError("source ill", "a fault"))
     ill, well = (Farm(name=name).document("1") for name in ("ill", "well"))
-    waits, passes = await runner.work([ill, well])
+    with runner.queue:
+        waits, passes = await runner.work([ill, well])
     assert worked == ["well"]
     assert isinstance(waits, InternalError)
     assert waits.reason == "a fault"
