@@ -254,10 +254,12 @@ async def test_a_refusal_halves_the_limit_once_for_all_that_were_under_way() -> 
     for _ in range(16):
         limiter.record_refusal(began, None)
     assert limiter.limit == 8
-    limiter.record_refusal(time.monotonic(), None)
+    limiter.record_refusal(began, None)
+    assert limiter.limit == 8, "nor do those that began at the same time"
+    limiter.record_refusal(time.monotonic() + 1, None)
     assert limiter.limit == 4
     for _ in range(100):
-        limiter.record_refusal(time.monotonic(), 0)
+        limiter.record_refusal(time.monotonic() + 1, 0)
     assert limiter.limit == 1
 
 

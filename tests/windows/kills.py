@@ -26,7 +26,8 @@ def main() -> None:
     """Run as many kills as the command line asks for, and print what came of them."""
     kills, seed = (*map(int, sys.argv[1:]), *(40, 1)[len(sys.argv) - 1 :])
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="synqup-windows-") as name, hosting() as host:
+    with hosting() as host:
+        name = tempfile.mkdtemp(prefix="synqup-windows-")
         folder = Path(name) / "world"
         with host.world(folder, DOCUMENTS, companies=3, seed=seed, latency=0.005) as world:
             with world.importer():

@@ -121,8 +121,9 @@ class ConcurrencyLimiter:
         self._reduce(SHARE_AFTER_REFUSAL, began, time.monotonic())
 
     def _reduce(self, share: float, began: float, now: float) -> bool:
-        # A request from before the last reduction says nothing about the present limit.
-        if began < self._reduced_at:
+        # A request from before the last reduction says nothing about the present limit. Windows'
+        # clock stands still for some 16 ms, so one that began at the same time does not either.
+        if began <= self._reduced_at:
             return False
         self._reduced_at = now
         self.limit = max(self.limit * share, 1.0)
