@@ -19,7 +19,7 @@ def posix_only(why: str) -> pytest.MarkDecorator:
 
 def windows_only(why: str) -> pytest.MarkDecorator:
     """A test that is skipped but on Windows. why: what is otherwise elsewhere."""
-    return pytest.mark.skipif(sys.platform != "win32", reason=f"but on Windows {why}")
+    return pytest.mark.skipif(sys.platform != "win32", reason=f"elsewhere {why}")
 
 
 def not_under_wine(why: str) -> pytest.MarkDecorator:
