@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Sequence
@@ -22,9 +23,12 @@ import anyio
 import msgspec
 from msgspec import Struct
 
+from benchmarks.measure import memory_of
 from pipeline.app.logging import configure_logging
 from pipeline.app.wiring import Application, load_config, open_application
+from pipeline.engine.acknowledger import NAME as ACKNOWLEDGE
 from pipeline.engine.engine import Engine
+from pipeline.engine.observer import QueueSnapshot, Snapshot
 from pipeline.source import Entry, Incoming, Outcome, Source
 from stages.flow import FLOW
 from stages.settings import Config
@@ -213,15 +217,16 @@ async def observe(config: Config, slow: str, rate: float, polls: int) -> Finding
                         time.process_time() - process,
                     )
                     sampling.cancel_scope.cancel()
-                delivered = engine.counters.delivered
+                snapshot = engine.observer.snapshot()
                 idle = await _poll_again(application, source, config, polls)
         finally:
             await application.close(source)
-    stages = engine.observer.snapshot().stages.items()
     return Findings(
-        delivered=delivered,
+        delivered=snapshot.counters.delivered,
         seconds=seconds,
-        bounds={name: (stage.queue.max_documents, stage.queue.max_bytes) for name, stage in stages},
+        bounds={
+            name: (queue.max_documents, queue.max_bytes) for name, queue in queues(snapshot).items()
+        },
         samples=samples,
         shares=shares,
         polls=idle,
@@ -241,21 +246,22 @@ async def _poll_again(
 
 async def _sample(engine: Engine, samples: list[Sample], began: float) -> None:
     while True:
-        stages = engine.observer.snapshot().stages
+        found = queues(engine.observer.snapshot())
         samples.append(
             Sample(
                 time.perf_counter() - began,
-                {name: stage.queue.documents for name, stage in stages.items()},
-                {name: stage.queue.bytes for name, stage in stages.items()},
-                _memory(),
+                {name: queue.documents for name, queue in found.items()},
+                {name: queue.bytes for name, queue in found.items()},
+                memory_of(os.getpid()),
             )
         )
         await anyio.sleep(LOOK)
 
 
-def _memory() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096
+def queues(snapshot: Snapshot) -> dict[str, QueueSnapshot]:
+    """The queue of each stage, and that of what is to be acknowledged."""
+    stages = {name: stage.queue for name, stage in snapshot.stages.items()}
+    return stages | {ACKNOWLEDGE: snapshot.acknowledgements}
 
 
 def main() -> None:

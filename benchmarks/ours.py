@@ -22,11 +22,20 @@ SYNQUP = (sys.executable, "-c", "from pipeline.app.cli import main; main()")
 ROOT = Path(__file__).parents[1]
 
 
-def configure(folder: Path, dataset: Dataset, url: str, token_url: str) -> Path:
-    """Write a configuration that delivers below `folder`/out."""
+def configure(
+    folder: Path, dataset: Dataset, url: str, token_url: str, connections: int | None = None
+) -> Path:
+    """Write a configuration that delivers below `folder`/out.
+
+    connections: of the source, unless the default is to hold.
+    """
     path = folder / "synqup.toml"
     served = Sandbox(BilltoboxWire(), url, token_url, "benchmark", "secret", "")
     write_config(path, served, dataset.mailbox)
+    if connections is not None:
+        source = "[[sources]]\n"
+        text = path.read_text()
+        path.write_text(text.replace(source, f"{source}connections = {connections}\n", 1))
     return path
 
 

@@ -12,6 +12,8 @@ WIDTH = 760
 LEFT, RIGHT, TOP, BOTTOM = 210, 90, 44, 46
 BAR, STEP = 18, 30
 HEIGHT = 320
+#: The room for the name of a line, at most.
+LEGEND = 120
 COLOURS = ("#1b6ca8", "#d1495b", "#66a182", "#edae49", "#8d6a9f", "#555555")
 
 
@@ -62,6 +64,7 @@ def lines(
         _text(RIGHT + tick / right * wide, floor + 16, _number(tick), "middle")
         for tick in _ticks(right)
     ]
+    legend = min(LEGEND, wide / max(len(series), 1))
     for number, (name, line) in enumerate(series.items()):
         colour = COLOURS[number % len(COLOURS)]
         path = " ".join(
@@ -69,7 +72,7 @@ def lines(
         )
         parts.append(f'<polyline points="{path}" stroke="{colour}" fill="none"/>')
         parts.append(
-            f'<text x="{RIGHT + 8 + number * 120}" y="{TOP - 6}" fill="{colour}">'
+            f'<text x="{RIGHT + 8 + number * legend:.0f}" y="{TOP - 6}" fill="{colour}">'
             f"{escape(name)}</text>"
         )
     parts.append(_text(RIGHT + wide, floor + 34, across, "end"))

@@ -1,4 +1,4 @@
-"""Serves a rendered mailbox by nginx, for as long as it is open: the server is no bottleneck."""
+"""Serves a rendered mailbox by nginx, near or far away: the server is no bottleneck."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ worker_processes 1;
 worker_rlimit_nofile {descriptors};
 pid {temporary}/nginx.pid;
 error_log {temporary}/error.log;
-events {{ worker_connections 1024; }}
+events {{ worker_connections 4096; }}
 http {{
   access_log off;
   sendfile on;
@@ -51,20 +51,34 @@ http {{
   server {{
     listen 127.0.0.1:{port} backlog=512;
     root {root};
+    set $realm {realm};
+    {far}
     location /v4/ {{ default_type application/xml; }}
     location /v4/bank-statements/ {{ default_type text/plain; }}
     location ~ ^/v4/([a-z-]+)$ {{
       default_type application/json;
       try_files /lists/$1/$arg_platform_id/$arg_size-$arg_page.json /lists/empty.json =404;
     }}
-    location ~ /accounting-status$ {{ return 204; }}
+    location ~ /accounting-status$ {{ if ($realm = off) {{ return 204; }} }}
     location /auth/ {{
       default_type application/json;
-      return 200 '{{"access_token": "benchmark", "expires_in": 86400, "token_type": "Bearer"}}';
+      if ($realm = off) {{
+        return 200 '{{"access_token": "benchmark", "expires_in": 86400, "token_type": "Bearer"}}';
+      }}
     }}
-    location = /requests {{ stub_status; }}
+    location = /requests {{ auth_basic off; stub_status; }}
   }}
 }}
+"""
+#: How nginx is far away: whom it does not know it refuses after `auth_delay`, a timer that costs
+#: nothing for as long as it runs, and what is refused is looked up once more as if it were known
+#: (ngx_http_core_module, since 1.17.10).
+FAR = """\
+auth_basic $realm;
+    auth_basic_user_file /dev/null;
+    auth_delay {milliseconds}ms;
+    error_page 401 = @answer;
+    location @answer {{ set $realm off; rewrite ^(.*)$ $1 last; }}
 """
 
 
@@ -99,8 +113,11 @@ class Server(Struct, frozen=True):
 
 
 @contextmanager
-def serve(root: Path) -> Iterator[Server]:
-    """Serve the files below a folder. Raises BenchmarkError where there is no nginx."""
+def serve(root: Path, latency: float = 0.0) -> Iterator[Server]:
+    """Serve the files below a folder. Raises BenchmarkError where there is no nginx.
+
+    latency: seconds before each answer, to a millisecond; the connection itself takes none.
+    """
     program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
         raise BenchmarkError("nginx is not installed here, and every scenario needs it")
@@ -115,6 +132,8 @@ def serve(root: Path) -> Iterator[Server]:
                 temporary=temporary,
                 root=root,
                 port=port,
+                realm="far" if latency else "off",
+                far=FAR.format(milliseconds=round(latency * 1000)) if latency else "",
                 descriptors=descriptors,
                 cached=descriptors // 2,
             )

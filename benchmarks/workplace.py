@@ -16,24 +16,29 @@ from benchmarks import delivered, inside, ours
 from benchmarks.dataset import Dataset, Item, render
 from benchmarks.failure import BenchmarkError
 from benchmarks.measure import Run, execute
-from benchmarks.peers import Peer, write_list
+from benchmarks.peers import CONNECTIONS, Peer, write_list
 
 MEMORY = Path("/dev/shm")
+#: How often each contender runs where the scenario says nothing else.
+ROUNDS = 3
 
 
 class Workplace(Struct, frozen=True):
     """What a scenario is given.
 
-    documents: how many, unless the scenario's own default holds. tell: shows how far it is.
-    cache: rendered mailboxes. disk: a folder on a real disk.
+    documents, runs: how many, unless the scenario's own default holds. tell: shows how far it is.
+    cache: rendered mailboxes. disk: a folder on a real disk. large: documents of a backlog that is
+    watched while it is brought, and folder: where it goes, else into memory.
     """
 
     documents: int | None
-    runs: int
+    runs: int | None
     seed: int
     companies: int
     sizes: tuple[int, ...]
     ledger_rows: int
+    large: int
+    folder: Path | None
     cache: Path
     disk: Path
     tell: Callable[[str], None]
@@ -42,6 +47,10 @@ class Workplace(Struct, frozen=True):
         """Render so many documents, or find them rendered."""
         self.tell(f"{documents:,} documents")
         return render(self.cache, documents, self.companies, self.seed)
+
+    def rounds(self, usual: int = ROUNDS) -> int:
+        """How often each contender runs."""
+        return self.runs or usual
 
     def memory(self) -> Path:
         """Memory-backed storage. BenchmarkError where there is none."""
@@ -60,10 +69,15 @@ def scratch(base: Path) -> Iterator[Path]:
         yield folder
 
 
-def run_ours(base: Path, dataset: Dataset, url: str, token_url: str) -> Run:
-    """Bring everything by Synqup, and see that it is all there and told."""
+def run_ours(
+    base: Path, dataset: Dataset, url: str, token_url: str, connections: int | None = None
+) -> Run:
+    """Bring everything by Synqup, and see that it is all there and told.
+
+    connections: as in its configuration, else its default.
+    """
     with scratch(base) as folder:
-        config = ours.configure(folder, dataset, url, token_url)
+        config = ours.configure(folder, dataset, url, token_url, connections)
         run = execute(ours.catch_up(config), folder=ours.ROOT, documents=len(dataset.items))
         delivered.check(folder / "out", dataset.items)
         ours.check_ledger(config, len(dataset.items))
@@ -73,9 +87,8 @@ def run_ours(base: Path, dataset: Dataset, url: str, token_url: str) -> Run:
 def run_peer(peer: Peer, base: Path, dataset: Dataset, url: str) -> Run:
     """Bring everything by a peer, and see that it is all there."""
     with scratch(base) as folder:
-        run = execute(
-            peer.prepare(folder, url, dataset.items), folder=folder, documents=len(dataset.items)
-        )
+        command = peer.prepare(folder, url, dataset)
+        run = execute(command, folder=folder, documents=len(dataset.items))
         delivered.check(folder / "out", dataset.items)
     return run
 
@@ -86,23 +99,33 @@ def observe(
     """Run the pipeline with instruments in it, in a process of its own (benchmarks/inside.py)."""
     with scratch(base) as folder:
         config = ours.configure(folder, dataset, url, token_url)
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.inside", str(config), *options],
-            cwd=ours.ROOT,
-            stdout=subprocess.PIPE,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise BenchmarkError(f"benchmarks.inside ended with {done.returncode}")
+        found = observe_configured(config, *options)
         delivered.check(folder / "out", dataset.items)
+    return found
+
+
+def observe_configured(config: Path, *options: str) -> inside.Findings:
+    """The same by a configuration that there is."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.inside", str(config), *options],
+        cwd=ours.ROOT,
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise BenchmarkError(f"benchmarks.inside ended with {done.returncode}")
     return msgspec.json.decode(done.stdout, type=inside.Findings)
 
 
-def run_network(what: str, base: Path, items: Sequence[Item], url: str, *credentials: str) -> Run:
-    """Fetch all documents and keep none."""
+def run_network(
+    what: str, base: Path, items: Sequence[Item], url: str, connections: int = CONNECTIONS
+) -> Run:
+    """Fetch all documents and keep none (benchmarks/network.py)."""
     with scratch(base) as folder:
         listed = write_list(folder / "list.tsv", url, items)
-        command = [sys.executable, "-m", "benchmarks.network", what, str(listed), *credentials]
+        command = [
+            *(sys.executable, "-m", "benchmarks.network", what, str(listed), str(connections))
+        ]
         return execute(command, folder=ours.ROOT, documents=len(items))
 
 

@@ -18,7 +18,7 @@ MetaT = TypeVar("MetaT")
 Next = TypeVar("Next")
 
 
-class Key(Struct, frozen=True):
+class Key(Struct, frozen=True, cache_hash=True):
     """The identity of a document, in the ledger and in flight."""
 
     source: str

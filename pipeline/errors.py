@@ -118,6 +118,12 @@ class SourceError(SynqupError):
     reason = "the source answers, but not as it should"
 
 
+class SourceUnreachable(SourceError):
+    """Nothing of a source can be had until somebody mends the way to it."""
+
+    reason = "the way to the source is barred"
+
+
 class SignInRefused(SourceError):
     """The source refuses the credentials."""
 

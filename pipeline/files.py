@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -43,6 +44,19 @@ def check_file(path: Path, most: int) -> int:
 def os_reason(error: OSError) -> str:
     """The reason of an OSError, of the system or of this module, without the path."""
     return error.strerror or str(error) or type(error).__name__
+
+
+def os_remedy(error: OSError, usual: str) -> str:
+    """The remedy of an OSError; usual: that of most, as an instruction without its full stop.
+
+    To a service of systemd all folders are read-only that its unit does not allow.
+    """
+    if error.errno == errno.EROFS and "NOTIFY_SOCKET" in os.environ:
+        return (
+            "The unit of this service does not allow that folder: run `synqup service install`"
+            " again, which allows all that the configuration names"
+        )
+    return usual
 
 
 def _check(path: Path, found: os.stat_result, most: int) -> int:

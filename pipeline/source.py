@@ -123,6 +123,14 @@ class Source(ABC):
     #: What the latest walk had to leave out.
     unreadable: Sequence[UnreadableItems] = ()
 
+    @property
+    def sign_in_ends_at(self) -> float | None:
+        """When its user has to sign in again at the latest, in seconds since 1970.
+
+        None where that is not known, or never. Sends no request.
+        """
+        return None
+
     @abstractmethod
     def list(self, config: Any) -> AsyncGenerator[Sequence[Entry], None]:
         """Yield the documents that wait to be fetched, a page at a time: one walk over the list.

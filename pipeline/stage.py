@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from pipeline.document import Document
 from pipeline.errors import RetryableError, SynqupError
-from pipeline.files import os_reason
+from pipeline.files import os_reason, os_remedy
 from pipeline.source import Source
 
 T = TypeVar("T")
@@ -68,7 +68,7 @@ class Stage(Struct, frozen=True):
 
     workers: how many work at once. queue: the bound of the documents that wait for them or are
     being worked on. group: the most documents that one worker takes at a time. linger: seconds that
-    it waits for more documents when it has fewer than that.
+    it waits for more documents when it has fewer than that, unless the first of them ends a pause.
     """
 
     name: str
@@ -116,5 +116,7 @@ def retryable_os_error(subject: str, error: OSError) -> RetryableError:
     return RetryableError(
         subject,
         f"the system says: {os_reason(error)}{where}",
-        "Repair the disk or the folder; the document will be retried at the next poll",
+        os_remedy(
+            error, "Repair the disk or the folder; the document will be retried at the next poll"
+        ),
     )

@@ -7,7 +7,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ import anyio
 from msgspec import Struct
 
 from pipeline.errors import SynqupError
+from pipeline.files import os_remedy
 from pipeline.long_paths import MAX_PATH
 from pipeline.text import enumerated
 from stages.delivery.lanes import Lane, Lanes
@@ -65,7 +66,7 @@ class Finding(Struct, frozen=True):
 async def examine(config: Config) -> list[Finding]:
     """Try every folder, then every source; nothing is written but a file that is removed again."""
     findings = _shared_numbers(config)
-    findings += await _check_folders(config)
+    findings += await examine_folders(config)
     if sys.platform == "win32":
         findings += longest_paths(config, allowed=_long_paths_allowed())
     for settings in config.sources:
@@ -148,8 +149,11 @@ async def _check_source(config: Config, settings: SourceSettings) -> Finding:
     return Finding("source", True, f"source {settings.name}: {found}")
 
 
-async def _check_folders(config: Config) -> list[Finding]:
-    """Try every folder on the lane of its volume: one that hangs must not hold up the others."""
+async def examine_folders(config: Config, only: Collection[Path] | None = None) -> list[Finding]:
+    """Try every folder on the lane of its volume: one that hangs must not hold up the others.
+
+    only: those of them that are to be tried.
+    """
     wanted = [("state_dir", config.service.state_dir, True)]
     for company in config.companies:
         wanted += [
@@ -161,6 +165,8 @@ async def _check_folders(config: Config) -> list[Finding]:
             for kind in Kind
             if kind.destination_key in destinations(config.delivery)
         ]
+    if only is not None:
+        wanted = [one for one in wanted if one[1] in only]
     lanes = Lanes()
     lanes.refresh_mounts()
     findings: dict[int, Finding] = {}
@@ -228,7 +234,8 @@ def _problem(path: Path) -> str:
         with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
-        return f"can't be written to ({error.strerror}); let the service's account write there"
+        remedy = os_remedy(error, "let the service's account write there")
+        return f"can't be written to ({error.strerror}); {remedy[0].lower()}{remedy[1:]}"
     free = shutil.disk_usage(existing).free
     if free < MIN_FREE:
         return f"lies on a disk with only {free // 1_000_000} MB free; make room"

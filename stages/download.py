@@ -54,6 +54,8 @@ class Download:
                 leftover.unlink(missing_ok=True)
         self._spool_dir = spool_dir
         self._retry = retry
+        #: How many pieces of documents have arrived so far.
+        self.chunks = 0
 
     async def process(self, document: Document[Listed]) -> Document[Fetched]:
         """Fetch one document, with retries.
@@ -112,6 +114,7 @@ class Download:
         counter = _ByteCounter(label, service.max_document_size)
         held: list[bytes] = []
         async for chunk in incoming.chunks:
+            self.chunks += 1
             counter.add(chunk)
             held.append(chunk)
             if counter.size > service.spool_threshold:
@@ -123,6 +126,7 @@ class Download:
             await spool.write(b"".join(held))
             held.clear()
             async for chunk in incoming.chunks:
+                self.chunks += 1
                 counter.add(chunk)
                 await spool.write(chunk)
         return Payload(counter.size, counter.sha256, spool=path)

@@ -18,6 +18,7 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.stage import MEBIBYTE, Bound, RetryFetch, Stage, Work, one_by_one
 from stages import verify
 from stages.classify import Classify
+from stages.delivery.destinations import Destinations
 from stages.delivery.lanes import Lanes
 from stages.delivery.staging import Staging
 from stages.delivery.volumes import Volumes
@@ -32,7 +33,7 @@ class Shared:
     def __init__(self, state_dir: Path, ledger: Ledger, retry: RetryFetch) -> None:
         self.download = Download(state_dir / "spool", retry)
         self.lanes = Lanes()
-        staging = Staging(state_dir / "staging")
+        staging = Staging(state_dir / "staging", self.lanes.mount_of)
         volumes = Volumes(state_dir / "volumes", self.lanes.is_mounted)
         self.write = Write(ledger, staging, volumes, self.lanes)
 
@@ -82,6 +83,19 @@ class Flow:
             Stage(spec.name, spec.work(shared), spec.workers, spec.queue, spec.group, spec.linger)
             for spec in FLOW
         )
+
+    def signs_of_life(self) -> dict[str, int]:
+        """By stage, a number that grows while the stage gets on within one group of documents.
+
+        Bytes arrive; a folder answers, or is given up because it does not.
+        """
+        arriving, writing = self._shared.download.chunks, self._shared.lanes.signs_of_life
+        return {"download": arriving, "render": arriving, "write": writing}
+
+    @property
+    def destinations(self) -> Destinations:
+        """What is known of the folders that documents are delivered to."""
+        return self._shared.write.destinations
 
     async def recover(self) -> None:
         """Recover what an earlier process left staged; call it before the first document flows."""

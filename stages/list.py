@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 
 import anyio
@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from pipeline.dispatcher import Dispatcher, PendingAck
 from pipeline.document import Ack, Document, Key
-from pipeline.errors import RetryableError, SignInRefused, SynqupError
+from pipeline.errors import RetryableError, SignInRefused, SourceUnreachable, SynqupError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import ACKED, ENDED, Known, State
 from pipeline.source import Entry, Source, UnreadableItems
@@ -56,15 +56,24 @@ class Comparison(Struct, frozen=True):
 
 
 class Lister:
-    """One poll of one source, under the configuration in force when it begins."""
+    """One poll of one source, under the configuration in force when it begins.
+
+    page_read: called for each page that has arrived.
+    """
 
     def __init__(
-        self, source: Source, config: Config, ledger: Ledger, dispatcher: Dispatcher
+        self,
+        source: Source,
+        config: Config,
+        ledger: Ledger,
+        dispatcher: Dispatcher,
+        page_read: Callable[[], None] = lambda: None,
     ) -> None:
         self._source = source
         self._config = config
         self._ledger = ledger
         self._dispatcher = dispatcher
+        self._page_read = page_read
         # A lookup without a poll comes after every poll so far.
         self._number: float = math.inf
         self._unreadable: dict[str, UnreadableItems] = {}
@@ -76,8 +85,9 @@ class Lister:
 
         The list shifts while documents are acknowledged and new ones arrive, so one pass may
         miss some: passes are repeated until one that began with nothing in flight finds nothing
-        new. Raises what makes the source unusable: SourceUnavailable, SignInRefused, SourceError;
-        the last of them after the readable parts of the list have been processed.
+        new. Raises what makes the source unusable: SourceUnavailable, SourceUnreachable,
+        SignInRefused; or any other SourceError, after the readable parts of the list have been
+        processed.
         """
         self._dispatcher.reset_breaker(self._source.name)
         self._number = await self._ledger.begin_poll(self._source.name)
@@ -156,10 +166,11 @@ class Lister:
             async with send, aclosing(self._source.list(self._config)) as pages:
                 try:
                     async for page in pages:
+                        self._page_read()
                         await send.send(page)
                 except SynqupError as error:
                     failure = error
-                    fatal = isinstance(error, RetryableError | SignInRefused)
+                    fatal = isinstance(error, RetryableError | SourceUnreachable | SignInRefused)
 
         async with receive, anyio.create_task_group() as reading:
             reading.start_soon(read)

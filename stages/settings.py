@@ -12,7 +12,8 @@ from typing import Annotated, Any, Self, TypeVar
 
 from msgspec import Struct, structs
 
-from pipeline.config.loader import LoadContext, convert, read_toml, suggestion
+from pipeline.config.loader import POINTER, LoadContext, convert, read_toml, suggestion
+from pipeline.config.monitor import MonitorSettings
 from pipeline.config.types import (
     Mode,
     Secret,
@@ -24,7 +25,7 @@ from pipeline.config.types import (
 )
 from pipeline.errors import ConfigurationError
 from stages.naming.names import sanitize
-from stages.naming.paths import company_folder
+from stages.naming.paths import company_folder, fixed_part
 from stages.naming.templates import NameTemplate, PathTemplate, variables
 from stages.values.identifiers import company_identifier, iban
 
@@ -103,6 +104,11 @@ class SourceSettings(Struct, frozen=True, forbid_unknown_fields=True):
         """Whether a sign-in uses up a credential, so that only one process at a time may do it."""
         return False
 
+    @property
+    def longest_silence(self) -> float:
+        """Seconds that one request may take at most, with all its retries and pauses."""
+        return 0.0
+
     def validate(self, base: Path, key: str, context: LoadContext) -> None:
         """Report what is wrong with the section beyond its single values.
 
@@ -130,6 +136,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     sources: tuple[SourceSettings, ...]
     companies: tuple[Company, ...]
     stages: dict[str, StageSettings] = {}
+    monitor: MonitorSettings = MonitorSettings()
 
 
 Section = TypeVar("Section", Delivery, Company)
@@ -158,6 +165,27 @@ def destinations(delivery: Delivery) -> tuple[str, ...]:
     return (*PATHS, "others_path") if delivered_to_others(delivery) else PATHS
 
 
+def folders_of(config: Config) -> tuple[Path, ...]:
+    """The folders to which documents of the companies are delivered, each once."""
+    keys = destinations(config.delivery)
+    found = (destination(config.delivery, one, key) for one in config.companies for key in keys)
+    return tuple(dict.fromkeys(found))
+
+
+def roots_of(config: Config) -> frozenset[Path]:
+    """The folders in which those of all companies lie, also of companies that are yet to come.
+
+    Where the templates have no folder in common but the root of a disk, each one is named.
+    """
+    roots = set()
+    for company in config.companies:
+        for key in destinations(config.delivery):
+            root = fixed_part(_path_template(config.delivery, company, key))
+            is_disk = root == Path(root.anchor)
+            roots.add(destination(config.delivery, company, key) if is_disk else root)
+    return frozenset(roots)
+
+
 def delivered_to_others(delivery: Delivery) -> tuple[str, ...]:
     """The settings of [delivery] that have something delivered to `others_path`."""
     return tuple(key for key in ("others", "answers") if getattr(delivery, key) == "deliver")
@@ -175,6 +203,7 @@ def load_config(
     context = LoadContext(Config, {SourceSettings: sections})
     config = convert(raw, Config, context)
     _check_service(raw, context)
+    _check_monitor(context)
     _check_sources(raw, context)
     for key, source in context.structs(SourceSettings):
         source.validate(base, key, context)
@@ -194,6 +223,7 @@ def load_config(
         delivery=_located(base, config.delivery),
         sources=tuple(source.located(base) for source in config.sources),
         companies=tuple(_located(base, company) for company in config.companies),
+        monitor=config.monitor.located(base),
     )
 
 
@@ -216,6 +246,17 @@ def _check_service(raw: Mapping[str, Any], context: LoadContext) -> None:
         if service.spool_threshold > service.max_document_size:
             context.add_problem(
                 f"{key}.spool_threshold", "this is more than max_document_size", "write less"
+            )
+
+
+def _check_monitor(context: LoadContext) -> None:
+    """What other machines can ask needs a token."""
+    for key, monitor in context.structs(MonitorSettings):
+        if context.is_valid(key, "listen", "token") and monitor.lacks_token:
+            context.add_problem(
+                f"{key}.token",
+                f"this is missing, and other machines can reach {monitor.listen}",
+                f'{POINTER}, or listen = "127.0.0.1:8470" for this machine alone',
             )
 
 

@@ -16,7 +16,7 @@ from pipeline.source import Announced
 from pipeline.text import first_few
 from stages.checksums import Checksum, checkable, digests
 from stages.formats.content import Content, Hostile, Reading, Unreadable
-from stages.formats.registry import Opened, opened, run_in_thread_if_slow
+from stages.formats.registry import Format, Opened, format_of, opened, run_in_thread_if_slow
 from stages.formats.scratch import Room
 from stages.model import Fetched, Listed, Verified
 
@@ -30,8 +30,10 @@ async def process(document: Document[Fetched]) -> Document[Verified]:
     payload, meta = document.payload, document.meta
     assert payload is not None
     label = document.entry.label
-    work = partial(verify, payload, meta.listed, meta.announced, subject=label)
-    verified, unwrapped = await run_in_thread_if_slow(payload, work)
+    # The beginning of a spooled document is read in the thread.
+    format_ = format_of(payload) if payload.data is not None else None
+    work = partial(verify, payload, meta.listed, meta.announced, format_, subject=label)
+    verified, unwrapped = await run_in_thread_if_slow(payload, work, format_)
     return document.with_meta(verified, unwrapped)
 
 
@@ -44,6 +46,10 @@ class Vouched(Struct, frozen=True):
 
     checksum: str
     warnings: tuple[str, ...]
+
+
+#: What is so of nearly all documents of a source whose list states checksums.
+_AS_LISTED = Vouched("the list's sha-256", ())
 
 
 def vouch(
@@ -59,6 +65,8 @@ def vouch(
     announced: what the source states of its bytes. subject: what errors call the document. Corrupt
     if one of them is wrong, Rejected if a checksum is required and there is none.
     """
+    if _is_as_listed(payload, listed, announced):
+        return _AS_LISTED
     vouching, warnings = _vouching(payload, listed, announced, subject)
     warnings += tuple(_check_sizes(payload, listed, announced, vouching, subject))
     checksum = str(vouching or "")
@@ -72,10 +80,16 @@ def vouch(
 
 
 def verify(
-    payload: Payload, listed: Listed, announced: Announced, *, subject: str
+    payload: Payload,
+    listed: Listed,
+    announced: Announced,
+    format_: Format | None = None,
+    *,
+    subject: str,
 ) -> tuple[Verified, Payload]:
     """Check a document and read it; return what it says, and its bytes without their wrapping.
 
+    format_: of the document, None to detect it.
     If a checksum has agreed, problems of the structure are only warnings, because the source holds
     the same bytes; what is merely odd is never more than one. Of a document that was wrapped, what
     came is discarded once all is well. Rejected if the content is hostile.
@@ -88,7 +102,7 @@ def verify(
     except Corrupt as error:
         found, vouched = _vouched_inside(payload, listed, announced, subject, room, error)
     else:
-        found = _opened(payload, room, subject)
+        found = _opened(payload, room, format_, subject)
     try:
         content = _checked(found.reading, vouched, subject)
     except BaseException:
@@ -115,9 +129,9 @@ def _room(service: ServiceSettings) -> Room:
     return Room(service.state_dir / "spool", service.spool_threshold, service.max_document_size)
 
 
-def _opened(payload: Payload, room: Room, subject: str) -> Opened:
+def _opened(payload: Payload, room: Room, format_: Format | None, subject: str) -> Opened:
     try:
-        return opened(payload, room)
+        return opened(payload, room, format_)
     except Hostile as error:
         raise Rejected(subject, str(error), "Ask its sender for a plain document") from None
     except Unreadable as error:
@@ -163,6 +177,16 @@ def _checked(reading: Reading, vouched: Vouched, subject: str) -> Content:
     if reading.content is None:
         raise Rejected(subject, reading.problems[0], "Ask its sender to send it again")
     return reading.content
+
+
+def _is_as_listed(payload: Payload, listed: Listed, announced: Announced) -> bool:
+    """Whether a document is as its list says, and nothing else is stated that could be checked."""
+    return (
+        listed.sha256 == payload.sha256
+        and (listed.size is None or listed.size == payload.size)
+        and (announced.length is None or announced.length == payload.size)
+        and not (announced.checksums or announced.coding)
+    )
 
 
 def _vouching(

@@ -25,6 +25,7 @@ from pipeline.document import Document, Key
 from pipeline.ledger.ledger import Ledger
 from pipeline.stage import Result
 from stages.delivery.allocate import allocate_names
+from stages.delivery.destinations import Destinations
 from stages.delivery.lanes import Lane, Lanes
 from stages.delivery.plan import Plan, plan_of
 from stages.delivery.publish_group import GroupPublisher
@@ -46,7 +47,8 @@ class Written(Struct, frozen=True):
 class Write:
     """Delivers groups of documents; in each lane, one group at a time gets its names.
 
-    recovery: completes the deliveries that this process or an earlier one left staged.
+    destinations: what is known of their folders. recovery: completes the deliveries that this
+    process or an earlier one left staged.
     """
 
     def __init__(self, ledger: Ledger, staging: Staging, volumes: Volumes, lanes: Lanes) -> None:
@@ -54,7 +56,8 @@ class Write:
         self._staging = staging
         self._volumes = volumes
         self._lanes = lanes
-        self.recovery = Recovery(ledger, staging, volumes, lanes)
+        self.destinations = Destinations(lanes)
+        self.recovery = Recovery(ledger, staging, volumes, lanes, self.destinations)
         self._publisher = GroupPublisher(ledger, self.recovery)
 
     async def work(self, documents: Sequence[Document[Classified]]) -> list[Result]:
@@ -91,6 +94,7 @@ class Write:
                 unneeded = [(one.plan, one.staged) for one in unnamed]
                 unneeded += [(one.plan, one.staged) for one in unpublished]
                 await remove_temporary_files(lane, unneeded)
+        self.destinations.record(plans, results)
 
 
 def _result(document: Document[Classified], result: WriteResult) -> Result:

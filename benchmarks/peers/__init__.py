@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from benchmarks.dataset import Item
+from benchmarks.dataset import Dataset, Item
 
 HERE = Path(__file__).parent
 
@@ -17,13 +17,17 @@ HERE = Path(__file__).parent
 CONNECTIONS = 16
 
 #: Writes what it needs into the folder and returns the command, which delivers to `folder`/out.
-Prepare = Callable[[Path, str, Sequence[Item]], list[str]]
+Prepare = Callable[[Path, str, Dataset], list[str]]
 
 
 class Peer(Struct, frozen=True):
-    """Another way to bring the documents. program: what has to be installed, if anything."""
+    """Another way to bring the documents.
+
+    does: all that it does, in words for a table. program: what has to be installed, if anything.
+    """
 
     name: str
+    does: str
     prepare: Prepare
     program: str | None = None
 
@@ -40,22 +44,49 @@ def write_list(path: Path, url: str, items: Sequence[Item]) -> Path:
     return path
 
 
-def _aria2c(folder: Path, url: str, items: Sequence[Item]) -> list[str]:
-    """With the checksum of each: aria2c holds the file against it once it is there."""
-    listed = "".join(
-        f"{url}/{item.path}\n  out={item.name}\n  checksum=sha-256={item.sha256}\n"
-        for item in items
+def same_work(connections: int = CONNECTIONS) -> Peer:
+    """The script that does what Synqup does, and has none of its layers."""
+
+    def prepare(folder: Path, url: str, dataset: Dataset) -> list[str]:
+        write_list(folder / "list.tsv", url, dataset.items)
+        numbers = "\n".join(company.number for company in dataset.mailbox.companies)
+        (folder / "companies.txt").write_text(numbers)
+        return [
+            *(sys.executable, str(HERE / "same_work.py"), "list.tsv", "out", "companies.txt"),
+            str(connections),
+        ]
+
+    does = (
+        "GET, SHA-256, parse, parties, temporary files, groups flushed, SQLite rows, exclusive"
+        " renames, a PUT for each; it is given the list, and neither retries nor recovers"
     )
-    (folder / "aria2c.txt").write_text(listed)
-    return [
-        *("aria2c", "--no-conf", "-i", "aria2c.txt", "-d", "out", f"-j{CONNECTIONS}", "-x1", "-s1"),
-        *("--file-allocation=none", "--quiet", "--download-result=hide", "--summary-interval=0"),
-    ]
+    return Peer(f"same-work script, {connections} connections", does, prepare)
 
 
-def _rclone(transfers: int) -> Prepare:
-    def prepare(folder: Path, url: str, items: Sequence[Item]) -> list[str]:
-        (folder / "rclone.txt").write_text("".join(f"{item.path}\n" for item in items))
+def aria2c(connections: int = CONNECTIONS) -> Peer:
+    """With the checksum of each: aria2c holds the file against it once it is there."""
+
+    def prepare(folder: Path, url: str, dataset: Dataset) -> list[str]:
+        listed = "".join(
+            f"{url}/{item.path}\n  out={item.name}\n  checksum=sha-256={item.sha256}\n"
+            for item in dataset.items
+        )
+        (folder / "aria2c.txt").write_text(listed)
+        return [
+            *("aria2c", "--no-conf", "-i", "aria2c.txt", "-d", "out", f"-j{connections}"),
+            *("-x1", "-s1", "--file-allocation=none", "--quiet", "--download-result=hide"),
+            "--summary-interval=0",
+        ]
+
+    does = "GET, SHA-256, the file; no parse, no folder, no flush, no record, no PUT"
+    return Peer(f"aria2c -j{connections}, sha-256 checked", does, prepare, "aria2c")
+
+
+def rclone(transfers: int) -> Peer:
+    """Without its look at what is there already, and without a HEAD for each."""
+
+    def prepare(folder: Path, url: str, dataset: Dataset) -> list[str]:
+        (folder / "rclone.txt").write_text("".join(f"{item.path}\n" for item in dataset.items))
         (folder / "rclone.conf").touch()
         return [
             *("rclone", "copy", ":http:", "out", "--http-url", url, "--config", "rclone.conf"),
@@ -64,11 +95,14 @@ def _rclone(transfers: int) -> Prepare:
             *("--quiet", "--stats", "0"),
         ]
 
-    return prepare
+    does = "GET, a temporary file, its rename; no checksum, parse, folder, flush, record or PUT"
+    return Peer(f"rclone, {transfers} transfers", does, prepare, "rclone")
 
 
-def _curl(folder: Path, url: str, items: Sequence[Item]) -> list[str]:
-    listed = "".join(f'url = "{url}/{item.path}"\noutput = "out/{item.name}"\n' for item in items)
+def _curl(folder: Path, url: str, dataset: Dataset) -> list[str]:
+    listed = "".join(
+        f'url = "{url}/{item.path}"\noutput = "out/{item.name}"\n' for item in dataset.items
+    )
     (folder / "curl.txt").write_text(listed)
     return [
         *("curl", "-q", "-K", "curl.txt", "--parallel", "--parallel-max", str(CONNECTIONS)),
@@ -77,19 +111,26 @@ def _curl(folder: Path, url: str, items: Sequence[Item]) -> list[str]:
 
 
 def _script(name: str) -> Prepare:
-    def prepare(folder: Path, url: str, items: Sequence[Item]) -> list[str]:
-        write_list(folder / "list.tsv", url, items)
+    def prepare(folder: Path, url: str, dataset: Dataset) -> list[str]:
+        write_list(folder / "list.tsv", url, dataset.items)
         return [sys.executable, str(HERE / name), "list.tsv", "out"]
 
     return prepare
 
 
+_ONLY = "GET and the file; no checksum, parse, folder, flush, record or PUT"
+
+SAME_WORK = same_work()
+ONE_BY_ONE = Peer(
+    "one after another",
+    "GET, the size, the file; no checksum, parse, folder, flush, record or PUT",
+    _script("one_by_one.py"),
+)
 PEERS = (
-    Peer("aria2c -j16, sha-256 checked", _aria2c, "aria2c"),
-    Peer("rclone, 4 transfers", _rclone(4), "rclone"),
-    Peer("rclone, 8 transfers", _rclone(8), "rclone"),
-    Peer("rclone, 16 transfers", _rclone(16), "rclone"),
-    Peer("curl --parallel", _curl, "curl"),
-    Peer("naive asyncio script", _script("naive.py")),
-    Peer("one after another", _script("one_by_one.py")),
+    SAME_WORK,
+    aria2c(),
+    *(rclone(transfers) for transfers in (4, 8, 16)),
+    Peer("curl --parallel", _ONLY, _curl, "curl"),
+    Peer("naive asyncio script", _ONLY, _script("naive.py")),
+    ONE_BY_ONE,
 )

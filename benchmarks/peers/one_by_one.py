@@ -1,7 +1,6 @@
 """The rival's way: one after another, the size compared, written to the final name.
 
 Over one connection that is kept, and without telling the server: kinder than the rival is.
-An argument after the two is sent as bearer token.
 """
 
 import http.client
@@ -10,16 +9,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 
-def main(listed: Path, folder: Path, token: str = "") -> None:
-    headers = (
-        {"Authorization": f"Bearer {token}", "Accept": "application/xml, text/plain"}
-        if token
-        else {}
-    )
+def main(listed: Path, folder: Path) -> None:
     rows = [line.split("\t") for line in listed.read_text().splitlines()]
     connection = http.client.HTTPConnection(urlsplit(rows[0][0]).netloc)
     for url, name, size, _ in rows:
-        connection.request("GET", urlsplit(url).path, headers=headers)
+        connection.request("GET", urlsplit(url).path)
         response = connection.getresponse()
         data = response.read()
         if response.status != 200 or len(data) != int(size):
@@ -28,4 +22,4 @@ def main(listed: Path, folder: Path, token: str = "") -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

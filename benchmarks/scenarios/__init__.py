@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from benchmarks.report import Report
 from benchmarks.scenarios import (
+    adaptive,
     backpressure,
     ceilings,
     classify,
@@ -14,6 +15,7 @@ from benchmarks.scenarios import (
     peers,
     scale,
     shares,
+    startup,
 )
 from benchmarks.workplace import Workplace
 
@@ -22,6 +24,8 @@ SCENARIOS: Mapping[str, Callable[[Workplace], Report]] = {
     "ceilings": ceilings.measure,
     "durable": durable.measure,
     "far": far.measure,
+    "adaptive": adaptive.measure,
+    "startup": startup.measure,
     "scale": scale.measure,
     "backpressure": backpressure.measure,
     "shares": shares.measure,

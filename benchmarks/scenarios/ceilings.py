@@ -11,7 +11,7 @@ from benchmarks.report import STANDING_COLUMNS, Report, standing_rows, standings
 from benchmarks.server import serve
 from benchmarks.workplace import Workplace, run_network, run_ours, run_storage
 
-DOCUMENTS = 10_000
+DOCUMENTS = 5_000
 OURS = "Synqup, all of it"
 NETWORK = {"GET and discard": "get", "GET and sha-256": "get-sha256"}
 STORAGE = {
@@ -33,7 +33,7 @@ def measure(work: Workplace) -> Report:
             contenders[name] = partial(run_network, what, memory, dataset.items, server.url)
         for name, what in STORAGE.items():
             contenders[name] = partial(run_storage, what, memory, dataset.items)
-        results = alternate(contenders, work.runs, work.tell)
+        results = alternate(contenders, work.rounds(), work.tell)
     found = standings(results, OURS)
     return Report(
         scenario="ceilings",

@@ -93,10 +93,10 @@ def _subject(name: str, data: bytes, index: CompanyIndex, work: Workplace) -> Su
         raise BenchmarkError(f"the {name} is no sale: {classification.reason}")
     count = work.documents or max(1, VOLUME // len(data))
     classify, parse = [], []
-    for round_ in range(1, work.runs + 1):
+    for round_ in range(1, work.rounds() + 1):
         classify.append(_microseconds(partial(_classify, payload, index), count))
         parse.append(_microseconds(partial(etree.fromstring, data), count))
-        work.tell(f"round {round_} of {work.runs}: {name} took {classify[-1]:,.0f} µs")
+        work.tell(f"round {round_} of {work.rounds()}: {name} took {classify[-1]:,.0f} µs")
     return Subject(name, data, figure(classify), figure(parse), ratio(classify, parse))
 
 

@@ -14,7 +14,7 @@ from benchmarks.report import STANDING_COLUMNS, Report, standing_rows, standings
 from benchmarks.server import serve
 from benchmarks.workplace import Workplace, run_ours, run_storage
 
-DOCUMENTS = 10_000
+DOCUMENTS = 5_000
 OURS = "Synqup, durable"
 CEILINGS = {
     "write and fsync each": "write-fsync",
@@ -37,7 +37,7 @@ def measure(work: Workplace) -> Report:
         }
         for name, what in CEILINGS.items():
             contenders[name] = partial(run_storage, what, work.disk, dataset.items)
-        results = alternate(contenders, work.runs, work.tell)
+        results = alternate(contenders, work.rounds(), work.tell)
     found = standings(results, OURS)
     return Report(
         scenario="durable",

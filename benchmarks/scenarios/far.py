@@ -2,122 +2,186 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
-from benchmarks import delivered, ours, plot
-from benchmarks.mailbox import Far, far_away
-from benchmarks.measure import Run, alternate, execute, figure, ratio
-from benchmarks.peers import HERE, write_list
-from benchmarks.report import STANDING_COLUMNS, Report, standing_rows, standings
-from benchmarks.workplace import Workplace, run_network, scratch
+from msgspec import Struct, structs
 
-DOCUMENTS = 3_000
+from benchmarks import plot
+from benchmarks.dataset import Dataset
+from benchmarks.measure import Figure, Run, alternate, figure
+from benchmarks.peers import ONE_BY_ONE, Peer, aria2c, rclone, same_work
+from benchmarks.report import Report
+from benchmarks.server import Server, serve
+from benchmarks.workplace import Workplace, run_network, run_ours, run_peer
+
+DOCUMENTS = 2_000
+#: Once unless more is asked for: the slowest contender takes 20 s.
+ROUNDS = 1
 LATENCY = 0.05
-CONNECTIONS = 16
-#: The rival is run on so many only: the time of one after another is the same for each.
+#: Synqup's, the same work's, and those of the programs that only fetch.
+CONNECTIONS = (16, 48, 128, 256)
+TRANSFERS = (16, 64, 128)
+#: One after another is run on so many only: it takes the same time for each.
 FEW = 100
-OURS = "Synqup"
-ALONE = f"GET alone, {CONNECTIONS} at once"
-RIVAL = "one after another"
-#: A smaller mailbox tells what each further document takes; what is left does not grow with them:
-#: the start of the program, the sign-in, the first page, the last acknowledgement, the last walk.
-SMALLER = "a third of it"
-#: The backlog that the target is set for.
-BACKLOG = 10_000
+#: The share of what the latency and the processor allow that is to be reached.
+TARGET = 0.9
+NEAR = "Synqup, near"
+OURS, THE_SAME_WORK = "Synqup", "same work"
+BOUND = "connections / (latency x requests for each document); of Synqup, no more than it does near"
+COLUMNS = (
+    *("", "documents/s", "the bound", "share of it", "target"),
+    *("CPU µs/document", "peak MB", "server busy"),
+)
+
+
+class Contender(Struct, frozen=True):
+    """Who brings documents with how many connections, in so many requests for each."""
+
+    name: str
+    family: str
+    connections: int
+    requests: int
+    run: Callable[[], Run]
+
+    @property
+    def allowed(self) -> float:
+        """Documents a second that the latency allows."""
+        return self.connections / (self.requests * LATENCY)
+
+
+class Outcome(Struct, frozen=True):
+    """How a contender did. bound: documents a second; share: of the bound, round by round."""
+
+    name: str
+    rate: Figure
+    bound: Figure
+    share: Figure
+    cpu: Figure
+    peak: Figure
+    busy: Figure
+    is_met: bool | None
+    runs: list[Run]
 
 
 def measure(work: Workplace) -> Report:
-    """Bring a far mailbox, in turn with fetching alone, and with the rival's way."""
-    documents = work.documents or DOCUMENTS
-    memory = work.memory()
-
-    def at(count: int, contend: Callable[[Far], Run]) -> Callable[[], Run]:
-        def contender() -> Run:
-            # A mailbox can be emptied once, so each has one of its own.
-            with scratch(memory) as folder, far_away(folder, count, LATENCY) as far:
-                return contend(far)
-
-        return contender
-
-    def alone(far: Far) -> Run:
-        return run_network("get-sha256", memory, far.items, far.url, far.token)
-
-    results = alternate(
-        {
-            OURS: at(documents, _ours),
-            SMALLER: at(documents // 3, _ours),
-            ALONE: at(documents, alone),
-            RIVAL: at(min(FEW, documents), _rival),
-        },
-        work.runs,
-        work.tell,
-    )
-    smaller = results.pop(SMALLER)
-    found = standings(results, OURS)
-    ideal = CONNECTIONS / LATENCY
-    share = figure(run.rate / ideal for run in results[OURS])
-    each = [
-        (run.seconds - less.seconds) / (run.documents - less.documents)
-        for run, less in zip(results[OURS], smaller, strict=True)
-    ]
-    least = [
-        run.seconds - run.documents * one for run, one in zip(results[OURS], each, strict=True)
-    ]
-    seconds = [once + BACKLOG * one for once, one in zip(least, each, strict=True)]
-    steady = figure(1 / one / ideal for one in each)
-    at_backlog = figure(BACKLOG / one / ideal for one in seconds)
-    # One after another shows what an answer really takes.
-    real = ratio([1 / one / CONNECTIONS for one in each], [run.rate for run in results[RIVAL]])
-    minutes = {
-        OURS: figure(one / 60 for one in seconds),
-        RIVAL: figure(BACKLOG / run.rate / 60 for run in results[RIVAL]),
-    }
+    """Bring a far mailbox by all of them with few connections and with many; and a near one."""
+    dataset = work.dataset(work.documents or DOCUMENTS)
+    busy: dict[str, list[float]] = {}
+    with serve(dataset.root) as near, serve(dataset.root, LATENCY) as far:
+        contenders = _contenders(work, dataset, far)
+        runs: dict[str, Callable[[], Run]] = {
+            NEAR: partial(run_ours, work.memory(), dataset, near.url, near.token_url)
+        }
+        for one in contenders:
+            runs[one.name] = partial(_watched, far, one, busy)
+        results = alternate(runs, work.rounds(ROUNDS), work.tell)
+    nearby = [run.rate for run in results[NEAR]]
+    found = [outcome(one, results[one.name], nearby, busy[one.name]) for one in contenders]
+    busiest = max(one.busy.high for one in found)
     return Report(
         scenario="far",
-        title=f"Far away: {documents:,} documents, {LATENCY * 1000:.0f} ms before each answer",
-        columns=STANDING_COLUMNS,
-        rows=standing_rows(found),
-        charts={
-            "far": plot.bars(
-                "Documents a second", "documents/s", {one.name: one.rate for one in found}, OURS
-            )
-        },
+        title=f"Far away: {len(dataset.items):,} documents, {LATENCY * 1000:.0f} ms an answer",
+        columns=COLUMNS,
+        rows=[_near_row(results[NEAR]), *map(_row, found)],
+        charts={"far": _chart(contenders, results)},
         data={
-            "documents": documents,
+            "documents": len(dataset.items),
             "latency": LATENCY,
-            "connections": CONNECTIONS,
-            "standings": found,
-            "share_of_connections_over_latency": share,
-            "share_at_10000": at_backlog,
-            "share_when_under_way": steady,
-            "share_of_real_answers": real,
-            "seconds_that_count_once": figure(least),
-            "minutes_for_10000": minutes,
+            "near": results[NEAR],
+            "outcomes": found,
         },
         notes=(
-            f"{share} of connections / latency, which is {ideal:,.0f} documents/s",
-            f"{at_backlog} of it for {BACKLOG:,}, where {figure(least)} s count once",
-            f"{steady} of it once under way",
-            f"{real} of so many connections at what one answer takes, by one after another",
-            f"{BACKLOG:,} documents: {minutes[OURS]} minutes",
-            f"by the rival's way: {minutes[RIVAL]} minutes, measured on {min(FEW, documents)}",
+            f"the bound: {BOUND}",
+            f"the target: {TARGET} of the bound",
+            "each document takes Synqup and the same work two requests, the others one",
+            "nginx forgets nothing, so Synqup walks the lists three times; it alone walks them",
+            f"the server was busy for {busiest:.0%} of one core at most",
         ),
     )
 
 
-def _ours(far: Far) -> Run:
-    run = execute(ours.catch_up(far.config), folder=ours.ROOT, documents=len(far.items))
-    delivered.check(far.config.parent / "out", far.items)
-    ours.check_ledger(far.config, len(far.items))
+def _contenders(work: Workplace, dataset: Dataset, far: Server) -> list[Contender]:
+    memory = work.memory()
+
+    def peer(one: Peer, family: str, connections: int, requests: int = 1) -> Contender:
+        run = partial(run_peer, one, memory, dataset, far.url)
+        return Contender(one.name, family, connections, requests, run)
+
+    def ours(count: int) -> Contender:
+        run = partial(run_ours, memory, dataset, far.url, far.token_url, count)
+        return Contender(f"{OURS}, {count} connections", OURS, count, 2, run)
+
+    few = structs.replace(dataset, items=dataset.items[:FEW])
+    most = CONNECTIONS[-1]
+    alone = partial(run_network, "get", memory, dataset.items, far.url, most)
+    return [
+        *(ours(count) for count in CONNECTIONS),
+        *(peer(same_work(count), THE_SAME_WORK, count, 2) for count in CONNECTIONS),
+        *(peer(one, "rclone", n) for n in TRANSFERS if (one := rclone(n)).is_here),
+        *(peer(one, "aria2c", n) for n in TRANSFERS if (one := aria2c(n)).is_here),
+        Contender(
+            *(ONE_BY_ONE.name, ONE_BY_ONE.name, 1, 1),
+            partial(run_peer, ONE_BY_ONE, memory, few, far.url),
+        ),
+        Contender(f"GET alone, {most} connections", "GET alone", most, 1, alone),
+    ]
+
+
+def _watched(server: Server, one: Contender, busy: dict[str, list[float]]) -> Run:
+    before = server.cpu()
+    run = one.run()
+    busy.setdefault(one.name, []).append((server.cpu() - before) / run.seconds)
     return run
 
 
-def _rival(far: Far) -> Run:
-    folder = far.config.parent
-    write_list(folder / "list.tsv", far.url, far.items)
-    command = [sys.executable, str(Path(HERE, "one_by_one.py")), "list.tsv", "out", far.token]
-    run = execute(command, folder=folder, documents=len(far.items))
-    delivered.check(folder / "out", far.items)
-    return run
+def outcome(
+    one: Contender, runs: Sequence[Run], near: Sequence[float], busy: Sequence[float]
+) -> Outcome:
+    """What a contender reached of its bound, round by round; ours has to reach its target.
+
+    near: documents a second of Synqup near, in the same rounds.
+    """
+    is_ours = one.family == OURS
+    bounds = [min(one.allowed, limit) if is_ours else one.allowed for limit in near]
+    share = figure(run.rate / bound for run, bound in zip(runs, bounds, strict=True))
+    return Outcome(
+        name=one.name,
+        rate=figure(run.rate for run in runs),
+        bound=figure(bounds),
+        share=share,
+        cpu=figure(run.cpu_each for run in runs),
+        peak=figure(run.peak for run in runs),
+        busy=figure(busy),
+        is_met=share.median >= TARGET if is_ours else None,
+        runs=list(runs),
+    )
+
+
+def _row(found: Outcome) -> tuple[str, ...]:
+    target = {None: "", True: f"{TARGET}, met", False: f"{TARGET}, missed"}[found.is_met]
+    return (
+        found.name,
+        str(found.rate),
+        f"{found.bound.median:,.0f}",
+        str(found.share),
+        target,
+        f"{found.cpu.median:,.0f}",
+        f"{found.peak.median / 1e6:,.0f}",
+        f"{found.busy.median:.0%}",
+    )
+
+
+def _near_row(runs: Sequence[Run]) -> tuple[str, ...]:
+    cpu, peak = figure(run.cpu_each for run in runs), figure(run.peak for run in runs)
+    rate = str(figure(run.rate for run in runs))
+    return (NEAR, rate, "", "", "", f"{cpu.median:,.0f}", f"{peak.median / 1e6:,.0f}", "")
+
+
+def _chart(contenders: Sequence[Contender], results: Mapping[str, Sequence[Run]]) -> str:
+    points: dict[str, list[tuple[float, float]]] = {}
+    for one in contenders:
+        rate = figure(run.rate for run in results[one.name]).median
+        points.setdefault(one.family, []).append((one.connections, rate))
+    several = {family: line for family, line in points.items() if len(line) > 1}
+    return plot.lines("Documents a second, far away", "connections", "documents/s", several)

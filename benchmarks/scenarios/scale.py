@@ -9,10 +9,13 @@ from benchmarks import ours, plot
 from benchmarks.dataset import LISTS, Dataset
 from benchmarks.measure import Figure, Run, alternate, execute, figure, ratio
 from benchmarks.report import Report
+from benchmarks.scenarios import large
 from benchmarks.server import Server, serve
 from benchmarks.workplace import Workplace, observe, run_ours, scratch
 
 POLLS = 20
+#: Unless more are asked for.
+ROUNDS = 2
 Row = tuple[str, ...]
 
 
@@ -23,16 +26,18 @@ def measure(work: Workplace) -> Report:
     with serve(nothing.root) as server:
         restart, restart_row = _restart(work, nothing, server)
         idle, idle_row = _idle(work, nothing, server)
+    found = large.measure_large(work, work.large) if work.large else None
     return Report(
         scenario="scale",
         title="Scale: time and memory as the backlog grows",
         columns=("", "each", "x the reference", "peak MB", "x the reference"),
-        rows=[*growth_rows, restart_row, idle_row],
-        charts=charts,
-        data={"growth": growth, "restart": restart, "idle_poll": idle},
+        rows=[*growth_rows, restart_row, idle_row, *(large.rows(found) if found else ())],
+        charts=charts | (large.charts(found) if found else {}),
+        data={"growth": growth, "restart": restart, "idle_poll": idle, "large": found},
         notes=(
             "a backlog: µs for each document, less what an empty one takes",
             "the reference: 10,000 documents if they are there, else the fewest; an empty ledger",
+            *(large.notes(found) if found else ()),
         ),
     )
 
@@ -40,7 +45,7 @@ def measure(work: Workplace) -> Report:
 def _growth(work: Workplace) -> tuple[dict[str, Any], list[Row], dict[str, str]]:
     sizes = tuple(sorted({work.documents or 0, *work.sizes} - {0}))
     results: dict[int, list[Run]] = {size: [] for size in (0, *sizes)}
-    for round_ in range(1, work.runs + 1):
+    for round_ in range(1, work.rounds(ROUNDS) + 1):
         for size, runs in results.items():
             dataset = work.dataset(size)
             with serve(dataset.root) as server:
@@ -90,7 +95,7 @@ def _restart(work: Workplace, nothing: Dataset, server: Server) -> tuple[dict[st
                 name: partial(execute, ours.catch_up(config), folder=ours.ROOT, documents=1)
                 for name, config in zip(names, configs, strict=True)
             },
-            work.runs,
+            work.rounds(ROUNDS),
             work.tell,
         )
     empty, full = (results[name] for name in names)
@@ -107,7 +112,7 @@ def _restart(work: Workplace, nothing: Dataset, server: Server) -> tuple[dict[st
 def _idle(work: Workplace, nothing: Dataset, server: Server) -> tuple[dict[str, Any], Row]:
     polls: list[float] = []
     requests: list[float] = []
-    for _ in range(work.runs):
+    for _ in range(work.rounds(ROUNDS)):
         counts = []
         for times in (0, POLLS):
             before = server.requests()

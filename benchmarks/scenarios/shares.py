@@ -9,7 +9,7 @@ from benchmarks.report import Report
 from benchmarks.server import serve
 from benchmarks.workplace import Workplace, observe
 
-DOCUMENTS = 4_000
+DOCUMENTS = 2_000
 BETWEEN = "between: queues, engine, sockets, loop"
 THREADS = "threads: files and ledger"
 
@@ -19,9 +19,9 @@ def measure(work: Workplace) -> Report:
     dataset = work.dataset(work.documents or DOCUMENTS)
     found = []
     with serve(dataset.root) as server:
-        for round_ in range(1, work.runs + 1):
+        for round_ in range(1, work.rounds() + 1):
             found.append(observe(work.memory(), dataset, server.url, server.token_url))
-            work.tell(f"round {round_} of {work.runs}: {found[-1].seconds:.2f} s")
+            work.tell(f"round {round_} of {work.rounds()}: {found[-1].seconds:.2f} s")
     each = [_microseconds(one) for one in found]
     times = {name: figure(one.get(name, 0.0) for one in each) for name in each[0]}
     whole = [sum(one.values()) for one in each]

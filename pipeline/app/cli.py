@@ -1,6 +1,9 @@
 """Command line: `synqup COMMAND`.
 
-A command is a function in one of the modules cli_*.py, and a line in COMMANDS.
+A command is a function in one of the modules cli_*.py, which declares its options and its help, and
+a line in COMMANDS. What it does is in a module command_*.py, which is imported when the command is
+called: so help, usage errors and signal handlers wait for nothing that they don't need.
+
 Errors that the user can act on end in a sentence on standard error, bugs in a traceback; both with
 an exit code of pipeline/app/exit_codes.py.
 """
@@ -9,16 +12,14 @@ from __future__ import annotations
 
 import sys
 import traceback
-from asyncio import CancelledError
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-from pipeline.app import cli_inspect, cli_run, cli_sandbox
+from pipeline.app import cli_inspect, cli_run, cli_sandbox, cli_service
 from pipeline.app.exit_codes import ExitCode, exit_code_of_error
-from pipeline.app.loop import exit_process
+from pipeline.app.process import collect_rarely, exit_process
 from pipeline.app.streams import prepare_process
 from pipeline.errors import SynqupError
 from pipeline.text import printable_lines
@@ -29,6 +30,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    # Boxes and colours take longer to import than all the rest of the help takes.
+    rich_markup_mode=None,
 )
 
 #: The commands in the order in which the help lists them.
@@ -45,9 +48,14 @@ COMMANDS: dict[str, Callable[..., None]] = {
 for name, command in COMMANDS.items():
     app.command(name)(command)
 
+app.add_typer(cli_service.service)
+
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        # It reads the metadata of the package by a parser of e-mails, which takes a while.
+        from importlib.metadata import version  # noqa: PLC0415
+
         print(f"synqup {version('synqup')}")
         raise typer.Exit
 
@@ -68,6 +76,7 @@ def main() -> None:
 
 def _run_command() -> int:
     prepare_process()
+    collect_rarely()
     try:
         app()
     except SystemExit as left:
@@ -75,7 +84,7 @@ def _run_command() -> int:
     except SynqupError as error:
         print(f"synqup: {error}", file=sys.stderr)
         return exit_code_of_error(error)
-    except (KeyboardInterrupt, CancelledError):
+    except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except Exception:  # noqa: BLE001 - a bug: its traceback is what support needs
         print(printable_lines(traceback.format_exc()), file=sys.stderr)

@@ -6,13 +6,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.app.catch_up import CatchUpResult
 from pipeline.app.exit_codes import ExitCode, exit_code_of_result
-from pipeline.app.shutdown import signal_handlers
+from pipeline.app.signals import signal_handlers
+
+if TYPE_CHECKING:
+    from pipeline.app.catch_up import CatchUpResult
 
 ConfigFile = Annotated[
     Path, typer.Option("--config", help="The configuration file.", exists=True, dir_okay=False)

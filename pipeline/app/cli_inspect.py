@@ -6,37 +6,28 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from pipeline.app import output
-from pipeline.app.cli_common import AsJson, ConfigFile, leave_with
-from pipeline.app.exit_codes import exit_code_of_findings
-from pipeline.app.loop import run_loop
-from pipeline.app.wiring import classify_among, classify_file, examine, ledger_path, load_config
-from pipeline.ledger.summary import summarise
+from pipeline.app.cli_common import AsJson, ConfigFile
 
 
 def check(config: ConfigFile) -> None:
-    """Try the configuration: its paths, its folders, its sources; say what to fix.
+    """Try the configuration: its paths, its folders, its sources. Say what to fix.
 
     Exit status: 0 all is well, 1 a folder, 2 the configuration, 3 a source.
     """
-    settings = load_config(config.resolve())
-    findings = run_loop(lambda: examine(settings))
-    output.findings(Console(), findings)
-    leave_with(exit_code_of_findings(findings))
+    from pipeline.app.command_check import print_findings
+
+    print_findings(config.resolve())
 
 
 def status(config: ConfigFile, json: AsJson = False) -> None:
-    """Tell what became of documents and sources: counts, last polls and errors, the quarantine."""
-    settings = load_config(config.resolve())
-    configured = [source.name for source in settings.sources]
-    summary = summarise(ledger_path(settings.service.state_dir), configured)
-    names = {company.identifier: company.name for company in settings.companies}
-    if json:
-        print(output.in_json(summary))
-    else:
-        output.summary(Console(), summary, names)
+    """Tell what became of documents and sources.
+
+    That is counts, last polls and errors, answers, the quarantine.
+    """
+    from pipeline.app.command_status import print_status
+
+    print_status(config.resolve(), as_json=json)
 
 
 def classify(
@@ -53,20 +44,13 @@ def classify(
     ] = "",
     json: AsJson = False,
 ) -> None:
-    """Tell what each file is and whose, and why: the evidence for and against each company.
+    """Tell what each file is, whose, and why. It shows the evidence for and against each company.
 
     Seen from one company (--company), or among all that are configured (--config).
     """
     if (config is None) is not bool(company):
         raise typer.BadParameter("give either --company or --config")
-    companies = load_config(config.resolve()).companies if config is not None else ()
-    for path in files:
-        found = (
-            classify_among(path, companies, mailbox)
-            if config is not None
-            else classify_file(path, company)
-        )
-        if json:
-            print(output.in_json(found), flush=True)
-        else:
-            output.file_classification(Console(), found)
+    from pipeline.app.command_classify import print_classifications
+
+    path = config.resolve() if config is not None else None
+    print_classifications(files, company, path, mailbox, as_json=json)

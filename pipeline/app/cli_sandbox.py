@@ -6,23 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from pipeline.app import output
-from pipeline.app.cli_common import end_with, leave_with, stopped_by_signals
-from pipeline.app.demo import run_demo
+from pipeline.app.cli_common import stopped_by_signals
 from pipeline.app.exit_codes import ExitCode
-from pipeline.app.loop import run_loop
-from pipeline.app.shutdown import Shutdown
-from pipeline.app.wiring import (
-    Faults,
-    Mailbox,
-    parse_fault,
-    read_faults,
-    serve_sandbox,
-    write_config,
-    write_manifest,
-)
 
 
 def sandbox(
@@ -60,37 +46,28 @@ def sandbox(
         Path | None, typer.Option(help="Serve https with this certificate and key (PEM).")
     ] = None,
 ) -> None:
-    """Be a Billtobox mailbox, for trials: the wire format is the real one."""
-    script = read_faults(faults) if faults is not None else []
-    planned = [*script, *map(parse_fault, fault or ())]
+    """Be a Billtobox mailbox, for trials. The wire format is the real one."""
     if (corpus is None) != (company is None):
         raise typer.BadParameter("--corpus and --company go together")
-    if corpus is not None and company is not None:
-        mailbox = Mailbox.of_files(corpus, company)
-    else:
-        mailbox = Mailbox(documents, companies, seed, answers=answers)
-
-    async def listen() -> None:
-        shutdown = Shutdown(grace=0)
-        with shutdown.handled():
-            async with serve_sandbox(
-                mailbox,
-                host=host,
-                port=port,
-                latency=latency / 1000,
-                journal=journal,
-                faults=Faults(planned, seed),
-                tls=tls,
-            ) as served:
-                if write_config_to is not None:
-                    write_config(write_config_to, served, mailbox, tls)
-                if manifest is not None:
-                    write_manifest(manifest, mailbox)
-                print(f"listening on {served.url}", flush=True)
-                await shutdown.requested.wait()
-
     with stopped_by_signals(ExitCode.OK):
-        run_loop(listen)
+        from pipeline.app.command_sandbox import plan_faults, serve_mailbox
+        from pipeline.app.wiring_sandbox import Mailbox
+
+        if corpus is not None and company is not None:
+            mailbox = Mailbox.of_files(corpus, company)
+        else:
+            mailbox = Mailbox(documents, companies, seed, answers=answers)
+        serve_mailbox(
+            mailbox,
+            plan_faults(faults, fault or (), seed),
+            host=host,
+            port=port,
+            latency=latency / 1000,
+            journal=journal,
+            tls=tls,
+            config=write_config_to,
+            manifest=manifest,
+        )
 
 
 def demo(
@@ -99,13 +76,8 @@ def demo(
         Path | None, typer.Option(help="An empty folder; by default a new temporary one.")
     ] = None,
 ) -> None:
-    """See it work: a mailbox of three companies is brought to their folders on this machine."""
+    """See it work, on this machine. A mailbox of three companies is brought to their folders."""
     with stopped_by_signals(ExitCode.INCOMPLETE):
-        console = Console()
-        result = run_loop(lambda: run_demo(console, documents, directory))
-        complete = result.counters.delivered == documents
-        output.verdict(
-            console, complete, f"{result.counters.delivered:,} of {documents:,} documents delivered"
-        )
-        end_with(result)
-        leave_with(ExitCode.OK if complete else ExitCode.INCOMPLETE)
+        from pipeline.app.command_demo import demonstrate
+
+        demonstrate(documents, directory)

@@ -13,7 +13,8 @@ from pipeline.app.catch_up import CatchUp, CatchUpResult
 from pipeline.app.lock import single_instance
 from pipeline.app.logging import configure_logging
 from pipeline.app.progress import Display
-from pipeline.app.wiring import Mailbox, ledger_path, load_config, serve_sandbox, write_config
+from pipeline.app.wiring import ledger_path, load_config
+from pipeline.app.wiring_sandbox import Mailbox, serve_sandbox, write_config
 from pipeline.errors import ConfigurationError
 from pipeline.ledger.summary import summarise
 
@@ -31,7 +32,8 @@ async def run_demo(console: Console, documents: int, directory: Path | None) -> 
     mailbox = Mailbox(documents, COMPANIES, SEED)
     async with serve_sandbox(mailbox) as sandbox:
         path = folder / "synqup.toml"
-        write_config(path, sandbox, mailbox)
+        # The proxy of this machine's system does not reach a server on loopback.
+        write_config(path, sandbox, mailbox, proxy="none")
         config = load_config(path)
         console.print(f"A mailbox of {documents:,} documents listens on {sandbox.url}")
         with single_instance(config.service.state_dir):

@@ -8,9 +8,8 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterable
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-from pipeline.app.catch_up import CatchUpResult
-from pipeline.app.wiring import Finding
 from pipeline.errors import (
     ConfigurationError,
     InternalError,
@@ -19,13 +18,17 @@ from pipeline.errors import (
     SynqupError,
 )
 
+if TYPE_CHECKING:
+    from pipeline.app.catch_up import CatchUpResult
+    from pipeline.app.wiring import Finding
+
 
 class ExitCode(IntEnum):
     """The exit status of the process."""
 
     OK = 0
     #: Documents were quarantined, left for a later run or could not be read in a list; or a folder
-    #: can't be used.
+    #: can't be used; or a service can't be installed, started or stopped, or does not run.
     INCOMPLETE = 1
     #: The configuration or the command line has to be corrected.
     USAGE = 2

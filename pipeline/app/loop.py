@@ -1,88 +1,39 @@
-"""Event-loop runner and process exit: runs one command, and ends although a thread hangs."""
+"""Event-loop runner: runs the work of one command."""
 
 from __future__ import annotations
 
-import contextlib
 import gc
-import logging
-import os
-import sys
-import threading
-import time
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import anyio
 
-from pipeline.app.shutdown import signal_handlers
+from pipeline.app.signals import signal_handlers
 from pipeline.engine.error_reporter import leaf_exceptions
 
 T = TypeVar("T")
-
-#: New objects between two collections of the youngest generation. A document makes some hundreds
-#: and hardly a cycle: Python's own 700 would collect after every other one, a twentieth of all the
-#: time.
-GC_THRESHOLD = 20_000
-
-#: Seconds that threads are given to end when the process is to.
-THREADS_TIMEOUT = 2.0
-#: Seconds that the last output may take: whatever reads it may be gone.
-OUTPUT_TIMEOUT = 1.0
 
 
 def run_loop(work: Callable[[], Awaitable[T]]) -> T:
     """Run the work of a whole process in an event loop, after all that it needs is imported.
 
-    Of a group of errors it raises the first, which caused the others.
+    Of a group of errors it raises the first, which caused the others. KeyboardInterrupt where a
+    signal has cancelled the work.
     """
     signal_handlers.stop_interrupting()
-    # What has been imported stays: to look through it again at each collection takes 50 ms.
-    gc.collect()
+    # What has been imported stays: to look through it at each collection takes 50 ms, and so does
+    # one collection now, which would find hardly anything.
     gc.freeze()
-    gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
     try:
         return anyio.run(work)
+    except CancelledError:
+        # Nothing else than a signal cancels the work as a whole.
+        raise KeyboardInterrupt from None
     except BaseExceptionGroup as group:
         raise _first_error(group) from None
 
 
 def _first_error(group: BaseException) -> BaseException:
-    errors = list(leaf_exceptions(group))
-    return next((one for one in errors if not isinstance(one, CancelledError)), errors[0])
-
-
-def exit_process(status: int) -> NoReturn:
-    """End the process after its threads have ended, or at once where one of them hangs."""
-    until = time.monotonic() + THREADS_TIMEOUT
-    others = [one for one in threading.enumerate() if one is not threading.current_thread()]
-    for thread in others:
-        if not thread.daemon:
-            thread.join(max(until - time.monotonic(), 0))
-    if any(thread.is_alive() and not thread.daemon for thread in others):
-        exit_now(status)
-    sys.exit(status)
-
-
-def exit_now(status: int, last_output: Callable[[], None] = lambda: None) -> NoReturn:
-    """End the process although threads are at work: the last resort.
-
-    A thread that waits for a dead share never comes back, and nothing can stop it: neither a
-    cancellation nor the end of the event loop, and the end of the interpreter waits for it. What
-    the ledger holds is safe at each moment, so nothing is lost by leaving.
-
-    last_output: prints what the user still has to read, for at most OUTPUT_TIMEOUT.
-    """
-
-    def flush() -> None:
-        with contextlib.suppress(Exception):
-            last_output()
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(Exception):
-                stream.flush()
-        logging.shutdown()
-
-    flushing = threading.Thread(target=flush, daemon=True)
-    flushing.start()
-    flushing.join(OUTPUT_TIMEOUT)
-    os._exit(status)
+    errors = (one for one in leaf_exceptions(group) if not isinstance(one, CancelledError))
+    return next(errors, KeyboardInterrupt())

@@ -3,45 +3,64 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import structlog
 from anyio.abc import TaskGroup
 
 from pipeline.app.poller import Poller
+from pipeline.app.reporter import reporting
+from pipeline.app.service_manager.link import Link, NoLink
 from pipeline.app.shutdown import Shutdown
-from pipeline.app.wiring import Application, Config, load_config, open_application
+from pipeline.app.wiring import (
+    Application,
+    Config,
+    examine_folders,
+    folders_of,
+    load_config,
+    open_application,
+)
 from pipeline.config.watcher import watch_config
 from pipeline.errors import SynqupError
+from pipeline.health.collector import Collector
+from pipeline.monitor.monitor import Monitor
 from pipeline.source import Source
 
 log = structlog.get_logger(__name__)
 
 
 async def serve(
-    path: Path, config: Config, abandon: Callable[[], object] = lambda: None
+    path: Path,
+    config: Config,
+    abandon: Callable[[], object] = lambda: None,
+    link: Link | None = None,
 ) -> Shutdown:
     """Run until a shutdown is requested, then drain. Returns the shutdown.
 
     config: what the file at `path` says. abandon: ends the process; called when a thread that hangs
-    keeps it from stopping. Raises StateError when the state folder can't be used.
+    keeps it from stopping. link: to the service manager, which is told how the service fares.
+    Raises StateError when the state folder can't be used.
     """
     shutdown = Shutdown(config.service.shutdown_grace, abandon)
     with shutdown.handled():
         async with (
+            reporting(link or NoLink(), shutdown, config) as reporter,
             open_application(config) as application,
             open_service(application, config) as service,
         ):
+            reporter.watch(application)
 
             async def poll_and_watch() -> None:
                 async with anyio.create_task_group() as group:
                     service.start(group)
                     async for edited in watch_config(path, load_config, config, shutdown.requested):
                         shutdown.grace = edited.service.shutdown_grace
-                        service.apply(edited)
+                        with reporter.reloading(edited):
+                            service.apply(edited)
 
             shutdown.on_request(application.ledger.stop_retrying)
             async with application.engine.running():
@@ -74,22 +93,54 @@ class Service:
         self._sources: set[Source] = set()
         self._pollers: dict[str, Poller] = {}
         self._group: TaskGroup
+        #: The destinations, and the configuration that names them.
+        self._folders: tuple[Config | None, Sequence[Path]] = (None, ())
+        observer, deliveries = application.engine.observer, application.flow.destinations
+        #: Tells how the service is, to whoever asks.
+        self.collector = Collector(
+            application.vital_signs,
+            application.ledger,
+            deliveries,
+            self,
+            application.service.state_dir,
+        )
+        self.monitor = Monitor(config.monitor, self.collector, observer, deliveries)
 
     def start(self, group: TaskGroup) -> None:
-        """Begin to poll, within a task group."""
+        """Begin to poll, within a task group, and to tell how the service is."""
         self._group = group
         self._update_pollers()
+        group.start_soon(self.collector.run)
+        group.start_soon(self.monitor.run)
+
+    def sources(self) -> Mapping[str, Source | None]:
+        """The sources of the configuration in force; None for one that can't be opened."""
+        names = [settings.name for settings in self._config.sources]
+        return {
+            name: poller.source if (poller := self._pollers.get(name)) else None for name in names
+        }
+
+    async def folders(self) -> Sequence[Path]:
+        """The destinations of the configuration in force."""
+        config = self._config
+        if self._folders[0] is not config:
+            # Of thousands of companies this takes a while.
+            found = await anyio.to_thread.run_sync(folders_of, config)
+            self._folders = (config, found)
+        return self._folders[1]
 
     def apply(self, config: Config) -> None:
         """Apply another configuration to the next documents; those in flight are not changed."""
         in_use = self._config.service.state_dir
         if config.service.state_dir != in_use:
             log.warning("state_dir changes at the next start", in_use=in_use)
-        self._config = config
+        before, self._config = self._config, config
         self._application.engine.resize(config.stages)
         self._update_pollers()
+        self.monitor.apply(config.monitor)
         for poller in self._pollers.values():
             poller.apply(config)
+        self._group.start_soon(self._try_added_folders, before, config)
         log.info(
             "configuration applied", companies=len(config.companies), sources=len(config.sources)
         )
@@ -121,6 +172,14 @@ class Service:
                 self._pollers[name] = poller
                 self._group.start_soon(self._run, poller)
 
+    async def _try_added_folders(self, before: Config, config: Config) -> None:
+        """Say at once which of the folders that an edit has added can't be used."""
+        # Of thousands of companies this takes a while.
+        added = await anyio.to_thread.run_sync(_added_folders, before, config)
+        for found in await examine_folders(config, added) if added else ():
+            if not found.ok:
+                log.error("a folder can't be used", reason=found.sentence)
+
     async def _run(self, poller: Poller) -> None:
         await poller.run()
         source = poller.source
@@ -129,3 +188,7 @@ class Service:
         await self._application.close(source)
         self._sources.discard(source)
         log.info("source drained", source=source.name)
+
+
+def _added_folders(before: Config, config: Config) -> frozenset[Path]:
+    return frozenset(folders_of(config)).difference(folders_of(before))

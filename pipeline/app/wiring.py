@@ -1,7 +1,7 @@
 """Composition root: joins the engine, the ledger, the sources and the stages to one program.
 
-It is the only module of `pipeline` that imports `stages`. The other modules of `pipeline` import
-what they need of `stages` from here: see __all__.
+It and `wiring_sandbox.py` are the only modules of `pipeline` that import `stages`. The others
+import what they need of `stages` from these two: see __all__.
 """
 
 from __future__ import annotations
@@ -24,55 +24,39 @@ from pipeline.engine.engine import Engine
 from pipeline.engine.error_reporter import ErrorReporter
 from pipeline.engine.quarantine import Quarantine
 from pipeline.errors import InternalError, StateError, SynqupError
+from pipeline.health.progress import VitalSigns
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.source import Source
 from pipeline.stage import Instrument
-from stages.check import Finding, examine
+from stages.check import Finding, examine, examine_folders
 from stages.classify import FileClassification, classify_among, classify_file
 from stages.flow import STAGE_NAMES, Flow
 from stages.list import Lister
-from stages.sandbox import (
-    Faults,
-    Mailbox,
-    parse_fault,
-    read_faults,
-    serve_sandbox as serve,
-    write_config,
-    write_manifest,
-)
-from stages.settings import Config, SourceSettings, load_config as load
-from stages.sources.registry import CONNECTORS, SECTIONS, open_source
+from stages.settings import Config, SourceSettings, folders_of, load_config as load, roots_of
+from stages.sources.registry import SECTIONS, open_source
 
 __all__ = [
     "Application",
     "Config",
-    "Faults",
     "FileClassification",
     "Finding",
     "Flow",
     "Lister",
-    "Mailbox",
     "SourceSettings",
     "classify_among",
     "classify_file",
     "examine",
+    "examine_folders",
+    "folders_of",
     "ledger_path",
     "load_config",
     "open_application",
     "open_source",
-    "parse_fault",
     "quarantine_in",
-    "read_faults",
-    "serve_sandbox",
-    "write_config",
-    "write_manifest",
+    "roots_of",
 ]
 
 log = structlog.get_logger(__name__)
-
-#: Serves a mailbox as the platform of the first connector.
-serve_sandbox = partial(serve, wire=CONNECTORS[0].wire)
-
 
 #: Seconds that a source is given to close its connections.
 CLOSE_TIMEOUT = 5.0
@@ -96,14 +80,20 @@ class Application(Struct, frozen=True):
         """The dispatcher of the engine."""
         return self.engine.dispatcher
 
+    def vital_signs(self) -> VitalSigns:
+        """What tells whether the engine gets on."""
+        refused = self.ledger.unwritable is not None
+        return VitalSigns(self.engine.observer.snapshot(), self.flow.signs_of_life(), refused)
+
     def open(self, settings: SourceSettings) -> Source:
         """Open the source that a section of the configuration describes. Raises SynqupError."""
         place = f"source {settings.name}"
         try:
             return open_source(settings, self.service.state_dir)
         except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
-            words = self.error_reporter.report(place, error)
-            raise self._recorded(settings.name, words) from None
+            words = self._recorded(settings.name, self.error_reporter.report(place, error))
+            self.engine.observer.poll_failed(settings.name, words)
+            raise words from None
 
     async def poll(self, source: Source, config: Config) -> int:
         """Bring what a source holds. Raises SynqupError when that was not possible.
@@ -112,13 +102,15 @@ class Application(Struct, frozen=True):
 
         A fault of synqup's own raises InternalError, also where it only kept a document waiting.
         """
+        await self._recover_staged()
         with self.engine.observer.polling(source.name):
             return await self._poll(source, config)
 
     async def _poll(self, source: Source, config: Config) -> int:
-        await self._recover_staged()
         try:
-            unreadable = await Lister(source, config, self.ledger, self.dispatcher).poll()
+            page_read = partial(self.engine.observer.page_read, source.name)
+            lister = Lister(source, config, self.ledger, self.dispatcher, page_read)
+            unreadable = await lister.poll()
         except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
             words = self.error_reporter.report(f"source {source.name}", error)
             raise self._recorded(source.name, words) from None

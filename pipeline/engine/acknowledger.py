@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 BOUND = Bound(512, 1024 * 1024)
 #: How many batches are sent at once.
 WORKERS = 16
-#: The name of this work for an instrument.
+#: The name of this work, and of its queue, beside the names of the stages.
 NAME = "acknowledge"
 
 

@@ -15,6 +15,7 @@ from pipeline.errors import (
     RetryableError,
     SignInRefused,
     SourceUnavailable,
+    SourceUnreachable,
     SynqupError,
 )
 
@@ -48,12 +49,13 @@ class Breaker:
 
     It tells what concerns one document from what concerns its whole source. A source that refuses
     a document (403), or sends it damaged, is at work: only that document waits. A source that
-    doesn't answer, is overloaded or refuses the sign-in may be out of order; each document that it
-    does serve shows that it is not. After SUSPECT_AFTER failures in a row it is suspect: each
-    further document is tried once only, which soon tells a source that is out of order from one
-    that fails a part of its documents, even where they come in a row. The breaker opens when a
-    source serves nothing among GIVE_UP_AFTER documents or for GIVE_UP_SECONDS; and, once nothing of
-    a suspect source is in flight any more, when it has served nothing in the whole poll.
+    doesn't answer, can't be reached, is overloaded or refuses the sign-in may be out of order; each
+    document that it does serve shows that it is not. After SUSPECT_AFTER failures in a row it is
+    suspect: each further document is tried once only, which soon tells a source that is out of
+    order from one that fails a part of its documents, even where they come in a row. The breaker
+    opens when a source serves nothing among GIVE_UP_AFTER documents or for GIVE_UP_SECONDS; and,
+    once nothing of a suspect source is in flight any more, when it has served nothing in the whole
+    poll.
 
     A fault of synqup's own opens it at once by stop().
     """
@@ -157,6 +159,6 @@ class Breaker:
 
 
 def _concerns_source(error: SynqupError) -> bool:
-    if isinstance(error, SourceUnavailable | SignInRefused):
+    if isinstance(error, SourceUnavailable | SourceUnreachable | SignInRefused):
         return True
     return isinstance(error, RetryableError) and error.retry_after is not None

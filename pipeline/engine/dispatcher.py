@@ -11,7 +11,7 @@ from pipeline.dispatcher import Dispatcher, PendingAck
 from pipeline.document import Document, Key
 from pipeline.engine.acknowledger import Acknowledger
 from pipeline.engine.breaker import Breaker
-from pipeline.engine.counters import Counters
+from pipeline.engine.counters import RunCounters
 from pipeline.engine.in_flight import InFlight
 from pipeline.engine.outcomes import Outcomes
 from pipeline.engine.queue import Queue
@@ -29,7 +29,7 @@ class EngineDispatcher(Dispatcher):
         outcomes: Outcomes,
         acknowledger: Acknowledger,
         breaker: Breaker,
-        counters: Counters,
+        counters: RunCounters,
     ) -> None:
         """first: the queue in front of the first stage."""
         self._first = first
@@ -48,7 +48,7 @@ class EngineDispatcher(Dispatcher):
         except BaseException:
             self._in_flight.remove(document.key)
             raise
-        self._counters.listed += 1
+        self._counters.count_listed(document.key.source)
         return True
 
     async def acknowledge(self, pending: PendingAck, /) -> None:

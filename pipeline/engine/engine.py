@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 from pipeline.document import Document
 from pipeline.engine.acknowledger import Acknowledger
 from pipeline.engine.breaker import Breaker
-from pipeline.engine.counters import Counters
+from pipeline.engine.counters import RunCounters
 from pipeline.engine.dispatcher import EngineDispatcher
 from pipeline.engine.error_reporter import ErrorReporter
 from pipeline.engine.in_flight import InFlight
@@ -48,7 +48,8 @@ class Engine:
         instrument: Instrument | None = None,
     ) -> None:
         """instrument: is put around the work of each stage and around the acknowledging."""
-        self.counters = Counters()
+        counters = RunCounters()
+        self.counters = counters.total
         self.breaker = breaker or Breaker()
         reporter = error_reporter or ErrorReporter()
         in_flight = self._in_flight = InFlight()
@@ -66,15 +67,13 @@ class Engine:
             ledger,
             quarantine,
             self.breaker,
-            self.counters,
+            counters,
             reporter,
         )
         self.dispatcher = EngineDispatcher(
-            first, in_flight, self._outcomes, self._acknowledger, self.breaker, self.counters
+            first, in_flight, self._outcomes, self._acknowledger, self.breaker, counters
         )
-        self.observer = Observer(
-            runners, self._acknowledger, in_flight, self.breaker, self.counters
-        )
+        self.observer = Observer(runners, self._acknowledger, in_flight, self.breaker, counters)
         self._workers: TaskGroup | None = None
 
     @asynccontextmanager
@@ -144,7 +143,7 @@ class Engine:
         began = time.perf_counter()
         try:
             results = await runner.work(documents)
-            counters.seconds += time.perf_counter() - began
+            counters.count_group(time.perf_counter() - began)
             for document, result in zip(documents, results, strict=True):
                 if not isinstance(result, Document):
                     counters.count_failed(await self._outcomes.failed(document, result))

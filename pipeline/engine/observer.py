@@ -15,7 +15,7 @@ from msgspec import Struct, structs
 
 from pipeline.engine.acknowledger import Acknowledger
 from pipeline.engine.breaker import Breaker, BreakerState
-from pipeline.engine.counters import Counters, StageCounters
+from pipeline.engine.counters import Counters, RunCounters, StageCounters
 from pipeline.engine.in_flight import InFlight
 from pipeline.engine.queue import Queue
 from pipeline.engine.runner import StageRunner
@@ -26,13 +26,14 @@ class QueueSnapshot(Struct, frozen=True):
     """A queue, with what has been taken from it and is not done.
 
     documents and bytes (of memory) are within max_documents and max_bytes, except that a single
-    document may be larger.
+    document may be larger. finished: how many documents have left it so far.
     """
 
     documents: int
     bytes: int
     max_documents: int
     max_bytes: int
+    finished: int = 0
 
 
 class StageSnapshot(Struct, frozen=True):
@@ -48,22 +49,30 @@ class PollSnapshot(Struct, frozen=True):
 
     began_at: of the latest poll. ended_at: of the latest that has come to an end, which failed if
     `error` says why. succeeded_at: of the latest that has not failed. Each is None before the first
-    one; a poll that was cancelled has no end.
+    one; a poll that was cancelled has no end. pages: of lists that have been read in all polls.
+    polling: whether a poll is under way. failing_since: when the first one failed since then; None
+    unless `error` says why. reason, remedy: the parts of `error`, without its subject.
     """
 
     began_at: float | None = None
     ended_at: float | None = None
     succeeded_at: float | None = None
     error: str = ""
+    pages: int = 0
+    polling: bool = False
+    failing_since: float | None = None
+    reason: str = ""
+    remedy: str = ""
 
 
 class SourceSnapshot(Struct, frozen=True):
-    """One source. reason: why its breaker is open, else empty."""
+    """One source. reason: why its breaker is open, else empty. counters: of its documents."""
 
     in_flight: int
     breaker: BreakerState
     reason: str
     poll: PollSnapshot
+    counters: Counters
 
 
 class Snapshot(Struct, frozen=True):
@@ -90,7 +99,7 @@ class Observer:
         acknowledger: Acknowledger,
         in_flight: InFlight,
         breaker: Breaker,
-        counters: Counters,
+        counters: RunCounters,
     ) -> None:
         self._runners = runners
         self._acknowledger = acknowledger
@@ -103,26 +112,53 @@ class Observer:
     @contextmanager
     def polling(self, source: str) -> Iterator[None]:
         """Note that a source is polled while the block runs; a SynqupError is its failure."""
-        poll = structs.replace(self._polls.get(source, PollSnapshot()), began_at=time.time())
-        self._polls[source] = poll
+        self._note(source, began_at=time.time(), polling=True)
         try:
             yield
         except SynqupError as error:
-            self._polls[source] = structs.replace(poll, ended_at=time.time(), error=str(error))
+            self.poll_failed(source, error)
             raise
+        else:
+            now = time.time()
+            self._note(
+                source,
+                ended_at=now,
+                succeeded_at=now,
+                error="",
+                failing_since=None,
+                reason="",
+                remedy="",
+            )
+        finally:
+            self._note(source, polling=False)
+
+    def poll_failed(self, source: str, error: SynqupError) -> None:
+        """Note why a source could not be read through, or not even be opened."""
         now = time.time()
-        self._polls[source] = structs.replace(poll, ended_at=now, succeeded_at=now, error="")
+        self._note(
+            source,
+            ended_at=now,
+            error=str(error),
+            failing_since=self._poll(source).failing_since or now,
+            reason=error.reason,
+            remedy=error.remedy,
+        )
+
+    def page_read(self, source: str) -> None:
+        """Note that a page of a list of the source has been read."""
+        self._note(source, pages=self._poll(source).pages + 1)
 
     def snapshot(self) -> Snapshot:
         """The engine at this moment; what is returned does not change any more."""
-        known = {*self._polls, *self._in_flight.sources(), *self._breaker.sources()} - {""}
+        known = {*self._polls, *self._in_flight.sources(), *self._breaker.sources()}
+        known |= self._counters.sources.keys()
         return Snapshot(
             at=time.time(),
             uptime=time.monotonic() - self._began,
-            counters=structs.replace(self._counters),
+            counters=structs.replace(self._counters.total),
             stages={runner.stage.name: _stage(runner) for runner in self._runners},
             acknowledgements=_queue(self._acknowledger.queue),
-            sources={name: self._source(name) for name in sorted(known)},
+            sources={name: self._source(name) for name in sorted(known - {""})},
         )
 
     def _source(self, name: str) -> SourceSnapshot:
@@ -132,14 +168,23 @@ class Observer:
             in_flight=in_flight,
             breaker=self._breaker.state(name, idle=not in_flight),
             reason=str(reason or ""),
-            poll=self._polls.get(name, PollSnapshot()),
+            poll=self._poll(name),
+            counters=structs.replace(self._counters.sources.get(name, Counters())),
         )
+
+    def _poll(self, source: str) -> PollSnapshot:
+        return self._polls.get(source, PollSnapshot())
+
+    def _note(self, source: str, **changes: object) -> None:
+        self._polls[source] = structs.replace(self._poll(source), **changes)
 
 
 def _stage(runner: StageRunner) -> StageSnapshot:
-    counters = structs.replace(runner.counters, ended=dict(runner.counters.ended))
+    own = runner.counters
+    counters = structs.replace(own, ended=dict(own.ended), groups=list(own.groups))
     return StageSnapshot(runner.active, _queue(runner.queue), counters)
 
 
 def _queue(queue: Queue[Any]) -> QueueSnapshot:
-    return QueueSnapshot(queue.documents, queue.bytes, queue.bound.documents, queue.bound.bytes)
+    bound = queue.bound
+    return QueueSnapshot(queue.documents, queue.bytes, bound.documents, bound.bytes, queue.finished)

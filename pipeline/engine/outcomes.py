@@ -18,7 +18,7 @@ from pipeline.dispatcher import PendingAck
 from pipeline.document import Document, Key
 from pipeline.engine.acknowledger import Acknowledger
 from pipeline.engine.breaker import Breaker
-from pipeline.engine.counters import Counters
+from pipeline.engine.counters import RunCounters
 from pipeline.engine.error_reporter import ErrorReporter
 from pipeline.engine.in_flight import InFlight
 from pipeline.engine.quarantine import Quarantine
@@ -55,7 +55,7 @@ class Outcomes:
         ledger: Ledger,
         quarantine: Quarantine,
         breaker: Breaker,
-        counters: Counters,
+        counters: RunCounters,
         error_reporter: ErrorReporter,
     ) -> None:
         """first: the queue in front of the first stage, which fetches documents."""
@@ -195,4 +195,5 @@ class Outcomes:
             self._error_reporter.report("temporary files", error, document.entry.label)
 
     def _count(self, document: Document[Any], end: State) -> None:
-        self._counters.count(end, document.payload.size if document.payload else 0)
+        size = document.payload.size if document.payload else 0
+        self._counters.count(document.key.source, end, size)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from typing import Generic, Protocol, Self, TypeVar
 
 import anyio
 
 from pipeline.stage import Bound
+
+#: Seconds without any item after which the next one is not kept waiting for others. Far sources
+#: answer in bursts, and this has to be longer than what lies between two of them.
+PAUSE = 1.0
 
 
 class Sized(Protocol):
@@ -36,6 +41,10 @@ class Queue(Generic[T]):
         self.bound = bound
         self.documents = 0
         self.bytes = 0
+        #: How many items have been done with so far.
+        self.finished = 0
+        #: Since when nothing is waiting or in hand, by time.monotonic(); None if anything is.
+        self._idle_since: float | None = -math.inf
         self._send, self._receive = anyio.create_memory_object_stream[T](math.inf)
         self._freed: anyio.Event | None = None
 
@@ -76,13 +85,14 @@ class Queue(Generic[T]):
     async def take(self, most: int = 1, linger: float = 0.0) -> list[T]:
         """Wait for an item and take it with all others that are there, at most `most` in all.
 
-        The consumer calls done() with them afterwards. linger: seconds to wait for more than one.
-        Raises anyio.EndOfStream when the queue is closed and empty.
+        The consumer calls done() with them afterwards. linger: seconds to wait for more than one;
+        the first after a PAUSE is not kept waiting. Raises anyio.EndOfStream when the queue is
+        closed and empty.
         """
         # Items that are there are taken without a turn of the event loop, which would cost more.
         taken = self._there(most) or [await self._receive.receive()]
         taken += self._there(most - len(taken))
-        if linger and len(taken) < most:
+        if linger and not self._ends_a_pause() and len(taken) < most:
             await anyio.sleep(linger)
             taken += self._there(most - len(taken))
         return taken
@@ -90,12 +100,20 @@ class Queue(Generic[T]):
     def done(self, taken: Sequence[T]) -> None:
         """Free the room of items that have been taken and handed on."""
         self.documents -= len(taken)
+        self.finished += len(taken)
         self.bytes -= sum([item.held for item in taken])
+        if not self.documents:
+            self._idle_since = time.monotonic()
         self._wake()
 
     def close(self) -> None:
         """Nothing will be put any more; consumers take what is left."""
         self._send.close()
+
+    def _ends_a_pause(self) -> bool:
+        """Whether what has just been taken is the first after a PAUSE."""
+        since, self._idle_since = self._idle_since, None
+        return since is not None and time.monotonic() - since > PAUSE
 
     def _there(self, most: int) -> list[T]:
         there: list[T] = []

@@ -22,6 +22,7 @@ from msgspec import structs
 
 from pipeline.document import Key
 from pipeline.ledger.allocation import NextNumbers, allocate, reallocate
+from pipeline.ledger.counts import LedgerCounts, read_counts
 from pipeline.ledger.database import open_database
 from pipeline.ledger.models import (
     ENDED,
@@ -32,6 +33,7 @@ from pipeline.ledger.models import (
     Staged,
     State,
     Unfinished,
+    Unwritable,
     columns,
 )
 from pipeline.ledger.writer import Statement, Writer
@@ -49,13 +51,26 @@ FINAL_STATES = f"({', '.join(repr(state.value) for state in ENDED)})"
 class Ledger:
     """The open ledger of one running program. Made by open_ledger()."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, path: Path) -> None:
         self._writer = writer
+        self._path = path
         self._numbers = NextNumbers()
 
     def stop_retrying(self) -> None:
         """Fail at once where the disk refuses: the program shuts down and can't wait for it."""
         self._writer.stop_retrying()
+
+    @property
+    def unwritable(self) -> Unwritable | None:
+        """Why a disk, or another program, refuses it, so that all waits; None while all is well."""
+        return self._writer.unwritable
+
+    async def counts(self) -> LedgerCounts:
+        """Count what still needs something, by a reader beside the writer. Raises StateError.
+
+        It changes nothing, and keeps no change waiting.
+        """
+        return await anyio.to_thread.run_sync(read_counts, self._path, abandon_on_cancel=True)
 
     async def begin_poll(self, source: str) -> int:
         """Count a poll of a source that begins, and return its number; restarts don't reset it.
@@ -237,7 +252,7 @@ async def open_ledger(path: Path, write_timeout: float = math.inf) -> AsyncItera
         async with anyio.create_task_group() as group:
             group.start_soon(writer.run)
             try:
-                yield Ledger(writer)
+                yield Ledger(writer, path)
             finally:
                 writer.stop_retrying()
                 writer.close()

@@ -33,6 +33,17 @@ ACKED = (State.DELIVERED, State.DUPLICATE, State.SKIPPED)
 ENDED = (*ACKED, State.QUARANTINED)
 
 
+class Unwritable(Struct, frozen=True):
+    """Why the ledger can't be written for now, while all changes wait; remedy: what to do.
+
+    since: of the first attempt that was refused.
+    """
+
+    since: float
+    reason: str
+    remedy: str
+
+
 class Known(Struct, frozen=True):
     """The columns of a document's row that decide what becomes of it when it is listed again.
 

@@ -20,6 +20,7 @@ import structlog
 
 from pipeline.errors import StateError
 from pipeline.ledger.database import mark_suspect
+from pipeline.ledger.models import Unwritable
 from pipeline.ledger.sqlite_errors import explain, is_damage, is_recoverable
 
 log = structlog.get_logger(__name__)
@@ -100,6 +101,8 @@ class Writer:
         self._refused: list[_Change] = []
         #: Why some of them could not be written until the end; None if all were written.
         self.failure: StateError | None = None
+        #: Why the latest attempt to commit was refused; None while all goes well.
+        self.unwritable: Unwritable | None = None
 
     async def run(self) -> None:
         """Commit all changes in their order, until close(); one task of the program runs this."""
@@ -178,24 +181,30 @@ class Writer:
 
         Of what is still refused then, changes that no caller waits for go into the next commit.
         """
-        began, is_reported = time.monotonic(), False
+        began = time.monotonic()
         while group := await anyio.to_thread.run_sync(_commit, self._connection, group):
             error = group[0].error
             is_late = time.monotonic() - began > self._timeout or self._retries_stopped.is_set()
             if is_late or not is_recoverable(error):
                 break
-            if not is_reported:
-                is_reported = True
-                reason, remedy = explain(error)
-                remedy = f"{remedy}; everything waits and will be retried"
-                log.error("ledger can't be written", reason=reason, remedy=remedy)
+            self._note_refusal(error)
             with anyio.move_on_after(RETRY_DELAY):
                 await self._retries_stopped.wait()
-        if is_reported and not group:
+        if self.unwritable is not None and not group:
+            self.unwritable = None
             log.info("ledger can be written again")
         for change in group:
             change.error = error
         self._refused = [change for change in group if change.done is None]
+
+    def _note_refusal(self, error: Exception | None) -> None:
+        """Keep why a commit is refused; log it if the one before was not."""
+        reason, remedy = explain(error)
+        remedy = f"{remedy}; everything waits and will be retried"
+        if self.unwritable is None:
+            log.error("ledger can't be written", reason=reason, remedy=remedy)
+        since = self.unwritable.since if self.unwritable else time.time()
+        self.unwritable = Unwritable(since, reason, remedy)
 
 
 def _state_error(error: BaseException | None) -> StateError | None:

@@ -50,6 +50,8 @@ class Lane:
     def __init__(self, volume: str) -> None:
         self.volume = volume
         self.publish_lock = anyio.Lock()
+        #: How often a call that takes long has shown that it goes on, or was given up.
+        self.signs_of_life = 0
         self._timeout = TIMEOUT
         self._idle: list[WorkerThread] = []
         # By folder; None stands for the whole volume.
@@ -86,6 +88,7 @@ class Lane:
             while not run.done.is_set():
                 with anyio.move_on_after(run.last_heartbeat + self._timeout - time.monotonic()):
                     await run.done.wait()
+                self.signs_of_life += 1
                 if run.done.is_set():
                     break
                 if (call := run.give_up(self._timeout, self._returned)) is not None:
@@ -155,9 +158,18 @@ class Lanes:
             self._lanes[volume] = lane = Lane(volume)
         return lane
 
+    @property
+    def signs_of_life(self) -> int:
+        """How often calls of any lane have shown that they go on."""
+        return sum(lane.signs_of_life for lane in self._lanes.values())
+
     def is_mounted(self, path: str) -> bool:
         """Whether a volume is mounted at a path."""
         return self._mounts.is_mounted(path)
+
+    def mount_of(self, folder: Path) -> str:
+        """The mount point of the mount within which renames of a folder's files work."""
+        return self._mounts.mount_of(folder)
 
     def refresh_mounts(self) -> None:
         """Read the table of mounted volumes again: once for each group of documents."""

@@ -18,13 +18,12 @@ from pipeline.durable import flush_folder
 from pipeline.held import PAUSES
 from pipeline.ledger.ledger import Ledger
 from pipeline.long_paths import local_path
-from pipeline.stage import retryable_os_error
 from stages.delivery.allocate import Named, allocate_next_names
 from stages.delivery.fsync import flush_names
 from stages.delivery.lanes import Lane
 from stages.delivery.publish import Attempt, publish
 from stages.delivery.recovery import MAX_NAMES, Recovery
-from stages.delivery.results import WriteResult, not_durable, warn_of_repetition
+from stages.delivery.results import WriteResult, not_durable, not_visible, warn_of_repetition
 from stages.delivery.watchdog import Call, Hanging, Heartbeat
 
 
@@ -54,7 +53,7 @@ class GroupPublisher:
                     left = tuple(c for c in one.sidecars if c not in attempt.unrestored)
                     taken.append(Named(one.plan, one.staged, one.claim, left))
                 else:
-                    results[one.plan.key] = retryable_os_error(one.plan.label, attempt.error)
+                    results[one.plan.key] = not_visible(one.plan, attempt.error)
                     if not self._left_to_recovery(one, attempt):
                         unpublished.append(one)
             if not taken:

@@ -8,6 +8,7 @@ gone, the document became visible, and only its folder has to be flushed.
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from pipeline.durable import flush_folder, make_folder
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import NameTaken, Unfinished
 from pipeline.long_paths import local_path
+from stages.delivery.destinations import Destinations
 from stages.delivery.document_files import free_number, remove_files
 from stages.delivery.lanes import Lane, Lanes
 from stages.delivery.publish import Vanished, is_unpublished, resume
@@ -36,6 +38,7 @@ log = structlog.get_logger(__name__)
 MAX_NAMES = 10
 #: Why a staged document has to be fetched again.
 VANISHED = "its temporary file was removed before it became visible; it will be fetched again"
+ELSEWHERE = "its temporary file lies on another volume by now; it will be fetched again"
 UNKNOWN = (
     "its temporary file is gone, and other accounts can write to that folder, so it may not have"
     " become visible; it will be fetched again"
@@ -63,11 +66,19 @@ class Recovery:
     remember() and call_returned() may be called by any thread, the rest by the event loop alone.
     """
 
-    def __init__(self, ledger: Ledger, staging: Staging, volumes: Volumes, lanes: Lanes) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        staging: Staging,
+        volumes: Volumes,
+        lanes: Lanes,
+        destinations: Destinations,
+    ) -> None:
         self._ledger = ledger
         self._staging = staging
         self._volumes = volumes
         self._lanes = lanes
+        self._destinations = destinations
         self._visible: dict[Key, bool] = {}
         # Documents with a call that has not returned, and those whose call was faster.
         self._waiting_for: set[Key] = set()
@@ -139,15 +150,20 @@ class Recovery:
         delivered: list[Key] = []
         lost: list[tuple[Key, str]] = []
         taken: list[tuple[Unfinished, NameTaken]] = []
+        taking: set[Path] = set()
+        refusing: dict[Path, OSError] = {}
         results = await lane.each([self._call(one) for one in unfinished])
         for one, result in zip(unfinished, results, strict=True):
             if isinstance(result, Hanging) and result.started:
                 self.wait_for_call(one.key)
+            folder = Path(one.path).parent
             if isinstance(result, OSError):
+                refusing[folder] = result
                 self._log_postponed(one, result)
                 continue
             self.remember(one.key, visible=result.visible)
             if result.durable:
+                taking.add(folder)
                 delivered.append(one.key)
             elif result.lost:
                 log.warning("document will be fetched again", path=one.path, reason=result.lost)
@@ -155,7 +171,10 @@ class Recovery:
             elif result.next_number:
                 taken.append((one, NameTaken(one.key, one.path, result.next_number)))
             else:
+                if result.error is not None:
+                    refusing[folder] = result.error
                 self._log_postponed(one, result.error)
+        self._destinations.record_folders(taking, refusing)
         now = time.time()
         await self._ledger.delivered(delivered, now)
         await self._ledger.unstaged(lost, now)
@@ -185,7 +204,7 @@ class Recovery:
         staged, target = local_path(one.staged), local_path(one.path)
         if not visible:
             if self._staging.is_gone(staged.parent, target.parent):
-                raise FileNotFoundError(f"the volume of {target.parent} is not there")
+                raise OSError(errno.ENODEV, "its volume is not there", str(target.parent))
             if not staged.parent.is_dir():
                 return Recovered(False, lost=VANISHED)
             if is_unpublished(staged):
@@ -206,6 +225,8 @@ class Recovery:
             return Recovered(False, next_number=free_number(target, one.sidecars, 2))
         if isinstance(attempt.error, Vanished):
             return Recovered(False, lost=VANISHED)
+        if attempt.error is not None and attempt.error.errno == errno.EXDEV:
+            return Recovered(False, lost=ELSEWHERE)
         if attempt.error is not None:
             return Recovered(False, error=attempt.error)
         return _make_durable(one, staged, target)

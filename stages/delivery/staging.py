@@ -13,7 +13,7 @@ import re
 import secrets
 import stat
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,12 +31,14 @@ TEMPORARY_NAME = re.compile(r"[0-9a-f]{64}(-[0-9a-f]+)*(\.\w+)?")
 class Staging:
     """Finds or makes the staging folder for each destination; both are durable then.
 
-    own: the folder in state_dir, used for every destination on the same volume. Used by several
-    threads.
+    own: the folder in state_dir, used for every destination on the same volume, if renames work
+    between the two. mount_of: the mount that holds a folder whose path has no links. Used by
+    several threads.
     """
 
-    def __init__(self, own: Path) -> None:
+    def __init__(self, own: Path, mount_of: Callable[[Path], object] = lambda _: None) -> None:
         self._own = own
+        self._mount_of = mount_of
         self._kept: frozenset[str] = frozenset()
         self._cleared: set[Path] = set()
         # Part of each name: tells the files of this process from those of earlier ones.
@@ -44,6 +46,7 @@ class Staging:
         self._numbers = itertools.count(1)
         make_folder(own.parent, 0o750)
         _make_own(own)
+        self._own_path = own.resolve()
         self._volume = own.stat().st_dev
 
     def keep(self, staged: Collection[str]) -> None:
@@ -58,10 +61,10 @@ class Staging:
     def for_folder(self, folder: Path, mode: int) -> Path:
         """The staging folder for a destination; both are made if missing. OSError.
 
-        mode: of the destination. On another volume than state_dir the staging folder is `.synqup`
-        beside the destination, or within it where the destination is a mount point. On Windows it
-        is always within: what is made there inherits the access rights of the destination, and a
-        rename keeps them.
+        mode: of the destination. On another volume or mount than state_dir the staging folder is
+        `.synqup` beside the destination, or within it where the destination is a mount point. On
+        Windows it is always within: what is made there inherits the access rights of the
+        destination, and a rename keeps them.
         """
         make_folder(folder, mode)
         place = self._place(folder)
@@ -97,10 +100,12 @@ class Staging:
         if os.name == "nt":
             return folder / NAME
         volume = folder.stat().st_dev
-        if self._volume == volume:
+        mount = self._mount_of(folder.resolve())
+        if self._volume == volume and self._mount_of(self._own_path) == mount:
             return self._own
-        beside = folder.parent if folder.parent.stat().st_dev == volume else folder
-        return beside / NAME
+        parent = folder.parent
+        is_one = parent.stat().st_dev == volume and self._mount_of(parent.resolve()) == mount
+        return (parent if is_one else folder) / NAME
 
 
 def is_private(place: Path) -> bool:

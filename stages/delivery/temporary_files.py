@@ -16,12 +16,11 @@ from pipeline.document import Key
 from pipeline.durable import flush_file, flush_folder
 from pipeline.ledger.models import Staged
 from pipeline.long_paths import local_path
-from pipeline.stage import retryable_os_error
 from stages.delivery.document_files import free_number, remove_files, sidecar_path, write_file
 from stages.delivery.fsync import MIN_GROUP, Volume, can_flush_volumes, flush_names
 from stages.delivery.lanes import Lane
 from stages.delivery.plan import Plan, staged_row
-from stages.delivery.results import WriteResult
+from stages.delivery.results import WriteResult, not_staged
 from stages.delivery.staging import Staging
 from stages.delivery.volumes import Volumes
 from stages.delivery.watchdog import Call, Heartbeat
@@ -57,7 +56,7 @@ async def stage_group(
     assert isinstance(flushed, dict)
     await remove_temporary_files(lane, [pair for pair in staged if pair[0].key in flushed])
     failed |= flushed
-    results |= {p.key: retryable_os_error(p.label, failed[p.key]) for p in plans if p.key in failed}
+    results |= {p.key: not_staged(p, failed[p.key]) for p in plans if p.key in failed}
     return [pair for pair in staged if pair[0].key not in failed]
 
 

@@ -8,10 +8,9 @@ that deviate from the standard, so `read` is tolerant and `problems` reports the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
-from itertools import chain, islice
-from operator import itemgetter
+from itertools import islice
 
 import stdnum.iban
 from msgspec import Struct, structs
@@ -55,6 +54,8 @@ _START = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n ]*00000")
 RECORD_CODES = frozenset("0123489")
 #: Those between an old balance and a new one: most records of a file.
 DETAILS = "234"
+#: The codes of records as a text, cut into runs: as many of those as there are, or one other.
+_RUNS = re.compile(f"[{DETAILS}]+|.")
 
 
 class _Totals(Struct):
@@ -78,17 +79,18 @@ def recognises(head: bytes) -> bool:
 def read(payload: Payload) -> Reading:
     """Return the statements, and where they don't add up."""
     warnings: list[str] = []
-    reading = checked(_content(payload), lambda: _reported(_problems(payload, warnings)))
+    runs = _RunsOf(payload)
+    reading = checked(_content(runs), lambda: _reported(_problems(runs, warnings)))
     return structs.replace(reading, warnings=tuple(_reported(warnings)))
 
 
-def _content(payload: Payload) -> Content:
+def _content(runs: Iterable[list[str]]) -> Content:
     """Return the statements, with the holders of the headers and the accounts.
 
     A file that only begins like CODA, or breaks off in a statement, is an Other that says so.
     """
     try:
-        return _statement(payload)
+        return _statement(runs)
     except Hostile:
         raise
     except Unreadable as error:
@@ -106,18 +108,39 @@ def is_quick(data: bytes) -> bool:
     return len(data) <= QUICK
 
 
-def _problems(payload: Payload, warnings: list[str]) -> Iterator[str]:
+class _RunsOf:
+    """The records of a file in runs: details that follow one another, or one other record.
+
+    A small file is read once, a large one each time that it is gone through. The first record is a
+    header; blanks at the ends of records may be missing. Unreadable at other lines.
+    """
+
+    def __init__(self, payload: Payload) -> None:
+        self._payload = payload
+        self._kept: list[list[str]] | None = None
+
+    def __iter__(self) -> Iterator[list[str]]:
+        if self._kept is not None:
+            return iter(self._kept)
+        data = self._payload.data
+        if data is None or len(data) > QUICK:
+            return _runs(self._payload)
+        self._kept = list(_runs(self._payload))
+        return iter(self._kept)
+
+
+def _problems(runs: Iterable[list[str]], warnings: list[str]) -> Iterator[str]:
     """Yield where the records don't add up: their number, sums, balances, or a missing end.
 
     Add to the warnings what is odd and has no bearing on any of that.
     """
     totals: _Totals | None = None
-    for record in _records(payload):
+    for run in runs:
+        record = run[0]
         code = record[0]
         if code in DETAILS and totals is not None:
-            totals.records += 1
-            if code == "2" and record[1:2] == "1" and record[6:10] == "0000":
-                yield from _movement(record, totals)
+            totals.records += len(run)
+            yield from _movements(run, totals)
         elif code == "0":
             if totals is not None:
                 yield "a file begins before the one in front of it has ended (record 9)"
@@ -132,18 +155,25 @@ def _problems(payload: Payload, warnings: list[str]) -> Iterator[str]:
         else:
             totals.records += 1
             yield from (_opening if code == "1" else _balance)(record, totals)
-        if len(record) > RECORD and len(warnings) < MAX_PROBLEMS and record[RECORD:].strip():
-            warnings.append(f"a record has {len(record.rstrip())} characters instead of {RECORD}")
+        if max(map(len, run)) > RECORD:
+            _warn_of_long(run, warnings)
     if totals is not None:
         yield "the end is missing (record 9)"
 
 
-def _statement(payload: Payload) -> Content:
+def _warn_of_long(records: Iterable[str], warnings: list[str]) -> None:
+    for record in records:
+        if len(warnings) < MAX_PROBLEMS and record[RECORD:].strip():
+            warnings.append(f"a record has {len(record.rstrip())} characters instead of {RECORD}")
+
+
+def _statement(runs: Iterable[list[str]]) -> Content:
     parts: list[AccountStatement] = []
     holders: tuple[Identifier, ...] = ()
     name = header_day = code = structure = currency = ""
     part: AccountStatement | None = None
-    for record in _records(payload):
+    for run in runs:
+        record = run[0]
         code = record[0]
         if code in DETAILS:
             continue
@@ -185,13 +215,8 @@ def _statement(payload: Payload) -> Content:
     return Statement("coda", tuple(parts), "cod")
 
 
-def _records(payload: Payload) -> Iterator[str]:
-    """Yield the records, the first of which is a header. Blanks at their ends may be missing."""
-    return chain.from_iterable(_checked(payload))
-
-
-def _checked(payload: Payload) -> Iterator[list[str]]:
-    """Yield the records in groups, one for each chunk that is read. Unreadable at other lines."""
+def _runs(payload: Payload) -> Iterator[list[str]]:
+    """Yield the records in runs; a run ends with the chunk that is read."""
     is_first = True
     for records in groups(payload):
         if is_first:
@@ -199,20 +224,23 @@ def _checked(payload: Payload) -> Iterator[list[str]]:
             records[0] = records[0].lstrip(" ")
             if not _HEADER.match(records[0]):
                 raise Unreadable("its first line is no header (record 0)")
-        if (
-            RECORD_CODES.issuperset(map(itemgetter(0), records))
-            and max(map(len, records)) <= MAX_LINE
-        ):
-            yield records
-            continue
-        for record in records:
-            if record[0] not in RECORD_CODES:
-                raise Unreadable(f'one of its lines begins with "{record[0]}", as no record does')
-            if len(record) > MAX_LINE:
-                raise Unreadable(f"one of its lines has more than {MAX_LINE} characters")
-            yield [record]
+        codes = "".join([record[0] for record in records])
+        if not RECORD_CODES.issuperset(codes) or max(map(len, records)) > MAX_LINE:
+            yield from _up_to_other(records)
+        for run in _RUNS.finditer(codes):
+            yield records[run.start() : run.end()]
     if is_first:
         raise Unreadable("its first line is no header (record 0)")
+
+
+def _up_to_other(records: Iterable[str]) -> Iterator[list[str]]:
+    """Yield records one by one, and raise Unreadable at the line that is none."""
+    for record in records:
+        if record[0] not in RECORD_CODES:
+            raise Unreadable(f'one of its lines begins with "{record[0]}", as no record does')
+        if len(record) > MAX_LINE:
+            raise Unreadable(f"one of its lines has more than {MAX_LINE} characters")
+        yield [record]
 
 
 def _holder(record: str) -> str:
@@ -286,19 +314,26 @@ def _opening(record: str, totals: _Totals) -> list[str]:
     return found
 
 
-def _movement(record: str, totals: _Totals) -> list[str]:
-    """Add a movement to the totals.
+def _movements(records: Sequence[str], totals: _Totals) -> list[str]:
+    """Add the movements among details to the totals.
 
-    It is a record 2.1 whose detail number is 0000; records with other numbers repeat it in parts.
+    They are the records 2.1 whose detail number is 0000; those with other numbers repeat them in
+    parts.
     """
-    amount = _amount(record[31:47])
-    if amount < 0:
-        totals.debit -= amount
-    else:
-        totals.credit += amount
+    amounts = [
+        _amount(record[31:47])
+        for record in records
+        if record.startswith("21") and record.startswith("0000", 6)
+    ]
+    if not amounts:
+        return []
+    debit = -sum([amount for amount in amounts if amount < 0])
+    total = sum(amounts)
+    totals.debit += debit
+    totals.credit += total + debit
     if totals.balance is None:
-        return ["a movement stands in no statement"]
-    totals.balance += amount
+        return ["a movement stands in no statement"] * len(amounts)
+    totals.balance += total
     return []
 
 

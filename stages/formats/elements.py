@@ -51,10 +51,8 @@ def _child(element: etree._Element, tag: str) -> etree._Element | None:
 
 def children(element: etree._Element | None) -> dict[str, etree._Element]:
     """Return the children of an element by their tags, the first of each."""
-    found: dict[str, etree._Element] = {}
-    for child in element if element is not None else ():
-        found.setdefault(child.tag, child)
-    return found
+    # From the last to the first, so that the first of each tag stays.
+    return {} if element is None else {child.tag: child for child in reversed(element)}
 
 
 def each(element: etree._Element | None, *tags: str) -> Iterator[etree._Element]:

@@ -15,11 +15,16 @@ from lxml import etree
 from stages.values.amounts import unsigned_amount
 from stages.values.text import plain
 
-#: Amounts as most write them.
-_USUAL = re.compile(r"(?:(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,15})?(?:\0|\Z))+")
+_DIGITS = b"0123456789"
+#: The end of one amount, and a zero at the beginning of the next one.
+_ZERO = bytes((0, 0x30))
+#: Characters of an amount as most write it, at most.
+_LONGEST = 32
 
 #: What may have another spelling: all but the letters of most languages of Europe.
 _ODD = re.compile("[\x7f-\xa0\xa8\xaa\xad\xaf\xb2-\xb5\xb8-\xba\xbc-\xbe\u0132-\U0010ffff]")
+#: The same in Latin-1, which has the letters of most names.
+_ODD_LATIN = bytes(code for code in range(256) if _ODD.match(chr(code)))
 
 #: The amounts, the quantities and the names of lines, each in the order of the document.
 Columns = tuple[Sequence[str], ...]
@@ -77,20 +82,45 @@ def _strings(found: object) -> list[str]:
 
 def _amounts(texts: Sequence[str]) -> str:
     """Return amounts in one spelling, without their sign, each with a NUL behind it."""
-    if _USUAL.fullmatch("\0".join(texts)):
+    if _are_usual(texts):
         spelt = [one.rstrip("0").removesuffix(".") if "." in one else one for one in texts]
     else:
         spelt = list(map(unsigned_amount, texts))
     return "\0".join(spelt) + "\0"
 
 
+def _are_usual(texts: Sequence[str]) -> bool:
+    """Whether all amounts are written as most write them: digits, perhaps a point and digits.
+
+    All are looked at together, by searches for bytes: a pattern would take several times as long.
+    """
+    joined = "\0".join(("", *texts, ""))
+    if not joined.isascii() or max(map(len, texts)) > _LONGEST:
+        return False
+    data = joined.encode()
+    if data.translate(None, _DIGITS).replace(b".\0", b"\0") != bytes(len(texts) + 1):
+        return False
+    # Nothing before or behind a point, no amount at all, a zero before other digits.
+    if b"\0." in data or b".\0" in data or b"\0\0" in data:
+        return False
+    return data.count(_ZERO) == data.count(_ZERO + b".") + data.count(_ZERO + b"\0")
+
+
 def _names(texts: Sequence[str]) -> str:
     """Return names with their blanks collapsed, each with a NUL behind it."""
     joined = "\0".join(texts)
-    if not joined.isascii() and _ODD.search(joined):
+    if not joined.isascii() and _has_odd(joined):
         joined = "\0".join(map(plain, texts))
     joined = " ".join(joined.split())
     return joined.replace(" \0", "\0").replace("\0 ", "\0") + "\0"
+
+
+def _has_odd(text: str) -> bool:
+    try:
+        latin = text.encode("latin-1")
+    except UnicodeEncodeError:
+        return _ODD.search(text) is not None
+    return len(latin.translate(None, _ODD_LATIN)) != len(latin)
 
 
 #: How the amounts, the quantities and the names of lines are spelt.

@@ -41,15 +41,16 @@ def groups(payload: Payload, also: bytes = b"") -> Iterator[list[str]]:
             whole, rest = _split(data.replace(also, b"\n") if also else data)
             if len(rest) > MAX_LINE:
                 break
-            count += max(whole.count(b"\n"), whole.count(b"\r"))
+            found = _decoded(whole)
+            count += len(found)
             if count > MAX_LINES:
                 raise Hostile(f"it has more than {MAX_LINES:,} lines, which no statements have")
-            if group := _decoded(whole):
+            if group := _written(found):
                 yield group
             chunk = stream.read(CHUNK)
     if len(rest) > MAX_LINE:
         raise Unreadable(f"a line has more than {MAX_LINE} characters")
-    if group := _decoded(rest):
+    if group := _written(_decoded(rest)):
         yield group
 
 
@@ -66,10 +67,13 @@ def _decoded(data: bytes) -> list[str]:
     """
     if data.isascii():
         text = data.decode("ascii").strip(_PADDING)
-        found = text.replace("\r", "\n").split("\n")
-    else:
-        found = [_line(raw) for raw in data.replace(b"\r", b"\n").split(b"\n")]
-    return [line for line in found if line and not line.isspace()]
+        return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return [_line(raw) for raw in data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")]
+
+
+def _written(lines: list[str]) -> list[str]:
+    """Return the lines that are not blank."""
+    return [line for line in lines if line and not line.isspace()]
 
 
 def _line(raw: bytes) -> str:

@@ -13,7 +13,7 @@ from stages.values.schemes import OPEN_SCHEMES, scheme_and_number
 _LEGAL = {"PartyLegalEntity/CompanyID", "SpecifiedLegalOrganization/ID"}
 
 
-class Identifier(Struct, frozen=True):
+class Identifier(Struct, frozen=True, cache_hash=True):
     """One identifier of a party, spelt as in the document.
 
     element: where it stands, for reasons. scheme: as stated there, "" if there is none. is_vat:
@@ -48,7 +48,7 @@ class Identifier(Struct, frozen=True):
         return f"{self.element} {sanitized(f'{scheme}{self.value}', NAME)}"
 
 
-class Party(Struct, frozen=True):
+class Party(Struct, frozen=True, cache_hash=True):
     """The supplier or the customer of an invoice.
 
     country: of its address, as in the document (ISO 3166-1 alpha-2), "" if there is none.

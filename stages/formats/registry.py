@@ -8,7 +8,6 @@ vocabulary of XML is one module with `read(root)`, and one place in VOCABULARIES
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from typing import Protocol, TypeVar
 
 import anyio.to_thread
@@ -74,12 +73,11 @@ MAX_LAYERS = 5
 
 def format_of(payload: Payload) -> Format:
     """Detect the format of a document by its first bytes, whatever stands before them."""
-    return _format_with(_head(payload))
-
-
-@lru_cache(16)  # it is asked several times for each document
-def _format_with(head: bytes) -> Format:
-    return next(one for one in FORMATS if one.recognises(head))
+    head = _head(payload)
+    for one in FORMATS:
+        if one.recognises(head):
+            return one
+    raise AssertionError("the last format recognises any document")
 
 
 def _head(payload: Payload) -> bytes:
@@ -101,14 +99,14 @@ class Opened(Struct, frozen=True):
     reading: Reading
 
 
-def opened(payload: Payload, room: Room) -> Opened:
+def opened(payload: Payload, room: Room, format_: Format | None = None) -> Opened:
     """Take off what a document is wrapped in, and read it.
 
-    What is inside counts only if it is of a format in which documents come. The caller has to
-    discard the payload if it is another one than came. Errors as by read(), and OSError if there is
-    no room for what is inside.
+    format_: of the document, if the caller has detected it. What is inside counts only if it is of
+    a format in which documents come. The caller has to discard the payload if it is another one
+    than came. Errors as by read(), and OSError if there is no room for what is inside.
     """
-    format_ = format_of(payload)
+    format_ = format_ or format_of(payload)
     if format_ not in _MAY_WRAP:
         return Opened(payload, _read(payload, format_, room))
     # Each of them lay in the one before.
@@ -140,22 +138,21 @@ def read(payload: Payload) -> Reading:
     return found.reading
 
 
-async def run_in_thread_if_slow(payload: Payload, work: Callable[[], T]) -> T:
+async def run_in_thread_if_slow(
+    payload: Payload, work: Callable[[], T], format_: Format | None = None
+) -> T:
     """Run `work` on a document and return its result: in a thread, unless it takes only moments.
 
     A small document of a quick format is processed on the event loop, because a thread would cost
-    more than the work itself.
+    more than the work itself. format_: as for opened().
     """
     data = payload.data
-    if data is not None and len(data) <= LARGE and _is_quick(payload, data):
-        return work()
+    if data is not None and len(data) <= LARGE:
+        format_ = format_ or format_of(payload)
+        is_wrapped = format_ in _MAY_WRAP and unwrap.is_wrapped(_head(payload))
+        if not is_wrapped and format_.is_quick(data):
+            return work()
     return await anyio.to_thread.run_sync(work)
-
-
-def _is_quick(payload: Payload, data: bytes) -> bool:
-    format_ = format_of(payload)
-    is_wrapped = format_ in _MAY_WRAP and unwrap.is_wrapped(_head(payload))
-    return not is_wrapped and format_.is_quick(data)
 
 
 def _inside(payload: Payload, room: Room) -> Payload | Reading | None:

@@ -281,7 +281,7 @@ def _identifier(
     if element is None or not value:
         return None
     scheme = element.get("schemeID", "").strip()
-    if not scheme:
+    if not scheme and element.keys():
         # e-FFF states the register instead of a scheme.
         agencies = (element.get("schemeAgencyName", ""), element.get("schemeAgencyID", ""))
         scheme = next((one for one in agencies if one.upper() in BELGIAN_SCHEMES), "")

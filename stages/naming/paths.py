@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.long_paths import local_path
 from stages.naming.names import sanitize
-from stages.naming.templates import fill
+from stages.naming.templates import fill, variables
 
 
 @lru_cache(1024)  # all documents of a company and a kind go to the same folder
@@ -22,3 +22,10 @@ def company_folder(template: str, *, name: str, identifier: str, accounting_file
         "accounting_file_id": sanitize(accounting_file_id),
     }
     return local_path(fill(template, values))
+
+
+def fixed_part(template: str) -> Path:
+    """The part of an absolute path template that is the same for every company: a folder."""
+    parts = Path(template).parts
+    variable = next((n for n, part in enumerate(parts) if variables(part)), len(parts))
+    return local_path(Path(*parts[:variable]))

@@ -26,11 +26,15 @@ statements = "out/[enterprise_name]_[enterprise_identifier]/coda"
 
 
 def write_config(
-    path: Path, sandbox: Sandbox, mailbox: Mailbox, ca_file: Path | None = None
+    path: Path,
+    sandbox: Sandbox,
+    mailbox: Mailbox,
+    ca_file: Path | None = None,
+    proxy: str | None = None,
 ) -> None:
     """Write the configuration, and the client's secret into a file beside it (mode 0600).
 
-    ca_file: the certificate that vouches for a sandbox with https.
+    ca_file: the certificate that vouches for a sandbox with https. proxy: the setting of that name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     secret = path.with_name(f"{path.name}.secret")
@@ -46,6 +50,8 @@ def write_config(
     ]
     if ca_file is not None:
         lines.append(f"ca_file = {_string(str(ca_file.resolve()))}")
+    if proxy is not None:
+        lines.append(f"proxy = {_string(proxy)}")
     lines += [f"{key} = {_string(value)}" for key, value in sandbox.wire.settings(mailbox).items()]
     companies = [_company(company, kind) for company in mailbox.companies]
     text = "\n".join([SECTIONS + "\n".join(lines), *companies])

@@ -1,36 +1,49 @@
-"""Registry of connectors: a table with one line for each kind of [[sources]]."""
+"""Registry of connectors: a table with one line for each kind of [[sources]].
+
+A line names the parts of its connector as `module:object` (the form of entry points), and they are
+imported when the first source of that kind is opened: an HTTP client takes longer to import than
+all the rest of Synqup, and most commands open no source.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from pipeline.source import Source
-from stages.sandbox.wire import Wire
 from stages.settings import SourceSettings
-from stages.sources.billtobox.sandbox import BilltoboxWire
 from stages.sources.billtobox.settings import Billtobox
-from stages.sources.billtobox.source import BilltoboxSource
+
+if TYPE_CHECKING:
+    from stages.sandbox.wire import Wire
 
 
 class Connector(Struct, frozen=True):
     """One connector.
 
     settings: the class of its section in [[sources]]; its tag is the `kind` that users write.
-    open: makes its Source of such a section and of the state folder; no request is sent yet.
-    wire: the wire format with which the sandbox is its platform.
+    source: names its Source, which is made of such a section and of the state folder, and sends no
+    request until it is used.
+    wire: names the Wire with which the sandbox is its platform.
     """
 
     settings: type[SourceSettings]
-    open: Callable[[Any, Path], Source]
-    wire: Wire
+    source: str
+    wire: str
 
 
 #: A new connector is a folder beside this file, and one line here.
-CONNECTORS = (Connector(Billtobox, BilltoboxSource, BilltoboxWire()),)
+CONNECTORS = (
+    Connector(
+        Billtobox,
+        "stages.sources.billtobox.source:BilltoboxSource",
+        "stages.sources.billtobox.sandbox:BilltoboxWire",
+    ),
+)
 
 #: The sections that [[sources]] of the configuration may hold.
 SECTIONS = tuple(connector.settings for connector in CONNECTORS)
@@ -40,4 +53,11 @@ _BY_SECTION = {connector.settings: connector for connector in CONNECTORS}
 
 def open_source(settings: SourceSettings, state_dir: Path) -> Source:
     """The source that a [[sources]] section describes; no request is sent yet."""
-    return _BY_SECTION[type(settings)].open(settings, state_dir)
+    make: Callable[[Any, Path], Source] = resolve_name(_BY_SECTION[type(settings)].source)
+    return make(settings, state_dir)
+
+
+def wire_of(connector: Connector) -> Wire:
+    """The wire format of a connector's platform."""
+    make: Callable[[], Wire] = resolve_name(connector.wire)
+    return make()

@@ -13,8 +13,11 @@ from .plan import Plan
 
 hook.install()
 
+# Both commands, and what a source is opened by, are imported once for all processes.
+from pipeline.app import command_catch_up, command_run  # noqa: E402, F401
 from pipeline.app.cli import main  # noqa: E402 - the calls are wrapped before they are imported
 from stages.delivery import lanes  # noqa: E402
+from stages.sources.billtobox import source  # noqa: E402, F401
 
 
 def be(arguments: list[str], output: Path, plan: Plan | None, mortal: bool) -> None:

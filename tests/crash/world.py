@@ -15,7 +15,13 @@ from typing import Any, NamedTuple
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from pipeline.app.wiring import Faults, Mailbox, serve_sandbox, write_config, write_manifest
+from pipeline.app.wiring_sandbox import (
+    Faults,
+    Mailbox,
+    serve_sandbox,
+    write_config,
+    write_manifest,
+)
 from stages.sandbox.fault_spec import FaultSpec
 from stages.sandbox.state_index import State
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -41,8 +41,13 @@ FOLDERS = {"purchase": "achats", "sales": "ventes", "statement": "coda"}
 
 
 def synqup(*arguments: object, expect: int = 0) -> str:
+    return output_of(SYNQUP, *arguments, expect=expect)
+
+
+def output_of(command: Sequence[str], *arguments: object, expect: int = 0) -> str:
+    """What a command prints, on standard error last."""
     done = subprocess.run(
-        [*SYNQUP, *map(str, arguments)],
+        [*command, *map(str, arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,

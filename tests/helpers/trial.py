@@ -13,7 +13,8 @@ import msgspec
 
 from pipeline.app.catch_up import CatchUp, CatchUpResult
 from pipeline.app.lock import single_instance
-from pipeline.app.wiring import Config, load_config, serve_sandbox
+from pipeline.app.wiring import Config, load_config
+from pipeline.app.wiring_sandbox import serve_sandbox
 from pipeline.ledger.summary import Summary, summarise
 from stages.sandbox import (
     Faults,

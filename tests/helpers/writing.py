@@ -29,7 +29,8 @@ class Bench:
         self.config = config
         self.lanes = Lanes()
         volumes = Volumes(folder / "volumes")
-        self.write = Write(ledger, Staging(folder / "staging"), volumes, self.lanes)
+        staging = Staging(folder / "staging", self.lanes.mount_of)
+        self.write = Write(ledger, staging, volumes, self.lanes)
         self.at = 1.0
 
     async def make(self, data: str, id_: str, **more: Any) -> Document[Classified]:

@@ -7,9 +7,7 @@ from collections import Counter
 from io import StringIO
 from pathlib import Path
 
-import anyio
 import pytest
-from msgspec import structs
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -17,15 +15,13 @@ from pipeline.app import output as report
 from pipeline.app.catch_up import CatchUpResult
 from pipeline.app.cli import app
 from pipeline.app.exit_codes import ExitCode, exit_code_of_result
-from pipeline.app.lock import single_instance
-from pipeline.app.service import open_service
-from pipeline.app.wiring import Config, load_config, open_application
-from pipeline.config.types import Duration
+from pipeline.app.wiring import Config, load_config
 from pipeline.ledger.summary import MAX_REFUSED
 from stages.check import examine
 from stages.sandbox import Mailbox
 from stages.sandbox.answers import Answer
 from stages.sandbox.state_index import State
+from tests.helpers.services import often, running, until
 from tests.helpers.trial import Trial, trial
 
 pytestmark = pytest.mark.anyio
@@ -146,30 +142,13 @@ async def test_they_are_set_aside_where_the_user_wants_that(tmp_path: Path) -> N
 
 
 async def test_an_edit_of_the_rule_counts_from_the_next_document_on(tmp_path: Path) -> None:
-    def often(config: Config) -> Config:
-        return structs.replace(
-            config, service=structs.replace(config.service, poll_interval=Duration(0.05))
-        )
-
     async with trial(tmp_path, mailbox=mailbox(40)) as it:
-        first = often(ruled(it, "quarantine"))
-        with single_instance(first.service.state_dir):
-            async with (
-                open_application(first) as application,
-                open_service(application, first) as service,
-                application.engine.running(),
-                anyio.create_task_group() as group,
-            ):
-                service.start(group)
-                with anyio.fail_after(100):
-                    while ends(it) != {"ERROR": len(answers(it))}:
-                        await anyio.sleep(0.02)
-                    service.apply(often(ruled(it, "record")))
-                    for document in it.mailbox:
-                        it.mailbox.set_state(document, State.PENDING)
-                    while ends(it) != {"FORWARDED": len(answers(it))}:
-                        await anyio.sleep(0.02)
-                group.cancel_scope.cancel()
+        async with running(often(ruled(it, "quarantine"))) as service:
+            await until(lambda: ends(it) == {"ERROR": len(answers(it))})
+            service.apply(often(ruled(it, "record")))
+            for document in it.mailbox:
+                it.mailbox.set_state(document, State.PENDING)
+            await until(lambda: ends(it) == {"FORWARDED": len(answers(it))})
         assert said(it).total() == len(answers(it))
         assert not it.summary().quarantine
 

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import sys
 from base64 import b64decode
 from collections.abc import Sequence
 from hashlib import sha256
 from io import BytesIO, StringIO
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 import anyio
 import pytest
@@ -25,25 +23,16 @@ from typer.testing import CliRunner
 
 from benchmarks import delivered, plot, table
 from benchmarks.__main__ import app
-from benchmarks.dataset import LISTS, PAGE, Item, render
+from benchmarks.dataset import LISTS, Item, render
 from benchmarks.failure import BenchmarkError
 from benchmarks.inside import Clock
 from benchmarks.measure import Figure, Run, alternate, execute, figure, ratio
-from benchmarks.peers import PEERS, Peer
 from benchmarks.report import STANDING_COLUMNS, Report, standing_rows, standings
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.scenarios.durable import file_system
-from benchmarks.server import serve
-from benchmarks.workplace import run_peer
+from tests.helpers.benchmarking import DOCUMENTS, needs_memory, needs_nginx, run_of
 
-DOCUMENTS = 40
 SVG = "{http://www.w3.org/2000/svg}"
-
-needs_nginx = pytest.mark.skipif(
-    shutil.which("nginx", path="/usr/bin:/usr/local/bin:/usr/sbin:/usr/local/sbin") is None,
-    reason="nginx is not installed here",
-)
-needs_memory = pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="there is no /dev/shm here")
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +43,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def benchmark(*arguments: object) -> None:
     done = CliRunner().invoke(app, [str(one) for one in arguments], catch_exceptions=False)
     assert done.exit_code == 0, done.output
-
-
-def run_of(seconds: float) -> Run:
-    return Run(documents=100, seconds=seconds, cpu=seconds, peak=1_000_000)
 
 
 def test_rendered_documents_are_whole_and_of_the_sizes_that_were_asked_for(cache: Path) -> None:
@@ -85,43 +70,6 @@ def test_what_is_rendered_once_is_found_again(cache: Path) -> None:
     assert render(cache, DOCUMENTS, 2, seed=2).items != first.items
 
 
-@needs_nginx
-def test_the_server_speaks_the_wire_format(cache: Path) -> None:
-    dataset = render(cache, 300, 2, seed=1)
-    owner = dataset.mailbox.companies[0].platform_id
-    with serve(dataset.root) as server:
-
-        def page(number: int, size: int = PAGE) -> dict[str, object]:
-            query = f"page={number}&size={size}&accounting_status=TO_BE_FETCHED&platform_id={owner}"
-            with urlopen(f"{server.url}/purchase-invoices?{query}") as answer:
-                read: dict[str, object] = json.load(answer)
-                return read
-
-        first, second, past = page(0), page(1), page(2)
-        assert isinstance(first["results"], list)
-        assert isinstance(second["results"], list)
-        assert len(first["results"]) == PAGE
-        assert len(first["results"]) + len(second["results"]) == first["total"]
-        assert past["results"] == []
-        assert page(0, size=1)["total"] == first["total"]
-        listed = first["results"][0]
-        with urlopen(f"{server.url}/purchase-invoices/{listed['id']}") as answer:
-            assert answer.headers["Content-Type"] == "application/xml"
-            assert sha256(answer.read()).hexdigest() == listed["sha256"]
-        told = Request(
-            f"{server.url}/purchase-invoices/{listed['id']}/accounting-status",
-            data=b'{"status": "FORWARDED"}',
-            method="PUT",
-        )
-        with urlopen(told) as answer:
-            assert answer.status == 204
-        before = server.requests()
-        page(0)
-        assert server.requests() == before + 2
-        with urlopen(Request(server.token_url, data=b"grant_type=client_credentials")) as answer:
-            assert json.load(answer)["access_token"]
-
-
 def test_contenders_take_turns() -> None:
     order: list[str] = []
 
@@ -144,7 +92,9 @@ def test_a_ratio_is_taken_within_each_round() -> None:
     assert figure([3.0, 1.0, 2.0]) == Figure(2.0, 1.0, 3.0)
     found = standings({"ours": [run_of(1), run_of(4)], "theirs": [run_of(2), run_of(2)]}, "ours")
     assert found[1].times == Figure(1.25, 0.5, 2.0)
-    assert standing_rows(found)[0][2] == "1 (1-1)"
+    assert found[1].cpu == Figure(20_000, 20_000, 20_000)
+    assert found[1].cpu_times == Figure(1.25, 0.5, 2.0)
+    assert standing_rows(found)[0][3:5] == ("1 (1-1)", "1 (1-1)")
 
 
 def test_a_process_is_measured_and_its_failure_told(tmp_path: Path) -> None:
@@ -179,27 +129,6 @@ def test_a_run_that_did_not_deliver_is_an_error(tmp_path: Path) -> None:
             delivered.check(deliver(wrong), items)
 
 
-@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
-@needs_nginx
-def test_a_peer_brings_all_documents(cache: Path, tmp_path: Path, peer: Peer) -> None:
-    if not peer.is_here:
-        pytest.skip(f"{peer.program} is not installed here")
-    dataset = render(cache, DOCUMENTS, 2, seed=1)
-    with serve(dataset.root) as server:
-        assert run_peer(peer, tmp_path, dataset, server.url).documents == DOCUMENTS
-
-
-@needs_nginx
-def test_aria2c_does_check_what_it_fetches(cache: Path, tmp_path: Path) -> None:
-    peer = PEERS[0]
-    if not peer.is_here:
-        pytest.skip(f"{peer.program} is not installed here")
-    dataset = render(cache, DOCUMENTS, 2, seed=1)
-    wrong = [Item(one.path, one.size, sha256(b"").hexdigest()) for one in dataset.items]
-    with serve(dataset.root) as server, pytest.raises(BenchmarkError, match="aria2c ended with"):
-        execute(peer.prepare(tmp_path, server.url, wrong), folder=tmp_path, documents=1)
-
-
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @needs_nginx
 @needs_memory
@@ -212,7 +141,7 @@ def test_a_scenario_writes_its_table_json_and_charts(
         pytest.skip("the working folder is in memory, and a disk is to be measured")
     benchmark(
         *(scenario, "--documents", DOCUMENTS, "--runs", 1, "--companies", 2),
-        *("--sizes", "10", "--ledger-rows", 100),
+        *("--sizes", "10", "--ledger-rows", 100, "--large", DOCUMENTS, "--folder", tmp_path / "f"),
         *("--output", tmp_path, "--cache", cache, "--disk", disk),
     )
     written = json.loads((tmp_path / f"{scenario}.json").read_text())

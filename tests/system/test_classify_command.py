@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app.wiring import load_config, serve_sandbox
+from pipeline.app.wiring import load_config
+from pipeline.app.wiring_sandbox import serve_sandbox
 from stages.check import examine
 from stages.sandbox import Mailbox, write_config
 from tests.helpers.cases import case

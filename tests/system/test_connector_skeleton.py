@@ -54,7 +54,9 @@ async def test_the_skeleton_brings_documents(
     (tmp_path / "folder_connector.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
     connector = importlib.import_module("folder_connector")
-    line = registry.Connector(connector.Folder, connector.FolderSource, registry.CONNECTORS[0].wire)
+    line = registry.Connector(
+        connector.Folder, "folder_connector:FolderSource", registry.CONNECTORS[0].wire
+    )
     monkeypatch.setitem(registry._BY_SECTION, connector.Folder, line)
     monkeypatch.setattr(wiring, "SECTIONS", (*registry.SECTIONS, connector.Folder))
     mailbox = Mailbox(8, 1, seed=3)

@@ -109,7 +109,10 @@ async def test_what_shows_signs_of_life_does_not_hang(lane: Lane) -> None:
             heartbeat()
         return "written"
 
+    before = lane.signs_of_life
     assert await lane.each([Call(A, write)]) == ["written"]
+    # Those who watch over the engine see it too.
+    assert lane.signs_of_life > before + 1
 
 
 async def test_after_several_folders_in_a_row_the_volume_hangs(lane: Lane) -> None:
@@ -169,3 +172,34 @@ def test_the_lane_of_a_folder_is_found_by_the_table_of_volumes(
     assert found.of(Path("/mnt/another")).volume == "/mnt/another"
     assert found.of(Path("/mnt/a share/achats")).volume == "/mnt"
     assert [found.is_mounted(path) for path in ("/mnt/a share", "/mnt/another")] == [False, True]
+
+
+#: A service of systemd whose unit lets it write to /srv/books, with a share and a folder of
+#: elsewhere mounted below it.
+CONFINED = """\
+10 1 8:1 / / ro - ext4 /dev/sda1 rw
+11 10 8:1 /srv/books /srv/books rw - ext4 /dev/sda1 rw
+12 10 8:1 /var/lib/synqup /var/lib/synqup rw - ext4 /dev/sda1 rw
+13 11 8:1 /archive /srv/books/old rw - ext4 /dev/sda1 rw
+14 11 0:44 / /srv/books/share rw - cifs //nas/books rw
+15 14 0:44 /a\\040b /srv/books/share/a\\040b rw - cifs //nas/books rw
+"""
+
+
+def test_a_folder_that_is_mounted_onto_itself_is_no_volume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "mountinfo"
+    table.write_text(CONFINED)
+    monkeypatch.setattr(mounts, "MOUNT_INFO", str(table))
+    monkeypatch.setattr(mounts.sys, "platform", "linux")
+    found = Lanes()
+    found.refresh_mounts()
+    points = ("/srv/books", "/var/lib/synqup", "/srv/books/share/a b")
+    assert not any(map(found.is_mounted, points))
+    assert all(map(found.is_mounted, ("/", "/srv/books/old", "/srv/books/share")))
+    assert found.of(Path("/srv/books/x")) is found.of(Path("/var/lib/synqup"))
+    assert found.of(Path("/srv/books/share/a b/x")).volume == "/srv/books/share"
+    # But no rename works between them.
+    assert [found.mount_of(Path(point, "x")) for point in points] == list(points)
+    assert found.mount_of(Path("/srv/bookshelf")) == "/"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,7 @@ from msgspec import structs
 from structlog.testing import capture_logs
 
 from pipeline.app import wiring as application
-from pipeline.app.lock import single_instance
-from pipeline.app.service import Service, open_service
-from pipeline.app.wiring import Config, open_application
-from pipeline.config.types import Duration
+from pipeline.app.wiring import Config
 from pipeline.engine import breaker
 from pipeline.engine.breaker import SUSPECT_AFTER
 from pipeline.errors import (
@@ -31,6 +27,7 @@ from stages.sandbox import FaultSpec
 from stages.settings import StageSettings
 from stages.sources.billtobox.source import BilltoboxSource
 from stages.sources.registry import open_source
+from tests.helpers.services import often, running, until
 from tests.helpers.trial import Trial, trial
 
 pytestmark = pytest.mark.anyio
@@ -221,31 +218,6 @@ async def test_a_destination_that_can_not_be_settled_fails_no_source(
 # The service
 
 
-def often(config: Config, seconds: float = 0.05) -> Config:
-    service = structs.replace(config.service, poll_interval=Duration(seconds))
-    return structs.replace(config, service=service)
-
-
-@asynccontextmanager
-async def serving(config: Config) -> AsyncIterator[Service]:
-    with single_instance(config.service.state_dir):
-        async with (
-            open_application(config) as parts,
-            open_service(parts, config) as service,
-            parts.engine.running(),
-            anyio.create_task_group() as group,
-        ):
-            service.start(group)
-            yield service
-            group.cancel_scope.cancel()
-
-
-async def until(condition: Callable[[], object]) -> None:
-    with anyio.fail_after(100):
-        while not condition():
-            await anyio.sleep(0.01)
-
-
 @pytest.mark.parametrize("place", ["list", "fetch", "acknowledge"])
 async def test_the_service_goes_on_with_the_others_and_serves_again(
     tmp_path: Path, place: str, sicken: Callable[[str, type[Exception]], None]
@@ -253,7 +225,7 @@ async def test_the_service_goes_on_with_the_others_and_serves_again(
     sicken(place, KeyError)
     async with trial(tmp_path, documents=60) as it:
         with capture_logs() as logs:
-            async with serving(often(two_sources(it))):
+            async with running(often(two_sources(it))):
                 await until(lambda: of_second(it) <= set(it.journal()))
                 it.mailbox.grow(60)
                 await until(lambda: of_second(it) <= set(it.journal()))
@@ -294,7 +266,7 @@ async def test_a_hundred_edits_leave_one_source_alive(
     monkeypatch.setattr(application, "open_source", open_)
     async with trial(tmp_path, documents=60, latency=0.005) as it:
         config = often(it.config(), 3600)
-        async with serving(config) as service:
+        async with running(config) as service:
             for number in range(100):
                 (settings,) = config.sources
                 edited = structs.replace(settings, page_size=10 + number)
@@ -332,7 +304,7 @@ async def test_a_retired_source_whose_documents_never_end_holds_up_nobody(
     async with trial(tmp_path, documents=40) as it:
         config = often(it.config("page_size = 11\n"))
         config = structs.replace(config, stages={"download": StageSettings(workers=60)})
-        async with serving(config) as service:
+        async with running(config) as service:
             await until(lambda: hung == 40)
             (settings,) = config.sources
             edited = structs.replace(settings, page_size=12)

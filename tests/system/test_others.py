@@ -12,7 +12,7 @@ from rich.console import Console
 from pipeline.app import output as report
 from pipeline.app.catch_up import CatchUpResult
 from pipeline.app.exit_codes import exit_code_of_result
-from pipeline.app.wiring import serve_sandbox
+from pipeline.app.wiring_sandbox import serve_sandbox
 from pipeline.errors import Rejected, Skipped
 from pipeline.ledger.models import State
 from stages.check import examine

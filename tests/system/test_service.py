@@ -2,53 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import anyio
 import pytest
-from msgspec import structs
 from structlog.testing import capture_logs
 
-from pipeline.app.lock import single_instance
 from pipeline.app.poller import LONGEST_PAUSE, pause
-from pipeline.app.service import Service, open_service
-from pipeline.app.wiring import Config, open_application
-from pipeline.config.types import Duration
 from pipeline.errors import RetryableError, SourceUnavailable
 from pipeline.retry import MAX_RETRY_AFTER
 from stages.sandbox import FaultSpec
-from tests.helpers.trial import Trial, trial
+from tests.helpers.services import often, running, until
+from tests.helpers.trial import trial
 
 pytestmark = pytest.mark.anyio
-
-
-def often(it: Trial) -> Config:
-    config = it.config()
-    service = structs.replace(config.service, poll_interval=Duration(0.05))
-    return structs.replace(config, service=service)
-
-
-@asynccontextmanager
-async def serving(config: Config) -> AsyncIterator[Service]:
-    with single_instance(config.service.state_dir):
-        async with (
-            open_application(config) as application,
-            open_service(application, config) as service,
-            application.engine.running(),
-            anyio.create_task_group() as group,
-        ):
-            service.start(group)
-            yield service
-            group.cancel_scope.cancel()
-
-
-async def until(condition: object) -> None:
-    assert callable(condition)
-    with anyio.fail_after(100):
-        while not condition():
-            await anyio.sleep(0.01)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +28,7 @@ async def test_a_source_that_fails_is_reported_once_and_serves_again(
     strikes = 10 if planned.on == "token" else 60
     async with trial(tmp_path, planned, documents=12) as it:
         with capture_logs() as logs:
-            async with serving(often(it)):
+            async with running(often(it.config())):
                 # Several polls: each tries a list, or a token, three times.
                 await until(lambda: it.faults.hits[planned.name] > strikes)
                 it.faults.specs = ()
@@ -80,7 +46,7 @@ EVENTS = ("poll failed", "source serves again")
 async def test_another_trouble_is_reported_as_well(tmp_path: Path) -> None:
     async with trial(tmp_path, FaultSpec("unavailable"), documents=3) as it:
         with capture_logs() as logs:
-            async with serving(often(it)):
+            async with running(often(it.config())):
                 await until(lambda: "poll failed" in [line["event"] for line in logs])
                 it.faults.specs = (FaultSpec("unauthorized"),)
                 await until(lambda: [line["event"] for line in logs].count("poll failed") == 2)
@@ -91,7 +57,7 @@ async def test_another_trouble_is_reported_as_well(tmp_path: Path) -> None:
 
 
 async def test_new_documents_are_brought_by_the_next_poll(tmp_path: Path) -> None:
-    async with trial(tmp_path, documents=6) as it, serving(often(it)):
+    async with trial(tmp_path, documents=6) as it, running(often(it.config())):
         await until(lambda: it.delivered() == it.held())
         it.mailbox.grow(6)
         await until(lambda: it.delivered() == it.held())

@@ -120,7 +120,13 @@ def test_the_end_of_the_grace_ends_it_with_its_status(tmp_path: Path) -> None:
 
 #: What hangs, in a thread or in the main one, and what makes it hang.
 HANGING = {
-    "start": "import pipeline.app.cli_run; pipeline.app.cli_run.load_config = hang",
+    "imports": (
+        "class Slow:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        return hang() if name == 'pipeline.app.wiring' else None\n"
+        "sys.meta_path.insert(0, Slow())"
+    ),
+    "start": "import pipeline.app.command_run as c; c.load_config = hang",
     "lock": "import pipeline.app.lock; pipeline.app.lock.make_folder = hang",
     "opening": "import pipeline.ledger.ledger; pipeline.ledger.ledger.open_database = hang",
     "recovery": "import stages.delivery.staging as s; s.Staging.keep = hang",
@@ -139,8 +145,8 @@ HANGING = {
 @pytest.mark.parametrize(
     ("command", "places"),
     [
-        ("run", ("start", "opening", "spool", "commit")),
-        ("catch-up", ("lock", "recovery", "rename")),
+        ("run", ("imports", "start", "opening", "spool", "commit")),
+        ("catch-up", ("imports", "lock", "recovery", "rename")),
     ],
 )
 def test_what_hangs_does_not_keep_the_process(

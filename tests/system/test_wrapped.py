@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app.wiring import serve_sandbox
+from pipeline.app.wiring_sandbox import serve_sandbox
 from stages.classify import classify_file
 from stages.kind import Kind
 from stages.sandbox import Mailbox, write_config

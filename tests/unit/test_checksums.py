@@ -16,7 +16,7 @@ from pipeline.payload import Payload
 from pipeline.source import StatedChecksum
 from stages.checksums import HASHES, Checkable, checkable, digests
 from stages.digest_text import read_digest
-from stages.sources.http.checksums import HEADERS, stated_checksums
+from stages.sources.http.checksums import HEADERS, stated_checksums, unpacked_coding
 from stages.sources.http.coding import NO_CODINGS
 
 DATA = b"<Invoice>12,50</Invoice>\n"
@@ -37,7 +37,8 @@ def encoded(algorithm: str, data: bytes = DATA) -> str:
 
 def stated(headers: dict[str, str], listed: str | None = None) -> Checkable:
     """What can be checked of the headers of an answer, and of what the list says."""
-    return checkable(stated_checksums(CIMultiDictProxy(CIMultiDict(headers))), listed)
+    given = CIMultiDictProxy(CIMultiDict(headers))
+    return checkable(stated_checksums(given, unpacked_coding(given)), listed)
 
 
 def agreeing(headers: dict[str, str], listed: str | None = None) -> list[str]:

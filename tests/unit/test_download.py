@@ -160,6 +160,7 @@ async def test_a_large_one_is_held_in_a_private_file(tmp_path: Path, answer: Ans
         assert payload is not None
         assert payload.data is None
         assert payload.read() == LARGE
+        assert it.download.chunks > 0
         assert payload.sha256 == sha256(LARGE).hexdigest()
         assert payload.held == 0
         assert it.left() == [payload.spool]

@@ -17,7 +17,14 @@ from pipeline.document import Document
 from pipeline.engine.breaker import SUSPECT_AFTER
 from pipeline.engine.engine import Engine
 from pipeline.engine.quarantine import Quarantine
-from pipeline.errors import Rejected, SignInRefused, SourceError, SourceUnavailable
+from pipeline.errors import (
+    Rejected,
+    SignInRefused,
+    SourceError,
+    SourceUnavailable,
+    SourceUnreachable,
+    SynqupError,
+)
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.ledger.models import Staged
 from pipeline.source import Entry
@@ -192,11 +199,14 @@ async def test_a_part_that_can_not_be_read_is_told_when_the_rest_has_been(tmp_pa
         assert not farm.open
 
 
-async def test_a_sign_in_that_is_refused_ends_the_poll_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", [SignInRefused, SourceUnreachable])
+async def test_a_sign_in_that_is_refused_ends_the_poll_at_once(
+    tmp_path: Path, error: type[SynqupError]
+) -> None:
     farm = Platform(15)
-    farm.failure = SignInRefused("source")
+    farm.failure = error("source")
     async with bench(tmp_path) as it:
-        with pytest.raises(SignInRefused):
+        with pytest.raises(error):
             await it.poll(farm)
         await it.engine.dispatcher.drained("farm")
         assert farm.pages == 2

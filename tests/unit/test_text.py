@@ -62,7 +62,11 @@ def test_the_first_few_are_named_and_the_rest_is_counted() -> None:
 def test_every_error_has_a_reason_that_no_optimisation_takes_away() -> None:
     for package in (pipeline, stages):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            importlib.import_module(module.name)
+            try:
+                importlib.import_module(module.name)
+            except ImportError as error:
+                if error.name is not None:  # else it is one that says it is for another system
+                    raise
 
     def below(kind: type[SynqupError]) -> list[type[SynqupError]]:
         return [kind, *(one for child in kind.__subclasses__() for one in below(child))]

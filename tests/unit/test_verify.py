@@ -48,7 +48,8 @@ def announced(
     headers: Mapping[str, str], media_type: str = "", length: int | None = None
 ) -> Announced:
     given = CIMultiDictProxy(CIMultiDict(headers))
-    return Announced(media_type, length, stated_checksums(given), unpacked_coding(given))
+    coding = unpacked_coding(given)
+    return Announced(media_type, length, stated_checksums(given, coding), coding)
 
 
 def listed(*, require_checksum: bool = False, **more: Any) -> Listed:

@@ -107,6 +107,7 @@ class BilltoboxSource(Source):
             self.name,
             connections=settings.connections,
             timeouts=settings.timeouts,
+            proxy=settings.proxy_settings,
             ca_file=settings.ca_file,
         )
         client = OAuthClient(
@@ -124,6 +125,11 @@ class BilltoboxSource(Source):
         self._acknowledging = anyio.Semaphore(max(settings.connections // 2, 1), fast_acquire=True)
         self._resources = {resource.prefix: resource for resource in resources(settings)}
         self._pagination: Pagination[ScopedList] | None = None
+
+    @property
+    def sign_in_ends_at(self) -> float | None:
+        """When the refresh token ends, as far as the token address has said."""
+        return self._sign_in.ends_at
 
     async def list(self, config: Config) -> AsyncGenerator[Sequence[Entry], None]:
         """Read the platform's lists, several pages at once."""

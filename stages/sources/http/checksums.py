@@ -82,8 +82,11 @@ _CONTEXT = (
     "x-amz-server-side-encryption-customer-algorithm",
 )
 
+_NAMES = (*HEADERS, *_CONTEXT)
+
 #: Headers that state the coding in which the document is stored, whether it is sent so or not.
 _STORED_CODING = ("x-goog-stored-content-encoding", "x-original-content-encoding")
+_CODING = (hdrs.CONTENT_ENCODING, *_STORED_CODING)
 #: Headers that say that something on the way has changed the bytes, and what they say then:
 #: "214 Transformation Applied" (RFC 7234, 5.5.6), and Google Cloud Storage's own words for it.
 _TRANSFORMED = (
@@ -92,17 +95,14 @@ _TRANSFORMED = (
 )
 
 
-def stated_checksums(headers: CIMultiDictProxy[str]) -> tuple[StatedChecksum, ...]:
+def stated_checksums(headers: CIMultiDictProxy[str], coding: str) -> tuple[StatedChecksum, ...]:
     """The checksums that the headers of an answer state, in no order of strength.
 
-    A header that comes several times counts as one with a list of values (RFC 9110, 5.3).
+    A header that comes several times counts as one with a list of values (RFC 9110, 5.3). coding:
+    as by unpacked_coding().
     """
-    said = {
-        name: printable(", ".join(headers.getall(name)))
-        for name in (*HEADERS, *_CONTEXT)
-        if name in headers
-    }
-    return tuple(_stated(said, unpacked_coding(headers))) if said else ()
+    said = {name: printable(", ".join(headers.getall(name))) for name in _NAMES if name in headers}
+    return tuple(_stated(said, coding)) if said else ()
 
 
 def unpacked_coding(headers: CIMultiDictProxy[str]) -> str:
@@ -111,8 +111,8 @@ def unpacked_coding(headers: CIMultiDictProxy[str]) -> str:
     The bytes that are handed over are unpacked of it: here, or on their way by a store that does
     so for clients which don't ask for it (Google's decompressive transcoding).
     """
-    for name in (hdrs.CONTENT_ENCODING, *_STORED_CODING):
-        if codings := content_codings(headers, name):
+    for name in _CODING:
+        if name in headers and (codings := content_codings(headers, name)):
             return printable(", ".join(codings))
     for name, words in _TRANSFORMED:
         if name in headers and words.search(", ".join(headers.getall(name))):
@@ -121,8 +121,8 @@ def unpacked_coding(headers: CIMultiDictProxy[str]) -> str:
 
 
 def _stated(said: Mapping[str, str], coding: str) -> Iterator[StatedChecksum]:
-    for name, parse in HEADERS.items():
-        if (value := said.get(name)) is None:
+    for name, value in said.items():
+        if (parse := HEADERS.get(name)) is None:
             continue
         composite = said.get(f"{AMAZON}type", "").strip().upper() == "COMPOSITE"
         if name.startswith(AMAZON) and composite and not coding:

@@ -7,7 +7,6 @@ given up when they stall, trickle or end early.
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from importlib.metadata import version
@@ -15,7 +14,6 @@ from pathlib import Path
 
 import aiohttp
 import anyio
-import anyio.to_thread
 import msgspec
 from aiohttp.connector import Connection
 from yarl import URL
@@ -27,11 +25,14 @@ from pipeline.errors import (
     SourceUnavailable,
     SynqupError,
 )
-from pipeline.files import check_file, os_reason
+from pipeline.network.proxy import ProxySettings
+from pipeline.network.proxy_errors import PROXY_AUTHENTICATION_REQUIRED, sign_in_error
+from pipeline.network.routes import Routes
 from stages.sources.http.coding import DecodingError, content_decoder
+from stages.sources.http.connection_errors import connection_error
 from stages.sources.http.headers import HTML, media_type, quoted, retry_after
 from stages.sources.http.lenient_json import JSON_ERRORS, as_utf8
-from stages.sources.http.settings import LARGEST_CA_FILE, Timeouts
+from stages.sources.http.settings import Timeouts
 from stages.sources.http.web_page import no_web_page
 
 #: Bytes that are read of an error's body to quote it, and seconds that are spent on it.
@@ -46,16 +47,6 @@ MIN_RATE = 2048
 #: above MIN_MEAN_RATE, in bytes a second: 16 large documents could hold all workers for hours.
 MEAN_RATE_STALLS = 10
 MIN_MEAN_RATE = 16_384
-
-
-class CertificateRefused(SourceError):
-    """The server's certificate can't be verified."""
-
-    reason = "the server's certificate is not trusted"
-    remedy = (
-        "Check the address; if a private authority has signed it, name that authority's"
-        " certificate as ca_file in [[sources]]"
-    )
 
 
 class IncompleteBody(RetryableError):
@@ -97,17 +88,22 @@ class Throughput:
 class HttpClient:
     """HTTP client of one source. It connects when first used, within the event loop.
 
-    connections: concurrent connections, at most. ca_file: certificates of authorities that are
-    trusted besides those of the system.
+    connections: concurrent connections, at most. proxy: how they go out. ca_file: certificates of
+    authorities that are trusted besides those of the system.
     """
 
     def __init__(
-        self, name: str, *, connections: int, timeouts: Timeouts, ca_file: Path | None = None
+        self,
+        name: str,
+        *,
+        connections: int,
+        timeouts: Timeouts,
+        proxy: ProxySettings | None = None,
+        ca_file: Path | None = None,
     ) -> None:
-        self._name = name
         self._connections = connections
         self._timeouts = timeouts
-        self._ca_file = ca_file
+        self._routes = Routes(f"source {name}", proxy, ca_file)
         self._session: aiohttp.ClientSession | None = None
 
     async def send(
@@ -122,15 +118,33 @@ class HttpClient:
         """Send a request and return its answer, of any status, before its body is read.
 
         The caller releases it. Redirects are not followed, as credentials must not be sent to
-        other addresses. CertificateRefused, SourceUnavailable or SourceError.
+        other addresses. CertificateRefused, ProxyRefused, SourceUnavailable or SourceError.
         """
-        session = self._session or await self._open()
+        route = await self._routes.to(url)
+        session = self._session or self._open()
         try:
-            return await session.request(
-                method, url, headers=headers, data=data, allow_redirects=False
+            request = session.request(
+                method,
+                url,
+                headers=route.headers(headers),
+                data=data,
+                allow_redirects=False,
+                **route.options,
             )
+            if route.proxy is None:
+                return await request
+            async with asyncio.timeout(self._timeouts.by_proxy):
+                response = await request
+            if response.status != PROXY_AUTHENTICATION_REQUIRED:
+                return response
+            response.release()
+            challenges = response.headers.getall("Proxy-Authenticate", ())
+            failure: SynqupError = sign_in_error(route.proxy, challenges, url, subject)
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is one
-            raise _connection_error(error, subject) from None
+            failure = connection_error(error, subject, url, route.proxy)
+        # Outside of the handler: the request of a proxy's answer holds the password.
+        self._routes.failed(route, failure)
+        raise failure
 
     def body(self, response: aiohttp.ClientResponse, subject: str) -> AsyncIterator[bytes]:
         """Yield the bytes of an answer as they arrive, decoded.
@@ -208,38 +222,20 @@ class HttpClient:
             with anyio.move_on_after(CLOSE_TIMEOUT):
                 await self._session.close()
 
-    async def _open(self) -> aiohttp.ClientSession:
-        # Reading certificates blocks; aiohttp has read the system's when it was imported.
-        trusted: ssl.SSLContext | bool = True
-        if self._ca_file is not None:
-            trusted = await anyio.to_thread.run_sync(self._ssl_context, self._ca_file)
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections, ssl=trusted),
-                # The other timeouts are applied where the answer is waited for.
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeouts.connect),
-                response_class=_response_class(self._timeouts.first_byte),
-                headers={
-                    "User-Agent": f"synqup/{version('synqup')}",
-                    "Accept-Encoding": "gzip, deflate",
-                },
-                cookie_jar=_NoCookies(),
-                auto_decompress=False,
-            )
+    def _open(self) -> aiohttp.ClientSession:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections),
+            # The other timeouts are applied where the answer is waited for.
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeouts.connect),
+            response_class=_response_class(self._timeouts.first_byte),
+            headers={
+                "User-Agent": f"synqup/{version('synqup')}",
+                "Accept-Encoding": "gzip, deflate",
+            },
+            cookie_jar=_NoCookies(),
+            auto_decompress=False,
+        )
         return self._session
-
-    def _ssl_context(self, ca_file: Path) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        try:
-            check_file(ca_file, LARGEST_CA_FILE)
-            context.load_verify_locations(ca_file)
-        except OSError as error:  # ssl.SSLError is one
-            raise SourceError(
-                f"source {self._name}",
-                f"ca_file {ca_file} can't be used ({os_reason(error)})",
-                "Name a readable file of certificates in PEM form",
-            ) from None
-        return context
 
 
 class _NoCookies(aiohttp.DummyCookieJar):
@@ -301,68 +297,12 @@ async def status_error(response: aiohttp.ClientResponse, subject: str) -> Synqup
     return SourceError(subject, answered, remedy)
 
 
-def _connection_error(error: aiohttp.ClientError | OSError, subject: str) -> SynqupError:
-    match error:
-        case aiohttp.ClientConnectorCertificateError():
-            return CertificateRefused(subject, _certificate(error.certificate_error))
-        case aiohttp.ClientConnectorSSLError():
-            return SourceUnavailable(
-                subject, f"no secure connection can be made ({_message_of(error.os_error)})"
-            )
-        case TimeoutError():
-            return SourceUnavailable(subject, "the source does not answer in time")
-        case aiohttp.ClientConnectorError():
-            reason = quoted(error.strerror or "") or _message_of(error.os_error)
-            return SourceUnavailable(
-                subject, f"the source does not answer ({error.host}:{error.port}: {reason})"
-            )
-        case aiohttp.ClientResponseError():
-            why = quoted(error.message.partition("\n")[0]).rstrip(":") or "it can't be read"
-            return SourceUnavailable(
-                subject,
-                f"the answer breaks the rules of HTTP ({why})",
-                "Tell the platform, or the operator of the proxy in between; it will be retried",
-            )
-        case _:
-            return SourceUnavailable(subject, f"the connection failed ({_message_of(error)})")
-
-
-def _certificate(error: Exception) -> str:
-    reason = getattr(error, "verify_message", "") if isinstance(error, ssl.SSLError) else ""
-    return f"the server's certificate is not trusted ({quoted(reason or str(error))})"
-
-
 def _host(response: aiohttp.ClientResponse) -> str:
     """The host that a redirect leads to; the rest of the address may hold secrets."""
     try:
         return quoted(URL(response.headers.get("Location", "")).host or "nowhere")
     except ValueError:
         return "nowhere"
-
-
-def _message_of(error: BaseException) -> str:
-    """The message of an error; many errors of connections have none."""
-    # ServerDisconnectedError quotes the part of the answer that had arrived.
-    said = "" if isinstance(error, aiohttp.ServerDisconnectedError) else quoted(str(error))
-    if said:
-        return said
-    for kind, words in SILENT_ERRORS.items():
-        if isinstance(error, kind):
-            return words
-    return f"the system says no more than {type(error).__name__}"
-
-
-#: Messages for errors that have none.
-SILENT_ERRORS: Mapping[type[BaseException], str] = {
-    ConnectionResetError: "the other side has reset the connection",
-    ConnectionAbortedError: "the connection was broken off",
-    ConnectionRefusedError: "no program listens there",
-    BrokenPipeError: "the other side has closed the connection",
-    TimeoutError: "no answer in time",
-    ssl.SSLError: "the secure connection could not be made",
-    ConnectionError: "the connection was lost",
-    aiohttp.ServerDisconnectedError: "the other side has closed the connection",
-}
 
 
 async def _error_message(response: aiohttp.ClientResponse) -> str:

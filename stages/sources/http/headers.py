@@ -44,11 +44,12 @@ def is_encoded(response: aiohttp.ClientResponse) -> bool:
 
 def announced(response: aiohttp.ClientResponse) -> Announced:
     """What the headers of an answer state of the bytes that body() gives."""
+    coding = unpacked_coding(response.headers)
     return Announced(
         media_type=printable(media_type(response)),
         length=None if is_encoded(response) else response.content_length,
-        checksums=stated_checksums(response.headers),
-        coding=unpacked_coding(response.headers),
+        checksums=stated_checksums(response.headers, coding),
+        coding=coding,
     )
 
 

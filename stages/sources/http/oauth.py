@@ -6,6 +6,7 @@ Grants: client credentials (4.4), or a refresh token (6) of an authorisation-cod
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from itertools import islice
@@ -55,6 +56,15 @@ SCHEME = re.compile(r"^Bearer\s+", re.IGNORECASE)
 TOKEN = re.compile(r"[!-~]{1,16384}")
 #: RFC 6749, A.17.
 REFRESH_TOKEN = re.compile(r"[ -~]{1,16384}")
+#: How issuers name the lifetime of a refresh token in seconds, which RFC 6749 leaves out:
+#: Keycloak; Microsoft, GitHub and others; Intuit.
+REFRESH_LIFETIMES = (
+    "refresh_expires_in",
+    "refresh_token_expires_in",
+    "x_refresh_token_expires_in",
+)
+#: The longest that counts: more stands for "never".
+MAX_REFRESH_LIFETIME = 100 * 365 * 86_400.0
 #: Statuses of an address that is no token endpoint.
 NO_TOKENS = (404, 405, 410)
 
@@ -73,11 +83,14 @@ class TokenResponse(Struct, frozen=True):
     """The answer of a token endpoint (RFC 6749, 5.1).
 
     lifetime: of the token in seconds. refresh_token: the next one, empty if none came.
+    refresh_lifetime: seconds until a refresh token ends; None where the server does not say so, or
+    it never does.
     """
 
     access_token: str
     lifetime: float
     refresh_token: str
+    refresh_lifetime: float | None = None
 
 
 def read_token_response(body: bytes) -> TokenResponse:
@@ -88,6 +101,7 @@ def read_token_response(body: bytes) -> TokenResponse:
         SCHEME.sub("", token),
         _lifetime(lenient_json.text(given.get("expires_in"))),
         lenient_json.text(given.get("refresh_token")) or "",
+        _refresh_lifetime(given),
     )
 
 
@@ -132,6 +146,16 @@ def _lifetime(stated: str | None) -> float:
     return min(max(lifetime, MIN_LIFETIME), MAX_LIFETIME)
 
 
+def _refresh_lifetime(given: Mapping[str, bytes]) -> float | None:
+    stated = (lenient_json.text(given.get(name)) for name in REFRESH_LIFETIMES)
+    try:
+        lifetime = float(next((one for one in stated if one), ""))
+    except ValueError:
+        return None
+    # Zero stands for a token that does not end (Keycloak's offline tokens).
+    return lifetime if 0 < lifetime <= MAX_REFRESH_LIFETIME else None
+
+
 class SignIn:
     """The sign-in of one source.
 
@@ -150,6 +174,8 @@ class SignIn:
         self._renewed = ""
         self._stored = True
         self._told = False
+        #: When the refresh token ends, in seconds since 1970; None if that is not known.
+        self.ends_at: float | None = None
 
     async def grant(self) -> AccessToken:
         """Get a new access token; its lifetime ends shortly before it expires.
@@ -160,6 +186,7 @@ class SignIn:
         with anyio.CancelScope(shield=self._client.refresh_token is not None):
             granted = await self._ask(await anyio.to_thread.run_sync(self._form))
             if self._client.refresh_token is not None:
+                self._note_end(granted)
                 if granted.refresh_token and granted.refresh_token != self._renewed:
                     self._renewed, self._stored = granted.refresh_token, False
                 await self._store()
@@ -167,6 +194,13 @@ class SignIn:
         return AccessToken(
             granted.access_token, lifetime - min(lifetime * MARGIN_SHARE, MAX_MARGIN)
         )
+
+    def _note_end(self, granted: TokenResponse) -> None:
+        """Keep when the refresh token ends: of a new one nothing is known but what is stated."""
+        if granted.refresh_lifetime is not None:
+            self.ends_at = time.time() + granted.refresh_lifetime
+        elif granted.refresh_token and granted.refresh_token != self._renewed:
+            self.ends_at = None
 
     def read_secrets(self) -> None:
         """Check that all secrets can be read. Raises SecretMissing."""
@@ -236,7 +270,7 @@ class SignIn:
         replaced, _, renewed = read_private_file(self._kept).partition("\n")
         self._configured = configured
         self._renewed = renewed if replaced == configured and renewed else configured
-        self._stored = True
+        self._stored, self.ends_at = True, None
         return self._renewed
 
     async def _store(self) -> None:

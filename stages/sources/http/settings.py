@@ -11,13 +11,12 @@ from msgspec import Struct
 from yarl import URL
 
 from pipeline.config.loader import LoadContext
-from pipeline.config.types import Duration, above_zero, absolute
+from pipeline.config.types import Duration, Secret, above_zero, absolute
 from pipeline.files import check_file, os_reason
+from pipeline.network.proxy import NONE, SYSTEM, ProxySettings, proxy_setting, proxy_user
+from pipeline.network.trust import LARGEST_CA_FILE
 from pipeline.retry import RetryPolicy
 from stages.settings import SourceSettings
-
-#: Largest certificate file in bytes: a bundle of all public authorities has a twentieth of this.
-LARGEST_CA_FILE = 5_000_000
 
 
 class Timeouts(Struct, frozen=True):
@@ -27,12 +26,20 @@ class Timeouts(Struct, frozen=True):
     first_byte: float
     stall: float
 
+    @property
+    def by_proxy(self) -> float:
+        """Seconds to the end of the headers by way of a proxy, which has to connect and answer."""
+        return 2 * (self.connect + self.first_byte)
+
 
 class HttpSettings(SourceSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The settings that all HTTP connectors share; a connector's own section inherits from it.
 
     connections: concurrent requests of every sort, at most: besides documents (`workers` in
     [stages.download]) there are pages of lists, and as many acknowledgements as documents.
+    proxy: "system" for what the operating system says, "none", or the address of an HTTP proxy;
+    every request goes that way. proxy_user, proxy_password: for the proxy, whichever of the two
+    names it; both or none.
     ca_file: certificates (PEM) of authorities that are trusted besides those of the system.
     connect_timeout, first_byte_timeout, stall_timeout: as in Timeouts.
     attempts: how often a request is sent in all while its failures are temporary. retry_wait:
@@ -41,6 +48,9 @@ class HttpSettings(SourceSettings, frozen=True, forbid_unknown_fields=True, kw_o
     """
 
     connections: Annotated[int, above_zero] = 48
+    proxy: Annotated[str, proxy_setting] = SYSTEM
+    proxy_user: Annotated[str, proxy_user] = ""
+    proxy_password: Secret | None = None
     ca_file: Path | None = None
     connect_timeout: Annotated[Duration, above_zero] = Duration(10)
     first_byte_timeout: Annotated[Duration, above_zero] = Duration(60)
@@ -56,14 +66,26 @@ class HttpSettings(SourceSettings, frozen=True, forbid_unknown_fields=True, kw_o
         return Timeouts(self.connect_timeout, self.first_byte_timeout, self.stall_timeout)
 
     @property
+    def proxy_settings(self) -> ProxySettings:
+        """How every request goes out."""
+        return ProxySettings(self.proxy, self.proxy_user, self.proxy_password)
+
+    @property
     def retries(self) -> RetryPolicy:
         """The retry policy of every request."""
         return RetryPolicy(
             self.attempts, self.retry_wait, self.longest_retry_wait, self.longest_asked_wait
         )
 
+    @property
+    def longest_silence(self) -> float:
+        """Seconds that one request may take at most, with all its retries and pauses."""
+        request = self.connect_timeout + self.first_byte_timeout + self.stall_timeout
+        return self.attempts * (request + self.longest_retry_wait + self.longest_asked_wait)
+
     def validate(self, base: Path, key: str, context: LoadContext) -> None:
-        """Check that ca_file, if there is one, can be read and holds certificates."""
+        """Check that the settings of the proxy agree, and that ca_file holds certificates."""
+        self._check_proxy(key, context)
         if self.ca_file is None:
             return
         path = absolute(base, self.ca_file)
@@ -81,6 +103,25 @@ class HttpSettings(SourceSettings, frozen=True, forbid_unknown_fields=True, kw_o
                 f"{key}.ca_file",
                 f"{self.ca_file} can't be read ({os_reason(error)})",
                 "name a file of certificates that this account may read",
+            )
+
+    def _check_proxy(self, key: str, context: LoadContext) -> None:
+        if not context.is_valid(key, "proxy", "proxy_user", "proxy_password"):
+            return
+        given = {"proxy_user": self.proxy_user, "proxy_password": self.proxy_password}
+        missing = [name for name, value in given.items() if not value]
+        if len(missing) == 1:
+            (found,) = given.keys() - missing
+            context.add_problem(
+                f"{key}.{missing[0]}",
+                f"this is missing, and {found} needs it",
+                "write both or none",
+            )
+        elif not missing and self.proxy == NONE:
+            context.add_problem(
+                f"{key}.proxy",
+                'this is "none", and proxy_user and proxy_password are for a proxy',
+                "remove these, or write its address",
             )
 
 

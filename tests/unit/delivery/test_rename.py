@@ -83,6 +83,23 @@ def test_on_another_volume_files_wait_there_out_of_sight(
         assert place == Path(other) / "firm" / ".synqup"
 
 
+def test_where_no_rename_works_files_wait_beside_their_folder(tmp_path: Path) -> None:
+    """Two mounts of one volume, as a unit of systemd or a container has them."""
+    mounts = (tmp_path / "books", tmp_path / "state")
+
+    def mount_of(folder: Path) -> Path | None:
+        return next((one for one in mounts if folder.is_relative_to(one)), None)
+
+    (tmp_path / "books").mkdir()
+    (tmp_path / "link").symlink_to("books")
+    staging = Staging(tmp_path / "state" / "staging", mount_of)
+    assert staging.for_folder(tmp_path / "books", 0o750) == tmp_path / "books" / ".synqup"
+    place = staging.for_folder(tmp_path / "link" / "firm" / "achats", 0o750)
+    assert place == tmp_path / "link" / "firm" / ".synqup"
+    inside = tmp_path / "state" / "out" / "achats"
+    assert staging.for_folder(inside, 0o750) == tmp_path / "state" / "staging"
+
+
 def test_leftovers_are_cleared_but_for_what_is_unfinished(tmp_path: Path) -> None:
     staging = Staging(tmp_path / "state")
     left, kept = "a" * 64 + "-12", "b" * 64 + "-34"

@@ -16,6 +16,7 @@ from pipeline.errors import (
     SignInRefused,
     SourceError,
     SourceUnavailable,
+    SourceUnreachable,
 )
 from pipeline.retry import RetryPolicy
 from tests.helpers.farm import Farm
@@ -43,7 +44,8 @@ def test_the_breaker_opens_for_what_concerns_the_source_alone() -> None:
     assert isinstance(one.open_reason("a", idle=True), SourceUnavailable)
     one.record_success("a")
     assert not one.is_suspect("a")
-    fail(GIVE_UP_AFTER - 1, SignInRefused("a"))
+    fail(GIVE_UP_AFTER - 2, SignInRefused("a"))
+    fail(1, SourceUnreachable("a"))
     # It has served something, so the others may be at fault.
     assert one.open_reason("a", idle=True) is None
     fail(1, RetryableError("a", retry_after=3600))

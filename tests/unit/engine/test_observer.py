@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.document import Document
 from pipeline.engine.breaker import SUSPECT_AFTER, BreakerState
+from pipeline.engine.counters import BUCKETS, StageCounters
 from pipeline.engine.engine import Engine
 from pipeline.engine.observer import PollSnapshot, Snapshot
 from pipeline.engine.quarantine import Quarantine
@@ -177,6 +178,58 @@ async def test_the_polls_of_a_source_are_told(tmp_path: Path) -> None:
         with observer.polling("box"):
             pass
         assert not poll().error
+
+
+async def test_a_failure_keeps_the_time_of_the_first_one_and_its_parts(tmp_path: Path) -> None:
+    async with running(tmp_path, Stage("stage", one_by_one(passing))) as (engine, _):
+        observer = engine.observer
+
+        def poll() -> PollSnapshot:
+            return observer.snapshot().sources["box"].poll
+
+        # It could not even be opened.
+        error = SourceUnavailable("source box", "no answer", "Look at the cable")
+        observer.poll_failed("box", error)
+        first = poll()
+        assert first.failing_since == first.ended_at
+        assert (first.reason, first.remedy) == ("no answer", "Look at the cable")
+        with pytest.raises(SourceUnavailable), observer.polling("box"):
+            raise SourceUnavailable("source box", "another reason")
+        assert (poll().failing_since, poll().reason) == (first.failing_since, "another reason")
+        with observer.polling("box"):
+            assert poll().failing_since == first.failing_since
+        assert (poll().failing_since, poll().reason, poll().remedy) == (None, "", "")
+
+
+async def test_documents_are_counted_by_source(tmp_path: Path) -> None:
+    async with running(tmp_path, failing({"0": Rejected, "1": Skipped})) as (engine, ledger):
+        for farm in (Farm(3), Farm(2, name="other")):
+            await bring(engine, ledger, farm, b"twelve bytes")
+        await engine.dispatcher.drained("farm")
+        await engine.dispatcher.drained("other")
+        snapshot = engine.observer.snapshot()
+    farm_, other = snapshot.sources["farm"].counters, snapshot.sources["other"].counters
+    assert (farm_.listed, farm_.delivered, farm_.bytes) == (3, 1, 12)
+    assert (other.listed, other.delivered) == (2, 0)
+    assert farm_.quarantined == farm_.skipped == other.quarantined == other.skipped == 1
+    assert snapshot.counters.done == farm_.done + other.done == 5
+
+
+async def test_what_groups_take_is_counted_in_buckets(tmp_path: Path) -> None:
+    counters = StageCounters()
+    for seconds in (0.0, BUCKETS[0], BUCKETS[0] * 1.01, BUCKETS[-1], BUCKETS[-1] * 9):
+        counters.count_group(seconds)
+    assert counters.groups[0] == 2
+    assert counters.groups[1] == counters.groups[-2] == counters.groups[-1] == 1
+    async with running(tmp_path, Stage("stage", one_by_one(passing), group=3)) as (engine, ledger):
+        await bring(engine, ledger, Farm(9))
+        await engine.dispatcher.drained("farm")
+        before = engine.observer.snapshot().stages["stage"].counters
+        await bring(engine, ledger, Farm(1, name="other"))
+        await engine.dispatcher.drained("other")
+        after = engine.observer.snapshot().stages["stage"].counters
+    assert 3 <= sum(before.groups) <= 9
+    assert sum(after.groups) == sum(before.groups) + 1
 
 
 async def test_the_states_of_breakers_are_told(tmp_path: Path) -> None:

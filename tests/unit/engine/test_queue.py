@@ -78,6 +78,8 @@ async def test_a_taker_gets_what_is_there_up_to_its_group() -> None:
 
 async def test_a_taker_that_lingers_gets_what_comes_meanwhile() -> None:
     with Queue[Parcel](Bound(10, 1000)) as queue:
+        await queue.put(Parcel(0))
+        await queue.take(3, linger=0.5)  # the first one, which ends a pause
         await queue.put(Parcel(1))
         taken: list[Parcel] = []
 
@@ -89,6 +91,27 @@ async def test_a_taker_that_lingers_gets_what_comes_meanwhile() -> None:
             await anyio.wait_all_tasks_blocked()
             await queue.put(Parcel(2))
         assert [parcel.held for parcel in taken] == [1, 2]
+
+
+async def test_what_comes_after_a_pause_is_taken_at_once_and_the_next_lingers() -> None:
+    with Queue[Parcel](Bound(10, 1000)) as queue, anyio.fail_after(60):
+        await queue.put(Parcel(1))
+        first = await queue.take(3, linger=3600)
+        assert [parcel.held for parcel in first] == [1]
+        await queue.put(Parcel(2))
+        with anyio.move_on_after(0.05) as lingering:
+            await queue.take(3, linger=3600)
+        assert lingering.cancelled_caught
+
+
+async def test_after_less_than_a_pause_a_taker_lingers_although_nothing_is_in_hand() -> None:
+    with Queue[Parcel](Bound(10, 1000)) as queue, anyio.fail_after(60):
+        await queue.put(Parcel(1))
+        queue.done(await queue.take(3, linger=0.001))
+        await queue.put(Parcel(2))
+        with anyio.move_on_after(0.05) as lingering:
+            await queue.take(3, linger=3600)
+        assert lingering.cancelled_caught
 
 
 async def test_a_taker_whose_group_is_full_does_not_linger() -> None:

@@ -184,12 +184,16 @@ async def test_another_error_is_not_hidden_by_entries_that_are_lost(tmp_path: Pa
 async def test_a_disk_that_refuses_is_told_once_and_in_its_own_words(tmp_path: Path) -> None:
     path = tmp_path / "ledger"
     async with open_ledger(path) as ledger, anyio.create_task_group() as group:
+        assert ledger.unwritable is None
         with capture_logs() as logs, locked(path):
             group.start_soon(ledger.begin_poll, "box")
             with anyio.fail_after(60):
                 while not logs:
                     await anyio.sleep(0.01)
             await anyio.sleep(0.05)
+            assert ledger.unwritable is not None
+        await ledger.begin_poll("box")
+        assert ledger.unwritable is None
         (told,) = [log for log in logs if log["event"] == "ledger can't be written"]
         assert "another program" in str(told["reason"])
         assert "will be retried" in str(told["remedy"])

@@ -9,7 +9,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from pipeline.app.wiring import load_config, serve_sandbox
+from pipeline.app.wiring import load_config
+from pipeline.app.wiring_sandbox import serve_sandbox
 from pipeline.errors import ConfigurationError
 from stages.sandbox import Mailbox, Sandbox, write_config
 from tests.helpers.systems import is_private

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
 from pipeline.config.loader import LoadContext
 from pipeline.errors import ConfigurationError
+from pipeline.source import Source
 from stages.flow import STAGE_NAMES
+from stages.sandbox.wire import Wire
 from stages.settings import Config, SourceSettings, load_config
-from stages.sources.registry import CONNECTORS, SECTIONS
+from stages.sources.registry import CONNECTORS, SECTIONS, wire_of
 from tests.helpers.settings import GOOD, load
 
 
@@ -53,7 +56,13 @@ def test_a_connector_brings_its_own_section_with_its_checks(tmp_path: Path) -> N
         assert any(said in problem for problem in refused.value.problems), refused.value.problems
 
 
+def test_each_connector_names_what_there_is() -> None:
+    for one in CONNECTORS:
+        assert issubclass(resolve_name(one.source), Source)
+        assert issubclass(resolve_name(one.wire), Wire)
+
+
 def test_each_connector_has_a_kind_of_its_own() -> None:
     kinds = [str(one.settings.__struct_config__.tag) for one in CONNECTORS]
     assert len(set(kinds)) == len(kinds)
-    assert [one.wire.kind for one in CONNECTORS] == kinds
+    assert [wire_of(one).kind for one in CONNECTORS] == kinds

@@ -1,0 +1,30 @@
+"""What `synqup run` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from pipeline.app.exit_codes import ExitCode
+from pipeline.app.lock import single_instance
+from pipeline.app.logging import configure_logging
+from pipeline.app.loop import run_loop
+from pipeline.app.process import exit_now
+from pipeline.app.service import serve
+from pipeline.app.service_manager.link import Link
+from pipeline.app.service_manager.sd_notify import connect
+from pipeline.app.wiring import load_config
+
+
+def run(path: Path) -> None:
+    """Serve until stopped, by the configuration at an absolute path."""
+    run_service(path, connect(), partial(exit_now, ExitCode.OK))
+
+
+def run_service(path: Path, link: Link, abandon: Callable[[], object]) -> None:
+    """Run as a service by the configuration at `path` until a signal; the rest is as in serve()."""
+    settings = load_config(path)
+    with single_instance(settings.service.state_dir):
+        configure_logging(settings.service.state_dir / "logs")
+        run_loop(lambda: serve(path, settings, abandon, link))

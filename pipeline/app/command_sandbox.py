@@ -1,0 +1,64 @@
+"""What `synqup sandbox` does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.app.loop import run_loop
+from pipeline.app.shutdown import Shutdown
+from pipeline.app.wiring_sandbox import (
+    Faults,
+    Mailbox,
+    parse_fault,
+    read_faults,
+    serve_sandbox,
+    write_config,
+    write_manifest,
+)
+
+
+def plan_faults(script: Path | None, faults: Sequence[str], seed: int) -> Faults:
+    """The faults of a script and those that are named. Raises ConfigurationError."""
+    planned = read_faults(script) if script is not None else []
+    return Faults([*planned, *map(parse_fault, faults)], seed)
+
+
+def serve_mailbox(
+    mailbox: Mailbox,
+    faults: Faults,
+    *,
+    host: str,
+    port: int,
+    latency: float,
+    journal: Path | None,
+    tls: Path | None,
+    config: Path | None,
+    manifest: Path | None,
+) -> None:
+    """Serve a mailbox until stopped.
+
+    config, manifest: where to write a configuration that works, and what the mailbox holds. The
+    others are as serve_sandbox() takes them.
+    """
+
+    async def listen() -> None:
+        shutdown = Shutdown(grace=0)
+        with shutdown.handled():
+            async with serve_sandbox(
+                mailbox,
+                host=host,
+                port=port,
+                latency=latency,
+                journal=journal,
+                faults=faults,
+                tls=tls,
+            ) as served:
+                if config is not None:
+                    write_config(config, served, mailbox, tls)
+                if manifest is not None:
+                    write_manifest(manifest, mailbox)
+                print(f"listening on {served.url}", flush=True)
+                await shutdown.requested.wait()
+
+    run_loop(listen)

@@ -1,0 +1,103 @@
+"""A command imports what it needs and no more: it starts as fast as that, whatever others need."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.processes import PATIENCE, ROOT, mailbox, output_of
+
+#: Says at its end which modules the process has imported.
+TELLING = """
+import sys
+from pipeline.app.cli import main
+try:
+    main()
+finally:
+    print("imported", *sorted(sys.modules), file=sys.stderr)
+"""
+
+#: What takes long to import, or belongs to one command.
+HEAVY = (
+    *("aiohttp", "anyio", "asyncio", "lxml", "pypdf", "rich", "sqlite3", "structlog", "watchfiles"),
+    *("pipeline.engine", "pipeline.ledger", "stages"),
+)
+#: What only the sandbox needs.
+SANDBOX = ("aiohttp.web", "stages.sandbox", "stages.sources.billtobox.sandbox")
+#: What only the service needs, and what only some documents and secrets do.
+NEVER_IN_A_CATCH_UP = (*SANDBOX, "keyring", "pypdf", "watchfiles", "pipeline.app.service")
+
+
+def imported_by(*arguments: object, expect: int = 0) -> set[str]:
+    said = output_of([sys.executable, "-c", TELLING], *arguments, expect=expect)
+    _, _, modules = said.rpartition("imported ")
+    return set(modules.split())
+
+
+def offenders(imported: set[str], unwanted: tuple[str, ...]) -> set[str]:
+    """The unwanted modules that were imported; a package stands for all that is in it."""
+    return {
+        name for name in imported for one in unwanted if name == one or name.startswith(f"{one}.")
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (("--help",), 0),
+        (("--version",), 0),
+        ((), 2),
+        (("catch-up", "--help"), 0),
+        (("run", "--config", "there-is-none.toml"), 2),
+        (("check",), 2),
+        (("sandbox", "--documents", "many"), 2),
+    ],
+)
+def test_help_and_usage_errors_import_nothing_of_what_commands_do(
+    arguments: tuple[str, ...], status: int
+) -> None:
+    assert not offenders(imported_by(*arguments, expect=status), HEAVY)
+
+
+def test_the_help_tells_each_command_in_a_whole_sentence() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from pipeline.app.cli import main; main()", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
+        env={**os.environ, "COLUMNS": "80"},
+    )
+    commands = done.stdout.partition("Commands:")[2].strip().splitlines()
+    assert len(commands) >= 7
+    assert all(re.fullmatch(r"  [a-z-]+ +[A-Z].*[^.]\.", f"  {one.strip()}") for one in commands)
+
+
+def test_what_asks_no_source_imports_no_http_client(tmp_path: Path) -> None:
+    with mailbox(tmp_path, "--documents", 3) as box:
+        document = tmp_path / "invoice.xml"
+        document.write_text("<Invoice/>")
+        no_client = ("aiohttp", "pypdf", "watchfiles", *SANDBOX)
+        assert not offenders(imported_by("status", "--config", box.config), no_client)
+        assert not offenders(imported_by("status", "--config", box.config, "--json"), no_client)
+        classified = imported_by("classify", document, "--config", box.config)
+        assert not offenders(classified, no_client)
+
+
+def test_what_asks_a_source_imports_no_server_and_no_reader_of_pdfs(tmp_path: Path) -> None:
+    """All documents of this mailbox are XML or CODA."""
+    with mailbox(tmp_path, "--documents", 12) as box:
+        checked = imported_by("check", "--config", box.config)
+        assert not offenders(checked, NEVER_IN_A_CATCH_UP)
+        listed = imported_by("catch-up", "--config", box.config, "--dry-run")
+        assert not offenders(listed, NEVER_IN_A_CATCH_UP)
+        brought = imported_by("catch-up", "--config", box.config)
+        assert not offenders(brought, NEVER_IN_A_CATCH_UP)
+        assert "aiohttp" in brought
+        assert len(box.delivered()) == 12
