@@ -83,6 +83,7 @@ def test_on_another_volume_files_wait_there_out_of_sight(
         assert place == Path(other) / "firm" / ".synqup"
 
 
+@posix_only("files wait in their own folder, whose access rights they inherit")
 def test_where_no_rename_works_files_wait_beside_their_folder(tmp_path: Path) -> None:
     """Two mounts of one volume, as a unit of systemd or a container has them."""
     mounts = (tmp_path / "books", tmp_path / "state")
