@@ -19,7 +19,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -59,9 +59,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=ROOT / "dist" / "synqup-windows.zip")
     parser.add_argument("--runtime", type=Path, help="make only this folder, which may not exist")
     parser.add_argument("--requirements", type=Path, default=ROOT / "requirements.txt")
+    parser.add_argument("--without", nargs="*", default=(), metavar="PACKAGE", help="of these")
     chosen = parser.parse_args()
     if chosen.runtime:
-        make_runtime(chosen.runtime, chosen.requirements)
+        make_runtime(chosen.runtime, chosen.requirements, chosen.without)
         return
     with tempfile.TemporaryDirectory(prefix="synqup-portable-") as name:
         folder = Path(name) / "synqup"
@@ -75,13 +76,13 @@ def main() -> None:
     print(f"{chosen.output} is ready: unpack it, and run synqup.cmd")
 
 
-def make_runtime(folder: Path, requirements: Path) -> None:
-    """Make a folder with python.exe, the dependencies and the program."""
+def make_runtime(folder: Path, requirements: Path, without: Collection[str] = ()) -> None:
+    """Make a folder with python.exe, the dependencies but for some, and the program."""
     unpack_interpreter(folder)
     packages = folder / "Lib" / "site-packages"
     with tempfile.TemporaryDirectory(prefix="synqup-runtime-") as name:
         pinned = Path(name) / "requirements.txt"
-        pinned.write_text("".join(requirements_of_windows(requirements)))
+        pinned.write_text("".join(requirements_of_windows(requirements, without)))
         install = ("install", "--target", str(packages), "--no-compile")
         pip(*install, *TARGET, "--no-deps", "--require-hashes", "-r", str(pinned))
         pip("wheel", "--no-deps", "--wheel-dir", name, str(ROOT))
@@ -129,7 +130,7 @@ def check_signatures(folder: Path) -> None:
     print("the interpreter is signed by the Python Software Foundation")
 
 
-def requirements_of_windows(path: Path) -> Iterator[str]:
+def requirements_of_windows(path: Path, without: Collection[str] = ()) -> Iterator[str]:
     """The pinned requirements of a file that hold on Windows, without their conditions."""
     lines = (line for line in path.read_text("utf-8").splitlines() if not line.startswith("#"))
     for entry in re.split(r"\n(?=\S)", "\n".join(lines)):
@@ -138,6 +139,8 @@ def requirements_of_windows(path: Path) -> Iterator[str]:
         if not text:
             continue
         requirement = Requirement(text)
+        if requirement.name in without:
+            continue
         if requirement.marker is None or requirement.marker.evaluate(ENVIRONMENT):
             requirement.marker = None
             yield " ".join((str(requirement), *hashes)) + "\n"
