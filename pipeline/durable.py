@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from pipeline.held import when_released
+
 #: Flags that Windows or Unix alone has.
 BINARY = getattr(os, "O_BINARY", 0)
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
@@ -66,7 +68,7 @@ def replace_file(
             shutil.copyfileobj(source, target)
             target.flush()
             os.fsync(target.fileno())
-        temporary.replace(path)
+        when_released(lambda: temporary.replace(path))
     except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """Settings: the sections of the configuration file, and their defaults.
 
-Connectors bring their own [[sources]] sections, which are passed to `load_config`.
+A connector's section is a subclass of SourceSettings, in its own folder.
 """
 
 from __future__ import annotations
