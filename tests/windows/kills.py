@@ -29,23 +29,33 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="synqup-windows-") as name, hosting() as host:
         folder = Path(name) / "world"
         with host.world(folder, DOCUMENTS, companies=3, seed=seed, latency=0.005) as world:
-            status = _terminate(world, kills, seed)
+            status, hit = _terminate(world, kills, seed)
             problems = world.problems()
+            if hit * 2 < kills:
+                problems.append(f"no more than {hit} of {kills} kills came while files appeared")
             if status != 0:
                 problems.append(f"the last catch-up ended with {status}")
             documents = len(world.manifest)
     for problem in problems:
         print(problem)
     seconds = time.monotonic() - began
-    print(f"{kills} kills, {documents} documents, {len(problems)} problems, in {seconds:.0f} s")
+    print(
+        f"{kills} kills, {hit} of them while files appeared; {documents} documents,"
+        f" {len(problems)} problems; in {seconds:.0f} s"
+    )
     sys.exit(bool(problems))
 
 
-def _terminate(world: World, kills: int, seed: int) -> int:
-    """Start and kill the program; the status of the catch-up at the end."""
+def _terminate(world: World, kills: int, seed: int) -> tuple[int, int]:
+    """Start and kill the program; the status of the catch-up at the end.
+
+    And how many kills came after the importer had taken files of that run.
+    """
     # Wine has the root of this system as its drive Z.
     paths = [f"Z:{path}".replace("/", "\\") for path in (world.config, world.state, world.out)]
     said: list[str] = []
+    hit: set[str] = set()
+    run = ""
     with subprocess.Popen(
         [*RUN, *paths, str(kills), str(seed)],
         cwd=ROOT,
@@ -56,15 +66,18 @@ def _terminate(world: World, kills: int, seed: int) -> int:
         assert running.stdout is not None
         for line in running.stdout:
             said.append(line)
+            if line.startswith(("start ", "catch-up")):
+                run = line
             if line.startswith("start "):
                 world.grow(DOCUMENTS)
             elif line.startswith("took "):
                 _, digest, path = line.rstrip("\n").split(" ", 2)
+                hit.add(run)
                 world.taken.append(Taken(digest, world.out / path))
             elif line.startswith("ended "):
-                return int(line.split()[1])
+                return int(line.split()[1]), len(hit - {"catch-up\n"})
     print("".join(said[-40:]))
-    return -1
+    return -1, len(hit)
 
 
 if __name__ == "__main__":
