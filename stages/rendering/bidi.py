@@ -38,7 +38,9 @@ def visual(text: str) -> str:
 
 def _type_of(character: str) -> str:
     found = unicodedata.bidirectional(character) or "L"
-    return "BN" if found in {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"} else found
+    return (
+        "BN" if found in {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"} else found
+    )
 
 
 def _levels(types: list[str], base: int) -> list[int]:
@@ -133,7 +135,7 @@ class _Forms(Struct, frozen=True):
 def _forms() -> _Forms:
     found = _Forms({}, {}, {})
     for code in (*range(0xFB50, 0xFC00), *range(0xFE80, 0xFEFD)):
-        form, *letters = unicodedata.decomposition(chr(code)).split()or [""]
+        form, *letters = unicodedata.decomposition(chr(code)).split() or [""]
         text = "".join(chr(int(one, 16)) for one in letters)
         if not text:
             continue
@@ -168,7 +170,11 @@ def _ligated(text: str) -> list[str]:
     """Return the letters of a text, lam and the alef after it as one."""
     letters: list[str] = []
     for one in text:
-        if letters and ("\u0644" + one, "isolated") in _forms().ligatures and letters[-1] == "\u0644":
+        if (
+            letters
+            and ("\u0644" + one, "isolated") in _forms().ligatures
+            and letters[-1] == "\u0644"
+        ):
             letters[-1] += one
         else:
             letters.append(one)

@@ -24,7 +24,7 @@ TOTAL_WIDTHS = (INNER - 260, 160.0, 100.0)
 QR_SIDE = 84.0
 
 #: The terms of the head, and those of references, in their order.
-FACTS = ("BT-3", "BT-2", "BT-9", "BT-5", "BT-6", "BT-7", "BT-8")
+FACTS = ("BT-3", "BT-2", "BT-9", "BT-5", "BT-6", "BT-7", "BT-8", "BT-72")
 REFERENCES = (
     *("BT-10", "BT-13", "BT-14", "BT-12", "BT-11", "BT-16", "BT-15", "BT-17", "BT-18", "BT-18-1"),
     "BT-19",
@@ -58,6 +58,10 @@ class _Layout:
     def draw(self, invoice: Group) -> None:
         """Draw all parts; what each takes out of the invoice does not stand in those after it."""
         payment = _payment_of(invoice, self._currency)
+        for group in invoice.groups:
+            if group.term == "BG-23":  # in CII the day of the tax stands with each rate
+                known = invoice.values
+                known += [one for one in group.take("BT-7", "BT-8") if one not in known]
         self._head(invoice)
         self._parties(invoice)
         self._facts(invoice)
@@ -150,7 +154,8 @@ class _Layout:
         base = [cells.together(line.take(term)) for term in ("BT-149", "BT-150")]
         if any(base):
             price += [self._words.label("per"), *base]
-        vat = [cells.together(line.take(term)) for term in ("BT-151", "BT-152")]
+        # What the category means stands in the breakdown.
+        vat = [*(one.text for one in line.take("BT-151")), cells.together(line.take("BT-152"))]
         amount = cells.together(line.take("BT-131"))
         described = [*name, *cells.texts(line.take("BT-154")), *cells.group(line, SMALL)]
         return [
@@ -179,8 +184,6 @@ class _Layout:
         keys = ("BT-118", "BT-119", "BT-116", "BT-117")
         self._sheet.header(VAT_WIDTHS, _heads(list(map(self._words.label, keys)), right=1))
         for group in groups:
-            # As invoice does: the day and the code of the tax stand in each group of CII.
-            invoice.values += group.take("BT-7", "BT-8")
             taken = [self._cells.together(group.take(one)) for one in ("BT-118-0", *keys)]
             category = Paragraph(" ".join(filter(None, taken[:2])))
             rest = self._cells.group(group, SMALL)
@@ -252,9 +255,8 @@ class _Layout:
             self._sheet.row((INNER,), ((Paragraph(said or "-"), *files, *rest),))
 
     def _others(self, invoice: Group) -> None:
-        late = self._cells.values(invoice.take(*FACTS))
         process = self._cells.values(invoice.take("BT-24", "BT-23"), SMALL)
-        rest = [*late, *self._cells.group(invoice, SMALL)]
+        rest = self._cells.group(invoice, SMALL)
         for key, paragraphs in (("other", rest), ("process", process)):
             if paragraphs:
                 self._heading(key)

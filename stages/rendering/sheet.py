@@ -96,7 +96,12 @@ class Sheet:
         return self._pages[-1]
 
     def row(
-        self, widths: Sequence[float], cells: Sequence[Cell], *, gap: float = 6.0, after: float = 2.0
+        self,
+        widths: Sequence[float],
+        cells: Sequence[Cell],
+        *,
+        gap: float = 6.0,
+        after: float = 2.0,
     ) -> None:
         """Draw cells side by side. widths: of each cell with the gap behind it. Full if too much.
 
@@ -145,7 +150,9 @@ class Sheet:
 
     def rule(self) -> None:
         """Draw a thin line across."""
-        self._ops.append(f"0.4 w 0.75 G {MARGIN} {self._y:.1f} m {WIDTH - MARGIN} {self._y:.1f} l S")
+        self._ops.append(
+            f"0.4 w 0.75 G {MARGIN} {self._y:.1f} m {WIDTH - MARGIN} {self._y:.1f} l S"
+        )
         self._y -= 3
 
     @property

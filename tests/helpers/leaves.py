@@ -28,7 +28,11 @@ def values_of(xml: bytes) -> Iterator[tuple[str, set[str]]]:
     """Yield each value with where it stands, in the spellings in which a reader may find it."""
     for element in etree.fromstring(xml).iter(etree.Element):
         name = etree.QName(element).localname
-        place = f"{etree.QName(element.getparent()).localname}/{name}" if element.getparent() is not None else name  # type: ignore[arg-type]
+        place = (
+            f"{etree.QName(element.getparent()).localname}/{name}"
+            if element.getparent() is not None
+            else name
+        )  # type: ignore[arg-type]
         for key, text in element.attrib.items():
             if str(key).rpartition("}")[2] not in SPELLING and text.strip():
                 yield f"{place}/@{key}", {normalised(str(text))}
