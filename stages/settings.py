@@ -169,7 +169,7 @@ def formats_of(delivery: Delivery, company: Company) -> str:
 
 
 def statement_formats_of(delivery: Delivery, company: Company) -> str:
-    """The forms in which a company's statements are delivered: its own, else those of [delivery]."""
+    """The forms in which a company's statements are delivered, as formats_of()."""
     return company.statement_formats or delivery.statement_formats
 
 

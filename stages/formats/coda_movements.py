@@ -90,35 +90,40 @@ def entries(payload: Payload) -> Iterator[Entry]:
     pending: Movement | None = None
     text = ""  # of the communication so far, whose words go on in the next record
     structure = ""
-    for run in runs(payload):
-        for record in run:
-            kind = record[:2]
-            if pending is not None and kind in {"22", "23", "31", "32", "33"}:
-                if kind in {"22", "23"}:
-                    pending, text = _continued(pending, text, record)
-                else:
-                    pending = _informed(pending, record)
-                continue
-            if pending is not None:
-                yield _finished(pending, text)
-                pending = None
-            if kind == "21":
-                pending, text = _movement(record), record[61:115]
-            elif kind[:1] == "1":
-                structure = record[1:2]
-                yield _opening(record, structure)
-            elif kind[:1] == "8":
-                yield _closing(record, structure)
-            elif kind[:1] == "4":
-                yield Message(record[32:112].strip())
-            elif kind[:1] == "0":
-                yield _header(record)
-            elif kind[:1] == "9":
-                yield Trailer(_amount("0" + record[22:37]), _amount("0" + record[37:52]))
-            else:
-                yield Message(record[2:].strip())
+    for record in (one for run in runs(payload) for one in run):
+        kind = record[:2]
+        if pending is not None and kind in {"22", "23"}:
+            pending, text = _continued(pending, text, record)
+            continue
+        if pending is not None and kind in {"31", "32", "33"}:
+            pending = _informed(pending, record)
+            continue
+        if pending is not None:
+            yield _finished(pending, text)
+            pending = None
+        if kind == "21":
+            pending, text = _movement(record), record[61:115]
+            continue
+        structure = record[1:2] if kind.startswith("1") else structure
+        yield _single(record, structure)
     if pending is not None:
         yield _finished(pending, text)
+
+
+def _single(record: str, structure: str) -> Entry:
+    """Return what a record says that stands for itself. structure: of the last account."""
+    match record[:1]:
+        case "0":
+            return _header(record)
+        case "1":
+            return _opening(record, structure)
+        case "4":
+            return Message(record[32:112].strip())
+        case "8":
+            return _closing(record, structure)
+        case "9":
+            return Trailer(_amount("0" + record[22:37]), _amount("0" + record[37:52]))
+    return Message(record[2:].strip())
 
 
 def _header(record: str) -> Header:

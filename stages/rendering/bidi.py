@@ -16,7 +16,10 @@ from msgspec import Struct
 
 #: Letters that are written from right to left: Hebrew, Arabic, and others of their planes.
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff]")
-_MIRRORED = str.maketrans("()[]{}<>«»‹›", ")(][}{><»«›‹")
+_ARABIC = re.compile("[\u0600-\u077f]")
+#: Marks on one letter past which the next letter is looked for.
+_MARKS = 8
+_MIRRORED = str.maketrans("()[]{}<>«»", ")(][}{><»«")
 _NUMBERS = {"EN", "AN"}
 _STRONG = {"L", "R", "AL"}
 
@@ -26,14 +29,48 @@ def is_right_to_left(text: str) -> bool:
     return not text.isascii() and _RIGHT_TO_LEFT.search(text) is not None
 
 
-def visual(text: str) -> str:
-    """Return a line as it is drawn, from left to right; a text without such letters as it is."""
+class Run(Struct, frozen=True):
+    """Characters that are drawn side by side, as they are drawn; before: those at their left."""
+
+    text: str
+    before: str
+
+
+def runs(text: str) -> list[Run]:
+    """Return a line in runs, in the order in which they are read.
+
+    Readers of PDFs take runs in the order of the file, and turn around the letters of each that is
+    written from right to left; what stands between words is therefore a run of its own.
+    """
     if not is_right_to_left(text):
-        return text
+        return [Run(text, "")]
     text = shaped(text)
     types = [_type_of(one) for one in text]
     base = next((int(one != "L") for one in types if one in _STRONG), 0)
-    return _reordered(text, _levels(types, base))
+    levels = _levels(types, base)
+    order = _visual_order(levels)
+    drawn = [
+        one.translate(_MIRRORED) if level % 2 else one
+        for one, level in zip(text, levels, strict=True)
+    ]
+    line = "".join(drawn[at] for at in order)
+    place = {at: position for position, at in enumerate(order)}
+    found, start = [], 0
+    kinds = [
+        (level, is_right_to_left(one) or one == " ")
+        for one, level in zip(text, levels, strict=True)
+    ]
+    for _, members in groupby(kinds):
+        end = start + len(list(members))
+        left = min(place[start], place[end - 1])
+        found.append(Run(line[left : left + end - start], line[:left]))
+        start = end
+    return found
+
+
+def visual(text: str) -> str:
+    """Return a line as it is drawn, from left to right."""
+    return max((one.before + one.text for one in runs(text)), key=len)
 
 
 def _type_of(character: str) -> str:
@@ -81,13 +118,7 @@ def _weak(types: list[str], edge: str) -> list[str]:
             (found[at] == "ES" and left == "EN") or (found[at] == "CS" and left in _NUMBERS)
         ):
             found[at] = left
-    start = 0
-    for kind, run in groupby(list(found)):  # W5
-        end = start + len(list(run))
-        touches = (start and found[start - 1] == "EN") or (end < len(found) and found[end] == "EN")
-        if kind == "ET" and touches:
-            found[start:end] = ["EN"] * (end - start)
-        start = end
+    _join_terminators(found)  # W5
     strong = edge
     for at, one in enumerate(found):
         if one in {"L", "R"}:
@@ -99,6 +130,17 @@ def _weak(types: list[str], edge: str) -> list[str]:
     return found
 
 
+def _join_terminators(found: list[str]) -> None:
+    """Make signs beside a number a part of it, such as those of currencies (W5)."""
+    start = 0
+    for kind, run in groupby(list(found)):
+        end = start + len(list(run))
+        touches = (start and found[start - 1] == "EN") or (end < len(found) and found[end] == "EN")
+        if kind == "ET" and touches:
+            found[start:end] = ["EN"] * (end - start)
+        start = end
+
+
 def _is_neutral(kind: str) -> bool:
     return kind not in {"L", "R", "EN", "AN"}
 
@@ -107,20 +149,17 @@ def _direction(kind: str) -> str:
     return "L" if kind == "L" else "R"
 
 
-def _reordered(text: str, levels: list[int]) -> str:
-    """Turn around what stands at odd levels (L2), and mirror the brackets in it (L4)."""
-    signs = [
-        one.translate(_MIRRORED) if level % 2 else one
-        for one, level in zip(text, levels, strict=True)
-    ]
+def _visual_order(levels: list[int]) -> list[int]:
+    """Return the places of the characters from left to right (L2)."""
+    order = list(range(len(levels)))
     for level in range(max(levels), 0, -1):
         at = 0
-        for is_part, run in groupby(levels, key=lambda one, least=level: one >= least):
+        for is_part, run in groupby([one >= level for one in levels]):
             end = at + len(list(run))
             if is_part:
-                signs[at:end] = reversed(signs[at:end])
+                order[at:end] = reversed(order[at:end])
             at = end
-    return "".join(signs)
+    return order
 
 
 class _Forms(Struct, frozen=True):
@@ -149,11 +188,13 @@ def _forms() -> _Forms:
 
 def plain(character: str) -> str:
     """Return the letters that a presentation form stands for; any other character as it is."""
-    return _forms().plain.get(character, character) if "\ufb50" <= character else character
+    return _forms().plain.get(character, character) if character >= "\ufb50" else character
 
 
 def shaped(text: str) -> str:
     """Return a text with Arabic letters in the forms that they have beside one another."""
+    if _ARABIC.search(text) is None:
+        return text
     forms = _forms()
     letters = _ligated(text)
     shown = []
@@ -191,9 +232,10 @@ def _has(letter: str, form: str) -> bool:
 
 def _neighbour(letters: list[str], at: int, step: int) -> bool:
     """Whether the next letter on one side, past marks that stand on letters, joins this one."""
-    at += step
-    while 0 <= at < len(letters) and unicodedata.category(letters[at][0]) == "Mn":
+    for _ in range(_MARKS):
         at += step
-    if not 0 <= at < len(letters):
-        return False
-    return _has(letters[at], "initial" if step < 0 else "final")
+        if not 0 <= at < len(letters):
+            return False
+        if unicodedata.category(letters[at][0]) != "Mn":
+            return _has(letters[at], "initial" if step < 0 else "final")
+    return False

@@ -73,7 +73,7 @@ class Cells:
             label = self.together(group.take("BT-160")) or label
         elif group.term in {"BG-26", "BG-14"}:
             period = group.take("BT-73", "BT-74", "BT-134", "BT-135")
-            text = " – ".join(map(self.shown, period))
+            text = " / ".join(map(self.shown, period))
             others = group.take(*(value.term for value in group.values))
             return Paragraph("; ".join([text, *self._labelled(others)]), f"{label}:", size=size)
         silent = {"BT-97", "BT-104", "BT-139", "BT-144", "BT-161"}

@@ -18,10 +18,11 @@ from stages.values.accounts import is_iban
 from stages.values.identifiers import compact
 
 #: The countries of the SEPA schemes (EPC409-09), with the codes that stand in their IBANs.
-SEPA = set(
-    "AD AL AT BE BG CH CY CZ DE DK EE ES FI FR GB GG GI GR HR HU IE IM IS IT JE LI LT LU LV MC MD"
-    " ME MK MT NL NO PL PT RO RS SE SI SK SM VA".split()
-)
+SEPA = {
+    *("AD", "AL", "AT", "BE", "BG", "CH", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GB"),
+    *("GG", "GI", "GR", "HR", "HU", "IE", "IM", "IS", "IT", "JE", "LI", "LT", "LU", "LV", "MC"),
+    *("MD", "ME", "MK", "MT", "NL", "NO", "PL", "PT", "RO", "RS", "SE", "SI", "SK", "SM", "VA"),
+}
 #: UNTDID 4461: credit transfers, and what says no more than that it is paid to an account.
 CREDIT_TRANSFERS = {"", "1", "30", "31", "42", "57", "58", "ZZZ"}
 #: Characters of the name and of the remittance information, and bytes of all (2.2).

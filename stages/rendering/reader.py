@@ -7,6 +7,8 @@ its elements instead of a term, and stands in the group in which it was found.
 from __future__ import annotations
 
 import re
+from collections.abc import ItemsView
+from typing import cast
 
 from lxml import etree
 
@@ -75,7 +77,7 @@ def _attributes(element: etree._Element) -> list[tuple[str, str]]:
     if not element.attrib:
         return []
     found = []
-    for key, text in element.attrib.items():
+    for key, text in cast("ItemsView[str, str]", element.attrib.items()):
         name = key[key.rfind("}") + 1 :]
         if name not in _SILENT and (said := text.strip()):
             found.append((name, said[:MAX_TEXT]))

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 from reportlab.pdfgen.canvas import Canvas
 
-from stages.rendering.bidi import visual
+from stages.rendering.bidi import is_right_to_left, runs
 from stages.rendering.typeface import BOLD, REGULAR, Font, typeface
 
 #: A4 in points, and its margins.
@@ -22,8 +22,9 @@ WIDTH, HEIGHT = 595.0, 842.0
 MARGIN, FOOT = 42.0, 46.0
 #: What can be drawn on: its width, and the y of its top.
 INNER, TOP = WIDTH - 2 * MARGIN, HEIGHT - MARGIN
-#: Characters of one PDF; it has some five hundred pages then.
+#: Characters and pages of one PDF; some ten thousand lines of an invoice need no more.
 MAX_CHARACTERS = 2_000_000
+MAX_PAGES = 500
 #: The smallest size to which a word is drawn that is too long for its cell.
 SMALLEST = 4.0
 _LEADING = 1.32
@@ -173,7 +174,8 @@ class Sheet:
         """Say on a page of its own that there would be more."""
         self._header = None
         self._characters = 0
-        self.new_page()
+        self._pages.append([])
+        self._y = TOP
         self.row((INNER,), ((notice,),))
 
     def squares(self, modules: Sequence[Sequence[bool]], side: float, x: float) -> None:
@@ -194,7 +196,9 @@ class Sheet:
         self._ops.append(" ".join([*ops, "f"]))
 
     def new_page(self) -> None:
-        """Go on at the top of a new page."""
+        """Go on at the top of a new page. Full if there are as many as a PDF may have."""
+        if len(self._pages) >= MAX_PAGES:
+            raise Full
         self._pages.append([])
         self._y = TOP
         if self._header is not None:
@@ -264,17 +268,24 @@ class Sheet:
         for line in lines:
             y -= block.leading
             at = x + width - line.width if block.align == "right" else x
-            parts = [f"BT 1 0 0 1 {at:.2f} {y + block.leading * 0.24:.2f} Tm"]
+            baseline = y + block.leading * 0.24
+            parts = ["BT"]
             for span in line.spans:
-                drawn = self._fonts[span.font].operand(visual(span.text))
+                font, face = self._fonts[span.font], typeface(span.font)
                 colour = _GREY if span.is_grey else _BLACK
-                parts.append(f"/{span.font} {line.size:g} Tf {colour} [{drawn}] TJ")
+                parts.append(f"/{span.font} {line.size:g} Tf {colour}")
+                for run in runs(span.text):
+                    start = at + face.width(run.before, line.size)
+                    parts.append(f"1 0 0 1 {start:.2f} {baseline:.2f} Tm")
+                    parts.append(f"[{font.operand(run.text)}] TJ")
+                at += face.width(span.text, line.size)
             ops.append(" ".join([*parts, "ET"]))
         return ops
 
     def _block(self, paragraph: Paragraph, width: float) -> _Block:
         """Break a paragraph into lines. Full if that is more than a PDF may have."""
-        self._characters += len(paragraph.text)
+        costs = 4 if is_right_to_left(paragraph.text) else 1
+        self._characters += costs * len(paragraph.text)
         if self._characters > MAX_CHARACTERS:
             raise Full
         font = BOLD if paragraph.bold else REGULAR

@@ -1,4 +1,4 @@
-"""Typefaces: DejaVu Sans, embedded as the few glyphs that a PDF shows, with the text they stand for.
+"""Typefaces: DejaVu Sans, embedded with the glyphs that a PDF shows and the text of each.
 
 A font of a PDF is a composite font (ISO 32000-1, 9.7) with a code for every character. So all that
 is shown can be searched for and copied: letters for which DejaVu has no glyph (Chinese, say) are
@@ -27,12 +27,12 @@ REGULAR, BOLD = "F1", "F2"
 FILES = {REGULAR: "DejaVuSans.ttf", BOLD: "DejaVuSans-Bold.ttf"}
 #: The width of the gap between groups of digits, in thousandths of the size. Readers of PDFs take
 #: less than half of a blank's width for no blank.
-GAP_WIDTH = 130
+GAP_WIDTH = 120
 _PER_SECTION = 100
 #: Characters that are not drawn, and stay in the text: joiners, soft hyphens, variation selectors.
 _INVISIBLE = {"Cf", "Cc", "Zl", "Zp"}
-#: The last code that a font of two bytes can have.
-_LAST = 0xFFFF
+#: Characters of one font, which its table of glyphs has room for; no text has as many.
+_LAST = 32_000
 
 
 class Typeface:

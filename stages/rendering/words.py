@@ -18,7 +18,7 @@ from stages.values.dates import iso_date
 
 LANGUAGES = ("nl", "fr", "en")
 #: Stands between groups of three digits: a gap that is drawn and is no character of the text.
-GAP = "\x1f"
+GAP = "\x01"
 
 _DECIMAL = re.compile(r"([+-]?)([0-9]+)(?:\.([0-9]+))?")
 _MAX_DIGITS = 60

@@ -43,9 +43,8 @@ class Renderer:
         return await self._made(payload, lambda: _statement(payload, language))
 
     async def _made(self, payload: Payload, work: Callable[[], bytes]) -> Payload:
-        # A PDF that nobody waits for any more is still finished: its file has to be removed.
-        with anyio.CancelScope(shield=True):
-            return await anyio.to_thread.run_sync(_kept, payload, work, limiter=self._limiter)
+        # The thread is waited for, even on a stop: nothing is left behind that nobody knows of.
+        return await anyio.to_thread.run_sync(_kept, payload, work, limiter=self._limiter)
 
 
 def _kept(payload: Payload, work: Callable[[], bytes]) -> Payload:
