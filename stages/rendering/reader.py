@@ -19,6 +19,7 @@ from stages.rendering.paths import Place, local_name, places
 MAX_TEXT = 100_000
 #: Elements that hold the bytes of a file, which are named and not shown.
 FILES = {"EmbeddedDocumentBinaryObject", "AttachmentBinaryObject", "BinaryObject"}
+_FILE_NAMES = ("filename", "fileName")
 #: Attributes that say nothing about the value, but how it is spelt in the XML.
 _SILENT = {"schemaLocation", "noNamespaceSchemaLocation", "format", "nil", "type"}
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -56,7 +57,8 @@ def _read(
         attributes = [(key, text) for key, text in attributes if key not in known]
     path = _spaced(names or (name,))
     if name in FILES:
-        group.values.append(Value(term, _file_name(attributes), path, tuple(attributes)))
+        said = tuple(one for one in attributes if one[0] not in _FILE_NAMES)
+        group.values.append(Value(term, _file_name(attributes), path, said))
         return
     text = (element.text or "").strip()
     if text and term != "-":
@@ -85,7 +87,7 @@ def _attributes(element: etree._Element) -> list[tuple[str, str]]:
 
 
 def _file_name(attributes: list[tuple[str, str]]) -> str:
-    return next((text for key, text in attributes if key in {"filename", "fileName"}), "")
+    return next((text for key, text in attributes if key in _FILE_NAMES), "")
 
 
 def _spaced(names: tuple[str, ...]) -> str:

@@ -90,7 +90,8 @@ class Words(Struct, frozen=True):
         text, term = value.text, value.term
         qualifiers = list(value.qualifiers)
         if term in DATES:
-            text = iso_date(text) or text
+            # Only the spelling of CII is changed: others may state a time or a zone.
+            text = (text.isdigit() and iso_date(text)) or text
         elif term in AMOUNTS:
             text = self.amount(text)
             stated = value.qualifier("currencyID")
@@ -112,7 +113,7 @@ class Words(Struct, frozen=True):
             return f"{text} {meaning}" if meaning and meaning != text else text
         if name == "cut":
             return self.label("cut-value")
-        return text if name in {"filename", "mimeCode", "currencyID"} else f"{name}: {text}"
+        return text if name in {"mimeCode", "currencyID"} else f"{name}: {text}"
 
 
 @cache
