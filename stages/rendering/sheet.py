@@ -128,13 +128,12 @@ class Sheet:
             self.new_page()
         self._y -= after
 
-    def header(self, widths: Sequence[float], cells: Sequence[Cell] | None) -> None:
-        """Draw the header of a table, and again on each page until the header is None."""
+    def header(self, widths: Sequence[float], cells: Sequence[Cell]) -> None:
+        """Draw the header of a table, and again on each page until the table ends."""
         self._header = None
-        if cells is not None:
-            self.keep(60)
-            self._draw_header(widths, cells)
-            self._header = (widths, cells)
+        self.keep(60)
+        self._draw_header(widths, cells)
+        self._header = (widths, cells)
 
     def end_table(self) -> None:
         """No header any more on the pages that follow."""
