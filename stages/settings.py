@@ -41,15 +41,19 @@ NAMES = {
 }
 
 
-#: The forms in which an invoice is delivered.
+#: The forms in which an invoice is delivered, and a statement in CODA.
 Formats = Annotated[str, one_of("ubl", "ubl+pdf", "pdf")]
+StatementFormats = Annotated[str, one_of("coda", "coda+pdf")]
+#: The language of what is made to be read; "auto" is that of the company's address.
+Language = Annotated[str, one_of("auto", "nl", "fr", "en")]
 
 
 class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
     """[delivery]: path templates of the three destinations, and the names of the files.
 
     formats: the XML of an invoice alone, with its PDF beside it, or the PDF alone; a company may
-    set its own. duplicates: what happens to an invoice that arrives by a second route. others:
+    set its own. statement_formats: the same for statements in CODA. language: of PDFs that are made
+    here. duplicates: what happens to an invoice that arrives by a second route. others:
     what happens to documents that are neither invoices nor statements, such as orders;
     answers: what happens to answers to invoices; "record" notes in the ledger what they say.
     others_path: the destination of others and of answers, if they are delivered.
@@ -62,6 +66,8 @@ class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
     invoice_name: NameTemplate = "[issue_date]_[document_number]_[counterparty]"
     statement_name: NameTemplate = "[issue_date]_[account]_[document_number]"
     formats: Formats = "ubl"
+    statement_formats: StatementFormats = "coda"
+    language: Language = "auto"
     duplicates: Annotated[str, one_of("skip", "deliver")] = "skip"
     others: Annotated[str, one_of("quarantine", "skip", "deliver")] = "quarantine"
     answers: Annotated[str, one_of("record", "deliver", "quarantine")] = "record"
@@ -98,6 +104,8 @@ class Company(Struct, frozen=True, forbid_unknown_fields=True):
     sales: PathTemplate | None = None
     statements: PathTemplate | None = None
     formats: Formats | None = None
+    statement_formats: StatementFormats | None = None
+    language: Language | None = None
 
     @property
     def memberships(self) -> tuple[Membership, ...]:
@@ -214,6 +222,16 @@ def members(config: Config, source: str) -> list[Member]:
 def formats_of(delivery: Delivery, company: Company) -> str:
     """The forms in which a company's invoices are delivered: its own, else those of [delivery]."""
     return company.formats or delivery.formats
+
+
+def statement_formats_of(delivery: Delivery, company: Company) -> str:
+    """The forms in which a company's statements are delivered, as formats_of()."""
+    return company.statement_formats or delivery.statement_formats
+
+
+def language_of(delivery: Delivery, company: Company) -> str:
+    """The language of PDFs that are made for a company; "auto" is that of its address."""
+    return company.language or delivery.language
 
 
 def destinations(delivery: Delivery) -> tuple[str, ...]:

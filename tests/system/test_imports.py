@@ -24,13 +24,31 @@ finally:
 
 #: What takes long to import, or belongs to one command.
 HEAVY = (
-    *("aiohttp", "anyio", "asyncio", "lxml", "pypdf", "rich", "sqlite3", "structlog", "watchfiles"),
+    *(
+        "aiohttp",
+        "anyio",
+        "asyncio",
+        "lxml",
+        "pypdf",
+        "reportlab",
+        "rich",
+        "sqlite3",
+        "structlog",
+        "watchfiles",
+    ),
     *("pipeline.engine", "pipeline.ledger", "stages"),
 )
 #: What only the sandbox needs.
 SANDBOX = ("aiohttp.web", "stages.sandbox", "stages.sources.billtobox.sandbox")
 #: What only the service needs, and what only some documents and secrets do.
-NEVER_IN_A_CATCH_UP = (*SANDBOX, "keyring", "pypdf", "watchfiles", "pipeline.app.service")
+NEVER_IN_A_CATCH_UP = (
+    *SANDBOX,
+    "keyring",
+    "pypdf",
+    "reportlab",
+    "watchfiles",
+    "pipeline.app.service",
+)
 #: What is needed only where somebody is to be told.
 ALERTS = ("aiosmtplib", "pipeline.alerts.command", "pipeline.alerts.watch", "pipeline.alerts.rules")
 
