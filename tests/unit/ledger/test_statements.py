@@ -1,4 +1,4 @@
-"""What the ledger's statements make SQLite do: nothing for each row that costs more than the row."""
+"""What the ledger has SQLite do: nothing for each row that costs more than the row itself."""
 
 from __future__ import annotations
 
