@@ -11,7 +11,7 @@ from pipeline.app.cli_common import ConfigFile
 
 companies = typer.Typer(
     name="companies",
-    help="Add, remove or import the companies whose documents are fetched.",
+    help="Add, remove or import companies in the configuration.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -87,7 +87,7 @@ def init(
         bool, typer.Option("--overwrite", help="Replace files that exist.")
     ] = False,
 ) -> None:
-    """Set up a configuration: ask what is not given as an option, and write it.
+    """Set up a configuration by a dialogue, or by options.
 
     Nothing is written before the folders that result were shown and agreed to. Exit status: 0
     written, 1 not agreed to, 2 an answer or the list is to be corrected.
