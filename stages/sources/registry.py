@@ -17,6 +17,7 @@ from msgspec import Struct
 from pipeline.source import Source
 from stages.settings import SourceSettings
 from stages.sources.billtobox.settings import Billtobox
+from stages.sources.sftp.settings import Sftp
 
 if TYPE_CHECKING:
     from stages.sandbox.platform import Platform
@@ -47,6 +48,9 @@ CONNECTORS = (
         Billtobox,
         "stages.sources.billtobox.source:BilltoboxSource",
         "stages.sources.billtobox.sandbox:BilltoboxWire",
+    ),
+    Connector(
+        Sftp, "stages.sources.sftp.source:SftpSource", "stages.sources.sftp.sandbox:SftpPlatform"
     ),
 )
 
