@@ -37,6 +37,7 @@ class _Client(asyncssh.SSHClient):
     def __init__(self, keys: HostKeys) -> None:
         self._keys = keys
         self.seen: SeenKey | None = None
+        self.trusts = False
 
     def validate_host_public_key(
         self,
@@ -47,7 +48,8 @@ class _Client(asyncssh.SSHClient):
     ) -> bool:
         """Asked for a key that known_hosts does not hold."""
         self.seen = SeenKey(key.get_algorithm(), key.get_fingerprint())
-        return self._keys.trusts(key)
+        self.trusts = self._keys.trusts(key)
+        return self.trusts
 
 
 class SshConnection:
@@ -181,8 +183,9 @@ class SshConnection:
                 )
             except asyncssh.HostKeyNotVerifiable:
                 first = first or client.seen
-            except asyncssh.KeyExchangeFailed:
-                if first is None:
+            except (asyncssh.Error, OSError):
+                # A server may also hang up when it has no key of the type that is asked for.
+                if first is None or client.trusts:
                     raise
             else:
                 key = connection.get_server_host_key()
