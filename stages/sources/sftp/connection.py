@@ -165,11 +165,11 @@ class SshConnection:
         A server has keys of several types: the one that is pinned by its fingerprint may be another
         than the one that is shown first.
         """
-        algorithms: tuple[tuple[str, ...] | None, ...] = (None,)
-        if self._settings.fingerprint:
-            algorithms += ALGORITHMS
         first: SeenKey | None = None
-        for wanted in algorithms:
+        refused = False
+        for wanted in (None, *ALGORITHMS):
+            if first is not None and not self._settings.fingerprint:
+                break
             client = _Client(self._keys)
             more = {} if wanted is None else {"server_host_key_algs": list(wanted)}
             try:
@@ -182,10 +182,12 @@ class SshConnection:
                     **more,
                 )
             except asyncssh.HostKeyNotVerifiable:
+                # A certificate of an unknown authority shows no key: the plain one is asked for.
+                refused = True
                 first = first or client.seen
             except (asyncssh.Error, OSError):
                 # A server may also hang up when it has no key of the type that is asked for.
-                if first is None or client.trusts:
+                if not refused or client.trusts:
                     raise
             else:
                 key = connection.get_server_host_key()
@@ -215,7 +217,9 @@ class SshConnection:
             config=None,
             compression_algs=None,
             connect_timeout=settings.connect_timeout,
-            login_timeout=settings.connect_timeout,
+            login_timeout=settings.timeout,
+            # A server's words may be in the character set of its country.
+            utf8_decode_errors="replace",
             keepalive_interval=settings.keepalive,
             keepalive_count_max=UNANSWERED,
         )

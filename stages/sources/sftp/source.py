@@ -14,6 +14,7 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import anyio
+import structlog
 
 from pipeline.errors import Rejected, SourceError
 from pipeline.source import Announced, Entry, Form, FoundCompany, Incoming, Outcome, Source
@@ -30,6 +31,8 @@ from stages.sources.sftp.removal import Removal, rendition_names, revision, revi
 from stages.sources.sftp.rest import Rest
 from stages.sources.sftp.settings import KEEP, Sftp
 from stages.sources.sftp.tree import Place, Tree
+
+log = structlog.get_logger(__name__)
 
 #: The form that a rendition is.
 PDF = "pdf"
@@ -58,6 +61,7 @@ class SftpSource(Source):
         self._rest = Rest(settings.settle)
         self._reading = anyio.Semaphore(settings.parallel)
         self._backlog: int | None = None
+        self._strangers: set[str] = set()
 
     async def list(self, config: Config) -> AsyncGenerator[Sequence[Entry], None]:
         """Walk over the folders; where files are new, wait, and look at their folders again.
@@ -69,14 +73,17 @@ class SftpSource(Source):
         self._rest.begin()
         tree = self._tree(config)
         moving: dict[bytes, Place] = {}
-        waiting: set[bytes] = set()
+        waiting: set[int] = set()
         async with aclosing(tree.pages()) as pages:
             async for place, page in pages:
                 at_rest = [one for one in page if self._is_at_rest(one)]
                 if len(at_rest) < len(page):
                     moving[place.path] = place
                     resting = {one.file.path for one in at_rest}
-                    waiting.update(one.file.path for one in page if one.file.path not in resting)
+                    # Hashes, for there may be many.
+                    waiting.update(
+                        hash(one.file.path) for one in page if one.file.path not in resting
+                    )
                 self._backlog += len(at_rest)
                 yield [self._entry(one, config) for one in at_rest]
         if moving:
@@ -86,10 +93,13 @@ class SftpSource(Source):
             async with aclosing(again.read(place)) as pages:
                 async for page in pages:
                     settled = [
-                        one for one in page if self._is_at_rest(one) and one.file.path in waiting
+                        one
+                        for one in page
+                        if self._is_at_rest(one) and hash(one.file.path) in waiting
                     ]
                     self._backlog += len(settled)
                     yield [self._entry(one, config) for one in settled]
+        self._note_strangers(tree)
         self.unreadable = tree.left_out()
         for problem in (*tree.problems, *again.problems):
             raise SourceError(problem.subject, problem.reason, problem.remedy)
@@ -156,6 +166,16 @@ class SftpSource(Source):
     async def close(self) -> None:
         """Close the connection."""
         await self._connection.close()
+
+    def _note_strangers(self, tree: Tree) -> None:
+        """Log whose folders are left alone, when that changes."""
+        if tree.unknown != self._strangers:
+            self._strangers = tree.unknown
+            log.info(
+                "folders of companies that are not configured are left alone",
+                source=self.name,
+                folders=enumerated(sorted(tree.unknown)),
+            )
 
     def _tree(self, config: Config) -> Tree:
         companies = CompanyFolders(members(config, self.name))
