@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 
 from pipeline.source import UnreadableItems
 from stages.settings import Company
-from stages.sources.sftp.names import NamePatterns, stem_of, to_text
+from stages.sources.sftp.names import NamePatterns, as_typed, stem_of, to_text
 from stages.sources.sftp.settings import DocumentFolder, Sftp
 
 #: Seconds after which a file that is empty, or lacks its document, is told of.
@@ -106,7 +106,7 @@ class Selection:
         found = [
             Found(file, self._rules[rule], owner)
             for file in others
-            if to_text(file.name) in self._wanted[rule]
+            if as_typed(file.name) in self._wanted[rule]
         ]
         if self._has_renditions:
             found = list(self._with_renditions(found))

@@ -21,7 +21,17 @@ _ESCAPED = re.compile("[%\x00-\x1f\x7f-\x9f\u2028\u2029\udc80-\udcff]")
 
 def to_text(path: bytes) -> str:
     """The text of a name or a path."""
-    return _ESCAPED.sub(_escape, path.decode("utf-8", "surrogateescape"))
+    return _ESCAPED.sub(_escape, as_typed(path))
+
+
+def as_typed(name: bytes) -> str:
+    """A name as people type it in a pattern; what is no UTF-8 is surrogates, not to be shown."""
+    return name.decode("utf-8", "surrogateescape")
+
+
+def shown(typed: str) -> str:
+    """The text of to_text() for what as_typed() has made."""
+    return to_text(typed.encode("utf-8", "surrogateescape"))
 
 
 def to_bytes(text: str) -> bytes:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import anyio
 import asyncssh
-from anyio.abc import TaskGroup
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -24,7 +23,7 @@ from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.platform import Platform, Sandbox, SecretText, Value
 from stages.sandbox.wire import Record
 from stages.sources.sftp.sandbox_faults import SftpFaults
-from stages.sources.sftp.sandbox_tree import MailboxTree, grow
+from stages.sources.sftp.sandbox_tree import Growing, MailboxTree
 from stages.sources.sftp.settings import Sftp
 
 USER = "synqup"
@@ -87,61 +86,56 @@ class SftpPlatform(Platform):
         ):
             tree = MailboxTree(Path(root), mailbox)
             tree.add_what_is_left_alone()
-            async with anyio.create_task_group() as growing:
-                served = _Served(tree, record, misbehaving, growing, latency)
-                served.receive()
-                try:
-                    acceptor = await asyncssh.listen(
-                        host,
-                        port,
-                        server_factory=partial(_Account, password, misbehaving),
-                        server_host_keys=[key],
-                        sftp_factory=partial(_Server, served),
-                        allow_scp=False,
-                    )
-                except OSError as error:
-                    raise ConfigurationError(
-                        f"{host}:{port}",
-                        [f"--port: can't listen there ({error.strerror}); name another, or 0"],
-                    ) from error
-                try:
-                    yield Sandbox(
-                        platform=self,
-                        url=f"sftp://{host}:{acceptor.get_port()}",
-                        client_id=USER,
-                        client_secret=password,
-                    )
-                finally:
-                    growing.cancel_scope.cancel()
-                    with anyio.CancelScope(shield=True), anyio.move_on_after(1):
-                        acceptor.close()
-                        await acceptor.wait_closed()
+            served = _Served(tree, record, misbehaving, latency)
+            served.receive()
+            try:
+                acceptor = await asyncssh.listen(
+                    host,
+                    port,
+                    server_factory=partial(_Account, password, misbehaving),
+                    server_host_keys=[key],
+                    sftp_factory=partial(_Server, served),
+                    allow_scp=False,
+                )
+            except OSError as error:
+                raise ConfigurationError(
+                    f"{host}:{port}",
+                    [f"--port: can't listen there ({error.strerror}); name another, or 0 for any"],
+                ) from error
+            try:
+                yield Sandbox(
+                    platform=self,
+                    url=f"sftp://{host}:{acceptor.get_port()}",
+                    client_id=USER,
+                    client_secret=password,
+                )
+            finally:
+                with anyio.CancelScope(shield=True), anyio.move_on_after(1):
+                    acceptor.close()
+                    await acceptor.wait_closed()
 
 
 class _Served:
     """What all sessions of one sandbox share."""
 
     def __init__(
-        self,
-        tree: MailboxTree,
-        record: Record,
-        faults: SftpFaults,
-        growing: TaskGroup,
-        latency: float,
+        self, tree: MailboxTree, record: Record, faults: SftpFaults, latency: float
     ) -> None:
         self.tree = tree
         self.record = record
         self.faults = faults
         self.latency = latency
-        self._growing = growing
+        self._growing: list[Growing] = []
 
     def receive(self) -> None:
-        """Put what has come to the mailbox onto the server."""
+        """Put what has come to the mailbox onto the server, and let grow what grows."""
+        self._growing = [one for one in self._growing if one.grow()]
         if not self.tree.has_new():
             return
         for path, data in self.tree.write_new():
-            if spec := self.faults.hit("list", os.fsencode(path), "growing"):
-                self._growing.start_soon(grow, path, data, spec.seconds)
+            name = os.fsencode(path.relative_to(self.tree.root))
+            if spec := self.faults.hit("list", name, "growing"):
+                self._growing.append(Growing(path, data, spec.seconds))
 
 
 class _Account(asyncssh.SSHServer):
@@ -170,7 +164,6 @@ class _Server(asyncssh.SFTPServer):
 
     async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
         """List a folder, with what has come meanwhile."""
-        self._served.receive()
         await self._meet("list", path)
         async for name in super().scandir(path):
             yield name
@@ -188,9 +181,14 @@ class _Server(asyncssh.SFTPServer):
         faults = self._served.faults
         if data and faults.hit("document", file_obj.path, "reset"):
             self._cut()
-        if data and faults.hit("document", file_obj.path, "damaged"):
-            data = bytes([data[0] ^ 1]) + data[1:]
         return data
+
+    def lstat(
+        self, path: bytes
+    ) -> os.stat_result | asyncssh.SFTPAttrs | Awaitable[os.stat_result | asyncssh.SFTPAttrs]:
+        """Size and time of a file."""
+        self._served.receive()
+        return super().lstat(path)
 
     def fstat(
         self, file_obj: object
@@ -223,12 +221,13 @@ class _Server(asyncssh.SFTPServer):
             self._served.record(id_, how, "")
         if self._served.faults.hit("acknowledgement", path, "lost-acknowledgement"):
             self._cut()
-            await anyio.sleep_forever()
+            raise asyncssh.SFTPConnectionLost("Connection lost")
 
     async def _meet(self, target: str, path: bytes) -> None:
         """Be late, or fail, as planned."""
         faults = self._served.faults
         await anyio.sleep(self._served.latency)
+        self._served.receive()
         if spec := faults.hit(target, path, "slow"):
             await anyio.sleep(spec.seconds)
         if faults.hit(target, path, "no-answer"):

@@ -14,7 +14,6 @@ from stages.sandbox.fault_spec import FaultSpec
 FAULTS = {
     "sign-in-refused": ("the sign-in is refused", "authorization"),
     "reset": ("the connection ends in the middle of a file", "document"),
-    "damaged": ("a byte of a file is changed", "document"),
     "forbidden": ("permission denied", "document"),
     "not-found": ("a listed file is gone", "document"),
     "no-answer": ("there is no answer", "document"),

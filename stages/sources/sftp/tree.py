@@ -35,8 +35,10 @@ from stages.sources.sftp.failures import MISSING
 from stages.sources.sftp.names import (
     LONGEST_PATH,
     NamePatterns,
+    as_typed,
     is_sane,
     is_self,
+    shown,
     to_text,
 )
 from stages.sources.sftp.patterns import Patterns, Spot
@@ -175,7 +177,7 @@ class Tree:
                     if not is_sane(name) or len(place.path) + len(name) >= LONGEST_PATH:
                         self._left_out.add("names", f"a name is too long or none: {to_text(name)}")
                         continue
-                    if to_text(name) in self._ignored:
+                    if as_typed(name) in self._ignored:
                         continue
                     self._count += 1
                     if self._is_full():
@@ -214,7 +216,7 @@ class Tree:
 
     def _below(self, place: Place, name: bytes) -> Place | None:
         """The place of a folder in a folder, None if nothing of it matters."""
-        path, text = _join(place.path, name), to_text(name)
+        path, text = _join(place.path, name), as_typed(name)
         if path in self._own:
             return None
         spots, strangers = [], set[str]()
@@ -222,9 +224,9 @@ class Tree:
             if spot.company is None or self._companies.find(spot.company) is not None:
                 spots.append(spot)
                 if spot.company is not None:
-                    self.known.add(spot.company)
+                    self.known.add(shown(spot.company))
             else:
-                strangers.add(spot.company)
+                strangers.add(shown(spot.company))
         if not spots:
             if len(self.unknown) < UNKNOWN:
                 self.unknown |= strangers
