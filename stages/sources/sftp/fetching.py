@@ -15,8 +15,6 @@ from stages.sources.sftp.removal import revision
 
 #: How often one file is gone on with without a single byte in between.
 RESUMPTIONS = 3
-#: Seconds before the first of them, which double.
-PAUSE = 0.5
 
 
 class Gone(Rejected):
@@ -34,12 +32,13 @@ class Changed(RetryableError):
 
 
 async def chunks(
-    connection: SshConnection, path: bytes, label: str, stated: str
+    connection: SshConnection, path: bytes, label: str, stated: str, pause: float
 ) -> AsyncGenerator[bytes, None]:
     """Read a file from its beginning to its end. path: at the server.
 
-    stated: the revision with which it was listed, "" for any. Changed if it has another one, before
-    or after; Gone if there is none; SourceUnavailable if it can't be gone on with.
+    stated: the revision with which it was listed, "" for any. pause: seconds before it is gone on
+    with, which double. Changed if it has another one, before or after; Gone if there is none;
+    SourceUnavailable if it can't be gone on with.
     """
     offset, in_vain = 0, 0
     while True:
@@ -68,7 +67,7 @@ async def chunks(
             in_vain = 0 if offset > before else in_vain + 1
             if in_vain >= RESUMPTIONS:
                 raise
-            await anyio.sleep(PAUSE * 2**in_vain)
+            await anyio.sleep(pause * 2**in_vain)
 
 
 @asynccontextmanager

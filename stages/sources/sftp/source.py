@@ -118,7 +118,13 @@ class SftpSource(Source):
             if form:
                 path, stated, size = await self._rendition(entry, form), "", None
             label = f"{entry.label} {form}".strip()
-            data = chunks(self._connection, self._removal.at(path), label, stated)
+            data = chunks(
+                self._connection,
+                self._removal.at(path),
+                label,
+                stated,
+                self.settings.retry_wait,
+            )
             async with aclosing(data):
                 yield Incoming(Announced(length=size), data)
 
