@@ -22,6 +22,8 @@ class Rest:
 
     def is_at_rest(self, path: bytes, size: int, mtime: int, now: float) -> bool:
         """Note a look at a file; whether it is at rest. now: in seconds, monotonic."""
+        if not self._settle:
+            return True
         number = hash((path, size, mtime))
         first = self._looked[number] = self._seen.setdefault(number, now)
         return now - first >= self._settle

@@ -76,7 +76,8 @@ class SftpSource(Source):
         waiting: set[int] = set()
         async with aclosing(tree.pages()) as pages:
             async for place, page in pages:
-                at_rest = [one for one in page if self._is_at_rest(one)]
+                now = anyio.current_time()
+                at_rest = [one for one in page if self._is_at_rest(one, now)]
                 if len(at_rest) < len(page):
                     moving[place.path] = place
                     resting = {one.file.path for one in at_rest}
@@ -92,10 +93,11 @@ class SftpSource(Source):
         for place in moving.values():
             async with aclosing(again.read(place)) as pages:
                 async for page in pages:
+                    now = anyio.current_time()
                     settled = [
                         one
                         for one in page
-                        if self._is_at_rest(one) and hash(one.file.path) in waiting
+                        if self._is_at_rest(one, now) and hash(one.file.path) in waiting
                     ]
                     self._backlog += len(settled)
                     yield [self._entry(one, config) for one in settled]
@@ -187,9 +189,7 @@ class SftpSource(Source):
         companies = CompanyFolders(members(config, self.name))
         return Tree(self._connection, self.settings, companies)
 
-    def _is_at_rest(self, one: Found) -> bool:
-        now = anyio.current_time()
-
+    def _is_at_rest(self, one: Found, now: float) -> bool:
         def look(file: File) -> bool:
             return self._rest.is_at_rest(file.path, file.size, file.mtime, now)
 
