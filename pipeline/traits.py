@@ -29,8 +29,9 @@ class Traits(Struct, frozen=True):
     says_error: whether a nack means something at the source, so that a document that is listed
     again after it was put back there by somebody. If not, a quarantined document starts again only
     when a person here says so. exact_revisions: whether a document that is listed again under the
-    same id and revision certainly is the same one; if not, its bytes are compared. window: how many documents the list shows at most; None if all.
-    pause: seconds between two walks over the list, at least, so that a poll makes only one.
+    same id and revision certainly is the same one; if not, its bytes are compared. window: how many
+    documents the list shows at most; None if all. pause: seconds between two walks over the list,
+    at least, so that a poll makes only one.
     """
 
     shrinks: bool = True

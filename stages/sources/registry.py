@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from pipeline.errors import ConfigurationError
 from pipeline.source import Source
 from stages.settings import SourceSettings
 from stages.sources.billtobox.settings import Billtobox
@@ -67,6 +68,15 @@ def open_source(settings: SourceSettings, state_dir: Path) -> Source:
 
 
 def platform_of(connector: Connector) -> Platform:
-    """The platform of a connector, for the sandbox."""
-    make: Callable[[], Platform] = resolve_name(connector.platform)
+    """The platform of a connector, for the sandbox.
+
+    ConfigurationError if a package is missing that this connector alone needs.
+    """
+    try:
+        make: Callable[[], Platform] = resolve_name(connector.platform)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            connector.kind,
+            [f'the package {error.name} is missing; install "synqup[{connector.kind}]"'],
+        ) from None
     return make()

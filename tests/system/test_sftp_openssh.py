@@ -102,14 +102,14 @@ async def test_acknowledging_twice_does_no_harm(sshd: Sshd, tmp_path: Path) -> N
 
 
 async def test_moved_files_never_replace_one_another(sshd: Sshd, tmp_path: Path) -> None:
-    config = configured(tmp_path, sshd.section(acknowledge="move"))
+    config = configured(tmp_path, sshd.section(acknowledge="move", archive="./Archive/"))
     sshd.sftp("mkdir x", "mkdir y")
     for number, name in enumerate(("x/a.xml", "y/a.xml", "a.xml")):
         sshd.upload(name, invoice(f"P-{number}"))
     (sshd.files / "a.bin").write_bytes(b"what nobody knows")
     result = await catch_up(config)
     assert (result.counters.delivered, result.counters.quarantined) == (3, 1)
-    (day,) = (sshd.files / "archive").iterdir()
+    (day,) = (sshd.files / "Archive").iterdir()
     assert {path.read_bytes() for path in day.iterdir()} == {invoice(f"P-{n}") for n in range(3)}
     assert {path.name for path in day.iterdir()} == {"a.xml", "a (2).xml", "a (3).xml"}
     assert [path.name for path in (sshd.files / "error").iterdir()] == ["a.bin"]

@@ -152,8 +152,8 @@ class Removal:
     def _aside(self, outcome: Outcome) -> bytes:
         """The folder for a document that is delivered, or for one that can't be."""
         if not outcome.accepted:
-            return self._settings.errors.strip("/").encode()
-        return f"{self._settings.archive.strip('/')}/{date.today().isoformat()}".encode()  # noqa: DTZ011 - of people here
+            return self._settings.errors.encode()
+        return f"{self._settings.archive}/{date.today().isoformat()}".encode()  # noqa: DTZ011 - of people here
 
     def _beside(self, path: bytes) -> list[bytes]:
         """What may lie beside a document and goes with it."""

@@ -75,7 +75,7 @@ def folder_below_root(text: str) -> str:
     server_folder(text)
     if not text.strip("/. ") or text.startswith("/"):
         raise ValueError('write a folder below the root, like "archive"')
-    return text
+    return str(PurePosixPath(text))
 
 
 def marker_pattern(text: str) -> str:

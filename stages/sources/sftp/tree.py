@@ -77,7 +77,8 @@ class Tree:
         self._patterns = Patterns([rule.path for rule in settings.document_folders])
         self._ignored = NamePatterns(settings.left_alone)
         own = (settings.archive, settings.errors) if settings.acknowledging == MOVE else ()
-        self._own = {name.strip("/").encode() for name in own}
+        # In any case: some servers know no difference.
+        self._own = {name.encode().lower() for name in own}
         self._left_out = LeftOut()
         self._selection = Selection(settings, self._left_out)
         self._count = 0
@@ -217,7 +218,7 @@ class Tree:
     def _below(self, place: Place, name: bytes) -> Place | None:
         """The place of a folder in a folder, None if nothing of it matters."""
         path, text = _join(place.path, name), as_typed(name)
-        if path in self._own:
+        if path.lower() in self._own:
             return None
         spots, strangers = [], set[str]()
         for spot in self._patterns.into(place.spots, text):

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
+from pipeline.errors import ConfigurationError
+from stages.sources.registry import CONNECTORS, platform_of
 from stages.sources.sftp.settings import Sftp
 from tests.helpers.settings import GOOD, SECOND, load, problems
 
@@ -111,3 +114,16 @@ def test_one_says_whom_one_trusts_in_one_way(tmp_path: Path) -> None:
 def test_a_fingerprint_may_be_written_with_padding_or_without_its_name(tmp_path: Path) -> None:
     for written in (f"{PRINT}=", PRINT.removeprefix("SHA256:"), f" {PRINT} "):
         assert section(tmp_path, SECTION.replace(PRINT, written)).fingerprint == PRINT
+
+
+def test_a_package_that_is_not_installed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stages.sources.sftp.settings.find_spec", lambda name: None)
+    found = problems(tmp_path, text(SECTION))
+    assert 'install "synqup[sftp]"' in found[0]
+    connector = next(one for one in CONNECTORS if one.kind == "sftp")
+    missing = structs.replace(connector, platform="asyncssh_is_not_here.sandbox:Platform")
+    with pytest.raises(ConfigurationError) as refused:
+        platform_of(missing)
+    assert 'asyncssh_is_not_here is missing; install "synqup[sftp]"' in str(refused.value)
