@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from pipeline.errors import ConfigurationError
 from pipeline.source import Source
 from stages.settings import SourceSettings
 from stages.setup.questions import Question, SettingQuestion, setting_questions
 from stages.sources.billtobox.settings import Billtobox
+from stages.sources.sftp.settings import Sftp
 
 if TYPE_CHECKING:
     from stages.sandbox.platform import Platform
@@ -52,6 +54,9 @@ CONNECTORS = (
         "stages.sources.billtobox.sandbox:BilltoboxWire",
         "stages.sources.billtobox.questions:QUESTIONS",
     ),
+    Connector(
+        Sftp, "stages.sources.sftp.source:SftpSource", "stages.sources.sftp.sandbox:SftpPlatform"
+    ),
 )
 
 #: The sections that [[sources]] of the configuration may hold.
@@ -73,6 +78,15 @@ def questions_of(connector: Connector) -> Sequence[SettingQuestion]:
 
 
 def platform_of(connector: Connector) -> Platform:
-    """The platform of a connector, for the sandbox."""
-    make: Callable[[], Platform] = resolve_name(connector.platform)
+    """The platform of a connector, for the sandbox.
+
+    ConfigurationError if a package is missing that this connector alone needs.
+    """
+    try:
+        make: Callable[[], Platform] = resolve_name(connector.platform)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            connector.kind,
+            [f'the package {error.name} is missing; install "synqup[{connector.kind}]"'],
+        ) from None
     return make()
