@@ -41,13 +41,15 @@ class Mailbox:
         *,
         corpus: Corpus | None = None,
         answers: bool = False,
+        cycles: int = 0,
     ) -> None:
         """Hold this many documents: generated ones, the same for the same seed, or of a corpus.
 
         answers: whether every second sale that is generated is the answer to the one before it.
+        cycles: how many of each company's cycles of documents have gone before.
         """
         self.seed = seed
-        self._corpus = corpus or GeneratedCorpus(companies, seed, answers=answers)
+        self._corpus = corpus or GeneratedCorpus(companies, seed, answers=answers, cycles=cycles)
         self._ids = Ids(seed)
         self._states = {
             (kind, company): StateIndex()
