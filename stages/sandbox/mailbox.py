@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -135,6 +135,39 @@ class Mailbox:
                 index = self._corpus.index(Place(kind, number, position))
                 documents.append((self._make(index), states.state(position)))
         return Page(documents, total)
+
+    def arrived(
+        self,
+        state: State,
+        count: int | None = None,
+        *,
+        platform_ids: Collection[str] | None = None,
+        kinds: Collection[Kind] | None = None,
+        since: int = 0,
+    ) -> list[Document]:
+        """The documents in a state by the order in which they arrived, at most count of them.
+
+        platform_ids, kinds: only those of these companies, and of these kinds, unless None. since:
+        only from this number of the order on.
+        """
+        indices: list[int] = []
+        for (kind, number), states in self._states.items():
+            company = self._corpus.companies[number]
+            if platform_ids is not None and company.platform_id not in platform_ids:
+                continue
+            if kinds is not None and kind not in kinds:
+                continue
+            skipped = 0
+            if since:
+                earlier = self._corpus.length(kind, number, since)
+                skipped = sum(1 for p in range(earlier) if states.state(p) is state)
+            positions = states.select(state, skipped, len(states) if count is None else count)
+            indices += [self._corpus.index(Place(kind, number, one)) for one in positions]
+        return [self._make(index) for index in sorted(indices)[:count]]
+
+    def at(self, index: int) -> Document | None:
+        """The document of a number in the order of arrival, if there is one."""
+        return self._make(index) if 0 <= index < len(self) else None
 
     def _make(self, index: int) -> Document:
         revision = self._revisions.get(index, NO_REVISION)

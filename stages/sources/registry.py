@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from pipeline.source import Source
 from stages.settings import SourceSettings
+from stages.sources.billit.settings import Billit
 from stages.sources.billtobox.settings import Billtobox
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ CONNECTORS = (
         Billtobox,
         "stages.sources.billtobox.source:BilltoboxSource",
         "stages.sources.billtobox.sandbox:BilltoboxWire",
+    ),
+    Connector(
+        Billit,
+        "stages.sources.billit.source:BillitSource",
+        "stages.sources.billit.sandbox:BillitWire",
     ),
 )
 

@@ -13,12 +13,13 @@ BEARER = "Bearer "
 class Auth(Protocol):
     """What an account authenticates its requests with.
 
-    renewable: whether headers that are refused (401) may be replaced by new ones. refusal: why a
-    sign-in is given up, as an error says it.
+    renewable: whether headers that are refused (401) may be replaced by new ones. refusal, remedy:
+    why a sign-in is given up, as an error says it.
     """
 
     renewable: bool
     refusal: str
+    remedy: str = ""
 
     async def headers(self) -> Mapping[str, str]:
         """The headers for a request. SignInRefused, SourceUnavailable or RetryableError."""
@@ -62,6 +63,7 @@ class StaticAuth(Auth):
 
     renewable = False
     refusal = "the platform refuses its key"
+    remedy = "Put a valid key where the configuration says; it is read again before the next try"
 
     def __init__(self, read: Callable[[], Awaitable[Mapping[str, str]]]) -> None:
         self._read = read
