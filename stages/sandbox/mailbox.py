@@ -73,6 +73,12 @@ class Mailbox:
     def __iter__(self) -> Iterator[Document]:
         return (self._make(index) for index in range(len(self)))
 
+    def __getitem__(self, index: int) -> Document:
+        """The document of a place in the order of arrival, from zero."""
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self._make(index)
+
     @property
     def companies(self) -> tuple[Company, ...]:
         """The companies whose documents it holds."""
@@ -136,7 +142,7 @@ class Mailbox:
                 documents.append((self._make(index), states.state(position)))
         return Page(documents, total)
 
-    def arrived(
+    def oldest(
         self,
         state: State,
         count: int | None = None,
@@ -164,10 +170,6 @@ class Mailbox:
             positions = states.select(state, skipped, len(states) if count is None else count)
             indices += [self._corpus.index(Place(kind, number, one)) for one in positions]
         return [self._make(index) for index in sorted(indices)[:count]]
-
-    def at(self, index: int) -> Document | None:
-        """The document of a number in the order of arrival, if there is one."""
-        return self._make(index) if 0 <= index < len(self) else None
 
     def _make(self, index: int) -> Document:
         revision = self._revisions.get(index, NO_REVISION)

@@ -20,7 +20,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from pipeline.app.wiring_sandbox import (
     Faults,
     Mailbox,
-    serve_sandbox,
+    serve_platform,
     write_config,
     write_manifest,
 )
@@ -32,6 +32,8 @@ from tests.helpers.browsing import decide, get, shown_address
 from .plan import Plan
 from .processes import PATIENCE, Process, running
 
+#: The words of platforms for a document that they need not hold any more.
+TAKEN = ("FORWARDED", "REMOVED", "MOVED", "RECEIVED", "CONFIRMED")
 FOLDERS = {"purchase": "achats", "sales": "ventes", "statement": "coda"}
 
 
@@ -100,7 +102,7 @@ class World:
     def grow(self, documents: int) -> None:
         """The mailbox receives so many more."""
         self.mailbox.grow(documents)
-        write_manifest(self.folder / "manifest.jsonl", self.mailbox)
+        write_manifest(self.folder / "manifest.jsonl", self.mailbox, self.sandbox.platform.holds)
 
     def edit(self, old: str, new: str) -> None:
         """Edit the configuration, which holds `old`, as an editor saves: whole, by a rename."""
@@ -190,16 +192,18 @@ class World:
         found += [
             f"told {one['status']}: {one.get('message')}"
             for one in self.journal
-            if one["status"] != "FORWARDED"
+            if one["status"] not in TAKEN
         ]
         return found
 
 
 class Host:
-    """Makes worlds; serves their mailboxes from one thread."""
+    """Makes worlds; serves their mailboxes from one thread, as a platform of one kind."""
 
-    def __init__(self, portal: BlockingPortal) -> None:
+    def __init__(self, portal: BlockingPortal, platform: str) -> None:
         self._portal = portal
+        self._platform, *chosen = platform.split(",")
+        self._chosen = dict(one.split("=") for one in chosen)
 
     @contextmanager
     def world(
@@ -228,8 +232,10 @@ class Host:
             assert document is not None
             world.mailbox.set_state(document, State.ACKED)
             world.told.append(id_)
-        serving = serve_sandbox(
+        serving = serve_platform(
+            self._platform,
             world.mailbox,
+            self._chosen,
             journal=folder / "journal.jsonl",
             latency=latency,
             faults=Faults(faults, seed),
@@ -239,16 +245,21 @@ class Host:
             world.sandbox = sandbox
             write_config(world.config, sandbox, world.mailbox, by_person=by_person)
             text = world.config.read_text().replace('"5m"', f'"{poll}"')
+            # What comes to this mailbox is whole: to wait for files to settle takes time only.
+            text = text.replace("settle = 1\n", "settle = 0\n")
             world.config.write_text(text.replace('"state"', '"var/state"'))
-            write_manifest(folder / "manifest.jsonl", world.mailbox)
+            write_manifest(folder / "manifest.jsonl", world.mailbox, sandbox.platform.holds)
             yield world
 
 
 @contextmanager
-def hosting() -> Iterator[Host]:
-    """A host for as long as the block runs."""
+def hosting(platform: str = "billtobox") -> Iterator[Host]:
+    """A host for as long as the block runs.
+
+    platform: the kind of source that its worlds have; with options, "billit,door=inbox,pause=0".
+    """
     with start_blocking_portal() as portal:
-        yield Host(portal)
+        yield Host(portal, platform)
 
 
 def wait_until(condition: Callable[[], Any], patience: float = PATIENCE) -> None:

@@ -209,21 +209,23 @@ async def _token(
 def test_what_arrived_first_stands_first_whatever_its_list() -> None:
     mailbox = Mailbox(40, 3, SEED)
     everything = list(mailbox)
-    assert mailbox.arrived(State.PENDING) == everything
-    assert mailbox.arrived(State.PENDING, 5) == everything[:5]
-    assert mailbox.arrived(State.PENDING, since=17) == everything[17:]
+    assert mailbox.oldest(State.PENDING) == everything
+    assert mailbox.oldest(State.PENDING, 5) == everything[:5]
+    assert mailbox.oldest(State.PENDING, since=17) == everything[17:]
     mailbox.set_state(everything[3], State.ACKED)
     mailbox.set_state(everything[20], State.ACKED)
-    assert mailbox.arrived(State.PENDING, 4) == [*everything[:3], everything[4]]
-    assert mailbox.arrived(State.PENDING, since=17) == [*everything[17:20], *everything[21:]]
+    assert mailbox.oldest(State.PENDING, 4) == [*everything[:3], everything[4]]
+    assert mailbox.oldest(State.PENDING, since=17) == [*everything[17:20], *everything[21:]]
     purchases = [one for one in everything[4:] if one.kind is Kind.PURCHASE]
     own = [one for one in purchases if one.company.platform_id == "100001"]
-    found = mailbox.arrived(
+    found = mailbox.oldest(
         State.PENDING, 3, platform_ids=["100001"], kinds=[Kind.PURCHASE], since=4
     )
     assert found == [one for one in own if one is not everything[20]][:3]
-    assert mailbox.at(40) is None
-    assert mailbox.at(-1) is None
+    assert mailbox[39] == everything[39]
+    for beyond in (40, -1):
+        with pytest.raises(IndexError):
+            mailbox[beyond]
 
 
 def test_the_command_serves_it_and_writes_a_configuration_that_works(tmp_path: Path) -> None:

@@ -66,8 +66,7 @@ async def test_a_layer_around_the_envelope_is_taken_off_too(tmp_path: Path) -> N
 
 
 async def test_an_answer_is_an_answer(tmp_path: Path) -> None:
-    sale = Mailbox(2, 1).at(1)
-    assert sale is not None
+    sale = Mailbox(2, 1)[1]
     assert isinstance(sale.content, Sale)
     response = to_application_response(draw_answer(Random(1), "IR-1", sale.content))
     inside = response.decode().partition("?>")[2]

@@ -12,6 +12,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from stages.kind import Kind
+from stages.sandbox.corpus import Document
 from stages.sandbox.fault_spec import Target
 from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.platform import Sandbox, SecretText, Value
@@ -52,6 +54,10 @@ class BillitWire(Wire):
             return await handler(request)
 
         return check
+
+    def holds(self, document: Document) -> bool:
+        """By Peppol come purchases; sales are answered, and statements don't come at all."""
+        return self.options.door == FEEDS or document.kind not in (Kind.SALES, Kind.STATEMENT)
 
     def error(self, request: web.Request, error: web.HTTPException) -> web.Response:
         """A list of errors; those of the feeds in the other form."""

@@ -93,7 +93,8 @@ class Account:
 
     def find(self, number: str, first: int) -> Document | None:
         """The document of a number."""
-        return self.mailbox.at(int(number) - first) if number.isdecimal() else None
+        index = int(number) - first if number.isdecimal() else -1
+        return self.mailbox[index] if 0 <= index < len(self.mailbox) else None
 
     def confirm(self, document: Document) -> web.Response:
         """Take a document off the lists."""

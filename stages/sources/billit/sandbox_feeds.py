@@ -67,7 +67,7 @@ class FeedRoutes:
                 headers={"Retry-After": str(int(due - now) + 1)},
             )
         self._asked[name] = now
-        items = [_item(one) for one in self._account.mailbox.arrived(State.PENDING, since=since)]
+        items = [_item(one) for one in self._account.mailbox.oldest(State.PENDING, since=since)]
         if options.foreign:
             foreign = {"FeedItemID": 1, "EntityID": 1, "EntityType": "Order"}
             items.insert(0, {**foreign, "PartyID": int(FOREIGN)})

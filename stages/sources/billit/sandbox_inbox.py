@@ -45,7 +45,7 @@ class InboxRoutes:
             wanted = [one.platform_id for one in companies]
             if receiver is not None and options.narrowed:
                 wanted = of_receiver
-        items = account.mailbox.arrived(
+        items = account.mailbox.oldest(
             State.PENDING, WINDOW, platform_ids=wanted, kinds=INBOX_KINDS
         )
         if receiver is not None:

@@ -53,6 +53,9 @@ LIST_ATTEMPTS = 3
 #: Seconds between two looks at whether the key has been replaced.
 CHECK_INTERVAL = 2.0
 
+#: What to do about a refused key.
+KEY_REMEDY = "Put a valid key where the configuration says; it is read again before the next try"
+
 ACCEPT_JSON = {"Accept": "application/json"}
 JSON = {**ACCEPT_JSON, "Content-Type": "application/json"}
 
@@ -84,7 +87,7 @@ class BillitSource(Source):
         )
         self._sign_in: SignIn | None = None
         self._key = ""
-        auth: Auth = StaticAuth(self._read_key)
+        auth: Auth = StaticAuth(self._read_key, remedy=KEY_REMEDY)
         if settings.api_key is None:
             path = settings.token_store(state_dir).path
             self._sign_in = SignIn(self.name, settings.client, self._http, path)

@@ -13,12 +13,13 @@ BEARER = "Bearer "
 class Auth(Protocol):
     """What an account authenticates its requests with.
 
-    renewable: whether headers that are refused (401) may be replaced by new ones. refusal, remedy:
-    why a sign-in is given up, as an error says it.
+    renewable: whether headers that are refused (401) may be replaced by new ones. refusal: why a
+    sign-in is given up, as an error says it.
     """
 
     renewable: bool
     refusal: str
+    #: What to do about a refusal; "" for what SignInRefused says.
     remedy: str = ""
 
     async def headers(self) -> Mapping[str, str]:
@@ -62,10 +63,15 @@ class StaticAuth(Auth):
     """
 
     renewable = False
-    refusal = "the platform refuses its key"
-    remedy = "Put a valid key where the configuration says; it is read again before the next try"
 
-    def __init__(self, read: Callable[[], Awaitable[Mapping[str, str]]]) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Awaitable[Mapping[str, str]]],
+        refusal: str = "the platform refuses its key",
+        remedy: str = "",
+    ) -> None:
+        self.refusal = refusal
+        self.remedy = remedy
         self._read = read
         self._headers: Mapping[str, str] | None = None
 

@@ -1,4 +1,4 @@
-"""Left-out items: counts what a walk over the lists leaves out because it can't be read."""
+"""Left-out items: what of the lists of a platform could not be read, and why."""
 
 from __future__ import annotations
 
