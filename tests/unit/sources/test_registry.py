@@ -41,10 +41,15 @@ def test_a_connector_brings_its_own_section_with_its_checks(tmp_path: Path) -> N
     (source,) = read(text).sources
     assert source == Sftp(name="billtobox", host="h", key=tmp_path / "id_ed25519")
     assert read(GOOD).sources == load(tmp_path, GOOD).sources
+    known = sorted({*(one.kind for one in CONNECTORS), "sftp"})
     for old, new, said in (
         ('"h"', '""', "sources[1].host (billtobox): there is no host; write one"),
         ('"sftp"', '"sfpt"', 'there is no kind "sfpt"; did you mean "sftp"?'),
-        ('"sftp"', '"x"', 'there is no kind "x"; known are "billtobox", "sftp"'),
+        (
+            '"sftp"',
+            '"x"',
+            'there is no kind "x"; known are ' + ", ".join(f'"{kind}"' for kind in known),
+        ),
         (
             "host",
             "hosts",
