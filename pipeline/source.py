@@ -72,7 +72,7 @@ class Entry(Struct, frozen=True):
     meta: what the stages need of the list; the engine passes it on unread.
     forms: the other forms in which it can be had; None if the list does not say.
     lane: of entries that are acknowledged by an offset, the list that it counts in; of entries that
-        are acknowledged together, their group.
+        are acknowledged together, their group; of a source that shows so many at most, the list.
     known_hashes: SHA-256 (hexadecimal) of all that was delivered under this id before; the list
         stage sets it, and no source does.
     """

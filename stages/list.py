@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 
@@ -91,8 +92,10 @@ class Lister:
         self._order = AckOrder(source)
         self._blocked: dict[str, Blocked] = {}
         self._cursor = ""
-        #: Documents of the latest walk that have not come to their end.
+        #: Documents of the latest walk that have not come to their end; and, by lane, those that
+        #: keep their place in the list, as an acknowledgement has not been taken either.
         self._open = 0
+        self._staying: Counter[str] = Counter()
 
     async def poll(self) -> int:
         """Start every pending document of the source; return when all have been processed.
@@ -182,13 +185,16 @@ class Lister:
                 "Remove the cause; nothing is lost, and what comes after it is delivered",
             )
         window = self._traits.window
-        if window is not None and self._open >= window:
-            raise SourceError(
-                f"source {self._source.name}",
-                f"its list shows {window} documents at once, and {self._open} of them wait:"
-                " newer ones can't be seen",
-                "See `synqup status` for what they wait for",
-            )
+        for lane, count in self._staying.items():
+            if window is not None and count >= window:
+                where = f" of {lane}" if lane else ""
+                raise SourceError(
+                    f"source {self._source.name}",
+                    f"its list{where} shows {window} documents at once, and {count} of them wait:"
+                    " newer ones can't be seen",
+                    "See `synqup status` for what they wait for; what can't be fetched at all has"
+                    " to be settled at the platform",
+                )
 
     def _note_unreadable(self) -> None:
         """Keep what a pass had to leave out; of each list, the pass that met the most of it."""
@@ -215,6 +221,7 @@ class Lister:
     async def _pass(self) -> PassResult:
         """Make one pass: start new documents page by page, while further pages are being read."""
         started = shown = self._open = 0
+        self._staying.clear()
         self._source.cursor = self._cursor
         failure: SynqupError | None = None
         fatal = False
@@ -283,6 +290,8 @@ class Lister:
         row = rows.get(entry.revision)
         if row is None or row.state not in ENDED:
             self._open += 1
+        if row is None or row.state not in ENDED or row.acknowledged_at is None:
+            self._staying[entry.lane] += 1
         if any(map(self._had_its_turn, rows.values())):
             return
         if row is not None and row.state in ENDED:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -75,6 +75,12 @@ class Mailbox:
     def __iter__(self) -> Iterator[Document]:
         return (self._make(index) for index in range(len(self)))
 
+    def __getitem__(self, index: int) -> Document:
+        """The document of a place in the order of arrival, from zero."""
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self._make(index)
+
     @property
     def companies(self) -> tuple[Company, ...]:
         """The companies whose documents it holds."""
@@ -138,17 +144,34 @@ class Mailbox:
                 documents.append((self._make(index), states.state(position)))
         return Page(documents, total)
 
-    def arrived(self, platform_id: str, state: State | None = None) -> list[Document]:
-        """The documents of a company of all kinds, in the order of arrival.
+    def oldest(
+        self,
+        state: State | None,
+        count: int | None = None,
+        *,
+        platform_ids: Collection[str] | None = None,
+        kinds: Collection[Kind] | None = None,
+        since: int = 0,
+    ) -> list[Document]:
+        """The documents in a state by the order in which they arrived, at most count of them.
 
-        state: only those in this state, unless None.
+        state: None for all. platform_ids, kinds: only those of these companies, and of these kinds, unless None. since:
+        only from this number of the order on.
         """
-        found: list[int] = []
+        indices: list[int] = []
         for (kind, number), states in self._states.items():
-            if self._corpus.companies[number].platform_id == platform_id:
-                positions = states.select(state, 0, len(states))
-                found += [self._corpus.index(Place(kind, number, one)) for one in positions]
-        return [self._make(index) for index in sorted(found)]
+            company = self._corpus.companies[number]
+            if platform_ids is not None and company.platform_id not in platform_ids:
+                continue
+            if kinds is not None and kind not in kinds:
+                continue
+            skipped = 0
+            if since:
+                earlier = self._corpus.length(kind, number, since)
+                skipped = sum(state in (None, states.state(p)) for p in range(earlier))
+            positions = states.select(state, skipped, len(states) if count is None else count)
+            indices += [self._corpus.index(Place(kind, number, one)) for one in positions]
+        return [self._make(index) for index in sorted(indices)[:count]]
 
     def _make(self, index: int) -> Document:
         revision = self._revisions.get(index, NO_REVISION)

@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, ValidationError, convert, to_builtins
 
+from pipeline.errors import ConfigurationError
 from stages.sandbox.companies import Company
+from stages.sandbox.corpus import Document
 from stages.sandbox.fault_spec import FaultSpec
 from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.tokens import PUBLIC_CLIENT_ID, Tokens
@@ -29,10 +31,30 @@ class SecretText(Struct, frozen=True):
 Value = str | int | float | bool | Path | SecretText | Sequence["Value"] | Mapping[str, "Value"]
 
 
+class NoOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """Of a platform of which nothing can be chosen."""
+
+
 class Platform(ABC):
-    """A system that the sandbox can be. kind: of the connector's section in [[sources]]."""
+    """A system that the sandbox can be.
+
+    kind: of the connector's section in [[sources]]. options: what can be chosen of it, a Struct
+    with a default for each; see choose().
+    """
 
     kind: str
+    options: Struct = NoOptions()
+
+    def choose(self, chosen: Mapping[str, str]) -> None:
+        """Set options by their names; called before it is served. Raises ConfigurationError."""
+        current = to_builtins(self.options)
+        try:
+            self.options = convert({**current, **chosen}, type(self.options), strict=False)
+        except ValidationError as error:
+            there_are = ", ".join(f"{name}={value}" for name, value in current.items()) or "none"
+            raise ConfigurationError(
+                self.kind, [f"--option: {error}; the options of this platform are {there_are}"]
+            ) from None
 
     @abstractmethod
     def section(
@@ -46,6 +68,10 @@ class Platform(ABC):
     def membership(self, company: Company) -> str | None:
         """What the platform calls a company, for `platform_id`; None where it has no ids."""
         return company.platform_id
+
+    def holds(self, document: Document) -> bool:  # noqa: ARG002 - platforms use it
+        """Whether the platform has a document of the mailbox: some have no statements, say."""
+        return True
 
     def serve(
         self,

@@ -19,6 +19,7 @@ from pipeline.sign_in import InteractiveSignIn
 from pipeline.source import Source
 from stages.settings import SourceSettings
 from stages.setup.questions import Question, SettingQuestion, setting_questions
+from stages.sources.billit.settings import Billit
 from stages.sources.billtobox.settings import Billtobox
 from stages.sources.codabox.settings import CodaBox
 from stages.sources.sftp.settings import Sftp
@@ -68,6 +69,11 @@ CONNECTORS = (
         "stages.sources.codabox.sandbox:CodaBoxWire",
         "stages.sources.codabox.questions:QUESTIONS",
         sign_in="stages.sources.codabox.sign_in:OneTimeToken",
+    ),
+    Connector(
+        Billit,
+        "stages.sources.billit.source:BillitSource",
+        "stages.sources.billit.sandbox:BillitWire",
     ),
 )
 

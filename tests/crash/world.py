@@ -33,7 +33,7 @@ from .plan import Plan
 from .processes import PATIENCE, Process, running
 
 #: The words of platforms for a document that they need not hold any more.
-TAKEN = ("FORWARDED", "REMOVED", "MOVED", "RECEIVED")
+TAKEN = ("FORWARDED", "REMOVED", "MOVED", "RECEIVED", "CONFIRMED")
 FOLDERS = {"purchase": "achats", "sales": "ventes", "statement": "coda"}
 
 
@@ -102,7 +102,7 @@ class World:
     def grow(self, documents: int) -> None:
         """The mailbox receives so many more."""
         self.mailbox.grow(documents)
-        write_manifest(self.folder / "manifest.jsonl", self.mailbox)
+        write_manifest(self.folder / "manifest.jsonl", self.mailbox, self.sandbox.platform.holds)
 
     def edit(self, old: str, new: str) -> None:
         """Edit the configuration, which holds `old`, as an editor saves: whole, by a rename."""
@@ -202,7 +202,8 @@ class Host:
 
     def __init__(self, portal: BlockingPortal, platform: str) -> None:
         self._portal = portal
-        self._platform = platform
+        self._platform, *chosen = platform.split(",")
+        self._chosen = dict(one.split("=") for one in chosen)
 
     @contextmanager
     def world(
@@ -234,6 +235,7 @@ class Host:
         serving = serve_platform(
             self._platform,
             world.mailbox,
+            self._chosen,
             journal=folder / "journal.jsonl",
             latency=latency,
             faults=Faults(faults, seed),
@@ -246,13 +248,16 @@ class Host:
             # What comes to this mailbox is whole: to wait for files to settle takes time only.
             text = text.replace("settle = 1\n", "settle = 0\n")
             world.config.write_text(text.replace('"state"', '"var/state"'))
-            write_manifest(folder / "manifest.jsonl", world.mailbox)
+            write_manifest(folder / "manifest.jsonl", world.mailbox, sandbox.platform.holds)
             yield world
 
 
 @contextmanager
 def hosting(platform: str = "billtobox") -> Iterator[Host]:
-    """A host for as long as the block runs. platform: the kind of source that its worlds have."""
+    """A host for as long as the block runs.
+
+    platform: the kind of source that its worlds have; with options, "billit,door=inbox,pause=0".
+    """
     with start_blocking_portal() as portal:
         yield Host(portal, platform)
 

@@ -73,7 +73,7 @@ class CodaBoxWorld:
 
     def of(self, company: int) -> list[Document]:
         """The documents of a company, in the order of its feed."""
-        return self.mailbox.arrived(self.mailbox.companies[company].platform_id)
+        return self.mailbox.oldest(None, platform_ids=[self.mailbox.companies[company].platform_id])
 
     def folder_of(self, company: int) -> Path:
         one = self.mailbox.companies[company]

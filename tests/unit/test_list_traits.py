@@ -226,6 +226,36 @@ async def test_a_window_full_of_documents_that_wait_is_told(tmp_path: Path) -> N
         assert not farm.open
 
 
+async def test_each_list_has_its_own_window_and_what_is_not_taken_keeps_its_place(
+    tmp_path: Path,
+) -> None:
+    class Windows(Farm):
+        """Its ids begin with the name of their list; what can't be fetched it does not take."""
+
+        traits = Traits(window=3)
+
+        def entry(self, id_: str) -> Entry:
+            return Entry(id_, "", f"document {id_}", None, lane=id_[0])
+
+        async def list(self, config: Any) -> AsyncGenerator[Sequence[Entry], None]:
+            for name in "ab":
+                yield [self.entry(id_) for id_ in [one for one in self.open if one[0] == name][:3]]
+
+        async def acknowledge(self, outcomes: Sequence[Outcome]) -> Collection[str]:
+            return await super().acknowledge([one for one in outcomes if one.accepted or one.kept])
+
+    farm = Windows()
+    farm.open = ["a1", "a2", "a3", "a4", "b1", "b2", "b3", "b4"]
+    async with bench(tmp_path, Rejected("it", "it is gone"), ["a1", "a2", "b1"]) as it:
+        await it.poll(farm)
+        assert farm.open == ["a1", "a2", "b1"]
+        await it.poll(farm)  # three places in all, but in no list
+        farm.open += ["a5", "a6"]
+        it.failing = ["a5"]
+        with pytest.raises(SourceError, match="its list of a shows 3 documents at once, and 3"):
+            await it.poll(farm)
+
+
 async def test_a_source_with_a_pause_is_walked_once_in_a_poll(tmp_path: Path) -> None:
     class Slow(Farm):
         traits = Traits(pause=60)

@@ -352,7 +352,7 @@ class _Routes:
             raise web.HTTPNotFound(text="Not found.")
         if kind != "feed":
             return self._wire.again(id_)
-        return self._mailbox.arrived(self._feeds[id_].platform_id, State.PENDING)
+        return self._mailbox.oldest(State.PENDING, platform_ids=[self._feeds[id_].platform_id])
 
     def _entry(self, document: Document) -> Mapping[str, Any]:
         model = self._wire.model(document)

@@ -76,7 +76,7 @@ async def test_who_one_is_and_what_waits() -> None:
         ]
         _, feed, _ = await one.ask("delivery/feed/302/")
         assert (feed["id"], feed["type"]) == (302, "download")
-        own = mailbox.arrived(mailbox.companies[1].platform_id)
+        own = mailbox.oldest(None, platform_ids=[mailbox.companies[1].platform_id])
         assert [entry["feed_index"] for entry in feed["feed_entries"]] == [one.id for one in own]
         statement = next(e for e in feed["feed_entries"] if e["document_model"] == "coda")
         assert statement["metadata"].keys() >= {"iban", "last_statement_number", "new_balance_date"}
