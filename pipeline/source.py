@@ -163,6 +163,7 @@ class Source(ABC):
     #: Where a walk may begin, opaque to everything but the source; "" for the start. The engine
     #: sets it before a walk to what it was after an earlier one, all of whose documents have come
     #: to their end; losing it costs time and nothing else. A source without a use for it leaves it.
+    #: A walk that fails in part moves it past nothing but what it has yielded.
     cursor: str = ""
 
     @property

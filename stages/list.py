@@ -127,10 +127,12 @@ class Lister:
                 # The rest of the list, if any, is found most surely once these have left it.
                 await self._dispatcher.drained(self._source.name)
         unreadable = await self._record_unreadable()
-        if result.failure is not None:
-            raise result.failure
+        # Also where a part of the list failed, of which the cursor says nothing new then: one
+        # company's trouble must not have the lists of the others read from further and further off.
         if not self._open and not result.started and self._source.cursor != self._cursor:
             await self._ledger.set_cursor(self._source.name, self._source.cursor)
+        if result.failure is not None:
+            raise result.failure
         self._check_progress()
         await self._ledger.polled(self._source.name, time.time())
         return unreadable

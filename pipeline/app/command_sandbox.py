@@ -61,7 +61,7 @@ def serve_mailbox(
                 if config is not None:
                     write_config(config, served, mailbox, tls, by_person=by_person)
                 if manifest is not None:
-                    write_manifest(manifest, mailbox)
+                    write_manifest(manifest, mailbox, served.platform.holds)
                 print(f"listening on {served.url}", flush=True)
                 await shutdown.requested.wait()
 

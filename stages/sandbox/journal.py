@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -10,19 +10,22 @@ from pathlib import Path
 
 import msgspec
 
+from stages.sandbox.corpus import Document
 from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.wire import Record
 
 
-def write_manifest(path: Path, mailbox: Mailbox) -> None:
-    """Write a line for each document.
+def write_manifest(
+    path: Path, mailbox: Mailbox, holds: Callable[[Document], bool] = lambda _: True
+) -> None:
+    """Write a line for each document. holds: whether the platform that is served has it.
 
     id, kind (purchase, sales, statement, unknown), company (its canonical number), number,
     media_type, size (bytes), sha256 (hexadecimal).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
-        for document in mailbox:
+        for document in filter(holds, mailbox):
             data = document.read()
             line = {
                 "id": document.id,

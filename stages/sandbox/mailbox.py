@@ -73,6 +73,12 @@ class Mailbox:
     def __iter__(self) -> Iterator[Document]:
         return (self._make(index) for index in range(len(self)))
 
+    def __getitem__(self, index: int) -> Document:
+        """The document of a place in the order of arrival, from zero."""
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self._make(index)
+
     @property
     def companies(self) -> tuple[Company, ...]:
         """The companies whose documents it holds."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from stages.sandbox.companies import Company
+from stages.sandbox.corpus import Document
 from stages.sandbox.fault_spec import FaultSpec
 from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.tokens import PUBLIC_CLIENT_ID, Tokens
@@ -46,6 +47,10 @@ class Platform(ABC):
     def membership(self, company: Company) -> str | None:
         """What the platform calls a company, for `platform_id`; None where it has no ids."""
         return company.platform_id
+
+    def holds(self, document: Document) -> bool:  # noqa: ARG002 - platforms use it
+        """Whether the platform has a document of the mailbox: some have no statements, say."""
+        return True
 
     def serve(
         self,

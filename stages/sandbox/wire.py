@@ -25,10 +25,12 @@ Record = Callable[[str, str, str], None]
 class Wire(Platform):
     """The wire format of one platform. Requests are below `base_path`, signed in already.
 
-    base_path: of the API, such as "/v4". storage_url: where `storage` is served, once it is.
+    base_path: of the API, such as "/v4". url_path: of the address that a configuration names; that
+    of the API by default. storage_url: where `storage` is served, once it is.
     """
 
     base_path: str
+    url_path: str | None = None
     storage_url: str = ""
 
     @abstractmethod
@@ -70,6 +72,10 @@ class Wire(Platform):
     @abstractmethod
     def target(self, request: web.Request) -> Target:
         """What a request is about; requests for tokens are not asked for."""
+
+    def identity(self, request: web.Request) -> str:
+        """What is the same of a request that is made again, by which faults are drawn."""
+        return f"{request.method} {request.path_qs}"
 
     @abstractmethod
     def document_id(self, request: web.Request) -> str:

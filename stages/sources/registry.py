@@ -17,6 +17,7 @@ from msgspec import Struct
 from pipeline.source import Source
 from stages.settings import SourceSettings
 from stages.sources.billtobox.settings import Billtobox
+from stages.sources.einvoice_be.settings import EInvoiceBe
 
 if TYPE_CHECKING:
     from stages.sandbox.platform import Platform
@@ -47,6 +48,11 @@ CONNECTORS = (
         Billtobox,
         "stages.sources.billtobox.source:BilltoboxSource",
         "stages.sources.billtobox.sandbox:BilltoboxWire",
+    ),
+    Connector(
+        EInvoiceBe,
+        "stages.sources.einvoice_be.source:EInvoiceBeSource",
+        "stages.sources.einvoice_be.sandbox:EInvoiceBeWire",
     ),
 )
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 import anyio.to_thread
 import msgspec
 from msgspec import Raw
 
-from pipeline.source import UnreadableItems
-from pipeline.text import FEW
 from stages.sources.billtobox.api import LONGEST_KEY, Item, Page
 from stages.sources.http import lenient_json
 from stages.sources.http.lenient_json import JSON_ERRORS, as_utf8
@@ -47,28 +44,6 @@ NO_IDS = ("", ".", "..")
 
 class TooManyItems(Exception):
     """The page has more items than allowed."""
-
-
-class LeftOut:
-    """What one walk over the lists leaves out because it can't be read."""
-
-    def __init__(self) -> None:
-        self._reasons: dict[str, Counter[str]] = {}
-
-    def add(self, list_: str, items: Sequence[Item | str]) -> None:
-        """Count those items of a list that have a reason in their place."""
-        for item in items:
-            if isinstance(item, str):
-                self._reasons.setdefault(list_, Counter())[item] += 1
-
-    def lists(self) -> Sequence[UnreadableItems]:
-        """Each list that had any, with the reasons."""
-        return [
-            UnreadableItems(
-                list_, reasons.total(), [reason for reason, _ in reasons.most_common(FEW)]
-            )
-            for list_, reasons in self._reasons.items()
-        ]
 
 
 async def read_page(body: bytes) -> Page:

@@ -24,7 +24,6 @@ from stages.sources.billtobox.api import Item, Page, Status
 from stages.sources.billtobox.pages import (
     MAX_ITEMS,
     MAX_PAGE_BYTES,
-    LeftOut,
     TooManyItems,
     read_items,
     read_page,
@@ -35,6 +34,7 @@ from stages.sources.billtobox.settings import Billtobox
 from stages.sources.http.auth import BearerAuth
 from stages.sources.http.client import HttpClient
 from stages.sources.http.headers import announced
+from stages.sources.http.left_out import LeftOut
 from stages.sources.http.lenient_json import JSON_ERRORS
 from stages.sources.http.limiter import ConcurrencyLimiter
 from stages.sources.http.oauth import SignIn
