@@ -139,7 +139,7 @@ def read_stored(body: bytes) -> StoredFile:
     """Where a document lies. Raises one of JSON_ERRORS if it is no object."""
     given = lenient_json.members(as_utf8(body))
     return StoredFile(
-        signed_url=_stripped(given, "signed_url"),
+        signed_url=(lenient_json.word(given.get("signed_url")) or "").strip(),
         file_hash=_stripped(given, "file_hash"),
         file_size=lenient_json.count(given.get("file_size")) or None,
     )

@@ -88,7 +88,7 @@ def _forms(item: Item) -> tuple[Form, ...] | None:
     if item.attachments is None:
         return None
     pdf = next((one for one in item.attachments if one.is_pdf), None)
-    return (Form(PDF, "application/pdf", pdf.file_size),) if pdf else ()
+    return (Form(PDF, "application/pdf", pdf.file_size or None),) if pdf else ()
 
 
 def _bare(word: str | None) -> str:

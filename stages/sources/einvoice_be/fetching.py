@@ -20,7 +20,7 @@ from stages.sources.einvoice_be.settings import EInvoiceBe
 from stages.sources.http.client import HttpClient
 from stages.sources.http.headers import announced
 from stages.sources.http.lenient_json import JSON_ERRORS
-from stages.sources.http.signed_address import EXPIRED, SignedAddresses
+from stages.sources.http.signed_address import EXPIRED, SignedAddresses, UnusableAddress
 
 #: Addresses of one document that are tried, at most.
 ADDRESSES = 3
@@ -56,13 +56,16 @@ class Fetching:
             if not stored.signed_url:
                 why = "the platform has no address of it"
                 break
-            request = self._storage.get(stored.signed_url, entry.label)
-            async with request as response:
-                if response.status not in EXPIRED:
-                    stated = self._announced(announced(response), stored)
-                    yield Incoming(stated, self._http.body(response, entry.label))
-                    return
-                why = f"its storage answers {response.status} to each address that it is given"
+            try:
+                async with self._storage.get(stored.signed_url, entry.label) as response:
+                    if response.status not in EXPIRED:
+                        stated = self._announced(announced(response), stored)
+                        yield Incoming(stated, self._http.body(response, entry.label))
+                        return
+                    why = f"its storage answers {response.status} to each address"
+            except UnusableAddress as error:
+                why = error.reason
+                break
         raise self._missing(entry, form, why)
 
     async def _ask(self, lane: Lane, entry: Entry, form: str) -> StoredFile:

@@ -31,6 +31,13 @@ MAX_REDIRECTS = 3
 NO_CODING = "identity"
 
 
+class UnusableAddress(SourceError):
+    """An address that is not followed wherever it leads, so that another one is needed."""
+
+    reason = "what should be its address is none"
+    remedy = "Tell the platform"
+
+
 class SignedAddresses:
     """Fetches by signed addresses, without credentials.
 
@@ -52,9 +59,10 @@ class SignedAddresses:
         self._local = local
 
     def get(self, address: str, subject: str, accepted: Sequence[int] = EXPIRED) -> ApiRequest:
-        """Prepare a GET. SourceError, when it is sent, if the address leads to another host.
+        """Prepare a GET.
 
-        accepted: error statuses that are returned as answers too.
+        When it is sent: SourceError if the address leads to a host that is not one of them,
+        UnusableAddress if it is not to be followed at all. accepted: error statuses that are returned as answers too.
         """
         send = partial(self._send, address, subject)
         return ApiRequest(send, self._limiter, subject, True, accepted)
@@ -105,7 +113,7 @@ class SignedAddresses:
             )
         else:
             return url
-        raise SourceError(subject, reason, "Tell the platform")
+        raise UnusableAddress(subject, reason)
 
     def _is_known(self, host: str, port: int | None) -> bool:
         if self._local and is_this_machine(host):
