@@ -304,7 +304,10 @@ class Lister:
                 entry = structs.replace(entry, revision=_next(rows))
         # Whatever the list states, the same bytes are not delivered twice under one id.
         hashes = frozenset(one.sha256 for one in rows.values() if one.state is State.DELIVERED)
-        comparison.fresh.append(structs.replace(entry, known_hashes=hashes) if hashes else entry)
+        first_seen = None if row is None else row.seen_at
+        if hashes or first_seen is not None:
+            entry = structs.replace(entry, known_hashes=hashes, first_seen=first_seen)
+        comparison.fresh.append(entry)
         comparison.superseded.extend(
             Key(self._source.name, entry.id, revision)
             for revision in _superseded(entry.revision, rows)

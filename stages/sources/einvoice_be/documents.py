@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 
 from pipeline.source import Entry, Form
@@ -11,7 +10,6 @@ from stages.kind import Kind
 from stages.model import Listed
 from stages.settings import Company, Config
 from stages.sources.einvoice_be.api import Item
-from stages.sources.einvoice_be.marks import moment
 
 PDF = "pdf"
 #: States of an invoice that has not been sent: not yet, or not at all.
@@ -26,12 +24,6 @@ class Box(StrEnum):
 
     INBOX = "inbox"
     OUTBOX = "outbox"
-
-
-class Arrived(Listed, frozen=True):
-    """What the list says of a document. arrived: when the platform had it; None if not stated."""
-
-    arrived: datetime | None = None
 
 
 def is_unsent(item: Item, box: Box) -> bool:
@@ -64,14 +56,13 @@ def entry_of(item: Item, box: Box, company: Company, config: Config) -> Entry:
         id=f"{company.identifier}/{box}/{item.id}",
         revision="",
         label=f"{quoted(named)} (id {quoted(item.id)})",
-        meta=Arrived(
+        meta=Listed(
             config=config,
             id=item.id,
             kind=kind,
             company=company.identifier,
             number=item.invoice_id or "",
             issue_date=(item.invoice_date or "").partition("T")[0],
-            arrived=moment(item.created_at),
             counterparty=(item.vendor_name if received else item.customer_name) or "",
         ),
         forms=_forms(item),

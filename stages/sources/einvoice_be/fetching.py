@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 from msgspec import structs
@@ -24,8 +24,6 @@ from stages.sources.http.signed_address import EXPIRED, SignedAddresses, Unusabl
 
 #: Addresses of one document that are tried, at most.
 ADDRESSES = 3
-#: Documents without a stated time of arrival whose first try is remembered, at most.
-REMEMBERED = 10_000
 
 SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 MD5 = re.compile(r"[0-9a-fA-F]{32}")
@@ -44,8 +42,6 @@ class Fetching:
         self._settings = settings
         self._http = http
         self._storage = storage
-        self._wait = timedelta(seconds=settings.ubl_wait)
-        self._first_tries: dict[str, datetime] = {}
 
     @asynccontextmanager
     async def fetch(self, lane: Lane, entry: Entry, form: str) -> AsyncIterator[Incoming]:
@@ -114,21 +110,16 @@ class Fetching:
     def _missing(self, entry: Entry, form: str, why: str) -> SynqupError:
         if form:
             return Rejected(entry.label, why)
-        now = datetime.now(UTC)
-        since = entry.meta.arrived or self._first_try(entry.id, now)
-        if now - since < self._wait:
+        # `created_at` is no help: that of an invoice which was drafted long ago is as old.
+        waited = 0.0 if entry.first_seen is None else time.time() - entry.first_seen
+        if waited < self._settings.ubl_wait:
             return RetryableError(entry.label, f"there is no UBL of it yet: {why}")
         return Rejected(
             entry.label,
-            f"there is still no UBL of it, {self._settings.ubl_wait / 3600:g} hours after its"
-            f" arrival: {why}",
+            f"there is still no UBL of it, {waited / 3600:,.0f} hours after it was first listed:"
+            f" {why}",
             "Ask its sender, or the platform, for the document",
         )
-
-    def _first_try(self, id_: str, now: datetime) -> datetime:
-        if len(self._first_tries) >= REMEMBERED:
-            self._first_tries.pop(next(iter(self._first_tries)))
-        return self._first_tries.setdefault(id_, now)
 
 
 def _best(pdfs: list[Attachment], number: str) -> Attachment | None:

@@ -63,7 +63,8 @@ class EInvoiceBe(
     overlap: how far before the latest document that has come a list is read again. full_walk: how
     often it is read from its start. unsent: how long an invoice that is not sent yet is waited for
     in particular; what is sent later is found by the next full walk.
-    ubl_wait: how long after its arrival a document without a UBL waits, before it is quarantined.
+    ubl_wait: how long a document without a UBL waits since it was first listed, before it is
+    quarantined.
     stated: whether the size and the hash that come with an address are checked.
     rate_limit: whether the platform's limits are for each key, or for all of an address together.
     """

@@ -62,7 +62,8 @@ class SignedAddresses:
         """Prepare a GET.
 
         When it is sent: SourceError if the address leads to a host that is not one of them,
-        UnusableAddress if it is not to be followed at all. accepted: error statuses that are returned as answers too.
+        UnusableAddress if it is not to be followed at all. accepted: error statuses that are
+        returned as answers too.
         """
         send = partial(self._send, address, subject)
         return ApiRequest(send, self._limiter, subject, True, accepted)

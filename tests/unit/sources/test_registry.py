@@ -38,13 +38,14 @@ def test_a_connector_brings_its_own_section_with_its_checks(tmp_path: Path) -> N
         (tmp_path / "synqup.toml").write_text(text, "utf-8")
         return load_config(tmp_path / "synqup.toml", STAGE_NAMES, (*SECTIONS, Sftp))
 
+    kinds = ", ".join([*sorted(f'"{one.kind}"' for one in CONNECTORS), '"sftp"'])
     (source,) = read(text).sources
     assert source == Sftp(name="billtobox", host="h", key=tmp_path / "id_ed25519")
     assert read(GOOD).sources == load(tmp_path, GOOD).sources
     for old, new, said in (
         ('"h"', '""', "sources[1].host (billtobox): there is no host; write one"),
         ('"sftp"', '"sfpt"', 'there is no kind "sfpt"; did you mean "sftp"?'),
-        ('"sftp"', '"x"', 'there is no kind "x"; known are "billtobox", "sftp"'),
+        ('"sftp"', '"x"', f'there is no kind "x"; known are {kinds}'),
         (
             "host",
             "hosts",

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from msgspec import structs
 
 from pipeline.errors import Rejected, RetryableError, SourceError, SynqupError
+from pipeline.retry import RetryPolicy
 from pipeline.source import Incoming
+from stages.sources.http.client import HttpClient
+from stages.sources.http.limiter import ConcurrencyLimiter
+from stages.sources.http.settings import Timeouts
+from stages.sources.http.signed_address import SignedAddresses
 from tests.helpers.einvoice import Platform, configure, entries, opened, platform
 from tests.helpers.serving import serving
 
@@ -27,17 +33,14 @@ async def fetched(
     folder: Path,
     one: Platform,
     form: str = "",
-    arrived: str = "",
-    item: Any = None,
+    first_seen: float | None = None,
     **settings: Any,
 ) -> tuple[bytes, Incoming]:
-    at = arrived or datetime.now(UTC).isoformat()
-    one.boxes["key-1", "inbox"] = [
-        {"id": "a/b", "created_at": at, "invoice_id": "7", **(item or {})}
-    ]
+    one.boxes["key-1", "inbox"] = [{"id": "a/b", "created_at": "2020-01-01", "invoice_id": "7"}]
     config = configure(folder, one, outbox=False, **settings)
     async with opened(config) as source:
         (entry,) = await entries(source, config)
+        entry = structs.replace(entry, first_seen=first_seen)
         request: AbstractAsyncContextManager[Incoming] = source.fetch(entry, form)
         async with request as incoming:
             return b"".join([chunk async for chunk in incoming.chunks]), incoming
@@ -45,7 +48,7 @@ async def fetched(
 
 async def test_the_key_does_not_go_to_the_storage(tmp_path: Path) -> None:
     async with platform() as one:
-        body, incoming = await fetched(tmp_path, one)
+        body, _ = await fetched(tmp_path, one)
         assert body == b"<bytes/>"
         (request,) = one.stored
         assert "Authorization" not in request.headers
@@ -123,14 +126,13 @@ async def test_a_document_without_a_ubl_waits_and_is_quarantined_in_the_end(
         one.ubl = lambda _: (
             web.json_response({"detail": "Not found"}, status=404) if said == 404 else said
         )
-        arrived = (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
+        seen = time.time() - hours * 3600
         with pytest.raises(RetryableError if hours == 1 else Rejected, match="no UBL of it"):
-            await fetched(tmp_path, one, arrived=arrived)
+            await fetched(tmp_path, one, first_seen=seen)
         with pytest.raises(RetryableError, match="no UBL of it yet"):
-            await fetched(tmp_path, one, arrived=arrived, ubl_wait="2d")
-        # Of one that does not say when it came, the wait begins with the first try.
+            await fetched(tmp_path, one, first_seen=seen, ubl_wait="2d")
         with pytest.raises(RetryableError, match="no UBL of it yet"):
-            await fetched(tmp_path, one, arrived="at some time")
+            await fetched(tmp_path, one)
 
 
 @pytest.mark.parametrize(
@@ -186,12 +188,6 @@ async def test_a_host_of_this_machine_has_to_be_named_unless_the_platform_is_her
 ) -> None:
     async def answer(_: web.Request) -> web.Response:
         return web.Response(body=BYTES)
-
-    from stages.sources.http.client import HttpClient
-    from stages.sources.http.limiter import ConcurrencyLimiter
-    from stages.sources.http.settings import Timeouts
-    from stages.sources.http.signed_address import SignedAddresses
-    from pipeline.retry import RetryPolicy
 
     async with serving(answer) as url:
         http = HttpClient("x", connections=2, timeouts=Timeouts(5, 5, 5))

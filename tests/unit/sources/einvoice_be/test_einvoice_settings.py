@@ -59,7 +59,7 @@ def test_keys_may_stand_in_one_line(tmp_path: Path) -> None:
         (
             KEYS,
             'keys = "a"\n',
-            "sources[1].keys (billtobox): a list of tables is expected here; write [[sources.keys]]",
+            "keys (billtobox): a list of tables is expected here; write [[sources.keys]]",
         ),
         (
             'secret = { file = "peeters.key" }\n',
