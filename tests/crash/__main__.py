@@ -21,6 +21,7 @@ app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
 # The sandbox's server would tell of each client that died in the middle of a request.
 logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
+Platform = Annotated[str, typer.Option(help="The kind of source that documents come from.")]
 Every = Annotated[int, typer.Option(min=1, help="Try every n-th only.")]
 
 #: The name of each, whether the process died there, and what is wrong then.
@@ -49,9 +50,9 @@ def _end(wrong: bool) -> None:
 
 
 @app.command()
-def kill(every: Every = 1) -> None:
+def kill(every: Every = 1, platform: Platform = "billtobox") -> None:
     """SIGKILL before and after each call, with a quick importer and with a slow one."""
-    with tempfile.TemporaryDirectory(prefix="synqup-kill-") as name, hosting() as host:
+    with tempfile.TemporaryDirectory(prefix="synqup-kill-") as name, hosting(platform) as host:
         count = len(killing.record(host, Path(name)))
         print(f"{count} calls in a run that nothing disturbs")
 
@@ -68,10 +69,10 @@ def kill(every: Every = 1) -> None:
 
 
 @app.command()
-def twice(points: int = 150, seed: int = 1) -> None:
+def twice(points: int = 150, seed: int = 1, platform: Platform = "billtobox") -> None:
     """SIGKILL at a call, and at a call of the restart too: drawn by a seed."""
     rng = random.Random(seed)
-    with tempfile.TemporaryDirectory(prefix="synqup-twice-") as name, hosting() as host:
+    with tempfile.TemporaryDirectory(prefix="synqup-twice-") as name, hosting(platform) as host:
         count = len(killing.record(host, Path(name)))
 
         def trials() -> Trials:
@@ -106,7 +107,13 @@ def strace(every: Every = 1, documents: int = 3) -> None:
 
 
 @app.command()
-def power(every: Every = 1, documents: int = 8, seeds: int = 2, kills: int = 3) -> None:
+def power(
+    every: Every = 1,
+    documents: int = 8,
+    seeds: int = 2,
+    kills: int = 3,
+    platform: Platform = "billtobox",
+) -> None:
     """Cut the power after each call: what was not flushed is gone, or as seeds decide.
 
     Then the same of a restart, after a SIGKILL at one of the first renames (--kills of them), and
@@ -114,7 +121,7 @@ def power(every: Every = 1, documents: int = 8, seeds: int = 2, kills: int = 3) 
     """
     wrong = False
     for number in [*range(kills + 1), -1]:
-        with tempfile.TemporaryDirectory(prefix="synqup-power-") as name, hosting() as host:
+        with tempfile.TemporaryDirectory(prefix="synqup-power-") as name, hosting(platform) as host:
             recording = cutting.record(
                 host, Path(name), documents, kill=max(number, 0), unflushed=number < 0
             )

@@ -7,6 +7,7 @@ import os
 import struct
 import sys
 from pathlib import Path
+from pkgutil import resolve_name
 
 from . import hook
 from .plan import Plan
@@ -17,7 +18,10 @@ hook.install()
 from pipeline.app import command_catch_up, command_run  # noqa: E402, F401
 from pipeline.app.cli import main  # noqa: E402 - the calls are wrapped before they are imported
 from stages.delivery import lanes  # noqa: E402
-from stages.sources.billtobox import source  # noqa: E402, F401
+from stages.sources.registry import CONNECTORS  # noqa: E402
+
+for connector in CONNECTORS:
+    resolve_name(connector.source)
 
 
 def be(arguments: list[str], output: Path, plan: Plan | None, mortal: bool) -> None:

@@ -20,7 +20,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from pipeline.app.wiring_sandbox import (
     Faults,
     Mailbox,
-    serve_sandbox,
+    serve_platform,
     write_config,
     write_manifest,
 )
@@ -32,6 +32,8 @@ from tests.helpers.browsing import decide, get, shown_address
 from .plan import Plan
 from .processes import PATIENCE, Process, running
 
+#: The words of platforms for a document that they need not hold any more.
+TAKEN = ("FORWARDED", "REMOVED", "MOVED", "RECEIVED")
 FOLDERS = {"purchase": "achats", "sales": "ventes", "statement": "coda"}
 
 
@@ -190,16 +192,17 @@ class World:
         found += [
             f"told {one['status']}: {one.get('message')}"
             for one in self.journal
-            if one["status"] != "FORWARDED"
+            if one["status"] not in TAKEN
         ]
         return found
 
 
 class Host:
-    """Makes worlds; serves their mailboxes from one thread."""
+    """Makes worlds; serves their mailboxes from one thread, as a platform of one kind."""
 
-    def __init__(self, portal: BlockingPortal) -> None:
+    def __init__(self, portal: BlockingPortal, platform: str) -> None:
         self._portal = portal
+        self._platform = platform
 
     @contextmanager
     def world(
@@ -228,7 +231,8 @@ class Host:
             assert document is not None
             world.mailbox.set_state(document, State.ACKED)
             world.told.append(id_)
-        serving = serve_sandbox(
+        serving = serve_platform(
+            self._platform,
             world.mailbox,
             journal=folder / "journal.jsonl",
             latency=latency,
@@ -239,16 +243,18 @@ class Host:
             world.sandbox = sandbox
             write_config(world.config, sandbox, world.mailbox, by_person=by_person)
             text = world.config.read_text().replace('"5m"', f'"{poll}"')
+            # What comes to this mailbox is whole: to wait for files to settle takes time only.
+            text = text.replace("settle = 1\n", "settle = 0\n")
             world.config.write_text(text.replace('"state"', '"var/state"'))
             write_manifest(folder / "manifest.jsonl", world.mailbox)
             yield world
 
 
 @contextmanager
-def hosting() -> Iterator[Host]:
-    """A host for as long as the block runs."""
+def hosting(platform: str = "billtobox") -> Iterator[Host]:
+    """A host for as long as the block runs. platform: the kind of source that its worlds have."""
     with start_blocking_portal() as portal:
-        yield Host(portal)
+        yield Host(portal, platform)
 
 
 def wait_until(condition: Callable[[], Any], patience: float = PATIENCE) -> None:
