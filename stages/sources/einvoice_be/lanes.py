@@ -9,7 +9,7 @@ from msgspec import Struct
 from yarl import URL
 
 from pipeline.config.secrets import read_secret
-from pipeline.errors import RetryableError, SignInRefused, SourceError
+from pipeline.errors import PartFailed, RetryableError, SignInRefused, SourceError
 from pipeline.text import FEW
 from stages.settings import Company, Member
 from stages.sources.einvoice_be.settings import EInvoiceBe, Key
@@ -143,7 +143,7 @@ def failure_of(
             return KeyRefused(first.subject, reason, first.remedy)
         if all(isinstance(one, RetryableError) for one in failures):
             return first
-    return SourceError(first.subject, reason, first.remedy)
+    return PartFailed(first.subject, reason, first.remedy)
 
 
 def _folded(name: str) -> str:

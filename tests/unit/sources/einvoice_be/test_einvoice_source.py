@@ -9,7 +9,13 @@ import pytest
 from aiohttp import web
 
 from pipeline.app.wiring import load_config
-from pipeline.errors import RetryableError, SignInRefused, SourceError, SourceUnavailable
+from pipeline.errors import (
+    PartFailed,
+    RetryableError,
+    SignInRefused,
+    SourceError,
+    SourceUnavailable,
+)
 from stages.kind import Kind
 from stages.sources.einvoice_be.marks import read_marks
 from tests.helpers.einvoice import Platform, configure, document, entries, opened, platform
@@ -152,7 +158,7 @@ async def test_a_company_whose_list_can_not_be_had_does_not_stop_the_others(
         async with opened(config) as source:
             found, error = await yielded(source, config)
             assert len(found) == 5
-            assert type(error) is SourceError
+            assert type(error) is PartFailed
             assert "source peppol, One" in str(error)
             assert "Sorry" in str(error) or status == 404
 
