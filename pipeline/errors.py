@@ -128,6 +128,12 @@ class SourceError(SynqupError):
     reason = "the source answers, but not as it should"
 
 
+class PartFailed(SourceError):
+    """A part of a source, say the lists of one company, that can't be read while the others are."""
+
+    reason = "a part of the source can't be read"
+
+
 class SourceUnreachable(SourceError):
     """Nothing of a source can be had until somebody mends the way to it."""
 

@@ -73,8 +73,9 @@ class Entry(Struct, frozen=True):
     forms: the other forms in which it can be had; None if the list does not say.
     lane: of entries that are acknowledged by an offset, the list that it counts in; of entries that
         are acknowledged together, their group; of a source that shows so many at most, the list.
-    known_hashes: SHA-256 (hexadecimal) of all that was delivered under this id before; the list
-        stage sets it, and no source does.
+    known_hashes: SHA-256 (hexadecimal) of all that was delivered under this id before.
+    first_seen: when it was listed for the first time, in seconds since 1970; None if just now.
+        The list stage sets these two, and no source does.
     """
 
     id: str
@@ -84,6 +85,7 @@ class Entry(Struct, frozen=True):
     forms: tuple[Form, ...] | None = None
     lane: str = ""
     known_hashes: frozenset[str] = frozenset()
+    first_seen: float | None = None
 
     def __post_init__(self) -> None:
         """Sanitize the label: it is shown, and it becomes a part of a file's name."""
@@ -166,6 +168,7 @@ class Source(ABC):
     #: Where a walk may begin, opaque to everything but the source; "" for the start. The engine
     #: sets it before a walk to what it was after an earlier one, all of whose documents have come
     #: to their end; losing it costs time and nothing else. A source without a use for it leaves it.
+    #: A walk that fails in part moves it past nothing but what it has yielded.
     cursor: str = ""
 
     @property

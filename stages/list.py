@@ -130,10 +130,12 @@ class Lister:
                 # The rest of the list, if any, is found most surely once these have left it.
                 await self._dispatcher.drained(self._source.name)
         unreadable = await self._record_unreadable()
-        if result.failure is not None:
-            raise result.failure
+        # Also where a part of the list failed, of which the cursor says nothing new then: one
+        # company's trouble must not have the lists of the others read from further and further off.
         if not self._open and not result.started and self._source.cursor != self._cursor:
             await self._ledger.set_cursor(self._source.name, self._source.cursor)
+        if result.failure is not None:
+            raise result.failure
         self._check_progress()
         await self._ledger.polled(self._source.name, time.time())
         return unreadable
@@ -311,7 +313,10 @@ class Lister:
                 entry = structs.replace(entry, revision=_next(rows, entry.revision))
         # Whatever the list states, the same bytes are not delivered twice under one id.
         hashes = frozenset(one.sha256 for one in rows.values() if one.state is State.DELIVERED)
-        comparison.fresh.append(structs.replace(entry, known_hashes=hashes) if hashes else entry)
+        first_seen = None if row is None else row.seen_at
+        if hashes or first_seen is not None:
+            entry = structs.replace(entry, known_hashes=hashes, first_seen=first_seen)
+        comparison.fresh.append(entry)
         comparison.superseded.extend(
             Key(self._source.name, entry.id, revision)
             for revision in _superseded(entry.revision, rows)

@@ -8,7 +8,7 @@ import anyio
 import structlog
 
 from pipeline.app.wiring import Application, Config
-from pipeline.errors import RetryableError, SignInRefused, StateError, SynqupError
+from pipeline.errors import PartFailed, RetryableError, SignInRefused, StateError, SynqupError
 from pipeline.retry import MAX_RETRY_AFTER
 from pipeline.source import Source
 
@@ -114,8 +114,11 @@ def pause(interval: float, error: SynqupError | None, failures: int) -> float:
     """Seconds until the next poll: twice as many after each failure in a row, up to a bound.
 
     interval: seconds between two polls as configured. error: why the last poll failed; where the
-    source has asked for a longer rest, that is given, up to MAX_RETRY_AFTER.
+    source has asked for a longer rest, that is given, up to MAX_RETRY_AFTER. Where a part of the
+    source failed, the other parts are not to wait for that.
     """
+    if isinstance(error, PartFailed):
+        return interval
     longest = max(interval, min(interval * LONGEST_FACTOR, LONGEST_PAUSE))
     backoff = min(interval * 2.0 ** min(failures, 16), longest)
     asked = error.retry_after if isinstance(error, RetryableError) else None

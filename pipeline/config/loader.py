@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -31,6 +32,9 @@ Validator = Callable[[Any], Any]
 MAX_CONFIG_BYTES = 5_000_000
 #: Dots in one line, at most: tomllib needs time that grows with the square of a dotted key.
 MAX_DOTS = 5000
+
+#: The number of a row in the key of a problem: "sources[1]".
+ROW_NUMBER = re.compile(r"\[[0-9]+\]")
 
 #: How to write where a secret lies; part of error messages.
 POINTER = 'write { env = "NAME" }, { file = "PATH" } or { keyring = "NAME" }'
@@ -60,10 +64,12 @@ class LoadContext:
     def add_problem(self, key: str, what: str, right: str = "") -> None:
         """Add that the value of a key is wrong, and what would be right."""
         self._invalid.add(key)
-        name = self._names.get(key.partition(".")[0])
+        parts = key.split(".")
+        rows = (".".join(parts[:count]) for count in range(1, len(parts) + 1))
+        names = ", ".join(self._names[row] for row in rows if row in self._names)
         self.problems.append(
             self.shown(key)
-            + (f" ({name})" if name else "")
+            + (f" ({names})" if names else "")
             + f": {what}"
             + (f"; {right}" if right else "")
         )
@@ -148,7 +154,7 @@ def convert(raw: Mapping[str, Any], schema: type[S], context: LoadContext, key: 
         if name in raw and not (required and raw[name] == []):
             values[field.name] = _value(raw[name], field.type, context, _join(key, name))
         elif required:
-            context.add_problem(_join(key, name), *_missing(field))
+            context.add_problem(_join(key, name), *_missing(field, _join(key, name)))
             values[field.name] = None
     made = schema(**values)
     context.add_struct(key, made)
@@ -268,11 +274,11 @@ def _in_toml(message: str) -> str:
     return message[:1].lower() + message[1:]
 
 
-def _missing(field: FieldInfo) -> tuple[str, str]:
+def _missing(field: FieldInfo, key: str) -> tuple[str, str]:
     if _structs(field.type) == [Secret]:
         return "this key is missing", POINTER
     if _structs(field.type):
-        header = _header(field.encode_name, get_origin(field.type))
+        header = _header(key, get_origin(field.type))
         return "this section is missing", f"write {header}"
     return "this key is missing", f'write {field.encode_name} = "…"'
 
@@ -287,8 +293,8 @@ def _places(schema: type[Struct], context: LoadContext) -> Iterable[tuple[str, s
 
 def _header(key: str, origin: Any) -> str:
     """The TOML header of the table at a key; origin: of the type that holds the table."""
-    name, bracket, _ = key.partition("[")
-    if origin is tuple or bracket:
+    name = ROW_NUMBER.sub("", key)
+    if origin is tuple or key.endswith("]"):
         return f"[[{name}]]"
     return f"[{name}.NAME]" if origin is dict else f"[{name}]"
 

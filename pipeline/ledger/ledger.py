@@ -328,7 +328,7 @@ def _contents(
     found: dict[str, dict[str, Known]] = {}
     for some in (ids[start : start + PAGE_SIZE] for start in range(0, len(ids), PAGE_SIZE)):
         rows = connection.execute(
-            "SELECT id, revision, state, poll, acknowledged_at, reason, sha256"  # noqa: S608 - constants only
+            "SELECT id, revision, state, poll, acknowledged_at, reason, sha256, seen_at"  # noqa: S608 - constants only
             " FROM documents"
             f" WHERE source = ? AND id IN ({', '.join('?' * len(some))})",
             (source, *some),

@@ -49,7 +49,8 @@ class Known(Struct, frozen=True):
 
     poll: the number of its source's poll in which it last was seen, failed, was skipped or was
     acknowledged; a count, because clocks may go back. acknowledged_at: None before the source was
-    told. sha256: of what the source sent, in hexadecimal; empty before it is staged.
+    told. sha256: of what the source sent, in hexadecimal; empty before it is staged. seen_at: when
+    it was listed first, for a source that waits for what it does not have yet, and not for ever.
     """
 
     state: State
@@ -57,6 +58,7 @@ class Known(Struct, frozen=True):
     acknowledged_at: float | None
     reason: str
     sha256: str = ""
+    seen_at: float | None = None
 
 
 class Staged(Struct, frozen=True):

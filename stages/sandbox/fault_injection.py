@@ -59,7 +59,7 @@ class Faults:
         return [one for one in self.specs if FAULTS[one.name].act is cut_off]
 
     def _is_hit(self, number: int, spec: FaultSpec, request: web.Request, wire: Wire) -> bool:
-        place = (number, f"{request.method} {request.path_qs}")
+        place = (number, wire.identity(request))
         now = time.monotonic() - self._began
         if (
             not _meets(spec.on or FAULTS[spec.name].on, _target(request, wire))

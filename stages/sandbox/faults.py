@@ -73,6 +73,10 @@ async def _wait_seconds(hit: Hit) -> web.StreamResponse:
     return web.Response(status=429, headers={"Retry-After": str(round(hit.spec.seconds))})
 
 
+async def _wait_milliseconds(hit: Hit) -> web.StreamResponse:
+    return web.Response(status=429, headers={"Retry-After-Ms": str(round(hit.spec.seconds * 1000))})
+
+
 async def _wait_until(hit: Hit) -> web.StreamResponse:
     now = datetime.now(UTC) + timedelta(hours=hit.spec.hours)
     until = now + timedelta(seconds=hit.spec.seconds)
@@ -296,6 +300,7 @@ FAULTS: dict[str, Fault] = {
     "not-found": Fault("404 for a listed document", _status(404)),
     "too-many": Fault("429", _status(429), "any"),
     "too-many-seconds": Fault("429, and Retry-After in seconds", _wait_seconds, "any"),
+    "too-many-ms": Fault("429, and Retry-After-Ms in milliseconds", _wait_milliseconds, "any"),
     "too-many-date": Fault("429, and Retry-After as a date by a clock that is off", _wait_until),
     "error": Fault("500", _status(500), "any"),
     "bad-gateway": Fault("502", _status(502), "any"),

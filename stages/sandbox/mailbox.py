@@ -155,8 +155,8 @@ class Mailbox:
     ) -> list[Document]:
         """The documents in a state by the order in which they arrived, at most count of them.
 
-        state: None for all. platform_ids, kinds: only those of these companies, and of these kinds, unless None. since:
-        only from this number of the order on.
+        state: None for all. platform_ids, kinds: only those of these companies, and of these kinds,
+        unless None. since: only from this number of the order on.
         """
         indices: list[int] = []
         for (kind, number), states in self._states.items():

@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import msgspec
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 from yarl import URL
 
 from pipeline.errors import ConfigurationError
@@ -101,10 +101,12 @@ async def _serve_http(
             port = runner.addresses[0][1]
             scheme = "https" if context else "http"
             origin = URL.build(scheme=scheme, host=host, port=port)
-            storage = await _serve_storage(mailbox, wire, host, context)
+            injection = faults.middleware(tokens, mailbox, wire)
+            storage = await _serve_storage(mailbox, wire, host, context, injection)
+            url_path = wire.base_path if wire.url_path is None else wire.url_path
             sandbox = Sandbox(
                 platform=wire,
-                url=str(origin.with_path(wire.base_path)),
+                url=str(origin.with_path(url_path)),
                 token_url=str(origin.with_path(wire.token_path)),
                 client_id=CLIENT_ID,
                 client_secret=tokens.client_secret,
@@ -130,12 +132,12 @@ async def _serve_http(
 
 
 async def _serve_storage(
-    mailbox: Mailbox, wire: Wire, host: str, context: ssl.SSLContext | None
+    mailbox: Mailbox, wire: Wire, host: str, context: ssl.SSLContext | None, injection: Middleware
 ) -> web.AppRunner | None:
     """Serve what another host of the platform holds, if it has one, and tell the wire where."""
     if not (routes := wire.storage(mailbox)):
         return None
-    app = web.Application()
+    app = web.Application(middlewares=[injection])
     app.add_routes(routes)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING)
     await runner.setup()

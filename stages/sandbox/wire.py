@@ -26,11 +26,13 @@ Record = Callable[[str, str, str], None]
 class Wire(Platform):
     """The wire format of one platform. Requests are below `base_path`, signed in already.
 
-    base_path: of the API, such as "/v4". storage_url: where `storage` is served, once it is.
+    base_path: of the API, such as "/v4". url_path: of the address that a configuration names; that
+    of the API by default. storage_url: where `storage` is served, once it is.
     token_path, authorize_path: of the issuer of its tokens; rules: what that does.
     """
 
     base_path: str
+    url_path: str | None = None
     storage_url: str = ""
     token_path: str = TOKEN_PATH
     authorize_path: str = AUTHORIZE_PATH
@@ -75,6 +77,10 @@ class Wire(Platform):
     @abstractmethod
     def target(self, request: web.Request) -> Target:
         """What a request is about; requests for tokens are not asked for."""
+
+    def identity(self, request: web.Request) -> str:
+        """What is the same of a request that is made again, by which faults are drawn."""
+        return f"{request.method} {request.path_qs}"
 
     @abstractmethod
     def document_id(self, request: web.Request) -> str:

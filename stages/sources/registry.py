@@ -22,6 +22,7 @@ from stages.setup.questions import Question, SettingQuestion, setting_questions
 from stages.sources.billit.settings import Billit
 from stages.sources.billtobox.settings import Billtobox
 from stages.sources.codabox.settings import CodaBox
+from stages.sources.einvoice_be.settings import EInvoiceBe
 from stages.sources.sftp.settings import Sftp
 
 if TYPE_CHECKING:
@@ -74,6 +75,11 @@ CONNECTORS = (
         Billit,
         "stages.sources.billit.source:BillitSource",
         "stages.sources.billit.sandbox:BillitWire",
+    ),
+    Connector(
+        EInvoiceBe,
+        "stages.sources.einvoice_be.source:EInvoiceBeSource",
+        "stages.sources.einvoice_be.sandbox:EInvoiceBeWire",
     ),
 )
 

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from pipeline.app.poller import LONGEST_PAUSE, pause
-from pipeline.errors import RetryableError, SourceUnavailable
+from pipeline.errors import PartFailed, RetryableError, SourceUnavailable
 from pipeline.retry import MAX_RETRY_AFTER
 from stages.sandbox import FaultSpec
 from tests.helpers.services import often, running, until
@@ -73,3 +73,5 @@ def test_polls_grow_rarer_up_to_a_bound() -> None:
     assert pause(300, RetryableError("source", retry_after=7000), 1) == 7000
     assert pause(300, RetryableError("source", retry_after=10**9), 1) == MAX_RETRY_AFTER
     assert pause(86400, down, 5) == 86400
+    # One company's refused key makes the others wait no longer.
+    assert pause(300, PartFailed("source, one company"), 99) == 300

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from pipeline.errors import Rejected, RetryableError, SourceError
+from pipeline.errors import PartFailed, Rejected, RetryableError, SourceError
 from pipeline.payload import Payload
 from pipeline.source import Entry, Outcome
 from pipeline.traits import Acknowledging, Traits
@@ -270,3 +270,43 @@ async def test_a_source_with_a_pause_is_walked_once_in_a_poll(tmp_path: Path) ->
         await it.poll(farm)
         assert farm.walks == 1
         assert not farm.open
+
+
+class Marked(Shelf):
+    """Its cursor says what it has listed; a part of its list may fail."""
+
+    failure: SourceError | None = None
+
+    async def list(self, config: Any) -> AsyncGenerator[Sequence[Entry], None]:
+        async for page in super().list(config):
+            yield page
+        self.cursor = f"{len(self.open)} listed"
+        if self.failure is not None:
+            raise self.failure
+
+
+async def test_the_cursor_moves_although_a_part_of_the_list_can_not_be_read(
+    tmp_path: Path,
+) -> None:
+    shelf = Marked(3)
+    shelf.failure = PartFailed("company two", "its key is refused")
+    async with bench(tmp_path) as it:
+        with pytest.raises(PartFailed):
+            await it.poll(shelf)
+        assert await it.ledger.cursor("farm") == "3 listed"
+
+
+async def test_a_document_that_waits_is_told_since_when_it_is_known(tmp_path: Path) -> None:
+    shelf = Marked(2)
+    async with bench(tmp_path, RetryableError("it", "it is not there yet"), ["1"]) as it:
+        await it.poll(shelf)
+        assert await it.ledger.cursor("farm") == ""
+        rows_ = await it.ledger.contents("farm", ["1"])
+        seen = rows_["1"][""].seen_at
+        assert seen is not None
+        await it.poll(shelf)
+        again = (await it.ledger.contents("farm", ["1"]))["1"][""]
+        assert again.seen_at == seen
+        it.failing = ()
+        await it.poll(shelf)
+        assert await it.ledger.cursor("farm") == "2 listed"

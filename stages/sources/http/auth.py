@@ -8,6 +8,8 @@ from typing import Protocol
 from stages.sources.http.token import TokenCache
 
 BEARER = "Bearer "
+#: Why a sign-in by a key is given up.
+KEY_REFUSED = "the platform refuses its key"
 
 
 class Auth(Protocol):
@@ -67,7 +69,7 @@ class StaticAuth(Auth):
     def __init__(
         self,
         read: Callable[[], Awaitable[Mapping[str, str]]],
-        refusal: str = "the platform refuses its key",
+        refusal: str = KEY_REFUSED,
         remedy: str = "",
     ) -> None:
         self.refusal = refusal

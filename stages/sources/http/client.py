@@ -255,7 +255,7 @@ async def status_error(response: aiohttp.ClientResponse, subject: str) -> Synqup
     answered = f"the source answered {status}{said}"
     if 200 <= status < 300:
         return IncompleteBody(subject, f"{answered}, but not with the whole document")
-    if status == 429 or status >= 500:
+    if status in (408, 429) or status >= 500:
         return SourceUnavailable(
             subject, answered, "It will be retried", retry_after=retry_after(response)
         )

@@ -79,6 +79,9 @@ def retry_after(response: aiohttp.ClientResponse) -> float | None:
         since = _moment(response.headers.get("Date", "")) or datetime.now(UTC)
         moments = [until for text in said if (until := _moment(text)) is not None]
         found = [max((until - since).total_seconds(), 0.0) for until in moments]
+    # Some state it in milliseconds besides, or instead, in a header of their own.
+    milliseconds = response.headers.getall("Retry-After-Ms", ())
+    found += [seconds / 1000 for text in milliseconds for seconds in _pauses(text)]
     return min(max(found), MAX_RETRY_AFTER) if found else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import ssl
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,9 @@ from pipeline.network.proxy import NONE, SYSTEM, ProxySettings, proxy_setting, p
 from pipeline.network.trust import LARGEST_CA_FILE
 from pipeline.retry import RetryPolicy
 from stages.settings import SourceSettings
+
+#: A host, or "*." and what it ends with; perhaps with a port.
+HOST = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*(?::[0-9]{1,5})?")
 
 
 class Timeouts(Struct, frozen=True):
@@ -143,6 +147,14 @@ def web_address(text: str) -> str:
     if url.scheme == "http" and not is_this_machine(url.host):
         raise ValueError("credentials would travel in the clear; write https://")
     return text
+
+
+def host_pattern(text: str) -> str:
+    """Check the name of a host, or "*." before the end of one. Raises ValueError."""
+    bare = text.strip().lower()
+    if not HOST.fullmatch(bare) or re.fullmatch(r"\*\.[^.]*", bare):
+        raise ValueError('this is no host; write it like "files.host.be", or "*.host.be" for any')
+    return bare
 
 
 def is_this_machine(host: str) -> bool:

@@ -41,6 +41,21 @@ def test_retry_after_of_several_headers_is_the_longest() -> None:
 
 
 @pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry_After_Ms": "1500"}, 1.5),
+        ({"retry_after_ms": "30.5", "Retry_After": "soon"}, 0.0305),
+        ({"Retry_After_Ms": "500", "Retry_After": "2"}, 2),
+        ({"Retry_After_Ms": "4000", "Retry_After": "2"}, 4),
+        ({"Retry_After_Ms": "1", "Retry_After": "2026-03-02T10:00:40Z"}, 40),
+        ({"Retry_After_Ms": "soon"}, None),
+    ],
+)
+def test_retry_after_may_be_in_milliseconds(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(answered(Date="Mon, 02 Mar 2026 10:00:00 GMT", **headers)) == seconds
+
+
+@pytest.mark.parametrize(
     "text", ["2026-03-02T10:00:40Z", "1772445640", "1772445640000", "40; q=1", "40 sec."]
 )
 def test_retry_after_may_be_of_another_form(text: str) -> None:
