@@ -13,7 +13,7 @@ from pipeline.errors import PartFailed, RetryableError, SignInRefused, SourceErr
 from pipeline.text import FEW
 from stages.settings import Company, Member
 from stages.sources.einvoice_be.settings import EInvoiceBe, Key
-from stages.sources.http.auth import BEARER, StaticAuth
+from stages.sources.http.auth import BEARER, KEY_REFUSED, StaticAuth
 from stages.sources.http.client import HttpClient
 from stages.sources.http.limiter import ConcurrencyLimiter
 from stages.sources.http.session import ApiSession
