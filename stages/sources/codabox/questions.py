@@ -20,5 +20,7 @@ QUESTIONS = (
             "nl": "Nummer van het kantoor, waarnaar CodaBox de eenmalige token mailt",
             "fr": "Numéro du bureau, auquel CodaBox envoie le jeton à usage unique",
         },
+        # Who has user and password already needs none.
+        optional=True,
     ),
 )
