@@ -74,9 +74,7 @@ async def _wait_seconds(hit: Hit) -> web.StreamResponse:
 
 
 async def _wait_milliseconds(hit: Hit) -> web.StreamResponse:
-    return web.Response(
-        status=429, headers={"Retry-After-Ms": str(round(hit.spec.seconds * 1000))}
-    )
+    return web.Response(status=429, headers={"Retry-After-Ms": str(round(hit.spec.seconds * 1000))})
 
 
 async def _wait_until(hit: Hit) -> web.StreamResponse:

@@ -51,9 +51,7 @@ def test_retry_after_of_several_headers_is_the_longest() -> None:
         ({"Retry_After_Ms": "soon"}, None),
     ],
 )
-def test_retry_after_may_be_in_milliseconds(
-    headers: dict[str, str], seconds: float | None
-) -> None:
+def test_retry_after_may_be_in_milliseconds(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(answered(Date="Mon, 02 Mar 2026 10:00:00 GMT", **headers)) == seconds
 
 
