@@ -148,6 +148,8 @@ class EInvoiceBeSource(Source):
             found += f"; left out, as no [[companies]] names them: {', '.join(names[:FEW])}{more}"
         if failures:
             error = failure_of(failures, len(owners), self.name)
+            if not known:
+                raise error
             raise type(error)(error.subject, f"{error.reason} ({found})", error.remedy)
         return f"signed in; {found}"
 
