@@ -8,12 +8,12 @@ import anyio.to_thread
 from msgspec import Struct
 from yarl import URL
 
-from pipeline.config.secrets import read_secret
+from pipeline.config.secrets import SecretMissing, read_secret
 from pipeline.errors import PartFailed, RetryableError, SignInRefused, SourceError
 from pipeline.text import FEW
 from stages.settings import Company, Member
 from stages.sources.einvoice_be.settings import EInvoiceBe, Key
-from stages.sources.http.auth import BEARER, KEY_REFUSED, StaticAuth
+from stages.sources.http.auth import BEARER, StaticAuth
 from stages.sources.http.client import HttpClient
 from stages.sources.http.limiter import ConcurrencyLimiter
 from stages.sources.http.session import ApiSession
@@ -71,13 +71,11 @@ class Lane:
                     body += chunk
                     if len(body) > limit:
                         break
-        except KeyRefused:
-            raise
-        except SignInRefused as error:
-            if error.reason == KEY_REFUSED:
-                raise KeyRefused(self.subject) from None
+        except SecretMissing as error:
             reason = f"its key can't be read: {error.subject}: {error.reason}"
             raise KeyRefused(self.subject, reason, error.remedy) from None
+        except SignInRefused:
+            raise KeyRefused(self.subject) from None
         if len(body) > limit:
             body.clear()  # the traceback of the error would keep it in memory
             raise too_long(subject, f"the answer is longer than {limit:,} bytes")
@@ -85,15 +83,24 @@ class Lane:
 
     async def _headers(self) -> Mapping[str, str]:
         secret = await anyio.to_thread.run_sync(read_secret, self.key.secret)
-        return {"Authorization": BEARER + secret.strip()}
+        key = secret.strip()
+        if not key or not key.isascii() or not key.isprintable():
+            raise SecretMissing(
+                "its place", "what lies there is no key", "Write the key there, and nothing else"
+            )
+        return {"Authorization": BEARER + key}
 
 
 class Matched(Struct, frozen=True):
-    """Keys and companies that belong together, and those that are alone."""
+    """Keys and companies that belong together, and those that are alone.
+
+    doubled: further keys of a company that has one already.
+    """
 
     lanes: Sequence[tuple[Company, Lane]]
     unknown: Sequence[Lane]
     keyless: Sequence[Company]
+    doubled: Sequence[tuple[Company, Lane]] = ()
 
 
 def match(lanes: Sequence[Lane], members: Sequence[Member]) -> Matched:
@@ -105,8 +112,8 @@ def match(lanes: Sequence[Lane], members: Sequence[Member]) -> Matched:
     for one in members:
         if one.platform_id:
             by_name[_folded(one.platform_id)] = one.company
-            by_name.setdefault(one.platform_id, one.company)
-    matched: list[tuple[Company, Lane]] = []
+    matched: dict[str, tuple[Company, Lane]] = {}
+    doubled: list[tuple[Company, Lane]] = []
     unknown: list[Lane] = []
     for lane in lanes:
         key = lane.key
@@ -115,15 +122,16 @@ def match(lanes: Sequence[Lane], members: Sequence[Member]) -> Matched:
             company = by_name.get(_folded(key.name))
         if company is None:
             unknown.append(lane)
+        elif company.identifier in matched:
+            doubled.append((company, lane))
         else:
-            matched.append((company, lane))
-    found = {company.identifier for company, _ in matched}
+            matched[company.identifier] = (company, lane)
     keyless = {
         one.company.identifier: one.company
         for one in members
-        if one.company.identifier not in found
+        if one.company.identifier not in matched
     }
-    return Matched(matched, unknown, list(keyless.values()))
+    return Matched(list(matched.values()), unknown, list(keyless.values()), doubled)
 
 
 def failure_of(

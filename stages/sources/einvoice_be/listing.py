@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 from msgspec import Struct
 
-from pipeline.errors import RetryableError, SignInRefused, SourceError, SourceUnreachable
+from pipeline.errors import RetryableError, SourceError, SourceUnreachable
 from pipeline.retry import RetryPolicy
 from pipeline.source import Entry, UnreadableItems
 from stages.settings import Company, Config
@@ -117,7 +117,7 @@ class Listing:
                 if reading.walk.done:
                     self.marks[reading.name] = reading.walk.mark()
             self._check_platform()
-        failures = [*self._failures.values(), *self._keyless()]
+        failures = [*self._failures.values(), *mismatches(self._settings.name, self._companies)]
         if failures:
             raise failure_of(failures, len(self._companies.lanes), self._settings.name)
 
@@ -141,10 +141,6 @@ class Listing:
         failures = list(self._failures.values())
         if failures and not self._read and all(isinstance(e, RetryableError) for e in failures):
             raise failures[0]
-
-    def _keyless(self) -> Iterable[Failure]:
-        for company in self._companies.keyless:
-            yield no_key(self._settings.name, company)
 
     def _begin(self, company: Company, lane: Lane, box: Box) -> Reading:
         subject = f"{lane.subject}, {box}"
@@ -217,13 +213,20 @@ def list_name(company: Company, box: Box) -> str:
     return f"{company.identifier}/{box}"
 
 
-def no_key(source: str, company: Company) -> SignInRefused | SourceError:
-    """What to say of a company for which there is no key."""
-    return SourceError(
-        f"source {source}, {company.name}",
-        f"there is no key of this company ({company.identifier}), so nothing of it is fetched",
-        "Write one under [[sources.keys]], or take the company from this source",
-    )
+def mismatches(source: str, matched: Matched) -> Iterable[Failure]:
+    """What to say of companies without a key of their own, or with several."""
+    for company in matched.keyless:
+        yield SourceError(
+            f"source {source}, {company.name}",
+            f"there is no key of this company ({company.identifier}), so nothing of it is fetched",
+            "Write one under [[sources.keys]], or take the company from this source",
+        )
+    for company, lane in matched.doubled:
+        yield SourceError(
+            f"source {source}, {lane.key.label}",
+            f"there is another key of this company ({company.identifier}); this one is not used",
+            "Remove one of them from [[sources.keys]]",
+        )
 
 
 async def read_items(page: Page) -> Sequence[Item | str]:

@@ -21,7 +21,7 @@ from stages.sources.einvoice_be.api import Me
 from stages.sources.einvoice_be.documents import locate
 from stages.sources.einvoice_be.fetching import Fetching
 from stages.sources.einvoice_be.lanes import Lane, Matched, failure_of, match
-from stages.sources.einvoice_be.listing import Failure, Listing, no_key
+from stages.sources.einvoice_be.listing import Failure, Listing, mismatches
 from stages.sources.einvoice_be.marks import read_marks, write_marks
 from stages.sources.einvoice_be.settings import EInvoiceBe
 from stages.sources.http.client import HttpClient
@@ -128,7 +128,7 @@ class EInvoiceBeSource(Source):
         matched = self._match(config)
         owners = await self._owners()
         failures = [one.failure for one in owners if one.failure is not None]
-        failures += [no_key(self.name, company) for company in matched.keyless]
+        failures += mismatches(self.name, matched)
         by_lane = {one.lane: one for one in owners}
         failures += [
             _of_another(self.name, company, lane, by_lane[lane].me)
@@ -148,6 +148,8 @@ class EInvoiceBeSource(Source):
             found += f"; left out, as no [[companies]] names them: {', '.join(names[:FEW])}{more}"
         if failures:
             error = failure_of(failures, len(owners), self.name)
+            if not known:
+                raise error
             raise type(error)(error.subject, f"{error.reason} ({found})", error.remedy)
         return f"signed in; {found}"
 

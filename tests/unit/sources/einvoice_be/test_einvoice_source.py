@@ -133,6 +133,12 @@ async def test_a_key_that_can_not_be_read_is_the_trouble_of_its_company(tmp_path
             found, error = await yielded(source, config)
             assert len(found) == 1
             assert "source peppol, One: its key can't be read" in str(error)
+            for nonsense in ("two\nlines", " \n", "clé", "a\x00b"):
+                (tmp_path / "one").write_text(nonsense)
+                _, error = await yielded(source, config)
+                assert "One: its key can't be read: its place: what lies there is no key" in str(
+                    error
+                )
             # A new one is used without a restart.
             (tmp_path / "one").write_text("key-3\n")
             one.boxes["key-3", "inbox"] = [document(2)]
@@ -322,3 +328,24 @@ async def test_the_address_may_end_as_the_platform_writes_its_own(tmp_path: Path
             config = configure(tmp_path, holder)
             async with opened(config) as source:
                 assert len(await entries(source, config)) == 1
+
+
+async def test_a_second_key_of_one_company_is_told_and_not_used(tmp_path: Path) -> None:
+    async with platform() as one:
+        one.boxes["key-1", "inbox"] = [document(1)]
+        one.boxes["key-2", "inbox"] = [document(2)]
+        configure(tmp_path, one, two=True)
+        path = tmp_path / "synqup.toml"
+        # By its name alone, which is that of the company at this source.
+        text = path.read_text().replace('identifier = "BE0712345630"\nsecret', "secret")
+        text = text.replace('name = "Two"\nidentifier', 'name = "Other"\nidentifier')
+        path.write_text(
+            text.replace('source = "peppol"\n', 'source = "peppol"\nplatform_id = "Two"\n', 1)
+        )
+        config = load_config(path)
+        async with opened(config) as source:
+            found, error = await yielded(source, config)
+            assert found == ["BE0403170701/inbox/doc_1"]
+            assert "Two: there is another key of this company" in str(error) or (
+                "there is trouble too with Two" in str(error)
+            )
