@@ -11,18 +11,21 @@ from msgspec import Struct
 
 from pipeline.document import Document, Key
 from pipeline.errors import SynqupError
+from pipeline.records import DocumentRecord
 from pipeline.source import Outcome, Source
 
 
 class PendingAck(Struct, frozen=True):
     """A document whose end the ledger has recorded and that its source has yet to be told of.
 
-    covers: further documents that are acknowledged by the same outcome.
+    covers: further documents that are acknowledged by the same outcome. record: what the log is to
+    say of it when the source was told.
     """
 
     key: Key
     source: Source
     outcome: Outcome
+    record: DocumentRecord | None = None
     covers: tuple[Key, ...] = ()
 
     @property

@@ -76,6 +76,16 @@ class StateInUse(StateError):
     remedy = "Stop that one first, or give this one a state_dir of its own"
 
 
+class StateCopied(StateError):
+    """The state folder is likely to be a copy of one that is in use elsewhere."""
+
+    reason = "this state folder is a copy"
+    remedy = (
+        "If the other one does not run any more, start once with --take-over; else stop here, or"
+        " give this one a state_dir of its own"
+    )
+
+
 class RetryableError(SynqupError):
     """A failure that may pass: it is retried."""
 

@@ -24,12 +24,15 @@ class Outcome(Struct, frozen=True):
     id: as the source listed it. accepted: whether the source need not hold the document any more
     (ack), or it can't be delivered (nack). reason: why it can't be. kept: whether its bytes are
     safe with us, so that it may leave the source; a document that could not be fetched has none.
+    revision: as the source listed it, perhaps with an addition of the engine's own (`~1`); another
+    document that has taken the id since is not meant.
     """
 
     id: str
     accepted: bool
     reason: str = ""
     kept: bool = True
+    revision: str = ""
 
 
 class Form(Struct, frozen=True):

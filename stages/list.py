@@ -298,8 +298,8 @@ class Lister:
             if not self._means_something(row):
                 return
             if row.state in ACKED:
-                if entry.revision:
-                    ack = Ack(self._source, entry.id).ack()
+                if entry.revision and self._traits.exact_revisions:
+                    ack = Ack(self._source, entry.id, entry.revision).ack()
                     comparison.forgotten.append(PendingAck(self._key(entry), self._source, ack))
                     return
                 # The source may have forgotten the acknowledgement, or the id may stand for another
@@ -308,7 +308,7 @@ class Lister:
                     self._was_acknowledged(one) for one in rows.values() if one.state in ENDED
                 ):
                     return
-                entry = structs.replace(entry, revision=_next(rows))
+                entry = structs.replace(entry, revision=_next(rows, entry.revision))
         # Whatever the list states, the same bytes are not delivered twice under one id.
         hashes = frozenset(one.sha256 for one in rows.values() if one.state is State.DELIVERED)
         comparison.fresh.append(structs.replace(entry, known_hashes=hashes) if hashes else entry)
@@ -339,7 +339,7 @@ class Lister:
 
     async def _pending_ack(self, key: Key, row: Known) -> PendingAck:
         """What the source is to be told of a document that the ledger has the end of."""
-        ack = Ack(self._source, key.id)
+        ack = Ack(self._source, key.id, key.revision)
         if row.state in ACKED:
             outcome = ack.ack()
         else:
@@ -350,16 +350,19 @@ class Lister:
         return Key(self._source.name, entry.id, entry.revision)
 
     def _document(self, entry: Entry, now: float) -> Document[Listed]:
-        ack = Ack(self._source, entry.id)
+        ack = Ack(self._source, entry.id, entry.revision)
         return Document(self._key(entry), entry, ack, seen_at=now, meta=entry.meta)
 
 
-def _next(rows: Mapping[str, Known]) -> str:
-    """The first revision of our own (`~1`, `~2` …) that has not been delivered."""
-    revision, number = "", 0
+def _next(rows: Mapping[str, Known], listed: str) -> str:
+    """The first revision of our own (`~1`, `~2` …) that has not been delivered.
+
+    listed: the revision that the source states, if any, to which ours is added.
+    """
+    revision, number = listed, 0
     while (row := rows.get(revision)) is not None and row.state is State.DELIVERED:
         number += 1
-        revision = f"~{number}"
+        revision = f"{listed}~{number}"
     return revision
 
 

@@ -19,10 +19,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
-from msgspec import Struct
 
 from pipeline.document import Document, Key
 from pipeline.ledger.ledger import Ledger
+from pipeline.records import DeliveredTo
 from pipeline.stage import Result
 from stages.delivery.allocate import allocate_names
 from stages.delivery.destinations import Destinations
@@ -36,12 +36,6 @@ from stages.delivery.staging import Staging
 from stages.delivery.temporary_files import remove_temporary_files, stage_group
 from stages.delivery.volumes import Volumes
 from stages.model import Classified
-
-
-class Written(Struct, frozen=True):
-    """Where the document was delivered to."""
-
-    path: Path
 
 
 class Write:
@@ -98,4 +92,7 @@ class Write:
 
 
 def _result(document: Document[Classified], result: WriteResult) -> Result:
-    return document.with_meta(Written(result)) if isinstance(result, Path) else result
+    if not isinstance(result, Path):
+        return result
+    found = document.meta
+    return document.with_meta(DeliveredTo(result, found.company.identifier, found.kind.value))

@@ -10,15 +10,19 @@ from typing import Any
 import anyio
 from msgspec import Struct
 
+from pipeline.app.retention import Retention
 from pipeline.app.shutdown import Shutdown
 from pipeline.app.wiring import Application, Config, SourceSettings, open_application
 from pipeline.engine.counters import Counters
 from pipeline.engine.engine import Engine
 from pipeline.errors import StateError, SynqupError
+from pipeline.records import RecordSink, ignore
 from pipeline.source import Source
 
 #: Seconds to wait for a disk that refuses the ledger; the service waits as long as it takes.
 LEDGER_TIMEOUT = 30.0
+#: Seconds for removing at the end what is not to be kept any more; the next run goes on with it.
+TIDY_TIMEOUT = 10.0
 
 #: Shows the progress until cancelled: the counters so far, and how many documents are expected.
 Show = Callable[[Counters, Callable[[], int | None]], Coroutine[Any, Any, None]]
@@ -53,17 +57,23 @@ class CatchUp:
         self._engine: Engine | None = None
         self._stopped = False
 
-    async def run(self, show: Show, abandon: Callable[[], object] = lambda: None) -> CatchUpResult:
+    async def run(
+        self,
+        show: Show,
+        abandon: Callable[[], object] = lambda: None,
+        sink: RecordSink = ignore,
+    ) -> CatchUpResult:
         """Bring everything. Raises StateError when the state folder can't be used.
 
-        abandon: ends the process; called when a thread that hangs keeps it from stopping.
+        abandon: ends the process; called when a thread that hangs keeps it from stopping. sink:
+        takes the records of delivered documents.
         """
         config = self._config
         shutdown = Shutdown(config.service.shutdown_grace, abandon)
         shutdown.on_request(self._note_stop)
         with shutdown.handled():
             async with (
-                open_application(config, LEDGER_TIMEOUT) as application,
+                open_application(config, LEDGER_TIMEOUT, sink=sink) as application,
                 AsyncExitStack() as closing,
             ):
                 self._engine = application.engine
@@ -75,11 +85,19 @@ class CatchUp:
                         for source in self._sources:
                             polling.start_soon(self._poll, source, application)
 
+                retention = Retention(application, lambda: config)
+                await retention.prepare()
+
+                async def bring_and_tidy() -> None:
+                    await poll_all()
+                    with anyio.move_on_after(TIDY_TIMEOUT):
+                        await retention.sweep()
+
                 shutdown.on_request(application.ledger.stop_retrying)
                 async with anyio.create_task_group() as showing:
                     showing.start_soon(show, application.engine.counters, self._total)
                     async with application.engine.running():
-                        await shutdown.run_until_requested(poll_all)
+                        await shutdown.run_until_requested(bring_and_tidy)
                     showing.cancel_scope.cancel()
         return self.result()
 

@@ -17,7 +17,18 @@ from typing import Annotated
 
 import typer
 
-from pipeline.app import cli_alert, cli_inspect, cli_run, cli_sandbox, cli_service, cli_sign_in
+from pipeline.app import (
+    cli_alert,
+    cli_backup,
+    cli_inspect,
+    cli_logs,
+    cli_run,
+    cli_sandbox,
+    cli_service,
+    cli_setup,
+    cli_sign_in,
+    cli_support,
+)
 from pipeline.app.exit_codes import ExitCode, exit_code_of_error
 from pipeline.app.process import collect_rarely, exit_process
 from pipeline.app.streams import prepare_process
@@ -36,13 +47,18 @@ app = typer.Typer(
 
 #: The commands in the order in which the help lists them.
 COMMANDS: dict[str, Callable[..., None]] = {
+    "init": cli_setup.init,
     "run": cli_run.run,
     "catch-up": cli_run.catch_up,
     "sign-in": cli_sign_in.sign_in,
     "check": cli_inspect.check,
     "status": cli_inspect.status,
+    "logs": cli_logs.logs,
     "classify": cli_inspect.classify,
     "alert": cli_alert.alert,
+    "backup": cli_backup.backup,
+    "restore": cli_backup.restore,
+    "support": cli_support.support,
     "sandbox": cli_sandbox.sandbox,
     "demo": cli_sandbox.demo,
 }
@@ -50,6 +66,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 for name, command in COMMANDS.items():
     app.command(name)(command)
 
+app.add_typer(cli_setup.companies)
 app.add_typer(cli_service.service)
 
 

@@ -9,13 +9,20 @@ import typer
 from pipeline.app.cli_common import ConfigFile, stopped_by_signals
 from pipeline.app.exit_codes import ExitCode
 
+TakeOver = Annotated[
+    bool,
+    typer.Option(
+        "--take-over", help="Use a state folder of another machine, which is at work no more."
+    ),
+]
 
-def run(config: ConfigFile) -> None:
+
+def run(config: ConfigFile, take_over: TakeOver = False) -> None:
     """Run as a service: poll every source until stopped. Edits of the configuration are applied."""
     with stopped_by_signals(ExitCode.OK):
         from pipeline.app import command_run
 
-        command_run.run(config.resolve())
+        command_run.run(config.resolve(), take_over=take_over)
 
 
 def catch_up(
@@ -23,6 +30,7 @@ def catch_up(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only list what would be brought.")
     ] = False,
+    take_over: TakeOver = False,
 ) -> None:
     """Bring the whole backlog once, then end.
 
@@ -37,4 +45,4 @@ def catch_up(
         else:
             from pipeline.app.command_catch_up import bring_backlog
 
-            bring_backlog(config.resolve())
+            bring_backlog(config.resolve(), take_over=take_over)

@@ -12,6 +12,7 @@ from pipeline.app import output
 from pipeline.app.catch_up import CatchUp, CatchUpResult
 from pipeline.app.cli_common import end_with
 from pipeline.app.exit_codes import ExitCode, exit_code_of_error, exit_code_of_result
+from pipeline.app.identity import claim_state
 from pipeline.app.lock import single_instance
 from pipeline.app.logging import configure_logging
 from pipeline.app.loop import run_loop
@@ -23,7 +24,7 @@ from pipeline.errors import SynqupError
 from pipeline.ledger.summary import Summary, summarise
 
 
-def bring_backlog(path: Path) -> None:
+def bring_backlog(path: Path, *, take_over: bool) -> None:
     """Bring all documents that wait, and print what has become of them."""
     settings = load_config(path)
     console = Console()
@@ -35,8 +36,10 @@ def bring_backlog(path: Path) -> None:
         exit_now(ExitCode.INCOMPLETE, lambda: output.result(console, running.result(), empty))
 
     with single_instance(settings.service.state_dir):
-        configure_logging(settings.service.state_dir / "logs", quiet=True)
-        work = partial(running.run, Display(console).show, abandon)
+        folder = settings.service.state_dir / "logs"
+        log = configure_logging(folder, settings.service, quiet=True)
+        claim_state(settings.service.state_dir, path, take_over=take_over)
+        work = partial(running.run, Display(console).show, abandon, log.record)
         result = run_loop(partial(_with_heartbeats, settings, work))
     output.result(console, result, summarise(ledger_path(settings.service.state_dir)))
     end_with(result)

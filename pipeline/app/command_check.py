@@ -10,6 +10,7 @@ from pipeline.app import output
 from pipeline.app.cli_common import leave_with
 from pipeline.app.exit_codes import exit_code_of_findings
 from pipeline.app.loop import run_loop
+from pipeline.app.state_findings import state_findings
 from pipeline.app.wiring import examine, load_config
 
 
@@ -19,7 +20,7 @@ def print_findings(path: Path, *, before_sign_in: bool) -> None:
     before_sign_in: whether a sign-in by a person is still to come, and no failure.
     """
     settings = load_config(path)
-    findings = run_loop(lambda: examine(settings))
+    findings = [*run_loop(lambda: examine(settings)), *state_findings(settings)]
     to_come = {"sign-in"} if before_sign_in else set[str]()
     output.findings(Console(), findings, to_come)
     leave_with(exit_code_of_findings(one for one in findings if one.about not in to_come))

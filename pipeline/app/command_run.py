@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.app.exit_codes import ExitCode
+from pipeline.app.identity import claim_state
 from pipeline.app.lock import single_instance
 from pipeline.app.logging import configure_logging
 from pipeline.app.loop import run_loop
@@ -17,14 +18,21 @@ from pipeline.app.service_manager.sd_notify import connect
 from pipeline.app.wiring import load_config
 
 
-def run(path: Path) -> None:
+def run(path: Path, *, take_over: bool) -> None:
     """Serve until stopped, by the configuration at an absolute path."""
-    run_service(path, connect(), partial(exit_now, ExitCode.OK))
+    run_service(path, connect(), partial(exit_now, ExitCode.OK), take_over=take_over)
 
 
-def run_service(path: Path, link: Link, abandon: Callable[[], object]) -> None:
-    """Run as a service by the configuration at `path` until a signal; the rest is as in serve()."""
+def run_service(
+    path: Path, link: Link, abandon: Callable[[], object], *, take_over: bool = False
+) -> None:
+    """Run as a service by the configuration at `path` until a signal.
+
+    take_over: whether the state folder may be a copy of one that is used no more. The rest is as in
+    serve().
+    """
     settings = load_config(path)
     with single_instance(settings.service.state_dir):
-        configure_logging(settings.service.state_dir / "logs")
-        run_loop(lambda: serve(path, settings, abandon, link))
+        log = configure_logging(settings.service.state_dir / "logs", settings.service)
+        claim_state(settings.service.state_dir, path, take_over=take_over)
+        run_loop(lambda: serve(path, settings, abandon, link, log))

@@ -37,8 +37,8 @@ async def run_demo(console: Console, documents: int, directory: Path | None) -> 
         config = load_config(path)
         console.print(f"A mailbox of {documents:,} documents listens on {sandbox.url}")
         with single_instance(config.service.state_dir):
-            configure_logging(config.service.state_dir / "logs", quiet=True)
-            result = await CatchUp(config).run(Display(console).show)
+            log = configure_logging(config.service.state_dir / "logs", config.service, quiet=True)
+            result = await CatchUp(config).run(Display(console).show, sink=log.record)
     output.tree(console, folder / "out")
     summary = summarise(ledger_path(config.service.state_dir))
     names = {company.identifier: company.name for company in config.companies}

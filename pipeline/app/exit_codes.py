@@ -15,6 +15,7 @@ from pipeline.errors import (
     InternalError,
     RetryableError,
     SourceError,
+    StateCopied,
     SynqupError,
 )
 
@@ -28,9 +29,10 @@ class ExitCode(IntEnum):
 
     OK = 0
     #: Documents were quarantined, left for a later run or could not be read in a list; or a folder
-    #: can't be used; or a service can't be installed, started or stopped, or does not run.
+    #: can't be used; or a service can't be installed, started or stopped, or does not run; or what
+    #: was to be written was not agreed to.
     INCOMPLETE = 1
-    #: The configuration or the command line has to be corrected.
+    #: The configuration, the command line, an answer or a list of companies has to be corrected.
     USAGE = 2
     #: A source does not answer, or refuses the sign-in.
     SOURCE = 3
@@ -43,7 +45,7 @@ class ExitCode(IntEnum):
 def exit_code_of_error(error: SynqupError) -> ExitCode:
     """The exit code of a command that has raised this error."""
     match error:
-        case ConfigurationError():
+        case ConfigurationError() | StateCopied():
             return ExitCode.USAGE
         case InternalError():
             return ExitCode.INTERNAL_ERROR

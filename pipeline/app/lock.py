@@ -13,6 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from pipeline.app.restoring import finish
 from pipeline.durable import NO_LINK, make_folder
 from pipeline.errors import StateError, StateInUse
 from pipeline.files import os_reason
@@ -25,8 +26,9 @@ MAX_OWNER = 100
 def single_instance(state_dir: Path) -> Iterator[None]:
     """Hold the lock of the state folder while the block runs; the folder is made if missing.
 
-    Raises StateInUse when another process holds it; StateError when the folder can't be used,
-    belongs to another account, or may be written to by every account.
+    A restore that was broken off after its commit is finished first. Raises StateInUse when another
+    process holds the lock; StateError when the folder can't be used, belongs to another account, or
+    may be written to by every account.
     """
     owner = state_dir / "owner"
     lock = FileLock(state_dir / "lock", timeout=0)
@@ -35,6 +37,7 @@ def single_instance(state_dir: Path) -> Iterator[None]:
         if os.name != "nt":  # there a folder has the access rights of the one it is made in
             _refuse_foreign(state_dir)
         lock.acquire()
+        finish(state_dir)
         _write(owner, f"{os.getpid()}\n")
     except Timeout:
         raise StateInUse(
@@ -49,6 +52,27 @@ def single_instance(state_dir: Path) -> Iterator[None]:
         ) from None
     with lock:
         yield
+
+
+def owner_of(state_dir: Path) -> str:
+    """The number of the process that works with the state folder; empty if none does.
+
+    Raises StateError where that can't be found out.
+    """
+    lock = FileLock(state_dir / "lock", timeout=0)
+    try:
+        if not (state_dir / "lock").exists():
+            return ""
+        with lock:
+            return ""
+    except Timeout:
+        return _read(state_dir / "owner")
+    except OSError as error:
+        raise StateError(
+            str(state_dir),
+            f"it can't be found out who works with it ({os_reason(error)})",
+            "Ask as the account that runs synqup",
+        ) from None
 
 
 def _refuse_foreign(state_dir: Path) -> None:

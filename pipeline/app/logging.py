@@ -1,19 +1,18 @@
 """Logging configuration: readable lines on standard error, and lines of JSON in a file.
 
-Guarantees: a log that can't be written never stops the program; and each event is one line without
-control characters, whatever text a document or a server has brought.
+Guarantees: a log that can't be written, or whose disk hangs, never stops the program nor keeps it
+waiting; and each event is one line without control characters, whatever text a document or a server
+has brought.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import stat
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
-from io import TextIOWrapper
-from logging.handlers import TimedRotatingFileHandler
 from pathlib import Path
 from typing import Any
 
@@ -21,116 +20,137 @@ import stamina.instrumentation
 import structlog
 from structlog.typing import EventDict
 
-from pipeline.files import os_reason
+from pipeline.app.log_file import LogFile
+from pipeline.app.log_writer import LogWriter
+from pipeline.config.types import ServiceSettings
+from pipeline.records import DocumentRecord
 from pipeline.text import first_few, printable_lines, sanitized, truncated
 
-#: Days for which the files, one for each day, are kept.
-DAYS = 30
 #: Characters of a traceback that are logged.
 MAX_TRACEBACK = 100_000
+#: The loggers of synqup's own modules; those of libraries log warnings only.
+OWN = ("pipeline", "stages")
 
 
-def configure_logging(folder: Path | None, *, quiet: bool = False) -> None:
+class ProgramLog:
+    """The log of the running program.
+
+    writer: of the file; None where there is none.
+    """
+
+    def __init__(self, file: LogFile | None = None, writer: LogWriter | None = None) -> None:
+        self._file = file
+        self._writer = writer
+        self._records = True
+
+    def apply(self, service: ServiceSettings) -> None:
+        """Apply edited settings."""
+        if self._file is not None:
+            self._records = _set_level(service) <= logging.INFO
+            self._file.settings = service
+
+    def record(self, records: Sequence[DocumentRecord]) -> None:
+        """Write the lines of delivered documents to the file, and to nothing else; never waits."""
+        if self._records and self._writer is not None:
+            self._writer.record(records)
+
+    def flush(self) -> None:
+        """Wait for at most CLOSE_TIMEOUT until the file holds all that was logged."""
+        if self._writer is not None:
+            self._writer.flush()
+
+
+def configure_logging(
+    folder: Path | None, service: ServiceSettings | None = None, *, quiet: bool = False
+) -> ProgramLog:
     """Log to standard error, unless quiet, and to synqup.log in a folder, if one is given.
 
-    Where that file can't be written, standard error says so once, and the program goes on.
+    service: how much is logged, and how long and how much of it is kept. Where the file can't be
+    written, standard error says so once, and the program goes on.
     """
+    service = service or ServiceSettings(Path())
     _silence_retries()
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         cache_logger_on_first_use=True,
     )
     handlers: list[logging.Handler] = []
     if not quiet:
-        console = logging.StreamHandler(sys.stderr)
+        console = _console()
         console.setFormatter(_formatter(shared, structlog.processors.LogfmtRenderer()))
         handlers.append(console)
+    file = writer = None
     if folder is not None:
-        file = LogFile(folder / "synqup.log")
-        file.setFormatter(_formatter(shared, structlog.processors.JSONRenderer()))
-        handlers.append(file)
+        file = LogFile(folder, service)
+        writer = LogWriter(file)
+        queue = QueueHandler(writer)
+        queue.setFormatter(_formatter(shared, structlog.processors.JSONRenderer()))
+        handlers.append(queue)
     logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
-    for name in ("pipeline", "stages"):
-        logging.getLogger(name).setLevel(logging.INFO)
+    _set_level(service)
+    program_log = ProgramLog(file, writer)
+    program_log.apply(service)
+    return program_log
 
 
-class LogFile(TimedRotatingFileHandler):
-    """Log file with one file for each day, which reopens itself.
+class QueueHandler(logging.Handler):
+    """Log handler that leaves the lines to a log writer; whoever logs does not wait for it."""
 
-    The file is opened again after each error, and when another program has moved or removed it. An
-    error is said once on standard error and never raised: logging must not stop the program.
-    """
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(
-            path, when="midnight", backupCount=DAYS, encoding="utf-8", utc=True, delay=True
-        )
-        self._path = path
-        self._opened: os.stat_result | None = None
-        self._is_failing = False
-        self._attempt(self._ensure_open)
+    def __init__(self, writer: LogWriter) -> None:
+        super().__init__()
+        self._writer = writer
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a line, or say once that the log can't be written."""
-        self._attempt(lambda: self._write(record))
+        """Queue a line."""
+        # What a line is made of may change, or must not be kept alive: it is made here.
+        self._writer.line(self.format(record).encode("utf-8", "replace") + b"\n")
 
-    def doRollover(self) -> None:  # noqa: N802 - as logging calls it
-        """Begin the file of another day; where yesterday's can't be moved, go on with that one."""
-        try:
-            super().doRollover()
-        except OSError:
-            self.rolloverAt = self.computeRollover(int(time.time()))
+    def close(self) -> None:
+        """Wait for at most CLOSE_TIMEOUT until the lines are written."""
+        self._writer.close()
+        super().close()
 
-    def _write(self, record: logging.LogRecord) -> None:
-        line = self.format(record)
-        if self.shouldRollover(record):
-            self.doRollover()
-        stream = self._ensure_open()
-        stream.write(f"{line}\n")
-        stream.flush()
 
-    def _ensure_open(self) -> TextIOWrapper:
-        if self.stream is not None and not self._is_current():
-            self._drop_stream()
-        if self.stream is None:
-            # Its parents are not made: another state folder must not replace one that has gone.
-            self._path.parent.mkdir(mode=0o750, exist_ok=True)
-            self.stream = self._open()
-            self._opened = os.fstat(self.stream.fileno())
-        return self.stream
+class _ErrorFile:
+    """Standard error as a file: its disk may hang like any other."""
 
-    def _is_current(self) -> bool:
-        try:
-            return self._opened is not None and os.path.samestat(self._opened, self._path.stat())
-        except OSError:
-            return False
+    def open(self) -> None:
+        pass
 
-    def _attempt(self, work: Callable[[], object]) -> None:
-        try:
-            work()
-        except OSError as error:
-            self._drop_stream()
-            if not self._is_failing:
-                self._is_failing = True
-                said = (
-                    f"the log can't be written and is left out: {os_reason(error)} ({self._path})"
-                )
-                print(f"synqup: {sanitized(said)}.", file=sys.stderr, flush=True)
-        else:
-            self._is_failing = False
+    def write(self, lines: Sequence[bytes]) -> int:
+        sys.stderr.write(b"".join(lines).decode("utf-8", "replace"))
+        return 0
 
-    def _drop_stream(self) -> None:
-        """Close the file, and drop what could not be written to it."""
-        stream, self.stream = self.stream, None
-        if stream is not None:
-            with suppress(OSError):
-                stream.close()
+    def tidy(self) -> None:
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        pass
+
+
+def _console() -> logging.Handler:
+    """The handler of standard error; a pipe or a terminal there is bounded by itself (streams)."""
+    with suppress(OSError, ValueError):
+        if stat.S_ISREG(os.fstat(sys.stderr.fileno()).st_mode):
+            return QueueHandler(LogWriter(_ErrorFile()))
+    return logging.StreamHandler(sys.stderr)
+
+
+def _set_level(service: ServiceSettings) -> int:
+    level = logging.getLevelNamesMapping()[service.log_level.upper()]
+    for name in OWN:
+        logging.getLogger(name).setLevel(level)
+    return level
 
 
 def _silence_retries() -> None:

@@ -15,8 +15,10 @@ from msgspec import structs
 
 from pipeline.alerts.alerts import Alerts
 from pipeline.alerts.settings import AlertSettings
+from pipeline.app.logging import ProgramLog
 from pipeline.app.poller import Poller
 from pipeline.app.reporter import patience, reporting
+from pipeline.app.retention import Retention
 from pipeline.app.service_manager.link import Link, NoLink
 from pipeline.app.shutdown import Shutdown
 from pipeline.app.wiring import (
@@ -43,27 +45,34 @@ async def serve(
     config: Config,
     abandon: Callable[[], object] = lambda: None,
     link: Link | None = None,
+    program_log: ProgramLog | None = None,
 ) -> Shutdown:
     """Run until a shutdown is requested, then drain. Returns the shutdown.
 
     config: what the file at `path` says. abandon: ends the process; called when a thread that hangs
     keeps it from stopping. link: to the service manager, which is told how the service fares.
-    Raises StateError when the state folder can't be used.
+    program_log: takes the records of delivered documents. Raises StateError when the state folder
+    can't be used.
     """
     shutdown = Shutdown(config.service.shutdown_grace, abandon)
+    program_log = program_log or ProgramLog()
     with shutdown.handled():
         async with (
             reporting(link or NoLink(), shutdown, config) as reporter,
-            open_application(config) as application,
+            open_application(config, sink=program_log.record) as application,
             open_service(application, config) as service,
         ):
             reporter.watch(application)
+            retention = Retention(application, lambda: service.config)
+            await retention.prepare()
 
             async def poll_and_watch() -> None:
                 async with anyio.create_task_group() as group:
                     service.start(group, shutdown.requested)
+                    group.start_soon(retention.run)
                     async for edited in watch_config(path, load_config, config, shutdown.requested):
                         shutdown.grace = edited.service.shutdown_grace
+                        program_log.apply(edited.service)
                         with reporter.reloading(edited):
                             service.apply(edited)
 
@@ -114,6 +123,11 @@ class Service:
             state_dir,
             ledger_path(state_dir),
         )
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self._config
 
     def start(self, group: TaskGroup, stopping: anyio.Event | None = None) -> None:
         """Begin to poll, within a task group, and to tell how the service is.

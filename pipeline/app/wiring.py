@@ -26,13 +26,15 @@ from pipeline.engine.quarantine import Quarantine
 from pipeline.errors import InternalError, StateError, SynqupError
 from pipeline.health.progress import VitalSigns
 from pipeline.ledger.ledger import Ledger, open_ledger
+from pipeline.records import RecordSink, ignore
 from pipeline.source import Source
 from pipeline.stage import Instrument
 from stages.check import Finding, examine, examine_folders
 from stages.classify import FileClassification, classify_among, classify_file
+from stages.configuration import load_config as load
 from stages.flow import STAGE_NAMES, Flow
 from stages.list import Lister
-from stages.settings import Config, SourceSettings, folders_of, load_config as load, roots_of
+from stages.settings import Config, SourceSettings, folders_of, roots_of
 from stages.sources.registry import SECTIONS, open_source
 from stages.sources.sign_in import open_sign_in
 
@@ -105,7 +107,8 @@ class Application(Struct, frozen=True):
         A fault of synqup's own raises InternalError, also where it only kept a document waiting.
         """
         await self._recover_staged()
-        with self.engine.observer.polling(source.name):
+        observer, journal = self.engine.observer, self.engine.journal
+        with journal.polling(source.name), observer.polling(source.name):
             return await self._poll(source, config)
 
     async def _poll(self, source: Source, config: Config) -> int:
@@ -160,13 +163,16 @@ def quarantine_in(state_dir: Path) -> Quarantine:
 
 @asynccontextmanager
 async def open_application(
-    config: Config, ledger_timeout: float = math.inf, instrument: Instrument | None = None
+    config: Config,
+    ledger_timeout: float = math.inf,
+    instrument: Instrument | None = None,
+    sink: RecordSink = ignore,
 ) -> AsyncIterator[Application]:
     """Open the ledger, recover what a crash left behind, and join the stages to an engine.
 
     ledger_timeout: seconds to wait for a disk that refuses the ledger. instrument: is put around
-    the work of each stage and around the acknowledging. Raises StateError when the state folder
-    can't be used.
+    the work of each stage and around the acknowledging. sink: takes the records of delivered
+    documents. Raises StateError when the state folder can't be used.
     """
     service = config.service
     async with (
@@ -185,6 +191,6 @@ async def open_application(
                 "Repair its disk, or let this account write there",
             ) from error
         quarantine = quarantine_in(service.state_dir)
-        engine = Engine(flow.stages, ledger, quarantine, breaker, error_reporter, instrument)
+        engine = Engine(flow.stages, ledger, quarantine, breaker, error_reporter, instrument, sink)
         engine.resize(config.stages, config.connections)
         yield Application(engine, ledger, flow, service, error_reporter)

@@ -99,6 +99,24 @@ def at_least_one_second(value: Duration) -> Duration:
     return value
 
 
+def at_least_days(days: int) -> Callable[[Duration], Duration]:
+    """Make a validator of durations that must be so many days or more."""
+
+    def validate(value: Duration) -> Duration:
+        if value < days * SECONDS["d"]:
+            raise ValueError(f'less than {days} d; write "{days}d" or more')
+        return value
+
+    return validate
+
+
+def at_least_a_megabyte(value: Size) -> Size:
+    """Validate a size that must be a megabyte or more."""
+    if value < BYTES["mb"]:
+        raise ValueError('less than a megabyte; write "1 MB" or more')
+    return value
+
+
 def output_path(path: AnyPath) -> AnyPath:
     """Validate a path that is written to: absolute, or below the configuration's folder."""
     text = str(path)
@@ -132,7 +150,10 @@ class ServiceSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     max_document_size, spool_threshold: bytes. A document above the first is refused, one above
     the second is kept in a temporary file on its way. require_checksum: refuse a document that
-    comes without one. workers: removed; only earlier versions had it.
+    comes without one. log_level: the least that is logged. keep_log, max_log_size: when files of
+    the log are removed: by their age, and by the bytes of all of them. keep_quarantine,
+    keep_ledger: seconds after which a quarantined document is removed, and what only people read
+    of a document's record; None for never. workers: removed; only earlier versions had it.
     """
 
     state_dir: Annotated[Path, output_path]
@@ -141,6 +162,11 @@ class ServiceSettings(Struct, frozen=True, forbid_unknown_fields=True):
     max_document_size: Annotated[Size, above_zero] = Size(50_000_000)
     spool_threshold: Size = Size(4_000_000)
     require_checksum: bool = False
+    log_level: Annotated[str, one_of("debug", "info", "warning", "error")] = "info"
+    keep_log: Annotated[Duration, at_least_days(1)] = Duration(30 * 86400)
+    max_log_size: Annotated[Size, at_least_a_megabyte] = Size(200_000_000)
+    keep_quarantine: Annotated[Duration, at_least_days(7)] | None = None
+    keep_ledger: Annotated[Duration, at_least_days(30)] | None = None
     workers: Annotated[int | None, removed("there are no worker processes any more")] = None
 
 

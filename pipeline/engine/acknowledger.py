@@ -20,6 +20,7 @@ from pipeline.dispatcher import PendingAck
 from pipeline.document import Key
 from pipeline.engine.breaker import Breaker
 from pipeline.engine.error_reporter import ErrorReporter
+from pipeline.engine.journal import Journal
 from pipeline.engine.queue import Queue
 from pipeline.errors import InternalError
 from pipeline.ledger.ledger import Ledger
@@ -48,6 +49,7 @@ class Acknowledger:
         finished: Callable[[Key], None],
         breaker: Breaker,
         error_reporter: ErrorReporter,
+        journal: Journal,
         instrument: Instrument | None = None,
     ) -> None:
         self.queue: Queue[PendingAck] = Queue(BOUND)
@@ -55,6 +57,7 @@ class Acknowledger:
         self._finished = finished
         self._breaker = breaker
         self._error_reporter = error_reporter
+        self._journal = journal
         self._instrument = instrument
         self._batch = 1
         #: Workers, how many of them are busy, and how many there are to be at most.
@@ -147,11 +150,17 @@ class Acknowledger:
                 documents=len(batch),
                 reason=str(reason),
             )
+            self._journal.told(batch, time.time(), acknowledged=False)
             return
+        now = time.time()
         told = [one for one in batch if one.outcome.id in taken]
         keys = [key for one in told for key in (*one.covers, one.key)]
         if keys:
-            await self._ledger.acknowledged(keys, time.time())
+            await self._ledger.acknowledged(keys, now)
+        self._journal.told(told, now)
+        if len(told) < len(batch):
+            left = [one for one in batch if one.outcome.id not in taken]
+            self._journal.told(left, now, acknowledged=False)
 
 
 async def nothing_to_tell(outcomes: Sequence[Outcome]) -> Collection[str]:

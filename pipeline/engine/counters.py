@@ -30,6 +30,17 @@ class Counters(Struct):
         left_out = self.duplicates + self.skipped
         return self.delivered + left_out + self.quarantined + self.waiting
 
+    @property
+    def ends(self) -> dict[State, int]:
+        """How many documents have come to each end."""
+        return {
+            State.DELIVERED: self.delivered,
+            State.DUPLICATE: self.duplicates,
+            State.SKIPPED: self.skipped,
+            State.QUARANTINED: self.quarantined,
+            State.WAITING: self.waiting,
+        }
+
     def count(self, end: State, size: int) -> None:
         """Count a document of `size` bytes that has come to this end."""
         match end:

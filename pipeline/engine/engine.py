@@ -21,12 +21,14 @@ from pipeline.engine.counters import RunCounters
 from pipeline.engine.dispatcher import EngineDispatcher
 from pipeline.engine.error_reporter import ErrorReporter
 from pipeline.engine.in_flight import InFlight
+from pipeline.engine.journal import Journal
 from pipeline.engine.observer import Observer
 from pipeline.engine.outcomes import Outcomes
 from pipeline.engine.quarantine import Quarantine
 from pipeline.engine.queue import Queue
 from pipeline.engine.runner import Size, StageRunner
 from pipeline.ledger.ledger import Ledger
+from pipeline.records import RecordSink, ignore
 from pipeline.stage import Bound, Instrument, Stage
 
 
@@ -46,17 +48,22 @@ class Engine:
         breaker: Breaker | None = None,
         error_reporter: ErrorReporter | None = None,
         instrument: Instrument | None = None,
+        sink: RecordSink = ignore,
     ) -> None:
-        """instrument: is put around the work of each stage and around the acknowledging."""
+        """instrument: is put around the work of each stage and around the acknowledging.
+
+        sink: takes the records of delivered documents.
+        """
         counters = RunCounters()
         self.counters = counters.total
         self.breaker = breaker or Breaker()
         reporter = error_reporter or ErrorReporter()
         in_flight = self._in_flight = InFlight()
+        self.journal = Journal(counters, sink)
         runners = [StageRunner(stage, self.breaker, reporter, instrument) for stage in stages]
         self._runners = runners
         self._acknowledger = Acknowledger(
-            ledger, in_flight.remove, self.breaker, reporter, instrument
+            ledger, in_flight.remove, self.breaker, reporter, self.journal, instrument
         )
         # A dry run has no stages: its dispatcher is only asked.
         first = runners[0].queue if runners else Queue[Document[Any]](Bound(0, 0))
@@ -69,6 +76,7 @@ class Engine:
             self.breaker,
             counters,
             reporter,
+            self.journal,
         )
         self.dispatcher = EngineDispatcher(
             first, in_flight, self._outcomes, self._acknowledger, self.breaker, counters
@@ -99,6 +107,7 @@ class Engine:
                     self._acknowledger.close()
         finally:
             self._in_flight.clear()
+            self.journal.close()
 
     def resize(self, sizes: Mapping[str, Size], connections: int = 1) -> None:
         """Apply configured sizes by stage name: more workers at once, fewer after their work.

@@ -21,6 +21,7 @@ from pipeline.engine.breaker import Breaker
 from pipeline.engine.counters import RunCounters
 from pipeline.engine.error_reporter import ErrorReporter
 from pipeline.engine.in_flight import InFlight
+from pipeline.engine.journal import Journal
 from pipeline.engine.quarantine import Quarantine
 from pipeline.engine.queue import Queue
 from pipeline.errors import (
@@ -35,6 +36,7 @@ from pipeline.errors import (
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import State
 from pipeline.note import Note
+from pipeline.records import DocumentRecord
 from pipeline.source import Outcome
 from pipeline.stage import REFETCHES, retryable_os_error
 
@@ -57,6 +59,7 @@ class Outcomes:
         breaker: Breaker,
         counters: RunCounters,
         error_reporter: ErrorReporter,
+        journal: Journal,
     ) -> None:
         """first: the queue in front of the first stage, which fetches documents."""
         self._first = first
@@ -67,11 +70,12 @@ class Outcomes:
         self._breaker = breaker
         self._counters = counters
         self._error_reporter = error_reporter
+        self._journal = journal
 
     async def delivered(self, document: Document[Any]) -> None:
         """End a document that has passed the last stage, which has recorded it in the ledger."""
         self._count(document, State.DELIVERED)
-        await self._settle(document, document.ack.ack())
+        await self._settle(document, document.ack.ack(), self._journal.record_of(document))
 
     async def failed(self, document: Document[Any], error: SynqupError) -> State | None:
         """End a document that a stage has failed, as its error says; return its end.
@@ -184,15 +188,19 @@ class Outcomes:
             return False
         return True
 
-    async def _settle(self, document: Document[Any], outcome: Outcome) -> None:
+    async def _settle(
+        self, document: Document[Any], outcome: Outcome, record: DocumentRecord | None = None
+    ) -> None:
         """Release a document whose end the ledger has recorded, and have its source told."""
         await self._release(document)
         await self.clear_quarantine(document.key, outcome)
+        pending = PendingAck(document.key, document.ack.source, outcome, record)
         if document.ack.source.traits.in_order:
             # The list stage acknowledges it, which knows what else the acknowledgement is of.
+            self._journal.told([pending], time.time(), acknowledged=False)
             self._in_flight.remove(document.key)
             return
-        await self._acknowledger.put(PendingAck(document.key, document.ack.source, outcome))
+        await self._acknowledger.put(pending)
 
     async def _wait(self, document: Document[Any]) -> None:
         """Release a document that a later poll lists again."""

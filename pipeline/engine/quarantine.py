@@ -10,16 +10,34 @@ from typing import Any
 
 import anyio.to_thread
 import msgspec
+from msgspec import Struct
 
 from pipeline.document import Document, Key
 from pipeline.durable import make_folder, replace_file
+from pipeline.files import read_file
 
 #: Bytes of the label in a file's name, so that the whole name fits into 255.
 LABEL_BYTES = 120
 #: Digits of the digest of a document's id in the names of its files, which makes them unique.
 DIGITS = 12
+#: Bytes of a note, at most.
+MAX_NOTE = 1_000_000
 #: The files of one document.
 ENDINGS = (".bin", ".json")
+
+
+class Kept(Struct, frozen=True):
+    """What the quarantine keeps of one document.
+
+    at: when it was kept last, in seconds since 1970. sent_sha256: of what its source sent, in
+    hexadecimal; empty if nothing was fetched. files: with the time of the change of each, in
+    nanoseconds.
+    """
+
+    key: Key
+    at: float
+    sent_sha256: str
+    files: tuple[tuple[Path, int], ...]
 
 
 class Quarantine:
@@ -45,6 +63,32 @@ class Quarantine:
         """Whether it keeps the bytes of a document. Raises OSError."""
         return await anyio.to_thread.run_sync(self._holds, key)
 
+    async def kept(self) -> list[Kept]:
+        """All that is kept and says what it is. Raises OSError."""
+        return await anyio.to_thread.run_sync(self._all_kept)
+
+    async def discard(self, kept: Kept) -> bool:
+        """Remove what is kept of a document; False if it has been kept anew since. OSError."""
+        is_same = await anyio.to_thread.run_sync(_discard, kept)
+        if is_same and self._kept is not None:
+            self._kept.discard(_mark(kept.key))
+        return is_same
+
+    def _all_kept(self) -> list[Kept]:
+        found = [self._kept_by(path) for path in sorted(self.folder.glob("*/*.json"))]
+        return [one for one in found if one is not None]
+
+    def _kept_by(self, path: Path) -> Kept | None:
+        """What a note tells; None for one that is no note of ours, or is gone by now."""
+        try:
+            note = msgspec.json.decode(read_file(path, MAX_NOTE), type=_Note)
+            key = Key(note.source, note.id, note.revision)
+            files = [(one, one.stat().st_mtime_ns) for one in self._files(key)]
+        except (OSError, msgspec.DecodeError):
+            return None
+        at = max((changed for _, changed in files), default=0) / 1e9
+        return Kept(key, at, note.sent_sha256 or note.sha256 or "", tuple(files))
+
     def _keep(self, document: Document[Any], reason: str) -> None:
         folder = self._folder(document.key)
         make_folder(folder, 0o750)
@@ -61,6 +105,7 @@ class Quarantine:
             "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "size": document.payload.size if document.payload else None,
             "sha256": document.payload.sha256 if document.payload else None,
+            "sent_sha256": document.fetched or None,
         }
         text = msgspec.json.format(msgspec.json.encode(note), indent=2)
         replace_file(folder / f"{base}.json", BytesIO(text + b"\n"), 0o640)
@@ -88,6 +133,28 @@ class Quarantine:
 
     def _folder(self, key: Key) -> Path:
         return self.folder / _shortened(_plain(key.source))
+
+
+class _Note(Struct):
+    """What is read of a note; an earlier version did not say what its source had sent."""
+
+    source: str
+    id: str
+    revision: str = ""
+    sha256: str | None = None
+    sent_sha256: str | None = None
+
+
+def _discard(kept: Kept) -> bool:
+    for path, changed in kept.files:
+        try:
+            if path.stat().st_mtime_ns != changed:
+                return False
+        except FileNotFoundError:
+            continue
+    for path, _ in kept.files:
+        path.unlink(missing_ok=True)
+    return True
 
 
 def _mark(key: Key) -> str:

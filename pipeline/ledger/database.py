@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 import stat
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import structlog
@@ -76,6 +76,46 @@ def copy_database(path: Path, copy: Path) -> None:
                 ) from None
         else:
             return
+
+
+def snapshot_database(path: Path, copy: Path) -> int:
+    """Copy a ledger as of one moment, also while it is written; the version of its schema.
+
+    copy: must not exist; it is whole, checked and in one file. Raises StateError.
+    """
+    try:
+        uri = f"{path.absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT)) as connection:
+            connection.execute("VACUUM INTO ?", (str(copy),))
+        with closing(sqlite3.connect(copy)) as connection:
+            check_structure(connection)
+            return int(connection.execute("PRAGMA user_version").fetchone()[0])
+    except (OSError, sqlite3.Error) as error:
+        reason, remedy = str(error), "Repair it first: the next start of synqup says how"
+        if isinstance(error, OSError) or is_recoverable(error):
+            reason, remedy = explain(error)
+        raise StateError(str(path), f"the ledger can't be copied: {reason}", remedy) from None
+
+
+def prepare_restored(path: Path) -> None:
+    """Prepare the copy of a ledger to be used in place of a later one. Raises StateError.
+
+    It is checked as a whole, and what was staged waits: nothing tells any more whether it became
+    visible since, and to be fetched once more is better than never.
+    """
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            check_structure(connection)
+            connection.execute(
+                "UPDATE documents SET state = 'waiting', staged = '', companions = '',"
+                " name_hash = NULL, identity = NULL, number_hash = NULL, reason ="
+                " 'it was staged when the backup was made; it will be fetched again'"
+                " WHERE state = 'staged'"
+            )
+    except (OSError, sqlite3.Error) as error:
+        raise StateError(
+            str(path), f"the ledger of the backup can't be used ({error})", "Use another backup"
+        ) from None
 
 
 def mark_suspect(connection: sqlite3.Connection) -> None:

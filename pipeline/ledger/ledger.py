@@ -25,7 +25,6 @@ from pipeline.ledger.allocation import NextNumbers, allocate, reallocate
 from pipeline.ledger.counts import LedgerCounts, read_counts
 from pipeline.ledger.database import open_database
 from pipeline.ledger.models import (
-    ENDED,
     AllocatedName,
     Allocation,
     Known,
@@ -36,6 +35,8 @@ from pipeline.ledger.models import (
     Unwritable,
     columns,
 )
+from pipeline.ledger.retention import REMOVE, REMOVE_NOTES, SHRINK, old_rows
+from pipeline.ledger.schema import IS_FINAL
 from pipeline.ledger.writer import Statement, Writer
 from pipeline.note import Note
 
@@ -44,8 +45,6 @@ PAGE_SIZE = 500
 
 #: SQL: the number of the poll that source ?1 is in.
 CURRENT_POLL = "coalesce((SELECT poll FROM sources WHERE name = ?1), 0)"
-#: SQL: the states that are acknowledged to the source.
-FINAL_STATES = f"({', '.join(repr(state.value) for state in ENDED)})"
 
 
 class Ledger:
@@ -203,7 +202,7 @@ class Ledger:
         """
         sql = (
             f"UPDATE documents SET acknowledged_at = ?4, poll = {CURRENT_POLL}"  # noqa: S608 - constants only
-            f" WHERE source = ?1 AND id = ?2 AND revision = ?3 AND state IN {FINAL_STATES}"
+            f" WHERE source = ?1 AND id = ?2 AND revision = ?3 AND {IS_FINAL}"
         )
         rows = [(*columns(key), at) for key in keys]
         await self._writer.enqueue(Statement(sql, rows, must_match=True))
@@ -216,6 +215,42 @@ class Ledger:
         after: the last one of the page before. Empty when there are no more.
         """
         return await self._writer.execute(partial(_unacknowledged, source, after))
+
+    async def shrink(self, keys: Iterable[Key], before: float) -> None:
+        """Keep of old documents only what exactly-once needs; see retention.py.
+
+        before: rows that were touched since are left alone. Returns when it is committed.
+        """
+        await self._writer.execute(Statement(SHRINK, old_rows(keys, before)))
+
+    async def remove(self, keys: Iterable[Key], before: float) -> None:
+        """Remove old rows of documents that were never delivered; the rest as in shrink()."""
+        await self._writer.execute(Statement(REMOVE, old_rows(keys, before)))
+
+    async def remove_notes(self, before: float) -> int:
+        """Remove some notes that are older; returns how many. Returns when it is committed."""
+        return await self._writer.execute(
+            lambda connection: connection.execute(REMOVE_NOTES, (before,)).rowcount
+        )
+
+    async def forget_quarantined(self, key: Key) -> None:
+        """Forget that a document was quarantined, of which another row says what became of it.
+
+        Returns before the commit. What its source was not told of stays.
+        """
+        sql = (
+            "DELETE FROM documents WHERE source = ?1 AND id = ?2 AND state = 'quarantined'"
+            " AND acknowledged_at IS NOT NULL"
+        )
+        await self._writer.enqueue(Statement(sql, [(key.source, key.id)]))
+
+    async def not_kept(self, key: Key, why: str) -> None:
+        """Say in the reason of a quarantined document why its bytes are not kept any more."""
+        sql = (
+            "UPDATE documents SET reason = reason || ?4 WHERE source = ?1 AND id = ?2"
+            " AND revision = ?3 AND state = 'quarantined'"
+        )
+        await self._writer.enqueue(Statement(sql, [(*columns(key), f" ({why})")]))
 
     async def unfinished(self) -> list[Unfinished]:
         """The documents that an earlier process left staged."""
@@ -310,7 +345,7 @@ def _unacknowledged(
     rows = connection.execute(
         "SELECT id, revision, state, poll, acknowledged_at, reason FROM documents"  # noqa: S608 - constants only
         " INDEXED BY documents_open"
-        f" WHERE source = ?1 AND acknowledged_at IS NULL AND state IN {FINAL_STATES}"
+        f" WHERE source = ?1 AND acknowledged_at IS NULL AND {IS_FINAL}"
         " AND (state, id, revision) > (?2, ?3, ?4) ORDER BY state, id, revision LIMIT ?5",
         (source, *last, PAGE_SIZE),
     )
@@ -319,7 +354,7 @@ def _unacknowledged(
 
 def _unfinished(connection: sqlite3.Connection) -> list[Unfinished]:
     rows = connection.execute(
-        "SELECT source, id, revision, staged, companions, path FROM documents"
-        " WHERE state = 'staged'"
+        "SELECT source, id, revision, staged, companions, path, label, company, kind, sha256"
+        " FROM documents WHERE state = 'staged'"
     )
-    return [Unfinished(Key(*r[:3]), r[3], tuple(r[4].split()), r[5]) for r in rows]
+    return [Unfinished(Key(*r[:3]), r[3], tuple(r[4].split()), *r[5:]) for r in rows]

@@ -131,12 +131,17 @@ class Unfinished(Struct, frozen=True):
     """A document that an earlier process left staged.
 
     staged: its temporary file. sidecars: as in Staged. path: the name that was allocated to it.
+    label, company, kind, sha256: as the log tells of it.
     """
 
     key: Key
     staged: str
     sidecars: tuple[str, ...]
     path: str
+    label: str = ""
+    company: str = ""
+    kind: str = ""
+    sha256: str = ""
 
 
 class NameTaken(Struct, frozen=True):

@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 
 from pipeline.engine.acknowledger import NAME as ACKNOWLEDGE
 from pipeline.engine.breaker import BreakerState
-from pipeline.engine.counters import BUCKETS, Counters
+from pipeline.engine.counters import BUCKETS
 from pipeline.engine.observer import QueueSnapshot, Snapshot, StageSnapshot
 from pipeline.health.model import Health
 from pipeline.ledger.models import State
@@ -103,7 +103,7 @@ def _documents(snapshot: Snapshot, delivered: Mapping[tuple[str, str], int]) -> 
         listed.add_metric([name], source.counters.listed)
         size.add_metric([name], source.counters.bytes)
         in_flight.add_metric([name], source.in_flight)
-        for end, count in _ends(source.counters).items():
+        for end, count in source.counters.ends.items():
             ends.add_metric([name, end.value], count)
     for (name, kind), count in sorted(delivered.items()):
         kinds.add_metric([name, kind], count)
@@ -218,13 +218,3 @@ def _ledger(health: Health) -> Iterator[Metric]:
     yield Gauge(
         "synqup_ledger_writable", "Whether the ledger can be written.", health.state is None
     )
-
-
-def _ends(counters: Counters) -> Mapping[State, int]:
-    return {
-        State.DELIVERED: counters.delivered,
-        State.DUPLICATE: counters.duplicates,
-        State.SKIPPED: counters.skipped,
-        State.QUARANTINED: counters.quarantined,
-        State.WAITING: counters.waiting,
-    }

@@ -23,6 +23,7 @@ from pipeline.document import Key
 from pipeline.durable import flush_folder, make_folder
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import NameTaken, Unfinished
+from pipeline.long_paths import local_path
 from stages.delivery.destinations import Destinations
 from stages.delivery.document_files import free_number, remove_files
 from stages.delivery.lanes import Lane, Lanes
@@ -131,7 +132,7 @@ class Recovery:
             by_lane: dict[Lane, list[Unfinished]] = {}
             for one in unfinished:
                 if one.key not in self._waiting_for:
-                    by_lane.setdefault(self._lanes.of(Path(one.path).parent), []).append(one)
+                    by_lane.setdefault(self._lanes.of(local_path(one.path).parent), []).append(one)
             async with anyio.create_task_group() as lanes:
                 for lane, its in by_lane.items():
                     lanes.start_soon(self._recover_all, lane, its)
@@ -146,7 +147,7 @@ class Recovery:
 
     async def _attempt(self, lane: Lane, unfinished: Sequence[Unfinished]) -> list[Unfinished]:
         """Try to recover each document once; those that have got another name to be tried."""
-        delivered: list[Key] = []
+        delivered: list[Unfinished] = []
         lost: list[tuple[Key, str]] = []
         taken: list[tuple[Unfinished, NameTaken]] = []
         taking: set[Path] = set()
@@ -163,7 +164,7 @@ class Recovery:
             self.remember(one.key, visible=result.visible)
             if result.durable:
                 taking.add(folder)
-                delivered.append(one.key)
+                delivered.append(one)
             elif result.lost:
                 log.warning("document will be fetched again", path=one.path, reason=result.lost)
                 lost.append((one.key, result.lost))
@@ -175,13 +176,12 @@ class Recovery:
                 self._log_postponed(one, result.error)
         self._destinations.record_folders(taking, refusing)
         now = time.time()
-        await self._ledger.delivered(delivered, now)
+        await self._ledger.delivered([one.key for one in delivered], now)
         await self._ledger.unstaged(lost, now)
         claims = await self._ledger.reallocate([wanted for _, wanted in taken], now)
-        for key in (*delivered, *(key for key, _ in lost)):
+        for key in (*(one.key for one in delivered), *(key for key, _ in lost)):
             self._visible.pop(key, None)
-        if delivered or lost:
-            log.info("recovered", documents=len(delivered), fetched_again=len(lost))
+        _log_recovered(delivered, len(lost))
         return [
             structs.replace(one, path=claim.path)
             for (one, _), claim in zip(taken, claims, strict=True)
@@ -193,14 +193,14 @@ class Recovery:
             self.call_returned(one.key, visible=visible)
 
         work = partial(self._recover, one, self._visible.get(one.key))
-        return Call(Path(one.path).parent, work, late)
+        return Call(local_path(one.path).parent, work, late)
 
     def _recover(self, one: Unfinished, visible: bool | None, heartbeat: Heartbeat) -> Recovered:
         """Try to recover a document, in a thread. OSError if nothing could be found out.
 
         visible: whether this process saw it become visible; None if only an earlier one knows.
         """
-        staged, target = Path(one.staged), Path(one.path)
+        staged, target = local_path(one.staged), local_path(one.path)
         if not visible:
             if self._staging.is_gone(staged.parent, target.parent):
                 raise OSError(errno.ENODEV, "its volume is not there", str(target.parent))
@@ -234,6 +234,24 @@ class Recovery:
         log.warning(
             "document has not been recovered; it will be retried", path=one.path, reason=str(reason)
         )
+
+
+def _log_recovered(delivered: Sequence[Unfinished], lost: int) -> None:
+    """Log what the record of any delivered document says (pipeline/records.py), as far as known."""
+    for one in delivered:
+        log.info(
+            "document delivered",
+            source=one.key.source,
+            id=one.key.id,
+            document=one.label,
+            company=one.company,
+            kind=one.kind,
+            path=one.path,
+            sent_sha256=one.sha256,
+            recovered=True,
+        )
+    if delivered or lost:
+        log.info("recovered", documents=len(delivered), fetched_again=lost)
 
 
 def _make_durable(one: Unfinished, staged: Path, target: Path) -> Recovered:

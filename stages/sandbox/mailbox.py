@@ -41,13 +41,15 @@ class Mailbox:
         *,
         corpus: Corpus | None = None,
         answers: bool = False,
+        cycles: int = 0,
     ) -> None:
         """Hold this many documents: generated ones, the same for the same seed, or of a corpus.
 
         answers: whether every second sale that is generated is the answer to the one before it.
+        cycles: how many of each company's cycles of documents have gone before.
         """
         self.seed = seed
-        self._corpus = corpus or GeneratedCorpus(companies, seed, answers=answers)
+        self._corpus = corpus or GeneratedCorpus(companies, seed, answers=answers, cycles=cycles)
         self._ids = Ids(seed)
         self._states = {
             (kind, company): StateIndex()
@@ -144,17 +146,17 @@ class Mailbox:
 
     def oldest(
         self,
-        state: State,
+        state: State | None = None,
         count: int | None = None,
         *,
         platform_ids: Collection[str] | None = None,
         kinds: Collection[Kind] | None = None,
         since: int = 0,
     ) -> list[Document]:
-        """The documents in a state by the order in which they arrived, at most count of them.
+        """The documents by the order in which they arrived, at most count of them.
 
-        platform_ids, kinds: only those of these companies, and of these kinds, unless None. since:
-        only from this number of the order on.
+        state, platform_ids, kinds: only those in this state, of these companies, and of these
+        kinds, unless None. since: only from this number of the order on.
         """
         indices: list[int] = []
         for (kind, number), states in self._states.items():
@@ -166,10 +168,17 @@ class Mailbox:
             skipped = 0
             if since:
                 earlier = self._corpus.length(kind, number, since)
-                skipped = sum(1 for p in range(earlier) if states.state(p) is state)
+                skipped = sum(state in (None, states.state(place)) for place in range(earlier))
             positions = states.select(state, skipped, len(states) if count is None else count)
             indices += [self._corpus.index(Place(kind, number, one)) for one in positions]
         return [self._make(index) for index in sorted(indices)[:count]]
+
+    def arrived(self, platform_id: str, state: State | None = None) -> list[Document]:
+        """The documents of a company of all kinds, in the order of arrival.
+
+        state: only those in this state, unless None.
+        """
+        return self.oldest(state, platform_ids=[platform_id])
 
     def _make(self, index: int) -> Document:
         revision = self._revisions.get(index, NO_REVISION)

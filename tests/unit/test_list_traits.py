@@ -29,6 +29,15 @@ class Shelf(Farm):
         raise AssertionError("it was acknowledged to")
 
 
+class Drawer(Farm):
+    """A folder: a name may be used again, and neither size nor time tell for sure."""
+
+    traits = Traits(exact_revisions=False)
+
+    def entry(self, id_: str) -> Entry:
+        return Entry(id_, "10:99", f"document {id_}", None)
+
+
 class Feed(Farm):
     """Lanes that are acknowledged by an offset: `lane/number`, in order."""
 
@@ -81,6 +90,20 @@ async def test_a_list_that_never_shrinks_costs_nothing(tmp_path: Path) -> None:
         await it.poll(shelf)
         assert it.processed.total() == 1001
         assert not await it.ledger.unacknowledged("farm")
+
+
+async def test_the_same_revision_is_fetched_again_where_it_proves_nothing(tmp_path: Path) -> None:
+    """It is told which revision is meant, each time another one."""
+    drawer = Drawer(1)
+    (id_,) = drawer.open
+    async with bench(tmp_path) as it:
+        for times in range(1, 4):
+            await it.poll(drawer)
+            assert it.processed[id_] == times
+            assert drawer.open == []
+            drawer.open.append(id_)
+    revisions = [outcome.revision for outcome in drawer.told]
+    assert revisions == ["10:99", "10:99~1", "10:99~2"]
 
 
 async def test_what_is_quarantined_is_not_started_by_being_listed(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -53,9 +53,9 @@ class Gated(Farm):
         super().__init__(documents, name=name, ack_batch=ack_batch)
         self.gate = gate
 
-    async def acknowledge(self, outcomes: Sequence[Outcome]) -> None:
+    async def acknowledge(self, outcomes: Sequence[Outcome]) -> Collection[str]:
         await self.gate.wait()
-        await super().acknowledge(outcomes)
+        return await super().acknowledge(outcomes)
 
 
 async def passing(document: Document[Any]) -> Document[Any]:

@@ -85,7 +85,9 @@ async def test_a_staged_or_delivered_document_is_never_said_to_have_failed(tmp_p
         await ledger.stage([staged()], 2.0)
         await ledger.waiting([(KEY, "later")], 3.0)
         await ledger.quarantined([(KEY, "never")], 3.0)
-        assert await ledger.unfinished() == [Unfinished(KEY, "t/1", (), "out/7.xml")]
+        assert await ledger.unfinished() == [
+            Unfinished(KEY, "t/1", (), "out/7.xml", "", "BE1", "sales", "ab")
+        ]
         await ledger.unstaged([(KEY, "the folder was gone")], 4.0)
         assert (await row(ledger)).state is State.WAITING
         assert await ledger.stage([staged()], 5.0) == [AllocatedName("out/7.xml")]

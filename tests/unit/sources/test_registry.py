@@ -10,9 +10,10 @@ import pytest
 from pipeline.config.loader import LoadContext
 from pipeline.errors import ConfigurationError
 from pipeline.source import Source
+from stages.configuration import load_config
 from stages.flow import STAGE_NAMES
 from stages.sandbox.platform import Platform
-from stages.settings import Config, SourceSettings, load_config
+from stages.settings import Config, SourceSettings
 from stages.sources.registry import CONNECTORS, SECTIONS, platform_of
 from tests.helpers.settings import GOOD, load
 

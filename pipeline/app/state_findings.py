@@ -1,0 +1,42 @@
+"""State findings: what `synqup check` says of the state folder besides its rights and its room."""
+
+from __future__ import annotations
+
+from pipeline.app.identity import check_state
+from pipeline.app.wiring import Config, Finding
+from pipeline.config.types import SECONDS
+from pipeline.errors import StateError
+
+
+def state_findings(config: Config) -> list[Finding]:
+    """Whether the state folder is a copy of another, and what is removed when."""
+    service = config.service
+    findings = []
+    try:
+        check_state(service.state_dir)
+    except StateError as error:
+        findings.append(Finding("folder", False, str(error)))
+    if service.keep_quarantine is not None:
+        findings.append(
+            Finding(
+                "service",
+                True,
+                f"keep_quarantine: what lies in quarantine is removed after"
+                f" {_days(service.keep_quarantine)}, although it was never delivered",
+            )
+        )
+    if service.keep_ledger is not None:
+        findings.append(
+            Finding(
+                "service",
+                True,
+                f"keep_ledger: after {_days(service.keep_ledger)} the ledger forgets labels, paths"
+                " and reasons; that a document was delivered it never forgets, for that keeps the"
+                " same one from being delivered again",
+            )
+        )
+    return findings
+
+
+def _days(seconds: float) -> str:
+    return f"{seconds / SECONDS['d']:,.0f} days"
