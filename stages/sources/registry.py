@@ -75,6 +75,7 @@ CONNECTORS = (
         Billit,
         "stages.sources.billit.source:BillitSource",
         "stages.sources.billit.sandbox:BillitWire",
+        "stages.sources.billit.questions:QUESTIONS",
     ),
     Connector(
         EInvoiceBe,

@@ -161,6 +161,7 @@ class FeedDoor(Door):
                 company=company.identifier if company is not None else None,
                 unwraps_envelope=self._api.settings.envelope == "unwrap",
             ),
+            forms=(),
         )
 
     def _tell_of_others(self, foreign: Counter[str]) -> None:

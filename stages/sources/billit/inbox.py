@@ -146,6 +146,7 @@ class InboxDoor(Door):
                 unwraps_envelope=self._api.settings.envelope == "unwrap",
             ),
             lane=str(scope),
+            forms=(),
         )
 
     def _of_others(self, foreign: dict[Scope, list[str]]) -> list[SynqupError]:
