@@ -9,9 +9,9 @@ QUESTIONS = (
     Question(
         "door",
         {
-            "en": 'Where documents come from: "feeds" (clients of an accountant) or "inbox" (Peppol)',
+            "en": 'Where they come from: "feeds" (clients of an accountant) or "inbox" (Peppol)',
             "nl": 'Vanwaar documenten komen: "feeds" (klanten van een kantoor) of "inbox" (Peppol)',
-            "fr": 'D\'où viennent les documents : "feeds" (clients d\'un bureau) ou "inbox" (Peppol)',
+            "fr": 'Viennent de : "feeds" (clients d\'un bureau) ou "inbox" (Peppol)',
         },
         default=FEEDS,
     ),
