@@ -12,10 +12,10 @@ def alternative(path: str, number: int) -> str:
     """The n-th alternative of a path; the first is the path itself."""
     if number == 1:
         return path
-    folder, name = os.path.split(path)
+    name = os.path.basename(path)  # noqa: PTH119 - text in, text out
     stem, dot, extension = name.rpartition(".")
     stem, tail = (stem, dot + extension) if stem else (name, "")
-    return os.path.join(folder, f"{stem}-{number}{tail}")  # noqa: PTH118 - text in, text out
+    return f"{path.removesuffix(name)}{stem}-{number}{tail}"
 
 
 def name_hash(path: str) -> int:

@@ -43,17 +43,18 @@ class Ack(Struct, frozen=True):
 
     source: Source
     id: str
+    revision: str = ""
 
     def ack(self) -> Outcome:
         """The document is accepted: its source need not hold it any more."""
-        return Outcome(self.id, accepted=True)
+        return Outcome(self.id, accepted=True, revision=self.revision)
 
     def nack(self, reason: str, *, kept: bool) -> Outcome:
         """The document can't be delivered. reason: any text; an old ledger may hold a raw one.
 
         kept: whether the quarantine holds its bytes.
         """
-        return Outcome(self.id, False, sanitized(reason, MAX_REASON), kept)
+        return Outcome(self.id, False, sanitized(reason, MAX_REASON), kept, self.revision)
 
 
 class Sidecar(Struct, frozen=True):

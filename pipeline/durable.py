@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from pipeline.held import when_released
 
 #: Flags that Windows or Unix alone has.
 BINARY = getattr(os, "O_BINARY", 0)
@@ -49,21 +52,40 @@ def new_file(path: Path, mode: int) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY | NO_LINK, mode)
 
 
-def replace_file(path: Path, source: BinaryIO, mode: int = 0o600) -> None:
-    """Replace a file, or the link under its name, by these contents, atomically. Raises OSError."""
+def replace_file(
+    path: Path, source: BinaryIO, mode: int = 0o600, like: os.stat_result | None = None
+) -> None:
+    """Replace a file, or the link under its name, by these contents, atomically. Raises OSError.
+
+    like: a file whose mode it gets, in place of `mode`, and whose owner if this account may do so.
+    """
     temporary = path.with_name(f"{path.name[:200]}.{secrets.token_hex(4)}.part")
     descriptor = new_file(temporary, mode)
     try:
         with os.fdopen(descriptor, "wb") as target:
+            if like is not None:
+                _liken(target.fileno(), like)
             shutil.copyfileobj(source, target)
             target.flush()
             os.fsync(target.fileno())
-        temporary.replace(path)
+        when_released(lambda: temporary.replace(path))
     except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
     flush_folder(path.parent)
+
+
+def _liken(descriptor: int, like: os.stat_result) -> None:
+    """Give an open file the mode and the owner of another one. Windows has neither."""
+    if os.name == "nt":
+        return
+    found = os.fstat(descriptor)
+    if (found.st_uid, found.st_gid) != (like.st_uid, like.st_gid):
+        with suppress(OSError):
+            os.fchown(descriptor, like.st_uid, like.st_gid)
+    # After the owner, whose change takes away the rights of a set-id bit.
+    os.fchmod(descriptor, stat.S_IMODE(like.st_mode))
 
 
 def _flush(path: Path, flags: int) -> None:

@@ -55,16 +55,24 @@ class ListenAddress(Struct, frozen=True):
 
 
 class InteractiveSignIn(ABC):
-    """A sign-in of a person in a browser: from the address to open to the answer and its end.
+    """A sign-in of a person: from what there is to do first to the answer and its end.
 
-    listen: where the browser comes back; None where that is not on this machine.
+    listen: where the browser comes back; None where that is not on this machine, or needs none.
+    instructions: what to do where there is no address to open, as whole sentences.
     """
 
     listen: ListenAddress | None = None
+    instructions: str = ""
 
-    @abstractmethod
-    def address(self, port: int) -> str:
-        """The address to open in a browser. port: the one that is listened at, 0 if none is."""
+    async def begin(self) -> None:  # noqa: B027 - most have nothing to do first
+        """Ask the platform for what the answer needs, such as a mail. Raises SynqupError."""
+
+    def address(self, port: int) -> str:  # noqa: ARG002 - sign-ins use it
+        """The address to open in a browser, "" if there is none.
+
+        port: the one that is listened at, 0 if none is.
+        """
+        return ""
 
     @abstractmethod
     def code_of(self, answer: str) -> str:
@@ -75,7 +83,10 @@ class InteractiveSignIn(ABC):
 
     @abstractmethod
     async def finish(self, code: str) -> SignInState:
-        """Exchange the code for the sign-in, and keep that. Raises SynqupError."""
+        """Exchange the code for the sign-in, and keep that.
+
+        UnusableAnswer if another code may do; any other SynqupError ends it.
+        """
 
     @abstractmethod
     async def close(self) -> None:

@@ -24,12 +24,15 @@ class Outcome(Struct, frozen=True):
     id: as the source listed it. accepted: whether the source need not hold the document any more
     (ack), or it can't be delivered (nack). reason: why it can't be. kept: whether its bytes are
     safe with us, so that it may leave the source; a document that could not be fetched has none.
+    revision: as the source listed it, perhaps with an addition of the engine's own (`~1`); another
+    document that has taken the id since is not meant.
     """
 
     id: str
     accepted: bool
     reason: str = ""
     kept: bool = True
+    revision: str = ""
 
 
 class Form(Struct, frozen=True):
@@ -69,7 +72,7 @@ class Entry(Struct, frozen=True):
     meta: what the stages need of the list; the engine passes it on unread.
     forms: the other forms in which it can be had; None if the list does not say.
     lane: of entries that are acknowledged by an offset, the list that it counts in; of entries that
-        are acknowledged together, their group.
+        are acknowledged together, their group; of a source that shows so many at most, the list.
     known_hashes: SHA-256 (hexadecimal) of all that was delivered under this id before.
     first_seen: when it was listed for the first time, in seconds since 1970; None if just now.
         The list stage sets these two, and no source does.

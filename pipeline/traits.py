@@ -28,13 +28,16 @@ class Traits(Struct, frozen=True):
     to its end is listed for ever, and that means nothing. acknowledges: see Acknowledging.
     says_error: whether a nack means something at the source, so that a document that is listed
     again after it was put back there by somebody. If not, a quarantined document starts again only
-    when a person here says so. window: how many documents the list shows at most; None if all.
-    pause: seconds between two walks over the list, at least, so that a poll makes only one.
+    when a person here says so. exact_revisions: whether a document that is listed again under the
+    same id and revision certainly is the same one; if not, its bytes are compared. window: how many
+    documents the list shows at most; None if all. pause: seconds between two walks over the list,
+    at least, so that a poll makes only one.
     """
 
     shrinks: bool = True
     acknowledges: Acknowledging = Acknowledging.EACH
     says_error: bool = False
+    exact_revisions: bool = True
     window: int | None = None
     pause: float = 0.0
 

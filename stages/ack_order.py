@@ -88,7 +88,7 @@ class AckOrder:
     def _ack(self, safe: Sequence[tuple[Key, Known]]) -> PendingAck:
         *before, (last, row) = safe
         refused = next((one.reason for _, one in safe if one.state not in ACKED), None)
-        ack = Ack(self._source, last.id)
+        ack = Ack(self._source, last.id, last.revision)
         by_offset = self._source.traits.acknowledges is Acknowledging.OFFSET
         accepted = row.state in ACKED if by_offset else refused is None
         outcome = ack.ack() if accepted else ack.nack(row.reason or refused or "", kept=True)

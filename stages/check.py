@@ -8,6 +8,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,7 @@ from msgspec import Struct
 
 from pipeline.errors import SynqupError
 from pipeline.files import os_remedy
+from pipeline.long_paths import MAX_PATH
 from pipeline.sign_in import NotSignedIn
 from pipeline.text import enumerated
 from stages.delivery.lanes import Lane, Lanes
@@ -24,7 +26,9 @@ from stages.delivery.watchdog import Call, Heartbeat
 from stages.kind import Kind
 from stages.matching.evidence import named
 from stages.matching.parties import CompanyIndex
+from stages.naming.longest import longest_name
 from stages.settings import (
+    NAMES,
     Company,
     Config,
     Delivery,
@@ -38,6 +42,9 @@ from stages.sources.registry import open_source
 
 #: Free bytes that the disk of a folder must have at least.
 MIN_FREE = 500_000_000
+
+#: An extension as long as any that a document gets.
+LONGEST_EXTENSION = "html"
 
 #: File systems of Linux that store their files on another machine.
 NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs", "davfs"}
@@ -62,6 +69,8 @@ async def examine(config: Config) -> list[Finding]:
     """Try every folder, then every source; nothing is written but a file that is removed again."""
     findings = _shared_numbers(config)
     findings += await examine_folders(config)
+    if sys.platform == "win32":
+        findings += longest_paths(config, allowed=_long_paths_allowed())
     for settings in config.sources:
         findings.append(await _check_source(config, settings))
     return findings
@@ -78,6 +87,57 @@ def _shared_numbers(config: Config) -> list[Finding]:
         )
         for number, companies in CompanyIndex(config.companies).shared_numbers()
     ]
+
+
+def longest_paths(config: Config, *, allowed: bool) -> list[Finding]:
+    """The longest path that each template of names can give; a warning if it is too long.
+
+    allowed: whether this machine lets programs that know of long paths use them (Windows).
+    """
+    longest: dict[str, tuple[int, Path]] = {}
+    for company in config.companies:
+        known = {
+            "enterprise_name": company.name,
+            "enterprise_identifier": company.identifier,
+            "accounting_file_id": company.accounting_file_id,
+        }
+        for key in destinations(config.delivery):
+            folder = destination(config.delivery, company, key)
+            name = longest_name(getattr(config.delivery, NAMES[key]), known, LONGEST_EXTENSION)
+            length = len(str(folder)) + 1 + name
+            longest[NAMES[key]] = max(longest.get(NAMES[key], (0, folder)), (length, folder))
+    return [
+        Finding("folder", True, _path_length(config.delivery, setting, length, folder, allowed))
+        for setting, (length, folder) in longest.items()
+    ]
+
+
+def _path_length(delivery: Delivery, setting: str, length: int, folder: Path, allowed: bool) -> str:
+    sentence = (
+        f'{setting}: "{getattr(delivery, setting)}" gives paths of at most {length} characters'
+        f" (in {folder})"
+    )
+    if length <= MAX_PATH:
+        return sentence
+    sentence += f"; synqup writes them, but a program may not open more than {MAX_PATH}"
+    if not allowed:
+        sentence += ", and Windows' support for long paths is turned off here (LongPathsEnabled)"
+    return f"{sentence}; if yours does not, shorten the folder or the template"
+
+
+def _long_paths_allowed() -> bool:
+    """Whether Windows lets programs that know of long paths use them."""
+    if sys.platform == "win32":
+        import winreg  # noqa: PLC0415 - it exists nowhere else
+
+        with (
+            suppress(OSError),
+            winreg.OpenKey(
+                winreg.HKEY_LOCAL_MACHINE, r"SYSTEM\CurrentControlSet\Control\FileSystem"
+            ) as key,
+        ):
+            return bool(winreg.QueryValueEx(key, "LongPathsEnabled")[0])
+    return False
 
 
 async def _check_source(config: Config, settings: SourceSettings) -> Finding:

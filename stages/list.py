@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 
@@ -91,8 +92,10 @@ class Lister:
         self._order = AckOrder(source)
         self._blocked: dict[str, Blocked] = {}
         self._cursor = ""
-        #: Documents of the latest walk that have not come to their end.
+        #: Documents of the latest walk that have not come to their end; and, by lane, those that
+        #: keep their place in the list, as an acknowledgement has not been taken either.
         self._open = 0
+        self._staying: Counter[str] = Counter()
 
     async def poll(self) -> int:
         """Start every pending document of the source; return when all have been processed.
@@ -184,13 +187,16 @@ class Lister:
                 "Remove the cause; nothing is lost, and what comes after it is delivered",
             )
         window = self._traits.window
-        if window is not None and self._open >= window:
-            raise SourceError(
-                f"source {self._source.name}",
-                f"its list shows {window} documents at once, and {self._open} of them wait:"
-                " newer ones can't be seen",
-                "See `synqup status` for what they wait for",
-            )
+        for lane, count in self._staying.items():
+            if window is not None and count >= window:
+                where = f" of {lane}" if lane else ""
+                raise SourceError(
+                    f"source {self._source.name}",
+                    f"its list{where} shows {window} documents at once, and {count} of them wait:"
+                    " newer ones can't be seen",
+                    "See `synqup status` for what they wait for; what can't be fetched at all has"
+                    " to be settled at the platform",
+                )
 
     def _note_unreadable(self) -> None:
         """Keep what a pass had to leave out; of each list, the pass that met the most of it."""
@@ -217,6 +223,7 @@ class Lister:
     async def _pass(self) -> PassResult:
         """Make one pass: start new documents page by page, while further pages are being read."""
         started = shown = self._open = 0
+        self._staying.clear()
         self._source.cursor = self._cursor
         failure: SynqupError | None = None
         fatal = False
@@ -285,14 +292,16 @@ class Lister:
         row = rows.get(entry.revision)
         if row is None or row.state not in ENDED:
             self._open += 1
+        if row is None or row.state not in ENDED or row.acknowledged_at is None:
+            self._staying[entry.lane] += 1
         if any(map(self._had_its_turn, rows.values())):
             return
         if row is not None and row.state in ENDED:
             if not self._means_something(row):
                 return
             if row.state in ACKED:
-                if entry.revision:
-                    ack = Ack(self._source, entry.id).ack()
+                if entry.revision and self._traits.exact_revisions:
+                    ack = Ack(self._source, entry.id, entry.revision).ack()
                     comparison.forgotten.append(PendingAck(self._key(entry), self._source, ack))
                     return
                 # The source may have forgotten the acknowledgement, or the id may stand for another
@@ -301,7 +310,7 @@ class Lister:
                     self._was_acknowledged(one) for one in rows.values() if one.state in ENDED
                 ):
                     return
-                entry = structs.replace(entry, revision=_next(rows))
+                entry = structs.replace(entry, revision=_next(rows, entry.revision))
         # Whatever the list states, the same bytes are not delivered twice under one id.
         hashes = frozenset(one.sha256 for one in rows.values() if one.state is State.DELIVERED)
         first_seen = None if row is None else row.seen_at
@@ -335,7 +344,7 @@ class Lister:
 
     async def _pending_ack(self, key: Key, row: Known) -> PendingAck:
         """What the source is to be told of a document that the ledger has the end of."""
-        ack = Ack(self._source, key.id)
+        ack = Ack(self._source, key.id, key.revision)
         if row.state in ACKED:
             outcome = ack.ack()
         else:
@@ -346,16 +355,19 @@ class Lister:
         return Key(self._source.name, entry.id, entry.revision)
 
     def _document(self, entry: Entry, now: float) -> Document[Listed]:
-        ack = Ack(self._source, entry.id)
+        ack = Ack(self._source, entry.id, entry.revision)
         return Document(self._key(entry), entry, ack, seen_at=now, meta=entry.meta)
 
 
-def _next(rows: Mapping[str, Known]) -> str:
-    """The first revision of our own (`~1`, `~2` …) that has not been delivered."""
-    revision, number = "", 0
+def _next(rows: Mapping[str, Known], listed: str) -> str:
+    """The first revision of our own (`~1`, `~2` …) that has not been delivered.
+
+    listed: the revision that the source states, if any, to which ours is added.
+    """
+    revision, number = listed, 0
     while (row := rows.get(revision)) is not None and row.state is State.DELIVERED:
         number += 1
-        revision = f"~{number}"
+        revision = f"{listed}~{number}"
     return revision
 
 

@@ -24,6 +24,7 @@ class Listed(Struct, frozen=True):
     id: what the source itself calls the document, for the [id] of file names.
     kind: as the list says. company: the configured identifier (`Company.identifier`) of the company
     in whose mailbox it lay. issue_date: ISO 8601. size: bytes. sha256: as the list spells it.
+    unwraps_envelope: whether of an envelope (SBDH) around one document only that one is delivered.
     """
 
     config: Config
@@ -36,6 +37,7 @@ class Listed(Struct, frozen=True):
     media_type: str = ""
     size: int | None = None
     sha256: str | None = None
+    unwraps_envelope: bool = False
 
 
 class Fetched(Struct, frozen=True):

@@ -1,8 +1,9 @@
 """Render stage (5 of 6): makes the forms in which an invoice is delivered: XML, PDF, or both.
 
-The XML is never altered. The PDF is the one inside the XML or, if there is none, the platform's. An
-invoice that came as a PDF is delivered as it is, and so is every document that is no invoice. A
-large PDF lies in a temporary file, as a large document does.
+The XML is never altered. The PDF is the supplier's, the one inside the XML; if there is none, the
+platform's; if it has none, ours, made from the XML (`stages/rendering/`). An invoice that came as a
+PDF is delivered as it is. A statement in CODA may have a PDF beside it, which is always ours. Every
+other document goes as it is. A large PDF lies in a temporary file, as a large document does.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from stages.formats.pdf import problems
 from stages.formats.registry import run_in_thread_if_slow
 from stages.kind import Kind
 from stages.model import Classified, Listed
-from stages.settings import formats_of
+from stages.rendering.worker import Renderer, RenderingFailed
+from stages.settings import formats_of, language_of, statement_formats_of
 from stages.verify import vouch
 
 log = structlog.get_logger(__name__)
@@ -39,9 +41,9 @@ FetchForm = Callable[[Document[Classified], str], Awaitable[tuple[Payload, Annou
 
 
 class NoPdf(Rejected):
-    """An invoice has no PDF and `formats` asks for nothing else."""
+    """An invoice has no PDF, none can be made of it, and `formats` asks for nothing else."""
 
-    reason = "it holds no PDF, and the platform has none"
+    reason = "it holds no PDF, the platform has none, and none can be made"
     remedy = 'Write formats = "ubl+pdf" to have its XML delivered'
 
 
@@ -50,15 +52,18 @@ class Render:
 
     def __init__(self, fetch_form: FetchForm) -> None:
         self._fetch_form = fetch_form
+        self._renderer = Renderer()
 
     async def process(self, document: Document[Classified]) -> Document[Classified]:
-        """Give a document the forms that `formats` asks for.
+        """Give a document the forms that `formats`, or `statement_formats`, asks for.
 
-        If there is no PDF, an XML that should have one beside it goes alone, with a warning in the
-        log; if only a PDF may go, NoPdf. RetryableError while the platform can't tell whether it
-        has one.
+        If no PDF can be had or made, what should have one beside it goes alone, with a warning in
+        the log; if only a PDF may go, NoPdf. RetryableError while the platform can't tell whether
+        it has one.
         """
         meta = document.meta
+        if meta.format == "coda":
+            return await self._with_statement(document)
         formats = formats_of(meta.listed.config.delivery, meta.company)
         is_invoice = meta.kind in (Kind.PURCHASE, Kind.SALES)
         if formats == "ubl" or meta.extension != "xml" or not is_invoice:
@@ -69,25 +74,36 @@ class Render:
         except NoPdf as error:
             if alone:
                 raise
-            log.warning("invoice goes without a PDF", document=error.subject, reason=error.reason)
-            warnings = (*meta.warnings, f"no PDF goes beside it: {error.reason}")
-            return document.with_meta(structs.replace(meta, warnings=warnings))
+            return _without(document, error.reason)
         if alone:
             await document.release()
             return document.with_meta(structs.replace(meta, extension="pdf"), pdf)
         return structs.replace(document, sidecars=(Sidecar("pdf", pdf),))
 
+    async def _with_statement(self, document: Document[Classified]) -> Document[Classified]:
+        """Give a statement a PDF beside it if `statement_formats` asks for one."""
+        meta, payload = document.meta, document.payload
+        assert payload is not None
+        delivery = meta.listed.config.delivery
+        if statement_formats_of(delivery, meta.company) == "coda":
+            return document
+        try:
+            pdf = await self._renderer.statement(payload, language_of(delivery, meta.company))
+        except RenderingFailed as error:
+            return _without(document, f"none can be made: {error}")
+        return structs.replace(document, sidecars=(Sidecar("pdf", pdf),))
+
     async def _pdf(self, document: Document[Classified], *, alone: bool) -> Payload:
-        """Return the PDF of an invoice; NoPdf if there is none.
+        """Return the PDF of an invoice: its own, the platform's, or ours; NoPdf if there is none.
 
         alone: whether it is delivered instead of the XML. A PDF that only supplements the invoice
-        may go beside the XML if the platform has none, but never instead of it.
+        may go beside the XML if there is no other, but never instead of it.
         """
         inside = await _inside(document)
         if inside is not None and not inside.is_supplement:
             return inside.pdf
         try:
-            return await self._platform_pdf(document, alone=alone)
+            return await self._other_pdf(document, alone=alone)
         except NoPdf:
             if inside is None or alone:
                 raise
@@ -96,6 +112,20 @@ class Render:
         finally:
             if inside is not None:
                 await inside.pdf.release()
+
+    async def _other_pdf(self, document: Document[Classified], *, alone: bool) -> Payload:
+        """Return a PDF that is not inside the XML: the platform's, or ours if it has none."""
+        try:
+            return await self._platform_pdf(document, alone=alone)
+        except NoPdf as none:
+            meta, payload = document.meta, document.payload
+            assert payload is not None
+            language = language_of(meta.listed.config.delivery, meta.company)
+            try:
+                return await self._renderer.invoice(payload, language, meta.kind)
+            except RenderingFailed as error:
+                why = f"{none.reason}, and none can be made of the XML: {error}"
+                raise NoPdf(none.subject, why) from None
 
     async def _platform_pdf(self, document: Document[Classified], *, alone: bool) -> Payload:
         """Return the platform's own PDF, verified. NoPdf; RetryableError while it can't tell."""
@@ -139,6 +169,14 @@ class Render:
         raise NoPdf(
             label, f"it holds no PDF, and the platform's arrived damaged {FETCHES} times ({why})"
         )
+
+
+def _without(document: Document[Classified], reason: str) -> Document[Classified]:
+    """Return a document that goes without the PDF beside it, with a warning that says why."""
+    meta = document.meta
+    log.warning("document goes without a PDF", document=document.entry.label, reason=reason)
+    warnings = (*meta.warnings, f"no PDF goes beside it: {reason}")
+    return document.with_meta(structs.replace(meta, warnings=warnings))
 
 
 def _check(pdf: Payload, listed: Listed, announced: Announced, subject: str) -> None:

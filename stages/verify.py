@@ -16,6 +16,7 @@ from pipeline.source import Announced
 from pipeline.text import first_few
 from stages.checksums import Checksum, checkable, digests
 from stages.formats.content import Content, Hostile, Reading, Unreadable
+from stages.formats.enclosed import enclosed
 from stages.formats.registry import Format, Opened, format_of, opened, run_in_thread_if_slow
 from stages.formats.scratch import Room
 from stages.model import Fetched, Listed, Verified
@@ -103,6 +104,8 @@ def verify(
         found, vouched = _vouched_inside(payload, listed, announced, subject, room, error)
     else:
         found = _opened(payload, room, format_, subject)
+    if listed.unwraps_envelope:
+        found = _without_envelope(found, payload, room)
     try:
         content = _checked(found.reading, vouched, subject)
     except BaseException:
@@ -136,6 +139,26 @@ def _opened(payload: Payload, room: Room, format_: Format | None, subject: str) 
         raise Rejected(subject, str(error), "Ask its sender for a plain document") from None
     except Unreadable as error:
         raise Rejected(subject, str(error), "Ask its sender to send it again") from None
+
+
+def _without_envelope(found: Opened, payload: Payload, room: Room) -> Opened:
+    """Return the document in an envelope; the same as it was where there is not exactly one.
+
+    What can't be read without its envelope stays in it.
+    """
+    inside = None
+    try:
+        if (inside := enclosed(found.payload, room)) is None:
+            return found
+        unwrapped = opened(inside, room)
+    except Unreadable:  # Hostile is one
+        if inside is not None:
+            inside.discard()
+        return found
+    for before in (found.payload, inside):
+        if before not in (payload, unwrapped.payload):
+            before.discard()
+    return unwrapped
 
 
 def _vouched_inside(

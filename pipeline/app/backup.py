@@ -38,7 +38,7 @@ MANIFEST = "manifest.json"
 LEDGER = "ledger.sqlite"
 TOKENS = "tokens"
 #: What is not in a backup: what is made anew, or of use to this very process alone.
-LEFT_OUT = re.compile(rf"{re.escape(LEDGER)}.*|staging|spool|.*\.part")
+LEFT_OUT = re.compile(rf"{re.escape(LEDGER)}.*|staging|spool|feeds|.*\.part")
 #: What stands in no name: on Windows some of it leads to other places.
 UNSAFE = re.compile(r'[\\:\x00-\x1f"<>|?*]')
 #: Bytes of a manifest, at most.
@@ -86,16 +86,22 @@ def write_backup(state_dir: Path, file: Path) -> Manifest:
         raise StateError(
             str(file), "a backup can't lie in the folder that it is of", "Name another folder"
         )
-    if not (state_dir / LEDGER).exists():
-        raise StateError(
-            str(state_dir),
-            "there is no ledger so far, so nothing to back up",
-            "Start synqup first",
-        )
     try:
+        if not (state_dir / LEDGER).exists():
+            raise StateError(
+                str(state_dir),
+                "there is no ledger so far, so nothing to back up",
+                "Start synqup first",
+            )
         with tempfile.TemporaryDirectory(prefix=".synqup-", dir=file.parent) as folder:
             return _write(state_dir, file, Path(folder))
     except OSError as error:
+        if error.filename and Path(os.fsdecode(error.filename)).is_relative_to(state_dir):
+            raise StateError(
+                os.fsdecode(error.filename),
+                f"it can't be read ({os_reason(error)}), and a backup is whole or is none",
+                "Back up as the account that runs synqup",
+            ) from None
         raise StateError(
             str(file), f"the backup can't be written ({os_reason(error)})", "Name another file"
         ) from None
@@ -172,11 +178,23 @@ def _files(state_dir: Path) -> Iterator[Path]:
     for path in sorted(state_dir.iterdir()):
         if not restoring.is_replaceable(path.name) or LEFT_OUT.fullmatch(path.name):
             continue
-        inside = sorted(path.rglob("*")) if path.is_dir() and not path.is_symlink() else [path]
-        for one in inside:
+        is_folder = path.is_dir() and not path.is_symlink()
+        for one in sorted(_inside(path)) if is_folder else [path]:
             with suppress(FileNotFoundError):
                 if stat.S_ISREG(one.lstat().st_mode) and not LEFT_OUT.fullmatch(one.name):
                     yield one
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    """All files below a folder; OSError where one of its folders can't be read."""
+
+    def refuse(error: OSError) -> None:
+        # What was delivered meanwhile has left the quarantine.
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    for within, _, names in os.walk(folder, onerror=refuse):
+        yield from (Path(within) / name for name in names)
 
 
 def _add(archive: zipfile.ZipFile, name: str, source: BinaryIO) -> Member:

@@ -25,6 +25,7 @@ from pipeline.app import (
     cli_run,
     cli_sandbox,
     cli_service,
+    cli_setup,
     cli_sign_in,
     cli_support,
 )
@@ -46,6 +47,7 @@ app = typer.Typer(
 
 #: The commands in the order in which the help lists them.
 COMMANDS: dict[str, Callable[..., None]] = {
+    "init": cli_setup.init,
     "run": cli_run.run,
     "catch-up": cli_run.catch_up,
     "sign-in": cli_sign_in.sign_in,
@@ -64,6 +66,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 for name, command in COMMANDS.items():
     app.command(name)(command)
 
+app.add_typer(cli_setup.companies)
 app.add_typer(cli_service.service)
 
 

@@ -15,9 +15,10 @@ def backup(
     file: Annotated[Path, typer.Argument(help="The archive to write.", dir_okay=False)],
     config: ConfigFile,
 ) -> None:
-    """Back up the state folder, also while the service runs: ledger, tokens and quarantine.
+    """Back up the state folder, also while the service runs.
 
-    The archive holds tokens: keep it as you keep passwords. A file of that name is replaced.
+    That is ledger, tokens and quarantine. The archive holds tokens: keep it as you keep passwords.
+    A file of that name is replaced.
     """
     with stopped_by_signals(ExitCode.INTERRUPTED):
         from pipeline.app.command_backup import back_up
@@ -35,9 +36,10 @@ def restore(
         typer.Option("--replace", help="Put it in place of a state, which is kept beside."),
     ] = False,
 ) -> None:
-    """Restore the state folder from a backup, all or nothing, while no service uses it.
+    """Restore the state folder from a backup, all or nothing.
 
-    What was delivered since the backup was made, and not acknowledged, comes once more.
+    No service may use it meanwhile. What was delivered since the backup was made, and not
+    acknowledged, comes once more.
     """
     with stopped_by_signals(ExitCode.INTERRUPTED):
         from pipeline.app.command_backup import put_back

@@ -13,6 +13,10 @@ from pipeline.app.exit_codes import ExitCode
 
 def sandbox(
     platform: Annotated[str, typer.Option(help="Which platform to be.")] = "billtobox",
+    option: Annotated[
+        list[str] | None,
+        typer.Option(help="Of that platform: NAME=VALUE. May be repeated; a wrong one lists all."),
+    ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port; 0 takes a free one.")] = 0,
     documents: Annotated[int, typer.Option(min=0, help="How many it holds.")] = 300,
@@ -65,6 +69,7 @@ def sandbox(
             mailbox,
             plan_faults(faults, fault or (), seed),
             platform=platform,
+            options=dict(map(_name_and_value, option or ())),
             host=host,
             port=port,
             latency=latency / 1000,
@@ -74,6 +79,11 @@ def sandbox(
             by_person=sign_in,
             manifest=manifest,
         )
+
+
+def _name_and_value(option: str) -> tuple[str, str]:
+    name, _, value = option.partition("=")
+    return name, value
 
 
 def demo(

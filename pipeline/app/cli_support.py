@@ -22,9 +22,10 @@ def support(
         ),
     ] = True,
 ) -> None:
-    """Gather in an archive what support needs: versions, settings, findings, counts, the last log.
+    """Gather in an archive what support needs to know.
 
-    It holds no secret and no document, and is written also where the configuration can't be used.
+    That is versions, settings, findings, counts, the last of the log. It holds no secret and no
+    document, and is written also where the configuration can't be used.
     """
     with stopped_by_signals(ExitCode.INTERRUPTED):
         from pipeline.app.command_support import gather_support

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.app.loop import run_loop
@@ -29,6 +29,7 @@ def serve_mailbox(
     faults: Faults,
     *,
     platform: str,
+    options: Mapping[str, str],
     host: str,
     port: int,
     latency: float,
@@ -40,9 +41,9 @@ def serve_mailbox(
 ) -> None:
     """Serve a mailbox until stopped.
 
-    platform: the kind of its connector. config, manifest: where to write a configuration that
-    works, and what the mailbox holds. by_person: whether a person has to sign in there. The others
-    are as serve_sandbox() takes them.
+    platform: the kind of its connector. options: of that platform. config, manifest: where to write
+    a configuration that works, and what the mailbox holds. by_person: whether a person has to sign
+    in there. The others are as serve_sandbox() takes them.
     """
 
     async def listen() -> None:
@@ -51,6 +52,7 @@ def serve_mailbox(
             async with serve_platform(
                 platform,
                 mailbox,
+                options,
                 host=host,
                 port=port,
                 latency=latency,

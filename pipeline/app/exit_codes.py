@@ -29,9 +29,10 @@ class ExitCode(IntEnum):
 
     OK = 0
     #: Documents were quarantined, left for a later run or could not be read in a list; or a folder
-    #: can't be used; or a service can't be installed, started or stopped, or does not run.
+    #: can't be used; or a service can't be installed, started or stopped, or does not run; or what
+    #: was to be written was not agreed to.
     INCOMPLETE = 1
-    #: The configuration or the command line has to be corrected.
+    #: The configuration, the command line, an answer or a list of companies has to be corrected.
     USAGE = 2
     #: A source does not answer, or refuses the sign-in.
     SOURCE = 3

@@ -59,10 +59,10 @@ def owner_of(state_dir: Path) -> str:
 
     Raises StateError where that can't be found out.
     """
-    if not (state_dir / "lock").exists():
-        return ""
     lock = FileLock(state_dir / "lock", timeout=0)
     try:
+        if not (state_dir / "lock").exists():
+            return ""
         with lock:
             return ""
     except Timeout:

@@ -27,7 +27,7 @@ LINGER = 0.05
 #: Seconds without a line after which files are tidied up all the same.
 IDLE = 600.0
 #: Seconds that the end of the process waits for the last lines.
-CLOSE_TIMEOUT = 2.0
+CLOSE_TIMEOUT = 5.0
 
 _encoder = msgspec.json.Encoder(enc_hook=str)
 

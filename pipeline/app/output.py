@@ -193,14 +193,14 @@ def file_classification(console: Console, found: FileClassification) -> None:
 
 
 def tree(console: Console, folder: Path) -> None:
-    """Print a folder and what lies in it, long lists shortened."""
+    """Print a folder and what lies in it but for hidden files, long lists shortened."""
     root = Tree(_text(str(folder)))
     _add_branch(root, folder)
     console.print(root)
 
 
 def _add_branch(tree_: Tree, folder: Path) -> None:
-    inside = sorted(folder.iterdir())
+    inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     files = [path for path in inside if path.is_file()]
     for path in inside:
         if path.is_dir():

@@ -13,6 +13,7 @@ from msgspec import Struct
 from pipeline.app.exit_codes import ExitCode
 from pipeline.app.service_manager.definition import ServiceDefinition
 from pipeline.app.wiring import Config, roots_of
+from pipeline.config.include import config_files
 from pipeline.config.types import Secret
 
 
@@ -27,6 +28,7 @@ def define_service(name: str, path: Path, config: Config, account: str) -> Servi
         account=account,
         state_dir=config.service.state_dir,
         folders=tuple(sorted(roots_of(config))),
+        included=config_files(path)[1:],
         secret_files=tuple(sorted({Path(one.file) for one in secrets if one.file})),
         variables=tuple(sorted({one.env for one in secrets if one.env})),
         shutdown_grace=config.service.shutdown_grace,

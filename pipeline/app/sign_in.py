@@ -55,9 +55,12 @@ async def sign_in(
             except OSError as error:
                 if open_browser is not None:
                     raise _is_taken(source, flow.listen, error) from None
-        address = flow.address(port)
-        by_browser = bool(port and open_browser) and await _opened(open_browser, address)
-        _explain(say, address, by_browser=by_browser)
+        await flow.begin()
+        if address := flow.address(port):
+            by_browser = bool(port and open_browser) and await _opened(open_browser, address)
+            _explain(say, address, by_browser=by_browser)
+        else:
+            say(flow.instructions)
         async with anyio.create_task_group() as group:
             group.start_soon(_take_typed, attempt, typed, say, bool(port))
             with anyio.move_on_after(TIMEOUT):
@@ -97,6 +100,8 @@ class _Attempt:
             if self._end is None:
                 try:
                     return self._ended(await self._flow.finish(code))
+                except UnusableAnswer as error:
+                    return Shown(400, str(error), is_end=False)
                 except SynqupError as error:
                     return self._ended(error)
             return self._ended(self._end)

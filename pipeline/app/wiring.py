@@ -31,9 +31,10 @@ from pipeline.source import Source
 from pipeline.stage import Instrument
 from stages.check import Finding, examine, examine_folders
 from stages.classify import FileClassification, classify_among, classify_file
+from stages.configuration import load_config as load
 from stages.flow import STAGE_NAMES, Flow
 from stages.list import Lister
-from stages.settings import Config, SourceSettings, folders_of, load_config as load, roots_of
+from stages.settings import Config, SourceSettings, folders_of, roots_of
 from stages.sources.registry import SECTIONS, open_source
 from stages.sources.sign_in import open_sign_in
 

@@ -5,6 +5,7 @@ The sandbox is an HTTP server, with documents to serve; no other command imports
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
@@ -36,13 +37,19 @@ __all__ = [
 serve_sandbox = partial(serve, platform=platform_of(CONNECTORS[0]))
 
 
-def serve_platform(kind: str, mailbox: Mailbox, **options: Any) -> AbstractAsyncContextManager[Any]:
+def serve_platform(
+    kind: str, mailbox: Mailbox, chosen: Mapping[str, str] | None = None, **options: Any
+) -> AbstractAsyncContextManager[Any]:
     """Serve a mailbox as the platform of a kind of [[sources]]; options as serve_sandbox().
 
-    ConfigurationError if there is no such kind.
+    chosen: options of the platform itself, by their names. ConfigurationError if there is no such
+    kind, or no such option.
     """
     by_kind = {connector.kind: connector for connector in CONNECTORS}
     if kind not in by_kind:
         kinds = ", ".join(by_kind)
         raise ConfigurationError(kind, [f"--platform: there is no such platform; write {kinds}"])
-    return serve(mailbox, platform=platform_of(by_kind[kind]), **options)
+    platform = platform_of(by_kind[kind])
+    if chosen:
+        platform.choose(chosen)
+    return serve(mailbox, platform=platform, **options)

@@ -12,6 +12,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -43,14 +44,17 @@ class LoadContext:
     """The state of loading one file: the problems and the structs so far.
 
     variants: which structs, told apart by their tags, may stand where a schema names their base.
+    shown: how the user finds a key: with its file, say, where the table was read from several.
     """
 
     def __init__(
         self,
         schema: type[Struct],
         variants: Mapping[type[Struct], Sequence[type[Struct]]] | None = None,
+        shown: Callable[[str], str] = str,
     ) -> None:
         self.problems: list[str] = []
+        self.shown = shown
         self._invalid: set[str] = set()
         self._structs: list[tuple[str, Struct]] = []
         self._names: dict[str, str] = {}
@@ -64,7 +68,10 @@ class LoadContext:
         rows = (".".join(parts[:count]) for count in range(1, len(parts) + 1))
         names = ", ".join(self._names[row] for row in rows if row in self._names)
         self.problems.append(
-            key + (f" ({names})" if names else "") + f": {what}" + (f"; {right}" if right else "")
+            self.shown(key)
+            + (f" ({names})" if names else "")
+            + f": {what}"
+            + (f"; {right}" if right else "")
         )
 
     def add_unknown_key(self, key: str, name: str, known: Iterable[str]) -> None:
@@ -99,6 +106,11 @@ class LoadContext:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file. Raises ConfigurationError."""
+    return parse_toml(path, read_toml_bytes(path))
+
+
+def read_toml_bytes(path: Path) -> bytes:
+    """Read the bytes of a TOML file. Raises ConfigurationError."""
     try:
         os.path.abspath(path).encode()  # noqa: PTH100 - as load_config() finds its folder
     except UnicodeEncodeError:
@@ -106,12 +118,17 @@ def read_toml(path: Path) -> dict[str, Any]:
         problem = "the name of its folder is not UTF-8; rename the folder, or move the file"
         raise ConfigurationError(str(path), [problem]) from None
     try:
-        data = read_file(path, MAX_CONFIG_BYTES)
+        return read_file(path, MAX_CONFIG_BYTES)
+    except OSError as error:
+        raise ConfigurationError(str(path), [f"it can't be read: {os_reason(error)}"]) from None
+
+
+def parse_toml(path: Path, data: bytes) -> dict[str, Any]:
+    """Parse the bytes of the TOML file at a path. Raises ConfigurationError."""
+    try:
         if max(line.count(b".") for line in data.split(b"\n")) > MAX_DOTS:
             raise ValueError(f"one line has more than {MAX_DOTS:,} dots")
         return tomllib.loads(data.decode("utf-8-sig"))
-    except OSError as error:
-        problem = f"it can't be read: {os_reason(error)}"
     except UnicodeDecodeError as error:
         problem = f"it is not UTF-8 at byte {error.start}; save it as UTF-8"
     except (ValueError, RecursionError) as error:
@@ -126,7 +143,7 @@ def convert(raw: Mapping[str, Any], schema: type[S], context: LoadContext, key: 
 
     The struct is valid only if the context has no problem in the end.
     """
-    known = {field.encode_name: field for field in fields(schema)}
+    known = _fields(schema)
     tag = schema.__struct_config__.tag_field
     for name in raw:
         if name not in known and name != tag:
@@ -234,6 +251,11 @@ def _decode(kind: type, raw: Any) -> Any:
     if kind is Path and isinstance(raw, str):
         return Path(raw)
     raise ValueError(f"Expected `str`, got `{type(raw).__name__}`")
+
+
+@lru_cache(64)  # of thousands of rows it takes longer than all the rest
+def _fields(schema: type[Struct]) -> Mapping[str, FieldInfo]:
+    return {field.encode_name: field for field in fields(schema)}
 
 
 def _in_toml(message: str) -> str:

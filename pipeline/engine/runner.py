@@ -100,14 +100,14 @@ class StageRunner:
         Documents of a source that a fault of synqup's own has stopped wait. Raises StateError only.
         """
         if self._breaker.stopped and any(self._is_stopped(one) for one in documents):
-            going = [one for one in documents if not self._is_stopped(one)]
+            # Said now: while the others are worked on, a source may be stopped, or a poll may let
+            # it go on.
+            waiting = {
+                id(one): self._stopped_error(one) for one in documents if self._is_stopped(one)
+            }
+            going = [one for one in documents if id(one) not in waiting]
             results = iter(await self.work(going) if going else ())
-            # A document that was worked on keeps its result, even if its source is stopped by now.
-            stopped = set(map(id, documents)) - set(map(id, going))
-            return [
-                self._stopped_error(one) if id(one) in stopped else next(results)
-                for one in documents
-            ]
+            return [waiting.get(id(one)) or next(results) for one in documents]
         try:
             return await self._run(documents)
         except StateError:

@@ -14,6 +14,7 @@ from msgspec import Struct
 from pipeline.errors import StateError
 from pipeline.ledger.database import BUSY_TIMEOUT
 from pipeline.ledger.models import State
+from pipeline.ledger.schema import IS_FINAL
 
 #: Each names its index: without it, SQLite might decide to read the whole table.
 _KEPT = (
@@ -22,8 +23,8 @@ _KEPT = (
 )
 _STAGED = "SELECT count(*) FROM documents INDEXED BY documents_staged WHERE state = 'staged'"
 _UNACKNOWLEDGED = (
-    "SELECT count(*) FROM documents INDEXED BY documents_open WHERE acknowledged_at IS NULL"
-    " AND state IN ('delivered', 'duplicate', 'skipped', 'quarantined')"
+    "SELECT count(*) FROM documents INDEXED BY documents_open"  # noqa: S608 - constants only
+    f" WHERE acknowledged_at IS NULL AND {IS_FINAL}"
 )
 
 

@@ -25,7 +25,6 @@ from pipeline.ledger.allocation import NextNumbers, allocate, reallocate
 from pipeline.ledger.counts import LedgerCounts, read_counts
 from pipeline.ledger.database import open_database
 from pipeline.ledger.models import (
-    ENDED,
     AllocatedName,
     Allocation,
     Known,
@@ -37,6 +36,7 @@ from pipeline.ledger.models import (
     columns,
 )
 from pipeline.ledger.retention import REMOVE, REMOVE_NOTES, SHRINK, old_rows
+from pipeline.ledger.schema import IS_FINAL
 from pipeline.ledger.writer import Statement, Writer
 from pipeline.note import Note
 
@@ -45,8 +45,6 @@ PAGE_SIZE = 500
 
 #: SQL: the number of the poll that source ?1 is in.
 CURRENT_POLL = "coalesce((SELECT poll FROM sources WHERE name = ?1), 0)"
-#: SQL: the states that are acknowledged to the source.
-FINAL_STATES = f"({', '.join(repr(state.value) for state in ENDED)})"
 
 
 class Ledger:
@@ -204,7 +202,7 @@ class Ledger:
         """
         sql = (
             f"UPDATE documents SET acknowledged_at = ?4, poll = {CURRENT_POLL}"  # noqa: S608 - constants only
-            f" WHERE source = ?1 AND id = ?2 AND revision = ?3 AND state IN {FINAL_STATES}"
+            f" WHERE source = ?1 AND id = ?2 AND revision = ?3 AND {IS_FINAL}"
         )
         rows = [(*columns(key), at) for key in keys]
         await self._writer.enqueue(Statement(sql, rows, must_match=True))
@@ -347,7 +345,7 @@ def _unacknowledged(
     rows = connection.execute(
         "SELECT id, revision, state, poll, acknowledged_at, reason FROM documents"  # noqa: S608 - constants only
         " INDEXED BY documents_open"
-        f" WHERE source = ?1 AND acknowledged_at IS NULL AND state IN {FINAL_STATES}"
+        f" WHERE source = ?1 AND acknowledged_at IS NULL AND {IS_FINAL}"
         " AND (state, id, revision) > (?2, ?3, ?4) ORDER BY state, id, revision LIMIT ?5",
         (source, *last, PAGE_SIZE),
     )

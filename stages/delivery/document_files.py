@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pipeline.alternatives import alternative, first_free
 from pipeline.durable import new_file
+from pipeline.long_paths import local_path
 from pipeline.payload import Payload
 
 #: Bytes that are written between two heartbeats.
@@ -43,7 +44,7 @@ def free_number(target: Path, sidecars: Sequence[str], start: int = 1) -> int:
     """The number of an alternative of a name that no file on the disk has, counted from one."""
 
     def taken(number: int) -> bool:
-        path = Path(alternative(str(target), number))
+        path = local_path(alternative(str(target), number))
         return any(os.path.lexists(sidecar_path(path, one)) for one in ("", *sidecars))
 
     return first_free(taken, start)

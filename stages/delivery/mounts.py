@@ -19,6 +19,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from pipeline.long_paths import local_path
+
 #: Linux's table of the mounted volumes of this process.
 MOUNT_INFO = "/proc/self/mountinfo"
 
@@ -49,12 +51,12 @@ class MountTable:
 
     def is_mounted(self, path: str) -> bool:
         """Whether a volume is mounted at a path; without a table the path itself is asked."""
-        return path in self._volumes if self._table else os.path.ismount(path)
+        return path in self._volumes if self._table else os.path.ismount(local_path(path))
 
     def volume_of(self, folder: Path) -> str:
         """The mount point of the volume that holds a folder; on Windows its drive or share."""
         if sys.platform == "win32":
-            return os.path.splitdrive(folder)[0].casefold()
+            return os.path.splitdrive(str(folder))[0].casefold()
         return _holding(folder, self._volumes)
 
     def mount_of(self, folder: Path) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from pipeline.held import is_held
 from stages.delivery.document_files import remove_files, sidecar_path
 from stages.delivery.rename import rename_exclusively, renames_in_one_step
 
@@ -28,7 +29,8 @@ class Attempt(Struct, frozen=True):
     """The result of one attempt to publish a document; error is None if it has become visible.
 
     unrestored: sidecars that are not in the temporary folder any more although the document is not
-    visible: the rename back failed, for instance because an importer has taken them.
+    visible: the rename back failed, for instance because an importer has taken them; or it was left
+    to the next attempt.
     """
 
     error: OSError | None = None
@@ -39,18 +41,34 @@ class Attempt(Struct, frozen=True):
         """Whether another file has the name, so that an alternative name may be free."""
         return isinstance(self.error, FileExistsError)
 
+    @property
+    def held(self) -> bool:
+        """Whether another program holds the file, as an antivirus does for a moment."""
+        return is_held(self.error)
 
-def publish(staged: Path, sidecars: Sequence[str], target: Path) -> Attempt:
+
+def publish(
+    staged: Path,
+    sidecars: Sequence[str],
+    target: Path,
+    *,
+    visible: Sequence[str] = (),
+    last: bool = True,
+) -> Attempt:
     """Give the files of a document their final names, sidecars first.
 
     Never overwrites a file. If the document can't have its name, its sidecars are renamed back.
+    visible: those to which an earlier attempt has given their names. last: whether no attempt will
+    follow; until then a file that another program holds leaves the sidecars where they are.
     """
-    done: list[str] = []
-    for extension in (*sidecars, ""):
+    done = [one for one in sidecars if one in visible]
+    for extension in (*(one for one in sidecars if one not in visible), ""):
         source = sidecar_path(staged, extension)
         try:
             rename_exclusively(source, sidecar_path(target, extension))
         except OSError as error:
+            if is_held(error) and not last:
+                return Attempt(error, tuple(done))
             unrestored = _restore(staged, target, done)
             if isinstance(error, FileNotFoundError) and not os.path.lexists(source):
                 return Attempt(Vanished(error.errno, error.strerror, str(source)), unrestored)

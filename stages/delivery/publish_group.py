@@ -11,9 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
+
 from pipeline.document import Key
 from pipeline.durable import flush_folder
+from pipeline.held import PAUSES
 from pipeline.ledger.ledger import Ledger
+from pipeline.long_paths import local_path
 from stages.delivery.allocate import Named, allocate_next_names
 from stages.delivery.fsync import flush_names
 from stages.delivery.lanes import Lane
@@ -63,25 +67,61 @@ class GroupPublisher:
         """Rename each document, then flush the folders; those for which that failed, and why."""
         folders: set[Path] = set()
 
-        def rename(one: Named, _: Heartbeat) -> Attempt:
-            attempt = publish(Path(one.staged.staged), one.sidecars, Path(one.claim.path))
-            if attempt.error is None:
-                folders.add(one.plan.folder)
-            return attempt
-
         def flush(_: Heartbeat) -> dict[Path, OSError]:
             return flush_names(folders)
 
         calls: list[Call[Any]] = [
-            *(Call(one.plan.folder, partial(rename, one), self._late(one)) for one in named),
+            *(self._rename(one, folders) for one in named),
             Call(Path(lane.volume), flush),
         ]
         *attempts, flushed = await lane.each(calls)
+        if any(_is_held(one) for one in attempts):
+            await self._rename_when_released(lane, named, attempts, folders)
+            (flushed,) = await lane.each(calls[-1:])
         if isinstance(flushed, OSError):
             # The flush of the group hangs, perhaps because of one folder: flush each separately.
             flushed = await _flush_each(lane, list(folders))
         assert isinstance(flushed, dict)
         return [one if isinstance(one, Attempt) else Attempt(one) for one in attempts], flushed
+
+    async def _rename_when_released(
+        self, lane: Lane, named: Sequence[Named], attempts: list[Any], folders: set[Path]
+    ) -> None:
+        """Try those again whose files another program holds, two seconds long, all together."""
+        for number, pause in enumerate(PAUSES, 1):
+            held = [index for index, attempt in enumerate(attempts) if _is_held(attempt)]
+            if not held:
+                return
+            await anyio.sleep(pause)
+            last = number == len(PAUSES)
+            again: list[Call[Any]] = [
+                self._rename(named[n], folders, attempts[n], last=last) for n in held
+            ]
+            for index, attempt in zip(held, await lane.each(again), strict=True):
+                attempts[index] = attempt
+
+    def _rename(
+        self, one: Named, folders: set[Path], before: Attempt | None = None, *, last: bool = False
+    ) -> Call[Attempt]:
+        """The call that publishes a document; its folder is added to those to be flushed.
+
+        before: the attempt before, whose file another program held. last: as in publish().
+        """
+        visible = before.unrestored if before else ()
+
+        def rename(_: Heartbeat) -> Attempt:
+            attempt = publish(
+                local_path(one.staged.staged),
+                one.sidecars,
+                local_path(one.claim.path),
+                visible=visible,
+                last=last,
+            )
+            if attempt.error is None:
+                folders.add(one.plan.folder)
+            return attempt
+
+        return Call(one.plan.folder, rename, self._late(one))
 
     def _late(self, one: Named) -> Callable[[object], None]:
         """What to do with an attempt that returns after it was given up."""
@@ -97,7 +137,7 @@ class GroupPublisher:
         error = not_flushed.get(one.plan.folder)
         if error is None:
             warn_of_repetition(one.plan, one.claim)
-            return Path(one.claim.path)
+            return local_path(one.claim.path)
         self._recovery.remember(one.plan.key, visible=True)
         return not_durable(one.plan, error)
 
@@ -110,6 +150,10 @@ class GroupPublisher:
             self._recovery.remember(one.plan.key, visible=False)
             return True
         return False
+
+
+def _is_held(attempt: object) -> bool:
+    return isinstance(attempt, Attempt) and attempt.held
 
 
 async def _flush_each(lane: Lane, folders: Sequence[Path]) -> dict[Path, OSError]:

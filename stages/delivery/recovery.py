@@ -23,6 +23,7 @@ from pipeline.document import Key
 from pipeline.durable import flush_folder, make_folder
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import NameTaken, Unfinished
+from pipeline.long_paths import local_path
 from stages.delivery.destinations import Destinations
 from stages.delivery.document_files import free_number, remove_files
 from stages.delivery.lanes import Lane, Lanes
@@ -131,7 +132,7 @@ class Recovery:
             by_lane: dict[Lane, list[Unfinished]] = {}
             for one in unfinished:
                 if one.key not in self._waiting_for:
-                    by_lane.setdefault(self._lanes.of(Path(one.path).parent), []).append(one)
+                    by_lane.setdefault(self._lanes.of(local_path(one.path).parent), []).append(one)
             async with anyio.create_task_group() as lanes:
                 for lane, its in by_lane.items():
                     lanes.start_soon(self._recover_all, lane, its)
@@ -192,14 +193,14 @@ class Recovery:
             self.call_returned(one.key, visible=visible)
 
         work = partial(self._recover, one, self._visible.get(one.key))
-        return Call(Path(one.path).parent, work, late)
+        return Call(local_path(one.path).parent, work, late)
 
     def _recover(self, one: Unfinished, visible: bool | None, heartbeat: Heartbeat) -> Recovered:
         """Try to recover a document, in a thread. OSError if nothing could be found out.
 
         visible: whether this process saw it become visible; None if only an earlier one knows.
         """
-        staged, target = Path(one.staged), Path(one.path)
+        staged, target = local_path(one.staged), local_path(one.path)
         if not visible:
             if self._staging.is_gone(staged.parent, target.parent):
                 raise OSError(errno.ENODEV, "its volume is not there", str(target.parent))

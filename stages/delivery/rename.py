@@ -17,6 +17,9 @@ from pipeline.durable import new_file
 RENAME_NOREPLACE = 1
 RENAME_EXCL = 4
 AT_FDCWD = -100
+#: Of Windows' MoveFileEx: return only once the file has its name on the disk. No folder can be
+#: flushed there.
+MOVEFILE_WRITE_THROUGH = 8
 
 #: Errors of file systems that have no such rename (an old NFS, some FUSE).
 UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
@@ -89,7 +92,16 @@ def _is_same(source: Path, target: Path) -> bool:
 
 def _native() -> Callable[[str, str], None]:
     if sys.platform == "win32":
-        return os.rename  # on Windows it fails if the name is taken
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        kernel.MoveFileExW.argtypes = [ctypes.c_wchar_p, ctypes.c_wchar_p, ctypes.c_uint32]
+
+        def move(source: str, target: str) -> None:
+            # Without MOVEFILE_REPLACE_EXISTING it fails if the name is taken.
+            if not kernel.MoveFileExW(source, target, MOVEFILE_WRITE_THROUGH):
+                code = ctypes.get_last_error()
+                raise OSError(None, ctypes.FormatError(code).strip(), source, code, target)
+
+        return move
     library = ctypes.CDLL(None, use_errno=True)
     if sys.platform == "darwin":
         renamex = library.renamex_np

@@ -129,6 +129,7 @@ def _make_own(place: Path) -> None:
     except FileExistsError:
         _check_own(place)
         return
+    _hide(place)
     try:
         flush_folder(place.parent)
     except OSError:
@@ -142,6 +143,7 @@ def _check_own(place: Path) -> None:
     if not stat.S_ISDIR(found.st_mode):
         raise _refused(place, "this is not a folder but a link or a file; remove it")
     if sys.platform == "win32":
+        _hide(place)
         return
     # Some shares report another owner for every file, so compare with a file made just now.
     if found.st_uid != os.geteuid() and found.st_uid != probed(place).st_uid:
@@ -149,6 +151,19 @@ def _check_own(place: Path) -> None:
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         with suppress(OSError):
             place.chmod(OWN_MODE)
+
+
+def _hide(place: Path) -> None:
+    """Give a staging folder the attribute that hides it: on Windows a leading dot does not."""
+    if sys.platform == "win32" and place.name == NAME:
+        import ctypes  # noqa: PLC0415 - windll exists nowhere else
+
+        found = place.stat().st_file_attributes
+        if not found & stat.FILE_ATTRIBUTE_HIDDEN:
+            # A file system that has no such attribute shows the folder, which does no harm.
+            ctypes.windll.kernel32.SetFileAttributesW(
+                os.fspath(place), found | stat.FILE_ATTRIBUTE_HIDDEN
+            )
 
 
 def _refused(place: Path, why: str) -> OSError:

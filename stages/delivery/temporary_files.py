@@ -15,6 +15,7 @@ from typing import Any
 from pipeline.document import Key
 from pipeline.durable import flush_file, flush_folder
 from pipeline.ledger.models import Staged
+from pipeline.long_paths import local_path
 from stages.delivery.document_files import free_number, remove_files, sidecar_path, write_file
 from stages.delivery.fsync import MIN_GROUP, Volume, can_flush_volumes, flush_names
 from stages.delivery.lanes import Lane
@@ -66,7 +67,7 @@ async def remove_temporary_files(lane: Lane, documents: Sequence[tuple[Plan, Sta
     """
 
     def remove(one: Staged, _: Heartbeat) -> None:
-        remove_files(Path(one.staged), one.sidecars)
+        remove_files(local_path(one.staged), one.sidecars)
 
     if documents:
         await lane.each([Call(plan.folder, partial(remove, one)) for plan, one in documents])
@@ -122,7 +123,7 @@ class TemporaryFiles:
             return {
                 one.key: failed[place]
                 for one in self._written
-                if (place := Path(one.staged).parent) in failed
+                if (place := local_path(one.staged).parent) in failed
             }
         try:
             for volume in self._volumes.values():
@@ -161,7 +162,7 @@ async def _flush_each(lane: Lane, staged: Sequence[tuple[Plan, Staged]]) -> dict
 
 def _flush_document(staged: Staged) -> OSError | None:
     """Make the temporary files of one document durable, and their names; the error if it fails."""
-    path = Path(staged.staged)
+    path = local_path(staged.staged)
     try:
         for extension in ("", *staged.sidecars):
             flush_file(sidecar_path(path, extension))
@@ -175,4 +176,4 @@ def _discard(staged: Staged | OSError) -> None:
     """Remove the files of a document that were written only after the call was given up."""
     if isinstance(staged, Staged):
         with suppress(OSError):
-            remove_files(Path(staged.staged), staged.sidecars)
+            remove_files(local_path(staged.staged), staged.sidecars)

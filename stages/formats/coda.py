@@ -124,8 +124,8 @@ class _RunsOf:
             return iter(self._kept)
         data = self._payload.data
         if data is None or len(data) > QUICK:
-            return _runs(self._payload)
-        self._kept = list(_runs(self._payload))
+            return runs(self._payload)
+        self._kept = list(runs(self._payload))
         return iter(self._kept)
 
 
@@ -179,8 +179,8 @@ def _statement(runs: Iterable[list[str]]) -> Content:
             continue
         if code == "1":
             structure = record[1:2]
-            account = _account(structure, record[5:42])
-            currency = _currency(structure, record[5:42])
+            account = account_of(structure, record[5:42])
+            currency = currency_of(structure, record[5:42])
             part = AccountStatement(
                 accounts=(account,) if bears_number(account) else (),
                 holders=holders,
@@ -197,16 +197,18 @@ def _statement(runs: Iterable[list[str]]) -> Content:
             if part is not None:
                 parts[-1] = structs.replace(
                     part,
-                    issue_date=_day(record[57:63]) or part.issue_date,
+                    issue_date=day_of(record[57:63]) or part.issue_date,
                     closing=_spelt(
-                        record[57:63], _currency(structure, record[4:41]) or currency, record[41:57]
+                        record[57:63],
+                        currency_of(structure, record[4:41]) or currency,
+                        record[41:57],
                     ),
                 )
             part = part if len(record) < BALANCE_END else None
         elif code == "0":
             name = record[34:60].strip()
-            header_day = _day(record[5:11])
-            holder = _holder(record)
+            header_day = day_of(record[5:11])
+            holder = holder_of(record)
             holders = (Identifier("the header record", "0208", holder),) if holder else ()
     if not parts:
         raise Unreadable("it has no statement (record 1)")
@@ -215,7 +217,7 @@ def _statement(runs: Iterable[list[str]]) -> Content:
     return Statement("coda", tuple(parts), "cod")
 
 
-def _runs(payload: Payload) -> Iterator[list[str]]:
+def runs(payload: Payload) -> Iterator[list[str]]:
     """Yield the records in runs; a run ends with the chunk that is read."""
     is_first = True
     for records in groups(payload):
@@ -243,7 +245,7 @@ def _up_to_other(records: Iterable[str]) -> Iterator[list[str]]:
         yield [record]
 
 
-def _holder(record: str) -> str:
+def holder_of(record: str) -> str:
     """Return the holder's enterprise number from a header, "" if it has none.
 
     It stands in positions 72 to 82, after a zero.
@@ -256,7 +258,7 @@ def _holder(record: str) -> str:
     return digits[1:] if len(digits) == 11 and digits.startswith("0") else digits
 
 
-def _account(structure: str, field: str) -> str:
+def account_of(structure: str, field: str) -> str:
     """Return an account from positions 6 to 42 of record 1; position 2 states its structure."""
     match structure:
         case "0" | " ":  # the twelve digits of a Belgian account; in version 1 it is blank
@@ -273,7 +275,7 @@ def _account(structure: str, field: str) -> str:
     return number if is_iban(number) else stated
 
 
-def _currency(structure: str, field: str) -> str:
+def currency_of(structure: str, field: str) -> str:
     """Return the currency from the field of an account: behind a Belgian account, else at its end.
 
     "" where none is stated.
@@ -287,18 +289,18 @@ def _currency(structure: str, field: str) -> str:
 def _spelt(day: str, currency: str, field: str) -> str:
     """Return a balance in the one spelling of all formats, "" if a part of it is missing."""
     try:
-        thousandths = _amount(field)
+        thousandths = amount_of(field)
     except Unreadable:
         return ""
-    return spelt_balance(_day(day), currency, Decimal(thousandths).scaleb(-3))
+    return spelt_balance(day_of(day), currency, Decimal(thousandths).scaleb(-3))
 
 
-def _day(digits: str) -> str:
+def day_of(digits: str) -> str:
     """Return the ISO 8601 form of ddmmyy; "" if that is no day."""
     return short_date(digits[4:6], digits[2:4], digits[:2])
 
 
-def _amount(field: str) -> int:
+def amount_of(field: str) -> int:
     """Return an amount in thousandths, negative for a debit."""
     if len(field) != 16 or not (field.isdecimal() and field.isascii()):
         raise Unreadable(f'one of its records has no amount where one has to be, but "{field}"')
@@ -310,7 +312,7 @@ def _opening(record: str, totals: _Totals) -> list[str]:
     """Start a statement with its old balance (record 1)."""
     found = _missing_balance(totals)
     totals.statement = record[2:5]
-    totals.balance = _amount(record[42:58])
+    totals.balance = amount_of(record[42:58])
     return found
 
 
@@ -321,7 +323,7 @@ def _movements(records: Sequence[str], totals: _Totals) -> list[str]:
     parts.
     """
     amounts = [
-        _amount(record[31:47])
+        amount_of(record[31:47])
         for record in records
         if record.startswith("21") and record.startswith("0000", 6)
     ]
@@ -342,7 +344,7 @@ def _balance(record: str, totals: _Totals) -> list[str]:
     balance, totals.balance = totals.balance, None
     if balance is None:
         return [f"statement {record[1:4]} has a new balance and no old one"]
-    stated = _amount(record[41:57])
+    stated = amount_of(record[41:57])
     if stated == balance:
         return []
     what = f"the old balance and the movements of statement {record[1:4]} give"
@@ -365,7 +367,7 @@ def _trailer(record: str, totals: _Totals) -> list[str]:
         ("debits", record[22:37], totals.debit),
         ("credits", record[37:52], totals.credit),
     ):
-        stated = _amount(f"0{field}")
+        stated = amount_of(f"0{field}")
         if stated != sum_:
             found.append(
                 f"the trailer's sum of {what} is {_money(stated)}, and they are {_money(sum_)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
+from pipeline.long_paths import local_path
 from stages.naming.names import sanitize
 from stages.naming.templates import fill, variables
 
@@ -20,11 +21,11 @@ def company_folder(template: str, *, name: str, identifier: str, accounting_file
         "enterprise_identifier": sanitize(identifier),
         "accounting_file_id": sanitize(accounting_file_id),
     }
-    return Path(fill(template, values))
+    return local_path(fill(template, values))
 
 
 def fixed_part(template: str) -> Path:
     """The part of an absolute path template that is the same for every company: a folder."""
     parts = Path(template).parts
     variable = next((n for n, part in enumerate(parts) if variables(part)), len(parts))
-    return Path(*parts[:variable])
+    return local_path(Path(*parts[:variable]))

@@ -36,7 +36,7 @@ PAGE = """<!DOCTYPE html>
 """
 
 
-def authorization_routes(tokens: Tokens) -> Sequence[web.RouteDef]:
+def authorization_routes(tokens: Tokens, path: str = AUTHORIZE_PATH) -> Sequence[web.RouteDef]:
     """The page, and what its form is sent to."""
 
     async def show(request: web.Request) -> web.Response:
@@ -51,7 +51,7 @@ def authorization_routes(tokens: Tokens) -> Sequence[web.RouteDef]:
         page = PAGE.format(
             client=escape(asked["client_id"]),
             scope=escape(asked.get("scope", "")),
-            action=AUTHORIZE_PATH,
+            action=path,
             hidden=hidden,
             account=ACCOUNT,
         )
@@ -66,13 +66,13 @@ def authorization_routes(tokens: Tokens) -> Sequence[web.RouteDef]:
         approval = Approval(
             asked["client_id"],
             asked["redirect_uri"],
-            asked["code_challenge"],
+            asked.get("code_challenge", ""),
             asked.get("scope", ""),
             asked.get("account", "") or ACCOUNT,
         )
         return _sent_back(asked, code=tokens.codes.issue(approval))
 
-    return [web.get(AUTHORIZE_PATH, show), web.post(AUTHORIZE_PATH, decide)]
+    return [web.get(path, show), web.post(path, decide)]
 
 
 def _refusal(asked: Mapping[str, Any], tokens: Tokens) -> web.Response | None:
@@ -81,6 +81,11 @@ def _refusal(asked: Mapping[str, Any], tokens: Tokens) -> web.Response | None:
         return web.Response(status=400, text="There is no such client")
     if not may_redirect(asked.get("redirect_uri", ""), tokens.rules.redirect_uri):
         return web.Response(status=400, text="Invalid parameter: redirect_uri")
+    return None if tokens.rules.plain else _refusal_of_details(asked)
+
+
+def _refusal_of_details(asked: Mapping[str, Any]) -> web.Response | None:
+    """The answer to a request that lacks what is more than who asks, and where to."""
     if asked.get("response_type") != "code":
         return _sent_back(asked, error="unsupported_response_type")
     if asked.get("code_challenge_method") != "S256" or not CHALLENGE.fullmatch(

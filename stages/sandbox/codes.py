@@ -72,7 +72,8 @@ class Codes:
         if form.get("redirect_uri") != approval.redirect_uri:
             raise CodeRefused("Incorrect redirect_uri")
         verifier = str(form.get("code_verifier", ""))
-        if not VERIFIER.fullmatch(verifier) or _challenge_of(verifier) != approval.challenge:
+        is_proven = VERIFIER.fullmatch(verifier) and _challenge_of(verifier) == approval.challenge
+        if approval.challenge and not is_proven:
             raise CodeRefused("PKCE verification failed")
         return approval
 

@@ -113,9 +113,17 @@ class GeneratedCorpus(Corpus):
 
     kinds = (Kind.PURCHASE, Kind.SALES, Kind.STATEMENT)
 
-    def __init__(self, companies: int, seed: int, *, answers: bool = False) -> None:
-        """answers: whether every second sale is the customer's answer to the one before it."""
+    def __init__(
+        self, companies: int, seed: int, *, answers: bool = False, cycles: int = 0
+    ) -> None:
+        """Make the companies.
+
+        answers: whether every second sale is the customer's answer to the one before it. cycles:
+        how many of CYCLE each company has had already, so that two corpora of one seed may have
+        some documents in common.
+        """
         self._seed = seed
+        self._first = cycles * len(CYCLE) * companies
         self._answers = answers
         self.companies = tuple(invent_company(seed, serial) for serial in range(companies))
         self._counterparties = tuple(
@@ -143,22 +151,24 @@ class GeneratedCorpus(Corpus):
 
     def make(self, index: int, id_: str, revision: Revision = NO_REVISION) -> Document:
         """Make a document; the same index and revision always give the same one."""
-        place = self.place(index)
+        drawn = self._first + index
+        place = self.place(drawn)
         company = self.companies[place.company]
         again = f"/{revision.number}" if revision.number else ""
         if self._answers and place.kind is Kind.SALES and place.position % 2:
-            sale = self.make(self.index(structs.replace(place, position=place.position - 1)), "")
+            before = self.index(structs.replace(place, position=place.position - 1))
+            sale = self.make(before - self._first, "")
             assert isinstance(sale.content, Invoice)
-            rng = Random(f"{self._seed}/answer/{index}{again}")
-            answer = draw_answer(rng, f"IR{index + 1:07}{again}", sale.content)
+            rng = Random(f"{self._seed}/answer/{drawn}{again}")
+            answer = draw_answer(rng, f"IR{drawn + 1:07}{again}", sale.content)
             return Document(id_, index, place.kind, company, sale.number, answer, revision)
-        rng = Random(f"{self._seed}/document/{index}{again}")
+        rng = Random(f"{self._seed}/document/{drawn}{again}")
         if place.kind is Kind.STATEMENT:
             statement = draw_statement(rng, place.position, company, self._counterparties)
             return Document(id_, index, place.kind, company, statement.number, statement, revision)
         other = rng.choice(self._counterparties)
         supplier, customer = (other, company) if place.kind is Kind.PURCHASE else (company, other)
-        invoice = draw_invoice(rng, index // len(self.companies) + 1, supplier, customer)
+        invoice = draw_invoice(rng, drawn // len(self.companies) + 1, supplier, customer)
         return Document(id_, index, place.kind, company, invoice.number, invoice, revision)
 
 

@@ -21,11 +21,10 @@ from aiohttp.typedefs import Handler, Middleware
 from pipeline.config.loader import MAX_CONFIG_BYTES
 from pipeline.errors import ConfigurationError
 from pipeline.files import os_reason, read_file
-from stages.sandbox.authorization import AUTHORIZE_PATH
 from stages.sandbox.fault_spec import FaultSpec, Target
 from stages.sandbox.faults import FAULTS, Hit, cut_off
 from stages.sandbox.mailbox import Mailbox
-from stages.sandbox.tokens import TOKEN_PATH, Tokens
+from stages.sandbox.tokens import Tokens
 from stages.sandbox.wire import Wire
 
 
@@ -123,9 +122,9 @@ def _known(spec: FaultSpec, option: str) -> FaultSpec:
 
 
 def _target(request: web.Request, wire: Wire) -> Target:
-    if request.path == TOKEN_PATH:
+    if request.path == wire.token_path:
         return "token"
-    return "authorization" if request.path == AUTHORIZE_PATH else wire.target(request)
+    return "authorization" if request.path == wire.authorize_path else wire.target(request)
 
 
 def _meets(wanted: Target, target: Target) -> bool:

@@ -337,5 +337,6 @@ FAULTS: dict[str, Fault] = {
         "an access token comes without a refresh token", _keep_refresh_token, "token"
     ),
     "expired-code": Fault("the code of a sign-in has expired", _expire_code, "token"),
+    "growing": Fault("a file is half-written for `seconds` (sftp only)", _delay, "list"),
     "lost-acknowledgement": Fault("taken, and the answer is reset", _lose, "acknowledgement"),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -41,13 +41,15 @@ class Mailbox:
         *,
         corpus: Corpus | None = None,
         answers: bool = False,
+        cycles: int = 0,
     ) -> None:
         """Hold this many documents: generated ones, the same for the same seed, or of a corpus.
 
         answers: whether every second sale that is generated is the answer to the one before it.
+        cycles: how many of each company's cycles of documents have gone before.
         """
         self.seed = seed
-        self._corpus = corpus or GeneratedCorpus(companies, seed, answers=answers)
+        self._corpus = corpus or GeneratedCorpus(companies, seed, answers=answers, cycles=cycles)
         self._ids = Ids(seed)
         self._states = {
             (kind, company): StateIndex()
@@ -141,6 +143,35 @@ class Mailbox:
                 index = self._corpus.index(Place(kind, number, position))
                 documents.append((self._make(index), states.state(position)))
         return Page(documents, total)
+
+    def oldest(
+        self,
+        state: State | None,
+        count: int | None = None,
+        *,
+        platform_ids: Collection[str] | None = None,
+        kinds: Collection[Kind] | None = None,
+        since: int = 0,
+    ) -> list[Document]:
+        """The documents in a state by the order in which they arrived, at most count of them.
+
+        state: None for all. platform_ids, kinds: only those of these companies, and of these kinds,
+        unless None. since: only from this number of the order on.
+        """
+        indices: list[int] = []
+        for (kind, number), states in self._states.items():
+            company = self._corpus.companies[number]
+            if platform_ids is not None and company.platform_id not in platform_ids:
+                continue
+            if kinds is not None and kind not in kinds:
+                continue
+            skipped = 0
+            if since:
+                earlier = self._corpus.length(kind, number, since)
+                skipped = sum(state in (None, states.state(p)) for p in range(earlier))
+            positions = states.select(state, skipped, len(states) if count is None else count)
+            indices += [self._corpus.index(Place(kind, number, one)) for one in positions]
+        return [self._make(index) for index in sorted(indices)[:count]]
 
     def _make(self, index: int) -> Document:
         revision = self._revisions.get(index, NO_REVISION)

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, ValidationError, convert, to_builtins
 
+from pipeline.errors import ConfigurationError
 from stages.sandbox.companies import Company
 from stages.sandbox.corpus import Document
 from stages.sandbox.fault_spec import FaultSpec
@@ -30,10 +31,30 @@ class SecretText(Struct, frozen=True):
 Value = str | int | float | bool | Path | SecretText | Sequence["Value"] | Mapping[str, "Value"]
 
 
+class NoOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """Of a platform of which nothing can be chosen."""
+
+
 class Platform(ABC):
-    """A system that the sandbox can be. kind: of the connector's section in [[sources]]."""
+    """A system that the sandbox can be.
+
+    kind: of the connector's section in [[sources]]. options: what can be chosen of it, a Struct
+    with a default for each; see choose().
+    """
 
     kind: str
+    options: Struct = NoOptions()
+
+    def choose(self, chosen: Mapping[str, str]) -> None:
+        """Set options by their names; called before it is served. Raises ConfigurationError."""
+        current = to_builtins(self.options)
+        try:
+            self.options = convert({**current, **chosen}, type(self.options), strict=False)
+        except ValidationError as error:
+            there_are = ", ".join(f"{name}={value}" for name, value in current.items()) or "none"
+            raise ConfigurationError(
+                self.kind, [f"--option: {error}; the options of this platform are {there_are}"]
+            ) from None
 
     @abstractmethod
     def section(

@@ -8,12 +8,13 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from pathlib import Path
 
 import anyio
+import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from yarl import URL
 
 from pipeline.errors import ConfigurationError
-from stages.sandbox.authorization import AUTHORIZE_PATH, authorization_routes
+from stages.sandbox.authorization import authorization_routes
 from stages.sandbox.fault_injection import Faults
 from stages.sandbox.fault_spec import FaultSpec
 from stages.sandbox.journal import open_journal
@@ -22,7 +23,6 @@ from stages.sandbox.platform import Platform, Sandbox
 from stages.sandbox.tokens import (
     CLIENT_ID,
     PUBLIC_CLIENT_ID,
-    TOKEN_PATH,
     IssuerRules,
     Tokens,
 )
@@ -48,7 +48,8 @@ def serve_sandbox(
 
     port: 0 takes a free one. latency: seconds from each request to its answer. journal: a file to
     which a line is appended for each acknowledgement. tls: a certificate with its key (PEM), for
-    https. rules: of the issuer of its tokens. ConfigurationError if the port is taken.
+    https. rules: of the issuer of its tokens, if not those of the platform. ConfigurationError if
+    the port is taken.
     """
     if isinstance(platform, Wire):
         return _serve_http(
@@ -86,7 +87,7 @@ async def _serve_http(
     tls: Path | None,
     rules: IssuerRules | None,
 ) -> AsyncIterator[Sandbox]:
-    tokens = Tokens(mailbox.seed, rules)
+    tokens = Tokens(mailbox.seed, rules or wire.rules)
     faults = faults or Faults()
     context = _certificate(tls)
     first_refresh_token = tokens.refresh_token
@@ -106,11 +107,11 @@ async def _serve_http(
             sandbox = Sandbox(
                 platform=wire,
                 url=str(origin.with_path(url_path)),
-                token_url=str(origin.with_path(TOKEN_PATH)),
+                token_url=str(origin.with_path(wire.token_path)),
                 client_id=CLIENT_ID,
                 client_secret=tokens.client_secret,
                 refresh_token=first_refresh_token,
-                authorize_url=str(origin.with_path(AUTHORIZE_PATH)),
+                authorize_url=str(origin.with_path(wire.authorize_path)),
                 public_client_id=PUBLIC_CLIENT_ID,
                 issuer=tokens,
                 storage_url=wire.storage_url,
@@ -189,7 +190,12 @@ def _application(
     mailbox: Mailbox, wire: Wire, tokens: Tokens, record: Record, latency: float, faults: Faults
 ) -> web.Application:
     async def token(request: web.Request) -> web.Response:
-        return tokens.answer(await request.post())
+        if request.content_type != "application/json":
+            return tokens.answer(await request.post())
+        try:
+            return tokens.answer(msgspec.json.decode(await request.read(), type=dict[str, str]))
+        except msgspec.DecodeError as error:
+            raise web.HTTPBadRequest(text=str(error)) from None
 
     @web.middleware
     async def delay(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -214,7 +220,7 @@ def _application(
     api.add_routes(wire.routes(mailbox, record))
     injection = faults.middleware(tokens, mailbox, wire)
     app = web.Application(middlewares=[errors, delay, injection])
-    app.router.add_post(TOKEN_PATH, token)
-    app.add_routes(authorization_routes(tokens))
+    app.router.add_post(wire.token_path, token)
+    app.add_routes(authorization_routes(tokens, wire.authorize_path))
     app.add_subapp(wire.base_path, api)
     return app

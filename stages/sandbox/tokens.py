@@ -41,6 +41,8 @@ class IssuerRules(Struct, frozen=True):
     which a used one is taken once more. revokes_reused: whether a used one that comes again, after
     the grace, ends the whole sign-in (RFC 9700, 4.14.2). states_end: whether it says when a refresh
     token ends. redirect_uri: the one that is registered; empty for any on this machine.
+    access_lifetime: seconds that an access token is valid. plain: whether it needs no PKCE, no
+    response_type and no scope, and grants nothing for client credentials.
     """
 
     refresh_lifetime: float = 30 * 86_400.0
@@ -48,6 +50,8 @@ class IssuerRules(Struct, frozen=True):
     revokes_reused: bool = False
     states_end: bool = True
     redirect_uri: str = ""
+    access_lifetime: int = LIFETIME
+    plain: bool = False
 
 
 class _SignIn:
@@ -101,16 +105,19 @@ class Tokens:
         if not self._is_client(form):
             return _refusal(401, "invalid_client", "Invalid client or Invalid client credentials")
         match form.get("grant_type"):
-            case "client_credentials" if form.get("client_id") == CLIENT_ID:
+            case "client_credentials" if self._is_confidential(form):
                 return web.json_response(self._grant(None))
             case "authorization_code":
                 return self._answer_code(form)
             case "refresh_token":
                 return self._answer_refresh(str(form.get("refresh_token", "")))
-            case "client_credentials":
+            case "client_credentials" if not self.rules.plain:
                 return _refusal(400, "unauthorized_client", "Public client not allowed")
             case _:
                 return _refusal(400, "unsupported_grant_type", "Unsupported grant_type")
+
+    def _is_confidential(self, form: Mapping[str, Any]) -> bool:
+        return form.get("client_id") == CLIENT_ID and not self.rules.plain
 
     def _is_client(self, form: Mapping[str, Any]) -> bool:
         if form.get("client_id") == PUBLIC_CLIENT_ID:
@@ -129,7 +136,8 @@ class Tokens:
                 self._revoke(self._by_code[refused.used])
             return _refusal(400, "invalid_grant", str(refused))
         scopes = approval.scope.split()
-        lifetime = self.rules.refresh_lifetime if OFFLINE in scopes else SESSION
+        is_lasting = self.rules.plain or OFFLINE in scopes
+        lifetime = self.rules.refresh_lifetime if is_lasting else SESSION
         one = _SignIn(approval.account, lifetime, OPENID in scopes)
         self._by_code[str(form["code"])] = one
         return web.json_response(self._grant(one))
@@ -162,8 +170,9 @@ class Tokens:
         self._expiry = {token: until for token, until in self._expiry.items() if until > now}
         self._owner = {token: who for token, who in self._owner.items() if token in self._expiry}
         token = secrets.token_urlsafe(32)
-        self._expiry[token] = now + LIFETIME
-        granted = {"access_token": token, "expires_in": LIFETIME, "token_type": "Bearer"}
+        lifetime = self.rules.access_lifetime
+        self._expiry[token] = now + lifetime
+        granted = {"access_token": token, "expires_in": lifetime, "token_type": "Bearer"}
         if one is None:
             return granted
         self._owner[token] = one

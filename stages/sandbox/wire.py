@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from stages.sandbox.authorization import AUTHORIZE_PATH
 from stages.sandbox.fault_spec import Target
 from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.platform import Platform, Sandbox, SecretText, Value
-from stages.sandbox.tokens import Tokens, authorised
+from stages.sandbox.tokens import TOKEN_PATH, IssuerRules, Tokens, authorised
 
 #: Records an acknowledgement: the document's id, the platform's word for its status, the message.
 Record = Callable[[str, str, str], None]
@@ -27,11 +28,15 @@ class Wire(Platform):
 
     base_path: of the API, such as "/v4". url_path: of the address that a configuration names; that
     of the API by default. storage_url: where `storage` is served, once it is.
+    token_path, authorize_path: of the issuer of its tokens; rules: what that does.
     """
 
     base_path: str
     url_path: str | None = None
     storage_url: str = ""
+    token_path: str = TOKEN_PATH
+    authorize_path: str = AUTHORIZE_PATH
+    rules: IssuerRules = IssuerRules()
 
     @abstractmethod
     def routes(self, mailbox: Mailbox, record: Record) -> Sequence[web.RouteDef]:

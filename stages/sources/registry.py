@@ -7,17 +7,23 @@ all the rest of Synqup, and most commands open no source.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from pipeline.errors import ConfigurationError
+from pipeline.sign_in import InteractiveSignIn
 from pipeline.source import Source
 from stages.settings import SourceSettings
+from stages.setup.questions import Question, SettingQuestion, setting_questions
+from stages.sources.billit.settings import Billit
 from stages.sources.billtobox.settings import Billtobox
+from stages.sources.codabox.settings import CodaBox
 from stages.sources.einvoice_be.settings import EInvoiceBe
+from stages.sources.sftp.settings import Sftp
 
 if TYPE_CHECKING:
     from stages.sandbox.platform import Platform
@@ -30,11 +36,16 @@ class Connector(Struct, frozen=True):
     source: names its Source, which is made of such a section and of the state folder, and sends no
     request until it is used.
     platform: names the Platform that the sandbox is for it; a Wire, if it speaks HTTP.
+    questions: names what `synqup init` asks about the section, besides its required fields.
+    sign_in: names its InteractiveSignIn, which is made as the source is; "" for that of OAuth 2.0,
+    or none.
     """
 
     settings: type[SourceSettings]
     source: str
     platform: str
+    questions: str = ""
+    sign_in: str = ""
 
     @property
     def kind(self) -> str:
@@ -48,6 +59,22 @@ CONNECTORS = (
         Billtobox,
         "stages.sources.billtobox.source:BilltoboxSource",
         "stages.sources.billtobox.sandbox:BilltoboxWire",
+        "stages.sources.billtobox.questions:QUESTIONS",
+    ),
+    Connector(
+        Sftp, "stages.sources.sftp.source:SftpSource", "stages.sources.sftp.sandbox:SftpPlatform"
+    ),
+    Connector(
+        CodaBox,
+        "stages.sources.codabox.source:CodaBoxSource",
+        "stages.sources.codabox.sandbox:CodaBoxWire",
+        "stages.sources.codabox.questions:QUESTIONS",
+        sign_in="stages.sources.codabox.sign_in:OneTimeToken",
+    ),
+    Connector(
+        Billit,
+        "stages.sources.billit.source:BillitSource",
+        "stages.sources.billit.sandbox:BillitWire",
     ),
     Connector(
         EInvoiceBe,
@@ -68,7 +95,33 @@ def open_source(settings: SourceSettings, state_dir: Path) -> Source:
     return make(settings, state_dir)
 
 
+def own_sign_in(settings: SourceSettings, state_dir: Path) -> InteractiveSignIn | None:
+    """The sign-in by a person that a connector brings itself; None if it brings none.
+
+    ConfigurationError or SecretMissing if it lacks something.
+    """
+    if not (name := _BY_SECTION[type(settings)].sign_in):
+        return None
+    make: Callable[[Any, Path], InteractiveSignIn] = resolve_name(name)
+    return make(settings, state_dir)
+
+
+def questions_of(connector: Connector) -> Sequence[SettingQuestion]:
+    """All that has to be asked about a section of a connector."""
+    own: Sequence[Question] = resolve_name(connector.questions) if connector.questions else ()
+    return setting_questions(connector.settings, own)
+
+
 def platform_of(connector: Connector) -> Platform:
-    """The platform of a connector, for the sandbox."""
-    make: Callable[[], Platform] = resolve_name(connector.platform)
+    """The platform of a connector, for the sandbox.
+
+    ConfigurationError if a package is missing that this connector alone needs.
+    """
+    try:
+        make: Callable[[], Platform] = resolve_name(connector.platform)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            connector.kind,
+            [f'the package {error.name} is missing; install "synqup[{connector.kind}]"'],
+        ) from None
     return make()

@@ -8,6 +8,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.sign_in import InteractiveSignIn
 from stages.settings import SourceSettings
 from stages.sources.http.oauth_settings import OAuthSettings
+from stages.sources.registry import own_sign_in
 
 
 def open_sign_in(settings: SourceSettings, state_dir: Path) -> InteractiveSignIn:
@@ -15,6 +16,8 @@ def open_sign_in(settings: SourceSettings, state_dir: Path) -> InteractiveSignIn
 
     ConfigurationError if a person can't sign in there; SecretMissing.
     """
+    if (own := own_sign_in(settings, state_dir)) is not None:
+        return own
     if not isinstance(settings, OAuthSettings) or not settings.authorize_url:
         problem = (
             "authorize_url: this is missing, and a sign-in by a browser needs it; write the"

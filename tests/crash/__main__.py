@@ -21,7 +21,9 @@ app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
 # The sandbox's server would tell of each client that died in the middle of a request.
 logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
-Platform = Annotated[str, typer.Option(help="The kind of source that documents come from.")]
+Platform = Annotated[
+    str, typer.Option(help="The kind of source, and options of it: billit,door=inbox,pause=0.")
+]
 Every = Annotated[int, typer.Option(min=1, help="Try every n-th only.")]
 
 #: The name of each, whether the process died there, and what is wrong then.

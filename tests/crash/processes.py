@@ -16,9 +16,10 @@ from .plan import Plan
 #: Seconds after which a process that ought to have ended has failed to.
 PATIENCE = 100
 
-KILLED = -signal.SIGKILL
+KILLED = -getattr(signal, "SIGKILL", 9)
 
-_server = multiprocessing.get_context("forkserver")
+# Where there is no fork server its tests are skipped, and yet imported.
+_server = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
 _server.set_forkserver_preload([f"{__package__}.child"])
 
 

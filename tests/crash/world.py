@@ -36,7 +36,7 @@ from .plan import Plan
 from .processes import PATIENCE, Process, running
 
 #: The words of platforms for a document that they need not hold any more.
-TAKEN = ("FORWARDED", "REMOVED", "MOVED", "RECEIVED")
+TAKEN = ("FORWARDED", "REMOVED", "MOVED", "RECEIVED", "CONFIRMED")
 FOLDERS = {"purchase": "achats", "sales": "ventes", "statement": "coda"}
 
 
@@ -206,7 +206,8 @@ class Host:
 
     def __init__(self, portal: BlockingPortal, platform: str) -> None:
         self._portal = portal
-        self._platform = platform
+        self._platform, *chosen = platform.split(",")
+        self._chosen = dict(one.split("=") for one in chosen)
 
     @contextmanager
     def world(
@@ -238,6 +239,7 @@ class Host:
         serving = serve_platform(
             self._platform,
             world.mailbox,
+            self._chosen,
             journal=folder / "journal.jsonl",
             latency=latency,
             faults=Faults(faults, seed),
@@ -256,7 +258,10 @@ class Host:
 
 @contextmanager
 def hosting(platform: str = "billtobox") -> Iterator[Host]:
-    """A host for as long as the block runs. platform: the kind of source that its worlds have."""
+    """A host for as long as the block runs.
+
+    platform: the kind of source that its worlds have; with options, "billit,door=inbox,pause=0".
+    """
     with start_blocking_portal() as portal:
         yield Host(portal, platform)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,6 +19,19 @@ from typing import Any
 
 #: Seconds after which a process that ought to have done something has failed to.
 PATIENCE = 100
+
+#: Raises Ctrl-Break in a process once a file is there, in a thread of its own as Windows does: a
+#: test has no console there through which to send it.
+BREAK = """
+import pathlib, signal, sys, threading, time
+def watch(path):
+    while not path.exists():
+        time.sleep(0.02)
+    signal.raise_signal(signal.SIGBREAK)
+threading.Thread(target=watch, args=(pathlib.Path(sys.argv.pop()),), daemon=True).start()
+from pipeline.app.cli import main
+main()
+"""
 
 SYNQUP = [sys.executable, "-c", "from pipeline.app.cli import main; main()"]
 
@@ -44,13 +60,26 @@ def output_of(command: Sequence[str], *arguments: object, expect: int = 0) -> st
 
 @contextmanager
 def process(*arguments: object) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
-        [*SYNQUP, *map(str, arguments)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as running:
-        try:
-            yield running
-        finally:
-            running.kill()
+    command = [*SYNQUP, *map(str, arguments)]
+    with tempfile.TemporaryDirectory() as name:
+        if os.name == "nt":
+            command = [sys.executable, "-c", BREAK, *map(str, arguments), str(Path(name) / "stop")]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
+            try:
+                yield running
+            finally:
+                running.kill()
+
+
+def send(running: subprocess.Popen[str], name: str) -> None:
+    """Send a signal to a process(); on Windows one that asks it to end is Ctrl-Break."""
+    if name == "SIGKILL":
+        running.kill()
+    elif os.name == "nt":
+        assert isinstance(running.args, list)
+        Path(running.args[-1]).touch()
+    else:
+        running.send_signal(getattr(signal, name))
 
 
 class Mailbox:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigurationError
+from stages.configuration import load_config
 from stages.flow import STAGE_NAMES
-from stages.settings import Config, load_config
+from stages.settings import Config
 from stages.sources.registry import SECTIONS
 
 GOOD = """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -14,7 +14,7 @@ import msgspec
 from pipeline.app.catch_up import CatchUp, CatchUpResult
 from pipeline.app.lock import single_instance
 from pipeline.app.wiring import Config, load_config
-from pipeline.app.wiring_sandbox import serve_sandbox
+from pipeline.app.wiring_sandbox import serve_platform
 from pipeline.ledger.summary import Summary, summarise
 from stages.sandbox import (
     Faults,
@@ -56,7 +56,8 @@ class Trial:
         """
         short = SHORT.format(silence=silence, attempts=attempts)
         text = self.path.read_text("utf-8")
-        text = text.replace('kind = "billtobox"\n', f'kind = "billtobox"\n{short}{source}')
+        kind = f'kind = "{self.sandbox.platform.kind}"\n'
+        text = text.replace(kind, f"{kind}{short}{source}")
         text = text.replace("[service]\n", f"[service]\n{service}")
         path = self.folder / "tried.toml"
         path.write_text(text, "utf-8")
@@ -94,15 +95,24 @@ async def trial(
     tls: Path | None = None,
     latency: float = 0.0,
     mailbox: Mailbox | None = None,
+    kind: str = "billtobox",
+    chosen: Mapping[str, str] | None = None,
+    by_person: bool = False,
 ) -> AsyncIterator[Trial]:
     folder.mkdir(exist_ok=True)
     mailbox = mailbox or Mailbox(documents, companies, seed=7)
     faults = Faults(planned, seed=7)
-    async with serve_sandbox(
-        mailbox, journal=folder / "journal.jsonl", faults=faults, tls=tls, latency=latency
+    async with serve_platform(
+        kind,
+        mailbox,
+        chosen,
+        journal=folder / "journal.jsonl",
+        faults=faults,
+        tls=tls,
+        latency=latency,
     ) as sandbox:
         one = Trial(folder, mailbox, sandbox, faults)
-        write_config(one.path, sandbox, mailbox)
+        write_config(one.path, sandbox, mailbox, by_person=by_person)
         yield one
 
 

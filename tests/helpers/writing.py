@@ -12,7 +12,7 @@ from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.ledger.models import State
 from pipeline.stage import Result
 from stages.delivery.lanes import Lanes
-from stages.delivery.staging import Staging
+from stages.delivery.staging import NAME, Staging
 from stages.delivery.volumes import Volumes
 from stages.model import Classified
 from stages.settings import Config
@@ -46,16 +46,21 @@ class Bench:
         return result
 
     def files(self) -> list[str]:
-        return sorted(path.name for path in (self.folder / "out").rglob("*.*"))
+        return sorted(path.name for path in visible(self.folder / "out"))
 
     async def state(self, document: Document[Classified]) -> State:
         key = document.key
         return (await self.ledger.contents(key.source, [key.id]))[key.id][key.revision].state
 
 
+def visible(folder: Path) -> list[Path]:
+    """The files below a folder that an importer sees."""
+    return [path for path in folder.rglob("*.*") if path.is_file() and path.parent.name != NAME]
+
+
 @asynccontextmanager
-async def bench(folder: Path, delivery: str = "") -> AsyncIterator[Bench]:
-    config = configured(folder, delivery)
+async def bench(folder: Path, delivery: str = "", more: str = "") -> AsyncIterator[Bench]:
+    config = configured(folder, delivery, more)
     async with open_ledger(folder / "ledger") as ledger:
         one = Bench(folder, ledger, config)
         yield one

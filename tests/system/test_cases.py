@@ -168,7 +168,7 @@ async def test_a_case_is_a_duplicate_or_not(
         ]
         # Of two suppliers that share nothing but a placeholder not even the number is the same.
         assert bool(corrects) is (not same and not first.startswith("01"))
-        days = sorted(path.name for path in (tmp_path / "out").rglob("*.*"))
+        days = one.files()
         assert len(days) == 2 - same
 
 

@@ -173,7 +173,9 @@ def foreign(place: Path, how: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("how", ["link", "file", "owner"])
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder of another account")
+@pytest.mark.skipif(
+    os.name == "nt" or os.geteuid() != 0, reason="only root can make a folder of another account"
+)
 def test_a_temporary_folder_that_is_not_ours_is_refused_in_words(
     host: Host, tmp_path: Path, how: str
 ) -> None:

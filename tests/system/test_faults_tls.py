@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -100,7 +101,7 @@ async def test_the_command_misbehaves_as_it_is_told(tmp_path: Path, certificate:
         await sandbox.wait()
     assert b"20 delivered" in done.stdout
     assert done.returncode == 0
-    assert str(certificate) in config.read_text()
+    assert json.dumps(str(certificate)) in config.read_text("utf-8")
     wrong = await anyio.run_process([*command, "sandbox", "--fault", "rest"], cwd=ROOT, check=False)
     assert wrong.returncode == 2
     assert b'there is no fault "rest"; they are' in wrong.stderr

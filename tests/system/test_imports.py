@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.processes import PATIENCE, ROOT, mailbox, output_of
+from tests.helpers.processes import PATIENCE, ROOT, mailbox, output_of, synqup
 
 #: Says at its end which modules the process has imported.
 TELLING = """
@@ -24,13 +24,31 @@ finally:
 
 #: What takes long to import, or belongs to one command.
 HEAVY = (
-    *("aiohttp", "anyio", "asyncio", "lxml", "pypdf", "rich", "sqlite3", "structlog", "watchfiles"),
+    *(
+        "aiohttp",
+        "anyio",
+        "asyncio",
+        "lxml",
+        "pypdf",
+        "reportlab",
+        "rich",
+        "sqlite3",
+        "structlog",
+        "watchfiles",
+    ),
     *("pipeline.engine", "pipeline.ledger", "stages"),
 )
 #: What only the sandbox needs.
 SANDBOX = ("aiohttp.web", "stages.sandbox", "stages.sources.billtobox.sandbox")
 #: What only the service needs, and what only some documents and secrets do.
-NEVER_IN_A_CATCH_UP = (*SANDBOX, "keyring", "pypdf", "watchfiles", "pipeline.app.service")
+NEVER_IN_A_CATCH_UP = (
+    *SANDBOX,
+    "keyring",
+    "pypdf",
+    "reportlab",
+    "watchfiles",
+    "pipeline.app.service",
+)
 #: What is needed only where somebody is to be told.
 ALERTS = ("aiosmtplib", "pipeline.alerts.command", "pipeline.alerts.watch", "pipeline.alerts.rules")
 
@@ -60,6 +78,10 @@ def offenders(imported: set[str], unwanted: tuple[str, ...]) -> set[str]:
         (("sign-in", "--help"), 0),
         (("sign-in",), 2),
         (("alert", "--help"), 0),
+        (("logs", "--help"), 0),
+        (("support", "there-is-no-config.zip"), 2),
+        (("backup", "--help"), 0),
+        (("restore", "there-is-none.zip", "--config", "there-is-none.toml"), 2),
         (("sandbox", "--documents", "many"), 2),
     ],
 )
@@ -91,6 +113,12 @@ def test_what_asks_no_source_imports_no_http_client(tmp_path: Path) -> None:
         no_client = ("aiohttp", "pypdf", "watchfiles", *SANDBOX)
         assert not offenders(imported_by("status", "--config", box.config), no_client)
         assert not offenders(imported_by("status", "--config", box.config, "--json"), no_client)
+        synqup("catch-up", "--config", box.config)
+        assert not offenders(imported_by("logs", "--config", box.config), no_client)
+        backup = tmp_path / "backup.zip"
+        assert not offenders(imported_by("backup", backup, "--config", box.config), no_client)
+        restored = imported_by("restore", backup, "--config", box.config, "--replace")
+        assert not offenders(restored, no_client)
         classified = imported_by("classify", document, "--config", box.config)
         assert not offenders(classified, no_client)
 

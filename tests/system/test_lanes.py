@@ -14,6 +14,7 @@ import pytest
 from stages.delivery import lanes, mounts
 from stages.delivery.lanes import Lane, Lanes
 from stages.delivery.watchdog import Call, Hanging, Heartbeat
+from tests.helpers.systems import posix_only
 
 pytestmark = pytest.mark.anyio
 
@@ -152,6 +153,7 @@ async def test_who_is_cancelled_leaves_the_call_to_its_thread(lane: Lane) -> Non
     assert begun == []
 
 
+@posix_only("a path says its volume itself")
 def test_the_lane_of_a_folder_is_found_by_the_table_of_volumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

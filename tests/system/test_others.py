@@ -24,6 +24,7 @@ from tests.helpers.documents import SUPPLIER, classified, configured
 from tests.helpers.invoices import ubl
 from tests.helpers.mt940 import STATEMENT as MT940
 from tests.helpers.trial import Trial
+from tests.helpers.writing import visible
 
 pytestmark = pytest.mark.anyio
 
@@ -177,7 +178,7 @@ async def test_skipped_they_are_told_forwarded_and_counted(folder: Path) -> None
 async def test_delivered_they_stand_in_their_own_folder(folder: Path) -> None:
     one, outcome = await brought(folder, DELIVER.replace("others/", "out/others/"))
     assert outcome.counters.delivered == len(OTHERS) + 1
-    there = {path.read_text() for path in (one.folder / "out/others" / SUPPLIER).iterdir()}
+    there = {path.read_text() for path in visible(one.folder / "out/others" / SUPPLIER)}
     assert there == set(OTHERS.values())
     assert set(statuses(one).values()) == {"FORWARDED", "ERROR"}
 

@@ -18,6 +18,7 @@ from pipeline.config import watcher as reload
 from pipeline.config.loader import read_toml
 from pipeline.config.watcher import watch_config
 from pipeline.errors import ConfigurationError
+from tests.helpers.systems import posix_only
 
 pytestmark = pytest.mark.anyio
 
@@ -192,6 +193,7 @@ anyio.run(main)
 """
 
 
+@posix_only("the system always watches")
 def test_without_a_watch_of_the_system_edits_are_found_all_the_same(tmp_path: Path) -> None:
     path = tmp_path / "synqup.toml"
     path.write_text("second")
@@ -211,7 +213,7 @@ def test_without_a_watch_of_the_system_edits_are_found_all_the_same(tmp_path: Pa
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.skipif(os.name == "nt", reason="of POSIX")
+@posix_only("devices and pipes have no names in folders")
 async def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "synqup.toml"
     path.write_text("a = 1")

@@ -68,8 +68,8 @@ async def test_no_secret_of_a_sandbox_is_in_it(
     access: list[str] = []
     grant = Tokens._grant
 
-    def granting(self: Tokens) -> dict[str, Any]:
-        granted = grant(self)
+    def granting(self: Tokens, one: Any) -> dict[str, Any]:
+        granted = grant(self, one)
         access.append(granted["access_token"])
         return granted
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
+import zipfile
 from collections.abc import Iterator
 
 import pytest
 
+from pipeline.app.machine import this_machine
 from tests.helpers.machine import CONFIG, Machine, fresh_machine
 from tests.helpers.processes import wait_until
 from tests.helpers.systemd import lacking
@@ -56,6 +59,7 @@ def test_it_is_installed_runs_reloads_and_is_removed(machine: Machine) -> None:
     assert found is not None
     assert float(found[1]) <= 2.0
 
+    _tells_and_backs_up_while_it_runs(it)
     _edit_to_a_folder_that_is_not_allowed(it)
 
     it.synqup("service", "stop")
@@ -66,6 +70,24 @@ def test_it_is_installed_runs_reloads_and_is_removed(machine: Machine) -> None:
     assert "removed /etc/systemd/system/synqup.service" in said
     assert "there is no service synqup" in it.synqup("service", "uninstall")
     assert it.delivered() >= it.held()
+
+
+def _tells_and_backs_up_while_it_runs(it: Machine) -> None:
+    """The unit forbids nothing of that, and root may ask the service of another account."""
+    lines = it.synqup("logs", "--config", CONFIG, "--json").splitlines()
+    told = [one for one in map(json.loads, lines) if one["event"] == "document delivered"]
+    assert len(told) == 60
+    identity = json.loads((it.inside.folder / "lib" / "synqup" / "identity.json").read_text())
+    assert identity["state_dir"] == "/var/lib/synqup"
+    assert bool(identity["machine"]["installation"]) == bool(this_machine().installation)
+    it.synqup("support", "/srv/support.zip", "--config", CONFIG)
+    it.synqup("backup", "/srv/backup.zip", "--config", CONFIG)
+    with zipfile.ZipFile(it.inside.folder / "srv" / "backup.zip") as backup:
+        assert {"ledger.sqlite", "identity.json"} <= set(backup.namelist())
+    assert "belongs to another account" in it.synqup(
+        "restore", "/srv/backup.zip", "--replace", "--config", CONFIG, expect=1
+    )
+    assert it.inside.shows("synqup", "NRestarts") == "0"
 
 
 def _edit_to_a_folder_that_is_not_allowed(it: Machine) -> None:

@@ -29,6 +29,15 @@ class Shelf(Farm):
         raise AssertionError("it was acknowledged to")
 
 
+class Drawer(Farm):
+    """A folder: a name may be used again, and neither size nor time tell for sure."""
+
+    traits = Traits(exact_revisions=False)
+
+    def entry(self, id_: str) -> Entry:
+        return Entry(id_, "10:99", f"document {id_}", None)
+
+
 class Feed(Farm):
     """Lanes that are acknowledged by an offset: `lane/number`, in order."""
 
@@ -81,6 +90,20 @@ async def test_a_list_that_never_shrinks_costs_nothing(tmp_path: Path) -> None:
         await it.poll(shelf)
         assert it.processed.total() == 1001
         assert not await it.ledger.unacknowledged("farm")
+
+
+async def test_the_same_revision_is_fetched_again_where_it_proves_nothing(tmp_path: Path) -> None:
+    """It is told which revision is meant, each time another one."""
+    drawer = Drawer(1)
+    (id_,) = drawer.open
+    async with bench(tmp_path) as it:
+        for times in range(1, 4):
+            await it.poll(drawer)
+            assert it.processed[id_] == times
+            assert drawer.open == []
+            drawer.open.append(id_)
+    revisions = [outcome.revision for outcome in drawer.told]
+    assert revisions == ["10:99", "10:99~1", "10:99~2"]
 
 
 async def test_what_is_quarantined_is_not_started_by_being_listed(tmp_path: Path) -> None:
@@ -201,6 +224,36 @@ async def test_a_window_full_of_documents_that_wait_is_told(tmp_path: Path) -> N
         it.failing = ()
         await it.poll(farm)
         assert not farm.open
+
+
+async def test_each_list_has_its_own_window_and_what_is_not_taken_keeps_its_place(
+    tmp_path: Path,
+) -> None:
+    class Windows(Farm):
+        """Its ids begin with the name of their list; what can't be fetched it does not take."""
+
+        traits = Traits(window=3)
+
+        def entry(self, id_: str) -> Entry:
+            return Entry(id_, "", f"document {id_}", None, lane=id_[0])
+
+        async def list(self, config: Any) -> AsyncGenerator[Sequence[Entry], None]:
+            for name in "ab":
+                yield [self.entry(id_) for id_ in [one for one in self.open if one[0] == name][:3]]
+
+        async def acknowledge(self, outcomes: Sequence[Outcome]) -> Collection[str]:
+            return await super().acknowledge([one for one in outcomes if one.accepted or one.kept])
+
+    farm = Windows()
+    farm.open = ["a1", "a2", "a3", "a4", "b1", "b2", "b3", "b4"]
+    async with bench(tmp_path, Rejected("it", "it is gone"), ["a1", "a2", "b1"]) as it:
+        await it.poll(farm)
+        assert farm.open == ["a1", "a2", "b1"]
+        await it.poll(farm)  # three places in all, but in no list
+        farm.open += ["a5", "a6"]
+        it.failing = ["a5"]
+        with pytest.raises(SourceError, match="its list of a shows 3 documents at once, and 3"):
+            await it.poll(farm)
 
 
 async def test_a_source_with_a_pause_is_walked_once_in_a_poll(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from stages.render import NoPdf, Render
 from tests.helpers.attachments import described, reference
 from tests.helpers.documents import classified, configured
 from tests.helpers.invoices import ubl
+from tests.helpers.rendered import payload, text_of
 from tests.helpers.serving import serving
 
 pytestmark = pytest.mark.anyio
@@ -28,6 +29,9 @@ INSIDE = b"%PDF-1.7\nof the sender\n%%EOF\n"
 WITH_PDF = ubl(before=reference(INSIDE))
 WITH_ANNEX = ubl(before=reference(INSIDE, says=described("Bijlage")))
 BARE = ubl()
+#: Bytes by which an XML loses its end.
+CUT = -10
+BROKEN = BARE.encode()[:CUT]
 
 Answer = Callable[[], web.Response]
 
@@ -46,13 +50,23 @@ class Bench:
         return self.answers[min(len(self.asked), len(self.answers)) - 1]()
 
     async def render(
-        self, data: str, formats: str, *, more: str = "", spool: bool = False, **hints: object
+        self,
+        data: str,
+        formats: str,
+        *,
+        more: str = "",
+        spool: bool = False,
+        broken: bool = False,
+        **hints: object,
     ) -> Document[Classified]:
+        """broken: whether the XML has lost its end, and a checksum vouches for it all the same."""
         forms = f'formats = "{formats}"'
         config = configured(self.folder, forms, more, self.url, self.service)
         path = self.folder / "spool" / "document" if spool else None
         download = Download(self.folder / "spool")
         document = await classified(config, data, spool=path, **hints)
+        if broken:
+            document = document.with_meta(document.meta, payload(data.encode()[:CUT]))
         try:
             return await Render(download.fetch_form).process(document)
         finally:
@@ -146,13 +160,39 @@ async def test_as_pdf_alone_it_takes_the_place_of_the_xml(
 
 
 @pytest.mark.parametrize("what", NONE)
-async def test_without_a_pdf_the_xml_goes_alone_and_why_is_recorded(
+@pytest.mark.parametrize("spool", [False, True])
+async def test_where_there_is_none_one_is_made_of_the_xml(
+    tmp_path: Path, what: str, spool: bool
+) -> None:
+    async with bench(tmp_path, NONE[what]) as one:
+        document = await one.render(BARE, "ubl+pdf", spool=spool)
+        assert "F-1" in text_of(beside(document))
+        assert (body(document), document.meta.warnings) == (BARE.encode(), ())
+        assert one.asked == ["application/pdf"]
+        await document.release()
+        assert not one.left()
+        alone = await one.render(BARE, "pdf")
+        assert "F-1" in text_of(body(alone))
+        assert (alone.meta.extension, alone.sidecars) == ("pdf", ())
+
+
+async def test_ours_is_in_the_language_of_the_company(tmp_path: Path) -> None:
+    async with bench(tmp_path, status(404)) as one:
+        for more, said in (("", "Invoice"), ('language = "nl"\n', "Factuur")):
+            assert text_of(beside(await one.render(BARE, "ubl+pdf", more=more))).startswith(said)
+        french = await one.render(BARE, 'ubl+pdf"\nlanguage = "fr')
+        assert text_of(beside(french)).startswith("Facture")
+
+
+@pytest.mark.parametrize("what", NONE)
+async def test_what_can_t_be_rendered_goes_alone_and_why_is_recorded(
     tmp_path: Path, what: str
 ) -> None:
     async with bench(tmp_path, NONE[what]) as one:
-        document = await one.render(BARE, "ubl+pdf")
-        assert (document.sidecars, body(document)) == ((), BARE.encode())
+        document = await one.render(BARE, "ubl+pdf", broken=True)
+        assert (document.sidecars, body(document)) == ((), BROKEN)
         (warning,) = document.meta.warnings
+        assert "none can be made of the XML: the XML is not well-formed" in warning
         assert warning.startswith("no PDF goes beside it: it holds no PDF, and the platform")
         assert not one.left()
         assert len(one.asked) == 1
@@ -162,12 +202,12 @@ async def test_without_a_pdf_the_xml_goes_alone_and_why_is_recorded(
 async def test_where_only_a_pdf_may_go_its_want_is_told(tmp_path: Path, what: str) -> None:
     async with bench(tmp_path, NONE[what]) as one:
         with pytest.raises(NoPdf, match=r'holds no PDF.*Write formats = "ubl\+pdf"'):
-            await one.render(BARE, "pdf")
+            await one.render(BARE, "pdf", broken=True)
 
 
 async def test_a_web_page_is_tried_again_and_then_stands_for_none(tmp_path: Path) -> None:
     async with bench(tmp_path, page) as one:
-        document = await one.render(BARE, "ubl+pdf")
+        document = await one.render(BARE, "ubl+pdf", broken=True)
         assert not document.sidecars
         assert "with a web page" in document.meta.warnings[0]
         with pytest.raises(RetryableError, match="web page"):
@@ -199,7 +239,7 @@ async def test_a_damaged_pdf_is_fetched_again(tmp_path: Path, damaged: Answer) -
         assert beside(await one.render(BARE, "ubl+pdf", sha256="0" * 64, size=1)) == OWN
         assert len(one.asked) == 3
     async with bench(tmp_path, damaged) as one:
-        document = await one.render(BARE, "ubl+pdf")
+        document = await one.render(BARE, "ubl+pdf", broken=True)
         assert not document.sidecars
         assert "arrived damaged 3 times" in document.meta.warnings[0]
 
@@ -208,22 +248,27 @@ async def test_a_pdf_without_a_checksum_where_one_has_to_be_is_none(tmp_path: Pa
     large = OWN + bytes(40_000) + OWN
     async with bench(tmp_path, pdf(large)) as one:
         one.service = "require_checksum = true"
-        document = await one.render(BARE, "ubl+pdf")
+        document = await one.render(BARE, "ubl+pdf", broken=True)
         assert not document.sidecars
         assert "no checksum that could be checked" in document.meta.warnings[0]
         assert not one.left()
 
 
-async def test_an_annex_goes_beside_for_want_of_a_better_one_and_never_alone(
-    tmp_path: Path,
-) -> None:
+async def test_an_annex_is_not_taken_for_the_invoice(tmp_path: Path) -> None:
     async with bench(tmp_path, pdf()) as one:
         assert beside(await one.render(WITH_ANNEX, "ubl+pdf")) == OWN
         assert body(await one.render(WITH_ANNEX, "pdf")) == OWN
     async with bench(tmp_path, status(404)) as one:
-        assert beside(await one.render(WITH_ANNEX, "ubl+pdf")) == INSIDE
+        for document in (
+            beside(await one.render(WITH_ANNEX, "ubl+pdf")),
+            body(await one.render(WITH_ANNEX, "pdf")),
+        ):
+            assert "Bijlage" in text_of(document)
+        # It goes beside the XML for want of a better one, and never alone.
+        broken = await one.render(WITH_ANNEX, "ubl+pdf", broken=True)
+        assert beside(broken) == INSIDE
         with pytest.raises(NoPdf):
-            await one.render(WITH_ANNEX, "pdf")
+            await one.render(WITH_ANNEX, "pdf", broken=True)
 
 
 @pytest.mark.parametrize("formats", ["ubl+pdf", "pdf"])
@@ -264,4 +309,24 @@ async def test_what_is_no_invoice_goes_as_it_is(tmp_path: Path) -> None:
         document = await one.render(order, others, company="BE0403170701")
         assert document.meta.kind is Kind.UNKNOWN
         assert not document.sidecars
+        assert not one.asked
+
+
+CODA = """\
+0000018011520105        0938409934CODELICIOUS               GEBABEBB   00403170701 00001          984309          834080       2
+10155001548226815 EUR0BE                  0000000004004100241214CODELICIOUS               PROFESSIONAL ACCOUNT               255
+8225001548226815 EUR0BE                  0000000004004100120515                                                                0
+9               000002000000000000000000000000000000000                                                                           1
+"""  # noqa: E501 - the records of CODA have 128 characters
+
+
+async def test_a_statement_has_a_pdf_beside_it_if_it_is_asked_for(tmp_path: Path) -> None:
+    async with bench(tmp_path, pdf()) as one:
+        asked = 'ubl"\nstatement_formats = "coda+pdf'
+        document = await one.render(CODA, asked, kind=Kind.STATEMENT)
+        assert "4004,10" in text_of(beside(document))
+        assert (body(document), document.meta.extension) == (CODA.encode(), "cod")
+        assert not (await one.render(CODA, "ubl+pdf", kind=Kind.STATEMENT)).sidecars
+        more = 'statement_formats = "coda"\n'
+        assert not (await one.render(CODA, asked, more=more, kind=Kind.STATEMENT)).sidecars
         assert not one.asked

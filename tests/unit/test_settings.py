@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.types import Secret
+from stages.configuration import load_config
 from stages.flow import STAGE_NAMES
-from stages.settings import destination, formats_of, load_config
+from stages.settings import destination, formats_of
 from stages.sources.registry import SECTIONS
 from tests.helpers.settings import GOOD, SECOND, load, problems
+from tests.helpers.systems import not_under_wine, reason_of_absence
 
 
 def test_a_good_file_is_read_with_its_paths_absolute(tmp_path: Path) -> None:
@@ -175,7 +177,7 @@ def test_a_file_of_certificates_is_looked_into(tmp_path: Path) -> None:
     (tmp_path / "key.pem").write_text("-----BEGIN PRIVATE KEY-----\n")
     assert "sources[1].ca_file (billtobox): key.pem holds no certificate" in said("key.pem")
     assert "in PEM form" in said("key.pem")
-    assert "absent.pem can't be read (No such file or directory)" in said("absent.pem")
+    assert f"absent.pem can't be read ({reason_of_absence(tmp_path)})" in said("absent.pem")
 
 
 def test_two_sources_of_one_name_are_told(tmp_path: Path) -> None:
@@ -198,6 +200,7 @@ def test_a_folder_with_brackets_is_a_folder(tmp_path: Path) -> None:
     assert made == base / "out" / "Bakkerij Peeters_BE0403170701" / "ventes"
 
 
+@not_under_wine("has no symbolic links")
 def test_a_link_to_the_file_counts_as_the_file(tmp_path: Path) -> None:
     real, shown = tmp_path / "real", tmp_path / "shown"
     real.mkdir()

@@ -27,9 +27,10 @@ class ServiceDefinition(Struct, frozen=True):
     program: the command line in front of `run`. installed_in: the folders of its interpreter and of
     its modules.
     account: under which it runs. state_dir: its state folder; folders: the others that it writes
-    to. secret_files: that it reads. variables: of the environment, which hold secrets.
-    shutdown_grace: seconds that its drain may take. misconfigured: the exit code after which it is
-    not started again, for a person has to correct something first.
+    to. included: configuration files besides `config`; secret_files: what else it reads. variables:
+    of the environment, which hold secrets. shutdown_grace: seconds that its drain may take.
+    misconfigured: the exit code after which it is not started again, for a person has to correct
+    something first.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ServiceDefinition(Struct, frozen=True):
     account: str
     state_dir: Path
     folders: tuple[Path, ...]
+    included: tuple[Path, ...] = ()
     secret_files: tuple[Path, ...] = ()
     variables: tuple[str, ...] = ()
     shutdown_grace: float = 30.0

@@ -161,6 +161,7 @@ def _hidden_folders(definition: ServiceDefinition) -> list[str]:
     used = (
         *definition.writable,
         definition.config,
+        *definition.included,
         *definition.secret_files,
         *definition.installed_in,
         *(Path(word) for word in definition.program if word.startswith("/")),

@@ -188,8 +188,9 @@ def _grants(definition: ServiceDefinition, profiles: PurePath) -> Sequence[Grant
     """
     grants = [Grant(definition.state_dir, "(OI)(CI)M")]
     grants += [Grant(path, "(OI)(CI)M") for path in definition.writable]
-    grants.append(Grant(definition.config.parent, "(RX)"))
-    read = [definition.config, *definition.secret_files]
+    configured = (definition.config, *definition.included)
+    grants += [Grant(file.parent, "(RX)") for file in configured]
+    read = [*configured, *definition.secret_files]
     if definition.variables:
         read.append(definition.environment_file)
     grants += [Grant(path, "R") for path in read]

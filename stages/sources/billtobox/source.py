@@ -8,13 +8,11 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qsl, quote
 
-import anyio.to_thread
 import msgspec
 import structlog
 from yarl import URL
 
 from pipeline.errors import Rejected, SourceError
-from pipeline.sign_in import NotSignedIn, described, has_ended
 from pipeline.source import Entry, Incoming, Outcome, Source
 from pipeline.text import quoted
 from pipeline.traits import Traits
@@ -38,6 +36,7 @@ from stages.sources.http.left_out import LeftOut
 from stages.sources.http.lenient_json import JSON_ERRORS
 from stages.sources.http.limiter import ConcurrencyLimiter
 from stages.sources.http.oauth import SignIn
+from stages.sources.http.probe import probe
 from stages.sources.http.session import ApiRequest, ApiSession
 from stages.sources.http.token import TokenCache
 from stages.sources.http.token_store import token_path
@@ -196,7 +195,8 @@ class BilltoboxSource(Source):
         A refresh token is good for one sign-in, which is left to a service that may be running.
         """
         if self.settings.exclusive_sign_in:
-            return await self._probe()
+            sign_in, url = self._sign_in, self.settings.url
+            return await probe(self.settings, self._state_dir, sign_in, self._http, url)
         at_source = members(config, self.name)
         totals: dict[str, list[int | None]] = {}
         for scoped in scoped_lists(self._resources.values(), at_source):
@@ -212,29 +212,6 @@ class BilltoboxSource(Source):
         """Store a renewed refresh token if that is pending, and close the connections."""
         await self._sign_in.close()
         await self._http.close()
-
-    async def _probe(self) -> str:
-        """Send a request without credentials to each address, and look at what is stored."""
-        not_signed_in = None
-        try:
-            await anyio.to_thread.run_sync(self._sign_in.read_secrets)
-        except NotSignedIn as error:
-            not_signed_in = error
-        state = await anyio.to_thread.run_sync(self.settings.sign_in_state, self._state_dir)
-        for url in (self.settings.authorize_url, self.settings.token_url, self.settings.url):
-            if url:
-                answer = await self._http.send("GET", URL(url), subject=f"source {self.name}")
-                answer.release()
-        found = described(state)
-        if not_signed_in is not None:
-            raise not_signed_in
-        if has_ended(state):
-            raise NotSignedIn(f"source {self.name}", found)
-        return (
-            f"{found}; its addresses answer and its secrets can be read; this check has not signed"
-            " in, for a refresh token is good for one sign-in, which is left to the service"
-            " (catch-up --dry-run signs in)"
-        )
 
     async def _fetch_page_retrying(self, scoped: ScopedList, number: int) -> Page:
         """A page of a list; temporary failures are retried."""

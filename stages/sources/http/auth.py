@@ -8,6 +8,8 @@ from typing import Protocol
 from stages.sources.http.token import TokenCache
 
 BEARER = "Bearer "
+#: Why a sign-in by a key is given up.
+KEY_REFUSED = "the platform refuses its key"
 
 
 class Auth(Protocol):
@@ -19,6 +21,8 @@ class Auth(Protocol):
 
     renewable: bool
     refusal: str
+    #: What to do about a refusal; "" for what SignInRefused says.
+    remedy: str = ""
 
     async def headers(self) -> Mapping[str, str]:
         """The headers for a request. SignInRefused, SourceUnavailable or RetryableError."""
@@ -61,9 +65,15 @@ class StaticAuth(Auth):
     """
 
     renewable = False
-    refusal = "the platform refuses its key"
 
-    def __init__(self, read: Callable[[], Awaitable[Mapping[str, str]]]) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Awaitable[Mapping[str, str]]],
+        refusal: str = KEY_REFUSED,
+        remedy: str = "",
+    ) -> None:
+        self.refusal = refusal
+        self.remedy = remedy
         self._read = read
         self._headers: Mapping[str, str] | None = None
 

@@ -298,7 +298,8 @@ def _words(said: object, depth: int = 0) -> str:
     if depth > 3:
         return ""
     if isinstance(said, list):
-        return next((words for one in said[:5] if (words := _words(one, depth + 1))), "")
+        said = [one for one in said[:5] if isinstance(one, str | dict)]
+        return next((words for one in said if (words := _words(one, depth + 1))), "")
     if not isinstance(said, dict):
         return ""
     members = {str(name).lower(): value for name, value in said.items()}

@@ -12,6 +12,7 @@ class OAuthClient(Struct, frozen=True):
     """The credentials of a source, as configured. client_secret: None for a public client.
 
     authorize_url: of the authorization endpoint, empty if its user can't sign in by `sign-in`.
+    in_json: whether the token endpoint takes its requests as JSON, and not as a form.
     """
 
     token_url: str
@@ -20,6 +21,7 @@ class OAuthClient(Struct, frozen=True):
     scope: str
     refresh_token: Secret | None = None
     authorize_url: str = ""
+    in_json: bool = False
 
     @property
     def by_refresh_token(self) -> bool:

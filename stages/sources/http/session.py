@@ -131,4 +131,4 @@ class ApiSession:
             refused += self._auth.reject(credentials)
             if refused == MAX_NEW_TOKENS or not self._auth.renewable:
                 break
-        raise SignInRefused(f"source {self._name}", self._auth.refusal)
+        raise SignInRefused(f"source {self._name}", self._auth.refusal, self._auth.remedy)

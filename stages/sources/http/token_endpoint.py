@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 import aiohttp
+import msgspec
 import structlog
 from msgspec import structs
 from yarl import URL
@@ -71,8 +72,13 @@ class TokenEndpoint:
         """
         subject = f"source {self._name}"
         self.is_unanswered = True
+        in_json = self._client.in_json
         response = await self._http.send(
-            "POST", URL(self._client.token_url), subject=subject, data=form
+            "POST",
+            URL(self._client.token_url),
+            subject=subject,
+            headers={"Content-Type": "application/json"} if in_json else None,
+            data=msgspec.json.encode(form) if in_json else form,
         )
         async with response:
             if not 200 <= response.status < 300:

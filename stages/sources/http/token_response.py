@@ -73,7 +73,13 @@ def read_token_error(body: bytes) -> tuple[str, str]:
     """Read a refusal (RFC 6749, 5.2): its code, such as invalid_grant, and its words."""
     given = _members(as_utf8(body), "error")
     code = lenient_json.word(given.get("error")) or ""
-    names = ("error_description", "message")
+    if not code and "errors" in given:
+        # A list of objects, as some platforms have it for all of their errors.
+        with suppress(*JSON_ERRORS):
+            first = next(map(bytes, lenient_json.elements(given["errors"])), b"")
+            given = {name.lower(): value for name, value in lenient_json.members(first).items()}
+            code = lenient_json.word(given.get("code")) or ""
+    names = ("error_description", "message", "description")
     words = (lenient_json.word(given.get(name)) for name in names)
     return code.strip(), next((one for one in words if one), code)
 

@@ -134,7 +134,7 @@ class TokenStore:
         If root does so, the files belong to the account whose state folder it is, or, where there
         is none yet, whose folder it is made in.
         """
-        with _as_owner_of(self.path.parent.parent), self._locked():
+        with as_owner_of(self.path.parent.parent), self._locked():
             self._write(found)
 
     def _write(self, found: StoredSignIn) -> None:
@@ -195,7 +195,7 @@ def _hash(text: str) -> str:
 
 
 @contextmanager
-def _as_owner_of(folder: Path) -> Iterator[None]:
+def as_owner_of(folder: Path) -> Iterator[None]:
     """Write as the account to which a folder, or the first one above that exists, belongs.
 
     This takes root; anybody else writes as who they are.

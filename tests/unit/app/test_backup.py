@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import stat
+import tempfile
 import zipfile
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -283,3 +285,34 @@ async def test_it_is_consistent_while_the_ledger_is_written(state: Path, tmp_pat
                     "SELECT count(*) FROM documents WHERE state = 'quarantined'"
                 )
             assert count == number + 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="rights of POSIX")
+def test_a_backup_by_an_account_that_may_not_read_all_is_refused(state: Path) -> None:
+    """Without the tokens it would look whole."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        place = Path(name)
+        place.chmod(0o777)
+        here = Path(shutil.copytree(state, place / "state"))
+        for path in (here, *here.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o777)
+        (here / "tokens").chmod(0)
+        with as_nobody(), pytest.raises(StateError) as refused:
+            write_backup(here, place / "backup.zip")
+        (here / "tokens").chmod(0o700)
+        assert refused.value.subject == str(here / "tokens")
+        assert "Back up as the account that runs synqup" in str(refused.value)
+        assert sorted(path.name for path in place.iterdir()) == ["state"]
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Give up the rights of root, if these are ours: root may read everything."""
+    ours = os.geteuid()
+    if ours == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(ours)

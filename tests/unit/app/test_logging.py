@@ -17,6 +17,7 @@ from pipeline.config.types import ServiceSettings
 from pipeline.errors import RetryableError
 from pipeline.retry import RetryPolicy
 from tests.helpers.logs import a_record
+from tests.helpers.systems import posix_only
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +69,7 @@ def test_nothing_within_a_list_or_a_traceback_steers_a_terminal(
     assert "and 990 more" in told
 
 
+@posix_only("a file that is open can't be moved")
 def test_a_log_that_is_taken_away_is_begun_anew(tmp_path: Path) -> None:
     logs = tmp_path / "logs"
     program_log = configure_logging(logs, quiet=True)
@@ -83,6 +85,7 @@ def test_a_log_that_is_taken_away_is_begun_anew(tmp_path: Path) -> None:
     assert "one" in (tmp_path / "taken.log").read_text()
 
 
+@posix_only("there is no /dev/full")
 def test_a_log_that_cannot_be_written_is_told_once_and_written_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -51,6 +51,15 @@ def test_folders_are_those_that_hold_the_folders_of_all_companies(tmp_path: Path
     assert roots_of(configured(tmp_path)) == expected
 
 
+def test_included_files_are_read_by_the_account_of_the_service(tmp_path: Path) -> None:
+    path = tmp_path / "synqup.toml"
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "list.toml").touch()
+    path.write_text('include = "own/list.toml"\n' + TEXT.format(books="books"))
+    definition = define_service("synqup", path, load_config(path), "synqup")
+    assert definition.included == (tmp_path / "own" / "list.toml",)
+
+
 def test_the_root_of_a_disk_is_never_one_of_them(tmp_path: Path) -> None:
     top = tmp_path.anchor
     books = top.replace("\\", "/").rstrip("/")

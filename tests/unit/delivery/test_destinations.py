@@ -39,10 +39,13 @@ async def test_a_folder_that_is_a_file_is_in_trouble_until_it_takes_a_document(
         known = one.write.destinations
         folder(one).parent.mkdir(parents=True)
         folder(one).write_text("no folder")
+        with pytest.raises(FileExistsError) as refused:
+            folder(one).mkdir()
+        said = refused.value.strerror
         assert isinstance(await one.bring(invoice(1), "1"), RetryableError)
         first = known.troubles()[folder(one)]
         assert (first.reason, first.remedy) == (
-            "the system says: File exists",
+            f"the system says: {said}",
             "Repair the disk or the folder; its documents wait and will be retried",
         )
         assert isinstance(await one.bring(invoice(2), "2"), RetryableError)

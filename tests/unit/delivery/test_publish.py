@@ -25,7 +25,7 @@ from stages.delivery.publish import Attempt, Vanished, is_unpublished, publish, 
 from stages.delivery.rename import rename_exclusively
 from stages.delivery.staging import Staging
 from tests.helpers.invoices import ubl
-from tests.helpers.writing import bench
+from tests.helpers.writing import bench, visible
 
 PDF = ("pdf",)
 XML_BYTES, PDF_BYTES = b"<a/>", b"%PDF-"
@@ -248,8 +248,9 @@ def test_no_link_is_followed_that_lies_where_a_temporary_file_goes(staged: Path)
     victim = staged.parent / "victim"
     victim.write_text("precious")
     link = staged.parent / "link"
-    link.symlink_to(victim)
-    for path in (link, victim):
+    if os.name != "nt":  # where links need a right of their own
+        link.symlink_to(victim)
+    for path in (link, victim)[os.name == "nt" :]:
         with pytest.raises(FileExistsError):
             write_file(Payload(3, "", b"new"), path, 0o640, lambda: None, flush=False)
     assert victim.read_text() == "precious"
@@ -269,7 +270,7 @@ async def test_the_next_start_brings_both_files_to_their_end(
     seen: dict[str, bytes] = {}
 
     def files() -> dict[str, bytes]:
-        return {path.name: path.read_bytes() for path in (tmp_path / "out").rglob("*.*")}
+        return {path.name: path.read_bytes() for path in visible(tmp_path / "out")}
 
     async with bench(tmp_path) as one:
         document = structs.replace(await one.make(ubl(), "1"), sidecars=(pdf,))
@@ -283,7 +284,7 @@ async def test_the_next_start_brings_both_files_to_their_end(
     seen |= files()
     assert sorted(seen) == ["F-1.pdf", "F-1.xml"][:at]
     if imported:
-        for path in (tmp_path / "out").rglob("*.*"):
+        for path in visible(tmp_path / "out"):
             path.unlink()
     async with bench(tmp_path) as one:
         assert await one.state(document) is State.STAGED

@@ -12,6 +12,7 @@ from pipeline.durable import make_folder
 from stages.delivery import rename
 from stages.delivery.staging import Staging
 from stages.delivery.volumes import Volumes
+from tests.helpers.systems import posix_only
 
 
 def test_a_free_name_is_given(tmp_path: Path) -> None:
@@ -60,12 +61,14 @@ def test_folders_are_made_with_their_parents(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "b" / "c").is_dir()
 
 
+@posix_only("files wait in their own folder, whose access rights they inherit")
 def test_on_one_volume_files_wait_in_the_state_folder(tmp_path: Path) -> None:
     staging = Staging(tmp_path / "state")
     assert staging.for_folder(tmp_path / "out" / "achats", 0o750) == tmp_path / "state"
     assert (tmp_path / "out" / "achats").is_dir()
 
 
+@posix_only("files wait in their own folder, whose access rights they inherit")
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no second volume: /dev/shm is missing")
 def test_on_another_volume_files_wait_there_out_of_sight(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
@@ -80,6 +83,7 @@ def test_on_another_volume_files_wait_there_out_of_sight(
         assert place == Path(other) / "firm" / ".synqup"
 
 
+@posix_only("files wait in their own folder, whose access rights they inherit")
 def test_where_no_rename_works_files_wait_beside_their_folder(tmp_path: Path) -> None:
     """Two mounts of one volume, as a unit of systemd or a container has them."""
     mounts = (tmp_path / "books", tmp_path / "state")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import anyio
 import pytest
 from msgspec import Struct
@@ -128,3 +130,73 @@ async def test_closing_lets_takers_empty_the_queue_and_then_ends_them() -> None:
         assert len(await queue.take()) == 1
         with pytest.raises(anyio.EndOfStream):
             await queue.take()
+
+
+async def test_closing_ends_takers_that_wait() -> None:
+    with Queue[Parcel](Bound(10, 1000)) as queue, anyio.fail_after(60):
+        ended = 0
+
+        async def take() -> None:
+            nonlocal ended
+            with pytest.raises(anyio.EndOfStream):
+                await queue.take()
+            ended += 1
+
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(take)
+            await anyio.wait_all_tasks_blocked()
+            queue.close()
+        assert ended == 3
+
+
+async def test_nothing_is_put_into_a_closed_queue_and_leaving_it_drops_the_rest() -> None:
+    queue = Queue[Parcel](Bound(10, 1000))
+    with queue:
+        await queue.put(Parcel(1))
+        queue.close()
+        with pytest.raises(anyio.ClosedResourceError):
+            await queue.put(Parcel(1))
+    assert not queue.waiting
+    with pytest.raises(anyio.EndOfStream):
+        await queue.take()
+
+
+async def test_each_item_wakes_one_taker() -> None:
+    with Queue[Parcel](Bound(10, 1000)) as queue, anyio.fail_after(60):
+        taken: list[int] = []
+
+        async def take() -> None:
+            taken.extend(parcel.held for parcel in await queue.take())
+
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(take)
+            await anyio.wait_all_tasks_blocked()
+            for held in range(3):
+                await queue.put(Parcel(held))
+        assert taken == [0, 1, 2]
+
+
+async def test_what_a_cancelled_taker_was_woken_for_goes_to_another() -> None:
+    with Queue[Parcel](Bound(10, 1000)) as queue, anyio.fail_after(60):
+        taken: list[int] = []
+
+        async def take() -> None:
+            taken.extend(parcel.held for parcel in await queue.take())
+
+        first, second = asyncio.create_task(take()), asyncio.create_task(take())
+        await anyio.wait_all_tasks_blocked()
+        await queue.put(Parcel(7))
+        first.cancel()
+        await second
+        assert first.cancelled()
+        assert taken == [7]
+
+
+async def test_a_taker_that_was_cancelled_while_it_waited_is_not_woken() -> None:
+    with Queue[Parcel](Bound(10, 1000)) as queue, anyio.fail_after(60):
+        with anyio.move_on_after(0.01):
+            await queue.take()
+        await queue.put(Parcel(1))
+        assert len(await queue.take()) == 1

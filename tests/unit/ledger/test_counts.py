@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -24,7 +25,8 @@ def keys(first: int, last: int) -> list[Key]:
 
 
 async def test_what_still_needs_something_is_counted(tmp_path: Path) -> None:
-    path = tmp_path / "a folder with ? and #" / "ledger"
+    # Characters that mean something in an address; no name has a question mark on Windows.
+    path = tmp_path / f"a folder with % and #{'' if os.name == 'nt' else '?'}" / "ledger"
     path.parent.mkdir()
     async with open_ledger(path) as ledger:
         assert (await ledger.counts()).waiting == 0

@@ -16,6 +16,7 @@ from pipeline.app.lock import single_instance
 from pipeline.errors import StateError
 from pipeline.ledger.ledger import open_ledger
 from pipeline.ledger.summary import summarise
+from tests.helpers.systems import posix_only
 
 pytestmark = pytest.mark.anyio
 
@@ -66,6 +67,7 @@ async def test_a_damaged_ledger_is_told_by_status_as_well(ledger: Path) -> None:
         summarise(ledger)
 
 
+@posix_only("no folder can be flushed")
 async def test_a_folder_that_can_not_be_flushed_is_refused(
     ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,7 @@ from pipeline.ledger.ledger import open_ledger
 from pipeline.ledger.models import AllocatedName, Duplicate, Staged, State
 from pipeline.ledger.schema import MIGRATIONS, VERSION
 from pipeline.ledger.summary import summarise
+from tests.helpers.systems import posix_only
 
 pytestmark = pytest.mark.anyio
 
@@ -197,6 +198,7 @@ async def test_what_it_says_goes_on_being_true(path: Path, version: int) -> None
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+@posix_only("the dumps, of paths of POSIX, are of no ledger that was there")
 async def test_names_and_identities_of_before_are_taken(path: Path, version: int) -> None:
     restore(path, version)
 

@@ -18,6 +18,7 @@ from pipeline.network.trust import tls_context
 from tests.helpers.authority import Authority
 from tests.helpers.proxy import InspectingProxy, proxying
 from tests.helpers.serving import serving
+from tests.helpers.systems import not_under_wine
 
 pytestmark = pytest.mark.anyio
 
@@ -70,6 +71,7 @@ def test_a_context_verifies_names_and_certificates(tmp_path: Path) -> None:
         assert context.check_hostname
 
 
+@not_under_wine("8 verifies by no roots but its own")
 async def test_an_authority_below_the_root_can_be_named(tmp_path: Path) -> None:
     """It is all that many have of their authorities."""
     below = Authority(tmp_path / "below", "Issuing Authority", above=Authority(tmp_path))

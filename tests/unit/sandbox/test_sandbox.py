@@ -13,6 +13,7 @@ from pipeline.app.wiring import load_config
 from pipeline.app.wiring_sandbox import serve_sandbox
 from pipeline.errors import ConfigurationError
 from stages.sandbox import Mailbox, Sandbox, write_config
+from tests.helpers.systems import is_private
 
 
 class Client:
@@ -130,5 +131,5 @@ async def test_the_configuration_that_it_writes_is_one(tmp_path: Path) -> None:
     ]
     secret = path.with_name("synqup.toml.secret")
     assert secret.read_text().strip() == sandbox.client_secret
-    assert secret.stat().st_mode & 0o777 == 0o600
+    assert is_private(secret)
     assert sandbox.client_secret not in path.read_text()

@@ -10,9 +10,10 @@ import pytest
 from pipeline.config.loader import LoadContext
 from pipeline.errors import ConfigurationError
 from pipeline.source import Source
+from stages.configuration import load_config
 from stages.flow import STAGE_NAMES
 from stages.sandbox.platform import Platform
-from stages.settings import Config, SourceSettings, load_config
+from stages.settings import Config, SourceSettings
 from stages.sources.registry import CONNECTORS, SECTIONS, platform_of
 from tests.helpers.settings import GOOD, load
 
@@ -38,14 +39,18 @@ def test_a_connector_brings_its_own_section_with_its_checks(tmp_path: Path) -> N
         (tmp_path / "synqup.toml").write_text(text, "utf-8")
         return load_config(tmp_path / "synqup.toml", STAGE_NAMES, (*SECTIONS, Sftp))
 
-    kinds = ", ".join([*sorted(f'"{one.kind}"' for one in CONNECTORS), '"sftp"'])
     (source,) = read(text).sources
     assert source == Sftp(name="billtobox", host="h", key=tmp_path / "id_ed25519")
     assert read(GOOD).sources == load(tmp_path, GOOD).sources
+    known = sorted({*(one.kind for one in CONNECTORS), "sftp"})
     for old, new, said in (
         ('"h"', '""', "sources[1].host (billtobox): there is no host; write one"),
         ('"sftp"', '"sfpt"', 'there is no kind "sfpt"; did you mean "sftp"?'),
-        ('"sftp"', '"x"', f'there is no kind "x"; known are {kinds}'),
+        (
+            '"sftp"',
+            '"x"',
+            'there is no kind "x"; known are ' + ", ".join(f'"{kind}"' for kind in known),
+        ),
         (
             "host",
             "hosts",

@@ -89,3 +89,18 @@ def test_an_account_has_no_end_of_letters() -> None:
 )
 def test_a_refusal_is_read_in_any_usual_form(body: bytes, expected: tuple[str, str]) -> None:
     assert read_token_error(body) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"errors": [{"Code": "InvalidClient"}]}', ("InvalidClient", "InvalidClient")),
+        (b'{"errors": [{"Code": "X", "Description": "Why"}]}', ("X", "Why")),
+        (b'{"errors": []}', ("", "")),
+        (b'{"errors": "text"}', ("", "")),
+        (b'{"errors": [7]}', ("", "")),
+        (b'{"error": "invalid_grant", "errors": [{"Code": "X"}]}', ("invalid_grant",) * 2),
+    ],
+)
+def test_a_refusal_may_be_a_list_of_errors(body: bytes, said: tuple[str, str]) -> None:
+    assert read_token_error(body) == said

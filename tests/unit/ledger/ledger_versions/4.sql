@@ -1,4 +1,4 @@
--- A ledger as version 3 made it. It stays as it is.
+-- A ledger as version 4 made it. It stays as it is.
 
 PRAGMA journal_mode = WAL;
 BEGIN;
@@ -21,7 +21,7 @@ CREATE INDEX documents_name ON documents (name_hash) WHERE name_hash IS NOT NULL
 CREATE INDEX documents_identity ON documents (identity) WHERE identity IS NOT NULL;
 CREATE INDEX documents_number ON documents (number_hash) WHERE number_hash IS NOT NULL;
 CREATE INDEX documents_open ON documents (source, state)
-    WHERE acknowledged_at IS NULL AND state IN ('delivered', 'duplicate', 'skipped', 'quarantined');
+    WHERE acknowledged_at IS NULL AND (state = 'delivered' OR state = 'duplicate' OR state = 'skipped' OR state = 'quarantined');
 CREATE INDEX documents_staged ON documents (source) WHERE state = 'staged';
 CREATE INDEX documents_kept ON documents (changed_at) WHERE state IN ('quarantined', 'waiting');
 CREATE TABLE sources (

@@ -1,0 +1,1 @@
+"""Connector of CodaBox, by its delivery API v2."""

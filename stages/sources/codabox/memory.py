@@ -1,0 +1,122 @@
+"""Feed memory: keeps what each feed has listed, and when, over the end of the process.
+
+A feed may be asked for once in `fetch_delay` seconds, which may be hours. What it has listed and is
+not acknowledged yet is walked over from here meanwhile, so that a document that had to wait, or
+whose delivery was cut off by a crash, is brought without asking too early.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Struct, structs
+
+from pipeline.durable import make_folder, replace_file
+from pipeline.files import read_file
+from stages.sources.codabox.api import FeedEntry, PodClient
+
+#: Bytes of a file, at most.
+MAX_BYTES = 50_000_000
+
+#: Seconds that are waited beyond a delay, as no two clocks run alike.
+MARGIN = 0.5
+
+#: Why a list was not read if the process has ended meanwhile.
+LOST = "it was asked for, and the answer was lost"
+
+Kept = TypeVar("Kept", bound=Struct)
+
+
+class FeedState(Struct, frozen=True, omit_defaults=True):
+    """What is known of one feed.
+
+    asked_at: when it was asked for, in seconds since 1970. rest: seconds from then in which it must
+    not be asked for again. problem: why its latest list could not be read, "" if it was. gone: what
+    has left the list although we have not acknowledged it, as far as we know: an answer was lost,
+    or somebody else has. entries: what the list holds.
+    """
+
+    asked_at: float = 0.0
+    rest: float = 0.0
+    problem: str = ""
+    gone: tuple[FeedEntry, ...] = ()
+    entries: tuple[FeedEntry, ...] = ()
+
+    @property
+    def all(self) -> tuple[FeedEntry, ...]:
+        """All that is not acknowledged, in the order of the feed."""
+        return self.gone + self.entries
+
+    def remaining(self, now: float) -> float:
+        """Seconds until it may be asked for; no more than its rest, if a clock was set back."""
+        return max(0.0, min(self.asked_at + self.rest - now, self.rest))
+
+    def asked(self, rest: float, problem: str = LOST) -> FeedState:
+        """The same when it is being asked for, or has been in vain."""
+        return structs.replace(self, asked_at=time.time(), rest=rest + MARGIN, problem=problem)
+
+    def listing(self, entries: Sequence[FeedEntry]) -> FeedState:
+        """The same once it has listed these: from now on at the latest its delay counts."""
+        listed = {entry.index for entry in entries}
+        gone = tuple(entry for entry in self.all if entry.index not in listed)
+        now = time.time()
+        return structs.replace(self, asked_at=now, problem="", gone=gone, entries=tuple(entries))
+
+    def without(self, index: str) -> FeedState:
+        """The same without one of those that are gone."""
+        return structs.replace(self, gone=tuple(one for one in self.gone if one.index != index))
+
+    def acknowledged(self, index: str) -> FeedState:
+        """The same without all up to an entry, and it."""
+        places = [place for place, entry in enumerate(self.all) if entry.index == index]
+        if not places:
+            return self
+        count = places[-1] + 1
+        listed = max(count - len(self.gone), 0)
+        return structs.replace(self, gone=self.gone[count:], entries=self.entries[listed:])
+
+    def is_gone(self, index: str) -> bool:
+        """Whether the latest list did not show it."""
+        return any(entry.index == index for entry in self.gone)
+
+
+class FeedMemory:
+    """The files of one source. All methods are for threads that may block; they raise OSError."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def feed(self, id_: str) -> FeedState:
+        """What is known of a feed; nothing if its file can't be read."""
+        return self._read(self._path(id_), FeedState) or FeedState()
+
+    def keep_feed(self, id_: str, state: FeedState) -> None:
+        """Keep it, durably."""
+        self._write(self._path(id_), state)
+
+    def pod(self) -> PodClient | None:
+        """What the platform said of the account when it was asked last."""
+        return self._read(self._folder / "pod.json", PodClient)
+
+    def keep_pod(self, pod: PodClient) -> None:
+        """Keep it, durably."""
+        self._write(self._folder / "pod.json", pod)
+
+    def _path(self, id_: str) -> Path:
+        return self._folder / f"feed-{quote(id_, safe='')[:150]}.json"
+
+    def _read(self, path: Path, type_: type[Kept]) -> Kept | None:
+        try:
+            return msgspec.json.decode(read_file(path, MAX_BYTES, follow=False), type=type_)
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def _write(self, path: Path, kept: Struct) -> None:
+        make_folder(self._folder, 0o750)
+        replace_file(path, BytesIO(msgspec.json.encode(kept)))

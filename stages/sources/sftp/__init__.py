@@ -1,0 +1,1 @@
+"""SFTP connector: documents that somebody puts into folders of an SSH server."""

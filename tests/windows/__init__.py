@@ -1,0 +1,1 @@
+"""Tests of what is otherwise on Windows, and the script that runs tests there under Wine."""
