@@ -91,9 +91,16 @@ def demo(
     directory: Annotated[
         Path | None, typer.Option(help="An empty folder; by default a new temporary one.")
     ] = None,
+    platforms: Annotated[
+        str, typer.Option(help='Where the documents lie: kinds of sources, or "all".')
+    ] = "billtobox",
 ) -> None:
-    """See it work, on this machine. A mailbox of three companies is brought to their folders."""
+    """See it work, on this machine.
+
+    The documents of three companies are brought to their folders. With several platforms some of
+    the documents lie at two of them, and come once.
+    """
     with stopped_by_signals(ExitCode.INCOMPLETE):
         from pipeline.app.command_demo import demonstrate
 
-        demonstrate(documents, directory)
+        demonstrate(documents, directory, platforms)

@@ -14,24 +14,32 @@ from pipeline.errors import ConfigurationError
 from stages.sandbox import (
     Faults,
     Mailbox,
+    Served,
     parse_fault,
     read_faults,
     serve_sandbox as serve,
     write_config,
+    write_config_of_all,
     write_manifest,
 )
 from stages.sources.registry import CONNECTORS, platform_of
 
 __all__ = [
+    "ALL_KINDS",
     "Faults",
     "Mailbox",
+    "Served",
     "parse_fault",
     "read_faults",
     "serve_platform",
     "serve_sandbox",
     "write_config",
+    "write_config_of_all",
     "write_manifest",
 ]
+
+#: The kinds of all platforms that the sandbox can be.
+ALL_KINDS = tuple(connector.kind for connector in CONNECTORS)
 
 #: Serves a mailbox as the platform of the first connector.
 serve_sandbox = partial(serve, platform=platform_of(CONNECTORS[0]))

@@ -1,0 +1,57 @@
+"""A firm with sources of every kind: one command brings its documents, each of them once."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections import Counter
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.processes import PATIENCE, ROOT
+
+pytest.importorskip("asyncssh", reason="the source sftp needs asyncssh")
+
+
+def test_all_platforms_bring_each_document_once(tmp_path: Path) -> None:
+    folder = tmp_path / "firm"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", "from pipeline.app.cli import main; main()"),
+            *("demo", "--platforms", "all", "--documents", "150", "--directory", str(folder)),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    kinds = re.findall(r"^(\w+): a mailbox of", done.stdout, re.MULTILINE)
+    assert set(kinds) == {"billtobox", "sftp", "codabox", "billit", "einvoice_be"}
+    found = re.search(r"ok +([0-9]+) of \1 documents delivered", done.stdout)
+    assert found is not None, done.stdout
+    assert re.search(r"[1-9][0-9]* duplicates", done.stdout)
+    files = [path for path in (folder / "out").rglob("*") if path.is_file()]
+    contents = Counter(sha256(path.read_bytes()).hexdigest() for path in files)
+    assert len(files) == int(found[1]) == len(contents)
+
+
+def test_a_platform_that_there_is_not_is_named(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", "from pipeline.app.cli import main; main()"),
+            *("demo", "--platforms", "codbox", "--directory", str(tmp_path / "firm")),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "there is no such platform" in done.stderr
+    assert "codabox" in done.stderr
