@@ -69,7 +69,8 @@ class Quarantine:
         """Remove what is kept of a document, if anything is. Raises OSError."""
         if self._kept is None:
             self._kept = await anyio.to_thread.run_sync(self._look)
-        if _mark(key) in self._kept:
+        # Most keep nothing, and to work out a mark takes as long as all else here.
+        if self._kept and _mark(key) in self._kept:
             await anyio.to_thread.run_sync(self._remove, key)
             self._kept.discard(_mark(key))
 

@@ -17,8 +17,8 @@ from stages.sources.http.lenient_json import JSON_ERRORS, as_utf8
 MAX_PAGE_BYTES = 16_000_000
 #: Items of a page, at most: a server that ignores the requested size may send thousands.
 MAX_ITEMS = 10_000
-#: Commas for each item, at most, by which a page of millions is refused before it is decoded.
-COMMAS_PER_ITEM = 200
+#: Commas, at most, by which a page of millions of items is refused before it is decoded.
+MAX_COMMAS = MAX_ITEMS * 200
 #: Bytes of an item, at most.
 MAX_ITEM_BYTES = 4_000_000
 #: Totals and sizes above this are ignored.
@@ -48,7 +48,7 @@ class TooManyItems(Exception):
 
 async def read_page(body: bytes) -> Page:
     """Decode a page. Raises one of JSON_ERRORS, or TooManyItems."""
-    if body.count(b",") > MAX_ITEMS * COMMAS_PER_ITEM:
+    if len(body) > MAX_COMMAS and body.count(b",") > MAX_COMMAS:
         raise TooManyItems
     body = as_utf8(body)
     try:
@@ -115,7 +115,7 @@ def _read_member_by_member(body: bytes) -> Page:
     """
     if body.strip() in EMPTY_PAGES:
         return Page([])
-    if body.count(b"[") + body.count(b"{") > MAX_ITEMS * COMMAS_PER_ITEM:
+    if body.count(b"[") + body.count(b"{") > MAX_COMMAS:
         raise TooManyItems
     if body.strip().startswith(b"["):
         return Page(_all_objects(lenient_json.elements(body)))

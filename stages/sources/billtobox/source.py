@@ -317,5 +317,7 @@ class BilltoboxSource(Source):
 
 def _is_spelt(text: str, word: str) -> bool:
     """Whether a text is a word, whatever its case and the signs in it; or says nothing."""
+    if text == word:
+        return True
     bare, sought = ("".join(filter(str.isalnum, one)).upper() for one in (text, word))
     return bare in ("", sought)
