@@ -1,0 +1,124 @@
+"""Rendering: says a model in one language, by the templates; the same model gives the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from pipeline.document import Key
+from pipeline.monitor.page.languages import NAMES, Language, languages
+from pipeline.monitor.page.model import Overview
+from pipeline.monitor.page.plot import FOOT, HEIGHT, WIDTH, plot
+from pipeline.monitor.page.tally import KINDS
+
+PACKAGE = "pipeline.monitor.page"
+#: The files that a browser fetches, by their names, and their media types.
+STATIC = {
+    "page.css": "text/css; charset=utf-8",
+    "page.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+#: The sections of the first screen that are kept up to date.
+SECTIONS = ("state", "attention", "companies", "flow", "sources")
+#: Companies on the first screen; the others stand on a page of their own.
+FIRST_COMPANIES = 15
+
+
+class Renderer:
+    """The templates in one language."""
+
+    def __init__(self, language: Language) -> None:
+        self.language = language
+        environment = Environment(
+            loader=PackageLoader(PACKAGE),
+            autoescape=True,
+            undefined=StrictUndefined,
+            extensions=["jinja2.ext.i18n"],
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        environment.install_gettext_translations(  # type: ignore[attr-defined] # of the extension
+            language.catalog, newstyle=True
+        )
+        environment.filters.update(
+            say=language.say,
+            number=language.number,
+            moment=language.moment,
+            day=language.day,
+            time=self._time,
+            sentence=self._sentence,
+            document=document_link,
+        )
+        environment.globals.update(
+            language=language,
+            languages=NAMES,
+            static=static_links(),
+            plot=plot,
+            width=WIDTH,
+            height=HEIGHT,
+            foot=FOOT,
+            kinds=KINDS,
+            first_companies=FIRST_COMPANIES,
+        )
+        self._environment = environment
+
+    def page(self, template: str, **values: Any) -> str:
+        """A whole page."""
+        return self._environment.get_template(template).render(**values)
+
+    def sections(self, overview: Overview, *, acts: bool) -> dict[str, str]:
+        """The sections of the first screen by their names. acts: for one who may act."""
+        return {
+            name: self._environment.get_template(f"_{name}.html").render(it=overview, acts=acts)
+            for name in SECTIONS
+        }
+
+    def _time(self, at: float | None) -> Markup:
+        """A time for people, and for programs."""
+        if at is None:
+            return Markup("–")  # noqa: RUF001 - a dash
+        return Markup('<time title="{}">{}</time>').format(
+            self.language.full(at), self.language.moment(at)
+        )
+
+    def _sentence(self, said: Any) -> Markup:
+        """A sentence with its first letter large and its full stop."""
+        text = self.language.say(said).strip()
+        if text and text[-1] not in ".!?…":
+            text += "."
+        return escape(text[:1].upper() + text[1:])
+
+
+@cache
+def renderers() -> Mapping[str, Renderer]:
+    """The renderers by the codes of their languages."""
+    return {code: Renderer(language) for code, language in languages().items()}
+
+
+def document_link(key: Key) -> str:
+    """The address of the page of a document."""
+    query = {"source": key.source, "id": key.id, "revision": key.revision}
+    return f"/document?{urlencode(query)}"
+
+
+@cache
+def static_file(name: str) -> bytes:
+    """A file that browsers fetch."""
+    return (files(PACKAGE) / "static" / name).read_bytes()
+
+
+@cache
+def static_links() -> Mapping[str, str]:
+    """The addresses of the files, which change with their content: a browser may keep them."""
+    return {
+        name: f"/static/{name}?{hashlib.sha256(static_file(name)).hexdigest()[:10]}"
+        for name in STATIC
+    }
