@@ -141,6 +141,16 @@ class SignInRefused(SourceError):
     remedy = "Check the client id and secret, and that the platform has approved this application"
 
 
+class ControlError(SynqupError):
+    """Something that a person asked for, and that can't be done as things are."""
+
+
+class NotKnown(ControlError):
+    """Something was asked for of a source, a document or a company that is none."""
+
+    reason = "there is no such thing"
+
+
 class Skipped(SynqupError):
     """A document that is acknowledged, and not delivered."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import (
     ConfigurationError,
     InternalError,
+    NotKnown,
     RetryableError,
     SourceError,
     StateCopied,
@@ -45,7 +46,7 @@ class ExitCode(IntEnum):
 def exit_code_of_error(error: SynqupError) -> ExitCode:
     """The exit code of a command that has raised this error."""
     match error:
-        case ConfigurationError() | StateCopied():
+        case ConfigurationError() | StateCopied() | NotKnown():
             return ExitCode.USAGE
         case InternalError():
             return ExitCode.INTERNAL_ERROR

@@ -172,14 +172,14 @@ def _record_staged(
         "UPDATE documents SET state = 'staged', staged = ?4, path = ?5, name_hash = ?6,"
         " company = ?7, kind = ?8, sha256 = ?9, size = ?10, checksum = ?11, warnings = ?12,"
         " verified_at = ?13, changed_at = ?14, companions = ?15, identity = ?16,"
-        " number_hash = ?17, marks = ?18 WHERE source = ?1 AND id = ?2 AND revision = ?3"
-        " AND state NOT IN ('staged', 'delivered')",
+        " number_hash = ?17, marks = ?18, details = ?19"
+        " WHERE source = ?1 AND id = ?2 AND revision = ?3 AND state NOT IN ('staged', 'delivered')",
         (
             *columns(document.key),
             *(document.staged, path, hash_, document.company, document.kind),
             *(document.sha256, document.size, document.checksum, document.warnings),
             *(document.verified_at, at, " ".join(document.sidecars)),
-            *(document.identity, document.number_hash, document.marks),
+            *(document.identity, document.number_hash, document.marks, document.details),
         ),
     )
     return updated.rowcount == 1

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
@@ -39,6 +40,8 @@ from pipeline.ledger.models import (
 from pipeline.ledger.retention import REMOVE, REMOVE_NOTES, SHRINK, old_rows
 from pipeline.ledger.writer import Statement, Writer
 from pipeline.note import Note
+
+T = TypeVar("T")
 
 #: Ids, or rows, of one query, at most.
 PAGE_SIZE = 500
@@ -72,6 +75,10 @@ class Ledger:
         It changes nothing, and keeps no change waiting.
         """
         return await anyio.to_thread.run_sync(read_counts, self._path, abandon_on_cancel=True)
+
+    async def change(self, apply: Callable[[sqlite3.Connection], T]) -> T:
+        """Call a function in a transaction of the writer; what it changes is durable on return."""
+        return await self._writer.execute(apply, durable=True)
 
     async def begin_poll(self, source: str) -> int:
         """Count a poll of a source that begins, and return its number; restarts don't reset it.

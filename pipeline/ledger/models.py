@@ -70,7 +70,7 @@ class Staged(Struct, frozen=True):
     number_hash: equal for documents that bear the same number. may_repeat: whether it gets a name
     although the same document is delivered. sha256: of what the source sent, which differs from
     the file where another form of it is delivered. checksum: which check confirmed that,
-    "structure" if there was no other.
+    "structure" if there was no other. details: what it says of itself (pipeline/ledger/details.py).
     """
 
     key: Key
@@ -89,6 +89,7 @@ class Staged(Struct, frozen=True):
     marks: str = ""
     number_hash: int | None = None
     may_repeat: bool = False
+    details: str = ""
 
 
 class AllocatedName(Struct, frozen=True):

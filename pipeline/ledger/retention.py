@@ -4,8 +4,8 @@ A row of a document that was delivered, or that was recognised as one, is the pr
 delivery: by its key when the source lists it again, by its checksum where the list states no
 revision, by its identity and marks when it comes by a second route, by the hash of its name for the
 next document of that name. So it is never removed: it is shrunk to that, and only loses what people
-read: label, path, reason, warnings. What was skipped, quarantined, seen or waiting was never
-delivered: such a row may go, for if it is listed again, it is only fetched again.
+read: label, path, reason, warnings, details. What was skipped, quarantined, seen or waiting was
+never delivered: such a row may go, for if it is listed again, it is only fetched again.
 
 Neither happens to a row whose source has not been told of its end, or still lists it: each poll
 that lists one touches its row.
@@ -43,8 +43,8 @@ _REMOVABLE = (
 )
 _ONE = "WHERE source = ?1 AND id = ?2 AND revision = ?3"
 SHRINK = (
-    f"UPDATE documents SET label = {_LABEL}, path = '', reason = '', warnings = '', checksum = ''"  # noqa: S608 - constants only
-    f" {_ONE} AND {_SHRINKABLE}"
+    f"UPDATE documents SET label = {_LABEL}, path = '', reason = '', warnings = '', checksum = '',"  # noqa: S608 - constants only
+    f" details = '' {_ONE} AND {_SHRINKABLE}"
 )
 REMOVE = f"DELETE FROM documents {_ONE} AND {_REMOVABLE}"  # noqa: S608 - constants only
 #: The notes on documents, which are for people alone, go with the rest.

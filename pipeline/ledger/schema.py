@@ -21,6 +21,24 @@ CREATE TABLE notes (
 CREATE INDEX notes_refused ON notes (company, noted_at) WHERE accepted = 0;
 """
 
+#: What people have asked for (`actions`), and each document of which it was asked (`orders`).
+#: AUTOINCREMENT: the number of an order is the id of what it delivers, and is never used again.
+_ACTIONS = """
+CREATE TABLE actions (
+    number INTEGER PRIMARY KEY, at REAL NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL,
+    subject TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '', result TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE TABLE orders (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, action INTEGER NOT NULL, verb TEXT NOT NULL,
+    source TEXT NOT NULL, id TEXT NOT NULL, revision TEXT NOT NULL,
+    company TEXT NOT NULL, kind TEXT NOT NULL, folder TEXT NOT NULL,
+    ended_at REAL, done INTEGER, result TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX orders_open ON orders (number) WHERE ended_at IS NULL;
+CREATE INDEX orders_document ON orders (source, id);
+CREATE INDEX orders_action ON orders (action);
+"""
+
 #: The SQL that brings a ledger of this version to the next one. A new ledger gets SCHEMA at once.
 MIGRATIONS = {
     1: """
@@ -34,6 +52,12 @@ ALTER TABLE sources ADD COLUMN unreadable INTEGER NOT NULL DEFAULT 0;
 """,
     3: """
 ALTER TABLE sources ADD COLUMN cursor TEXT NOT NULL DEFAULT '';
+""",
+    4: f"""
+ALTER TABLE documents ADD COLUMN details TEXT NOT NULL DEFAULT '';
+ALTER TABLE sources ADD COLUMN paused_at REAL;
+ALTER TABLE sources ADD COLUMN paused_by TEXT NOT NULL DEFAULT '';
+{_ACTIONS}
 """,
 }
 
@@ -52,7 +76,7 @@ CREATE TABLE documents (
     reason TEXT NOT NULL DEFAULT '', warnings TEXT NOT NULL DEFAULT '',
     seen_at REAL NOT NULL, changed_at REAL NOT NULL, verified_at REAL,
     delivered_at REAL, acknowledged_at REAL, poll INTEGER NOT NULL DEFAULT 0,
-    marks TEXT NOT NULL DEFAULT '',
+    marks TEXT NOT NULL DEFAULT '', details TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (source, id, revision)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX documents_name ON documents (name_hash) WHERE name_hash IS NOT NULL;
@@ -65,8 +89,9 @@ CREATE INDEX documents_kept ON documents (changed_at) WHERE state IN ('quarantin
 CREATE TABLE sources (
     name TEXT PRIMARY KEY, polled_at REAL, error TEXT NOT NULL DEFAULT '', error_at REAL,
     poll INTEGER NOT NULL DEFAULT 0, unreadable INTEGER NOT NULL DEFAULT 0,
-    cursor TEXT NOT NULL DEFAULT ''
+    cursor TEXT NOT NULL DEFAULT '', paused_at REAL, paused_by TEXT NOT NULL DEFAULT ''
 ) STRICT;
 {_NOTES}
+{_ACTIONS}
 PRAGMA user_version = {VERSION};
 """

@@ -24,6 +24,7 @@ LAYERS = (
     ("pipeline.config", "pipeline.ledger", "pipeline.app.service_manager"),
     ("pipeline.engine", "pipeline.network"),
     ("pipeline.health",),
+    ("pipeline.control",),
     ("pipeline.alerts", "pipeline.monitor"),
     ("stages.digest_text",),
     ("stages", "stages.kind", "stages.naming", "stages.checksums", "stages.values"),

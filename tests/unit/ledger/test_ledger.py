@@ -61,7 +61,7 @@ async def test_a_document_is_followed_from_list_to_acknowledgement(tmp_path: Pat
     assert found == (
         *("box", "1", "", "invoice 1", "delivered", "BE1", "sales", "out/7.xml"),
         *(name_hash("out/7.xml"), "", ""),
-        *("ab", 9, "Digest", 5, 6, "", "odd", 1.0, 5.0, 3.0, 5.0, 6.0, 0, "aaaabbbb"),
+        *("ab", 9, "Digest", 5, 6, "", "odd", 1.0, 5.0, 3.0, 5.0, 6.0, 0, "aaaabbbb", ""),
     )
 
 

@@ -1,0 +1,50 @@
+"""Words of actions: how their sentences name documents, sources and moments."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+
+from pipeline.document import Key
+from pipeline.ledger.models import State
+from pipeline.ledger.selection import Selected
+from pipeline.text import sanitized
+
+#: Characters of what a person says of an action, and of what it was of.
+MAX_WORDS = 1000
+MAX_SUBJECT = 300
+#: Documents that are named; others are counted.
+FEW = 3
+
+
+def redo(row: Selected) -> str:
+    """What else can be done with a document that this can't be done with."""
+    if row.state is State.DELIVERED:
+        return "To have it once more: synqup redeliver"
+    return "Look at it: synqup show"
+
+
+def names(keys: Sequence[Key]) -> str:
+    """Documents by their ids."""
+    first = ", ".join(f"{key.source}:{key.id}" for key in keys[:FEW])
+    return cut(f"{first} and {len(keys) - FEW:,} more" if len(keys) > FEW else first, MAX_SUBJECT)
+
+
+def named(sources: Sequence[str]) -> str:
+    """Sources by their names, as the subject of a sentence."""
+    return f"source {sources[0]}" if len(sources) == 1 else f"each of {len(sources)} sources"
+
+
+def listed(what: Collection[str]) -> str:
+    """Names to choose from."""
+    return ", ".join(what) or "none"
+
+
+def cut(text: str, most: int = MAX_WORDS) -> str:
+    """A person's words, printable and of a bounded length."""
+    return sanitized(text.strip(), most)
+
+
+def moment(at: float) -> str:
+    """A moment in this machine's time."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))

@@ -1,0 +1,217 @@
+"""Orders: what people ask for of documents, durable until it is done, and the record of who asked.
+
+An action is what one person asked for at one moment; it has an order for each document of which
+something is to be done. An order that is open when the program ends goes on at the next start.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from functools import partial
+
+from msgspec import Struct
+
+from pipeline.document import Key
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.models import columns
+
+#: The name, in keys, of what is delivered again: the id is the number of its order. No source of a
+#: configuration is called so.
+AGAIN = "(again)"
+#: Orders that are read at once; orders of one action, and records of one answer, at most.
+PAGE = 200
+MAX_ORDERS = 100_000
+MAX_RECORDS = 100
+
+#: The verbs of orders.
+RETRY, REDELIVER, ASSIGN = "retry", "redeliver", "assign"
+
+
+class NewOrder(Struct, frozen=True):
+    """What is to be done with one document. company, kind: to be its own, for ASSIGN.
+
+    folder: where it is to be delivered, "" for its own destination.
+    """
+
+    verb: str
+    key: Key
+    company: str = ""
+    kind: str = ""
+    folder: str = ""
+
+
+class Order(Struct, frozen=True):
+    """An order that is not done. reason: of its action."""
+
+    number: int
+    verb: str
+    key: Key
+    company: str
+    kind: str
+    folder: str
+    reason: str = ""
+
+    @property
+    def delivered_as(self) -> Key:
+        """The key of the row that says what became of it."""
+        return Key(AGAIN, str(self.number), "") if self.verb == REDELIVER else self.key
+
+
+class OrderRecord(Struct, frozen=True):
+    """An order as a story tells it. ended_at: None while it is open; done: whether it was done."""
+
+    number: int
+    verb: str
+    at: float
+    who: str
+    reason: str
+    company: str
+    kind: str
+    folder: str
+    ended_at: float | None
+    done: bool
+    result: str
+
+
+class ActionRecord(Struct, frozen=True):
+    """An action as it was recorded. subject: what it was of, for people."""
+
+    number: int
+    at: float
+    who: str
+    action: str
+    subject: str
+    reason: str
+    result: str
+
+
+class NewAction(Struct, frozen=True):
+    """An action that is about to be recorded."""
+
+    who: str
+    action: str
+    subject: str
+    reason: str = ""
+    result: str = ""
+
+
+class OrderBook:
+    """The actions and orders of one ledger. Each change is durable when its method returns."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def record(self, action: NewAction, orders: Sequence[NewOrder] = (), *, at: float) -> int:
+        """Record an action with its orders; its number."""
+        return await self._ledger.change(partial(_record, action, orders, at))
+
+    async def open(self, after: int = 0) -> list[Order]:
+        """The next orders that are not done, by their numbers, at most PAGE."""
+        return await self._ledger.change(partial(_open, after))
+
+    async def end(self, number: int, *, done: bool, result: str, at: float) -> None:
+        """Record what came of an order; one that has ended stays as it is."""
+        sql = (
+            "UPDATE orders SET ended_at = ?2, done = ?3, result = ?4"
+            " WHERE number = ?1 AND ended_at IS NULL"
+        )
+        await self._ledger.change(
+            lambda connection: connection.execute(sql, (number, at, done, result)).close()
+        )
+
+    async def left(self, action: int) -> tuple[int, int, str]:
+        """Of an action: orders that are open, those that were not done, and why one was not."""
+        return await self._ledger.change(partial(_left, action))
+
+    async def set_back(self, keys: Sequence[Key], reason: str, at: float) -> None:
+        """Have quarantined documents wait, so that they start again when they are listed."""
+        sql = (
+            "UPDATE documents SET state = 'waiting', reason = ?4, changed_at = ?5,"
+            " acknowledged_at = NULL WHERE source = ?1 AND id = ?2 AND revision = ?3"
+            " AND state = 'quarantined'"
+        )
+        rows = [(*columns(key), reason, at) for key in keys]
+        await self._ledger.change(lambda connection: connection.executemany(sql, rows).close())
+
+    async def pause(self, source: str, who: str, at: float | None) -> None:
+        """Record that a source is paused since then, by whom; None: that it goes on."""
+        sql = (
+            "INSERT INTO sources (name, paused_at, paused_by) VALUES (?1, ?2, ?3)"
+            " ON CONFLICT DO UPDATE SET paused_at = ?2, paused_by = ?3"
+        )
+        await self._ledger.change(
+            lambda connection: connection.execute(sql, (source, at, who)).close()
+        )
+
+    async def paused(self) -> dict[str, tuple[float, str]]:
+        """The sources that are paused: since when, and by whom."""
+        return await self._ledger.change(_paused)
+
+
+def orders_of(connection: sqlite3.Connection, key: Key) -> tuple[OrderRecord, ...]:
+    """What was asked for of one document, the latest first."""
+    rows = connection.execute(
+        "SELECT o.number, o.verb, a.at, a.who, a.reason, o.company, o.kind, o.folder, o.ended_at,"
+        " coalesce(o.done, 0), o.result FROM orders o JOIN actions a ON a.number = o.action"
+        " WHERE o.source = ? AND o.id = ? AND o.revision = ? ORDER BY o.number DESC LIMIT ?",
+        (*columns(key), MAX_RECORDS),
+    )
+    return tuple(OrderRecord(*row[:9], *(bool(row[9]), row[10])) for row in rows)
+
+
+def actions_of(connection: sqlite3.Connection, key: Key) -> tuple[ActionRecord, ...]:
+    """The actions that one document was of, the latest first."""
+    rows = connection.execute(
+        "SELECT number, at, who, action, subject, reason, result FROM actions WHERE number IN"
+        " (SELECT action FROM orders WHERE source = ? AND id = ? AND revision = ?)"
+        " ORDER BY number DESC LIMIT ?",
+        (*columns(key), MAX_RECORDS),
+    )
+    return tuple(ActionRecord(*row) for row in rows)
+
+
+def _record(
+    action: NewAction, orders: Sequence[NewOrder], at: float, connection: sqlite3.Connection
+) -> int:
+    cursor = connection.execute(
+        "INSERT INTO actions (at, who, action, subject, reason, result) VALUES (?, ?, ?, ?, ?, ?)",
+        (at, action.who, action.action, action.subject, action.reason, action.result),
+    )
+    number = cursor.lastrowid or 0
+    cursor.close()
+    connection.executemany(
+        "INSERT INTO orders (action, verb, source, id, revision, company, kind, folder)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (number, one.verb, *columns(one.key), one.company, one.kind, one.folder)
+            for one in orders
+        ],
+    ).close()
+    return number
+
+
+def _open(after: int, connection: sqlite3.Connection) -> list[Order]:
+    rows = connection.execute(
+        "SELECT o.number, o.verb, o.source, o.id, o.revision, o.company, o.kind, o.folder, a.reason"
+        " FROM orders o INDEXED BY orders_open JOIN actions a ON a.number = o.action"
+        " WHERE o.ended_at IS NULL AND o.number > ? ORDER BY o.number LIMIT ?",
+        (after, PAGE),
+    )
+    return [Order(row[0], row[1], Key(*row[2:5]), *row[5:]) for row in rows]
+
+
+def _left(action: int, connection: sqlite3.Connection) -> tuple[int, int, str]:
+    row = connection.execute(
+        "SELECT count(*) FILTER (WHERE ended_at IS NULL), count(*) FILTER (WHERE done = 0),"
+        " coalesce(min(result) FILTER (WHERE done = 0), '') FROM orders WHERE action = ?",
+        (action,),
+    ).fetchone()
+    return int(row[0]), int(row[1]), str(row[2])
+
+
+def _paused(connection: sqlite3.Connection) -> dict[str, tuple[float, str]]:
+    rows = connection.execute(
+        "SELECT name, paused_at, paused_by FROM sources WHERE paused_at IS NOT NULL"
+    )
+    return {name: (at, who) for name, at, who in rows}
