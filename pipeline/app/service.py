@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from msgspec import structs
 
 from pipeline.alerts.alerts import Alerts
 from pipeline.alerts.settings import AlertSettings
+from pipeline.app.companies import Companies
 from pipeline.app.logging import ProgramLog
 from pipeline.app.poller import Poller
 from pipeline.app.reporter import patience, reporting
@@ -35,6 +37,8 @@ from pipeline.config.watcher import watch_config
 from pipeline.errors import SynqupError
 from pipeline.health.collector import Collector
 from pipeline.monitor.monitor import Monitor
+from pipeline.monitor.page.parts import Parts
+from pipeline.monitor.page.tally import Tally
 from pipeline.source import Source
 
 log = structlog.get_logger(__name__)
@@ -115,7 +119,18 @@ class Service:
         self.collector = Collector(
             application.vital_signs, application.ledger, deliveries, self, state_dir
         )
-        self.monitor = Monitor(config.monitor, self.collector, observer, deliveries)
+        tally = Tally()
+        application.engine.journal.attach(tally.record)
+        page = Parts(
+            self.collector,
+            observer,
+            tally,
+            Companies(lambda: self._config),
+            ledger_path(state_dir),
+            lambda: alert_settings(self._config),
+            machine=config.alerts.name or socket.gethostname(),
+        )
+        self.monitor = Monitor(config.monitor, self.collector, observer, deliveries, page)
         self.alerts = Alerts(
             alert_settings(config),
             config.companies,

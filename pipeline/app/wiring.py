@@ -34,7 +34,7 @@ from stages.classify import FileClassification, classify_among, classify_file
 from stages.configuration import load_config as load
 from stages.flow import STAGE_NAMES, Flow
 from stages.list import Lister
-from stages.settings import Config, SourceSettings, folders_of, roots_of
+from stages.settings import Config, SourceSettings, company_folders, folders_of, roots_of
 from stages.sources.registry import SECTIONS, open_source
 from stages.sources.sign_in import open_sign_in
 
@@ -48,6 +48,7 @@ __all__ = [
     "SourceSettings",
     "classify_among",
     "classify_file",
+    "company_folders",
     "examine",
     "examine_folders",
     "folders_of",

@@ -22,6 +22,7 @@ from pipeline.monitor.page.model import (
     Level,
     Sentence,
     Text,
+    both,
     counted,
     mark as _,
     said,
@@ -32,16 +33,15 @@ MAX_DETAILS = 8
 
 
 class Words(Struct, frozen=True):
-    """What is said of a cause; {name}: of the one that it concerns, {n}: how many it concerns.
+    """What is said of a cause, if it concerns one or more.
 
-    rank: a lower one comes first. remedy: where the condition brings none.
+    {name}: of the one that it concerns, {n}: how many it concerns. rank: a lower one comes first. remedy: where the condition brings none.
     """
 
     level: Level
     rank: int
     tag: str
-    one: str
-    many: str
+    what: tuple[str, str]
     remedy: str = ""
 
 
@@ -50,70 +50,61 @@ WORDS: Mapping[str, Words] = {
         "bad",
         0,
         _("state folder"),
-        _("Nothing is brought: the state folder can't be written"),
-        _("Nothing is brought: the state folder can't be written"),
+        both("Nothing is brought: the state folder can't be written", "Nothing is brought: the state folder can't be written"),
     ),
     "stuck": Words(
         "bad",
         1,
         _("stuck"),
-        _("Nothing moves, though documents are under way"),
-        _("Nothing moves, though documents are under way"),
+        both("Nothing moves, though documents are under way", "Nothing moves, though documents are under way"),
         _("Restart the service, and send the log to support if it happens again"),
     ),
     "source": Words(
         "bad",
         2,
         _("source fails"),
-        _("{name} can't be read"),
-        _("{n} sources can't be read"),
+        both("{name} can't be read", "{n} sources can't be read"),
         _("Nothing is lost: all of it will be fetched when it can be read again"),
     ),
     "folder": Words(
         "bad",
         3,
         _("folder refuses"),
-        _("A folder takes no documents: {name}"),
-        _("{n} folders take no documents"),
+        both("A folder takes no documents: {name}", "{n} folders take no documents"),
     ),
     "disk": Words(
         "warn",
         4,
         _("disk"),
-        _("A disk runs low: {name}"),
-        _("Disks run low: they hold {n} folders"),
+        both("A disk runs low: {name}", "Disks run low: they hold {n} folders"),
         _("Make room. When a disk is full, documents wait; none is lost"),
     ),
     "sign-in": Words(
         "warn",
         5,
         _("sign-in"),
-        _("The sign-in of {name} ends soon"),
-        _("{n} sign-ins end soon"),
+        both("The sign-in of {name} ends soon", "{n} sign-ins end soon"),
         _("Sign in again on the server: synqup sign-in {name}"),
     ),
     "quarantined": Words(
         "bad",
         6,
         _("quarantine"),
-        _("{label} can't be delivered"),
-        _("{n} documents can't be delivered"),
+        both("{label} can't be delivered", "{n} documents can't be delivered"),
         _("Remove the cause, then try again"),
     ),
     "waiting": Words(
         "warn",
         7,
         _("waiting"),
-        _("{label} waits"),
-        _("{n} documents wait"),
+        both("{label} waits", "{n} documents wait"),
         _("They are tried again with each poll"),
     ),
     "quiet": Words(
         "warn",
         8,
         _("silence"),
-        _("{name} gets no documents"),
-        _("{n} companies get no documents, though they usually do"),
+        both("{name} gets no documents", "{n} companies get no documents, though they usually do"),
         _(
             "Ask the company whether that is so. If not, see whether the platform still receives"
             " for it, and whether it has approved synqup"
@@ -123,16 +114,12 @@ WORDS: Mapping[str, Words] = {
         "warn",
         9,
         _("paused"),
-        _("{name} is not polled: somebody has paused it"),
-        _("{n} sources are not polled: somebody has paused them"),
+        both("{name} is not polled: somebody has paused it", "{n} sources are not polled: somebody has paused them"),
         _("Resume it when its documents are to come again"),
     ),
 }
 
-_EFFECT = (
-    _("{n} company gets nothing until then"),
-    _("{n} companies get nothing until then"),
-)
+_EFFECT = both("{n} company gets nothing until then", "{n} companies get nothing until then")
 
 
 def items_of(
@@ -172,7 +159,7 @@ def _of_conditions(
         level="bad" if is_worse else words.level,
         rank=words.rank,
         tag=said(words.tag),
-        what=counted(words.one, words.many, len(alike), name=name),
+        what=counted(*words.what, len(alike), name=name),
         why=Sentence(first.reason) if first.reason else None,
         remedy=remedy,
         since=first.since,
@@ -207,7 +194,7 @@ def _of_group(group: Group) -> Item:
         level=words.level,
         rank=words.rank,
         tag=said(words.tag),
-        what=counted(words.one, words.many, n, label=label),
+        what=counted(*words.what, n, label=label),
         why=Sentence(group.reason),
         remedy=Sentence(group.remedy) if group.remedy else said(words.remedy),
         since=min(one[3] for one in group.documents),

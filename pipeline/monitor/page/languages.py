@@ -23,8 +23,8 @@ from babel.support import NullTranslations, Translations
 from pipeline.monitor.page.model import Moment, Sentence, Text
 from pipeline.monitor.page.sentences import Sentences
 
-#: The languages of the page by their codes, with the locale of numbers and dates: those of Belgium.
-LOCALES: Mapping[str, str] = {"nl": "nl_BE", "fr": "fr_BE", "en": "en_BE"}
+#: The languages of the page by their codes, with the locale of numbers and dates.
+LOCALES: Mapping[str, str] = {"nl": "nl_BE", "fr": "fr_BE", "en": "en_GB"}
 #: How each language names itself.
 NAMES: Mapping[str, str] = {"nl": "Nederlands", "fr": "Français", "en": "English"}
 DEFAULT = "en"

@@ -43,6 +43,11 @@ def mark(text: str) -> str:
     return text
 
 
+def both(one: str, many: str) -> tuple[str, str]:
+    """Mark a text for one thing and for several; as mark()."""
+    return one, many
+
+
 def said(text: str, **values: str | int | float | Moment | Sentence) -> Text:
     """A text of the catalogs, and what fills it."""
     return Text(text, values)

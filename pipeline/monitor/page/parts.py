@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from pipeline.alerts.alerts import Watched
 from pipeline.alerts.settings import AlertSettings
+from pipeline.control.actions import Actions
 from pipeline.engine.observer import Observer
 from pipeline.health.collector import Collector
 from pipeline.monitor.page.tally import Tally
@@ -51,7 +52,10 @@ class Roster(Protocol):
 
 
 class Parts(Struct, frozen=True):
-    """What the page tells of. ledger: its path. settings: the rules by which something is wrong."""
+    """What the page tells of. ledger: its path. settings: the rules by which something is wrong.
+
+    actions: by what it acts; None where nothing can be done. machine: how people call it.
+    """
 
     collector: Collector
     observer: Observer
@@ -59,4 +63,5 @@ class Parts(Struct, frozen=True):
     roster: Roster
     ledger: Path
     settings: Callable[[], AlertSettings]
+    actions: Actions | None = None
     machine: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -13,8 +14,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from pipeline.document import Key
+from pipeline.ledger.search import FoundDocument
+from pipeline.monitor.page.groups import reason_and_remedy
 from pipeline.monitor.page.languages import NAMES, Language, languages
-from pipeline.monitor.page.model import Overview
+from pipeline.monitor.page.model import Flow, Overview, Sentence, said
+from pipeline.monitor.page.names import KINDS as KIND_NAMES, STAGES, STATES, VERBS
 from pipeline.monitor.page.plot import FOOT, HEIGHT, WIDTH, plot
 from pipeline.monitor.page.tally import KINDS
 
@@ -67,6 +71,14 @@ class Renderer:
             foot=FOOT,
             kinds=KINDS,
             first_companies=FIRST_COMPANIES,
+            total_of=_total,
+            amount=self._amount,
+            reason_of=self._reason,
+            state_level=lambda state: STATES[state][0],
+            state_name=lambda state: self._name(STATES[state][1]),
+            stage_name=lambda stage: self._name(STAGES.get(stage, stage)),
+            kind_name=lambda kind: self._name(KIND_NAMES.get(kind, kind)),
+            verb_name=lambda verb: self._name(VERBS.get(verb, verb)),
         )
         self._environment = environment
 
@@ -80,6 +92,22 @@ class Renderer:
             name: self._environment.get_template(f"_{name}.html").render(it=overview, acts=acts)
             for name in SECTIONS
         }
+
+    def _name(self, name: str) -> str:
+        return self.language.say(said(name)) if name else ""
+
+    def _amount(self, found: FoundDocument) -> str:
+        """The amount of a document, in its currency; empty if it is not known."""
+        try:
+            return self.language.amount(Decimal(found.amount), found.currency)
+        except ArithmeticError:
+            return found.amount
+
+    def _reason(self, found: FoundDocument) -> Markup:
+        """Why a document is in its state, and what to do."""
+        reason, remedy = reason_and_remedy(found.reason, found.label)
+        parts = [self._sentence(Sentence(one)) for one in (reason, remedy) if one]
+        return Markup(" ").join(parts)
 
     def _time(self, at: float | None) -> Markup:
         """A time for people, and for programs."""
@@ -95,6 +123,10 @@ class Renderer:
         if text and text[-1] not in ".!?…":
             text += "."
         return escape(text[:1].upper() + text[1:])
+
+
+def _total(flow: Flow, kind: str) -> int:
+    return sum(one.get(kind, 0) for one in flow.hours)
 
 
 @cache

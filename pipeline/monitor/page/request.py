@@ -30,19 +30,18 @@ HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
 class Visit:
     """A request, of one who may look at least; but `session` is None where he signs in."""
 
-    def __init__(self, request: web.Request, session: Session | None, machine: str = "") -> None:
+    def __init__(
+        self, request: web.Request, session: Session | None, machine: str = "", *, can_act: bool = True
+    ) -> None:
         self.request = request
         self.session = session
         self._machine = machine
+        #: Whether he may act.
+        self.acts = can_act and session is not None and session.acts
         chosen = request.query.get("l", "") or request.cookies.get(LANGUAGE_COOKIE, "")
         accepted = request.headers.get("Accept-Language", "")
         #: The code of his language: as he chose, else as his browser wants it.
         self.language = chosen if chosen in LOCALES else negotiated(accepted)
-
-    @property
-    def acts(self) -> bool:
-        """Whether he may act."""
-        return self.session is not None and self.session.acts
 
     def argument(self, name: str, most: int) -> str:
         """An argument of the address; empty if there is none."""
@@ -59,6 +58,7 @@ class Visit:
         text = renderers()[self.language].page(
             template,
             session=self.session,
+            acts=self.acts,
             here=self._here(),
             switch=self._switched,
             machine=self._machine,

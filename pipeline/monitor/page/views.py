@@ -59,7 +59,7 @@ class Views:
     async def overview(self, visit: Visit) -> web.StreamResponse:
         """Answer the first screen."""
         it = await self._live.current()
-        return visit.page("overview.html", it=it, acts=visit.acts)
+        return visit.page("overview.html", it=it)
 
     async def companies(self, visit: Visit) -> web.StreamResponse:
         """Answer the companies: all, or those whose name, number or file has a text."""
@@ -75,7 +75,7 @@ class Views:
         wanted = visit.argument("group", 40)
         groups = [one for one in it.groups if not wanted or one.id == wanted]
         return visit.page(
-            "waiting.html", groups=groups, wanted=wanted, acts=visit.acts, names=await self._names()
+            "waiting.html", groups=groups, wanted=wanted, names=await self._names()
         )
 
     async def find(self, visit: Visit) -> web.StreamResponse:
@@ -124,7 +124,6 @@ class Views:
             "document.html",
             it=told,
             names=await self._names(),
-            acts=visit.acts,
             readable=self._readable(told.document.key),
         )
 
