@@ -11,7 +11,7 @@ from pipeline.monitor.page.parts import Member, Members
 
 
 class Companies:
-    """Gives the companies; made anew, for there may be thousands, only for another configuration."""
+    """Gives the companies; there may be thousands: made anew only for another configuration."""
 
     def __init__(self, config: Callable[[], Config]) -> None:
         self._config = config

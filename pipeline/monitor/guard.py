@@ -67,7 +67,7 @@ class Guard:
         return None
 
     def foreign(self, headers: Headers) -> tuple[int, str] | None:
-        """A refusal by where a request is sent to, and from; whoever may come has to sign in yet."""
+        """A refusal by where a request goes to, and comes from; None where it may be signed in."""
         hosts = headers.getall("Host", [])
         host = host_of(hosts[0]) if len(hosts) == 1 else None
         if host is None or not self._is_ours(host):

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from pipeline.control.actions import Actions, ActionResult
+from pipeline.control.actions import ActionResult, Actions
 from pipeline.document import Key
 from pipeline.errors import SynqupError
 from pipeline.monitor.page.live import Live

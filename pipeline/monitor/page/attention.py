@@ -1,7 +1,7 @@
 """Attention: what is wrong at one moment, as items for people, the worst first.
 
-The rules by which something is wrong are those of alerts (pipeline/alerts/conditions.py, rhythms.py),
-so that the page and the messages agree.
+The rules by which something is wrong are those of alerts (conditions.py and rhythms.py of
+pipeline/alerts), so that the page and the messages agree.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pipeline.monitor.page.model import (
     Button,
     Group,
     Item,
+    Label,
     Level,
     Sentence,
     Text,
@@ -35,7 +36,8 @@ MAX_DETAILS = 8
 class Words(Struct, frozen=True):
     """What is said of a cause, if it concerns one or more.
 
-    {name}: of the one that it concerns, {n}: how many it concerns. rank: a lower one comes first. remedy: where the condition brings none.
+    {name}: of the one that it concerns, {n}: how many it concerns.
+    rank: a lower one comes first. remedy: where the condition brings none.
     """
 
     level: Level
@@ -50,13 +52,19 @@ WORDS: Mapping[str, Words] = {
         "bad",
         0,
         _("state folder"),
-        both("Nothing is brought: the state folder can't be written", "Nothing is brought: the state folder can't be written"),
+        both(
+            "Nothing is brought: the state folder can't be written",
+            "Nothing is brought: the state folder can't be written",
+        ),
     ),
     "stuck": Words(
         "bad",
         1,
         _("stuck"),
-        both("Nothing moves, though documents are under way", "Nothing moves, though documents are under way"),
+        both(
+            "Nothing moves, though documents are under way",
+            "Nothing moves, though documents are under way",
+        ),
         _("Restart the service, and send the log to support if it happens again"),
     ),
     "source": Words(
@@ -114,7 +122,10 @@ WORDS: Mapping[str, Words] = {
         "warn",
         9,
         _("paused"),
-        both("{name} is not polled: somebody has paused it", "{n} sources are not polled: somebody has paused them"),
+        both(
+            "{name} is not polled: somebody has paused it",
+            "{n} sources are not polled: somebody has paused them",
+        ),
         _("Resume it when its documents are to come again"),
     ),
 }
@@ -169,9 +180,7 @@ def _of_conditions(
     )
 
 
-def _effect(
-    cause: str, alike: Sequence[Condition], companies_of: Mapping[str, int]
-) -> Text | None:
+def _effect(cause: str, alike: Sequence[Condition], companies_of: Mapping[str, int]) -> Text | None:
     concerned = sum(companies_of.get(one.member, 0) for one in alike) if cause == "source" else 0
     return counted(*_EFFECT, concerned) if concerned else None
 
@@ -194,11 +203,11 @@ def _of_group(group: Group) -> Item:
         level=words.level,
         rank=words.rank,
         tag=said(words.tag),
-        what=counted(*words.what, n, label=label),
+        what=counted(*words.what, n, label=Label(label)),
         why=Sentence(group.reason),
         remedy=Sentence(group.remedy) if group.remedy else said(words.remedy),
         since=min(one[3] for one in group.documents),
-        details=tuple(one[1] for one in group.documents[:3]) if n > 1 else (),
+        details=tuple(Label(one[1]) for one in group.documents[:3]) if n > 1 else (),
         link=f"/waiting?group={group.id}",
         buttons=(button(f"g-{group.id}", "retry", _("Try again"), group=group.id),),
     )

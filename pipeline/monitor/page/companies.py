@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from pipeline.alerts.memory import Condition
 from pipeline.engine.breaker import BreakerState
@@ -29,9 +29,10 @@ DISK: State = ("warn", said(_("disk")))
 QUARANTINE: State = ("bad", said(_("quarantine")))
 WAITING: State = ("warn", said(_("waiting")))
 QUIET: State = ("warn", said(_("silence")))
+PAUSED: State = ("warn", said(_("paused")))
 WELL: State = ("ok", said(_("well")))
 #: The worst first: a company is told by the first that concerns it.
-_RANKS = (FAILS, REFUSES, QUARANTINE, DISK, QUIET, WAITING, WELL)
+_RANKS = (FAILS, REFUSES, QUARANTINE, DISK, PAUSED, QUIET, WAITING, WELL)
 
 
 def company_rows(
@@ -42,18 +43,20 @@ def company_rows(
     by_folder: Mapping[str, Sequence[Member]],
 ) -> tuple[CompanyRow, ...]:
     """A row for each company, the worst first, then by name."""
-    failing, states = _states(conditions, by_folder)
+    failing, paused, states = _states(conditions, by_folder)
     opened: dict[str, int] = {}
     for group in groups:
-        state = QUARANTINE if group.state == "quarantined" else WAITING
+        why = QUARANTINE if group.state == "quarantined" else WAITING
         for _key, _label, company, _at in group.documents:
             opened[company] = opened.get(company, 0) + 1
-            states.setdefault(company, []).append(state)
+            states.setdefault(company, []).append(why)
     rows = []
     for one in members.companies.values():
         found = states.get(one.identifier, [])
         if one.sources & failing:
             found = [FAILS, *found]
+        if one.sources & paused:
+            found = [PAUSED, *found]
         level, state = min(found, key=_RANKS.index, default=WELL)
         last, today, counts = tally.of(one.identifier)
         rows.append(
@@ -80,32 +83,39 @@ def company_rows(
 
 def _states(
     conditions: Iterable[Condition], by_folder: Mapping[str, Sequence[Member]]
-) -> tuple[set[str], dict[str, list[State]]]:
-    """The sources that fail, and what is wrong with companies for other reasons."""
+) -> tuple[set[str], set[str], dict[str, list[State]]]:
+    """The sources that fail, those that are paused, and what else is wrong with companies."""
     failing: set[str] = set()
+    paused: set[str] = set()
     states: dict[str, list[State]] = {}
     for one in conditions:
         if one.cause == "source":
             failing.add(one.member)
+        elif one.cause == "paused":
+            paused.add(one.member)
         elif one.cause == "quiet":
             states.setdefault(one.member, []).append(QUIET)
         elif one.cause in ("folder", "disk"):
             state = REFUSES if one.cause == "folder" or one.level > 1 else DISK
             for member in by_folder.get(one.member, ()):
                 states.setdefault(member.identifier, []).append(state)
-    return failing, states
+    return failing, paused, states
 
 
-def source_rows(health: Health, snapshot: Snapshot) -> tuple[SourceRow, ...]:
+def source_rows(
+    health: Health, snapshot: Snapshot, paused: Collection[str]
+) -> tuple[SourceRow, ...]:
     """A row for each source, those that fail first."""
-    rows = [_source(one, snapshot) for one in health.sources]
+    rows = [_source(one, snapshot, one.name in paused) for one in health.sources]
     return tuple(sorted(rows, key=lambda one: (ORDER[one.level], one.name.casefold())))
 
 
-def _source(source: SourceHealth, snapshot: Snapshot) -> SourceRow:
+def _source(source: SourceHealth, snapshot: Snapshot, is_paused: bool) -> SourceRow:
     seen = snapshot.sources.get(source.name)
     level, state = WELL
-    if source.trouble is not None:
+    if is_paused:
+        level, state = PAUSED
+    elif source.trouble is not None:
         level, state = FAILS
     elif seen is not None and seen.breaker is BreakerState.OPEN:
         level, state = "warn", said(_("serves badly"))
@@ -119,4 +129,5 @@ def _source(source: SourceHealth, snapshot: Snapshot) -> SourceRow:
         state,
         source.last_good_poll,
         seen.in_flight if seen is not None else 0,
+        is_paused,
     )

@@ -8,6 +8,7 @@ known as sentences: see `sentences`.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
@@ -20,7 +21,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 
-from pipeline.monitor.page.model import Moment, Sentence, Text
+from pipeline.monitor.page.model import Label, Moment, Sentence, Text, Value
 from pipeline.monitor.page.sentences import Sentences
 
 #: The languages of the page by their codes, with the locale of numbers and dates.
@@ -30,6 +31,8 @@ NAMES: Mapping[str, str] = {"nl": "Nederlands", "fr": "Français", "en": "Englis
 DEFAULT = "en"
 #: The domains: texts of the page; sentences of other parts.
 PAGE, SENTENCES = "page", "sentences"
+#: The id at the end of a label.
+_ID = re.compile(r" \(id [^()]*\)$")
 #: Characters of Accept-Language that are read.
 MAX_HEADER = 500
 
@@ -58,8 +61,10 @@ class Language:
             found = self.catalog.ugettext(text.id)
         return found.format(**{name: self.value(one) for name, one in text.values.items()})
 
-    def value(self, value: str | float | Moment | Sentence) -> str:
+    def value(self, value: Value) -> str:
         """What fills a text."""
+        if isinstance(value, Label):
+            return self.label(value.text)
         if isinstance(value, Moment):
             return self.moment(value.at)
         if isinstance(value, Sentence):
@@ -69,6 +74,10 @@ class Language:
     def sentence(self, text: str) -> str:
         """A sentence of another part of synqup, translated where it is known; no full stop."""
         return self._sentences.translated(text)
+
+    def label(self, label: str) -> str:
+        """The label of a document, without the id that its source has for it."""
+        return self.sentence(_ID.sub("", label))
 
     def number(self, value: float) -> str:
         """A number."""

@@ -34,7 +34,7 @@ SIGN_OF_LIFE = b": \n\n"
 Variant = tuple[str, bool]
 
 
-class TooMany(Exception):  # noqa: N818 - the house names errors by what happened
+class TooMany(Exception):
     """There are MAX_READERS already."""
 
 

@@ -26,6 +26,15 @@ class Sentence(Struct, frozen=True):
     text: str
 
 
+class Label(Struct, frozen=True):
+    """The label of a document."""
+
+    text: str
+
+
+Value = str | int | float | Moment | Sentence | Label
+
+
 class Text(Struct, frozen=True):
     """A text of the catalogs. id: as it stands there, in English; plural: for all but one `n`.
 
@@ -33,7 +42,7 @@ class Text(Struct, frozen=True):
     """
 
     id: str
-    values: dict[str, str | int | float | Moment | Sentence] = {}
+    values: dict[str, Value] = {}
     plural: str = ""
     n: int = 1
 
@@ -48,12 +57,12 @@ def both(one: str, many: str) -> tuple[str, str]:
     return one, many
 
 
-def said(text: str, **values: str | int | float | Moment | Sentence) -> Text:
+def said(text: str, **values: Value) -> Text:
     """A text of the catalogs, and what fills it."""
     return Text(text, values)
 
 
-def counted(one: str, many: str, n: int, **values: str | int | float | Moment | Sentence) -> Text:
+def counted(one: str, many: str, n: int, **values: Value) -> Text:
     """A text of the catalogs about n things."""
     return Text(one, {"n": n, **values}, many, n)
 
@@ -70,7 +79,7 @@ class Item(Struct, frozen=True):
     """One thing that needs attention. rank: a lower one comes first within its level.
 
     tag: of what sort it is. what, why, remedy: as in a SynqupError. effect: what follows from it.
-    details: names that it is about, at most a few. link: where more stands.
+    details: documents or names that it is about, at most a few. link: where more stands.
     """
 
     id: str
@@ -82,7 +91,7 @@ class Item(Struct, frozen=True):
     remedy: Text | Sentence | None
     since: float
     effect: Text | None = None
-    details: tuple[str, ...] = ()
+    details: tuple[str | Label, ...] = ()
     link: str = ""
     buttons: tuple[Button, ...] = ()
 

@@ -7,9 +7,9 @@ and only while somebody looks: see `Refreshed`.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -28,6 +28,8 @@ from pipeline.monitor.page.groups import grouped
 from pipeline.monitor.page.model import Flow, Group, Overview
 from pipeline.monitor.page.parts import Members, Parts
 from pipeline.monitor.page.tally import DAY, DAYS, HOUR, LOOKED_BACK, day_start
+
+T = TypeVar("T")
 
 #: Items that the first screen tells.
 MAX_ITEMS = 30
@@ -106,8 +108,14 @@ class Overviewer:
         parts = self._parts
         snapshot = parts.observer.snapshot()
         found = self._conditions(health, members, histories)
+        configured = {one.name for one in health.sources}
+        paused = [one for one in undelivered.paused if one[0] in configured]
+        found += [
+            Condition("paused", name, since, f"paused by {who}" if who else "")
+            for name, since, who in paused
+        ]
         groups = self._grouped(undelivered)
-        sources = source_rows(health, snapshot)
+        sources = source_rows(health, snapshot, {one[0] for one in paused})
         companies = company_rows(members, parts.tally, found, groups, self._by_folder(members))
         names = {one.identifier: one.name for one in members.companies.values()}
         names[STATE] = str(parts.ledger.parent)
@@ -133,7 +141,9 @@ class Overviewer:
         self, health: Health, members: Members, histories: tuple[History, ...] | None
     ) -> list[Condition]:
         """All that is wrong by the rules of alerts; quiet companies are judged anew seldom."""
-        settled = tuple(one.name for one in health.sources if one.last_good_poll and not one.trouble)
+        settled = tuple(
+            one.name for one in health.sources if one.last_good_poll and not one.trouble
+        )
         quiet_of = (histories, (id(members), settled))
         if quiet_of != self._quiet_of:
             self._quiet_of = quiet_of
@@ -158,9 +168,7 @@ class Overviewer:
         return self._folders[1]
 
     async def _read_histories(self) -> tuple[History, ...] | None:
-        facts = await _in_thread(
-            read_facts, self._parts.ledger, Needs(histories=True), time.time()
-        )
+        facts = await _in_thread(read_facts, self._parts.ledger, Needs(histories=True), time.time())
         return facts.histories
 
     async def _read_deliveries(self) -> bool:
@@ -204,8 +212,5 @@ def _flow(snapshot: Snapshot, parts: Parts) -> Flow:
     )
 
 
-async def _in_thread(read: Callable[..., Any], *arguments: Any) -> Any:
-    found: Awaitable[Any] = anyio.to_thread.run_sync(
-        partial(read, *arguments), abandon_on_cancel=True
-    )
-    return await found
+async def _in_thread(read: Callable[..., T], *arguments: object) -> T:
+    return await anyio.to_thread.run_sync(partial(read, *arguments), abandon_on_cancel=True)

@@ -9,7 +9,7 @@ from msgspec import Struct
 from pipeline.monitor.page.tally import KINDS
 
 #: The size of the plot, in its own units; HEIGHT: of the bars, below which the hours stand.
-WIDTH, HEIGHT, FOOT = 480, 120, 18
+WIDTH, HEIGHT, FOOT = 340, 100, 18
 GAP = 0.25
 #: Hours between two labels.
 EVERY = 3
@@ -49,7 +49,9 @@ def plot(hours: Sequence[Mapping[str, int]], now: int) -> Plot:
                 height = max(documents / top * HEIGHT, 0.5)
                 y -= height
                 x = (hour + GAP / 2) * width
-                bars.append(Bar(kind, _short(x), _short(y), _short(width * (1 - GAP)), _short(height)))
+                bars.append(
+                    Bar(kind, _short(x), _short(y), _short(width * (1 - GAP)), _short(height))
+                )
     labels = tuple((_short((hour + 0.5) * width), hour) for hour in range(0, len(hours), EVERY))
     lines = tuple(
         (_short(HEIGHT - HEIGHT * line / MAX_LINES), line * step) for line in range(1, MAX_LINES)

@@ -1,4 +1,4 @@
-"""Rendering: says a model in one language, by the templates; the same model gives the same bytes."""
+"""Rendering: says a model in one language, by the templates."""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ class Renderer:
             time=self._time,
             sentence=self._sentence,
             document=document_link,
+            label=language.label,
         )
         environment.globals.update(
             language=language,

@@ -31,7 +31,12 @@ class Visit:
     """A request, of one who may look at least; but `session` is None where he signs in."""
 
     def __init__(
-        self, request: web.Request, session: Session | None, machine: str = "", *, can_act: bool = True
+        self,
+        request: web.Request,
+        session: Session | None,
+        machine: str = "",
+        *,
+        can_act: bool = True,
     ) -> None:
         self.request = request
         self.session = session

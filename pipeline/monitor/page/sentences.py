@@ -64,8 +64,7 @@ class Sentences:
         for pattern, translation in self._patterns:
             if (found := pattern.fullmatch(text)) is not None:
                 values = {
-                    name: self._value(value, depth - 1)
-                    for name, value in found.groupdict().items()
+                    name: self._value(value, depth - 1) for name, value in found.groupdict().items()
                 }
                 return _PLACE.sub(lambda place: values.get(place[1], place[0]), translation)  # noqa: B023 - used at once
         for separator in (". ", "; "):

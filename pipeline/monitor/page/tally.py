@@ -89,9 +89,10 @@ class Tally:
         self._turn(now)
         first, last = int(_midnight(now) // HOUR), int(now // HOUR)
         end = max(int((_midnight(now + 26 * HOUR)) // HOUR), last + 1)
-        found = []
-        for hour in range(first, min(end, first + 25)):
-            found.append({kind: n for kind in KINDS if (n := self._hours.get((hour, kind), 0))})
+        found = (
+            {kind: n for kind in KINDS if (n := self._hours.get((hour, kind), 0))}
+            for hour in range(first, min(end, first + 25))
+        )
         return tuple(found), last - first
 
     def rate(self) -> int:

@@ -74,9 +74,7 @@ class Views:
         it = await self._live.current()
         wanted = visit.argument("group", 40)
         groups = [one for one in it.groups if not wanted or one.id == wanted]
-        return visit.page(
-            "waiting.html", groups=groups, wanted=wanted, names=await self._names()
-        )
+        return visit.page("waiting.html", groups=groups, wanted=wanted, names=await self._names())
 
     async def find(self, visit: Visit) -> web.StreamResponse:
         """Answer the documents that a text finds."""
@@ -185,6 +183,3 @@ def _paged(visit: Visit, rows: list[CompanyRow]) -> tuple[int, list[CompanyRow],
 def _document(key: Key) -> str:
     query = {"source": key.source, "id": key.id, "revision": key.revision}
     return f"/document?{urlencode(query)}"
-
-
-
