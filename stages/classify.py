@@ -23,8 +23,9 @@ from stages.matching.evidence import Evidence, named
 from stages.matching.fingerprint import fingerprint
 from stages.matching.parties import CompanyIndex
 from stages.matching.rules import apply_rules, explain
-from stages.model import Classified, Listed, Verified
+from stages.model import ByHand, Classified, Fingerprint, Listed, Verified
 from stages.settings import Company, Config
+from stages.values.amounts import same_amount
 from stages.values.dates import iso_date
 from stages.values.identifiers import company_identifier, iban
 
@@ -79,6 +80,8 @@ class Classify:
         mailbox_owner = index.with_identifier(listed.company or "", source)
         hint = ListHint(listed.kind, mailbox_owner, source)
         same = fingerprint(content, payload.sha256, index.is_shared)
+        if listed.by_hand is not None:
+            return document.with_meta(_decided(listed.by_hand, verified, same))
         if isinstance(content, Answer):
             return document.with_meta(settle(content, verified, index, hint, same, label))
         classification = apply_rules(content, index, hint)
@@ -91,22 +94,7 @@ class Classify:
                 "list and content disagree", document=label, why=list(classification.warnings)
             )
         return document.with_meta(
-            Classified(
-                listed=listed,
-                kind=classification.kind,
-                company=classification.company,
-                format=content.format,
-                number=_number(content) or listed.number,
-                issue_date=_issue_date(content) or iso_date(listed.issue_date),
-                counterparty=_counterparty(content, classification.kind) or listed.counterparty,
-                account=_account(content),
-                reason=classification.reason,
-                extension=content.extension or _extension(verified.media_type),
-                checksum=verified.checksum,
-                warnings=verified.warnings + classification.warnings,
-                verified_at=verified.verified_at,
-                fingerprint=same,
-            )
+            _classified(verified, classification, classification.company, same)
         )
 
     def _index(self, config: Config) -> CompanyIndex:
@@ -115,6 +103,37 @@ class Classify:
         if latest is None or latest[0] is not config:
             self._latest = latest = (config, CompanyIndex(config.companies))
         return latest[1]
+
+
+def _decided(by_hand: ByHand, verified: Verified, same: Fingerprint) -> Classified:
+    """Classify a document as a person has decided."""
+    decided = Classification(by_hand.kind, by_hand.reason, by_hand.company)
+    return _classified(verified, decided, by_hand.company, same)
+
+
+def _classified(
+    verified: Verified, classification: Classification, company: Company, same: Fingerprint
+) -> Classified:
+    content, listed = verified.content, verified.listed
+    total, currency = _total(content)
+    return Classified(
+        listed=listed,
+        kind=classification.kind,
+        company=company,
+        format=content.format,
+        number=_number(content) or listed.number,
+        issue_date=_issue_date(content) or iso_date(listed.issue_date),
+        counterparty=_counterparty(content, classification.kind) or listed.counterparty,
+        account=_account(content),
+        reason=classification.reason,
+        extension=content.extension or _extension(verified.media_type),
+        checksum=verified.checksum,
+        warnings=verified.warnings + classification.warnings,
+        verified_at=verified.verified_at,
+        fingerprint=same,
+        amount=total,
+        currency=currency,
+    )
 
 
 def _apply_others(
@@ -244,6 +263,14 @@ def _number(content: Content) -> str:
 def _issue_date(content: Content) -> str:
     content = _first(content)
     return "" if isinstance(content, Other | Bundle) else content.issue_date
+
+
+def _total(content: Content) -> tuple[str, str]:
+    """Return the amount payable of an invoice, in one spelling, and its currency."""
+    content = _first(content)
+    if not isinstance(content, Invoice):
+        return "", ""
+    return same_amount(content.total), content.currency
 
 
 def _account(content: Content) -> str:

@@ -7,6 +7,8 @@ own: Listed > Fetched > Verified > Classified. All of them are immutable.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -17,6 +19,21 @@ from stages.kind import Kind
 from stages.settings import Company, Config
 
 
+class ByHand(Struct, frozen=True):
+    """What a person has decided of a document, in place of its content and of the list.
+
+    folder: where it is delivered; None for the destination of company and kind. reason: why it is
+    of this company and kind. as_is: whether its bytes were vouched for already, so that nothing in
+    them keeps it from being delivered.
+    """
+
+    company: Company
+    kind: Kind
+    reason: str
+    folder: Path | None = None
+    as_is: bool = True
+
+
 class Listed(Struct, frozen=True):
     """What the list of a source says of a document: hints that may be absent or wrong.
 
@@ -24,6 +41,7 @@ class Listed(Struct, frozen=True):
     id: what the source itself calls the document, for the [id] of file names.
     kind: as the list says. company: the configured identifier (`Company.identifier`) of the company
     in whose mailbox it lay. issue_date: ISO 8601. size: bytes. sha256: as the list spells it.
+    by_hand: what a person has decided of it; None of nearly all.
     """
 
     config: Config
@@ -36,6 +54,21 @@ class Listed(Struct, frozen=True):
     media_type: str = ""
     size: int | None = None
     sha256: str | None = None
+    by_hand: ByHand | None = None
+
+    @property
+    def hints(self) -> Mapping[str, str]:
+        """What the quarantine is to keep of it, so that the document can be tried again."""
+        return {
+            "id": self.id,
+            "kind": self.kind or "",
+            "company": self.company or "",
+            "number": self.number,
+            "issue_date": self.issue_date,
+            "counterparty": self.counterparty,
+            "media_type": self.media_type,
+            "sha256": self.sha256 or "",
+        }
 
 
 class Fetched(Struct, frozen=True):
@@ -91,7 +124,8 @@ class Classified(Struct, frozen=True):
     of the other party. account: the IBAN or number of a statement. reason: why it is of this kind
     and company. extension: of its file, without a dot. checksum, warnings, verified_at: as in
     Verified. fingerprint: by which the same document is recognised when it comes again. notes: what
-    it says of other documents, for the ledger.
+    it says of other documents, for the ledger. amount: payable, in the ledger's spelling; currency:
+    ISO 4217.
     """
 
     listed: Listed
@@ -109,6 +143,8 @@ class Classified(Struct, frozen=True):
     verified_at: float
     fingerprint: Fingerprint
     notes: tuple[Note, ...] = ()
+    amount: str = ""
+    currency: str = ""
 
 
 def _digest(*parts: str) -> int:

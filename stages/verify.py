@@ -15,7 +15,7 @@ from pipeline.payload import Payload
 from pipeline.source import Announced
 from pipeline.text import first_few
 from stages.checksums import Checksum, checkable, digests
-from stages.formats.content import Content, Hostile, Reading, Unreadable
+from stages.formats.content import Content, Hostile, Other, Reading, Unreadable
 from stages.formats.registry import Format, Opened, format_of, opened, run_in_thread_if_slow
 from stages.formats.scratch import Room
 from stages.model import Fetched, Listed, Verified
@@ -96,6 +96,8 @@ def verify(
     """
     service = listed.config.service
     room = _room(service)
+    if listed.by_hand is not None and listed.by_hand.as_is:
+        return _as_is(payload, listed, announced, room, subject)
     required = service.require_checksum
     try:
         vouched = vouch(payload, listed, announced, subject=subject, require_checksum=required)
@@ -121,6 +123,32 @@ def verify(
         verified_at=time.time(),
     )
     return verified, found.payload
+
+
+def _as_is(
+    payload: Payload, listed: Listed, announced: Announced, room: Room, subject: str
+) -> tuple[Verified, Payload]:
+    """Read a document that a person wants to have delivered, whatever is wrong with it.
+
+    Corrupt if its bytes are not those that were kept.
+    """
+    vouched = vouch(payload, listed, announced, subject=subject)
+    warnings: tuple[str, ...]
+    try:
+        found = opened(payload, room)
+    except Unreadable as error:
+        content: Content = Other("unknown", f"a document that can't be read: {error}")
+        warnings, inside = (str(error),), payload
+    else:
+        reading, inside = found.reading, found.payload
+        content = reading.content or Other("unknown", "a document that can't be read")
+        warnings = tuple(first_few((*reading.problems, *reading.warnings)))
+        if inside is not payload:
+            payload.discard()
+    verified = Verified(
+        listed, content, vouched.checksum, warnings, announced.media_type, time.time()
+    )
+    return verified, inside
 
 
 @lru_cache(1)  # making paths takes longer than it seems, and most documents need no room

@@ -90,7 +90,7 @@ def conditions(look: Look) -> list[Condition]:
 
 def _sources(look: Look) -> Iterable[Condition]:
     for source in look.seen.health.sources:
-        if source.trouble is not None:
+        if source.trouble is not None and source.paused_since is None:
             yield _condition("source", source.name, source.trouble)
 
 
@@ -163,13 +163,15 @@ def _condition(cause: str, member: str, trouble: Trouble) -> Condition:
 
 def settled(health: Health, now: float, grace: float) -> bool:
     """Whether this process has had the time to meet again what was wrong before it began."""
-    polled = all(one.last_good_poll is not None for one in health.sources)
+    polled = all(one.last_good_poll is not None or one.paused_since for one in health.sources)
     return polled and now - health.started_at >= 2 * grace
 
 
 def at_work(health: Health, now: float, grace: float) -> bool:
     """Whether this process works: each source has been tried, and it has not ended at once."""
-    tried = all(one.last_good_poll is not None or one.trouble for one in health.sources)
+    tried = all(
+        one.last_good_poll is not None or one.trouble or one.paused_since for one in health.sources
+    )
     return tried and now - health.started_at >= grace
 
 
@@ -182,7 +184,9 @@ def is_known(cause: str, member: str, run: float, look: Look) -> bool:
     match cause:
         case "source":
             source = look.sources.get(member)
-            return source is not None and source.last_good_poll is not None
+            if source is None or source.paused_since is not None:
+                return False
+            return source.last_good_poll is not None
         case "folder" | "state":
             return run == health.started_at or settled(health, now, look.seen.settings.grace)
         case "disk":

@@ -9,6 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from pipeline.ledger.database import BUSY_TIMEOUT
+from pipeline.ledger.orders import AGAIN
 
 DAY = 86_400.0
 #: How far back the usual rhythm of a company is looked for.
@@ -92,8 +93,8 @@ def _histories(connection: sqlite3.Connection, now: float) -> tuple[History, ...
     rows = connection.execute(
         "SELECT company, CAST(delivered_at / 86400 AS INTEGER), max(delivered_at) FROM documents"
         " WHERE state = 'delivered' AND company != '' AND delivered_at > ? AND delivered_at <= ?"
-        " GROUP BY 1, 2 ORDER BY 1, 2",
-        (now - HISTORY, now),
+        " AND source != ? GROUP BY 1, 2 ORDER BY 1, 2",
+        (now - HISTORY, now, AGAIN),
     )
     days: dict[str, list[int]] = {}
     last: dict[str, float] = {}

@@ -38,7 +38,9 @@ MANIFEST = "manifest.json"
 LEDGER = "ledger.sqlite"
 TOKENS = "tokens"
 #: What is not in a backup: what is made anew, or of use to this very process alone.
-LEFT_OUT = re.compile(rf"{re.escape(LEDGER)}.*|staging|spool|.*\.part")
+LEFT_OUT = re.compile(
+    rf"{re.escape(LEDGER)}.*|delivered\.sqlite.*|control\..*|staging|spool|.*\.part"
+)
 #: What stands in no name: on Windows some of it leads to other places.
 UNSAFE = re.compile(r'[\\:\x00-\x1f"<>|?*]')
 #: Bytes of a manifest, at most.

@@ -129,6 +129,9 @@ def summary(
         if source.error:
             words = f"  error {_local_time(source.error_at)}: {source.error}"
             console.print(_text(words, "red"), soft_wrap=True)
+        if source.paused_at is not None:
+            words = f"  paused since {_local_time(source.paused_at)}, by {source.paused_by}"
+            console.print(_text(words, "yellow"), soft_wrap=True)
         if source.unreadable:
             console.print(_text(f"  {_unreadable(source.unreadable)}", "red"), soft_wrap=True)
     counts(console, read, names)

@@ -28,13 +28,23 @@ class Poller:
     """
 
     def __init__(
-        self, settings: object, source: Source, application: Application, config: Config
+        self,
+        settings: object,
+        source: Source,
+        application: Application,
+        config: Config,
+        *,
+        held: bool = False,
     ) -> None:
+        """held: whether nothing is to be polled before release()."""
         self.settings = settings
         self.source = source
         self._application = application
         self._config = config
         self._applied = anyio.Event()
+        self._released = anyio.Event()
+        if not held:
+            self._released.set()
         #: Ends the polling.
         self._scope = anyio.CancelScope()
         #: Ends one poll, after which the next begins.
@@ -49,6 +59,7 @@ class Poller:
         failures = 0
         with self._scope:
             while True:
+                await self._released.wait()
                 applied = self._applied
                 with anyio.CancelScope() as self._poll_scope:
                     error = await self._poll()
@@ -67,8 +78,22 @@ class Poller:
         """Begin a new poll under another configuration, so that it applies to a backlog's rest."""
         self._config = config
         self._poll_scope.cancel()
+        self.poll_now()
+
+    def poll_now(self) -> None:
+        """Begin the next poll as soon as the one that is under way has ended."""
         self._applied.set()
         self._applied = anyio.Event()
+
+    def hold(self) -> None:
+        """Poll no more until release(); a poll that is under way ends, and what it began drains."""
+        self._released = anyio.Event()
+        self._poll_scope.cancel()
+        self.poll_now()
+
+    def release(self) -> None:
+        """Poll again, beginning at once."""
+        self._released.set()
 
     def stop(self) -> None:
         """Let run() return."""

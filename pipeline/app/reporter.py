@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import faulthandler
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 import anyio
@@ -41,6 +41,7 @@ class Reporter:
         self._monitor = ProgressMonitor(patience(config))
         self._sources = {source.name for source in config.sources}
         self._application: Application | None = None
+        self._paused: Callable[[], Collection[str]] = tuple
         self._is_ready = False
         self._stuck = ""
         #: When the opening of the state folder, and the drain, have to be over.
@@ -48,9 +49,13 @@ class Reporter:
         self._drained_by: float | None = None
         shutdown.on_request(self._stopping)
 
-    def watch(self, application: Application) -> None:
-        """Report on this application, whose ledger has been opened, from now on."""
+    def watch(self, application: Application, paused: Callable[[], Collection[str]]) -> None:
+        """Report on this application, whose ledger has been opened, from now on.
+
+        paused: the sources that are not polled.
+        """
         self._application = application
+        self._paused = paused
 
     @contextmanager
     def reloading(self, config: Config) -> Iterator[None]:
@@ -72,6 +77,11 @@ class Reporter:
             await anyio.sleep(self._interval)
 
     @property
+    def _polled(self) -> set[str]:
+        """The sources that an answer is expected of."""
+        return self._sources.difference(self._paused())
+
+    @property
     def _interval(self) -> float:
         expected = self._link.alive_every or LONG * REPORTS
         steady = self._is_ready and self._drained_by is None
@@ -88,7 +98,7 @@ class Reporter:
         signs = self._application.vital_signs()
         self._note_stuck(self._monitor.observe(signs))
         if not self._is_ready and self._drained_by is None:
-            if _unanswered(signs.snapshot, self._sources):
+            if _unanswered(signs.snapshot, self._polled):
                 if not self._stuck:
                     self._link.starting(EXTENSION)
             else:
@@ -121,11 +131,11 @@ class Reporter:
         if waiting:
             return f"The ledger can't be written, and all waits for that: {documents}"
         if not self._is_ready:
-            names = ", ".join(_unanswered(snapshot, self._sources))
+            names = ", ".join(_unanswered(snapshot, self._polled))
             return f"Waiting for the first answer of {names}"
         failing = [
             snapshot.sources[name].poll.error
-            for name in sorted(self._sources & snapshot.sources.keys())
+            for name in sorted(self._polled & snapshot.sources.keys())
             if snapshot.sources[name].poll.error
         ]
         if failing:

@@ -25,7 +25,7 @@ BEFORE = "before-restore-"
 #: A folder of such a step.
 STEP = re.compile(r"restore\.(part|(ready|placing)-\w+)|before-restore-\w+")
 #: What stays where it is: the lock that is held, and the log.
-STAYING = frozenset({"lock", "owner", "logs"})
+STAYING = frozenset({"lock", "owner", "logs", "control.sock", "control.json"})
 #: In the content, the names of further entries that stay, one a line; it is not moved up.
 STAYING_TOO = "staying"
 

@@ -1,12 +1,14 @@
 """Retention: removes in small steps, beside all other work, what is not to be kept any more.
 
 What the quarantine keeps goes when its document was delivered later, whatever the settings say, and
-after `keep_quarantine`. The ledger loses after `keep_ledger` what ledger/retention.py allows. The
-log is bounded by whoever writes it (log_file.py).
+after `keep_quarantine`. The ledger loses after `keep_ledger` what ledger/retention.py allows. A
+copy of what was delivered goes after `keep_delivered`. The log is bounded by whoever writes it
+(log_file.py).
 """
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
@@ -88,6 +90,7 @@ class Retention:
     def __init__(self, application: Application, config: Callable[[], Config]) -> None:
         self._config = config
         self._ledger = application.ledger
+        self._copies = application.keeper.copies
         self._quarantine = quarantine_in(application.service.state_dir)
         self._is_in_flight = application.dispatcher.is_id_in_flight
         self._reader = LedgerReader(ledger_path(application.service.state_dir))
@@ -108,7 +111,7 @@ class Retention:
         while True:
             await anyio.sleep(FIRST)
             service = self._config().service
-            wanted = (service.keep_quarantine, service.keep_ledger)
+            wanted = (service.keep_quarantine, service.keep_ledger, service.keep_delivered)
             if wanted != done or time.monotonic() - swept_at > INTERVAL:
                 await self.sweep()
                 done, swept_at = wanted, time.monotonic()
@@ -118,7 +121,8 @@ class Retention:
         try:
             await self._sweep_quarantine()
             await self._sweep_ledger()
-        except (OSError, StateError) as error:
+            await self._sweep_copies()
+        except (OSError, StateError, sqlite3.Error) as error:
             reason = os_reason(error) if isinstance(error, OSError) else str(error)
             log.warning("what is not to be kept can't be removed", reason=reason)
 
@@ -177,6 +181,19 @@ class Retention:
             await anyio.sleep(PAUSE)
         if shrunk or removed or notes:
             log.info("ledger tidied up", shrunk=shrunk, removed=removed, notes=notes)
+
+    async def _sweep_copies(self) -> None:
+        keep = self._config().service.keep_delivered
+        # Where none are to be kept any more, no clock is needed to say so.
+        before = time.time() if keep is None else self._before(keep)
+        if before is None:
+            return
+        removed = 0
+        while some := await anyio.to_thread.run_sync(self._copies.remove, before):
+            removed += some
+            await anyio.sleep(PAUSE)
+        if removed:
+            log.info("copies tidied up", removed=removed)
 
 
 def was_delivered(kept: Kept, rows: list[Row], configured: Collection[str]) -> bool:

@@ -17,6 +17,7 @@ from msgspec import structs
 from pipeline.alerts.alerts import Alerts
 from pipeline.alerts.settings import AlertSettings
 from pipeline.app.companies import Companies
+from pipeline.app.control import Control
 from pipeline.app.logging import ProgramLog
 from pipeline.app.poller import Poller
 from pipeline.app.reporter import patience, reporting
@@ -34,6 +35,8 @@ from pipeline.app.wiring import (
 )
 from pipeline.config.types import Duration
 from pipeline.config.watcher import watch_config
+from pipeline.control.handlers import handlers_of
+from pipeline.control.server import ControlServer
 from pipeline.errors import SynqupError
 from pipeline.health.collector import Collector
 from pipeline.monitor.monitor import Monitor
@@ -66,7 +69,7 @@ async def serve(
             open_application(config, sink=program_log.record) as application,
             open_service(application, config) as service,
         ):
-            reporter.watch(application)
+            reporter.watch(application, lambda: service.paused)
             retention = Retention(application, lambda: service.config)
             await retention.prepare()
 
@@ -91,6 +94,7 @@ async def serve(
 async def open_service(application: Application, config: Config) -> AsyncIterator[Service]:
     """A service whose sources are closed on leaving the block, when none has anything in flight."""
     service = Service(application, config)
+    await service.prepare()
     try:
         yield service
     finally:
@@ -110,6 +114,12 @@ class Service:
         #: The sources that are not closed yet; some of them are polled no more.
         self._sources: set[Source] = set()
         self._pollers: dict[str, Poller] = {}
+        self._paused: dict[str, tuple[float, str]] = {}
+        #: What people ask of it.
+        self.control = Control(application, self)
+        self._control_server = ControlServer(
+            application.service.state_dir, handlers_of(self.control.actions)
+        )
         self._group: TaskGroup
         #: The destinations, and the configuration that names them.
         self._folders: tuple[Config | None, Sequence[Path]] = (None, ())
@@ -128,7 +138,8 @@ class Service:
             Companies(lambda: self._config),
             ledger_path(state_dir),
             lambda: alert_settings(self._config),
-            machine=config.alerts.name or socket.gethostname(),
+            self.control.actions,
+            config.alerts.name or socket.gethostname(),
         )
         self.monitor = Monitor(config.monitor, self.collector, observer, deliveries, page)
         self.alerts = Alerts(
@@ -144,6 +155,15 @@ class Service:
         """The configuration in force."""
         return self._config
 
+    @property
+    def paused(self) -> Mapping[str, tuple[float, str]]:
+        """The sources that somebody has paused: since when, and by whom."""
+        return self._paused
+
+    async def prepare(self) -> None:
+        """Read which sources are paused. It comes before start()."""
+        self._paused = await self.control.book.paused()
+
     def start(self, group: TaskGroup, stopping: anyio.Event | None = None) -> None:
         """Begin to poll, within a task group, and to tell how the service is.
 
@@ -151,6 +171,8 @@ class Service:
         """
         self._group = group
         self._update_pollers()
+        group.start_soon(self.control.worker.run)
+        group.start_soon(self._control_server.run)
         group.start_soon(self.collector.run)
         group.start_soon(self.monitor.run)
         group.start_soon(self.alerts.run, stopping)
@@ -161,6 +183,26 @@ class Service:
         return {
             name: poller.source if (poller := self._pollers.get(name)) else None for name in names
         }
+
+    def source(self, name: str) -> Source | None:
+        """A source of the configuration in force; None for one that can't be opened."""
+        return self.sources().get(name)
+
+    def poll_now(self, source: str) -> None:
+        """Let the next poll of a source begin at once."""
+        if poller := self._pollers.get(source):
+            poller.poll_now()
+
+    def hold(self, source: str, since: float | None, by: str) -> None:
+        """Poll a source no more, since then; None: poll it again."""
+        poller = self._pollers.get(source)
+        if since is not None:
+            self._paused[source] = (since, by)
+            log.info("source paused", source=source, by=by)
+        elif self._paused.pop(source, None) is not None:
+            log.info("source goes on", source=source, by=by)
+        if poller is not None:
+            poller.hold() if since is not None else poller.release()
 
     async def folders(self) -> Sequence[Path]:
         """The destinations of the configuration in force."""
@@ -179,6 +221,8 @@ class Service:
         before, self._config = self._config, config
         self._application.engine.resize(config.stages, config.connections)
         self._update_pollers()
+        self._application.keeper.apply(config.service)
+        self.control.worker.wake()
         self.monitor.apply(config.monitor)
         self.alerts.apply(alert_settings(config), config.companies)
         for poller in self._pollers.values():
@@ -211,7 +255,9 @@ class Service:
                     self._group.start_soon(polled, name, time.time(), str(error))
                     continue
                 self._sources.add(source)
-                poller = Poller(settings, source, self._application, self._config)
+                poller = Poller(
+                    settings, source, self._application, self._config, held=name in self._paused
+                )
                 self._pollers[name] = poller
                 self._group.start_soon(self._run, poller)
 

@@ -35,6 +35,15 @@ def state_findings(config: Config) -> list[Finding]:
                 " same one from being delivered again",
             )
         )
+    if service.keep_delivered is not None:
+        findings.append(
+            Finding(
+                "service",
+                True,
+                f"keep_delivered: a copy of what is delivered is kept for"
+                f" {_days(service.keep_delivered)}, {service.keep_delivered_size:,} bytes at most",
+            )
+        )
     return findings
 
 

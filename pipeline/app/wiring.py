@@ -19,9 +19,11 @@ from msgspec import Struct
 from pipeline.config.types import ServiceSettings
 from pipeline.engine.breaker import Breaker
 from pipeline.engine.breaker_retry import BreakerRetry
+from pipeline.engine.copies import Copies
 from pipeline.engine.dispatcher import EngineDispatcher
 from pipeline.engine.engine import Engine
 from pipeline.engine.error_reporter import ErrorReporter
+from pipeline.engine.keeper import Keeper
 from pipeline.engine.quarantine import Quarantine
 from pipeline.errors import InternalError, StateError, SynqupError
 from pipeline.health.progress import VitalSigns
@@ -33,7 +35,9 @@ from stages.check import Finding, examine, examine_folders
 from stages.classify import FileClassification, classify_among, classify_file
 from stages.configuration import load_config as load
 from stages.flow import STAGE_NAMES, Flow
+from stages.kind import Kind
 from stages.list import Lister
+from stages.orders import OrderDocuments, company_named
 from stages.settings import Config, SourceSettings, company_folders, folders_of, roots_of
 from stages.sources.registry import SECTIONS, open_source
 from stages.sources.sign_in import open_sign_in
@@ -44,11 +48,14 @@ __all__ = [
     "FileClassification",
     "Finding",
     "Flow",
+    "Kind",
     "Lister",
+    "OrderDocuments",
     "SourceSettings",
     "classify_among",
     "classify_file",
     "company_folders",
+    "company_named",
     "examine",
     "examine_folders",
     "folders_of",
@@ -79,6 +86,8 @@ class Application(Struct, frozen=True):
     flow: Flow
     service: ServiceSettings
     error_reporter: ErrorReporter
+    quarantine: Quarantine
+    keeper: Keeper
 
     @property
     def dispatcher(self) -> EngineDispatcher:
@@ -107,7 +116,7 @@ class Application(Struct, frozen=True):
 
         A fault of synqup's own raises InternalError, also where it only kept a document waiting.
         """
-        await self._recover_staged()
+        await self.recover_staged()
         observer, journal = self.engine.observer, self.engine.journal
         with journal.polling(source.name), observer.polling(source.name):
             return await self._poll(source, config)
@@ -132,7 +141,7 @@ class Application(Struct, frozen=True):
             except Exception as error:  # noqa: BLE001 - the source is not used any more
                 self.error_reporter.report(f"source {source.name}", error)
 
-    async def _recover_staged(self) -> None:
+    async def recover_staged(self) -> None:
         """Recover what earlier polls left staged; where that fails, the source is polled anyway."""
         try:
             await self.flow.finish(self.dispatcher.is_in_flight)
@@ -192,6 +201,21 @@ async def open_application(
                 "Repair its disk, or let this account write there",
             ) from error
         quarantine = quarantine_in(service.state_dir)
-        engine = Engine(flow.stages, ledger, quarantine, breaker, error_reporter, instrument, sink)
+        keeper = Keeper(Copies(service.state_dir / "delivered.sqlite"), service)
+        engine = Engine(
+            flow.stages,
+            ledger,
+            quarantine,
+            breaker,
+            error_reporter,
+            instrument,
+            sink,
+            keeper.keep,
+        )
         engine.resize(config.stages, config.connections)
-        yield Application(engine, ledger, flow, service, error_reporter)
+        async with anyio.create_task_group() as keeping:
+            keeping.start_soon(keeper.run)
+            try:
+                yield Application(engine, ledger, flow, service, error_reporter, quarantine, keeper)
+            finally:
+                keeping.cancel_scope.cancel()

@@ -153,7 +153,9 @@ class ServiceSettings(Struct, frozen=True, forbid_unknown_fields=True):
     comes without one. log_level: the least that is logged. keep_log, max_log_size: when files of
     the log are removed: by their age, and by the bytes of all of them. keep_quarantine,
     keep_ledger: seconds after which a quarantined document is removed, and what only people read
-    of a document's record; None for never. workers: removed; only earlier versions had it.
+    of a document's record; None for never. keep_delivered: how long a copy of what was delivered
+    is kept, None for not at all; keep_delivered_size: the bytes of all copies, at most. workers:
+    removed; only earlier versions had it.
     """
 
     state_dir: Annotated[Path, output_path]
@@ -167,6 +169,8 @@ class ServiceSettings(Struct, frozen=True, forbid_unknown_fields=True):
     max_log_size: Annotated[Size, at_least_a_megabyte] = Size(200_000_000)
     keep_quarantine: Annotated[Duration, at_least_days(7)] | None = None
     keep_ledger: Annotated[Duration, at_least_days(30)] | None = None
+    keep_delivered: Annotated[Duration, at_least_days(1)] | None = None
+    keep_delivered_size: Annotated[Size, at_least_a_megabyte] = Size(2_000_000_000)
     workers: Annotated[int | None, removed("there are no worker processes any more")] = None
 
 

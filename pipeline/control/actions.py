@@ -15,9 +15,9 @@ from typing import Protocol, TypeVar
 import anyio
 import anyio.to_thread
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from pipeline.control.words import cut, listed, moment, named, names, redo
+from pipeline.control.words import cut, listed, moment, named, names, ordered, redo
 from pipeline.document import Key
 from pipeline.engine.quarantine import Quarantine
 from pipeline.errors import ControlError, NotKnown
@@ -46,8 +46,8 @@ LOOK = 0.05
 class ActionResult(Struct, frozen=True):
     """What came of an action. done: how many sources or documents it is of.
 
-    sentence: for people. number: of the action in the ledger. open, failed: documents of it that
-    are still to be done, and that could not be.
+    sentence: for people. number: of the action in the ledger. orders, open, failed: how many of the
+    documents are seen to here, are still to be done, and could not be. verb: for sentences.
     """
 
     done: int
@@ -55,6 +55,8 @@ class ActionResult(Struct, frozen=True):
     number: int = 0
     open: int = 0
     failed: int = 0
+    orders: int = 0
+    verb: str = ""
 
 
 class Running(Protocol):
@@ -70,8 +72,8 @@ class Running(Protocol):
     def poll_now(self, source: str) -> None:
         """Let the next poll of a source begin at once."""
 
-    def hold(self, source: str, since: float | None) -> None:
-        """Poll a source no more; None: poll it again, beginning at once."""
+    def hold(self, source: str, since: float | None, by: str) -> None:
+        """Poll a source no more; since None: poll it again, beginning at once."""
 
     def company(self, named: str) -> str | None:
         """The identifier of the company that a person names; None if there is no such one."""
@@ -134,7 +136,7 @@ class Actions:
                 )
             now = time.time()
             await self._book.pause(source, who, now)
-            self._running.hold(source, now)
+            self._running.hold(source, now, who)
             return await self._end(action, 1, f"source {source} is paused")
 
     async def resume(self, source: str, who: str) -> ActionResult:
@@ -145,7 +147,7 @@ class Actions:
                 self._sources(source)
                 return await self._end(action, 0, f"source {source} is not paused")
             await self._book.pause(source, "", None)
-            self._running.hold(source, None)
+            self._running.hold(source, None, who)
             return await self._end(action, 1, f"source {source} goes on")
 
     async def retry(
@@ -301,24 +303,26 @@ class Actions:
                 orders.append(NewOrder(RETRY, one.key))
         return relisted, orders
 
+    async def outcome(self, result: ActionResult, wait: float = 0.0) -> ActionResult:
+        """What has come of an action so far; wait: seconds to wait for the rest of it, at most."""
+        left, failed, why = result.orders, 0, ""
+        if result.orders:
+            left, failed, why = await self._book.left(result.number)
+        with anyio.move_on_after(wait):
+            while left:
+                await anyio.sleep(LOOK)
+                left, failed, why = await self._book.left(result.number)
+        sentence = ordered(result.done, result.verb, result.orders, left, failed, why)
+        return structs.replace(result, sentence=sentence, open=left, failed=failed)
+
     async def _ordered(
         self, action: int, documents: int, verb: str, orders: int, wait: float
     ) -> ActionResult:
         """The result of an action whose orders have been recorded."""
-        left, failed, why = orders, 0, ""
-        with anyio.move_on_after(wait):
-            while left:
-                await anyio.sleep(LOOK)
-                left, failed, why = await self._book.left(action)
-        what = "1 document" if documents == 1 else f"{documents:,} documents"
-        are = "is" if documents == 1 else "are"
-        if left or not orders:
-            sentence = f"{what} {are} being {verb}"
-        else:
-            sentence = f"{what} {'was' if documents == 1 else 'were'} {verb}"
-        if failed:
-            sentence = f"{what} {are} to be {verb}; {failed:,} could not be: {why}"
-        return ActionResult(documents, sentence, action, left, failed)
+        log.info("action", number=action, documents=documents, orders=orders)
+        return await self.outcome(
+            ActionResult(documents, "", action, orders=orders, verb=verb), wait
+        )
 
     async def _end(self, action: NewAction, done: int, sentence: str) -> ActionResult:
         action = NewAction(action.who, action.action, action.subject, action.reason, sentence)

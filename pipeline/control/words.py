@@ -48,3 +48,17 @@ def cut(text: str, most: int = MAX_WORDS) -> str:
 def moment(at: float) -> str:
     """A moment in this machine's time."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
+
+
+def ordered(documents: int, verb: str, orders: int, left: int, failed: int, why: str) -> str:
+    """What has come of an action. verb: what is done to the documents; why: one of them was not."""
+    one = documents == 1
+    what = "1 document" if one else f"{documents:,} documents"
+    if failed:
+        of = "" if one else f"{failed:,} of "
+        return f"{of}{what} could not be {verb}: {why}"
+    if not orders:
+        return f"{what} will be {verb} when {'its source lists it' if one else 'they are listed'}"
+    if left:
+        return f"{what} {'is' if one else 'are'} being {verb}"
+    return f"{what} {'was' if one else 'were'} {verb}"

@@ -86,6 +86,10 @@ class EngineDispatcher(Dispatcher):
         """Wait until in_flight_count() is 0."""
         await self._in_flight.drained(source)
 
+    async def ended(self, key: Key) -> None:
+        """Wait until a document is not in flight."""
+        await self._in_flight.ended(key)
+
     async def retire(self, source: Source) -> None:
         """Wait until nothing that this very source has listed is in flight; it is polled no more.
 

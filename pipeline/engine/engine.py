@@ -23,7 +23,7 @@ from pipeline.engine.error_reporter import ErrorReporter
 from pipeline.engine.in_flight import InFlight
 from pipeline.engine.journal import Journal
 from pipeline.engine.observer import Observer
-from pipeline.engine.outcomes import Outcomes
+from pipeline.engine.outcomes import Keep, Outcomes
 from pipeline.engine.quarantine import Quarantine
 from pipeline.engine.queue import Queue
 from pipeline.engine.runner import Size, StageRunner
@@ -49,10 +49,11 @@ class Engine:
         error_reporter: ErrorReporter | None = None,
         instrument: Instrument | None = None,
         sink: RecordSink = ignore,
+        keep: Keep | None = None,
     ) -> None:
         """instrument: is put around the work of each stage and around the acknowledging.
 
-        sink: takes the records of delivered documents.
+        sink: takes the records of delivered documents. keep: is shown each of them.
         """
         counters = RunCounters()
         self.counters = counters.total
@@ -77,6 +78,7 @@ class Engine:
             counters,
             reporter,
             self.journal,
+            keep,
         )
         self.dispatcher = EngineDispatcher(
             first, in_flight, self._outcomes, self._acknowledger, self.breaker, counters

@@ -41,7 +41,7 @@ class InFlight:
         self._counts: dict[Source, int] = {}
         #: Sources that are polled no more, while something of theirs is in flight.
         self._retired: set[Source] = set()
-        #: Events for those who wait until a source, or a name of sources, has drained.
+        #: Events for those who wait until a source, a name of sources, or a document has drained.
         self._drained: dict[Hashable, anyio.Event] = {}
 
     def add(self, key: Key, item: Document[Any] | PendingAck) -> bool:
@@ -59,6 +59,7 @@ class InFlight:
         if removed is None:
             return
         del self._items[key.source][key.id]
+        self._notify(key)
         source = removed.source
         self._counts[source] -= 1
         if not self._counts[source]:
@@ -103,6 +104,11 @@ class InFlight:
         """Wait until count() is 0."""
         while self.count(source):
             await self._event(source).wait()
+
+    async def ended(self, key: Key) -> None:
+        """Wait until a document in this very revision is not in flight."""
+        while self.get(key) is not None:
+            await self._event(key).wait()
 
     async def retire(self, source: Source) -> None:
         """Wait until nothing that this very source has listed is in flight.

@@ -42,6 +42,9 @@ from pipeline.stage import REFETCHES, retryable_os_error
 
 log = structlog.get_logger(__name__)
 
+#: Takes a delivered document, whose bytes are released when it returns. It raises nothing.
+Keep = Callable[[Document[Any]], Awaitable[None]]
+
 
 class Outcomes:
     """Ends documents: delivered, duplicate, skipped, quarantined, or waiting for a later poll.
@@ -60,8 +63,12 @@ class Outcomes:
         counters: RunCounters,
         error_reporter: ErrorReporter,
         journal: Journal,
+        keep: Keep | None = None,
     ) -> None:
-        """first: the queue in front of the first stage, which fetches documents."""
+        """first: the queue in front of the first stage, which fetches documents.
+
+        keep: is shown each delivered document before its bytes are released.
+        """
         self._first = first
         self._in_flight = in_flight
         self._acknowledger = acknowledger
@@ -71,10 +78,13 @@ class Outcomes:
         self._counters = counters
         self._error_reporter = error_reporter
         self._journal = journal
+        self._keep = keep
 
     async def delivered(self, document: Document[Any]) -> None:
         """End a document that has passed the last stage, which has recorded it in the ledger."""
         self._count(document, State.DELIVERED)
+        if self._keep is not None:
+            await self._keep(document)
         await self._settle(document, document.ack.ack(), self._journal.record_of(document))
 
     async def failed(self, document: Document[Any], error: SynqupError) -> State | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,18 @@ class Kept(Struct, frozen=True):
     files: tuple[tuple[Path, int], ...]
 
 
+class Stored(Struct, frozen=True):
+    """The bytes that are kept of one document, and what is known of them.
+
+    sha256: of these bytes; sent_sha256: of what its source sent. hints: what its list said.
+    """
+
+    path: Path
+    sha256: str
+    sent_sha256: str
+    hints: Mapping[str, str]
+
+
 class Quarantine:
     """A folder for each source; in it, for each id, NAME.bin (bytes) and NAME.json (reason)."""
 
@@ -62,6 +76,10 @@ class Quarantine:
     async def holds(self, key: Key) -> bool:
         """Whether it keeps the bytes of a document. Raises OSError."""
         return await anyio.to_thread.run_sync(self._holds, key)
+
+    async def stored(self, key: Key) -> Stored | None:
+        """The bytes that it keeps of a document; None if there are none. Raises OSError."""
+        return await anyio.to_thread.run_sync(self._stored, key)
 
     async def kept(self) -> list[Kept]:
         """All that is kept and says what it is. Raises OSError."""
@@ -106,6 +124,7 @@ class Quarantine:
             "size": document.payload.size if document.payload else None,
             "sha256": document.payload.sha256 if document.payload else None,
             "sent_sha256": document.fetched or None,
+            "listed": getattr(document.entry.meta, "hints", {}),
         }
         text = msgspec.json.format(msgspec.json.encode(note), indent=2)
         replace_file(folder / f"{base}.json", BytesIO(text + b"\n"), 0o640)
@@ -119,6 +138,16 @@ class Quarantine:
     def _look(self) -> set[str]:
         """The marks of all documents that are kept, read from the names of their files."""
         return {path.stem[-DIGITS:] for path in self.folder.glob("*/*") if path.suffix in ENDINGS}
+
+    def _stored(self, key: Key) -> Stored | None:
+        files = {path.suffix: path for path in self._files(key)}
+        if ".bin" not in files:
+            return None
+        note = _Note(key.source, key.id)
+        if ".json" in files:
+            with suppress(msgspec.DecodeError):
+                note = msgspec.json.decode(read_file(files[".json"], MAX_NOTE), type=_Note)
+        return Stored(files[".bin"], note.sha256 or "", note.sent_sha256 or "", note.listed)
 
     def _holds(self, key: Key) -> bool:
         return any(path.suffix == ".bin" for path in self._files(key))
@@ -143,6 +172,7 @@ class _Note(Struct):
     revision: str = ""
     sha256: str | None = None
     sent_sha256: str | None = None
+    listed: Mapping[str, str] = {}
 
 
 def _discard(kept: Kept) -> bool:

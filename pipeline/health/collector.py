@@ -45,6 +45,10 @@ class Configured(Protocol):
     def sources(self) -> Mapping[str, Source | None]:
         """Its sources by their names; None for one that can't be opened."""
 
+    @property
+    def paused(self) -> Mapping[str, tuple[float, str]]:
+        """The sources that somebody has paused: since when, and by whom."""
+
     async def folders(self) -> Sequence[Path]:
         """Its destinations; the same object as long as they are the same."""
 
@@ -92,6 +96,7 @@ class Collector:
         signs = self._vital_signs()
         self._progress.observe(signs)
         snapshot = signs.snapshot
+        paused = self._configured.paused
         polls = {name: one.poll for name, one in snapshot.sources.items()}
         free = disks.get(self._state_dir)
         return Health(
@@ -99,7 +104,9 @@ class Collector:
             started_at=self._started_at,
             progress_at=snapshot.at - self._progress.silence,
             sources=tuple(
-                _source(name, source, polls.get(name, PollSnapshot()))
+                _source(
+                    name, source, polls.get(name, PollSnapshot()), *paused.get(name, (None, ""))
+                )
                 for name, source in sources.items()
             ),
             destinations=self._told(folders, disks),
@@ -132,12 +139,14 @@ class Collector:
         return {folder: _since(before.get(folder), now) for folder, now in found.items()}
 
 
-def _source(name: str, source: Source | None, poll: PollSnapshot) -> SourceHealth:
+def _source(
+    name: str, source: Source | None, poll: PollSnapshot, since: float | None, by: str
+) -> SourceHealth:
     trouble = None
     if poll.failing_since is not None:
         trouble = Trouble(poll.failing_since, poll.reason, poll.remedy)
     ends_at = source.sign_in_ends_at if source is not None else None
-    return SourceHealth(name, poll.succeeded_at, trouble, ends_at)
+    return SourceHealth(name, poll.succeeded_at, trouble, ends_at, since, by)
 
 
 def _state(unwritable: Unwritable | None) -> Trouble | None:

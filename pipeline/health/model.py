@@ -20,12 +20,21 @@ class SourceHealth(Struct, frozen=True):
     """One source. last_good_poll: None before the first one.
 
     sign_in_ends_at: when its user has to sign in again at the latest; None if that is not known.
+    paused_since, paused_by: when, and by whom, it was paused; None and "" if it is not.
     """
 
     name: str
     last_good_poll: float | None = None
     trouble: Trouble | None = None
     sign_in_ends_at: float | None = None
+    paused_since: float | None = None
+    paused_by: str = ""
+
+    @property
+    def works(self) -> bool:
+        """Whether it has been polled well, or is not to be polled."""
+        is_polled = self.trouble is None and self.last_good_poll is not None
+        return is_polled or self.paused_since is not None
 
 
 class DestinationHealth(Struct, frozen=True):
@@ -59,6 +68,9 @@ class Health(Struct, frozen=True):
 
     @property
     def ready(self) -> bool:
-        """Whether every source has been polled well, and every source and destination works."""
-        polled = all(one.trouble is None and one.last_good_poll for one in self.sources)
+        """Whether every source has been polled well, and every source and destination works.
+
+        A source that somebody has paused is no failure.
+        """
+        polled = all(one.works for one in self.sources)
         return polled and self.state is None and not any(one.trouble for one in self.destinations)

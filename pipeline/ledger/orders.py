@@ -62,6 +62,7 @@ class OrderRecord(Struct, frozen=True):
     """An order as a story tells it. ended_at: None while it is open; done: whether it was done."""
 
     number: int
+    done: bool
     verb: str
     at: float
     who: str
@@ -70,7 +71,6 @@ class OrderRecord(Struct, frozen=True):
     kind: str
     folder: str
     ended_at: float | None
-    done: bool
     result: str
 
 
@@ -152,12 +152,12 @@ class OrderBook:
 def orders_of(connection: sqlite3.Connection, key: Key) -> tuple[OrderRecord, ...]:
     """What was asked for of one document, the latest first."""
     rows = connection.execute(
-        "SELECT o.number, o.verb, a.at, a.who, a.reason, o.company, o.kind, o.folder, o.ended_at,"
-        " coalesce(o.done, 0), o.result FROM orders o JOIN actions a ON a.number = o.action"
+        "SELECT o.number, coalesce(o.done, 0), o.verb, a.at, a.who, a.reason, o.company, o.kind,"
+        " o.folder, o.ended_at, o.result FROM orders o JOIN actions a ON a.number = o.action"
         " WHERE o.source = ? AND o.id = ? AND o.revision = ? ORDER BY o.number DESC LIMIT ?",
         (*columns(key), MAX_RECORDS),
     )
-    return tuple(OrderRecord(*row[:9], *(bool(row[9]), row[10])) for row in rows)
+    return tuple(OrderRecord(row[0], bool(row[1]), *row[2:]) for row in rows)
 
 
 def actions_of(connection: sqlite3.Connection, key: Key) -> tuple[ActionRecord, ...]:

@@ -37,15 +37,11 @@ class UndeliveredDocument(Struct, frozen=True):
 
 
 class UndeliveredDocuments(Struct, frozen=True):
-    """Those of a ledger: the latest MAX_UNDELIVERED of each state, and how many there are.
-
-    paused: the sources that somebody has paused, since when, and who.
-    """
+    """Those of a ledger: the latest MAX_UNDELIVERED of each state, and how many there are."""
 
     documents: tuple[UndeliveredDocument, ...] = ()
     quarantined: int = 0
     waiting: int = 0
-    paused: tuple[tuple[str, float, str], ...] = ()
 
 
 class Deliveries(Struct, frozen=True):
@@ -82,14 +78,10 @@ def read_undelivered(path: Path) -> UndeliveredDocuments:
             for source, id_, revision, label, company, kind, reason, at in rows:
                 key = Key(source, id_, revision)
                 found.append(UndeliveredDocument(key, label, state, company, kind, reason, at))
-        paused = connection.execute(
-            "SELECT name, paused_at, paused_by FROM sources WHERE paused_at IS NOT NULL"
-        ).fetchall()
     return UndeliveredDocuments(
         tuple(found),
         counts.get(State.QUARANTINED.value, 0),
         counts.get(State.WAITING.value, 0),
-        tuple(paused),
     )
 
 

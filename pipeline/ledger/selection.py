@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from pipeline.document import Key
 from pipeline.errors import StateError
 from pipeline.ledger.database import BUSY_TIMEOUT
 from pipeline.ledger.models import State, columns
-from pipeline.ledger.orders import AGAIN, MAX_ORDERS
+from pipeline.ledger.orders import AGAIN, MAX_ORDERS, PAGE
 from pipeline.ledger.sqlite_errors import explain, is_recoverable
 
 _COLUMNS = (
@@ -41,6 +42,16 @@ def row_of(path: Path, key: Key) -> Selected | None:
     """One document; None if there is no such one. Raises StateError."""
     where = "source = ? AND id = ? AND revision = ?"
     return next(iter(_select(path, where, columns(key))), None)
+
+
+def rows_of(path: Path, keys: Sequence[Key]) -> dict[Key, Selected]:
+    """Some documents by their keys, as far as there are such ones. Raises StateError."""
+    found: dict[Key, Selected] = {}
+    for some in (keys[start : start + PAGE] for start in range(0, len(keys), PAGE)):
+        where = " OR ".join(["(source = ? AND id = ? AND revision = ?)"] * len(some))
+        rows = _select(path, where, tuple(part for key in some for part in columns(key)))
+        found |= {row.key: row for row in rows}
+    return found
 
 
 def failed_because(path: Path, reason: str) -> list[Selected]:

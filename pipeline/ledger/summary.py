@@ -43,7 +43,8 @@ class SourceState(Struct, frozen=True):
     """The last complete poll of a source, and the error of a poll since then, if there was one.
 
     polled_at: in seconds since 1970; None if no poll was ever complete. unreadable: how many listed
-    documents the last poll left out because they can't be read.
+    documents the last poll left out because they can't be read. paused_at, paused_by: since when,
+    and by whom, it is paused; None and "" if it is not.
     """
 
     name: str
@@ -51,6 +52,8 @@ class SourceState(Struct, frozen=True):
     error: str
     error_at: float | None
     unreadable: int = 0
+    paused_at: float | None = None
+    paused_by: str = ""
 
 
 class NoteCount(Struct, frozen=True):
@@ -138,8 +141,9 @@ def _summary(connection: sqlite3.Connection, sources: dict[str, SourceState]) ->
     noted = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'notes'").fetchone()
     columns = {row[1] for row in connection.execute("PRAGMA table_info(sources)")}
     unreadable = "unreadable" if "unreadable" in columns else "0"
+    paused = "paused_at, paused_by" if "paused_at" in columns else "NULL, ''"
     known = connection.execute(
-        f"SELECT name, polled_at, error, error_at, {unreadable} FROM sources ORDER BY 1"  # noqa: S608 - one of two words
+        f"SELECT name, polled_at, error, error_at, {unreadable}, {paused} FROM sources ORDER BY 1"  # noqa: S608 - known words
     )
     sources |= {row[0]: SourceState(*row) for row in known}
     return Summary(

@@ -47,12 +47,15 @@ def folder_digest(folder: str) -> str:
 
 def _source(source: SourceHealth, started_at: float) -> Mapping[str, Any]:
     trouble = source.trouble
-    if trouble is None and source.last_good_poll is None:
+    if source.paused_since is not None:
+        trouble = None
+    elif trouble is None and source.last_good_poll is None:
         trouble = Trouble(started_at, "it has not been polled to its end so far")
     return {
         "name": source.name,
         "last_good_poll": _time(source.last_good_poll),
         "sign_in_ends_at": _time(source.sign_in_ends_at),
+        "paused_since": _time(source.paused_since),
         "trouble": _trouble(trouble),
     }
 

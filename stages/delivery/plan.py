@@ -7,6 +7,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from pipeline.document import Document, Key
+from pipeline.ledger.details import Details, encoded
 from pipeline.ledger.models import Staged
 from stages.kind import Kind
 from stages.model import Classified
@@ -64,7 +65,11 @@ def plan_of(document: Document[Classified]) -> Plan:
         "enterprise_identifier": meta.company.identifier,
         "accounting_file_id": meta.company.accounting_file_id,
     }
-    folder = destination(config.delivery, meta.company, meta.kind.destination_key)
+    by_hand = meta.listed.by_hand
+    if by_hand is not None and by_hand.folder is not None:
+        folder = by_hand.folder
+    else:
+        folder = destination(config.delivery, meta.company, meta.kind.destination_key)
     return Plan(document, folder, file_name(template, variables, meta.extension))
 
 
@@ -94,5 +99,24 @@ def staged_row(plan: Plan, staged: Path, first: int) -> Staged:
         identity=fingerprint.hash(*scope),
         marks=fingerprint.marks,
         number_hash=fingerprint.number_hash(*scope),
-        may_repeat=plan.delivery.duplicates == "deliver",
+        # What a person has asked for comes also where it was delivered before.
+        may_repeat=plan.delivery.duplicates == "deliver" or meta.listed.by_hand is not None,
+        details=_details(document.key, meta),
+    )
+
+
+def _details(key: Key, meta: Classified) -> str:
+    """What the ledger keeps for people of what the document says of itself."""
+    id_ = meta.listed.id
+    return encoded(
+        Details(
+            meta.number,
+            meta.counterparty,
+            meta.issue_date,
+            meta.amount,
+            meta.currency,
+            "" if key.id == id_ or key.id.endswith(f"/{id_}") else id_,
+            meta.account,
+            meta.reason,
+        )
     )

@@ -39,6 +39,7 @@ LAYERS = (
     ("stages.sources.*",),
     ("stages.sources",),
     ("stages.list", "stages.download", "stages.verify", "stages.classify", "stages.write"),
+    ("stages.orders",),
     ("stages.render", "stages.check"),
     ("stages.flow",),
     ("pipeline.app",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline.alerts.memory import Condition
 from pipeline.engine.breaker import BreakerState
@@ -102,18 +102,16 @@ def _states(
     return failing, paused, states
 
 
-def source_rows(
-    health: Health, snapshot: Snapshot, paused: Collection[str]
-) -> tuple[SourceRow, ...]:
+def source_rows(health: Health, snapshot: Snapshot) -> tuple[SourceRow, ...]:
     """A row for each source, those that fail first."""
-    rows = [_source(one, snapshot, one.name in paused) for one in health.sources]
+    rows = [_source(one, snapshot) for one in health.sources]
     return tuple(sorted(rows, key=lambda one: (ORDER[one.level], one.name.casefold())))
 
 
-def _source(source: SourceHealth, snapshot: Snapshot, is_paused: bool) -> SourceRow:
+def _source(source: SourceHealth, snapshot: Snapshot) -> SourceRow:
     seen = snapshot.sources.get(source.name)
     level, state = WELL
-    if is_paused:
+    if source.paused_since is not None:
         level, state = PAUSED
     elif source.trouble is not None:
         level, state = FAILS
@@ -129,5 +127,5 @@ def _source(source: SourceHealth, snapshot: Snapshot, is_paused: bool) -> Source
         state,
         source.last_good_poll,
         seen.in_flight if seen is not None else 0,
-        is_paused,
+        source.paused_since is not None,
     )

@@ -108,14 +108,13 @@ class Overviewer:
         parts = self._parts
         snapshot = parts.observer.snapshot()
         found = self._conditions(health, members, histories)
-        configured = {one.name for one in health.sources}
-        paused = [one for one in undelivered.paused if one[0] in configured]
         found += [
-            Condition("paused", name, since, f"paused by {who}" if who else "")
-            for name, since, who in paused
+            Condition("paused", one.name, one.paused_since, f"paused by {one.paused_by}")
+            for one in health.sources
+            if one.paused_since is not None
         ]
         groups = self._grouped(undelivered)
-        sources = source_rows(health, snapshot, {one[0] for one in paused})
+        sources = source_rows(health, snapshot)
         companies = company_rows(members, parts.tally, found, groups, self._by_folder(members))
         names = {one.identifier: one.name for one in members.companies.values()}
         names[STATE] = str(parts.ledger.parent)
@@ -129,7 +128,7 @@ class Overviewer:
             flow=_flow(snapshot, parts),
             groups=groups,
             polled_at=max(polls, default=None),
-            began=len(polls) == len(health.sources),
+            began=all(one.works or one.trouble is not None for one in health.sources),
             well=sum(one.level == "ok" for one in companies),
         )
 

@@ -1,0 +1,110 @@
+"""Control assembly: the actions on an application, and the worker that carries out its orders."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Protocol
+
+from pipeline.app.wiring import (
+    Application,
+    Config,
+    Kind,
+    OrderDocuments,
+    company_named,
+    ledger_path,
+)
+from pipeline.config.types import CONTROL
+from pipeline.control.actions import Actions, Running
+from pipeline.control.worker import Worker
+from pipeline.ledger.orders import OrderBook
+from pipeline.source import Source
+from pipeline.traits import Traits
+
+
+class Polling(Protocol):
+    """What holds the sources: the service, or a command that does without it."""
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+
+    def source(self, name: str) -> Source | None:
+        """A source that is open; None if it is not."""
+
+    def poll_now(self, source: str) -> None:
+        """Let the next poll of a source begin at once."""
+
+    def hold(self, source: str, since: float | None, by: str) -> None:
+        """Poll a source no more; since None: poll it again."""
+
+
+class Control:
+    """The actions on one application. worker: has to run for those that concern documents."""
+
+    def __init__(self, application: Application, polling: Polling) -> None:
+        path = ledger_path(application.service.state_dir)
+        self.book = OrderBook(application.ledger)
+        documents = OrderDocuments(
+            application.keeper.copies,
+            application.quarantine,
+            lambda: polling.config,
+            polling.source,
+        )
+        self.worker = Worker(
+            self.book,
+            application.ledger,
+            path,
+            application.dispatcher,
+            documents.make,
+            application.recover_staged,
+        )
+        self.actions = Actions(
+            self.book,
+            path,
+            application.quarantine,
+            _Running(polling, application.service.state_dir),
+            application.dispatcher.is_id_in_flight,
+            self.worker.wake,
+        )
+
+
+class _Running(Running):
+    """The service as actions see it."""
+
+    def __init__(self, polling: Polling, state_dir: Path) -> None:
+        self._polling = polling
+        self._state_dir = state_dir
+
+    def poll_now(self, source: str) -> None:
+        self._polling.poll_now(source)
+
+    def hold(self, source: str, since: float | None, by: str) -> None:
+        self._polling.hold(source, since, by)
+
+    @property
+    def source_names(self) -> Collection[str]:
+        return [one.name for one in self._polling.config.sources]
+
+    def traits(self, source: str) -> Traits | None:
+        found = self._polling.source(source)
+        return found.traits if found is not None else None
+
+    def company(self, named: str) -> str | None:
+        return company_named(self._polling.config, named)
+
+    @property
+    def kinds(self) -> Collection[str]:
+        config = self._polling.config
+        known = [one for one in Kind if one is not Kind.UNKNOWN]
+        return [*known, Kind.UNKNOWN] if config.delivery.others_path else known
+
+    def destination_problem(self, folder: str) -> str:
+        if CONTROL.search(folder) or not Path(folder).is_absolute():
+            return "this is no absolute path of a folder"
+        path = Path(folder)
+        if path == self._state_dir or self._state_dir in path.parents:
+            return "this is the folder of synqup itself"
+        if path.exists() and not path.is_dir():
+            return "this is no folder"
+        return ""

@@ -1,0 +1,67 @@
+"""Control without a service: does one action in this process, and ends when it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+from pipeline.app.catch_up import LEDGER_TIMEOUT
+from pipeline.app.control import Control
+from pipeline.app.wiring import Application, Config, open_application
+from pipeline.control.actions import ActionResult
+from pipeline.control.handlers import handlers_of
+from pipeline.errors import SynqupError
+from pipeline.records import RecordSink
+from pipeline.source import Source
+
+
+class Unpolled:
+    """The sources of a configuration, each opened when it is needed first; nothing polls them."""
+
+    def __init__(self, config: Config, application: Application, stack: AsyncExitStack) -> None:
+        self.config = config
+        self._application = application
+        self._stack = stack
+        self._open: dict[str, Source | None] = {}
+
+    def source(self, name: str) -> Source | None:
+        """A source that is open; None if that is not possible."""
+        if name not in self._open:
+            self._open[name] = None
+            for settings in self.config.sources:
+                if settings.name == name:
+                    self._open[name] = self._opened(settings)
+        return self._open[name]
+
+    def poll_now(self, source: str) -> None:
+        """Nothing is polled here: the next poll is that of a service to come."""
+
+    def hold(self, source: str, since: float | None, by: str) -> None:
+        """As poll_now(): the ledger keeps it."""
+
+    def _opened(self, settings: Any) -> Source | None:
+        try:
+            source = self._application.open(settings)
+        except SynqupError:
+            return None
+        self._stack.push_async_callback(self._application.close, source)
+        return source
+
+
+async def do_alone(
+    config: Config, action: str, arguments: Mapping[str, Any], who: str, sink: RecordSink
+) -> ActionResult:
+    """Do an action and all orders that are open. SynqupError if it can't be done."""
+    async with (
+        open_application(config, LEDGER_TIMEOUT, sink=sink) as application,
+        AsyncExitStack() as stack,
+    ):
+        control = Control(application, Unpolled(config, application, stack))
+        handler = handlers_of(control.actions)[action]
+        async with application.engine.running():
+            result: ActionResult = await handler({**arguments, "wait": 0.0}, who)
+            if not result.orders:
+                return result
+            await control.worker.work()
+            return await control.actions.outcome(result)
