@@ -9,7 +9,7 @@ import errno
 import socket
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
@@ -21,6 +21,9 @@ from pipeline.engine.observer import Observer
 from pipeline.files import os_reason
 from pipeline.health.collector import Collector, Deliveries
 from pipeline.monitor.page.parts import Parts
+
+if TYPE_CHECKING:  # it takes longer to import than all that one poll does
+    from pipeline.monitor.page.site import Site
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +52,8 @@ class Monitor:
         self._settings = settings
         self._parts = (collector, observer, deliveries)
         self._page = page
-        self._site: Any = None
+        #: The page at this moment.
+        self.site: Site | None = None
         self._applied = anyio.Event()
         #: Where it listens at this moment.
         self.addresses: Sequence[Address] = ()
@@ -66,11 +70,11 @@ class Monitor:
 
         name: his, as the ledger is to record what he does.
         """
-        if not self.addresses or self._site is None:
+        if not self.addresses or self.site is None:
             return None
         address = self.addresses[0]
         host = "127.0.0.1" if address.host in ("0.0.0.0", "::") else address.host  # noqa: S104 - compared
-        code = self._site.access.invite(name)
+        code = self.site.access.invite(name)
         return f"http://{Address(host, address.port)}/open?code={code}"
 
     async def run(self) -> None:
@@ -107,12 +111,12 @@ class Monitor:
         # Not before it is needed, and in a thread: it takes longer than all that one poll does.
         server: Any = await anyio.to_thread.run_sync(import_module, "pipeline.monitor.server")
         async with server.listening(settings, *self._parts, self._page) as listening:
-            self.addresses, self._site = listening.addresses, listening.site
+            self.addresses, self.site = listening.addresses, listening.site
             log.info("the monitor listens", address=", ".join(map(str, self.addresses)))
             try:
                 await anyio.sleep_forever()
             finally:
-                self.addresses, self._site = (), None
+                self.addresses, self.site = (), None
 
 
 def _words(error: Exception) -> tuple[str, str]:
