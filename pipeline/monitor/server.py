@@ -70,7 +70,6 @@ async def listening(
     site = None
     if page is not None:
         site = Site(page, guard.token, guard.operator_token, _keep)
-        await site.open()
     served = routes()
     app = web.Application(middlewares=[_guarded(guard, served)], client_max_size=MAX_BODY)
     app[WATCHED] = Watched(collector, observer, deliveries, Metrics())

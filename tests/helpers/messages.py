@@ -24,8 +24,11 @@ ELSEWHERE = (
 )
 #: Errors by the names of their classes; what they are given after their subject is read.
 ERRORS = frozenset(
-    "Corrupt Rejected Skipped RetryableError SourceUnavailable SourceError SignInRefused"
-    " SourceUnreachable AlreadyDelivered InternalError WebPage IncompleteBody Trouble".split()
+    (
+        *("Corrupt", "Rejected", "Skipped", "AlreadyDelivered", "RetryableError", "InternalError"),
+        *("SourceUnavailable", "SourceError", "SourceUnreachable", "SignInRefused", "WebPage"),
+        *("IncompleteBody", "Trouble"),
+    )
 )
 
 
@@ -44,19 +47,20 @@ def error_sentences() -> dict[str, str]:
 
 def _said(node: ast.AST) -> Iterator[str]:
     if isinstance(node, ast.Call):
-        name = getattr(node.func, "id", None) or getattr(node.func, "attr", "")
-        if name in ERRORS:
+        if _name(node.func) in ERRORS:
             for argument in node.args[1:]:
                 if (text := _text(argument)) is not None:
                     yield text
     elif isinstance(node, ast.ClassDef):
         for one in node.body:
-            if isinstance(one, ast.Assign) and getattr(one.targets[0], "id", "") in (
-                "reason",
-                "remedy",
-            ):
-                if text := _text(one.value):
-                    yield text
+            if not isinstance(one, ast.Assign) or _name(one.targets[0]) not in ("reason", "remedy"):
+                continue
+            if text := _text(one.value):
+                yield text
+
+
+def _name(node: ast.AST) -> str:
+    return getattr(node, "id", "") or getattr(node, "attr", "")
 
 
 def _text(node: ast.AST) -> str | None:

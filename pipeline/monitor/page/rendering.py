@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
+from types import CodeType
 from typing import Any
 from urllib.parse import urlencode
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
 from pipeline.document import Key
@@ -35,10 +37,26 @@ SECTIONS = ("state", "attention", "companies", "flow", "sources")
 FIRST_COMPANIES = 15
 
 
+class Compiled(BytecodeCache):
+    """The compiled templates, which are the same in each language."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Give what was compiled before."""
+        bucket.code = self._code.get(bucket.key)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep what has been compiled."""
+        assert bucket.code is not None
+        self._code[bucket.key] = bucket.code
+
+
 class Renderer:
     """The templates in one language."""
 
-    def __init__(self, language: Language) -> None:
+    def __init__(self, language: Language, compiled: Compiled) -> None:
         self.language = language
         environment = Environment(
             loader=PackageLoader(PACKAGE),
@@ -48,6 +66,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
+            bytecode_cache=compiled,
         )
         environment.install_gettext_translations(  # type: ignore[attr-defined] # of the extension
             language.catalog, newstyle=True
@@ -82,6 +101,11 @@ class Renderer:
             verb_name=lambda verb: self._name(VERBS.get(verb, verb)),
         )
         self._environment = environment
+
+    def prepare(self) -> None:
+        """Compile the templates."""
+        for name in self._environment.list_templates():
+            self._environment.get_template(name)
 
     def page(self, template: str, **values: Any) -> str:
         """A whole page."""
@@ -132,8 +156,12 @@ def _total(flow: Flow, kind: str) -> int:
 
 @cache
 def renderers() -> Mapping[str, Renderer]:
-    """The renderers by the codes of their languages."""
-    return {code: Renderer(language) for code, language in languages().items()}
+    """The renderers by the codes of their languages; making them takes some 100 ms."""
+    compiled = Compiled()
+    found = {code: Renderer(language, compiled) for code, language in languages().items()}
+    for one in found.values():
+        one.prepare()
+    return found
 
 
 def document_link(key: Key) -> str:

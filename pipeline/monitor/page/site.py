@@ -42,11 +42,8 @@ class Site:
         self._overviewer = Overviewer(parts)
         self._live: Live[Overview] = Live(self._overviewer.make, _sections)
         self._views = Views(parts, self._live, keep, readable)
+        self._is_prepared = False
         self._acting = Acting(parts.actions, self._live)
-
-    async def open(self) -> None:
-        """Read the catalogs and the templates, in a thread."""
-        await anyio.to_thread.run_sync(renderers)
 
     async def run(self) -> None:
         """Keep the page up to date while somebody reads it, until cancelled."""
@@ -95,6 +92,10 @@ class Site:
         return handle
 
     async def _visit(self, request: web.Request) -> Visit:
+        if not self._is_prepared:
+            # Not before somebody comes, and in a thread: it takes longer than a poll does.
+            await anyio.to_thread.run_sync(renderers)
+            self._is_prepared = True
         session = await self.access.session(request.cookies.get(SESSION_COOKIE, ""))
         parts = self._parts
         return Visit(request, session, parts.machine, can_act=parts.actions is not None)
