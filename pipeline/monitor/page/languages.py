@@ -125,7 +125,7 @@ def negotiated(header: str) -> str:
         if tag and quality > 0:
             wanted.append((-quality, tag.strip().replace("-", "_")))
     tags = [tag for _, tag in sorted(wanted, key=lambda one: one[0])]
-    return negotiate_locale(tags, list(LOCALES), sep="_") or DEFAULT
+    return (negotiate_locale(tags, list(LOCALES), sep="_") or DEFAULT).lower()
 
 
 @cache

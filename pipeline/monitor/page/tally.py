@@ -87,11 +87,11 @@ class Tally:
         """The documents of each hour of today by kind, from midnight on, and which one it is."""
         now = self._clock()
         self._turn(now)
-        first, last = int(_midnight(now) // HOUR), int(now // HOUR)
-        end = max(int((_midnight(now + 26 * HOUR)) // HOUR), last + 1)
+        first, last = int(day_start(now) // HOUR), int(now // HOUR)
+        end = int(day_start(now, -1) // HOUR)
         found = (
             {kind: n for kind in KINDS if (n := self._hours.get((hour, kind), 0))}
-            for hour in range(first, min(end, first + 25))
+            for hour in range(first, end)
         )
         return tuple(found), last - first
 
@@ -118,7 +118,7 @@ class Tally:
         if day == self._day:
             return
         self._day = day
-        first = int(_midnight(now) // HOUR)
+        first = int(day_start(now) // HOUR)
         self._hours = {key: n for key, n in self._hours.items() if key[0] >= first}
         for known in self.companies.values():
             known.days = {key: n for key, n in known.days.items() if key[0] > day - DAYS}
@@ -132,11 +132,7 @@ def _day(at: float) -> int:
     return datetime.fromtimestamp(at).toordinal()  # noqa: DTZ006 - the reader's day is the machine's
 
 
-def _midnight(at: float) -> float:
-    return day_start(at)
-
-
 def day_start(at: float, days_before: int = 0) -> float:
-    """The beginning of a day in the zone of this machine, so many days before."""
+    """The beginning of a day in the zone of this machine, so many days before; after, if negative."""
     day = datetime.fromtimestamp(at).date() - timedelta(days_before)  # noqa: DTZ006
     return datetime(day.year, day.month, day.day).timestamp()  # noqa: DTZ001
