@@ -144,6 +144,8 @@ class SignInRefused(SourceError):
 class ControlError(SynqupError):
     """Something that a person asked for, and that can't be done as things are."""
 
+    reason = "that can't be done as things are"
+
 
 class NotKnown(ControlError):
     """Something was asked for of a source, a document or a company that is none."""

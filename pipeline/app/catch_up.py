@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 from msgspec import Struct
 
+from pipeline.app.control import Control
 from pipeline.app.retention import Retention
 from pipeline.app.shutdown import Shutdown
 from pipeline.app.wiring import Application, Config, SourceSettings, open_application
@@ -88,8 +89,11 @@ class CatchUp:
                 retention = Retention(application, lambda: config)
                 await retention.prepare()
 
+                control = Control(application, self)
+
                 async def bring_and_tidy() -> None:
                     await poll_all()
+                    await control.worker.work()
                     with anyio.move_on_after(TIDY_TIMEOUT):
                         await retention.sweep()
 
@@ -100,6 +104,21 @@ class CatchUp:
                         await shutdown.run_until_requested(bring_and_tidy)
                     showing.cancel_scope.cancel()
         return self.result()
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self._config
+
+    def source(self, name: str) -> Source | None:
+        """A source that is open; None if it is not."""
+        return next((one for one in self._sources if one.name == name), None)
+
+    def poll_now(self, source: str) -> None:
+        """Each is polled once, and only once."""
+
+    def hold(self, source: str, since: float | None, by: str) -> None:
+        """As poll_now()."""
 
     def result(self) -> CatchUpResult:
         """The result so far."""

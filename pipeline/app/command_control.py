@@ -5,7 +5,6 @@ They ask the running service. Where none runs, they do it themselves, with the s
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from pipeline.app.exit_codes import ExitCode
 from pipeline.app.output import in_json
 from pipeline.app.wiring import Config, ledger_path, load_config
 from pipeline.control.actions import ActionResult
-from pipeline.control.client import NoService, ask
+from pipeline.control.client import NoService, ask, own_name
 
 #: Seconds that a command waits for what comes of it.
 WAIT = 30.0
@@ -70,4 +69,4 @@ def _alone(settings: Config, path: Path, action: str, asked: Mapping[str, Any]) 
     with single_instance(state_dir):
         log = configure_logging(state_dir / "logs", settings.service, quiet=True)
         claim_state(state_dir, path, take_over=False)
-        return run_loop(partial(do_alone, settings, action, asked, getpass.getuser(), log.record))
+        return run_loop(partial(do_alone, settings, action, asked, own_name(), log.record))

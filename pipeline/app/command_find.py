@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from pipeline.app.output import in_json
@@ -34,16 +33,13 @@ def print_found(path: Path, text: str, limit: int, *, as_json: bool) -> None:
     if not found:
         console.print("No document found.")
         return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("when", "state", "company", "number", "counterparty", "date", "amount", "id"):
-        table.add_column(heading, overflow="fold")
     for one in found:
-        cells = (
-            *(_time(one.at), one.state.value, names.get(one.company, one.company), one.number),
-            *(one.counterparty, one.date, f"{one.amount} {one.currency}".strip(), one.key.id),
+        facts = (
+            *(_time(one.at), one.state.value, names.get(one.company, one.company), one.kind),
+            *(one.number, one.counterparty, one.date, f"{one.amount} {one.currency}".strip()),
         )
-        table.add_row(*(Text(printable(cell)) for cell in cells))
-    console.print(table)
+        console.print(Text(printable("  ".join(filter(None, facts)))), soft_wrap=True)
+        console.print(Text(printable(f"    {one.key.source}:{one.key.id}")), soft_wrap=True)
     if len(found) == limit:
         console.print("There may be more: see --limit.")
 

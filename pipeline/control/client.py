@@ -43,7 +43,7 @@ def ask(
     if loopback:
         door = _door(state_dir)
         token = door.token
-    request = Request(action, arguments, _own_name(), token)
+    request = Request(action, arguments, own_name(), token)
     try:
         with _connected(state_dir, door) as connection:
             connection.settimeout(PATIENCE)
@@ -121,9 +121,9 @@ def _result(line: bytes) -> Any:
     raise kind(one.subject, one.reason, one.remedy)
 
 
-def _own_name() -> str:
+def own_name() -> str:
     """What whoever asks is called: with sudo, whose command that is."""
     try:
         return os.environ.get("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError, ImportError):
-        return ""
+        return "somebody on this machine"

@@ -20,7 +20,7 @@ from pipeline.engine.dispatcher import EngineDispatcher
 from pipeline.errors import StateError, SynqupError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import ACKED, ENDED, State
-from pipeline.ledger.orders import AGAIN, REDELIVER, Order, OrderBook
+from pipeline.ledger.orders import AGAIN, REDELIVER, Ended, Order, OrderBook
 from pipeline.ledger.selection import Selected, rows_of
 
 log = structlog.get_logger(__name__)
@@ -81,41 +81,46 @@ class Worker:
         """Try some orders; how many of them are left."""
         rows = await self._rows(orders)
         started: list[Order] = []
+        ended: list[Ended] = []
         left = 0
         for order in orders:
             row = rows.get(order.delivered_as)
-            if await self._ended(order, row, before=True):
-                continue
-            if row is not None and row.state is State.STAGED:
+            if end := await self._end_of(order, row, before=True):
+                ended.append(end)
+            elif row is not None and row.state is State.STAGED:
                 left += 1
-                continue
-            begun = await self._start(order, rows.get(order.key))
-            if begun:
-                started.append(order)
-            elif begun is not None:
-                left += 1
+            else:
+                begun = await self._start(order, rows.get(order.key))
+                if isinstance(begun, Ended):
+                    ended.append(begun)
+                elif begun:
+                    started.append(order)
+                else:
+                    left += 1
         for order in started:
             await self._dispatcher.ended(order.delivered_as)
         rows = await self._rows(started)
         for order in started:
-            left += not await self._ended(order, rows.get(order.delivered_as), before=False)
+            if end := await self._end_of(order, rows.get(order.delivered_as), before=False):
+                ended.append(end)
+            else:
+                left += 1
+        await self._book.end(ended, time.time())
         return left
 
-    async def _start(self, order: Order, row: Selected | None) -> bool | None:
+    async def _start(self, order: Order, row: Selected | None) -> bool | Ended:
         """Start the document of an order; False if it has to be left for a later try.
 
-        None if its order has ended, because it can't be done.
+        Its end if it can't be done.
         """
         if row is None:
-            await self._end(order, done=False, result="the ledger has no such document any more")
-            return None
+            return _told(order, done=False, result="the ledger has no such document any more")
         try:
             document = await self._make(order, row)
         except StateError:
             raise
         except SynqupError as error:
-            await self._end(order, done=False, result=str(error))
-            return None
+            return _told(order, done=False, result=str(error))
         except OSError as error:
             log.warning("an order waits", document=row.label, reason=str(error))
             return False
@@ -125,27 +130,27 @@ class Worker:
         await self._ledger.seen([(key, row.label)], time.time())
         return await self._dispatcher.submit(document)
 
-    async def _ended(self, order: Order, row: Selected | None, *, before: bool) -> bool:
-        """Whether what was ordered has come to its end, which is recorded then.
+    async def _end_of(self, order: Order, row: Selected | None, *, before: bool) -> Ended | None:
+        """What came of an order; None if it has not come to its end.
 
         before: whether the order is about to be tried: then a document that is quarantined is so
         from before it.
         """
         if row is None or row.state not in ENDED:
-            return False
+            return None
         if row.state is State.QUARANTINED and before and order.verb != REDELIVER:
-            return False
+            return None
         is_done = row.state is State.DELIVERED if order.verb == REDELIVER else row.state in ACKED
         if order.verb == REDELIVER and not row.is_told:
             # A crash came before that: and no poll makes good for it, for nobody is to be told.
             await self._ledger.acknowledged([row.key], time.time())
-        await self._end(order, done=is_done, result=row.path if is_done else row.reason)
-        return True
-
-    async def _end(self, order: Order, *, done: bool, result: str) -> None:
-        await self._book.end(order.number, done=done, result=result, at=time.time())
-        log.info("order ended", verb=order.verb, id=order.key.id, done=done, result=result)
+        return _told(order, done=is_done, result=row.path if is_done else row.reason)
 
     async def _rows(self, orders: Sequence[Order]) -> dict[Any, Selected]:
         keys = [key for one in orders for key in {one.key, one.delivered_as}]
         return await anyio.to_thread.run_sync(rows_of, self._path, keys)
+
+
+def _told(order: Order, *, done: bool, result: str) -> Ended:
+    log.info("order ended", verb=order.verb, id=order.key.id, done=done, result=result)
+    return Ended(order.number, done, result)

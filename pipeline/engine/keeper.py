@@ -69,7 +69,7 @@ class Keeper:
 
     async def run(self) -> None:
         """Keep what is taken, until cancelled; then for LAST seconds what has been taken."""
-        async with self._receive:
+        async with self._send, self._receive:
             try:
                 async for first in self._receive:
                     await self._keep(first)

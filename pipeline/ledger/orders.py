@@ -58,6 +58,14 @@ class Order(Struct, frozen=True):
         return Key(AGAIN, str(self.number), "") if self.verb == REDELIVER else self.key
 
 
+class Ended(Struct, frozen=True):
+    """What came of an order. result: the path of the file, or why it was not done."""
+
+    number: int
+    done: bool
+    result: str
+
+
 class OrderRecord(Struct, frozen=True):
     """An order as a story tells it. ended_at: None while it is open; done: whether it was done."""
 
@@ -110,15 +118,15 @@ class OrderBook:
         """The next orders that are not done, by their numbers, at most PAGE."""
         return await self._ledger.change(partial(_open, after))
 
-    async def end(self, number: int, *, done: bool, result: str, at: float) -> None:
-        """Record what came of an order; one that has ended stays as it is."""
+    async def end(self, ended: Sequence[Ended], at: float) -> None:
+        """Record what came of orders; one that has ended stays as it is."""
         sql = (
             "UPDATE orders SET ended_at = ?2, done = ?3, result = ?4"
             " WHERE number = ?1 AND ended_at IS NULL"
         )
-        await self._ledger.change(
-            lambda connection: connection.execute(sql, (number, at, done, result)).close()
-        )
+        rows = [(one.number, at, one.done, one.result) for one in ended]
+        if rows:
+            await self._ledger.change(lambda connection: connection.executemany(sql, rows).close())
 
     async def left(self, action: int) -> tuple[int, int, str]:
         """Of an action: orders that are open, those that were not done, and why one was not."""

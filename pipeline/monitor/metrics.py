@@ -174,8 +174,10 @@ def _sources(health: Health, snapshot: Snapshot) -> Iterator[Metric]:
     opened = Gauge(
         "synqup_source_breaker_open", "Whether its circuit breaker is open.", labels=["source"]
     )
+    paused = Gauge("synqup_source_paused", "Whether somebody has paused it.", labels=["source"])
     for one in health.sources:
-        is_working = one.trouble is None and one.last_good_poll is not None
+        paused.add_metric([one.name], one.paused_since is not None)
+        is_working = one.works
         working.add_metric([one.name], is_working)
         if one.trouble is not None:
             since.add_metric([one.name], one.trouble.since)
@@ -185,7 +187,7 @@ def _sources(health: Health, snapshot: Snapshot) -> Iterator[Metric]:
             left.add_metric([one.name], one.sign_in_ends_at - health.at)
         if (known := snapshot.sources.get(one.name)) is not None:
             opened.add_metric([one.name], known.breaker is BreakerState.OPEN)
-    yield from (working, since, polled, left, opened)
+    yield from (working, paused, since, polled, left, opened)
 
 
 def _destinations(health: Health) -> Iterator[Metric]:

@@ -94,6 +94,8 @@ def not_named(
 
 def warn_of_repetition(plan: Plan, claim: AllocatedName) -> None:
     """Log that a document was delivered although the same, or the same number, had been before."""
+    if plan.document.meta.listed.by_hand is not None:
+        return
     if claim.repeats:
         log.warning("document was delivered before", document=plan.label, before=claim.repeats)
     elif claim.corrects:

@@ -87,6 +87,10 @@ class Running:
         )
         self.collector._progress = ProgressMonitor(float("inf"), lambda: self.now)
 
+    @property
+    def paused(self) -> Mapping[str, tuple[float, str]]:
+        return {}
+
     def sources(self) -> Mapping[str, Source | None]:
         return {"farm": self.source}
 

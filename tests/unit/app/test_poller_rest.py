@@ -62,3 +62,60 @@ async def test_another_configuration_ends_it_as_well(tmp_path: Path) -> None:
     applied.set()
     with anyio.fail_after(60):
         await poller(tmp_path, fails=True)._rest(applied, REFUSED)
+
+
+class Counted:
+    """An application that counts polls, each of which lasts until it may end."""
+
+    def __init__(self) -> None:
+        self.error_reporter = ErrorReporter()
+        self.polls = 0
+        self.cancelled = 0
+        self.may_end = anyio.Event()
+
+    async def poll(self, *_: object) -> int:
+        self.polls += 1
+        try:
+            await self.may_end.wait()
+        except anyio.get_cancelled_exc_class():
+            self.cancelled += 1
+            raise
+        return 0
+
+
+@pytest.mark.parametrize("held", [False, True])
+async def test_it_polls_when_it_is_asked_to_unless_it_is_held(tmp_path: Path, held: bool) -> None:
+    config, counted = configured(tmp_path), Counted()
+    source = Watched(config.sources[0], tmp_path / "state")
+    application: Any = counted
+    one = Poller(config.sources[0], source, application, config, held=held)
+    async with anyio.create_task_group() as group:
+        group.start_soon(one.run)
+        await anyio.wait_all_tasks_blocked()
+        assert counted.polls == (0 if held else 1)
+        one.release()
+        counted.may_end.set()
+        await anyio.wait_all_tasks_blocked()
+        assert counted.polls == 1
+        for polls in (2, 3):
+            one.poll_now()
+            await anyio.wait_all_tasks_blocked()
+            assert counted.polls == polls
+        counted.may_end = anyio.Event()
+        one.poll_now()
+        await anyio.wait_all_tasks_blocked()
+        # What is asked for in the middle of a poll follows it; a pause ends it.
+        one.poll_now()
+        await anyio.wait_all_tasks_blocked()
+        assert counted.polls == 4
+        one.hold()
+        one.poll_now()
+        await anyio.wait_all_tasks_blocked()
+        assert (counted.polls, counted.cancelled) == (4, 1)
+        one.apply(config)
+        await anyio.wait_all_tasks_blocked()
+        assert counted.polls == 4
+        one.release()
+        await anyio.wait_all_tasks_blocked()
+        assert counted.polls == 5
+        one.stop()

@@ -45,6 +45,7 @@ class World:
         self.lanes = Lanes()
         self.destinations = Destinations(self.lanes)
         self.open: dict[str, Source | None] = {"farm": Farm()}
+        self.paused: Mapping[str, tuple[float, str]] = {}
         self.into: Sequence[Path] = (folder / "a", folder / "b")
         self.collector = Collector(
             lambda: VitalSigns(self.engine.observer.snapshot()),
@@ -178,3 +179,13 @@ async def test_counts_of_the_ledger_come_along(
         health = await one.health()
         assert (health.waiting, health.quarantined) == (3, 2)
         assert (health.unacknowledged, health.staged) == (2, 0)
+
+
+async def test_a_source_that_is_paused_is_told_so(tmp_path: Path) -> None:
+    async with world(tmp_path) as one:
+        assert not (await one.health()).ready
+        one.paused = {"farm": (7.0, "jan")}
+        health = await one.health()
+        (source,) = health.sources
+        assert (source.paused_since, source.paused_by) == (7.0, "jan")
+        assert health.ready

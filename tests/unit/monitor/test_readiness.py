@@ -40,12 +40,21 @@ def test_all_is_well() -> None:
             "name": "box",
             "last_good_poll": "1970-01-01T00:01:30Z",
             "sign_in_ends_at": "2001-09-09T01:46:40Z",
+            "paused_since": None,
             "trouble": None,
         }
     ]
     assert told["destinations"] == {"working": 2, "failing": 0, "troubles": []}
     assert told["state"] is None
     assert msgspec.json.decode(msgspec.json.encode(told)) == told
+
+
+def test_a_source_that_is_paused_is_no_failure() -> None:
+    for trouble in (None, Trouble(2.0, "no answer")):
+        told = readiness(health(SourceHealth("box", None, trouble, None, 60.0, "jan")))
+        assert told["ready"] is True
+        (source,) = told["sources"]
+        assert (source["paused_since"], source["trouble"]) == ("1970-01-01T00:01:00Z", None)
 
 
 def test_a_source_that_has_not_been_polled_is_why_it_is_not_ready() -> None:
