@@ -133,6 +133,6 @@ def _day(at: float) -> int:
 
 
 def day_start(at: float, days_before: int = 0) -> float:
-    """The beginning of a day in the zone of this machine, so many days before; after, if negative."""
+    """When a day begins in the zone of this machine: so many days before, or after if negative."""
     day = datetime.fromtimestamp(at).date() - timedelta(days_before)  # noqa: DTZ006
     return datetime(day.year, day.month, day.day).timestamp()  # noqa: DTZ001
