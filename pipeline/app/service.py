@@ -37,7 +37,7 @@ from pipeline.config.types import Duration
 from pipeline.config.watcher import watch_config
 from pipeline.control.handlers import handlers_of
 from pipeline.control.server import ControlServer
-from pipeline.errors import SynqupError
+from pipeline.errors import ControlError, SynqupError
 from pipeline.health.collector import Collector
 from pipeline.monitor.monitor import Monitor
 from pipeline.monitor.page.parts import Parts
@@ -118,7 +118,8 @@ class Service:
         #: What people ask of it.
         self.control = Control(application, self)
         self._control_server = ControlServer(
-            application.service.state_dir, handlers_of(self.control.actions)
+            application.service.state_dir,
+            {**handlers_of(self.control.actions), "open": self._invite},
         )
         self._group: TaskGroup
         #: The destinations, and the configuration that names them.
@@ -163,6 +164,17 @@ class Service:
     async def prepare(self) -> None:
         """Read which sources are paused. It comes before start()."""
         self._paused = await self.control.book.paused()
+
+    async def _invite(self, _: object, who: str) -> Mapping[str, str]:
+        """The address at which one who may ask this service is signed in on its page."""
+        address = self.monitor.invite(who)
+        if address is None:
+            raise ControlError(
+                "the page",
+                "the service serves none",
+                'Write listen = "127.0.0.1:8470" into [monitor]',
+            )
+        return {"address": address}
 
     def start(self, group: TaskGroup, stopping: anyio.Event | None = None) -> None:
         """Begin to poll, within a task group, and to tell how the service is.

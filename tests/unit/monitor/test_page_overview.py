@@ -78,7 +78,8 @@ class World:
     ) -> None:
         self.connection.execute(
             "INSERT INTO documents (source, id, revision, label, state, company, kind, reason,"
-            " seen_at, changed_at, delivered_at) VALUES ('box', ?, '', ?, ?, ?, 'sales', ?, ?, ?, ?)",
+            " seen_at, changed_at, delivered_at)"
+            " VALUES ('box', ?, '', ?, ?, ?, 'sales', ?, ?, ?, ?)",
             (id_, f"invoice {id_}", state, company, reason, at, at, at),
         )
         self.connection.commit()

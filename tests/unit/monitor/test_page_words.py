@@ -118,7 +118,7 @@ def test_the_bars_stay_within_the_plot_and_show_each_kind(hours: list[dict[str, 
     drawn = plot(hours, 0)
     assert len(drawn.bars) == sum(map(len, hours))
     for bar in drawn.bars:
-        assert 0 <= bar.x
+        assert bar.x >= 0
         assert bar.x + bar.width <= WIDTH + 1
         assert bar.y >= -2
         assert 0 < bar.height <= HEIGHT
