@@ -118,6 +118,9 @@ class Overviewer:
         companies = company_rows(members, parts.tally, found, groups, self._by_folder(members))
         names = {one.identifier: one.name for one in members.companies.values()}
         names[STATE] = str(parts.ledger.parent)
+        for folder, owners in self._by_folder(members).items():
+            if len(owners) == 1:
+                names[folder] = f"{owners[0].name} ({folder})"
         items = items_of(found, groups, names, _companies_of(members))
         polls = [one.last_good_poll for one in health.sources if one.last_good_poll is not None]
         return Overview(

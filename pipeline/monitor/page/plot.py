@@ -52,7 +52,10 @@ def plot(hours: Sequence[Mapping[str, int]], now: int) -> Plot:
                 bars.append(
                     Bar(kind, _short(x), _short(y), _short(width * (1 - GAP)), _short(height))
                 )
-    labels = tuple((_short((hour + 0.5) * width), hour) for hour in range(0, len(hours), EVERY))
+    labels = tuple(
+        (_short((hour + 0.5) * width) if hour else 0.0, hour)
+        for hour in range(0, len(hours), EVERY)
+    )
     lines = tuple(
         (_short(HEIGHT - HEIGHT * line / MAX_LINES), line * step) for line in range(1, MAX_LINES)
     )

@@ -16,7 +16,7 @@ from pipeline.monitor.page.overview import Overviewer
 from pipeline.monitor.page.parts import Parts
 from pipeline.monitor.page.rendering import renderers
 from pipeline.monitor.page.request import SESSION_COOKIE, Visit
-from pipeline.monitor.page.views import ReadableLink, Views, no_readable, static
+from pipeline.monitor.page.views import Views, static
 
 #: Seconds that a wrong token costs.
 WRONG_TOKEN = 0.5
@@ -34,14 +34,13 @@ class Site:
         reader: Verifier | None,
         operator: Verifier | None,
         keep: Callable[[web.Request], object],
-        readable: ReadableLink = no_readable,
     ) -> None:
-        """reader, operator: the tokens, where there are any. keep, readable: as in Views."""
+        """reader, operator: the tokens, where there are any. keep: as in Views."""
         self.access = Access(reader, operator)
         self._parts = parts
         self._overviewer = Overviewer(parts)
         self._live: Live[Overview] = Live(self._overviewer.make, _sections)
-        self._views = Views(parts, self._live, keep, readable)
+        self._views = Views(parts, self._live, keep)
         self._is_prepared = False
         self._acting = Acting(parts.actions, self._live)
 

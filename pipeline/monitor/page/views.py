@@ -30,30 +30,20 @@ MAX_SEARCHES = 2
 #: Seconds in which a reader has to take what he is sent.
 SLOW = 10.0
 
-#: Gives the address of a document's readable form, if there is one; empty if there is none.
-ReadableLink = Callable[[Key], str]
-
-
-def no_readable(_: Key) -> str:
-    """There is no readable form."""
-    return ""
-
 
 class Views:
-    """What can be looked at. readable: gives the address of a document's readable form."""
+    """What can be looked at."""
 
     def __init__(
         self,
         parts: Parts,
         live: Live[Overview],
         keep: Callable[[web.Request], object],
-        readable: ReadableLink = no_readable,
     ) -> None:
         """keep: lets the connection of a request be, for a while more."""
         self._parts = parts
         self._live = live
         self._keep = keep
-        self._readable = readable
         self._searches = anyio.CapacityLimiter(MAX_SEARCHES)
 
     async def overview(self, visit: Visit) -> web.StreamResponse:
@@ -122,7 +112,7 @@ class Views:
             "document.html",
             it=told,
             names=await self._names(),
-            readable=self._readable(told.document.key),
+            readable=self._parts.readable(told.document.key),
         )
 
     async def live(self, visit: Visit) -> web.StreamResponse:

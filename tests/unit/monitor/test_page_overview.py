@@ -117,7 +117,9 @@ async def test_the_broken_one_of_500_is_on_the_first_screen(tmp_path: Path) -> N
     assert it.companies[0].name == "Company 437"
     assert it.companies[0].level == "bad"
     assert it.well == 499
-    assert [SAY(one.what) for one in it.items] == ["A folder takes no documents: /out/437"]
+    assert [SAY(one.what) for one in it.items] == [
+        "A folder takes no documents: Company 437 (/out/437)"
+    ]
     text = "".join(renderers()["en"].sections(it, acts=True).values())
     assert "Company 437" in text
     assert "No &lt;b&gt;room&lt;/b&gt;. Since" in text
