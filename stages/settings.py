@@ -254,6 +254,12 @@ def folders_of(config: Config) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def company_folders(config: Config, company: Company) -> tuple[Path, ...]:
+    """The folders to which documents of one company are delivered."""
+    keys = destinations(config.delivery)
+    return tuple(dict.fromkeys(destination(config.delivery, company, key) for key in keys))
+
+
 def roots_of(config: Config) -> frozenset[Path]:
     """The folders in which those of all companies lie, also of companies that are yet to come.
 

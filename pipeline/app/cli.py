@@ -56,6 +56,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "status": cli_inspect.status,
     "find": cli_control.find,
     "show": cli_control.show,
+    "open": cli_control.open_page,
     "poll": cli_control.poll,
     "pause": cli_control.pause,
     "resume": cli_control.resume,

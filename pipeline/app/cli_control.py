@@ -29,6 +29,20 @@ def poll(
     control(config.resolve(), "poll", {"source": source}, as_json=json)
 
 
+def open_page(
+    config: ConfigFile,
+    browser: Annotated[bool, typer.Option(help="Open it in the browser.")] = True,
+    json: AsJson = False,
+) -> None:
+    """Open the page of the service, signed in as operator by a link that is good once.
+
+    Exit status: 0 here is its address, 1 no service runs, or it has no page.
+    """
+    from pipeline.app.command_open import open_page as open_it
+
+    open_it(config.resolve(), browser=browser, as_json=json)
+
+
 def pause(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="Its name.")],
     config: ConfigFile,

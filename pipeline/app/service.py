@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from msgspec import structs
 
 from pipeline.alerts.alerts import Alerts
 from pipeline.alerts.settings import AlertSettings
+from pipeline.app.companies import Companies
 from pipeline.app.control import Control
 from pipeline.app.logging import ProgramLog
 from pipeline.app.poller import Poller
@@ -35,9 +37,11 @@ from pipeline.config.types import Duration
 from pipeline.config.watcher import watch_config
 from pipeline.control.handlers import handlers_of
 from pipeline.control.server import ControlServer
-from pipeline.errors import SynqupError
+from pipeline.errors import ControlError, SynqupError
 from pipeline.health.collector import Collector
 from pipeline.monitor.monitor import Monitor
+from pipeline.monitor.page.parts import Parts
+from pipeline.monitor.page.tally import Tally
 from pipeline.source import Source
 
 log = structlog.get_logger(__name__)
@@ -114,7 +118,8 @@ class Service:
         #: What people ask of it.
         self.control = Control(application, self)
         self._control_server = ControlServer(
-            application.service.state_dir, handlers_of(self.control.actions)
+            application.service.state_dir,
+            {**handlers_of(self.control.actions), "open": self._invite},
         )
         self._group: TaskGroup
         #: The destinations, and the configuration that names them.
@@ -125,7 +130,19 @@ class Service:
         self.collector = Collector(
             application.vital_signs, application.ledger, deliveries, self, state_dir
         )
-        self.monitor = Monitor(config.monitor, self.collector, observer, deliveries)
+        tally = Tally()
+        application.engine.journal.attach(tally.record)
+        page = Parts(
+            self.collector,
+            observer,
+            tally,
+            Companies(lambda: self._config),
+            ledger_path(state_dir),
+            lambda: alert_settings(self._config),
+            self.control.actions,
+            config.alerts.name or socket.gethostname(),
+        )
+        self.monitor = Monitor(config.monitor, self.collector, observer, deliveries, page)
         self.alerts = Alerts(
             alert_settings(config),
             config.companies,
@@ -147,6 +164,17 @@ class Service:
     async def prepare(self) -> None:
         """Read which sources are paused. It comes before start()."""
         self._paused = await self.control.book.paused()
+
+    async def _invite(self, _: object, who: str) -> Mapping[str, str]:
+        """The address at which one who may ask this service is signed in on its page."""
+        address = self.monitor.invite(who)
+        if address is None:
+            raise ControlError(
+                "the page",
+                "the service serves none",
+                'Write listen = "127.0.0.1:8470" into [monitor]',
+            )
+        return {"address": address}
 
     def start(self, group: TaskGroup, stopping: anyio.Event | None = None) -> None:
         """Begin to poll, within a task group, and to tell how the service is.

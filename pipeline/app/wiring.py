@@ -38,7 +38,7 @@ from stages.flow import STAGE_NAMES, Flow
 from stages.kind import Kind
 from stages.list import Lister
 from stages.orders import OrderDocuments, company_named
-from stages.settings import Config, SourceSettings, folders_of, roots_of
+from stages.settings import Config, SourceSettings, company_folders, folders_of, roots_of
 from stages.sources.registry import SECTIONS, open_source
 from stages.sources.sign_in import open_sign_in
 
@@ -54,6 +54,7 @@ __all__ = [
     "SourceSettings",
     "classify_among",
     "classify_file",
+    "company_folders",
     "company_named",
     "examine",
     "examine_folders",

@@ -79,12 +79,14 @@ class MonitorSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """[monitor]: the server that can be asked how the service is; without `listen` there is none.
 
     listen: address and port. token: what each request has to bear; it may be left out only where no
-    other machine can reach the address. allowed_hosts: names under which it may be asked besides
+    other machine can reach the address. operator_token: with what one signs in on the page to act,
+    and not only to look. allowed_hosts: names under which it may be asked besides
     the address itself and the name of this machine.
     """
 
     listen: Annotated[str, listen_address] = ""
     token: Secret | None = None
+    operator_token: Secret | None = None
     allowed_hosts: tuple[Annotated[str, host_name], ...] = ()
 
     @property
@@ -98,8 +100,15 @@ class MonitorSettings(Struct, frozen=True, forbid_unknown_fields=True):
         return self.token is None and self.address is not None and not self.address.is_loopback
 
     def located(self, base: Path) -> Self:
-        """The same section, the path of its secret absolute."""
-        if self.token is None or self.token.file is None:
-            return self
-        token = structs.replace(self.token, file=str(absolute(base, self.token.file)))
-        return structs.replace(self, token=token)
+        """The same section, the paths of its secrets absolute."""
+        return structs.replace(
+            self,
+            token=_located(self.token, base),
+            operator_token=_located(self.operator_token, base),
+        )
+
+
+def _located(secret: Secret | None, base: Path) -> Secret | None:
+    if secret is None or secret.file is None:
+        return secret
+    return structs.replace(secret, file=str(absolute(base, secret.file)))

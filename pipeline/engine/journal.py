@@ -26,9 +26,13 @@ class Journal:
 
     def __init__(self, counters: RunCounters, sink: RecordSink = ignore) -> None:
         self._counters = counters
-        self._sink = sink
+        self._sinks = [sink]
         #: The ends of documents of which a line has told, by source.
         self._told: dict[str, dict[State, int]] = {}
+
+    def attach(self, sink: RecordSink) -> None:
+        """Hand the records from now on to another sink too."""
+        self._sinks.append(sink)
 
     def record_of(self, document: Document[Any]) -> DocumentRecord | None:
         """The record of a document that has passed the last stage, if that says where it is."""
@@ -61,7 +65,8 @@ class Journal:
                 record.acknowledged = acknowledged
                 records.append(record)
         if records:
-            self._sink(records)
+            for sink in self._sinks:
+                sink(records)
 
     @contextmanager
     def polling(self, source: str) -> Iterator[None]:

@@ -29,8 +29,14 @@ PATIENCE = 1.0
 class Refreshed(Generic[T]):
     """A value, and how it is read; run() reads it. For the event loop alone."""
 
-    def __init__(self, name: str, read: Callable[[], Awaitable[T]], value: T) -> None:
-        """name: of what is read, for the log. value: until it has been read."""
+    def __init__(
+        self, name: str, read: Callable[[], Awaitable[T]], value: T, max_age: float | None = None
+    ) -> None:
+        """name: of what is read, for the log. value: until it has been read.
+
+        max_age: seconds for which it is good; None: MAX_AGE.
+        """
+        self._max_age = max_age
         self.value = value
         self._name = name
         self._read = read
@@ -41,7 +47,7 @@ class Refreshed(Generic[T]):
         self._failed = False
 
     async def get(self) -> T:
-        """The value: at most MAX_AGE old, unless it takes longer than PATIENCE to read."""
+        """The value: at most max_age old, unless it takes longer than PATIENCE to read."""
         now = time.monotonic()
         if now >= self._good_until:
             if not self._asked.is_set():
@@ -64,7 +70,8 @@ class Refreshed(Generic[T]):
                     self._failed = True
                     log.warning("a figure can't be read", what=self._name, reason=str(error))
             now = time.monotonic()
-            self._good_until = now + max(MAX_AGE, MAX_SHARE * (now - began))
+            max_age = MAX_AGE if self._max_age is None else self._max_age
+            self._good_until = now + max(max_age, MAX_SHARE * (now - began))
             ended, self._ended = self._ended, anyio.Event()
             self._asked = anyio.Event()
             ended.set()

@@ -47,23 +47,33 @@ class Guard:
             socket.gethostname().lower(),
             *settings.allowed_hosts,
         }
-        self._token = Token(settings.token) if settings.token is not None else None
+        self.token = Token(settings.token) if settings.token is not None else None
+        own = settings.operator_token
+        #: With what people sign in to act; no request bears it.
+        self.operator_token = Token(own) if own is not None else None
 
     async def open(self) -> None:
-        """Read the token. Raises SecretMissing."""
-        if self._token is not None:
-            await self._token.read()
+        """Read the tokens. Raises SecretMissing."""
+        for token in (self.token, self.operator_token):
+            if token is not None:
+                await token.read()
 
     async def refusal(self, headers: Headers) -> tuple[int, str] | None:
         """The status and the sentence with which a request is refused; None if it is not."""
+        if (refusal := self.foreign(headers)) is not None:
+            return refusal
+        if self.token is not None and not await self.token.is_in(headers):
+            return 401, "A bearer token is needed; see token in [monitor]"
+        return None
+
+    def foreign(self, headers: Headers) -> tuple[int, str] | None:
+        """A refusal by where a request goes to, and comes from; None where it may be signed in."""
         hosts = headers.getall("Host", [])
         host = host_of(hosts[0]) if len(hosts) == 1 else None
         if host is None or not self._is_ours(host):
             return 421, "This is not the host that was asked for; see allowed_hosts in [monitor]"
         if any(not same_origin(one, hosts[0]) for one in headers.getall("Origin", [])):
             return 403, "Pages of other sites may not ask"
-        if self._token is not None and not await self._token.is_in(headers):
-            return 401, "A bearer token is needed; see token in [monitor]"
         return None
 
     def _is_ours(self, host: str) -> bool:
@@ -97,13 +107,21 @@ class Token:
 
     async def is_in(self, headers: Headers) -> bool:
         """Whether the headers bear the token; the time that this takes does not tell how nearly."""
+        given = headers.getall("Authorization", [])
+        scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+        is_same = await self.is_it(token.strip())
+        return scheme.lower() == "bearer" and is_same
+
+    async def is_it(self, text: str) -> bool:
+        """Whether a text is the token; the time that this takes does not tell how nearly."""
+        return hmac.compare_digest(_digest(text), await self.key())
+
+    async def key(self) -> bytes:
+        """The digest of the token as it is now; empty if it can't be read."""
         if time.monotonic() - self._read_at > REREAD:
             with suppress(SecretMissing), anyio.move_on_after(PATIENCE):
                 await self.read()
-        given = headers.getall("Authorization", [])
-        scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
-        is_same = hmac.compare_digest(_digest(token.strip()), self._digest)
-        return scheme.lower() == "bearer" and is_same
+        return self._digest
 
 
 def host_of(header: str) -> str | None:

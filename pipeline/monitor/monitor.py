@@ -9,7 +9,7 @@ import errno
 import socket
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
@@ -20,6 +20,10 @@ from pipeline.config.secrets import SecretMissing
 from pipeline.engine.observer import Observer
 from pipeline.files import os_reason
 from pipeline.health.collector import Collector, Deliveries
+from pipeline.monitor.page.parts import Parts
+
+if TYPE_CHECKING:  # it takes longer to import than all that one poll does
+    from pipeline.monitor.page.site import Site
 
 log = structlog.get_logger(__name__)
 
@@ -42,9 +46,14 @@ class Monitor:
         collector: Collector,
         observer: Observer,
         deliveries: Deliveries,
+        page: Parts | None = None,
     ) -> None:
+        """page: of what the page tells; None: there is none."""
         self._settings = settings
         self._parts = (collector, observer, deliveries)
+        self._page = page
+        #: The page at this moment.
+        self.site: Site | None = None
         self._applied = anyio.Event()
         #: Where it listens at this moment.
         self.addresses: Sequence[Address] = ()
@@ -55,6 +64,18 @@ class Monitor:
             self._settings = settings
             self._applied.set()
             self._applied = anyio.Event()
+
+    def invite(self, name: str) -> str | None:
+        """The address at which somebody is signed in to act, once, soon; None where there is none.
+
+        name: his, as the ledger is to record what he does.
+        """
+        if not self.addresses or self.site is None:
+            return None
+        address = self.addresses[0]
+        host = "127.0.0.1" if address.host in ("0.0.0.0", "::") else address.host  # noqa: S104 - compared
+        code = self.site.access.invite(name)
+        return f"http://{Address(host, address.port)}/open?code={code}"
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -89,13 +110,13 @@ class Monitor:
     async def _listen(self, settings: MonitorSettings) -> None:
         # Not before it is needed, and in a thread: it takes longer than all that one poll does.
         server: Any = await anyio.to_thread.run_sync(import_module, "pipeline.monitor.server")
-        async with server.listening(settings, *self._parts) as addresses:
-            self.addresses = addresses
-            log.info("the monitor listens", address=", ".join(map(str, addresses)))
+        async with server.listening(settings, *self._parts, self._page) as listening:
+            self.addresses, self.site = listening.addresses, listening.site
+            log.info("the monitor listens", address=", ".join(map(str, self.addresses)))
             try:
                 await anyio.sleep_forever()
             finally:
-                self.addresses = ()
+                self.addresses, self.site = (), None
 
 
 def _words(error: Exception) -> tuple[str, str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+from msgspec import Struct
 
 from pipeline.config.monitor import LOCALHOST, Address, MonitorSettings, is_loopback
 from pipeline.engine.observer import Observer
@@ -22,14 +23,16 @@ from pipeline.monitor.connections import (
 )
 from pipeline.monitor.guard import Guard
 from pipeline.monitor.metrics import Metrics
+from pipeline.monitor.page.parts import Parts
+from pipeline.monitor.page.site import Site
 from pipeline.monitor.pages import WATCHED, Watched, routes
 
 log = structlog.get_logger(__name__)
 
 #: Seconds in which those who are being answered may be answered when it stops.
 STOP_TIMEOUT = 0.5
-#: Bytes of a request's body: no page takes one.
-MAX_BODY = 1024
+#: Bytes of a request's body: a form of the page.
+MAX_BODY = 16_384
 #: Headers of each answer: nothing of it is kept, and no page of another site makes use of it.
 HEADERS = {
     "Cache-Control": "no-store",
@@ -41,20 +44,40 @@ HEADERS = {
 }
 
 
+class Listening(Struct, frozen=True):
+    """A server that answers: where, and with which page."""
+
+    addresses: Sequence[Address]
+    site: Site | None = None
+
+
 @asynccontextmanager
 async def listening(
-    settings: MonitorSettings, collector: Collector, observer: Observer, deliveries: Deliveries
-) -> AsyncIterator[Sequence[Address]]:
-    """Answer while the block runs; gives the addresses. Raises OSError or SecretMissing."""
+    settings: MonitorSettings,
+    collector: Collector,
+    observer: Observer,
+    deliveries: Deliveries,
+    page: Parts | None = None,
+) -> AsyncIterator[Listening]:
+    """Answer while the block runs; gives where. Raises OSError or SecretMissing.
+
+    page: of what the page tells; None: there is none.
+    """
     address = settings.address
     assert address is not None
     guard = Guard(settings)
     await guard.open()
-    app = web.Application(middlewares=[_guarded(guard)], client_max_size=MAX_BODY)
+    site = None
+    if page is not None:
+        site = Site(page, guard.token, guard.operator_token, _keep)
+    served = routes()
+    app = web.Application(middlewares=[_guarded(guard, served)], client_max_size=MAX_BODY)
     app[WATCHED] = Watched(collector, observer, deliveries, Metrics())
     app.on_response_prepare.append(_add_headers)
-    for path, page in routes().items():
-        app.router.add_get(path, page)
+    for path, answer in served.items():
+        app.router.add_get(path, answer)
+    for method, path, handler in site.routes() if site is not None else ():
+        app.router.add_route(method, path, handler)
     runner = web.AppRunner(app, shutdown_timeout=STOP_TIMEOUT, handler_cancellation=True)
     await runner.setup()
     assert runner.server is not None
@@ -68,7 +91,11 @@ async def listening(
         bound = [Address(*one.getsockname()[:2]) for one in server.sockets]
         if settings.token is None and not all(is_loopback(one.host) for one in bound):
             raise OSError(0, f"{address.host} is not this machine alone, and there is no token")
-        yield bound
+        async with anyio.create_task_group() as group:
+            if site is not None:
+                group.start_soon(site.run)
+            yield Listening(bound, site)
+            group.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True):
             if server is not None:
@@ -76,18 +103,30 @@ async def listening(
             await runner.cleanup()
 
 
-def _guarded(guard: Guard) -> Middleware:
-    """Middleware that answers only whom the guard lets pass, and contains what a page raises."""
+def _keep(request: web.Request) -> None:
+    """Let the connection of a request be for ANSWER_TIMEOUT more."""
+    connection = request.protocol
+    assert isinstance(connection, Connection)
+    connection.allow(ANSWER_TIMEOUT)
+
+
+def _guarded(guard: Guard, served: Collection[str]) -> Middleware:
+    """Middleware that answers only whom the guard lets pass, and contains what a page raises.
+
+    served: the paths for programs, which bear a token. People sign in, which the page sees to.
+    """
     is_logged = False
 
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         nonlocal is_logged
-        connection = request.protocol
-        assert isinstance(connection, Connection)
-        connection.allow(ANSWER_TIMEOUT)
+        _keep(request)
         response: web.StreamResponse
-        if (refusal := await guard.refusal(request.headers)) is not None:
+        is_known = isinstance(request.match_info.route.resource, web.Resource)
+        is_for_people = is_known and request.path not in served
+        headers = request.headers
+        refusal = guard.foreign(headers) if is_for_people else await guard.refusal(headers)
+        if refusal is not None:
             status, sentence = refusal
             response = web.Response(status=status, text=f"{sentence}.\n")
             if status == 401:

@@ -173,12 +173,14 @@ def test_a_service_stops_although_somebody_is_being_answered(tmp_path: Path) -> 
 def test_what_serves_is_imported_only_where_a_monitor_is_configured() -> None:
     code = (
         "import sys; import pipeline.app.cli, pipeline.app.command_run;"
-        "print([one for one in sys.modules if one.startswith(('prometheus', 'pipeline.monitor'))])"
+        "heavy = ('prometheus', 'jinja2', 'babel', 'pipeline.monitor');"
+        "print([one for one in sys.modules if one.startswith(heavy)])"
     )
     said = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    assert sorted(eval(said)) == ["pipeline.monitor", "pipeline.monitor.monitor"]
+    page = ["pipeline.monitor.page", "pipeline.monitor.page.parts", "pipeline.monitor.page.tally"]
+    assert sorted(eval(said)) == ["pipeline.monitor", "pipeline.monitor.monitor", *page]
 
 
 def _free_port() -> int:

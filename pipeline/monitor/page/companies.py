@@ -1,0 +1,131 @@
+"""Companies and sources: a row for each, with the worst that concerns it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from pipeline.alerts.memory import Condition
+from pipeline.engine.breaker import BreakerState
+from pipeline.engine.observer import Snapshot
+from pipeline.health.model import Health, SourceHealth
+from pipeline.monitor.page.model import (
+    ORDER,
+    CompanyRow,
+    Group,
+    Level,
+    SourceRow,
+    Text,
+    mark as _,
+    said,
+)
+from pipeline.monitor.page.parts import Member, Members
+from pipeline.monitor.page.tally import Tally
+
+State = tuple[Level, Text]
+
+FAILS: State = ("bad", said(_("source fails")))
+REFUSES: State = ("bad", said(_("folder refuses")))
+DISK: State = ("warn", said(_("disk")))
+QUARANTINE: State = ("bad", said(_("quarantine")))
+WAITING: State = ("warn", said(_("waiting")))
+QUIET: State = ("warn", said(_("silence")))
+PAUSED: State = ("warn", said(_("paused")))
+WELL: State = ("ok", said(_("well")))
+#: The worst first: a company is told by the first that concerns it.
+_RANKS = (FAILS, REFUSES, QUARANTINE, DISK, PAUSED, QUIET, WAITING, WELL)
+
+
+def company_rows(
+    members: Members,
+    tally: Tally,
+    conditions: Iterable[Condition],
+    groups: Iterable[Group],
+    by_folder: Mapping[str, Sequence[Member]],
+) -> tuple[CompanyRow, ...]:
+    """A row for each company, the worst first, then by name."""
+    failing, paused, states = _states(conditions, by_folder)
+    opened: dict[str, int] = {}
+    for group in groups:
+        why = QUARANTINE if group.state == "quarantined" else WAITING
+        for _key, _label, company, _at in group.documents:
+            opened[company] = opened.get(company, 0) + 1
+            states.setdefault(company, []).append(why)
+    rows = []
+    for one in members.companies.values():
+        found = states.get(one.identifier, [])
+        if one.sources & failing:
+            found = [FAILS, *found]
+        if one.sources & paused:
+            found = [PAUSED, *found]
+        level, state = min(found, key=_RANKS.index, default=WELL)
+        last, today, counts = tally.of(one.identifier)
+        rows.append(
+            CompanyRow(
+                one.identifier,
+                one.name,
+                one.file,
+                level,
+                state,
+                last,
+                today,
+                counts,
+                opened.get(one.identifier, 0),
+            )
+        )
+    ranks = {id(state[1]): rank for rank, state in enumerate(_RANKS)}
+    return tuple(
+        sorted(
+            rows,
+            key=lambda one: (ORDER[one.level], ranks[id(one.state)], one.name.casefold()),
+        )
+    )
+
+
+def _states(
+    conditions: Iterable[Condition], by_folder: Mapping[str, Sequence[Member]]
+) -> tuple[set[str], set[str], dict[str, list[State]]]:
+    """The sources that fail, those that are paused, and what else is wrong with companies."""
+    failing: set[str] = set()
+    paused: set[str] = set()
+    states: dict[str, list[State]] = {}
+    for one in conditions:
+        if one.cause == "source":
+            failing.add(one.member)
+        elif one.cause == "paused":
+            paused.add(one.member)
+        elif one.cause == "quiet":
+            states.setdefault(one.member, []).append(QUIET)
+        elif one.cause in ("folder", "disk"):
+            state = REFUSES if one.cause == "folder" or one.level > 1 else DISK
+            for member in by_folder.get(one.member, ()):
+                states.setdefault(member.identifier, []).append(state)
+    return failing, paused, states
+
+
+def source_rows(health: Health, snapshot: Snapshot) -> tuple[SourceRow, ...]:
+    """A row for each source, those that fail first."""
+    rows = [_source(one, snapshot) for one in health.sources]
+    return tuple(sorted(rows, key=lambda one: (ORDER[one.level], one.name.casefold())))
+
+
+def _source(source: SourceHealth, snapshot: Snapshot) -> SourceRow:
+    seen = snapshot.sources.get(source.name)
+    level, state = WELL
+    if source.paused_since is not None:
+        level, state = PAUSED
+    elif source.trouble is not None:
+        level, state = FAILS
+    elif seen is not None and seen.breaker is BreakerState.OPEN:
+        level, state = "warn", said(_("serves badly"))
+    elif source.last_good_poll is None:
+        level, state = "warn", said(_("first poll"))
+    elif seen is not None and seen.poll.polling:
+        level, state = "ok", said(_("being read"))
+    return SourceRow(
+        source.name,
+        level,
+        state,
+        source.last_good_poll,
+        seen.in_flight if seen is not None else 0,
+        source.paused_since is not None,
+    )
