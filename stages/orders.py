@@ -271,7 +271,7 @@ def company_named(config: Config, text: str) -> str | None:
         one.identifier
         for one in config.companies
         if any(
-            wanted in (plain, f"BE{plain}") or f"BE{wanted}" == plain
+            plain and (wanted in (plain, f"BE{plain}") or f"BE{wanted}" == plain)
             for plain in map(_plain, (one.identifier, one.accounting_file_id, *one.identifiers))
         )
     ]

@@ -24,6 +24,7 @@ from pipeline.config.types import (
     not_blank,
     one_of,
 )
+from pipeline.ledger.orders import AGAIN
 from pipeline.sign_in import SignInState
 from stages.naming.paths import company_folder, fixed_part
 from stages.naming.templates import NameTemplate, PathTemplate
@@ -106,6 +107,13 @@ class Company(Struct, frozen=True, forbid_unknown_fields=True):
         return alone + self.sources
 
 
+def source_name(text: str) -> str:
+    """Validate the name of a source, which the ledger must not have another use for."""
+    if text.strip() == AGAIN:
+        raise ValueError(f'"{AGAIN}" stands for what is delivered again; choose another name')
+    return not_blank(text)
+
+
 class SourceSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[[sources]]: what all connectors share. A connector's own section is a subclass with a tag.
 
@@ -113,7 +121,7 @@ class SourceSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     between its polls, in place of that of [service].
     """
 
-    name: Annotated[str, not_blank]
+    name: Annotated[str, source_name]
     poll_interval: Annotated[Duration, at_least_one_second] | None = None
 
     @property

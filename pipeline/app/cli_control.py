@@ -71,7 +71,10 @@ def find(
     limit: Annotated[int, typer.Option(min=1, max=500, help="Documents at most.")] = 50,
     json: AsJson = False,
 ) -> None:
-    """Find documents by number, counterparty, company, amount, day, file name, SHA-256 or id."""
+    """Find documents by what is known of them.
+
+    That is number, counterparty, company, amount, day, file name, SHA-256 or id.
+    """
     from pipeline.app.command_find import print_found
 
     print_found(config.resolve(), " ".join(text), limit, as_json=json)

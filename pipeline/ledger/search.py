@@ -6,6 +6,7 @@ once through, a second for each million rows or so; one that takes longer than P
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -151,7 +152,10 @@ def keys_of(path: Path, name: str) -> list[Key]:
     the first ENOUGH digits are enough. Raises StateError.
     """
     source, colon, rest = name.partition(":")
-    tried: list[tuple[str, tuple[object, ...]]] = [("id = ?", (name,))]
+    tried: list[tuple[str, tuple[object, ...]]] = [
+        ("source IN (SELECT name FROM sources) AND id = ?", (name,)),
+        ("id = ?", (name,)),
+    ]
     if colon:
         tried.insert(0, ("source = ? AND id = ?", (source, rest)))
     if len(name) >= ENOUGH and not name.strip("0123456789abcdefABCDEF"):
@@ -188,8 +192,11 @@ def _ways(term: Term, companies: Mapping[str, str]) -> tuple[list[str], list[Any
         ways += [f"{column} LIKE ? ESCAPE '\\'" for column in _TEXTS]
         parameters += [like] * len(_TEXTS)
     else:
-        ways += [f"instr(folded({column}), ?)" for column in _TEXTS]
-        parameters += [term.text.casefold()] * len(_TEXTS)
+        # What is in ASCII of it is looked for first: that takes half the time.
+        part = max(re.findall(r"[ -~]+", term.text), key=len, default="")
+        together = " || char(10) || ".join(_TEXTS)
+        ways.append(f"{together} LIKE ? ESCAPE '\\' AND instr(folded({together}), ?)")
+        parameters += [f"%{_escaped(part)}%", term.text.casefold()]
     if len(term.text) >= ENOUGH and not term.text.strip("0123456789abcdefABCDEF"):
         ways.append("sha256 LIKE ?")
         parameters.append(f"{term.text.lower()}%")

@@ -17,7 +17,16 @@ from typing import Any
 import pytest
 
 from pipeline.control.protocol import SOCKET, Request, encoded
-from tests.helpers.processes import Mailbox, mailbox, process, send, synqup, wait_until
+from tests.helpers.processes import (
+    ROOT,
+    SYNQUP,
+    Mailbox,
+    mailbox,
+    process,
+    send,
+    synqup,
+    wait_until,
+)
 from tests.helpers.systems import posix_only
 
 DOCUMENTS = 9
@@ -109,6 +118,30 @@ def test_all_of_a_company_come_again_from_the_platform_where_no_copies_are_kept(
         # The platform is told nothing of it.
         assert len(box.journal()) == DOCUMENTS
         assert box.status()["unacknowledged"] == 0
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["from copies", "from the platform"])
+def test_a_service_that_is_killed_goes_on_with_what_it_was_asked(
+    tmp_path: Path, kept: bool
+) -> None:
+    documents = 60
+    with mailbox(tmp_path, "--documents", documents, "--companies", 2) as box:
+        edit(box, 'poll_interval = "5m"', KEPT if kept else 'poll_interval = "1s"')
+        ask = [*SYNQUP, "redeliver", "--config", str(box.config), "--from", "2020-01-01"]
+        with process("run", "--config", box.config) as running:
+            wait_until(lambda: len(box.journal()) >= documents)
+            before = delivered(box)
+            with subprocess.Popen(ask, cwd=ROOT) as asking:
+                wait_until(lambda: len(box.delivered()) > documents)
+                running.kill()
+                # It has been asked for, and that is recorded; what came of it nobody has said.
+                assert asking.wait(60) == 1
+        with service(box):
+            wait_until(lambda: len(box.delivered()) >= 2 * documents)
+            time.sleep(2)
+        assert delivered(box) == before + before
+        story = do(box, "show", box.manifest()[-1]["id"])
+        assert [one["done"] for one in story["again"]] == [True]
 
 
 def test_a_pause_lasts_and_is_no_failure(box: Mailbox) -> None:

@@ -157,6 +157,8 @@ def test_a_source_that_is_gone_is_said_in_words(tmp_path: Path) -> None:
         "error": "",
         "error_at": None,
         "unreadable": 0,
+        "paused_at": None,
+        "paused_by": "",
     }
     said = synqup("catch-up", "--config", box.config, expect=3)
     assert "does not answer" in said
