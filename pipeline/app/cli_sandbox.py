@@ -41,6 +41,9 @@ def sandbox(
     write_config_to: Annotated[
         Path | None, typer.Option("--write-config", help="Write a configuration that works.")
     ] = None,
+    write_companies: Annotated[
+        Path | None, typer.Option(help="Write a list of the companies, for `synqup init`.")
+    ] = None,
     sign_in: Annotated[
         bool, typer.Option("--sign-in", help="In that configuration, a person has to sign in.")
     ] = False,
@@ -78,6 +81,7 @@ def sandbox(
             config=write_config_to,
             by_person=sign_in,
             manifest=manifest,
+            companies=write_companies,
         )
 
 

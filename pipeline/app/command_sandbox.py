@@ -13,6 +13,7 @@ from pipeline.app.wiring_sandbox import (
     parse_fault,
     read_faults,
     serve_platform,
+    write_companies,
     write_config,
     write_manifest,
 )
@@ -38,6 +39,7 @@ def serve_mailbox(
     config: Path | None,
     by_person: bool,
     manifest: Path | None,
+    companies: Path | None,
 ) -> None:
     """Serve a mailbox until stopped.
 
@@ -62,6 +64,8 @@ def serve_mailbox(
             ) as served:
                 if config is not None:
                     write_config(config, served, mailbox, tls, by_person=by_person)
+                if companies is not None:
+                    write_companies(companies, mailbox)
                 if manifest is not None:
                     write_manifest(manifest, mailbox, served.platform.holds)
                 print(f"listening on {served.url}", flush=True)

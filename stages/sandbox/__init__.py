@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stages.sandbox.configuration import Served, write_config, write_config_of_all
+from stages.sandbox.configuration import Served, write_companies, write_config, write_config_of_all
 from stages.sandbox.fault_injection import Faults, parse_fault, read_faults
 from stages.sandbox.fault_spec import FaultSpec
 from stages.sandbox.journal import write_manifest
@@ -21,6 +21,7 @@ __all__ = [
     "parse_fault",
     "read_faults",
     "serve_sandbox",
+    "write_companies",
     "write_config",
     "write_config_of_all",
     "write_manifest",

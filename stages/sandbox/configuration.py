@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -81,6 +82,16 @@ def write_config_of_all(
             found[1].append((platform.kind, platform.membership(company)))
     sections += [_company(company, sources) for company, sources in memberships.values()]
     path.write_text("\n".join(sections), encoding="utf-8")
+
+
+def write_companies(path: Path, mailbox: Mailbox) -> None:
+    """Write the companies as a list that `synqup companies import` reads (CSV, by semicolons)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file, delimiter=";")
+        rows.writerow(["Naam", "Ondernemingsnummer", "Dossiernummer", "platform_id"])
+        for one in mailbox.companies:
+            rows.writerow([one.name, one.identifier, one.accounting_file_id, one.platform_id])
 
 
 def _company(company: Company, sources: Sequence[tuple[str, str | None]]) -> str:
