@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from html import unescape
 from pathlib import Path
+from urllib.parse import urlencode
 
 import aiohttp
 import anyio
@@ -265,3 +266,35 @@ async def test_readers_are_bounded_and_one_who_does_not_read_is_dropped(
             second.close()
             await until(lambda: site_._live.readers == 1)
         await until(lambda: site_._live.readers == 0)
+
+
+async def test_a_quarantined_document_is_put_into_a_folder_by_hand(tmp_path: Path) -> None:
+    async with trial(tmp_path, documents=6, companies=2) as it:
+        config = watched(it.config(), interval=600)
+        stranger, *others = config.companies
+        # What its mailbox holds is of another company than the one that is configured.
+        changed = structs.replace(stranger, identifier="BE0403170701", accounts=())
+        config = structs.replace(config, companies=(changed, *others))
+        ledger = config.service.state_dir / "ledger.sqlite"
+        async with visiting(config) as visitor, person(visitor) as one:
+            await one.get("/open?" + str(visitor.service.monitor.invite("Ann")).partition("?")[2])
+            await until(lambda: len(it.journal()) == len(it.mailbox))
+            key = next(row.key for row in find(ledger, "invoice") if row.state == "quarantined")
+            fields = {"source": key.source, "id": key.id, "revision": key.revision}
+            page = unescape((await one.get(f"/document?{urlencode(fields)}", "fr"))[1])
+            assert "Aucune des parties n'est une société configurée" in page
+            assert "Ajoutez la société à [[companies]]" in page
+            fields |= {"csrf": await one.csrf(), "kind": "purchase"}
+            _, said = await one.post("/act", do="assign", company="nobody", reason="x", **fields)
+            assert "no company is called so" in said
+            _, said = await one.post("/act", do="assign", company=others[0].name, **fields)
+            assert "reason" in said
+            before = it.delivered().total()
+            why = {"company": others[0].name, "reason": "Ann's <b>knows</b> it"}
+            _, said = await one.post("/act", do="assign", **why, **fields)
+            await until(lambda: it.delivered().total() == before + 1)
+            told = story(ledger, key)
+            assert told is not None
+            assert told.actions[0].reason == why["reason"]
+            text = (await one.get(f"/document?{urlencode(fields)}"))[1]
+            assert "Ann&#39;s &lt;b&gt;knows&lt;/b&gt; it" in text

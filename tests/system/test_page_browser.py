@@ -150,18 +150,14 @@ async def test_it_is_accessible_and_fits_a_telephone(tmp_path: Path) -> None:
         async with browsing() as browser, visiting(watched(it.config(), interval=5)) as visitor:
             await until(lambda: it.delivered().total() > 20)
             url = f"http://127.0.0.1:{visitor.port}"
+            steps = ("", "#attention a.button", "ul.documents a", "/find?q=a", "/companies")
             for scheme, locale, width in (("light", "fr-BE", 360), ("dark", "nl-BE", 1500)):
                 size = {"width": width, "height": 800}
                 async with tab(browser, url, locale, color_scheme=scheme, viewport=size) as page:
                     await signed_in(visitor, page)
                     await page.locator("#attention li").first.wait_for()
-                    for step in (
-                        "",
-                        "#attention a.button",
-                        "ul.documents a",
-                        "/find?q=a",
-                        "/companies",
-                    ):
+                    # In the dark the colours are others, and all else is the same.
+                    for step in steps if width == 360 else steps[:3]:
                         if step.startswith("/"):
                             await page.goto(step)
                         elif step:
