@@ -44,7 +44,8 @@ def serve_mailbox(
     """Serve a mailbox until stopped.
 
     platform: the kind of its connector. options: of that platform. config, manifest: where to write
-    a configuration that works, and what the mailbox holds. by_person: whether a person has to sign
+    a configuration that works, and what the mailbox holds. companies: where to write a list of
+    them. by_person: whether a person has to sign
     in there. The others are as serve_sandbox() takes them.
     """
 
