@@ -34,7 +34,9 @@ def open_page(
     browser: Annotated[bool, typer.Option(help="Open it in the browser.")] = True,
     json: AsJson = False,
 ) -> None:
-    """Open the page of the service, signed in as operator by a link that is good once.
+    """Open the page of the service, signed in as operator.
+
+    The link that it prints is good once, for two minutes.
 
     Exit status: 0 here is its address, 1 no service runs, or it has no page.
     """

@@ -17,7 +17,7 @@ def sign_in(
         bool, typer.Option("--no-browser", help="Only show the address, to open it elsewhere.")
     ] = False,
 ) -> None:
-    """Sign in to a source by a browser, here or elsewhere, or by what it mails.
+    """Sign in to a source by a browser or by what it mails.
 
     Exit status: 0 signed in, 1 it could not be stored, 2 the configuration, 3 the source refuses.
     """

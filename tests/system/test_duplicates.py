@@ -13,7 +13,6 @@ from msgspec import structs
 from structlog.testing import capture_logs
 
 from pipeline.document import Document, Sidecar
-from pipeline.durable import StrPath
 from pipeline.errors import AlreadyDelivered, RetryableError
 from pipeline.ledger.models import State
 from pipeline.payload import Payload
@@ -78,9 +77,9 @@ async def test_when_the_first_fails_its_duplicate_waits_and_nothing_is_lost(
 async def test_while_the_first_is_half_visible_its_duplicate_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def denied(source: StrPath, target: StrPath) -> None:
+    def denied(source: Path, target: Path) -> None:
         # Neither the document nor its sidecar on its way back.
-        if "xml" in Path(target).suffix or Path(source).parent.name == "out":
+        if "xml" in target.suffix or source.parent.name == "out":
             raise PermissionError(13, "denied", str(source), None, str(target))
         rename_exclusively(source, target)
 

@@ -20,7 +20,7 @@ DUTCH = ENVIRONMENT | {"LC_ALL": "nl_BE.UTF-8"}
 
 
 def answer_source(person: Terminal) -> None:
-    person.answer("Welk platform", "")
+    person.answer("Welk platform", "billtobox")
     person.answer("Adres van de API", "http://host.example/v4")
     person.expect("Dat kan niet", "https://")
     person.answer("Adres van de API", "https://host.example/v4")
@@ -107,7 +107,7 @@ def test_a_person_who_does_not_agree_leaves_nothing_behind(tmp_path: Path) -> No
 
 def test_an_input_that_ends_names_the_option(tmp_path: Path) -> None:
     with terminal("init", "--language", "en", cwd=tmp_path, environment=ENVIRONMENT) as person:
-        person.answer("number or name", "")
+        person.answer("number or name", "1")
         person.expect("Address of the API")
         person.press(b"\x04")
         person.expect("--set url=VALUE: the input has ended before this answer")

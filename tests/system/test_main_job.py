@@ -114,6 +114,8 @@ def test_the_service_survives_edits_of_its_configuration_in_mid_backlog(tmp_path
 @posix_only("no process can be told to pause")
 def test_an_edit_applies_to_the_rest_of_a_backlog(tmp_path: Path) -> None:
     with mailbox(tmp_path, "--documents", 400, "--latency", 100) as box:
+        text = box.config.read_text("utf-8")
+        box.config.write_text(text.replace("[[sources]]", "[[sources]]\nconnections = 4"), "utf-8")
         with process("run", "--config", box.config) as service:
             wait_until(
                 lambda: (tmp_path / "out").exists() and list(tmp_path.glob("out/*/achats/*"))
