@@ -8,6 +8,8 @@ from random import Random
 
 import pytest
 
+from tests.helpers.sampling import IN_CI
+
 from . import kill, power
 from .plan import Call
 from .power import Disk, Loss
@@ -19,8 +21,8 @@ pytestmark = [
 ]
 
 #: Crash points and power cuts that a run of pytest tries, about.
-POINTS = 60
-CUTS = 36
+POINTS = 32 if IN_CI else 60
+CUTS = 20 if IN_CI else 36
 
 
 def test_a_crash_at_any_call_loses_nothing_and_brings_nothing_twice(

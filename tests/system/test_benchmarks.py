@@ -31,6 +31,7 @@ from benchmarks.report import STANDING_COLUMNS, Report, standing_rows, standings
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.scenarios.durable import file_system
 from tests.helpers.benchmarking import DOCUMENTS, needs_memory, needs_nginx, run_of
+from tests.helpers.sampling import IN_CI
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -129,7 +130,7 @@ def test_a_run_that_did_not_deliver_is_an_error(tmp_path: Path) -> None:
             delivered.check(deliver(wrong), items)
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", ("peers", "far", "backpressure") if IN_CI else SCENARIOS)
 @needs_nginx
 @needs_memory
 @pytest.mark.slow
