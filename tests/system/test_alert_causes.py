@@ -27,7 +27,7 @@ from tests.helpers.services import often, running, until
 from tests.helpers.trial import trial
 from tests.helpers.volumes import fill, volume
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 
 #: Many looks.
 A_WHILE = 0.5

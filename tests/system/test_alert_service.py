@@ -20,7 +20,7 @@ from tests.helpers.receivers import WebReceiver, receiving
 from tests.helpers.services import often, running, until
 from tests.helpers.trial import trial
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 
 SECTION = """
 [alerts]

@@ -6,7 +6,11 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.helpers.processes import mailbox, process, synqup, wait_until
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_backup_of_a_service_at_work_is_restored_when_the_state_is_lost(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from benchmarks.server import serve
 from benchmarks.workplace import run_peer
 from tests.helpers.benchmarking import DOCUMENTS, needs_nginx, with_other_checksums
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -19,6 +19,8 @@ from benchmarks.scenarios.adaptive import overloaded
 from benchmarks.server import serve
 from tests.helpers.benchmarking import DOCUMENTS, needs_nginx
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:

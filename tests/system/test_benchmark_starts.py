@@ -12,6 +12,8 @@ from benchmarks.failure import BenchmarkError
 from benchmarks.measure import cpu_of, memory_of
 from benchmarks.scenarios.startup import has_file, until
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_file_is_seen_once_it_is_shown(tmp_path: Path) -> None:
     assert not has_file(tmp_path)

@@ -33,6 +33,8 @@ from benchmarks.scenarios.durable import file_system
 from tests.helpers.benchmarking import DOCUMENTS, needs_memory, needs_nginx, run_of
 from tests.helpers.sampling import IN_CI
 
+pytestmark = pytest.mark.slow
+
 SVG = "{http://www.w3.org/2000/svg}"
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from tests.helpers.processes import PATIENCE, ROOT, mailbox, synqup
 
+pytestmark = pytest.mark.slow
+
 #: Programs that put a bug into a stage, and into the engine.
 STAGE = """
 import stages.verify

@@ -18,7 +18,7 @@ from stages.sources.billtobox.source import BilltoboxSource
 from stages.sources.http.congestion import START
 from tests.helpers.platform import Platform, configure, opened, platform
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 
 CONNECTIONS = 128
 

@@ -29,6 +29,8 @@ from tests.helpers.processes import (
 )
 from tests.helpers.systems import posix_only
 
+pytestmark = pytest.mark.slow
+
 DOCUMENTS = 9
 KEPT = 'poll_interval = "1s"\nkeep_delivered = "90d"'
 

@@ -20,7 +20,10 @@ from tests.crash.world import Host, World, wait_until
 from tests.helpers.volumes import volume
 from tests.helpers.worlds import RENAMES, in_state, temporary, victims_of, waiting
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the hook reads /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="the hook reads /proc"),
+]
 
 FLUSHES = ("fsync", "syncfs")
 # Flushes.

@@ -27,7 +27,7 @@ from tests.helpers.hostile import (
 )
 from tests.helpers.trial import Trial
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 
 GZIP = b"Content-Encoding: gzip"
 DEFLATE = b"Content-Encoding: deflate"

@@ -31,7 +31,7 @@ from tests.helpers.hostile import (
 )
 from tests.helpers.platform import configure, entries, opened, platform
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 
 ROOT = Path(__file__).parents[2]
 

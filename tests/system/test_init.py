@@ -16,6 +16,8 @@ import pytest
 from tests.helpers.processes import PATIENCE, ROOT, SYNQUP, Mailbox, mailbox, synqup
 from tests.helpers.sampling import IN_CI
 
+pytestmark = pytest.mark.slow
+
 LIST = "Naam;Ondernemingsnummer;Dossiernr\nBakkerij Peeters;403170701;PEET01\n"
 SOURCE = (
     *("--platform", "billtobox", "--set", "url=https://h.example/v4"),

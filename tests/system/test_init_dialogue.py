@@ -12,7 +12,7 @@ import pytest
 from tests.helpers.settings import GOOD
 from tests.helpers.terminal import Terminal, terminal
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="of POSIX")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="of POSIX")]
 
 #: A keyring that holds nothing, whatever this machine has.
 ENVIRONMENT = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring", "LANGUAGE": ""}

@@ -14,6 +14,8 @@ import pytest
 
 from tests.helpers.processes import Mailbox, mailbox, process, synqup
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mailbox]:

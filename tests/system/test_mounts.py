@@ -16,7 +16,10 @@ from tests.crash.world import Host
 from tests.helpers.volumes import mounted
 from tests.helpers.worlds import RENAMES, temporary
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the hook reads /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="the hook reads /proc"),
+]
 
 
 def test_what_a_crash_left_staged_arrives_when_a_unit_confines_the_next_run(

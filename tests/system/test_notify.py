@@ -15,7 +15,10 @@ from tests.helpers.notified import notified
 from tests.helpers.processes import PATIENCE, mailbox, synqup, wait_until
 from tests.helpers.volumes import mounted
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's"),
+]
 
 PATIENT = "import pipeline.app.reporter as r; r.patience = lambda _: 2.0"
 SLEEPS = f"""

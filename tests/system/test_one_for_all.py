@@ -30,7 +30,7 @@ from stages.sources.registry import open_source
 from tests.helpers.services import often, running, until
 from tests.helpers.trial import Trial, trial
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 
 SECOND = """
 [[sources]]

@@ -18,7 +18,7 @@ from tests.helpers.browser import browsing, overflow, tab, violations
 from tests.helpers.services import Visitor, until, visiting, watched
 from tests.helpers.trial import Trial, trial
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 
 
 @pytest.fixture(autouse=True)

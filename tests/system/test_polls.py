@@ -18,7 +18,7 @@ from stages.sources.billtobox.source import BilltoboxSource
 from tests.helpers.platform import entries
 from tests.helpers.trial import trial
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 
 
 async def test_each_is_brought_once_while_others_arrive(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from stages.sandbox import FaultSpec
 from tests.helpers.processes import mailbox, synqup
 from tests.helpers.trial import trial
 
+pytestmark = pytest.mark.slow
+
 
 def told(box_log: str, event: str) -> list[dict[str, Any]]:
     return [one for one in map(json.loads, box_log.splitlines()) if one["event"] == event]

@@ -18,6 +18,8 @@ import pytest
 from tests.helpers.browsing import decide, get, shown_address
 from tests.helpers.processes import PATIENCE, ROOT, SYNQUP, Mailbox, mailbox, synqup
 
+pytestmark = pytest.mark.slow
+
 #: A browser that signs in by itself.
 BROWSER = """
 import sys

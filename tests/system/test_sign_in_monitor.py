@@ -17,7 +17,7 @@ from tests.helpers.proxy import InspectingProxy, proxying
 from tests.helpers.services import visiting, watched
 from tests.helpers.trial import all_arrived_once, trial
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 
 DAY = 86_400.0
 LEFT = 'synqup_source_sign_in_left_seconds{source="billtobox"}'

@@ -17,7 +17,10 @@ from tests.crash.plan import Fault, Plan
 from tests.crash.processes import Process
 from tests.crash.world import Host, World, wait_until
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the hook reads /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="the hook reads /proc"),
+]
 
 AGAIN = "Sign in again: synqup sign-in billtobox"
 

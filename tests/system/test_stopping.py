@@ -20,7 +20,10 @@ from tests.crash.plan import Fault, Plan
 from tests.crash.world import Host
 from tests.helpers.processes import PATIENCE, ROOT, Mailbox, mailbox, synqup, wait_until
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are sent to processes")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="signals are sent to processes"),
+]
 
 MAIN = "from pipeline.app.cli import main; main()"
 #: Threads that never come back, as on a dead share; the file says that one has begun.

@@ -13,7 +13,10 @@ import pytest
 from tests.helpers.invoices import SUPPLIER, ubl
 from tests.helpers.processes import PATIENCE, ROOT, mailbox, synqup
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="the shell is that of POSIX")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="the shell is that of POSIX"),
+]
 
 SYNQUP = f"{sys.executable} -m pipeline.app.cli"
 #: Ways in which nobody reads what is printed.

@@ -6,7 +6,11 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.helpers.processes import Mailbox, mailbox, synqup
+
+pytestmark = pytest.mark.slow
 
 
 def copy_of(box: Mailbox) -> Path:

@@ -18,6 +18,8 @@ import pytest
 
 from tests.helpers.processes import PATIENCE, ROOT, mailbox, wait_until
 
+pytestmark = pytest.mark.slow
+
 #: An SCM that prints what it is told, and takes a line of standard input for a control.
 SCM = """
 import json, sys, threading
