@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import struct
 import sys
@@ -38,7 +39,11 @@ def be(arguments: list[str], output: Path, plan: Plan | None, mortal: bool) -> N
     if plan is not None:
         lanes.TIMEOUT = plan.patience
     hook.arm(plan)
-    main()
+    try:
+        main()
+    finally:
+        # A process of multiprocessing ends without what a program does at its exit.
+        logging.shutdown()
 
 
 def _obey_permissions() -> None:
