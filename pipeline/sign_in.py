@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 from msgspec import Struct
 
@@ -44,6 +45,17 @@ class UnusableAnswer(SynqupError):
     """A text that is no answer to the sign-in that is running; another one may be."""
 
     reason = "this is no answer of the platform"
+
+
+def stored_state(source: str, read: Callable[[], SignInState]) -> SignInState:
+    """What a store tells of a sign-in. read: reads it, or raises why it can't be used."""
+    try:
+        return read()
+    except NotSignedIn as error:
+        sentence = f"{error.reason}; sign in: {sign_in_command(source)}"
+        return SignInState(source, problem=sentence, is_missing=True)
+    except SignInRefused as error:
+        return SignInState(source, problem=f"{error.subject}: {error.reason}")
 
 
 class ListenAddress(Struct, frozen=True):

@@ -15,7 +15,7 @@ from pipeline.config.secrets import MAX_SECRET_BYTES, make_private_folder, write
 from pipeline.durable import make_folder
 from pipeline.errors import SignInRefused
 from pipeline.files import os_reason, read_file
-from pipeline.sign_in import NotSignedIn, SignInState, sign_in_command
+from pipeline.sign_in import NotSignedIn, SignInState, sign_in_command, stored_state
 from stages.sources.http.token_store import as_owner_of
 
 
@@ -52,14 +52,7 @@ class CredentialStore:
 
     def state(self) -> SignInState:
         """What is known of the sign-in, for people."""
-        try:
-            found = self.read()
-        except NotSignedIn as error:
-            sentence = f"{error.reason}; sign in: {sign_in_command(self._source)}"
-            return SignInState(self._source, problem=sentence, is_missing=True)
-        except SignInRefused as error:
-            return SignInState(self._source, problem=f"{error.subject}: {error.reason}")
-        return SignInState(self._source, found.username)
+        return stored_state(self._source, lambda: SignInState(self._source, self.read().username))
 
     def write(self, found: Credentials) -> None:
         """Store them durably, whatever was there. Raises OSError."""

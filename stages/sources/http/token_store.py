@@ -32,7 +32,7 @@ from pipeline.config.secrets import (
 from pipeline.durable import make_folder
 from pipeline.errors import SignInRefused
 from pipeline.files import os_reason, read_file
-from pipeline.sign_in import NotSignedIn, SignInState, sign_in_command
+from pipeline.sign_in import NotSignedIn, SignInState, sign_in_command, stored_state
 from stages.sources.http.oauth_client import OAuthClient
 
 #: Seconds to wait for the other process, which holds the lock while it writes one file.
@@ -99,14 +99,12 @@ class TokenStore:
 
     def state(self) -> SignInState:
         """What is known of the sign-in, for people."""
-        try:
+
+        def signed_in() -> SignInState:
             found = self.read()
-        except NotSignedIn as error:
-            sentence = f"{error.reason}; sign in: {sign_in_command(self._source)}"
-            return SignInState(self._source, problem=sentence, is_missing=True)
-        except SignInRefused as error:
-            return SignInState(self._source, problem=f"{error.subject}: {error.reason}")
-        return SignInState(self._source, found.account, found.ends_at)
+            return SignInState(self._source, found.account, found.ends_at)
+
+        return stored_state(self._source, signed_in)
 
     def renew(self, used: str, renewed: StoredSignIn) -> bool:
         """Replace a token by the next one, durably, unless somebody has signed in meanwhile.
