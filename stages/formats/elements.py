@@ -12,6 +12,20 @@ from stages.formats.content import Unreadable
 MAX_TEXT = 1024
 
 
+def tree_parser(*, remove_blank_text: bool) -> etree.XMLParser:
+    """A parser of whole trees that resolves, loads and fetches nothing."""
+    return etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        remove_comments=True,
+        remove_pis=True,
+        remove_blank_text=remove_blank_text,
+        collect_ids=False,
+        huge_tree=False,
+    )
+
+
 def text_of(element: etree._Element | None) -> str:
     """Return the text of an element with its blanks collapsed, "" if there is none.
 

@@ -27,6 +27,7 @@ from stages.formats.content import (
     Reading,
     Unreadable,
 )
+from stages.formats.elements import tree_parser
 from stages.formats.envelopes import (
     Envelope,
     document_in,
@@ -269,16 +270,8 @@ def _in_part(content: Content) -> Content:
 def _tree(data: bytes) -> etree._Element:
     if len(data) > MAX_NODES:
         _check_nodes(_nodes(data))
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        remove_comments=True,
-        remove_pis=True,
-        remove_blank_text=True,  # indentation would be half of the nodes
-        collect_ids=False,
-        huge_tree=False,
-    )
+    # Indentation would be half of the nodes.
+    parser = tree_parser(remove_blank_text=True)
     try:
         return etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:

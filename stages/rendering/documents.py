@@ -13,6 +13,7 @@ from lxml import etree
 from pipeline.payload import Payload
 from stages.formats import cii, ubl
 from stages.formats.content import BROKEN, Unreadable
+from stages.formats.elements import tree_parser
 from stages.formats.envelopes import document_in, envelope_of
 from stages.formats.xml_strip import strip
 from stages.rendering.model import Group
@@ -56,15 +57,7 @@ def _joined(payload: Payload) -> bytes:
 
 
 def _tree(data: bytes) -> etree._Element:
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        remove_comments=True,
-        remove_pis=True,
-        collect_ids=False,
-        huge_tree=False,
-    )
+    parser = tree_parser(remove_blank_text=False)
     try:
         root = etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
