@@ -16,19 +16,21 @@ from tests.helpers.processes import PATIENCE, ROOT
 pytest.importorskip("asyncssh", reason="the source sftp needs asyncssh")
 
 
-def test_all_platforms_bring_each_document_once(tmp_path: Path) -> None:
-    folder = tmp_path / "firm"
-    done = subprocess.run(
-        [
-            *(sys.executable, "-c", "from pipeline.app.cli import main; main()"),
-            *("demo", "--platforms", "all", "--documents", "150", "--directory", str(folder)),
-        ],
+def demo(folder: Path, platforms: str, *more: str) -> subprocess.CompletedProcess[str]:
+    command = ("demo", "--platforms", platforms, "--directory", str(folder), *more)
+    return subprocess.run(
+        [sys.executable, "-c", "from pipeline.app.cli import main; main()", *command],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=PATIENCE,
         check=False,
     )
+
+
+def test_all_platforms_bring_each_document_once(tmp_path: Path) -> None:
+    folder = tmp_path / "firm"
+    done = demo(folder, "all", "--documents", "150")
     assert done.returncode == 0, done.stdout + done.stderr
     kinds = re.findall(r"^(\w+): a mailbox of", done.stdout, re.MULTILINE)
     assert set(kinds) == {"billtobox", "sftp", "codabox", "billit", "einvoice_be"}
@@ -41,17 +43,7 @@ def test_all_platforms_bring_each_document_once(tmp_path: Path) -> None:
 
 
 def test_a_platform_that_there_is_not_is_named(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [
-            *(sys.executable, "-c", "from pipeline.app.cli import main; main()"),
-            *("demo", "--platforms", "codbox", "--directory", str(tmp_path / "firm")),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    done = demo(tmp_path / "firm", "codbox")
     assert done.returncode == 2
     assert "there is no such platform" in done.stderr
     assert "codabox" in done.stderr

@@ -10,37 +10,11 @@ import pytest
 from pipeline.app.wiring import open_source
 from pipeline.config.types import Secret
 from stages.sources.http.oauth_client import OAuthClient
-from stages.sources.http.token_response import MAX_REFRESH_LIFETIME, read_token_response
 from stages.sources.http.token_store import StoredSignIn, TokenStore
 from tests.helpers.documents import configured
 from tests.helpers.issuer import issuer, sign_in_of, token
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.mark.parametrize(
-    ("stated", "expected"),
-    [
-        ('"refresh_expires_in": 1800', 1800.0),
-        ('"refresh_expires_in": "1800"', 1800.0),
-        ('"refresh_token_expires_in": 7776000.0', 7776000.0),
-        ('"x_refresh_token_expires_in": 8726400', 8726400.0),
-        ('"refresh_expires_in": null, "refresh_token_expires_in": 60', 60.0),
-        *(
-            (f'"refresh_expires_in": {odd}', None)
-            for odd in (
-                *("0", "-1", "null", '""', "true", "{}", '"soon"', "NaN", "Infinity", "1e999"),
-                str(MAX_REFRESH_LIFETIME * 2),
-            )
-        ),
-        ('"expires_in": 300', None),
-    ],
-)
-def test_the_life_of_a_refresh_token_is_read_in_any_usual_spelling(
-    stated: str, expected: float | None
-) -> None:
-    answer = f'{{"access_token": "t", {stated}}}'
-    assert read_token_response(answer.encode()).refresh_lifetime == expected
 
 
 async def test_the_end_is_known_until_another_token_comes_without_one(tmp_path: Path) -> None:
