@@ -48,8 +48,6 @@ T = TypeVar("T")
 GONE = (404, 410)
 #: Statuses of a confirmation that may mean that it was given before.
 PERHAPS_TOLD = (400, 404, 409)
-#: Attempts at a list, at most, before the poll is given up.
-LIST_ATTEMPTS = 3
 #: Seconds between two looks at whether the key has been replaced.
 CHECK_INTERVAL = 2.0
 
@@ -75,16 +73,8 @@ class BillitSource(Source):
         self.settings = settings
         self.retries = settings.retries
         self._state_dir = state_dir
-        self._list_retries = msgspec.structs.replace(
-            self.retries, attempts=min(settings.attempts, LIST_ATTEMPTS)
-        )
-        self._http = HttpClient(
-            self.name,
-            connections=settings.connections,
-            timeouts=settings.timeouts,
-            proxy=settings.proxy_settings,
-            ca_file=settings.ca_file,
-        )
+        self._list_retries = settings.list_retries
+        self._http = HttpClient.of(settings)
         self._sign_in: SignIn | None = None
         self._key = ""
         auth: Auth = StaticAuth(self._read_key, remedy=KEY_REMEDY)

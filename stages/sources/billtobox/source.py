@@ -52,8 +52,6 @@ NOT_A_PAGE = (204, *GONE)
 FORM_UNAVAILABLE = (400, 405, 406, 415, 501)
 #: Statuses that mean that a document is gone, or has been acknowledged before.
 ALREADY_SETTLED = (404, 409, 410)
-#: Attempts at a page of a list, at most, before the poll is given up.
-LIST_ATTEMPTS = 3
 #: Entries that are yielded at once.
 ENTRIES_AT_ONCE = 500
 #: Accept-Encoding of documents: checksums are of the bytes as sent, so these must not be coded.
@@ -105,19 +103,11 @@ class BilltoboxSource(Source):
         self.name = settings.name
         self.settings = settings
         self.retries = settings.retries
-        self._list_retries = msgspec.structs.replace(
-            self.retries, attempts=min(settings.attempts, LIST_ATTEMPTS)
-        )
+        self._list_retries = settings.list_retries
         self._base = URL(settings.url)
         self._root = self._base.raw_path.rstrip("/")
         self._pending = dict(parse_qsl(settings.pending_filter))
-        self._http = HttpClient(
-            self.name,
-            connections=settings.connections,
-            timeouts=settings.timeouts,
-            proxy=settings.proxy_settings,
-            ca_file=settings.ca_file,
-        )
+        self._http = HttpClient.of(settings)
         self._state_dir = state_dir
         self._sign_in = SignIn(
             self.name, settings.client, self._http, token_path(state_dir, self.name)

@@ -17,7 +17,6 @@ from yarl import URL
 
 from pipeline.config.secrets import read_secret
 from pipeline.errors import SourceError, SourceUnavailable
-from pipeline.retry import RetryPolicy
 from pipeline.sign_in import sign_in_command
 from pipeline.text import quoted
 from stages.sources.codabox.api import (
@@ -41,8 +40,6 @@ from stages.sources.http.slash import SlashGet
 #: Bytes of an answer in JSON, at most, and pages of clients.
 MAX_ANSWER = 32_000_000
 MAX_PAGES = 500
-#: Attempts at an answer in JSON, at most, before the poll is given up.
-ATTEMPTS = 3
 #: Seconds between two looks at the stored credentials after they were refused.
 CHECK_INTERVAL = 2.0
 #: Accept-Encoding of documents, which are to come as they are.
@@ -80,19 +77,8 @@ class ApiClient:
             if settings.feed == "redownload"
             else ("feed", "download")
         )
-        self._retries = RetryPolicy(
-            min(settings.attempts, ATTEMPTS),
-            settings.retry_wait,
-            settings.longest_retry_wait,
-            settings.longest_asked_wait,
-        )
-        self.http = HttpClient(
-            settings.name,
-            connections=settings.connections,
-            timeouts=settings.timeouts,
-            proxy=settings.proxy_settings,
-            ca_file=settings.ca_file,
-        )
+        self._retries = settings.list_retries
+        self.http = HttpClient.of(settings)
         remedy = (
             f"Sign in again: {sign_in_command(settings.name)}"
             if settings.by_person

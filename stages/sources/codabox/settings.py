@@ -9,7 +9,7 @@ from pipeline.config.loader import LoadContext
 from pipeline.config.types import Duration, Secret, above_zero, one_of
 from pipeline.sign_in import SignInState
 from stages.sources.codabox.credentials import CredentialStore
-from stages.sources.http.settings import HttpSettings, web_address
+from stages.sources.http.settings import HttpSettings, refuse_half, web_address
 from stages.sources.http.token_store import token_path
 from stages.values.identifiers import company_identifier
 
@@ -76,11 +76,4 @@ class CodaBox(
         if not context.is_valid(key, "username", "password", "vat"):
             return
         given = {"username": self.username, "password": self.password}
-        missing = [name for name, value in given.items() if not value]
-        if len(missing) == 1:
-            (found,) = given.keys() - missing
-            context.add_problem(
-                f"{key}.{missing[0]}",
-                f"this is missing, and {found} needs it",
-                "write both, or none and sign in by `synqup sign-in`",
-            )
+        refuse_half(given, "write both, or none and sign in by `synqup sign-in`", key, context)

@@ -62,13 +62,7 @@ class OneTimeToken(InteractiveSignIn):
         self._again = f"Ask for a new token: {sign_in_command(settings.name)}"
         self._store = settings.credentials(state_dir)
         self._company = read_secret(settings.software_company)
-        self._http = HttpClient(
-            settings.name,
-            connections=1,
-            timeouts=settings.timeouts,
-            proxy=settings.proxy_settings,
-            ca_file=settings.ca_file,
-        )
+        self._http = HttpClient.of(settings, connections=1)
         self.instructions = (
             f"CodaBox mails a one-time token to the holder of {settings.vat}.\n"
             "Paste it here, or the address in that mail, and press Enter. It is good for one use."

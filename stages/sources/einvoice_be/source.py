@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager, aclosing
 from pathlib import Path
 
 import anyio
-import msgspec
 from msgspec import Struct
 from yarl import URL
 
@@ -31,8 +30,6 @@ from stages.sources.http.settings import is_this_machine
 from stages.sources.http.signed_address import SignedAddresses
 from stages.values.identifiers import company_identifier
 
-#: Attempts at a page of a list, at most, before that list is given up.
-LIST_ATTEMPTS = 3
 #: Keys whose companies are asked for at once.
 KEYS_AT_ONCE = 8
 
@@ -54,16 +51,8 @@ class EInvoiceBeSource(Source):
         self.name = settings.name
         self.settings = settings
         self.retries = settings.retries
-        self._list_retries = msgspec.structs.replace(
-            self.retries, attempts=min(settings.attempts, LIST_ATTEMPTS)
-        )
-        self._http = HttpClient(
-            self.name,
-            connections=settings.connections,
-            timeouts=settings.timeouts,
-            proxy=settings.proxy_settings,
-            ca_file=settings.ca_file,
-        )
+        self._list_retries = settings.list_retries
+        self._http = HttpClient.of(settings)
         shared = self._new_limiter()
         by_key = settings.rate_limit == "key"
         self._lanes = [

@@ -54,13 +54,7 @@ class AuthorizationCode(InteractiveSignIn):
         self._state = secrets.token_urlsafe(STATE_BYTES)
         self._redirect_uri = settings.redirect_uri
         self.listen = _listen_address(settings.redirect_uri)
-        self._http = HttpClient(
-            settings.name,
-            connections=1,
-            timeouts=settings.timeouts,
-            proxy=settings.proxy_settings,
-            ca_file=settings.ca_file,
-        )
+        self._http = HttpClient.of(settings, connections=1)
         self._endpoint = TokenEndpoint(settings.name, settings.client, self._http)
         self._endpoint.form({})
 

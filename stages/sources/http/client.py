@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Self
 
 import aiohttp
 import anyio
@@ -33,7 +34,7 @@ from stages.sources.http.coding import DecodingError, content_decoder
 from stages.sources.http.headers import HTML, media_type, retry_after
 from stages.sources.http.lenient_json import JSON_ERRORS, as_utf8
 from stages.sources.http.response import TimedResponse, response_class
-from stages.sources.http.settings import Timeouts
+from stages.sources.http.settings import HttpSettings, Timeouts
 from stages.sources.http.web_page import no_web_page
 
 #: Bytes that are read of an error's body to quote it, and seconds that are spent on it.
@@ -106,6 +107,17 @@ class HttpClient:
         self._timeouts = timeouts
         self._routes = Routes(f"source {name}", proxy, ca_file)
         self._session: aiohttp.ClientSession | None = None
+
+    @classmethod
+    def of(cls, settings: HttpSettings, connections: int | None = None) -> Self:
+        """The client of a source by its settings. connections: in place of what they say."""
+        return cls(
+            settings.name,
+            connections=connections or settings.connections,
+            timeouts=settings.timeouts,
+            proxy=settings.proxy_settings,
+            ca_file=settings.ca_file,
+        )
 
     async def send(
         self,

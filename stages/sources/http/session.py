@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 
@@ -15,6 +15,7 @@ from stages.sources.http.auth import Auth
 from stages.sources.http.client import HttpClient, status_error
 from stages.sources.http.headers import HTML, is_part, media_type, retry_after
 from stages.sources.http.limiter import ConcurrencyLimiter
+from stages.sources.http.response import TimedResponse
 
 #: Tokens that are tried for a request, at most, and how many of them may be new ones.
 MAX_TOKENS = 6
@@ -70,6 +71,24 @@ class ApiRequest(AbstractAsyncContextManager[aiohttp.ClientResponse]):
             await self._response.wait_for_close()
 
 
+async def recorded(
+    limiter: ConcurrencyLimiter, kind: Hashable, sending: Awaitable[TimedResponse]
+) -> TimedResponse:
+    """Send a request, and let its limiter know how it was answered. kind: of the request."""
+    began = time.monotonic()
+    try:
+        response = await sending
+    except SourceUnavailable:
+        limiter.record_timeout(began)
+        raise
+    if response.status in OVERLOADED:
+        too_fast = response.status == TOO_MANY_REQUESTS
+        limiter.record_refusal(began, retry_after(response), too_fast=too_fast)
+    else:
+        limiter.record_answer(kind, response.latency)
+    return response
+
+
 class ApiSession:
     """One account at a source: its HTTP client, its authentication, its limiter."""
 
@@ -105,24 +124,13 @@ class ApiSession:
         refused = 0
         for _ in range(MAX_TOKENS):
             credentials = await self._auth.headers()
-            began = time.monotonic()
-            try:
-                response = await self._http.send(
-                    method,
-                    url,
-                    subject=subject,
-                    headers={**credentials, **headers},
-                    data=data,
-                )
-            except SourceUnavailable:
-                self._limiter.record_timeout(began)
-                raise
-            if response.status in OVERLOADED:
-                too_fast = response.status == TOO_MANY_REQUESTS
-                self._limiter.record_refusal(began, retry_after(response), too_fast=too_fast)
-            else:
-                kind = (method, headers.get("Accept"))
-                self._limiter.record_answer(kind, response.latency)
+            response = await recorded(
+                self._limiter,
+                (method, headers.get("Accept")),
+                self._http.send(
+                    method, url, subject=subject, headers={**credentials, **headers}, data=data
+                ),
+            )
             if response.status != 401:
                 self._auth.accept(credentials)
                 return response

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ipaddress
 import re
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from yarl import URL
 
 from pipeline.config.loader import LoadContext
@@ -21,6 +22,10 @@ from stages.settings import SourceSettings
 
 #: A host, or "*." and what it ends with; perhaps with a port.
 HOST = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*(?::[0-9]{1,5})?")
+
+
+#: Attempts at a page of a list, at most, before the poll is given up.
+LIST_ATTEMPTS = 3
 
 
 class Timeouts(Struct, frozen=True):
@@ -87,6 +92,11 @@ class HttpSettings(SourceSettings, frozen=True, forbid_unknown_fields=True, kw_o
         )
 
     @property
+    def list_retries(self) -> RetryPolicy:
+        """The retry policy of a page of a list: a poll is given up sooner than a document."""
+        return structs.replace(self.retries, attempts=min(self.attempts, LIST_ATTEMPTS))
+
+    @property
     def longest_silence(self) -> float:
         """Seconds that one request may take at most, with all its retries and pauses."""
         request = self.connect_timeout + self.first_byte_timeout + self.stall_timeout
@@ -118,20 +128,21 @@ class HttpSettings(SourceSettings, frozen=True, forbid_unknown_fields=True, kw_o
         if not context.is_valid(key, "proxy", "proxy_user", "proxy_password"):
             return
         given = {"proxy_user": self.proxy_user, "proxy_password": self.proxy_password}
-        missing = [name for name, value in given.items() if not value]
-        if len(missing) == 1:
-            (found,) = given.keys() - missing
-            context.add_problem(
-                f"{key}.{missing[0]}",
-                f"this is missing, and {found} needs it",
-                "write both or none",
-            )
-        elif not missing and self.proxy == NONE:
+        refuse_half(given, "write both or none", key, context)
+        if all(given.values()) and self.proxy == NONE:
             context.add_problem(
                 f"{key}.proxy",
                 'this is "none", and proxy_user and proxy_password are for a proxy',
                 "remove these, or write its address",
             )
+
+
+def refuse_half(given: Mapping[str, object], right: str, key: str, context: LoadContext) -> None:
+    """Report a key whose other half is missing. given: two keys with their values."""
+    missing = [name for name, value in given.items() if not value]
+    if len(missing) == 1:
+        (found,) = given.keys() - missing
+        context.add_problem(f"{key}.{missing[0]}", f"this is missing, and {found} needs it", right)
 
 
 def web_address(text: str) -> str:

@@ -8,19 +8,17 @@ the configuration names.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Collection, Sequence
 from functools import partial
 
 import aiohttp
 from yarl import URL
 
-from pipeline.errors import SourceError, SourceUnavailable
+from pipeline.errors import SourceError
 from pipeline.text import quoted
 from stages.sources.http.client import HttpClient
-from stages.sources.http.headers import retry_after
 from stages.sources.http.limiter import ConcurrencyLimiter
-from stages.sources.http.session import OVERLOADED, TOO_MANY_REQUESTS, ApiRequest
+from stages.sources.http.session import ApiRequest, recorded
 from stages.sources.http.settings import is_this_machine
 
 #: Statuses of an address whose time is over; the platform gives a new one.
@@ -83,20 +81,10 @@ class SignedAddresses:
         return await self._answer(url, subject)
 
     async def _answer(self, url: URL, subject: str) -> aiohttp.ClientResponse:
-        began = time.monotonic()
-        try:
-            response = await self._http.send(
-                "GET", url, subject=subject, headers={"Accept-Encoding": NO_CODING}
-            )
-        except SourceUnavailable:
-            self._limiter.record_timeout(began)
-            raise
-        if response.status in OVERLOADED:
-            too_fast = response.status == TOO_MANY_REQUESTS
-            self._limiter.record_refusal(began, retry_after(response), too_fast=too_fast)
-        else:
-            self._limiter.record_answer("storage", response.latency)
-        return response
+        sending = self._http.send(
+            "GET", url, subject=subject, headers={"Accept-Encoding": NO_CODING}
+        )
+        return await recorded(self._limiter, "storage", sending)
 
     def _checked(self, url: URL, subject: str) -> URL:
         host = (url.host or "").lower().rstrip(".")
