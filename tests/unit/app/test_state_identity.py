@@ -94,6 +94,12 @@ REFUSED = {
 }
 
 
+def written(state: Path) -> tuple[int, ...]:
+    """What each write of the identity changes; a reader changes the time of access alone."""
+    found = (state / "identity.json").stat()
+    return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
+
+
 @pytest.mark.parametrize("case", ACCEPTED)
 def test_what_is_no_copy_goes_on(case: str) -> None:
     assert why_copy(*ACCEPTED[case]) == ""
@@ -124,10 +130,10 @@ def test_a_new_folder_gets_an_identity_that_stays(state: Path) -> None:
     assert first is not None
     assert len(first.id) == 32
     assert first.config == "/etc/synqup.toml"
-    stat = (state / "identity.json").stat()
-    assert first.file == stat.st_ino
+    before = written(state)
+    assert first.file == before[0]
     claim_state(state, Path("/etc/synqup.toml"))
-    assert (state / "identity.json").stat() == stat
+    assert written(state) == before
     claim_state(state, Path("/etc/other.toml"))
     second = read_identity(state)
     assert second is not None
@@ -191,13 +197,9 @@ def test_a_volume_without_lasting_numbers_is_not_written_at_each_start(
     monkeypatch.setattr(identity, "mount_of", lambda _: mounts.Mount("host", "/", "virtiofs"))
     on(monkeypatch, BOX)
     claim_state(state, Path("/c"))
-    before = (state / "identity.json").stat()
+    before = written(state)
     claim_state(state, Path("/c"))
-    after = (state / "identity.json").stat()
-    # A reader changes nothing but the time of the last access.
-    assert (after.st_ino, after.st_mtime_ns, after.st_ctime_ns, after.st_size) == (
-        *(before.st_ino, before.st_mtime_ns, before.st_ctime_ns, before.st_size),
-    )
+    assert written(state) == before
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", '{"id": 7}', "[]", '{"id": "x"}', "\xff"])
