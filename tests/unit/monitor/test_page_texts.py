@@ -9,7 +9,9 @@ import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-from pipeline.monitor.page.languages import DEFAULT, LOCALES, PAGE, SENTENCES, languages
+from pipeline.language.catalogs import SENTENCES, Domain
+from pipeline.language.codes import DEFAULT, LOCALES
+from pipeline.monitor.page.languages import PAGE, languages
 from tests.helpers.imports import ROOT
 from tests.helpers.messages import error_sentences
 
@@ -33,8 +35,9 @@ def written() -> dict[Id, str]:
     return found
 
 
-def catalog(code: str, domain: str) -> dict[Id, tuple[str, ...]]:
-    text = (FOLDER / "locale" / code / f"{domain}.po").read_text("utf-8")
+def catalog(code: str, domain: Domain) -> dict[Id, tuple[str, ...]]:
+    folder = ROOT.joinpath(*domain.package.split("."), "locale", code)
+    text = (folder / f"{domain.name}.po").read_text("utf-8")
     found = read_po(StringIO(text), locale=code, abort_invalid=True)
     return {
         one.id: (one.string,) if isinstance(one.string, str) else tuple(one.string)
@@ -61,7 +64,7 @@ def test_no_text_is_missing_and_none_is_left_over(code: str) -> None:
 
 @pytest.mark.parametrize("code", TRANSLATED)
 @pytest.mark.parametrize("domain", [PAGE, SENTENCES])
-def test_a_translation_has_the_same_places_to_fill(code: str, domain: str) -> None:
+def test_a_translation_has_the_same_places_to_fill(code: str, domain: Domain) -> None:
     for text, strings in catalog(code, domain).items():
         forms = (text,) if isinstance(text, str) else text
         wanted = set().union(*map(places, forms))
