@@ -23,7 +23,23 @@ class Label(Struct, frozen=True):
     text: str
 
 
-Value = str | int | float | Moment | Sentence | Label
+class Recorded(Struct, frozen=True):
+    """What the ledger has recorded of an error: said as its reason and its remedy."""
+
+    label: str
+    text: str
+
+
+class Size(Struct, frozen=True):
+    """A number of bytes."""
+
+    bytes: int
+
+
+class Listed(Struct, frozen=True):
+    """Some texts, one after the other."""
+
+    texts: tuple[Text, ...]
 
 
 class Text(Struct, frozen=True):
@@ -36,6 +52,9 @@ class Text(Struct, frozen=True):
     values: dict[str, Value] = {}
     plural: str = ""
     n: int = 1
+
+
+Value = str | int | float | Moment | Sentence | Label | Recorded | Size | Listed | Text
 
 
 def mark(text: str) -> str:
