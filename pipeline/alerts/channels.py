@@ -11,13 +11,18 @@ from pipeline.alerts.message import Message
 from pipeline.alerts.requests import Requests, address, as_url, secret_text
 from pipeline.alerts.settings import AlertSettings, WebhookSettings
 from pipeline.alerts.shapes import SHAPES
+from pipeline.language.codes import DEFAULT
 
 
 class Channel(Protocol):
-    """One way. name: by which the outbox knows it, and its user. causes: of what it tells."""
+    """One way. name: by which the outbox knows it, and its user. causes: of what it tells.
+
+    language: the code of that in which it tells.
+    """
 
     name: str
     causes: tuple[str, ...]
+    language: str
 
     async def send(self, message: Message) -> None:
         """Send a message. Raises NotSent, MessageRefused, or another SynqupError."""
@@ -27,10 +32,16 @@ class Webhook:
     """Sends each message as JSON by POST."""
 
     def __init__(
-        self, settings: WebhookSettings, causes: tuple[str, ...], requests: Requests
+        self,
+        settings: WebhookSettings,
+        causes: tuple[str, ...],
+        requests: Requests,
+        language: str = DEFAULT,
     ) -> None:
+        """causes, language: where the settings name none."""
         self.name = f"webhook {settings.name}"
         self.causes = settings.causes or causes
+        self.language = settings.language or language
         self._settings = settings
         self._requests = requests
 
@@ -48,10 +59,13 @@ class Webhook:
 
 def open_channels(settings: AlertSettings, requests: Requests) -> list[Channel]:
     """All channels of a configuration. The one of mail is imported only where it is used."""
-    channels: list[Channel] = [Webhook(one, settings.causes, requests) for one in settings.webhooks]
+    causes, language = settings.causes, settings.language
+    channels: list[Channel] = [
+        Webhook(one, causes, requests, language) for one in settings.webhooks
+    ]
     if settings.mail is not None:
         from pipeline.alerts.mail import MailChannel  # noqa: PLC0415 - as said
 
         ca_file: Path | None = settings.ca_file
-        channels.append(MailChannel(settings.mail, settings.causes, ca_file))
+        channels.append(MailChannel(settings.mail, causes, ca_file, language))
     return channels

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TypeVar
 
 import anyio
@@ -15,10 +16,12 @@ from pipeline.alerts import texts
 from pipeline.alerts.alerts import machine_name
 from pipeline.alerts.beats import START, Beat, Monitor, exit_beat
 from pipeline.alerts.channels import open_channels
-from pipeline.alerts.message import NOTICE, Message
+from pipeline.alerts.message import NOTICE, News
 from pipeline.alerts.requests import Requests
+from pipeline.alerts.saying import languages, said
 from pipeline.alerts.settings import AlertSettings
 from pipeline.errors import SynqupError
+from pipeline.language.texts import Text
 from pipeline.network.routes import Routes
 
 log = structlog.get_logger(__name__)
@@ -79,15 +82,15 @@ async def with_heartbeats(
 
 async def try_all(settings: AlertSettings) -> list[Tried]:
     """Send a message by each channel, and call each monitor."""
-    message = Message(
+    news = News(
         id=f"test-{time.time_ns()}",
         incident="test",
         cause="test",
         state=NOTICE,
         at=time.time(),
         machine=machine_name(settings),
-        subject=texts.TEST.subject,
-        text=texts.TEST.text,
+        subject=Text(texts.TEST.subject),
+        text=Text(texts.TEST.text),
     )
     beat = Beat("", True, texts.TEST.text)
     tried: dict[str, Tried] = {}
@@ -105,11 +108,14 @@ async def try_all(settings: AlertSettings) -> list[Tried]:
 
     async with _monitors(settings) as monitors, _requests(settings) as requests:
         channels = open_channels(settings, requests)
+        known = languages(one.language for one in channels)
         async with anyio.create_task_group() as group:
             for monitor in monitors:
                 group.start_soon(attempt, monitor.name, lambda m=monitor: m.call(beat))
             for channel in channels:
-                group.start_soon(attempt, channel.name, lambda c=channel: c.send(message))
+                message = said(news, known[channel.language])
+                send = partial(channel.send, message)
+                group.start_soon(attempt, channel.name, send)
         ways = [*(one.name for one in monitors), *(one.name for one in channels)]
         return [tried[way] for way in ways]
 

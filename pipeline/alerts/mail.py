@@ -21,6 +21,7 @@ from pipeline.alerts.message import OVER, PROBLEM, Message
 from pipeline.alerts.requests import secret_text
 from pipeline.alerts.settings import PLAIN, PORTS, STARTTLS, TLS, MailSettings
 from pipeline.files import os_reason
+from pipeline.language.codes import DEFAULT
 from pipeline.network.trust import tls_context
 from pipeline.text import sanitized
 
@@ -41,9 +42,15 @@ class MailChannel:
     name = "mail"
 
     def __init__(
-        self, settings: MailSettings, causes: tuple[str, ...], ca_file: Path | None
+        self,
+        settings: MailSettings,
+        causes: tuple[str, ...],
+        ca_file: Path | None,
+        language: str = DEFAULT,
     ) -> None:
+        """causes, language: where the settings name none."""
         self.causes = settings.causes or causes
+        self.language = settings.language or language
         self._settings = settings
         self._ca_file = ca_file
 
@@ -106,6 +113,7 @@ def as_mail(message: Message, settings: MailSettings) -> EmailMessage:
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
     mail.set_content(message.body or message.subject, cte="quoted-printable")
+    mail["Content-Language"] = message.language  # RFC 3282; set_content() removes all of content
     return mail
 
 

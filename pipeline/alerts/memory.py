@@ -55,16 +55,24 @@ class SignInSeen(Struct, frozen=True):
     life: float | None = None
 
 
+class Gathered(Struct, frozen=True):
+    """A quarantined document that is to be told. reason: as the ledger has recorded it."""
+
+    label: str
+    reason: str
+
+
 class Gathering(Struct, frozen=True):
     """Quarantined documents that are to be told. until: up to when the ledger has been read.
 
-    began: when the first of them was found; None if there are none. few: the first of them.
+    began: when the first of them was found; None if there are none. few: the first of them, as
+    lines where an earlier version has gathered them.
     """
 
     until: float
     began: float | None = None
     count: int = 0
-    few: tuple[str, ...] = ()
+    few: tuple[Gathered | str, ...] = ()
 
 
 class Memory(Struct, frozen=True):

@@ -1,11 +1,32 @@
-"""Alert message: what one alert, one recovery or one summary says, whichever way it goes."""
+"""Alert message: what one alert, one recovery or one summary says, whichever way it goes.
+
+News is in no language yet; a message is what its receiver reads.
+"""
 
 from __future__ import annotations
 
 from msgspec import Struct
 
+from pipeline.language.codes import DEFAULT
+from pipeline.language.texts import Sentence, Text
+
 #: What a message tells: something goes wrong, it is over, or only that something has happened.
 PROBLEM, OVER, NOTICE = "problem", "over", "notice"
+
+
+class News(Struct, frozen=True):
+    """What there is to tell; each part as that of a message, but in no language."""
+
+    id: str
+    incident: str
+    cause: str
+    state: str
+    at: float
+    machine: str
+    subject: Text
+    text: Text
+    remedy: Text | Sentence | None = None
+    details: tuple[Text, ...] = ()
 
 
 class Message(Struct, frozen=True):
@@ -14,6 +35,7 @@ class Message(Struct, frozen=True):
     id: the same however often it is sent, so that receivers can leave out what they have. incident:
     the same in all messages on one cause. at: in seconds since 1970. machine: which installation.
     subject: a sentence without a full stop. text, remedy: whole sentences. details: lines.
+    language: the code of what they are in.
     """
 
     id: str
@@ -26,6 +48,7 @@ class Message(Struct, frozen=True):
     text: str
     remedy: str = ""
     details: tuple[str, ...] = ()
+    language: str = DEFAULT
 
     @property
     def title(self) -> str:

@@ -1,15 +1,16 @@
-"""Alert rendering: puts what is to be told into the words of `texts`."""
+"""Alert rendering: puts what is to be told into the words of `texts`, in no language yet."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from pipeline.alerts import texts
-from pipeline.alerts.conditions import Seen
+from pipeline.alerts.conditions import STATE, Seen
 from pipeline.alerts.incidents import Change, stable_id
 from pipeline.alerts.memory import Condition, Incident, Memory
-from pipeline.alerts.message import NOTICE, OVER, PROBLEM, Message
-from pipeline.alerts.texts import Text, moment
+from pipeline.alerts.message import NOTICE, OVER, PROBLEM, News
+from pipeline.alerts.texts import Words
+from pipeline.language.texts import Moment, Sentence, Text, Value, said
 from pipeline.text import sanitized
 
 #: Lines of details, and characters of a name in one.
@@ -17,108 +18,118 @@ MAX_DETAILS = 10
 MAX_NAME = 200
 
 
-def render(change: Change, memory: Memory, seen: Seen) -> Message:
-    """The message on a change of an incident."""
+def render(change: Change, memory: Memory, seen: Seen) -> News:
+    """What to tell of a change of an incident."""
     if change.conditions:
         return _problem(change.incident, change.conditions, seen)
     return _over(change.incident, change.gone, memory, seen)
 
 
-def notice(
-    seen: Seen, cause: str, text: Text, values: Mapping[str, str], details: Sequence[str] = ()
-) -> Message:
-    """A message on something that has no end."""
+def notice(seen: Seen, cause: str, subject: Text, text: Text, details: Sequence[Text] = ()) -> News:
+    """What to tell of something that has no end."""
     id_ = stable_id(seen, cause)
-    return message(seen, f"{id_}-notice", id_, cause, NOTICE, text, values, details)
+    return News(
+        id=f"{id_}-notice",
+        incident=id_,
+        cause=cause,
+        state=NOTICE,
+        at=seen.now,
+        machine=seen.machine,
+        subject=subject,
+        text=text,
+        details=tuple(details),
+    )
 
 
-def message(
+def news(
     seen: Seen,
     id_: str,
     incident: str,
     cause: str,
     state: str,
-    text: Text,
-    values: Mapping[str, str],
-    details: Sequence[str] = (),
+    words: Words,
+    values: dict[str, Value],
+    details: Sequence[Text] = (),
     remedy: str = "",
-) -> Message:
-    """A message by its text. details: lines, few and sanitized. remedy: if the text has none."""
-    return Message(
+) -> News:
+    """What to tell, by its words. details: few lines. remedy: if the words have none."""
+    found = said(words.remedy, **values) if words.remedy else None
+    return News(
         id_,
         incident,
         cause,
         state,
         seen.now,
         seen.machine,
-        sanitized(text.subject.format_map(values), 4 * MAX_NAME),
-        _sentence(text.text.format_map(values)),
-        text.remedy.format_map(values) or (f"{remedy}." if remedy else ""),
+        said(words.subject, **values),
+        said(words.text, **values),
+        found or (Sentence(remedy) if remedy else None),
         tuple(details),
     )
 
 
-def few(lines: Sequence[str]) -> tuple[str, ...]:
+def few(lines: Sequence[Text]) -> tuple[Text, ...]:
     """The first lines of details, and how many more there are."""
-    shown = tuple(sanitized(one, 4 * MAX_NAME) for one in lines[:MAX_DETAILS])
-    left = len(lines) - len(shown)
-    return (*shown, texts.MORE.format(count=f"{left:,}")) if left else shown
+    left = len(lines) - MAX_DETAILS
+    return (*lines[:MAX_DETAILS], said(texts.MORE, count=left)) if left > 0 else tuple(lines)
 
 
-def name_of(cause: str, member: str, seen: Seen) -> str:
+def name_of(cause: str, member: str, seen: Seen) -> str | Sentence:
     """How people know what a condition concerns."""
     if cause == "quiet" and (company := seen.companies.get(member)):
         return sanitized(company.name, MAX_NAME)
+    if member == STATE:
+        return Sentence(member)
     return sanitized(member, MAX_NAME)
 
 
-def _problem(incident: Incident, conditions: Sequence[Condition], seen: Seen) -> Message:
+def _problem(incident: Incident, conditions: Sequence[Condition], seen: Seen) -> News:
     cause = incident.cause
     first = min(conditions, key=lambda one: one.since)
-    text = texts.CAUSES[cause].one if len(conditions) == 1 else texts.CAUSES[cause].many
-    values = {
+    words = texts.CAUSES[cause].one if len(conditions) == 1 else texts.CAUSES[cause].many
+    values: dict[str, Value] = {
         "name": name_of(cause, first.member, seen),
-        "count": f"{len(conditions):,}",
-        "since": moment(first.since, seen.zone),
-        "reason": first.reason,
+        "count": len(conditions),
+        "since": Moment(first.since),
+        "reason": Sentence(first.reason),
     }
-    lines = [f"{name_of(cause, one.member, seen)}: {one.reason}" for one in conditions]
-    return message(
+    lines = [
+        said(texts.LINE, name=name_of(cause, one.member, seen), reason=Sentence(one.reason))
+        for one in conditions
+    ]
+    return news(
         seen,
         f"{incident.id}-{incident.level}",
         incident.id,
         cause,
         PROBLEM,
-        text,
+        words,
         values,
         few(lines) if len(lines) > 1 else (),
         first.remedy,
     )
 
 
-def _over(incident: Incident, gone: bool, memory: Memory, seen: Seen) -> Message:
+def _over(incident: Incident, gone: bool, memory: Memory, seen: Seen) -> News:
     cause, members = incident.cause, incident.members
-    text = texts.CAUSES[cause].one_over if len(members) == 1 else texts.CAUSES[cause].many_over
+    words = texts.CAUSES[cause].one_over if len(members) == 1 else texts.CAUSES[cause].many_over
     known = memory.sign_ins.get(members[0])
     if cause == "sign-in" and known is None:
-        text = texts.STILL_SIGNED_IN
-    values = {
+        words = texts.STILL_SIGNED_IN
+    values: dict[str, Value] = {
         "name": name_of(cause, members[0], seen),
-        "count": f"{len(members):,}",
-        "since": moment(incident.since, seen.zone),
-        "until": moment(known.ends_at, seen.zone) if known else "",
+        "count": len(members),
+        "since": Moment(incident.since),
+        "until": Moment(known.ends_at) if known else "",
     }
-    return message(
+    lines = [said("{name}", name=name_of(cause, one, seen)) for one in members]
+    return news(
         seen,
         f"{incident.id}-over",
         incident.id,
         cause,
         OVER,
-        texts.GONE if gone else text,
+        texts.GONE if gone else words,
         values,
-        few([name_of(cause, one, seen) for one in members]) if len(members) > 1 else (),
+        few(lines) if len(members) > 1 else (),
     )
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -14,9 +14,9 @@ from pipeline.alerts import texts
 from pipeline.alerts.conditions import Seen, at_work, conditions, look_at
 from pipeline.alerts.facts import FEW, Needs
 from pipeline.alerts.incidents import stable_id, update
-from pipeline.alerts.memory import Condition, Gathering, Incident, Memory
-from pipeline.alerts.message import PROBLEM, Message
-from pipeline.alerts.rendering import message, render
+from pipeline.alerts.memory import Condition, Gathered, Gathering, Incident, Memory
+from pipeline.alerts.message import PROBLEM, News
+from pipeline.alerts.rendering import news, render
 from pipeline.alerts.rhythms import (
     QUIET_EVERY,
     WATCHED,
@@ -26,11 +26,13 @@ from pipeline.alerts.rhythms import (
 )
 from pipeline.alerts.settings import AlertSettings
 from pipeline.alerts.summaries import is_due, last_due, summary
+from pipeline.language.texts import Recorded, Sentence, Text, said
 from pipeline.text import sanitized
 
 QUARANTINE = "quarantine"
-#: Characters of a label and a reason that a message repeats.
+#: Characters of a label, and of a reason, that a message repeats.
 MAX_LINE = 400
+MAX_REASON = 1000
 
 
 def needs(memory: Memory, settings: AlertSettings, now: float, zone: tzinfo | None) -> Needs:
@@ -44,7 +46,7 @@ def needs(memory: Memory, settings: AlertSettings, now: float, zone: tzinfo | No
     )
 
 
-def look(memory: Memory, seen: Seen) -> tuple[Memory, list[Message]]:
+def look(memory: Memory, seen: Seen) -> tuple[Memory, list[News]]:
     """The memory after a look, and what is to be told."""
     memory = _watched(memory.turned_back(seen.now), seen)
     memory = _without_ended(watch_quiet(watch_sign_ins(memory, seen), seen), seen)
@@ -86,11 +88,14 @@ def _still_quarantined(memory: Memory, seen: Seen) -> list[Condition]:
     ]
 
 
-def _quarantine(memory: Memory, seen: Seen) -> tuple[Memory, list[Message]]:
+def _quarantine(memory: Memory, seen: Seen) -> tuple[Memory, list[News]]:
     """Gather what was quarantined; tell it when it has been gathered for long enough."""
     gathering, new = memory.quarantine, seen.facts.quarantined
     if new is not None:
-        lines = tuple(sanitized(f"{label}: {reason}", MAX_LINE) for label, reason in new.few)
+        lines = tuple(
+            Gathered(sanitized(label, MAX_LINE), sanitized(reason, MAX_REASON))
+            for label, reason in new.few
+        )
         gathering = Gathering(
             max(new.until, gathering.until),
             seen.now if gathering.began is None and new.count else gathering.began,
@@ -114,24 +119,33 @@ def _quarantine(memory: Memory, seen: Seen) -> tuple[Memory, list[Message]]:
     return structs.replace(memory, quarantine=emptied, incidents=(*kept, begun)), [told]
 
 
-def _quarantine_message(gathering: Gathering, seen: Seen) -> Message:
+def _quarantine_message(gathering: Gathering, seen: Seen) -> News:
     known = texts.CAUSES[QUARANTINE]
     left = gathering.count - len(gathering.few)
-    more = (texts.MORE.format(count=f"{left:,}"),) if left else ()
+    lines = [_line(one) for one in gathering.few]
+    if left:
+        lines.append(said(texts.MORE, count=left))
     id_ = stable_id(seen, QUARANTINE)
-    return message(
+    return news(
         seen,
         f"{id_}-1",
         id_,
         QUARANTINE,
         PROBLEM,
         known.one if gathering.count == 1 else known.many,
-        {"count": f"{gathering.count:,}"},
-        (*gathering.few, *more),
+        {"count": gathering.count},
+        lines,
     )
 
 
-def _summary(memory: Memory, seen: Seen) -> tuple[Memory, list[Message]]:
+def _line(one: Gathered | str) -> Text:
+    if isinstance(one, str):
+        return said("{line}", line=one)
+    reason = Recorded(one.label, one.reason)
+    return said(texts.LINE, name=Sentence(one.label), reason=reason)
+
+
+def _summary(memory: Memory, seen: Seen) -> tuple[Memory, list[News]]:
     if seen.facts.delivered is None:
         # Where there are to be none, the first that is wanted does not tell of all the time before.
         due = last_due(seen.settings, seen.now, seen.zone)

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import structlog
 from msgspec import Struct
 
@@ -26,14 +27,17 @@ from pipeline.alerts.conditions import Seen
 from pipeline.alerts.errors import MessageRefused
 from pipeline.alerts.facts import Facts, read_facts
 from pipeline.alerts.memory import Memory
-from pipeline.alerts.message import Message
+from pipeline.alerts.message import Message, News
 from pipeline.alerts.outbox import first_for, only_for, with_message, without
 from pipeline.alerts.requests import Requests
 from pipeline.alerts.rules import look, needs
+from pipeline.alerts.saying import languages, said
 from pipeline.alerts.settings import AlertSettings
 from pipeline.alerts.store import State, Store
 from pipeline.errors import RetryableError, SynqupError
 from pipeline.health.model import Health
+from pipeline.language.codes import DEFAULT
+from pipeline.language.languages import Language
 from pipeline.network.routes import Routes
 from pipeline.retry import MAX_RETRY_AFTER, RetryPolicy
 
@@ -96,6 +100,8 @@ class Runner:
             Monitor(one, number, self._requests)
             for number, one in enumerate(settings.heartbeats, 1)
         ]
+        #: Those of the channels, and that of the log; read when they are needed first.
+        self._languages: Mapping[str, Language] = {}
         self._disk = Aside(DISK_TIMEOUT)
         self._news = anyio.Event()
         self._rhythm = Rhythm()
@@ -146,18 +152,31 @@ class Runner:
         seen = Seen(
             now, health, self._settings, self._machine, self._companies(), facts, self._world.zone
         )
-        memory, messages = look(memory, seen)
+        memory, told = look(memory, seen)
+        if told and not self._languages:
+            codes = {DEFAULT, *(one.language for one in self._channels)}
+            read = partial(languages, codes, self._world.zone)
+            self._languages = await anyio.to_thread.run_sync(read, abandon_on_cancel=True)
         outbox = self._store.state.outbox
         still_wrong = {one.id for one in memory.incidents}
-        for message in messages:
-            log.info("alert", cause=message.cause, state=message.state, subject=message.subject)
-            names = [one.name for one in self._channels if message.cause in one.causes]
-            outbox = with_message(outbox, message, names, still_wrong)
+        for one in told:
+            subject = said(one, self._languages[DEFAULT]).subject
+            log.info("alert", cause=one.cause, state=one.state, subject=subject)
+            for message, names in self._messages(one):
+                outbox = with_message(outbox, message, names, still_wrong)
         self._store.put(State(memory, outbox))
         await self._save()
-        if messages:
+        if told:
             news, self._news = self._news, anyio.Event()
             news.set()
+
+    def _messages(self, news: News) -> list[tuple[Message, list[str]]]:
+        """The message in each language, and the channels that tell it."""
+        channels: dict[str, list[str]] = {}
+        for one in self._channels:
+            if news.cause in one.causes:
+                channels.setdefault(one.language, []).append(one.name)
+        return [(said(news, self._languages[code]), names) for code, names in channels.items()]
 
     def beat(self, beat: Beat) -> None:
         """Have all monitors called. A call that was not begun yet is left out."""
@@ -234,7 +253,7 @@ class Runner:
             else:
                 self._leave_out(channel, message)
                 self._reported.discard(f"an alert can't be sent by {channel.name}")
-                log.info("alert sent", by=channel.name, subject=message.subject)
+                log.info("alert sent", by=channel.name, cause=message.cause, state=message.state)
             group.cancel_scope.cancel()
         return failure
 

@@ -30,6 +30,7 @@ from pipeline.config.types import (
     one_of,
 )
 from pipeline.files import check_file, os_reason
+from pipeline.language.codes import DEFAULT, LOCALES
 from pipeline.network.proxy import NONE, SYSTEM, ProxySettings, proxy_setting, proxy_user
 from pipeline.network.trust import LARGEST_CA_FILE
 
@@ -47,6 +48,7 @@ CAUSES = (
     "summary",
 )
 Causes = tuple[Annotated[str, one_of(*CAUSES)], ...]
+LanguageCode = Annotated[str, one_of(*LOCALES)]
 
 HEALTHCHECKS, TEMPLATE = "healthchecks", "template"
 STARTTLS, TLS, PLAIN = "starttls", "tls", "plain"
@@ -85,7 +87,8 @@ class MailSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """[alerts.mail]: messages by SMTP.
 
     security: "starttls", "tls" from the first byte, or "plain"; the last one only to this machine,
-    unless allow_plain. port: by default that of the security. causes: by default those of [alerts].
+    unless allow_plain. port: by default that of the security. causes, language: by default those of
+    [alerts].
     """
 
     host: Annotated[str, host_name]
@@ -97,13 +100,14 @@ class MailSettings(Struct, frozen=True, forbid_unknown_fields=True):
     password: Secret | None = None
     allow_plain: bool = False
     causes: Causes = ()
+    language: LanguageCode | None = None
 
 
 class WebhookSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """[[alerts.webhooks]]: messages by POST, as JSON.
 
-    name: for the log and for what waits to be sent. shape: of the JSON. url, url_secret and causes:
-    as above. headers, secret_headers: of each request.
+    name: for the log and for what waits to be sent. shape: of the JSON. url, url_secret, causes and
+    language: as above. headers, secret_headers: of each request.
     """
 
     name: Annotated[str, not_blank]
@@ -113,13 +117,15 @@ class WebhookSettings(Struct, frozen=True, forbid_unknown_fields=True):
     headers: dict[Annotated[str, header_name], Annotated[str, header_value]] = {}
     secret_headers: dict[Annotated[str, header_name], Secret] = {}
     causes: Causes = ()
+    language: LanguageCode | None = None
 
 
 class AlertSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """[alerts]: who is told when something goes wrong, and when it is over; by default nobody.
 
-    name: of this installation, in each message; by default that of the machine. causes: of what is
-    told; by default of all. grace: how long a source or a folder has failed before that is told.
+    name: of this installation, in each message; by default that of the machine. language: of the
+    messages. causes: of what is told; by default of all.
+    grace: how long a source or a folder has failed before that is told.
     gather: how long quarantined documents are gathered into one message. stuck: how long nothing
     moves before that is told. quiet_company: after how long without documents a company that
     usually gets some is told of. disk_free: bytes below which a disk is told of. summary:
@@ -132,6 +138,7 @@ class AlertSettings(Struct, frozen=True, forbid_unknown_fields=True):
     mail: MailSettings | None = None
     webhooks: tuple[WebhookSettings, ...] = ()
     causes: Causes = CAUSES
+    language: LanguageCode = DEFAULT
     grace: Annotated[Duration, at_least_one_second] = Duration(600)
     gather: Annotated[Duration, at_least_one_second] = Duration(1800)
     stuck: Annotated[Duration, at_least_one_second] = Duration(900)

@@ -10,10 +10,10 @@ from pipeline.alerts import texts
 from pipeline.alerts.conditions import Seen
 from pipeline.alerts.facts import Delivered
 from pipeline.alerts.memory import Memory
-from pipeline.alerts.message import Message
+from pipeline.alerts.message import News
 from pipeline.alerts.rendering import few, name_of, notice
 from pipeline.alerts.settings import AlertSettings
-from pipeline.alerts.texts import moment
+from pipeline.language.texts import Listed, Moment, Size, Text, counted, said
 
 DAILY, NEVER = "daily", "never"
 
@@ -39,55 +39,64 @@ def is_due(memory: Memory, settings: AlertSettings, now: float, zone: tzinfo | N
     return due is not None and memory.summary_at < due
 
 
-def summary(memory: Memory, seen: Seen, delivered: Sequence[Delivered]) -> Message:
+def summary(memory: Memory, seen: Seen, delivered: Sequence[Delivered]) -> News:
     """The summary since the one before."""
     health = seen.health
     is_well = not memory.incidents and health.state is None
-    values = {
-        "delivered": f"{sum(one.documents for one in delivered):,}",
-        "since": moment(memory.summary_at, seen.zone),
-        "state": texts.ALL_WELL if is_well else texts.NOT_WELL,
-    }
+    documents = sum(one.documents for one in delivered)
     lines = [*few(list(_open(memory, seen))), *few(list(_sources(seen)))]
-    left = {
-        "quarantined": f"{health.quarantined:,}",
-        "waiting": f"{health.waiting:,}",
-        "unacknowledged": f"{health.unacknowledged:,}",
-    }
-    lines.append(texts.LEFT.format_map(left))
+    lines.append(
+        said(
+            texts.LEFT,
+            quarantined=health.quarantined,
+            waiting=health.waiting,
+            unacknowledged=health.unacknowledged,
+        )
+    )
     if health.disk_free is not None:
-        lines.append(texts.DISK.format(free=texts.size(health.disk_free)))
+        lines.append(said(texts.DISK, free=Size(health.disk_free)))
     lines += few(list(_companies(seen, delivered)))
-    return notice(seen, "summary", texts.SUMMARY, values, lines)
+    return notice(
+        seen,
+        "summary",
+        counted(*texts.SUMMARY, documents, since=Moment(memory.summary_at)),
+        said(texts.ALL_WELL if is_well else texts.NOT_WELL),
+        lines,
+    )
 
 
-def _open(memory: Memory, seen: Seen) -> Iterator[str]:
+def _open(memory: Memory, seen: Seen) -> Iterator[Text]:
     for one in memory.incidents:
         known = texts.CAUSES[one.cause]
-        text = known.one if len(one.members) == 1 else known.many
-        name, count = name_of(one.cause, one.members[0], seen), f"{len(one.members):,}"
-        yield f"{text.subject.format(name=name, count=count)} ({moment(one.since, seen.zone)})"
+        words = known.one if len(one.members) == 1 else known.many
+        name, count = name_of(one.cause, one.members[0], seen), len(one.members)
+        what = said(words.subject, name=name, count=count)
+        yield said(texts.OPEN, what=what, since=Moment(one.since))
 
 
-def _sources(seen: Seen) -> Iterator[str]:
+def _sources(seen: Seen) -> Iterator[Text]:
     for one in seen.health.sources:
         name = name_of("source", one.name, seen)
         if one.last_good_poll is None:
-            yield texts.NOT_READ.format(name=name)
+            yield said(texts.NOT_READ, name=name)
         else:
-            yield texts.SOURCE.format(name=name, at=moment(one.last_good_poll, seen.zone))
+            yield said(texts.SOURCE, name=name, at=Moment(one.last_good_poll))
         if one.sign_in_ends_at is not None:
-            yield texts.SIGN_IN.format(name=name, at=moment(one.sign_in_ends_at, seen.zone))
+            yield said(texts.SIGN_IN, name=name, at=Moment(one.sign_in_ends_at))
 
 
-def _companies(seen: Seen, delivered: Sequence[Delivered]) -> Iterator[str]:
+def _companies(seen: Seen, delivered: Sequence[Delivered]) -> Iterator[Text]:
     """A line for each company, the one with most documents first."""
     totals: Counter[str] = Counter()
     kinds: dict[str, Counter[str]] = {}
     for one in delivered:
         totals[one.company] += one.documents
-        kinds.setdefault(one.company, Counter())[one.kind or texts.NO_KIND] += one.documents
+        kinds.setdefault(one.company, Counter())[one.kind] += one.documents
     for company, documents in totals.most_common():
-        said = ", ".join(f"{number:,} {kind}" for kind, number in kinds[company].most_common())
+        parts = [_of_kind(kind, number) for kind, number in kinds[company].most_common()]
         name = name_of("quiet", company, seen)
-        yield texts.COMPANY.format(name=name, documents=f"{documents:,}", kinds=said)
+        yield counted(*texts.COMPANY, documents, name=name, kinds=Listed(tuple(parts)))
+
+
+def _of_kind(kind: str, number: int) -> Text:
+    return said(texts.KINDS.get(kind, texts.KINDS[""]), count=number)

@@ -13,8 +13,10 @@ from pipeline.alerts.facts import Delivered, Facts, History, Quarantined
 from pipeline.alerts.memory import Memory, new_memory
 from pipeline.alerts.message import Message
 from pipeline.alerts.rules import look, needs
+from pipeline.alerts.saying import languages, said
 from pipeline.alerts.settings import AlertSettings
 from pipeline.health.model import DestinationHealth, Health, SourceHealth, Trouble
+from pipeline.language.codes import LOCALES
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 #: A Tuesday.
@@ -22,6 +24,7 @@ MORNING = datetime(2026, 9, 1, 9, 30, tzinfo=UTC).timestamp()
 ROOM = 50_000_000_000
 NO_ROOM = Trouble(0, "there is no room left on its disk", "Make room")
 
+LANGUAGES = languages(LOCALES, UTC)
 COMPANIES = {
     "BE0403170701": Watched("Bakkerij Peeters", frozenset({"box"})),
     "BE0428759497": Watched("Garage Dupont", frozenset({"box"})),
@@ -35,8 +38,12 @@ class Simulation:
     """
 
     def __init__(
-        self, sources: Sequence[str] = ("box",), folders: Sequence[str] = ("/srv/a", "/srv/b")
+        self,
+        sources: Sequence[str] = ("box",),
+        folders: Sequence[str] = ("/srv/a", "/srv/b"),
+        language: str = "en",
     ) -> None:
+        self.language = LANGUAGES[language]
         self.now = self.started_at = MORNING
         self.settings = AlertSettings(summary="never")
         self.memory: Memory = new_memory(self.now)
@@ -88,7 +95,8 @@ class Simulation:
 
     def look(self) -> list[Message]:
         seen = Seen(self.now, self.health(), self.settings, "office", COMPANIES, self.facts(), UTC)
-        self.memory, told = look(self.memory, seen)
+        self.memory, news = look(self.memory, seen)
+        told = [said(one, self.language) for one in news]
         self.messages += told
         return told
 

@@ -21,7 +21,7 @@ from tests.helpers.imports import ROOT, cycles, imports_in, sources
 #: lies directly in stages/ counts as a folder of its own.
 LAYERS = (
     ("pipeline",),
-    ("pipeline.config", "pipeline.ledger", "pipeline.app.service_manager"),
+    ("pipeline.config", "pipeline.ledger", "pipeline.app.service_manager", "pipeline.language"),
     ("pipeline.engine", "pipeline.network"),
     ("pipeline.health",),
     ("pipeline.control",),

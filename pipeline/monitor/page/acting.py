@@ -15,8 +15,9 @@ from aiohttp import web
 from pipeline.control.actions import ActionResult, Actions
 from pipeline.document import Key
 from pipeline.errors import SynqupError
+from pipeline.language.texts import mark as _, said
 from pipeline.monitor.page.live import Live
-from pipeline.monitor.page.model import Overview, mark as _, said
+from pipeline.monitor.page.model import Overview
 from pipeline.monitor.page.rendering import renderers
 from pipeline.monitor.page.request import Visit
 

@@ -14,20 +14,8 @@ from msgspec import Struct
 
 from pipeline.alerts.conditions import IS_FULL
 from pipeline.alerts.memory import Condition
-from pipeline.monitor.page.model import (
-    ORDER,
-    Button,
-    Group,
-    Item,
-    Label,
-    Level,
-    Sentence,
-    Text,
-    both,
-    counted,
-    mark as _,
-    said,
-)
+from pipeline.language.texts import Label, Sentence, Text, both, counted, mark as _, said
+from pipeline.monitor.page.model import ORDER, Button, Group, Item, Level
 
 #: Names in one item.
 MAX_DETAILS = 8

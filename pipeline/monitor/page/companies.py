@@ -8,16 +8,8 @@ from pipeline.alerts.memory import Condition
 from pipeline.engine.breaker import BreakerState
 from pipeline.engine.observer import Snapshot
 from pipeline.health.model import Health, SourceHealth
-from pipeline.monitor.page.model import (
-    ORDER,
-    CompanyRow,
-    Group,
-    Level,
-    SourceRow,
-    Text,
-    mark as _,
-    said,
-)
+from pipeline.language.texts import Text, mark as _, said
+from pipeline.monitor.page.model import ORDER, CompanyRow, Group, Level, SourceRow
 from pipeline.monitor.page.parts import Member, Members
 from pipeline.monitor.page.tally import Tally
 

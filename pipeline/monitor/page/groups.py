@@ -6,13 +6,12 @@ import hashlib
 import re
 from collections.abc import Iterable
 
+from pipeline.language.reasons import reason_and_remedy
 from pipeline.ledger.overview import UndeliveredDocument
 from pipeline.monitor.page.model import Group
 
 #: What differs between the same failures of two documents: names, addresses, numbers, digests.
 _OWN_WORDS = re.compile(r'"[^"]*"|\([^)]*\)|\S*[.:/_]\S+|\S*\d\S*')
-#: How a remedy begins: the last sentence of those that an error consists of.
-_LAST = re.compile(r"(?s)(?P<reason>.+)\. (?P<remedy>[A-Z\[`][^\n]*?)\.?")
 
 
 def grouped(documents: Iterable[UndeliveredDocument]) -> tuple[Group, ...]:
@@ -27,15 +26,6 @@ def grouped(documents: Iterable[UndeliveredDocument]) -> tuple[Group, ...]:
         told = tuple((one.key, one.label, one.company, one.at) for one, _, _ in members)
         groups.append(Group(alike, first.state.value, reason, remedy, told))
     return tuple(sorted(groups, key=lambda one: (one.state, -len(one.documents), one.id)))
-
-
-def reason_and_remedy(recorded: str, label: str) -> tuple[str, str]:
-    """The parts of what the ledger records of an error: without its subject, the document."""
-    text = recorded.removeprefix(f"{label}: ").strip()
-    found = _LAST.fullmatch(text)
-    if found is None:
-        return text.removesuffix("."), ""
-    return found["reason"], found["remedy"]
 
 
 def _alike(state: str, reason: str) -> str:

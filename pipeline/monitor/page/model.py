@@ -7,64 +7,12 @@ from typing import Literal
 from msgspec import Struct
 
 from pipeline.document import Key
+from pipeline.language.texts import Label, Sentence, Text
 
 Level = Literal["bad", "warn", "ok"]
 
 #: How bad a level is, the worst first.
 ORDER: dict[str, int] = {"bad": 0, "warn": 1, "ok": 2}
-
-
-class Moment(Struct, frozen=True):
-    """A time, which each reader is told in his own way; seconds since 1970."""
-
-    at: float
-
-
-class Sentence(Struct, frozen=True):
-    """A sentence that another part of synqup has said in English, translated as far as known."""
-
-    text: str
-
-
-class Label(Struct, frozen=True):
-    """The label of a document."""
-
-    text: str
-
-
-Value = str | int | float | Moment | Sentence | Label
-
-
-class Text(Struct, frozen=True):
-    """A text of the catalogs. id: as it stands there, in English; plural: for all but one `n`.
-
-    values: what fills its placeholders; `n` among them where there is a plural.
-    """
-
-    id: str
-    values: dict[str, Value] = {}
-    plural: str = ""
-    n: int = 1
-
-
-def mark(text: str) -> str:
-    """Mark a text for the catalogs; it is translated where it is shown."""
-    return text
-
-
-def both(one: str, many: str) -> tuple[str, str]:
-    """Mark a text for one thing and for several; as mark()."""
-    return one, many
-
-
-def said(text: str, **values: Value) -> Text:
-    """A text of the catalogs, and what fills it."""
-    return Text(text, values)
-
-
-def counted(one: str, many: str, n: int, **values: Value) -> Text:
-    """A text of the catalogs about n things."""
-    return Text(one, {"n": n, **values}, many, n)
 
 
 class Button(Struct, frozen=True):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pipeline.monitor.page.model import Level, mark as _
+from pipeline.language.texts import mark as _
+from pipeline.monitor.page.model import Level
 
 STATES: Mapping[str, tuple[Level, str]] = {
     "seen": ("warn", _("listed")),

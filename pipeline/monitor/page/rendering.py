@@ -16,10 +16,13 @@ from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
 from pipeline.document import Key
+from pipeline.language.codes import NAMES
+from pipeline.language.languages import Language
+from pipeline.language.reasons import reason_and_remedy
+from pipeline.language.texts import Sentence, said
 from pipeline.ledger.search import FoundDocument
-from pipeline.monitor.page.groups import reason_and_remedy
-from pipeline.monitor.page.languages import NAMES, Language, languages
-from pipeline.monitor.page.model import Flow, Overview, Sentence, said
+from pipeline.monitor.page.languages import languages
+from pipeline.monitor.page.model import Flow, Overview
 from pipeline.monitor.page.names import KINDS as KIND_NAMES, STAGES, STATES, VERBS
 from pipeline.monitor.page.plot import FOOT, HEIGHT, WIDTH, plot
 from pipeline.monitor.page.tally import KINDS

@@ -8,8 +8,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from aiohttp import web
 
+from pipeline.language.codes import LOCALES
 from pipeline.monitor.page.access import Session
-from pipeline.monitor.page.languages import LOCALES, negotiated
+from pipeline.monitor.page.languages import negotiated
 from pipeline.monitor.page.rendering import renderers
 
 SESSION_COOKIE, LANGUAGE_COOKIE, SAID_COOKIE = "synqup", "synqup_language", "synqup_said"

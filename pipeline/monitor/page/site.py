@@ -8,10 +8,11 @@ import anyio
 import anyio.to_thread
 from aiohttp import web
 
+from pipeline.language.texts import mark as _, said
 from pipeline.monitor.page.access import Access, Verifier
 from pipeline.monitor.page.acting import Acting
 from pipeline.monitor.page.live import Live, Variant
-from pipeline.monitor.page.model import Overview, mark as _, said
+from pipeline.monitor.page.model import Overview
 from pipeline.monitor.page.overview import Overviewer
 from pipeline.monitor.page.parts import Parts
 from pipeline.monitor.page.rendering import renderers

@@ -19,6 +19,7 @@ from pipeline.alerts.conditions import Seen
 from pipeline.alerts.facts import read_facts
 from pipeline.alerts.memory import new_memory
 from pipeline.alerts.rules import look, needs
+from pipeline.alerts.saying import said
 from pipeline.alerts.settings import AlertSettings
 from pipeline.document import Document, Key
 from pipeline.engine import observer as observer_module
@@ -35,7 +36,7 @@ from pipeline.stage import Stage, one_by_one
 from stages.delivery import destinations as destinations_module
 from stages.delivery.destinations import Destinations
 from stages.delivery.lanes import Lanes
-from tests.helpers.alerting import DAY, HOUR, MINUTE, MORNING, ROOM, told
+from tests.helpers.alerting import DAY, HOUR, LANGUAGES, MINUTE, MORNING, ROOM, told
 from tests.helpers.farm import Farm
 
 pytestmark = pytest.mark.anyio
@@ -125,7 +126,8 @@ class Running:
                 read_facts(self.path, wanted, self.now),
                 UTC,
             )
-            self.memory, messages = look(self.memory, seen)
+            self.memory, news = look(self.memory, seen)
+            messages = [said(one, LANGUAGES["en"]) for one in news]
             self.messages += told(messages)
         return self.messages[before:]
 

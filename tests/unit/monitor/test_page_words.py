@@ -7,12 +7,12 @@ import time
 import pytest
 from hypothesis import given, strategies as st
 
-from pipeline.monitor.page.groups import reason_and_remedy
+from pipeline.language.reasons import reason_and_remedy
+from pipeline.language.sentences import Sentences
+from pipeline.language.texts import Moment, counted, said
 from pipeline.monitor.page.languages import languages, negotiated
-from pipeline.monitor.page.model import Moment, counted, said
 from pipeline.monitor.page.plot import HEIGHT, WIDTH, plot
 from pipeline.monitor.page.request import own_place
-from pipeline.monitor.page.sentences import Sentences
 
 NL, FR, EN = (languages()[code] for code in ("nl", "fr", "en"))
 
