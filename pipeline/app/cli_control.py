@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -85,14 +86,24 @@ def find(
 def show(
     id: Annotated[str, typer.Argument(metavar="ID")],  # noqa: A002 - as it is called
     config: ConfigFile,
+    pdf: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write it as a readable PDF, too.")
+    ] = None,
+    language: Annotated[
+        str, typer.Option(help="Of that PDF: nl, fr or en; else that of the environment.")
+    ] = "",
     json: AsJson = False,
 ) -> None:
     """Tell the whole story of one document.
 
-    Exit status: 0 there is one, 2 there is none of that id.
+    Exit status: 0 there is one, 1 it can't be shown as a PDF, 2 there is none of that id.
     """
     from pipeline.app.command_find import print_story
 
+    if pdf is not None:
+        from pipeline.app.command_readable import write_pdf
+
+        write_pdf(config.resolve(), id, pdf, language)
     print_story(config.resolve(), id, as_json=json)
 
 
@@ -134,8 +145,6 @@ def redeliver(
     """
     if bool(ids) is bool(company or first or last):
         raise typer.BadParameter("name documents, or give --company, or days with --from and --to")
-    from pathlib import Path
-
     from pipeline.app.command_control import control
 
     arguments = {

@@ -71,6 +71,9 @@ def init(
     file: Annotated[
         Path | None, typer.Option("--import", help="A list of companies: a CSV file.")
     ] = None,
+    from_platform: Annotated[
+        bool, typer.Option("--from-platform", help="The companies that the platform itself lists.")
+    ] = False,
     company: Annotated[
         list[str] | None,
         typer.Option(
@@ -113,6 +116,7 @@ def init(
             formats=formats,
             state_dir=state_dir,
             file=file,
+            from_platform=from_platform,
             companies=tuple(company or ()),
             listed=ListOptions(tuple(column or ()), encoding, separator, leave_out),
             yes=yes,
@@ -157,8 +161,11 @@ def remove(
 
 @companies.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="A CSV file, as Excel saves it.")],
     config: ConfigFile,
+    file: Annotated[Path | None, typer.Argument(help="A CSV file, as Excel saves it.")] = None,
+    from_platform: Annotated[
+        str, typer.Option(metavar="SOURCE", help="What this source lists, in place of a file.")
+    ] = "",
     column: Columns = None,
     encoding: Encoding = "",
     separator: Separator = "",
@@ -172,14 +179,17 @@ def import_(
 ) -> None:
     """Add the companies of a list. Those that are configured already stay as they are.
 
-    Exit status: 0 written, or nothing was new; 1 not agreed to; 2 the list is to be corrected.
+    Exit status: 0 written, or nothing was new; 1 not agreed to; 2 the list is to be corrected;
+    3 the platform does not answer.
     """
+    if (file is None) is not bool(from_platform):
+        raise typer.BadParameter("name a file, or a source with --from-platform")
     from pipeline.app import command_companies
     from pipeline.app.setup_input import ListOptions
 
     command_companies.import_(
         config,
-        file,
+        file or from_platform,
         ListOptions(tuple(column or ()), encoding, separator, leave_out),
         source,
         language,

@@ -13,6 +13,7 @@ from pipeline.app.dialogue import Dialogue
 from pipeline.app.exit_codes import ExitCode
 from pipeline.app.setup_input import ListOptions, checked, read_list, refuse
 from pipeline.app.setup_output import setup_console, show_paths
+from pipeline.app.setup_platform import platform_companies
 from pipeline.app.wiring_setup import (
     LANGUAGES,
     LONGEST_PATH,
@@ -102,7 +103,7 @@ def remove(config: Path, numbers: Sequence[str], source: str, language: str) -> 
 
 def import_(
     config: Path,
-    file: Path,
+    origin: Path | str,
     options: ListOptions,
     source: str,
     language: str,
@@ -110,7 +111,10 @@ def import_(
     update: bool,
     yes: bool,
 ) -> None:
-    """Add the companies of a list; those that are configured already stay, or are changed."""
+    """Add the companies of a list; those that are configured already stay, or are changed.
+
+    origin: a file, or the name of a source whose platform lists them.
+    """
     texts, dialogue = _start("import", language)
     path = config.resolve()
     if not dialogue.asks and not yes:
@@ -118,12 +122,18 @@ def import_(
     dialogue.check()
     with editing(path):
         listed = CompanyList(path)
-        companies = read_list(file, options, dialogue, texts)
-        usual = "" if all(one.source for one in companies) else _source(listed, source, dialogue)
+        if isinstance(origin, Path):
+            companies = read_list(origin, options, dialogue, texts)
+            own = all(one.source for one in companies)
+            usual = "" if own else _source(listed, source, dialogue)
+        else:
+            usual = _source(listed, origin, dialogue)
+            dialogue.check()
+            companies = _of_platform(listed, usual, dialogue, texts, update=update)
         dialogue.check()
         companies = [of_source(company, usual) for company in companies]
         new, changes, problems = _compared(listed, companies, update=update)
-        refuse(file, problems, options, dialogue, texts)
+        refuse(Path(origin), problems, options, dialogue, texts)
         same = len(companies) - len(new) - len(changes) - len(problems)
         if same:
             dialogue.print(texts("say.unchanged", count=same))
@@ -147,6 +157,37 @@ def import_(
         files = ", ".join(dict.fromkeys(str(row.file) for row, _ in changes))
         dialogue.print(texts("say.updated", count=len(changes), file=files))
     dialogue.print(texts("say.service"))
+
+
+def _of_platform(
+    listed: CompanyList, source: str, dialogue: Dialogue, texts: Texts, *, update: bool
+) -> Sequence[NewCompany]:
+    """The companies that a platform lists, but for those that are configured for it.
+
+    update: whether the names and ids of these are wanted, too.
+    """
+    (settings,) = (one for one in listed.config.sources if one.name == source)
+    state_dir = listed.config.service.state_dir
+    found = platform_companies(settings, state_dir, dialogue, texts)
+    kept = {
+        one.identifier
+        for one in found
+        if _is_there(listed, one, source) and not (update and listed.find(one.identifier, source))
+    }
+    if kept:
+        dialogue.print(texts("say.unchanged", count=len(kept)))
+    return [one for one in found if one.identifier not in kept]
+
+
+def _is_there(listed: CompanyList, company: NewCompany, source: str) -> bool:
+    """Whether a company of a source is configured, by any of its numbers or by its id there."""
+    return any(
+        company.identifier in (one.identifier, *one.identifiers)
+        or (company.platform_id and company.platform_id == at.id)
+        for one in listed.config.companies
+        for at in one.memberships
+        if at.source == source
+    )
 
 
 def _compared(

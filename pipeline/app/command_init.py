@@ -11,20 +11,15 @@ from msgspec import Struct
 
 from pipeline.app.dialogue import Dialogue
 from pipeline.app.exit_codes import ExitCode
-from pipeline.app.setup_input import (
-    ListOptions,
-    given_companies,
-    read_list,
-    refuse,
-    typed_companies,
-)
+from pipeline.app.setup_companies import CompanyOptions, CompanyQuestions
+from pipeline.app.setup_input import ListOptions
 from pipeline.app.setup_output import setup_console, show_paths
+from pipeline.app.setup_platform import as_answered, platform_companies
 from pipeline.app.setup_secrets import missing, store
 from pipeline.app.setup_source import SourceAnswers, SourceOptions, ask_source
 from pipeline.app.wiring_setup import (
     FORMATS,
     LANGUAGES,
-    ListRefused,
     NewCompany,
     NewConfig,
     Package,
@@ -37,7 +32,6 @@ from pipeline.app.wiring_setup import (
     of_source,
     package_ids,
     variables,
-    without_file_number,
 )
 from pipeline.config.rewrite import editing, write_files
 from pipeline.config.types import output_path
@@ -60,6 +54,7 @@ class InitOptions(Struct, frozen=True):
     formats: str | None
     state_dir: str
     file: Path | None
+    from_platform: bool
     companies: tuple[str, ...]
     listed: ListOptions
     yes: bool
@@ -82,12 +77,28 @@ def init(options: InitOptions) -> None:
     source = ask_source(options.source, dialogue, texts)
     package = _ask_package(options, dialogue, texts)
     root, delivery = _ask_delivery(options, package, dialogue, texts)
-    companies = _ask_companies(options, delivery, dialogue, texts)
+    label, keys = (package.name if package else ""), (source.keys if source else {})
+    new = NewConfig(label, companies_file.name, options.state_dir, delivery, keys)
+
+    def ask_platform() -> Sequence[NewCompany]:
+        assert source is not None
+        with as_answered(path, new, source, texts) as answered:
+            (at,) = answered.sources
+            return platform_companies(at, answered.service.state_dir, dialogue, texts)
+
+    wanted = CompanyOptions(
+        options.companies,
+        options.file,
+        options.from_platform,
+        options.listed,
+        any("accounting_file_id" in variables(one) for one in delivery.values()),
+    )
+    if not dialogue.asks and not options.yes:
+        dialogue.add_problem("--yes: this answer is missing; write --yes to have it written")
+    companies = CompanyQuestions(wanted, dialogue, texts).ask(keys.get("kind", ""), ask_platform)
     assert source is not None
     assert package is not None
-    name = source.keys["name"]
-    companies = [of_source(company, name) for company in companies]
-    new = NewConfig(package.name, companies_file.name, options.state_dir, delivery, source.keys)
+    companies = [of_source(company, source.keys["name"]) for company in companies]
     after = {
         companies_file: list_text(companies, texts).encode(),
         path: config_text(new, texts).encode(),
@@ -177,52 +188,6 @@ def _folder(text: str) -> str:
     if set(text) & set("[]"):
         raise ValueError("a folder with brackets would be taken for a variable; name another")
     return output_path(text)
-
-
-def _ask_companies(
-    options: InitOptions, delivery: Mapping[str, str], dialogue: Dialogue, texts: Texts
-) -> list[NewCompany]:
-    """The companies of options, of a list, or typed one by one. Raises ConfigurationError."""
-    needs_file_number = any("accounting_file_id" in variables(one) for one in delivery.values())
-
-    def complete(companies: Sequence[NewCompany], file: Path) -> list[NewCompany]:
-        """Those that have what the folders need; ListRefused names the others."""
-        if needs_file_number:
-            refuse(file, without_file_number(companies), options.listed, dialogue, texts)
-            companies = [company for company in companies if company.accounting_file_id]
-        return list(companies)
-
-    def listed(file: Path) -> list[NewCompany]:
-        return complete(read_list(file, options.listed, dialogue, texts), file)
-
-    def listed_again(answer: str) -> list[NewCompany]:
-        # A person corrects the list and names it again; the other answers are not lost.
-        try:
-            return listed(Path(answer).expanduser())
-        except ListRefused as error:
-            raise ValueError(str(error)) from None
-
-    given = given_companies(options.companies, dialogue, texts)
-    if not dialogue.asks:
-        _check_named(options, dialogue)
-    dialogue.check()
-    given = complete(given, Path("--company"))
-    if options.file is not None:
-        return given + listed(options.file)
-    if given:
-        return given
-    choices = {"list": texts("ask.companies_file"), "type": texts("ask.companies_one")}
-    if dialogue.choice("--import", None, texts("ask.companies"), choices) == "list":
-        return dialogue.text("--import", None, texts("ask.import"), listed_again) or []
-    return typed_companies(dialogue, texts, needs_file_number=needs_file_number)
-
-
-def _check_named(options: InitOptions, dialogue: Dialogue) -> None:
-    """Where nobody can be asked: that companies are named, and that they may be written."""
-    if options.file is None and not options.companies:
-        dialogue.add_problem("--import: no company is named; write --import or --company")
-    if not options.yes:
-        dialogue.add_problem("--yes: this answer is missing; write --yes to have it written")
 
 
 def _write(

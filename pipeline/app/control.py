@@ -11,6 +11,7 @@ from pipeline.app.wiring import (
     Config,
     Kind,
     OrderDocuments,
+    ReadableDocuments,
     company_named,
     ledger_path,
 )
@@ -46,6 +47,14 @@ class Control:
         path = ledger_path(application.service.state_dir)
         self.book = OrderBook(application.ledger)
         documents = OrderDocuments(
+            application.keeper.copies,
+            application.quarantine,
+            lambda: polling.config,
+            polling.source,
+        )
+        #: Makes what was brought readable.
+        self.readables = ReadableDocuments(
+            path,
             application.keeper.copies,
             application.quarantine,
             lambda: polling.config,

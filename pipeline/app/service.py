@@ -35,7 +35,7 @@ from pipeline.app.wiring import (
 )
 from pipeline.config.types import Duration
 from pipeline.config.watcher import watch_config
-from pipeline.control.handlers import handlers_of
+from pipeline.control.handlers import handlers_of, reading_handlers
 from pipeline.control.server import ControlServer
 from pipeline.errors import ControlError, SynqupError
 from pipeline.health.collector import Collector
@@ -119,7 +119,11 @@ class Service:
         self.control = Control(application, self)
         self._control_server = ControlServer(
             application.service.state_dir,
-            {**handlers_of(self.control.actions), "open": self._invite},
+            {
+                **handlers_of(self.control.actions),
+                **reading_handlers(self.control.readables),
+                "open": self._invite,
+            },
         )
         self._group: TaskGroup
         #: The destinations, and the configuration that names them.
@@ -141,6 +145,7 @@ class Service:
             lambda: alert_settings(self._config),
             self.control.actions,
             config.alerts.name or socket.gethostname(),
+            self.control.readables,
         )
         self.monitor = Monitor(config.monitor, self.collector, observer, deliveries, page)
         self.alerts = Alerts(

@@ -38,6 +38,7 @@ from stages.flow import STAGE_NAMES, Flow
 from stages.kind import Kind
 from stages.list import Lister
 from stages.orders import OrderDocuments, company_named
+from stages.readable import ReadableDocuments
 from stages.settings import Config, SourceSettings, company_folders, folders_of, roots_of
 from stages.sources.registry import SECTIONS, open_source
 from stages.sources.sign_in import open_sign_in
@@ -51,11 +52,13 @@ __all__ = [
     "Kind",
     "Lister",
     "OrderDocuments",
+    "ReadableDocuments",
     "SourceSettings",
     "classify_among",
     "classify_file",
     "company_folders",
     "company_named",
+    "copies_in",
     "examine",
     "examine_folders",
     "folders_of",
@@ -171,6 +174,11 @@ def quarantine_in(state_dir: Path) -> Quarantine:
     return Quarantine(state_dir / "quarantine")
 
 
+def copies_in(state_dir: Path) -> Copies:
+    """The copies of what was delivered, of a state folder."""
+    return Copies(state_dir / "delivered.sqlite")
+
+
 @asynccontextmanager
 async def open_application(
     config: Config,
@@ -201,7 +209,7 @@ async def open_application(
                 "Repair its disk, or let this account write there",
             ) from error
         quarantine = quarantine_in(service.state_dir)
-        keeper = Keeper(Copies(service.state_dir / "delivered.sqlite"), service)
+        keeper = Keeper(copies_in(service.state_dir), service)
         engine = Engine(
             flow.stages,
             ledger,

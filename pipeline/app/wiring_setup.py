@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 
+from pipeline.source import FoundCompany, Source
 from stages.configuration import load_config as load
 from stages.flow import STAGE_NAMES
 from stages.naming.templates import variables
-from stages.settings import Company, Config
+from stages.settings import Company, Config, SourceSettings
 from stages.setup.columns import headings, score
 from stages.setup.companies import (
     FORMATS,
@@ -21,6 +23,7 @@ from stages.setup.companies import (
 )
 from stages.setup.document import NewConfig, config_text, list_text
 from stages.setup.edit import add_companies, change_companies, remove_companies
+from stages.setup.found import usable
 from stages.setup.numbers import read_accounts, read_identifier
 from stages.setup.packages import LONGEST_PATH, Package, load_package, package_ids
 from stages.setup.paths import CompanyPaths, Longest, company_paths, longest_of
@@ -28,7 +31,7 @@ from stages.setup.problems import ListRefused, Problem, Trouble
 from stages.setup.questions import SettingQuestion, kind_of, setting_value
 from stages.setup.tables import read_table
 from stages.setup.texts import LANGUAGES, Texts, language_of
-from stages.sources.registry import CONNECTORS, Connector, questions_of
+from stages.sources.registry import CONNECTORS, Connector, open_source, questions_of
 
 __all__ = [
     "FORMATS",
@@ -47,15 +50,18 @@ __all__ = [
     "Problem",
     "Reading",
     "SettingQuestion",
+    "SourceSettings",
     "Texts",
     "Trouble",
     "add_companies",
     "change_companies",
+    "companies_at",
     "company_paths",
     "config_text",
     "headings",
     "language_of",
     "list_text",
+    "lists_companies",
     "load_candidate",
     "load_package",
     "longest_of",
@@ -69,6 +75,7 @@ __all__ = [
     "remove_companies",
     "score",
     "setting_value",
+    "usable",
     "variables",
     "without_doubles",
     "without_file_number",
@@ -76,6 +83,20 @@ __all__ = [
 
 #: The connectors by the `kind` that users write.
 PLATFORMS = {kind_of(connector.settings): connector for connector in CONNECTORS}
+
+
+def lists_companies(connector: Connector) -> bool:
+    """Whether a platform has a list of the companies that one may see."""
+    return resolve_name(connector.source).companies is not Source.companies
+
+
+async def companies_at(settings: SourceSettings, state_dir: Path) -> Sequence[FoundCompany] | None:
+    """The companies that a source lists; None if it has no list. SynqupError if it can't say."""
+    source = open_source(settings, state_dir)
+    try:
+        return await source.companies()
+    finally:
+        await source.close()
 
 
 def load_candidate(path: Path, edited: Mapping[Path, bytes]) -> Config:

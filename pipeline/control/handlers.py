@@ -12,6 +12,7 @@ from pipeline.control.actions import Actions
 from pipeline.control.server import Handler
 from pipeline.document import Key
 from pipeline.errors import NotKnown
+from pipeline.readable import ReadableMaker
 
 A = TypeVar("A", bound=Struct)
 
@@ -47,6 +48,13 @@ class Assignment(Struct, frozen=True):
     kind: str
     reason: str
     wait: float = 0.0
+
+
+class Reading(Struct, frozen=True):
+    """Arguments of readable, as ReadableMaker has them."""
+
+    key: tuple[str, str, str]
+    language: str
 
 
 def handlers_of(actions: Actions) -> dict[str, Handler]:
@@ -86,6 +94,15 @@ def handlers_of(actions: Actions) -> dict[str, Handler]:
         "redeliver": _taking(OfDocuments, redeliver),
         "assign": _taking(Assignment, assign),
     }
+
+
+def reading_handlers(readables: ReadableMaker) -> dict[str, Handler]:
+    """What answers the request for a readable document; nothing is changed by it."""
+
+    async def readable(of: Reading, _: str) -> Any:
+        return await readables.readable(Key(*of.key), of.language)
+
+    return {"readable": _taking(Reading, readable)}
 
 
 def _taking(shape: type[A], do: Callable[[A, str], Awaitable[Any]]) -> Handler:

@@ -46,12 +46,14 @@ class Stored(Struct, frozen=True):
     """The bytes that are kept of one document, and what is known of them.
 
     sha256: of these bytes; sent_sha256: of what its source sent. hints: what its list said.
+    revision: of the document; empty if it is not known.
     """
 
     path: Path
     sha256: str
     sent_sha256: str
     hints: Mapping[str, str]
+    revision: str = ""
 
 
 class Quarantine:
@@ -80,7 +82,7 @@ class Quarantine:
 
     async def stored(self, key: Key) -> Stored | None:
         """The bytes that it keeps of a document; None if there are none. Raises OSError."""
-        return await anyio.to_thread.run_sync(self._stored, key)
+        return await anyio.to_thread.run_sync(self.look, key)
 
     async def kept(self) -> list[Kept]:
         """All that is kept and says what it is. Raises OSError."""
@@ -140,7 +142,8 @@ class Quarantine:
         """The marks of all documents that are kept, read from the names of their files."""
         return {path.stem[-DIGITS:] for path in self.folder.glob("*/*") if path.suffix in ENDINGS}
 
-    def _stored(self, key: Key) -> Stored | None:
+    def look(self, key: Key) -> Stored | None:
+        """As stored(), for callers in a thread."""
         files = {path.suffix: path for path in self._files(key)}
         if ".bin" not in files:
             return None
@@ -148,7 +151,8 @@ class Quarantine:
         if ".json" in files:
             with suppress(msgspec.DecodeError):
                 note = msgspec.json.decode(read_file(files[".json"], MAX_NOTE), type=_Note)
-        return Stored(files[".bin"], note.sha256 or "", note.sent_sha256 or "", note.listed)
+        sent = note.sent_sha256 or ""
+        return Stored(files[".bin"], note.sha256 or "", sent, note.listed, note.revision)
 
     def _holds(self, key: Key) -> bool:
         return any(path.suffix == ".bin" for path in self._files(key))

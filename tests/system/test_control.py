@@ -27,6 +27,7 @@ from tests.helpers.processes import (
     synqup,
     wait_until,
 )
+from tests.helpers.rendered import text_of
 from tests.helpers.systems import posix_only
 
 pytestmark = pytest.mark.slow
@@ -94,6 +95,36 @@ def test_a_document_is_found_and_comes_again_once_each_time_it_is_asked_for(box:
         assert story["again"][0]["result"] == str(file)
         assert {action["who"] for action in story["actions"]} == {own_name()}
         assert all((story["why"], story["acknowledged_at"], story["verified_at"]))
+
+
+def test_a_document_is_read_as_a_pdf(box: Mailbox) -> None:
+    edit(box, '\nkeep_delivered = "90d"', "")
+    file = box.folder / "read.pdf"
+    document = next(one for one in box.manifest() if one["kind"] == "purchase")
+    with service(box):
+        bring(box)
+        (one,) = do(box, "find", document["sha256"])
+        delivered_file = Path(one["path"])
+        kept = delivered_file.read_bytes()
+        # The service has it fetched from the platform.
+        delivered_file.unlink()
+        told = do(box, "show", document["id"], "--pdf", file, "--language", "fr")
+        assert told["document"]["number"] == document["number"]
+        text = text_of(file.read_bytes())
+        assert document["number"] in text
+        assert "facture" in text.casefold()
+        file.unlink()
+        assert "can't be written" in do(
+            box, "show", document["id"], "--pdf", box.folder / "no" / "such.pdf", expect=1
+        )
+    # Without a service it is what is kept here.
+    said = do(box, "show", document["id"], "--pdf", file, expect=1)
+    assert "Start the service" in said
+    assert not file.exists()
+    delivered_file.write_bytes(kept)
+    do(box, "show", document["id"], "--pdf", file)
+    assert document["number"] in text_of(file.read_bytes())
+    do(box, "show", "nothing", "--pdf", file, expect=2)
 
 
 def own_name() -> str:

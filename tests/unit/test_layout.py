@@ -40,7 +40,7 @@ LAYERS = (
     ("stages.sources.*",),
     ("stages.sources",),
     ("stages.list", "stages.download", "stages.verify", "stages.classify", "stages.write"),
-    ("stages.orders",),
+    ("stages.orders", "stages.readable"),
     ("stages.render", "stages.check"),
     ("stages.flow",),
     ("pipeline.app",),

@@ -11,10 +11,10 @@ from msgspec import Struct
 from pipeline.alerts.alerts import Watched
 from pipeline.alerts.settings import AlertSettings
 from pipeline.control.actions import Actions
-from pipeline.document import Key
 from pipeline.engine.observer import Observer
 from pipeline.health.collector import Collector
 from pipeline.monitor.page.tally import Tally
+from pipeline.readable import ReadableMaker
 
 
 class Member(Struct, frozen=True):
@@ -52,20 +52,11 @@ class Roster(Protocol):
         """Its companies; the same object as long as they are the same."""
 
 
-#: Gives the address, on this server, of a document's readable form.
-ReadableLink = Callable[[Key], str]
-
-
-def no_readable(_: Key) -> str:
-    """There is no readable form."""
-    return ""
-
-
 class Parts(Struct, frozen=True):
     """What the page tells of. ledger: its path. settings: the rules by which something is wrong.
 
-    actions: by what it acts; None where nothing can be done. machine: how people call it. readable:
-    gives the address of a document's readable form; empty where there is none.
+    actions: by what it acts; None where nothing can be done. machine: how people call it.
+    readables: makes documents readable; None where nothing does.
     """
 
     collector: Collector
@@ -76,4 +67,4 @@ class Parts(Struct, frozen=True):
     settings: Callable[[], AlertSettings]
     actions: Actions | None = None
     machine: str = ""
-    readable: ReadableLink = no_readable
+    readables: ReadableMaker | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from aiohttp import web
 
@@ -12,6 +12,7 @@ from pipeline.language.codes import LOCALES
 from pipeline.monitor.page.access import Session
 from pipeline.monitor.page.languages import negotiated
 from pipeline.monitor.page.rendering import renderers
+from pipeline.readable import Readable
 
 SESSION_COOKIE, LANGUAGE_COOKIE, SAID_COOKIE = "synqup", "synqup_language", "synqup_said"
 #: Seconds for which a choice of language is kept.
@@ -26,6 +27,12 @@ POLICY = (
 )
 #: With "no-referrer" a browser would send forms with the origin "null".
 HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
+#: A PDF comes from outside: it may load nothing, send nothing, and stand in no other page. What
+#: shows it in the browser is styled, and an object in a page of its own.
+PDF_POLICY = (
+    "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; form-action 'none';"
+    " base-uri 'none'; frame-ancestors 'none'"
+)
 
 
 class Visit:
@@ -115,6 +122,19 @@ class Visit:
         parts = urlsplit(self._here())
         query = [(name, value) for name, value in parse_qsl(parts.query) if name != "l"]
         return f"{parts.path}?{urlencode([*query, ('l', code)])}"
+
+
+def pdf_response(found: Readable) -> web.Response:
+    """Answer a PDF that is shown in the browser, and that nobody on the way keeps."""
+    plain = found.name.encode("ascii", "replace").decode().replace("?", "_")
+    named = f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(found.name, safe='')}"
+    headers = {
+        "Content-Security-Policy": PDF_POLICY,
+        "Content-Disposition": named,
+        "Content-Type": "application/pdf",
+        "Cache-Control": "private, no-store",
+    }
+    return web.Response(body=found.pdf, headers=headers)
 
 
 def own_place(place: str) -> str:

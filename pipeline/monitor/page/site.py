@@ -60,6 +60,7 @@ class Site:
             "/waiting": views.waiting,
             "/find": views.find,
             "/document": views.document,
+            "/document/readable": views.readable,
         }
         return [
             *(("GET", path, self._for_readers(view)) for path, view in looked_at.items()),

@@ -12,13 +12,13 @@ import anyio.to_thread
 from aiohttp import web
 
 from pipeline.document import Key
-from pipeline.errors import SynqupError
+from pipeline.errors import NotKnown, SynqupError
 from pipeline.ledger.search import find, keys_of, story
 from pipeline.monitor.page.live import Live, TooMany
 from pipeline.monitor.page.model import CompanyRow, Overview
 from pipeline.monitor.page.parts import Parts
 from pipeline.monitor.page.rendering import STATIC, static_file
-from pipeline.monitor.page.request import Visit
+from pipeline.monitor.page.request import Visit, pdf_response
 
 #: Rows of one page of companies, of documents that were found, and of those that wait.
 PER_PAGE = 50
@@ -100,7 +100,7 @@ class Views:
     async def document(self, visit: Visit) -> web.StreamResponse:
         """Answer the story of one document."""
         ledger = self._parts.ledger
-        key = Key(*(visit.argument(name, 2000) for name in ("source", "id", "revision")))
+        key = _key(visit)
         told = await self._searched(partial(story, ledger, key))
         if told is None and key.id and not key.source:
             keys = await self._searched(partial(keys_of, ledger, key.id))
@@ -112,8 +112,20 @@ class Views:
             "document.html",
             it=told,
             names=await self._names(),
-            readable=self._parts.readable(told.document.key),
+            readable=_document(told.document.key, "/readable") if self._parts.readables else "",
         )
+
+    async def readable(self, visit: Visit) -> web.StreamResponse:
+        """Answer one document as a PDF in the reader's language, or why it can't be shown."""
+        if self._parts.readables is None:
+            raise web.HTTPNotFound
+        key = _key(visit)
+        try:
+            found = await self._parts.readables.readable(key, visit.language)
+        except SynqupError as error:
+            status = 404 if isinstance(error, NotKnown) else 409
+            return visit.page("unreadable.html", status, problem=error, place=_document(key))
+        return pdf_response(found)
 
     async def live(self, visit: Visit) -> web.StreamResponse:
         """Send the sections of the first screen whenever they change, until the reader goes."""
@@ -170,6 +182,10 @@ def _paged(visit: Visit, rows: list[CompanyRow]) -> tuple[int, list[CompanyRow],
     return page, rows[first : first + PER_PAGE], len(rows) > first + PER_PAGE
 
 
-def _document(key: Key) -> str:
+def _key(visit: Visit) -> Key:
+    return Key(*(visit.argument(name, 2000) for name in ("source", "id", "revision")))
+
+
+def _document(key: Key, part: str = "") -> str:
     query = {"source": key.source, "id": key.id, "revision": key.revision}
-    return f"/document?{urlencode(query)}"
+    return f"/document{part}?{urlencode(query)}"

@@ -69,15 +69,26 @@ def formats_of(model: str, pod: PodClient, settings: CodaBox) -> tuple[str, ...]
 
     Of a model that the account does not tell of, all that are wanted are tried.
     """
-    match KINDS.get(model):
-        case Kind.STATEMENT:
-            wanted = settings.statement_formats
-        case Kind.PURCHASE | Kind.SALES:
-            wanted = settings.invoice_formats
-        case _:
-            wanted = settings.other_formats
+    wanted = _wanted(KINDS.get(model), settings)
     allowed = pod.formats.get(model) or wanted
     return tuple(dict.fromkeys([*(one for one in wanted if one in allowed), *allowed]))
+
+
+def formats_listed(listed: Listed, settings: CodaBox) -> tuple[str, ...]:
+    """The formats of a document; of one that no feed shows any more, those that are wanted."""
+    if isinstance(listed, FeedListed) and listed.formats:
+        return listed.formats
+    return _wanted(listed.by_hand.kind if listed.by_hand else listed.kind, settings)
+
+
+def _wanted(kind: Kind | None, settings: CodaBox) -> tuple[str, ...]:
+    match kind:
+        case Kind.STATEMENT:
+            return settings.statement_formats
+        case Kind.PURCHASE | Kind.SALES:
+            return settings.invoice_formats
+        case _:
+            return settings.other_formats
 
 
 def entry_id(settings: CodaBox, feed: str, index: str) -> str:

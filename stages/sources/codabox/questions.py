@@ -23,4 +23,5 @@ QUESTIONS = (
         # Who has user and password already needs none.
         optional=True,
     ),
+    Question("password", optional=True),
 )

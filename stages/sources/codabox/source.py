@@ -23,7 +23,7 @@ from stages.settings import Company, Config, members
 from stages.sources.codabox.api import Feed, PodClient
 from stages.sources.codabox.client import OFFSET_REFUSED, ApiClient, NotAFeed, TooEarly
 from stages.sources.codabox.clients import OwnedFeed, found_companies, is_of, owned
-from stages.sources.codabox.entries import entry_id, entry_of, split_id
+from stages.sources.codabox.entries import entry_id, entry_of, formats_listed, split_id
 from stages.sources.codabox.memory import FeedMemory, FeedState
 from stages.sources.codabox.settings import CodaBox
 from stages.sources.codabox.walk import FeedWalk
@@ -126,7 +126,7 @@ class CodaBoxSource(Source):
 
     def fetch(self, entry: Entry, form: str = "") -> AbstractAsyncContextManager[Incoming]:
         """GET a document, by the name of its format."""
-        formats = entry.meta.formats
+        formats = formats_listed(entry.meta, self.settings)
         if form and entry.forms is not None and form not in [one.name for one in entry.forms]:
             raise Rejected(entry.label, f"the platform has no {form} of such documents")
         return DownloadRequest(self, entry, (form,) if form else formats)
