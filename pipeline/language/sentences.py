@@ -1,8 +1,10 @@
 """Sentences: says in another language what parts of synqup have said in English, as far as known.
 
 An error is a sentence that is made where it is raised, and the ledger keeps it as it was made. The
-catalog has such sentences as patterns: each placeholder stands for any text. What no pattern knows
-is shown as it is: in English, but never left out.
+catalog has such sentences as patterns: each placeholder stands for any text, which may be a
+sentence itself. One whose name begins with `q_` stands for what is quoted, such as a name or an
+answer of a platform: that stays as it is. What no pattern knows is shown as it is: in English, but
+never left out.
 """
 
 from __future__ import annotations
@@ -19,8 +21,12 @@ from pipeline.text import LONGEST
 
 #: Sentences whose translation is remembered.
 MAX_KNOWN = 500
+#: How the names of places begin whose text is quoted.
+QUOTED = "q_"
 #: How deep a sentence may consist of others.
 MAX_DEPTH = 5
+#: Of how many others one after the other.
+MAX_PARTS = 20
 _PLACE = re.compile(r"\{(\w+)\}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d")
 _NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+")
@@ -28,7 +34,9 @@ _SIZE = re.compile(r"([\d,]+(?:\.\d+)?) (bytes|[kMGT]B)")
 
 
 class Formats(Protocol):
-    """How a language writes what fills a sentence."""
+    """How a language writes what fills a sentence. semicolon: with the spaces around it."""
+
+    semicolon: str
 
     def when(self, at: datetime) -> str:
         """A time of this machine."""
@@ -104,12 +112,21 @@ class Sentences:
             return None
         for one in self._patterns:
             if (found := one.values(text)) is not None:
-                values = {name: self._value(value, depth - 1) for name, value in found.items()}
+                values = {
+                    name: value if name.startswith(QUOTED) else self._value(value, depth - 1)
+                    for name, value in found.items()
+                }
                 return _PLACE.sub(lambda place: values[place[1]], one.translation)  # noqa: B023 - used at once
-        for separator in (". ", "; "):
-            first, found_separator, rest = text.partition(separator)
-            if found_separator and (said := self._translated(first, depth - 1)) is not None:
-                return f"{said}{separator}{self._translated(rest, depth - 1) or rest}"
+        return self._parts(text, depth)
+
+    def _parts(self, text: str, depth: int) -> str | None:
+        """Sentences one after the other, if any of them is known."""
+        for separator, said in ((". ", ". "), ("; ", self._formats.semicolon)):
+            parts = text.split(separator, MAX_PARTS)
+            if len(parts) > 1:
+                found = [self._translated(one, depth - 1) for one in parts]
+                if any(found):
+                    return said.join(one or part for one, part in zip(found, parts, strict=True))
         return None
 
     def _value(self, value: str, depth: int) -> str:
