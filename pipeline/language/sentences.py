@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from heapq import merge
 from typing import Protocol
 
 from msgspec import Struct
@@ -21,12 +22,14 @@ from pipeline.text import LONGEST
 
 #: Sentences whose translation is remembered.
 MAX_KNOWN = 500
+#: Characters at the beginning or the end of a pattern by which it is found.
+INDEXED = 3
 #: How the names of places begin whose text is quoted.
 QUOTED = "q_"
 #: How deep a sentence may consist of others.
 MAX_DEPTH = 5
-#: Of how many others one after the other.
-MAX_PARTS = 20
+#: At how many places it is taken apart at once; the rest is taken apart in turn.
+MAX_PARTS = 4
 _PLACE = re.compile(r"\{(\w+)\}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d")
 _NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+")
@@ -83,6 +86,9 @@ class Pattern(Struct, frozen=True):
         return found
 
 
+Ranked = list[tuple[int, Pattern]]
+
+
 class Sentences:
     """The sentences of one language. known: translations by their English patterns."""
 
@@ -90,7 +96,19 @@ class Sentences:
         self._whole = {id_: text for id_, text in known.items() if not _PLACE.search(id_)}
         patterns = [pattern(id_, text) for id_, text in known.items() if _PLACE.search(id_)]
         # The more of a pattern is fixed, the earlier it is tried.
-        self._patterns = sorted(patterns, key=lambda one: -one.fixed)
+        patterns.sort(key=lambda one: -one.fixed)
+        #: The patterns and their ranks by how they begin; else by how they end; and all others.
+        self._beginning: dict[str, Ranked] = {}
+        self._ending: dict[str, Ranked] = {}
+        self._others: Ranked = []
+        for ranked in enumerate(patterns):
+            first, last = ranked[1].parts[0], ranked[1].parts[-1]
+            if len(first) >= INDEXED:
+                self._beginning.setdefault(first[:INDEXED], []).append(ranked)
+            elif len(last) >= INDEXED:
+                self._ending.setdefault(last[-INDEXED:], []).append(ranked)
+            else:
+                self._others.append(ranked)
         self._formats = formats
         self._memory: OrderedDict[str, str] = OrderedDict()
 
@@ -110,7 +128,7 @@ class Sentences:
             return whole
         if not depth:
             return None
-        for one in self._patterns:
+        for _, one in self._candidates(text):
             if (found := one.values(text)) is not None:
                 values = {
                     name: value if name.startswith(QUOTED) else self._value(value, depth - 1)
@@ -118,6 +136,11 @@ class Sentences:
                 }
                 return _PLACE.sub(lambda place: values[place[1]], one.translation)  # noqa: B023 - used at once
         return self._parts(text, depth)
+
+    def _candidates(self, text: str) -> Iterable[tuple[int, Pattern]]:
+        """The patterns that may fit a text, in their order."""
+        beginning = self._beginning.get(text[:INDEXED], [])
+        return merge(beginning, self._ending.get(text[-INDEXED:], []), self._others, key=_rank)
 
     def _parts(self, text: str, depth: int) -> str | None:
         """Sentences one after the other, if any of them is known."""
@@ -140,6 +163,10 @@ class Sentences:
         if (size := _SIZE.fullmatch(value)) is not None:
             return self._formats.size(float(size[1].replace(",", "")), size[2])
         return self._translated(value, depth) or value
+
+
+def _rank(ranked: tuple[int, Pattern]) -> int:
+    return ranked[0]
 
 
 def pattern(id_: str, translation: str) -> Pattern:
