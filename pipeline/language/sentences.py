@@ -30,6 +30,8 @@ QUOTED = "q_"
 MAX_DEPTH = 5
 #: At how many places it is taken apart at once; the rest is taken apart in turn.
 MAX_PARTS = 4
+#: Of how many others it may consist that are all known.
+MAX_ITEMS = 20
 _PLACE = re.compile(r"\{(\w+)\}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d")
 _NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+")
@@ -128,6 +130,8 @@ class Sentences:
             return whole
         if not depth:
             return None
+        if (all_known := self._parts(text, depth, most=MAX_ITEMS, all_known=True)) is not None:
+            return all_known
         for _, one in self._candidates(text):
             if (found := one.values(text)) is not None:
                 values = {
@@ -135,19 +139,28 @@ class Sentences:
                     for name, value in found.items()
                 }
                 return _PLACE.sub(lambda place: values[place[1]], one.translation)  # noqa: B023 - used at once
-        return self._parts(text, depth)
+        return self._parts(text, depth, most=MAX_PARTS, all_known=False)
 
     def _candidates(self, text: str) -> Iterable[tuple[int, Pattern]]:
         """The patterns that may fit a text, in their order."""
         beginning = self._beginning.get(text[:INDEXED], [])
         return merge(beginning, self._ending.get(text[-INDEXED:], []), self._others, key=_rank)
 
-    def _parts(self, text: str, depth: int) -> str | None:
-        """Sentences one after the other, if any of them is known."""
+    def _parts(self, text: str, depth: int, *, most: int, all_known: bool) -> str | None:
+        """Sentences one after the other, if all of them are known, or any.
+
+        most: at how many places the text is taken apart.
+        """
         for separator, said in ((". ", ". "), ("; ", self._formats.semicolon)):
-            parts = text.split(separator, MAX_PARTS)
-            if len(parts) > 1:
-                found = [self._translated(one, depth - 1) for one in parts]
+            parts = text.split(separator, most)
+            if len(parts) == 1:
+                continue
+            found: list[str | None] = []
+            for one in parts:
+                found.append(self._translated(one, depth - 1))
+                if all_known and found[-1] is None:
+                    break
+            else:
                 if any(found):
                     return said.join(one or part for one, part in zip(found, parts, strict=True))
         return None

@@ -43,3 +43,10 @@ def test_the_longest_sentence_is_said() -> None:
     hostile = ("the supplier (a) is b by its c, the customer (d) is " * 100)[:4000]
     assert languages()["nl"].sentence(hostile)
     assert languages()["nl"].sentence("; ".join(["it is a folder"] * 200))
+    assert languages()["nl"].sentence("; , . " * 600)
+
+
+def test_sentences_one_after_the_other_are_each_said() -> None:
+    for count in (2, 5, 11):
+        said = languages()["nl"].sentence("; ".join(["it is a folder"] * count))
+        assert said == "; ".join(["het is een map"] * count)
