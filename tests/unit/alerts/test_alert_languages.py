@@ -41,7 +41,7 @@ def test_several_folders_in_french() -> None:
     it.folders = dict.fromkeys(it.folders, it.trouble("the system says: Permission denied"))
     (begun,) = it.run(HOUR)
     assert begun.subject.replace("\u202f", " ") == "1 200 dossiers n'acceptent aucun document"
-    assert "Le premier depuis le 1 septembre 2026 à 09:30 : le système indique" in begun.text
+    assert "Le premier depuis le 1er septembre 2026 à 09:30 : le système indique" in begun.text
     assert begun.details[0] == "/srv/0 : le système indique : accès refusé"
     assert begun.details[-1].replace("\u202f", " ") == "et 1 190 autres"
 
