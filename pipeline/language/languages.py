@@ -60,7 +60,7 @@ class Language:
         self._zone = zone
         self.name = NAMES[code]
         self.locale = Locale.parse(LOCALES[code])
-        self.semicolon = " ; " if code == "fr" else "; "
+        self.semicolon, self.colon = (" ; ", " : ") if code == "fr" else ("; ", ": ")
         self.catalog = catalog(code, domain)
         self._sentences = Sentences(_known(code), self)
 

@@ -24,7 +24,6 @@ ELSEWHERE = {
     "pipeline/ledger/database.py": "at a terminal: the service does not start",
     "pipeline/ledger/migration.py": "as database.py",
     "pipeline/ledger/summary.py": "`synqup status`",
-    "stages/ack_order.py": "`synqup check`",
     "stages/check.py": "`synqup check`",
     "stages/configuration.py": "as pipeline/config",
     "stages/settings.py": "as pipeline/config",
@@ -48,6 +47,7 @@ ELSEWHERE = {
 }
 #: Files within those that people do read.
 READ_ALL_THE_SAME = (
+    "pipeline/app/control.py",
     "pipeline/config/secrets.py",
     "pipeline/monitor/readiness.py",
 )

@@ -7,7 +7,7 @@ import re
 from hypothesis import given, strategies as st
 
 from pipeline.language.catalogs import SENTENCES, messages
-from pipeline.language.sentences import pattern
+from pipeline.language.patterns import pattern
 from pipeline.monitor.page.languages import languages
 
 TEXTS = st.text(alphabet="ab:, ", max_size=30)

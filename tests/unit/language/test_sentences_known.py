@@ -197,13 +197,50 @@ def test_whole_sentences(said: str, dutch: str, french: str) -> None:
 )
 def test_what_a_platform_says_is_quoted_as_it_is(quoted: str) -> None:
     assert NL.sentence(f"the source answered 404: {quoted}").endswith(f"404: {quoted}")
-    assert FR.sentence(f"the sign-in was refused: {quoted}").endswith(f" : {quoted}")
+    said = f"the proxy http://p can't connect to h ({quoted})"
+    assert FR.sentence(said) == f"le proxy http://p ne peut pas joindre h ({quoted})"
     assert NL.sentence(f"source {quoted} is paused") == f"bron {quoted} is gepauzeerd"
 
 
 def test_what_is_not_known_stays_within_what_is() -> None:
+    assert NL.sentence("it holds no PDF, and for one quux; it was fetched 4 times") == (
+        "het bevat geen pdf, en op de vraag naar een: quux; het is 4 keer opgehaald"
+    )
+    # What anybody might have said is no sentence of ours, unless the rest is.
     assert NL.sentence("it is quux; it was fetched 4 times") == (
-        "het is quux; het is 4 keer opgehaald"
+        "it is quux; het is 4 keer opgehaald"
     )
     assert FR.sentence("quux; it is a folder; quuz") == "quux ; c'est un dossier ; quuz"
     assert FR.sentence("quux; quuz") == "quux; quuz"
+
+
+def test_a_sentence_with_its_subject_or_with_what_the_system_said() -> None:
+    assert NL.sentence("another program has it open and keeps it locked (database is locked)") == (
+        "een ander programma heeft het open en houdt het vergrendeld (database is locked)"
+    )
+    assert FR.sentence("the quarantine has no copy of it (invoice 7: it is damaged.)") == (
+        "la quarantaine n'en a pas de copie (invoice 7 : il est endommagé.)"
+    )
+    said = "it holds no PDF, and the platform's arrived damaged 3 times"
+    said = f"{said} (the PDF has no end (%%EOF)), and none can be made of the XML"
+    assert NL.sentence(f"{said}: the XML is not well-formed (line 1)") == (
+        "het bevat geen pdf, en die van het platform kwam 3 keer beschadigd aan (de pdf heeft geen"
+        " einde (%%EOF)), en van de XML kan er geen gemaakt worden: de XML is niet welgevormd"
+        " (line 1)"
+    )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "source not found",
+        "Make room on the floor that holds it",
+        "it is odd",
+        "there is no such user",
+        "Check your credentials",
+        "file is not a database",
+    ],
+)
+def test_what_others_have_said_is_not_half_translated(said: str) -> None:
+    assert NL.sentence(said) == said
+    assert FR.sentence(said) == said
