@@ -6,6 +6,9 @@ Where a sentence is new, the failure says where it is said, and into which files
 from __future__ import annotations
 
 import ast
+import errno
+import os
+import sys
 from collections import Counter
 from fnmatch import fnmatchcase
 
@@ -244,3 +247,23 @@ def test_a_sentence_with_its_subject_or_with_what_the_system_said() -> None:
 def test_what_others_have_said_is_not_half_translated(said: str) -> None:
     assert NL.sentence(said) == said
     assert FR.sentence(said) == said
+
+
+#: Errors of the system that reach people, as the system of Debian says them.
+ERRORS = (
+    *("ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "ENETDOWN", "EHOSTUNREACH"),
+    *("EHOSTDOWN", "EPIPE", "EPERM", "EACCES", "EDQUOT", "ENAMETOOLONG", "EISDIR", "ENOTDIR"),
+    *("ENOTEMPTY", "EBUSY", "ENODEV", "ENXIO", "EMFILE", "ESTALE", "ENOTCONN", "EINVAL", "ENOMEM"),
+    *("ENOENT", "EEXIST", "ENOSPC", "EROFS", "EIO"),
+)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems say other words")
+@pytest.mark.parametrize("name", ERRORS)
+def test_the_usual_errors_of_the_system_are_known(name: str) -> None:
+    said = os.strerror(getattr(errno, name))
+    for language in (NL, FR):
+        assert language.sentence(said) != said
+        assert said not in language.sentence(f"the system says: {said} (/srv/a b)")
+        assert "/srv/a b" in language.sentence(f"the system says: {said} (/srv/a b)")
+        assert said not in language.sentence(f"the source does not answer (h:443: {said})")
