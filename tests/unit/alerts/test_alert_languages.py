@@ -108,8 +108,8 @@ def test_what_an_earlier_version_gathered_is_told_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("language", "subject", "line"),
     [
-        ("nl", "1 document sinds", "Bakkerij Peeters: 1 document (1 aankoop)"),
-        ("fr", "1 document depuis le", "Bakkerij Peeters : 1 document (1 achats)"),
+        ("nl", "1 document sinds", "Bakkerij Peeters: 1 document (aankoop: 1)"),
+        ("fr", "1 document depuis le", "Bakkerij Peeters : 1 document (achats : 1)"),
         ("en", "1 document since", "Bakkerij Peeters: 1 document (1 purchase)"),
     ],
 )
