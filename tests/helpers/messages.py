@@ -10,6 +10,7 @@ import ast
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from functools import cache
 
 from tests.helpers.imports import ROOT, sources
 
@@ -219,6 +220,7 @@ PUT_TOGETHER = {
 }
 
 
+@cache
 def sentences() -> dict[str, str]:
     """All sentences, each with a place where it is said; {} stands for each value.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from msgspec import structs
+from msgspec import json, structs
 
 from pipeline.alerts.facts import Delivered
 from pipeline.alerts.memory import Gathering
@@ -99,7 +99,8 @@ def test_quarantined_documents_with_their_reasons(language: str, line: str) -> N
 
 def test_what_an_earlier_version_gathered_is_told_as_it_is() -> None:
     it = Simulation(language="nl")
-    gathered = Gathering(it.now, it.now, 1, ("invoice 1: it is odd",))
+    kept = {"until": it.now, "began": it.now, "count": 1, "few": ["invoice 1: it is odd"]}
+    gathered = json.decode(json.encode(kept), type=Gathering)
     it.memory = structs.replace(it.memory, quarantine=gathered)
     it.quarantined = 1
     assert it.run(HOUR)[0].details == ("invoice 1: it is odd",)
