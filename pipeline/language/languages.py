@@ -169,4 +169,4 @@ class Language:
 
 @cache
 def _known(code: str) -> Mapping[str, str]:
-    return messages(code, SENTENCES)
+    return {id_: text for domain in SENTENCES for id_, text in messages(code, domain).items()}

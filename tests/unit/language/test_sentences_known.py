@@ -29,7 +29,7 @@ from tests.helpers.messages import (
 )
 
 TRANSLATED = sorted(set(LOCALES) - {DEFAULT})
-FILES = "pipeline/language/locale/{nl,fr}/sentences.po"
+FILES = "pipeline/language/locale/{nl,fr}/, in the .po that fits best"
 HOW = (
     f"\nsay each in {FILES}, with a name in braces in place of each {{}} (docs/page.md, Languages);"
     "\nor say in tests/helpers/messages.py why nobody reads it there:\n"
@@ -39,7 +39,7 @@ LEFT_OUT = {text for texts in QUIET.values() for text in texts}
 
 
 def known(code: str) -> set[str]:
-    return {skeleton(id_) for id_ in messages(code, SENTENCES)}
+    return {skeleton(id_) for domain in SENTENCES for id_ in messages(code, domain)}
 
 
 def is_piece(text: str) -> bool:
