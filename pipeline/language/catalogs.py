@@ -24,8 +24,11 @@ class Domain(Struct, frozen=True):
     name: str
 
 
-#: What errors say: see `sentences`.
-SENTENCES = Domain("pipeline.language", "sentences")
+#: What errors say, by who says it or of what: see `sentences`.
+SENTENCES = tuple(
+    Domain("pipeline.language", name)
+    for name in ("sentences", "service", "documents", "sources", "systems")
+)
 
 
 def catalog(code: str, domain: Domain) -> NullTranslations:

@@ -60,6 +60,7 @@ class Language:
         self._zone = zone
         self.name = NAMES[code]
         self.locale = Locale.parse(LOCALES[code])
+        self.semicolon, self.colon = (" ; ", " : ") if code == "fr" else ("; ", ": ")
         self.catalog = catalog(code, domain)
         self._sentences = Sentences(_known(code), self)
 
@@ -85,7 +86,7 @@ class Language:
             case Label():
                 return self.label(value.text)
             case Recorded():
-                return self.recorded(value)
+                return self.recorded(value.text, value.label)
             case Listed():
                 return ", ".join(map(self.say, value.texts))
             case _:
@@ -105,9 +106,9 @@ class Language:
         """A sentence of another part of synqup, translated where it is known; no full stop."""
         return self._sentences.translated(text)
 
-    def recorded(self, it: Recorded) -> str:
-        """The reason and the remedy of what the ledger has recorded."""
-        reason, remedy = reason_and_remedy(it.text, it.label)
+    def recorded(self, text: str, label: str) -> str:
+        """The reason and the remedy of what was recorded of an error. label: of its document."""
+        reason, remedy = reason_and_remedy(text, label)
         said = (self.sentence(one) for one in (reason, remedy) if one)
         return ". ".join(said) + ("." if remedy else "")
 
@@ -134,7 +135,10 @@ class Language:
     def when(self, at: datetime) -> str:
         """As moment(), of a time in the zone of this language."""
         if self._dated:
-            return dates.format_datetime(at, DATED[self.code], locale=self.locale)
+            pattern = DATED[self.code]
+            if self.code == "fr" and at.day == 1:
+                pattern = pattern.replace("d", "d'er'", 1)
+            return dates.format_datetime(at, pattern, locale=self.locale)
         now = self._local(None)
         time = dates.format_time(at, "HH:mm", locale=self.locale)
         if at.date() == now.date():
@@ -165,4 +169,4 @@ class Language:
 
 @cache
 def _known(code: str) -> Mapping[str, str]:
-    return messages(code, SENTENCES)
+    return {id_: text for domain in SENTENCES for id_, text in messages(code, domain).items()}

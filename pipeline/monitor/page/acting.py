@@ -123,5 +123,5 @@ def _key(arguments: Arguments) -> Key:
 
 def _of_error(error: SynqupError, visit: Visit) -> str:
     language = renderers()[visit.language].language
-    words = f"{error.subject}: {language.sentence(error.reason)}."
+    words = f"{language.sentence(error.subject)}: {language.sentence(error.reason)}."
     return f"{words} {language.sentence(error.remedy)}." if error.remedy else words

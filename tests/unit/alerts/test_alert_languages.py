@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from msgspec import structs
+from msgspec import json, structs
 
 from pipeline.alerts.facts import Delivered
 from pipeline.alerts.memory import Gathering
@@ -41,7 +41,7 @@ def test_several_folders_in_french() -> None:
     it.folders = dict.fromkeys(it.folders, it.trouble("the system says: Permission denied"))
     (begun,) = it.run(HOUR)
     assert begun.subject.replace("\u202f", " ") == "1 200 dossiers n'acceptent aucun document"
-    assert "Le premier depuis le 1 septembre 2026 à 09:30 : le système indique" in begun.text
+    assert "Le premier depuis le 1er septembre 2026 à 09:30 : le système indique" in begun.text
     assert begun.details[0] == "/srv/0 : le système indique : accès refusé"
     assert begun.details[-1].replace("\u202f", " ") == "et 1 190 autres"
 
@@ -99,7 +99,8 @@ def test_quarantined_documents_with_their_reasons(language: str, line: str) -> N
 
 def test_what_an_earlier_version_gathered_is_told_as_it_is() -> None:
     it = Simulation(language="nl")
-    gathered = Gathering(it.now, it.now, 1, ("invoice 1: it is odd",))
+    kept = {"until": it.now, "began": it.now, "count": 1, "few": ["invoice 1: it is odd"]}
+    gathered = json.decode(json.encode(kept), type=Gathering)
     it.memory = structs.replace(it.memory, quarantine=gathered)
     it.quarantined = 1
     assert it.run(HOUR)[0].details == ("invoice 1: it is odd",)
@@ -108,8 +109,8 @@ def test_what_an_earlier_version_gathered_is_told_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("language", "subject", "line"),
     [
-        ("nl", "1 document sinds", "Bakkerij Peeters: 1 document (1 aankoop)"),
-        ("fr", "1 document depuis le", "Bakkerij Peeters : 1 document (1 achats)"),
+        ("nl", "1 document sinds", "Bakkerij Peeters: 1 document (aankoop: 1)"),
+        ("fr", "1 document depuis le", "Bakkerij Peeters : 1 document (achats : 1)"),
         ("en", "1 document since", "Bakkerij Peeters: 1 document (1 purchase)"),
     ],
 )

@@ -6,6 +6,7 @@ Where one is missing, the failure says which, where it is from, and into which f
 from __future__ import annotations
 
 import re
+from collections import Counter
 from io import StringIO
 from pathlib import Path
 
@@ -33,7 +34,7 @@ ALIKE = {
 Id = str | tuple[str, ...]
 texts_of = pytest.mark.parametrize("domain", [PAGE, ALERTS], ids=lambda domain: domain.name)
 catalogs_of = pytest.mark.parametrize(
-    "domain", [PAGE, ALERTS, SENTENCES], ids=lambda domain: domain.name
+    "domain", [PAGE, ALERTS, *SENTENCES], ids=lambda domain: domain.name
 )
 in_each_language = pytest.mark.parametrize("code", TRANSLATED)
 
@@ -130,6 +131,19 @@ def test_an_english_text_is_not_left_as_it_is(code: str, domain: Domain) -> None
     assert alike <= ALIKE
 
 
-def test_all_languages_know_the_same_sentences() -> None:
-    first, *others = (set(catalog(code, SENTENCES)) for code in TRANSLATED)
+@pytest.mark.parametrize("domain", SENTENCES, ids=lambda domain: domain.name)
+def test_all_languages_know_the_same_sentences(domain: Domain) -> None:
+    first, *others = (set(catalog(code, domain)) for code in TRANSLATED)
     assert all(one == first for one in others)
+
+
+@in_each_language
+def test_no_sentence_stands_in_two_catalogs(code: str) -> None:
+    ids = Counter(id_ for domain in SENTENCES for id_ in catalog(code, domain))
+    assert not [id_ for id_, times in ids.items() if times > 1]
+
+
+def test_every_catalog_is_read() -> None:
+    found = {path.relative_to(ROOT) for path in (ROOT / "pipeline").rglob("*.po")}
+    read = {file_of(one, code) for one in (PAGE, ALERTS, *SENTENCES) for code in TRANSLATED}
+    assert found == {path.relative_to(ROOT) for path in read}

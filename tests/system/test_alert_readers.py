@@ -88,7 +88,7 @@ async def test_a_trouble_and_its_end_in_three_languages(tmp_path: Path) -> None:
             )
             assert dutch["remedy"] == "Kijk het adres in [[sources]] na."
             assert french["subject"] == "la source box ne peut pas être lue"
-            assert "1 septembre 2026 à 09:30 : seuls 1\u202f234 octets sur" in french["text"]
+            assert "1er septembre 2026 à 09:30 : seuls 1\u202f234 octets sur" in french["text"]
             assert english["text"].startswith("Since 2026-09-01 09:30: only 1,234 of")
             # What programs read is the same in all of them.
             for name in ("id", "incident", "cause", "state", "at", "machine"):
@@ -99,7 +99,7 @@ async def test_a_trouble_and_its_end_in_three_languages(tmp_path: Path) -> None:
             assert mail["Subject"] == "[synqup] Kantoor: la source box ne peut pas être lue"
             assert mail["Content-Language"] == "fr"
             assert "Vérifiez l'adresse dans [[sources]]." in mail.get_content()
-            assert "1 septembre 2026 à 09:30" in mail.get_content()
+            assert "1er septembre 2026 à 09:30" in mail.get_content()
 
             it.sources["box"] = None
             it.now += 6 * MINUTE
