@@ -172,6 +172,14 @@ async def static(request: web.Request) -> web.Response:
     )
 
 
+async def icon(_: web.Request) -> web.Response:
+    """Answer the icon where a browser looks for it by itself: beside a PDF, which can't name it."""
+    name = "icon.svg"
+    return web.Response(
+        body=static_file(name), headers={"Content-Type": STATIC[name], "Cache-Control": "no-cache"}
+    )
+
+
 def _fits(row: CompanyRow, text: str) -> bool:
     return any(text in one.casefold() for one in (row.name, row.identifier, row.file))
 
