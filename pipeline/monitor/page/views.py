@@ -125,6 +125,7 @@ class Views:
         except SynqupError as error:
             status = 404 if isinstance(error, NotKnown) else 409
             return visit.page("unreadable.html", status, problem=error, place=_document(key))
+        self._keep(visit.request)
         return pdf_response(found)
 
     async def live(self, visit: Visit) -> web.StreamResponse:
