@@ -57,6 +57,12 @@ async def make(folder: Path) -> None:
                 await page.screenshot(path=FOLDER / "search.png")
                 await page.goto(f"/find?q={found.sha256}")
                 await page.screenshot(path=FOLDER / "document.png")
+                await page.locator("#readable").click()
+                while not any("extension://" in frame.url for frame in page.frames):
+                    await anyio.sleep(0.1)
+                # What the browser shows PDFs with draws in its own time.
+                await anyio.sleep(3)
+                await page.screenshot(path=FOLDER / "readable.png")
             dark: dict[str, Any] = {"viewport": NARROW, "color_scheme": "dark"}
             async with tab(browser, url, "nl-BE", **dark) as page:
                 await sign_in(page)

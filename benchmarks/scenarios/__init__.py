@@ -12,6 +12,7 @@ from benchmarks.scenarios import (
     classify,
     durable,
     far,
+    page,
     peers,
     scale,
     shares,
@@ -30,4 +31,5 @@ SCENARIOS: Mapping[str, Callable[[Workplace], Report]] = {
     "backpressure": backpressure.measure,
     "shares": shares.measure,
     "classify": classify.measure,
+    "page": page.measure,
 }

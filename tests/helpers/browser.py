@@ -54,7 +54,7 @@ async def tab(browser: Any, url: str, locale: str = "en-GB", **options: Any) -> 
         yield page
     finally:
         await context.close()
-    assert not complaints
+    assert not complaints, complaints
 
 
 async def violations(page: Any) -> list[str]:

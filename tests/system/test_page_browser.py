@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
+import anyio
 import pytest
+from msgspec import structs
 
 from pipeline.app.wiring import Config
 from pipeline.ledger.search import find, story
@@ -15,10 +18,23 @@ from pipeline.monitor.page import live, overview
 from stages.sandbox import FaultSpec
 from stages.settings import destination
 from tests.helpers.browser import browsing, overflow, tab, violations
+from tests.helpers.rendered import text_of
 from tests.helpers.services import Visitor, until, visiting, watched
 from tests.helpers.trial import Trial, trial
 
 pytestmark = [pytest.mark.slow, pytest.mark.anyio]
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """One event loop for all of them, so that they share a browser."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Any]:
+    async with browsing() as one:
+        yield one
 
 
 @pytest.fixture(autouse=True)
@@ -28,23 +44,25 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def served(it: Trial, config: Config) -> AsyncIterator[tuple[Visitor, Any, str]]:
-    """A service whose documents have been delivered, a browser, and the address of the page."""
-    async with browsing() as browser, visiting(config) as visitor:
+async def served(it: Trial, config: Config) -> AsyncIterator[tuple[Visitor, str]]:
+    """A service whose documents have been delivered, and the address of its page."""
+    async with visiting(config) as visitor:
         await until(lambda: visitor.service.monitor.addresses)
         await until(lambda: it.delivered() == it.held())
-        yield visitor, browser, f"http://127.0.0.1:{visitor.port}"
+        yield visitor, f"http://127.0.0.1:{visitor.port}"
 
 
 async def signed_in(visitor: Visitor, page: Any, name: str = "Ann") -> None:
     await page.goto("/open?" + str(visitor.service.monitor.invite(name)).partition("?")[2])
 
 
-async def test_a_company_breaks_and_is_mended_before_ones_eyes(tmp_path: Path) -> None:
+async def test_a_company_breaks_and_is_mended_before_ones_eyes(
+    tmp_path: Path, browser: Any
+) -> None:
     async with trial(tmp_path, documents=12, companies=40) as it:
         config = watched(it.config(), interval=0.5)
         company = config.companies[25]
-        async with served(it, config) as (_, browser, url), tab(browser, url) as page:
+        async with served(it, config) as (_, url), tab(browser, url) as page:
             await page.goto("/")
             await page.get_by_text("All is well").wait_for()
             assert await page.locator("#attention li").count() == 0
@@ -71,11 +89,11 @@ async def test_a_company_breaks_and_is_mended_before_ones_eyes(tmp_path: Path) -
             assert await page.evaluate("window.stays")
 
 
-async def test_all_is_done_by_keyboard_alone(tmp_path: Path) -> None:
+async def test_all_is_done_by_keyboard_alone(tmp_path: Path, browser: Any) -> None:
     async with trial(tmp_path, documents=12) as it:
         config = watched(it.config(), interval=600)
         ledger = config.service.state_dir / "ledger.sqlite"
-        async with served(it, config) as (visitor, browser, url), tab(browser, url) as page:
+        async with served(it, config) as (visitor, url), tab(browser, url) as page:
             await signed_in(visitor, page)
             it.mailbox.grow(3)
             await page.keyboard.press("Tab")
@@ -117,19 +135,21 @@ async def test_all_is_done_by_keyboard_alone(tmp_path: Path) -> None:
             await page.get_by_text("Source billtobox is paused.").wait_for()
 
 
-async def test_it_speaks_the_language_of_its_reader(tmp_path: Path) -> None:
+async def test_it_speaks_the_language_of_its_reader(tmp_path: Path, browser: Any) -> None:
     async with trial(tmp_path, documents=6) as it:
-        config = watched(it.config(), interval=1)
-        async with served(it, config) as (_, browser, url):
-            for locale, language, words in (
-                ("fr-BE", "fr", "Tout va bien"),
-                ("nl-BE", "nl", "Alles is in orde"),
-                ("de-DE", "en", "All is well"),
-            ):
+        config = watched(it.config(), interval=0.3)
+        async with served(it, config) as (_, url):
+
+            async def greeted(locale: str, language: str, words: str) -> None:
                 async with tab(browser, url, locale) as page:
                     await page.goto("/")
                     await page.get_by_text(words).wait_for()
                     assert await page.locator("html").get_attribute("lang") == language
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(greeted, "fr-BE", "fr", "Tout va bien")
+                group.start_soon(greeted, "nl-BE", "nl", "Alles is in orde")
+                group.start_soon(greeted, "de-DE", "en", "All is well")
             async with tab(browser, url, "fr-BE") as page:
                 await page.goto("/companies")
                 await page.get_by_title("Nederlands").click()
@@ -142,22 +162,52 @@ async def test_it_speaks_the_language_of_its_reader(tmp_path: Path) -> None:
                 await page.get_by_text("De bron antwoordde 503").first.wait_for()
 
 
-async def test_it_is_accessible_and_fits_a_telephone(tmp_path: Path) -> None:
+async def test_documents_are_read_in_the_browser(tmp_path: Path, browser: Any) -> None:
+    async with trial(tmp_path, documents=8, companies=2) as it:
+        config = watched(it.config(), interval=600)
+        # What one mailbox holds is of another company than the one that is configured.
+        stranger, *others = config.companies
+        changed = structs.replace(stranger, identifier="BE0403170701", accounts=())
+        config = structs.replace(config, companies=(changed, *others))
+        ledger = config.service.state_dir / "ledger.sqlite"
+        async with visiting(config) as visitor:
+            await until(lambda: len(it.journal()) == len(it.mailbox))
+            url = f"http://127.0.0.1:{visitor.port}"
+            rows = [one for one in find(ledger, "invoice") if not one.path.endswith(".pdf")]
+            async with tab(browser, url, "fr-BE") as page:
+                for state in ("delivered", "quarantined"):
+                    one = next(row for row in rows if row.state == state)
+                    query = {"source": one.key.source, "id": one.key.id}
+                    await page.goto(f"/document?{urlencode(query)}")
+                    await tab_to(page, "Lire")
+                    await page.keyboard.press("Enter")
+                    await page.wait_for_url("**/document/readable**")
+                    # What shows PDFs in this browser is a part of its own, which the policy allows.
+                    while not any("extension://" in frame.url for frame in page.frames):
+                        await anyio.sleep(0.05)
+                    french = {"Accept-Language": "fr-BE"}
+                    answer = await page.context.request.get(page.url, headers=french)
+                    text = text_of(await answer.body())
+                    assert "facture" in text.casefold(), state
+                    assert one.number in text or state == "quarantined"
+
+
+async def test_it_is_accessible_and_fits_a_telephone(tmp_path: Path, browser: Any) -> None:
     async with trial(tmp_path, documents=30, companies=20) as it:
         folder = destination(it.config().delivery, it.config().companies[0], "purchases")
         folder.parent.mkdir(parents=True)
         folder.write_text("no folder")
-        async with browsing() as browser, visiting(watched(it.config(), interval=5)) as visitor:
+        async with visiting(watched(it.config(), interval=5)) as visitor:
             await until(lambda: it.delivered().total() > 20)
             url = f"http://127.0.0.1:{visitor.port}"
             steps = ("", "#attention a.button", "ul.documents a", "/find?q=a", "/companies")
-            for scheme, locale, width in (("light", "fr-BE", 360), ("dark", "nl-BE", 1500)):
+
+            async def looked_at(scheme: str, locale: str, width: int, steps: Sequence[str]) -> None:
                 size = {"width": width, "height": 800}
                 async with tab(browser, url, locale, color_scheme=scheme, viewport=size) as page:
                     await signed_in(visitor, page)
                     await page.locator("#attention li").first.wait_for()
-                    # In the dark the colours are others, and all else is the same.
-                    for step in steps if width == 360 else steps[:3]:
+                    for step in steps:
                         if step.startswith("/"):
                             await page.goto(step)
                         elif step:
@@ -166,12 +216,17 @@ async def test_it_is_accessible_and_fits_a_telephone(tmp_path: Path) -> None:
                         assert not await overflow(page), (step, width)
                         assert not await violations(page), (step, scheme)
 
+            async with anyio.create_task_group() as group:
+                group.start_soon(looked_at, "light", "fr-BE", 360, steps)
+                # In the dark the colours are others, and all else is the same.
+                group.start_soon(looked_at, "dark", "nl-BE", 1500, steps[:3])
 
-async def test_it_works_without_script(tmp_path: Path) -> None:
+
+async def test_it_works_without_script(tmp_path: Path, browser: Any) -> None:
     async with trial(tmp_path, documents=6) as it:
         config = watched(it.config(), interval=600)
         async with (
-            served(it, config) as (visitor, browser, url),
+            served(it, config) as (visitor, url),
             tab(browser, url, java_script_enabled=False) as page,
         ):
             await signed_in(visitor, page)

@@ -17,7 +17,7 @@ from pipeline.monitor.page.overview import Overviewer
 from pipeline.monitor.page.parts import Parts
 from pipeline.monitor.page.rendering import renderers
 from pipeline.monitor.page.request import SESSION_COOKIE, Visit
-from pipeline.monitor.page.views import Views, static
+from pipeline.monitor.page.views import Views, icon, static
 
 #: Seconds that a wrong token costs.
 WRONG_TOKEN = 0.5
@@ -66,6 +66,7 @@ class Site:
             *(("GET", path, self._for_readers(view)) for path, view in looked_at.items()),
             ("GET", "/live", self._for_readers(views.live, sends_away=False)),
             ("GET", "/static/{name}", static),
+            ("GET", "/favicon.ico", icon),
             ("GET", "/sign-in", self._sign_in_page),
             ("GET", "/open", self._open),
             ("POST", "/sign-in", self._sign_in),

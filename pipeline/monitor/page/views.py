@@ -125,6 +125,7 @@ class Views:
         except SynqupError as error:
             status = 404 if isinstance(error, NotKnown) else 409
             return visit.page("unreadable.html", status, problem=error, place=_document(key))
+        self._keep(visit.request)
         return pdf_response(found)
 
     async def live(self, visit: Visit) -> web.StreamResponse:
@@ -169,6 +170,14 @@ async def static(request: web.Request) -> web.Response:
     kept = "public, max-age=31536000, immutable" if request.query_string else "no-cache"
     return web.Response(
         body=static_file(name), headers={"Content-Type": STATIC[name], "Cache-Control": kept}
+    )
+
+
+async def icon(_: web.Request) -> web.Response:
+    """Answer the icon where a browser looks for it by itself: beside a PDF, which can't name it."""
+    name = "icon.svg"
+    return web.Response(
+        body=static_file(name), headers={"Content-Type": STATIC[name], "Cache-Control": "no-cache"}
     )
 
 

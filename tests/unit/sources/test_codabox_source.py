@@ -14,6 +14,7 @@ from pipeline.app.wiring import load_config
 from pipeline.errors import ConfigurationError, Rejected, SourceError
 from pipeline.source import Entry, Outcome
 from pipeline.traits import Acknowledging
+from stages.model import ByHand, Listed
 from stages.sandbox import FaultSpec
 from stages.sources.codabox.client import TooEarly
 from stages.sources.codabox.source import SOON, CodaBoxSource
@@ -79,6 +80,24 @@ async def test_a_walk_of_another_process_shows_the_same_without_a_request(tmp_pa
         async with opened(it) as source:
             assert [one.id for one in await walked(source, it)] == [one.id for one in before]
         assert it.wire.lists == 3
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+async def test_what_is_asked_for_by_its_id_comes_in_the_first_form_that_is_wanted(
+    tmp_path: Path, by_hand: bool
+) -> None:
+    """As when it is delivered again, or read: no feed shows it any more."""
+    async with codabox(tmp_path) as it, opened(it) as source:
+        config = it.config()
+        documents = {document.id: document for document in it.mailbox}
+        for entry in await walked(source, it):
+            document, kind = documents[entry.meta.id], entry.meta.kind
+            decided = ByHand(config.companies[0], kind, "again") if by_hand else None
+            listed = Listed(config, id=document.id, kind=None if by_hand else kind, by_hand=decided)
+            bare = Entry(entry.id, "", entry.label, listed)
+            async with source.fetch(bare) as incoming:
+                content = b"".join([chunk async for chunk in incoming.chunks])
+            assert content == document.read()
 
 
 async def test_an_offset_may_be_sent_twice(tmp_path: Path) -> None:
