@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 from pipeline.alerts.settings import AlertSettings
 from pipeline.config.loader import LoadContext
 from pipeline.config.monitor import MonitorSettings
+from pipeline.config.push import PushSettings
 from pipeline.config.types import (
     Duration,
     Mode,
@@ -122,6 +123,10 @@ def source_name(text: str) -> str:
     return not_blank(text)
 
 
+#: The key of a connector that takes pushes: a Secret, or none.
+PUSH_SECRET = "push_secret"  # noqa: S105 - a key
+
+
 class SourceSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[[sources]]: what all connectors share. A connector's own section is a subclass with a tag.
 
@@ -145,6 +150,16 @@ class SourceSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def sign_in_state(self, state_dir: Path) -> SignInState | None:  # noqa: ARG002 - connectors use it
         """What is known of a sign-in by a person; None where none is needed. Sends no request."""
         return None
+
+    @property
+    def pushed_by(self) -> Secret | None:
+        """The secret by which its platform signs pushes; None if there is none."""
+        return getattr(self, PUSH_SECRET, None)
+
+    @property
+    def can_be_pushed(self) -> bool:
+        """Whether its kind of platform tells of new documents by pushes."""
+        return PUSH_SECRET in self.__struct_fields__
 
     @property
     def longest_silence(self) -> float:
@@ -182,6 +197,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     companies: tuple[Company, ...]
     stages: dict[str, StageSettings] = {}
     monitor: MonitorSettings = MonitorSettings()
+    push: PushSettings = PushSettings()
     alerts: AlertSettings = AlertSettings()
     include: tuple[str, ...] = ()
 

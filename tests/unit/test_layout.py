@@ -28,6 +28,7 @@ LAYERS = (
     ("pipeline.alerts",),
     ("pipeline.monitor.page",),
     ("pipeline.monitor",),
+    ("pipeline.push",),
     ("stages.digest_text",),
     ("stages", "stages.kind", "stages.naming", "stages.checksums", "stages.values"),
     ("stages.settings", "stages.ack_order"),

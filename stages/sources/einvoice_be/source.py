@@ -11,6 +11,7 @@ from msgspec import Struct
 from yarl import URL
 
 from pipeline.errors import RetryableError, SourceError, SourceUnreachable
+from pipeline.push.inbox import PushInbox
 from pipeline.source import Entry, FoundCompany, Incoming, Outcome, Source
 from pipeline.text import FEW, quoted
 from pipeline.traits import Acknowledging, Traits
@@ -22,6 +23,7 @@ from stages.sources.einvoice_be.fetching import Fetching
 from stages.sources.einvoice_be.lanes import Lane, Matched, failure_of, match
 from stages.sources.einvoice_be.listing import Failure, Listing, mismatches
 from stages.sources.einvoice_be.marks import read_marks, write_marks
+from stages.sources.einvoice_be.push import is_signed
 from stages.sources.einvoice_be.settings import EInvoiceBe
 from stages.sources.http.client import HttpClient
 from stages.sources.http.lenient_json import JSON_ERRORS
@@ -66,6 +68,8 @@ class EInvoiceBeSource(Source):
             local=is_this_machine(URL(settings.url).host or ""),
         )
         self._fetching = Fetching(settings, self._http, storage)
+        if settings.push_secret is not None:
+            self.push = PushInbox(f"source {self.name}", settings.push_secret, is_signed)
         self._matched: tuple[Config, Matched] | None = None
 
     async def list(self, config: Config) -> AsyncGenerator[Sequence[Entry], None]:
