@@ -248,6 +248,15 @@ class Source(ABC):
         """The companies that the credentials give access to; None where that can't be asked."""
         return None
 
+    def shows(self, id: str, company: str) -> bool:  # noqa: A002, ARG002 - as Entry.id
+        """Whether the latest walk, if it was complete, has shown a document if it is listed still.
+
+        id: of an entry of an earlier walk. company: the identifier of the company, which is
+        configured, whose list showed it; "" if that is not known. Where this holds, a document that
+        waits and was not shown is gone. By default that can't be told. Sends no request.
+        """
+        return False
+
     @abstractmethod
     async def check(self, config: Any) -> str:
         """Sign in and read the first page; return what was found, as a sentence."""

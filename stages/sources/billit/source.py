@@ -147,6 +147,14 @@ class BillitSource(Source):
         """The companies that the account gives access to."""
         return await self.ask("account/accountInformation", "companies", "", account_companies)
 
+    def shows(self, id: str, company: str) -> bool:  # noqa: A002, ARG002 - as in the contract
+        """A feed shows everything; an inbox, if it shows fewer than it shows at most."""
+        try:
+            place = place_of(id, f"source {self.name}")
+        except SourceError:
+            return False
+        return place.door == self.settings.door and self._door.shows_all(place)
+
     async def check(self, config: Config) -> str:
         """Sign in, compare the companies, and look at the door; with OAuth, only try the addresses.
 

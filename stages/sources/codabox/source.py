@@ -178,6 +178,10 @@ class CodaBoxSource(Source):
         """Return when there are other credentials than those that were refused."""
         await self.api.signed_in_anew()
 
+    def shows(self, id: str, company: str) -> bool:  # noqa: A002, ARG002 - as in the contract
+        """What a feed has listed is shown until its list was read again without it."""
+        return split_id(id)[0] in self._feeds
+
     async def check(self, config: Config) -> str:
         """Sign in and compare the companies; no feed is asked for, as that counts as a fetch.
 

@@ -18,10 +18,10 @@ from pipeline.traits import Acknowledging, Traits
 from stages.settings import Company, Config, Member, members
 from stages.sources.einvoice_be.answers import read_me
 from stages.sources.einvoice_be.api import Me
-from stages.sources.einvoice_be.documents import locate
+from stages.sources.einvoice_be.documents import Box, locate
 from stages.sources.einvoice_be.fetching import Fetching
 from stages.sources.einvoice_be.lanes import Lane, Matched, failure_of, match
-from stages.sources.einvoice_be.listing import Failure, Listing, mismatches
+from stages.sources.einvoice_be.listing import Failure, Listing, list_name, mismatches
 from stages.sources.einvoice_be.marks import read_marks, write_marks
 from stages.sources.einvoice_be.push import is_signed
 from stages.sources.einvoice_be.settings import EInvoiceBe
@@ -116,6 +116,12 @@ class EInvoiceBeSource(Source):
         if failures := [one.failure for one in owners if one.failure is not None]:
             raise failure_of(failures, len(owners), self.name)
         return [one.company for one in owners]
+
+    def shows(self, id: str, company: str) -> bool:  # noqa: A002, ARG002 - as in the contract
+        """Each company has lists of its own, of which the id tells; both may be switched off."""
+        lists = self._matched[1].lanes if self._matched is not None else ()
+        boxes = [box for box in Box if getattr(self.settings, box.value)]
+        return any(id.startswith(f"{list_name(one, box)}/") for one, _ in lists for box in boxes)
 
     async def check(self, config: Config) -> str:
         """Ask whose each key is, and compare that with the configuration."""
