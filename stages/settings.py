@@ -5,6 +5,7 @@ A connector's section is a subclass of SourceSettings, in its own folder.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -211,6 +212,19 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
         """Documents that are fetched at once, at most."""
         download = self.stages.get("download")
         return (download and download.workers) or self.connections
+
+    @property
+    def shares(self) -> Mapping[str, int]:
+        """How many of these are left to each source, by its name; to the only one, all.
+
+        One whose downloads all hang keeps no other's from coming.
+        """
+        if len(self.sources) < 2:
+            return {}
+        most = min(self.downloads, self.connections)
+        return {
+            one.name: max(one.concurrency * most // self.connections, 1) for one in self.sources
+        }
 
 
 def destination(delivery: Delivery, company: Company, path: str) -> Path:

@@ -246,7 +246,7 @@ class Service:
         if config.service.state_dir != in_use:
             log.warning("state_dir changes at the next start", in_use=in_use)
         before, self._config = self._config, config
-        self._application.engine.resize(config.stages, config.connections)
+        self._application.engine.resize(config.stages, config.connections, config.shares)
         self._update_pollers()
         self._application.keeper.apply(config.service)
         self.control.worker.wake()
