@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 STOP_TIMEOUT = 0.5
 #: Bytes of a push: an event with the document's data in JSON.
 MAX_BODY = 524_288
+#: Beside the names of sources, what is logged at a pace.
+FAULT = "\nfault"
 
 
 @asynccontextmanager
@@ -89,6 +91,10 @@ class Answers:
             self._receivers.hinted(name, HintOutcome.REFUSED)
             self._warn(name, f"{missing.subject}: {missing.reason}", missing.remedy)
             return web.Response(status=503)
+        except Exception as error:
+            if self._pace.counted(FAULT) is not None:
+                log.error("the receiver of pushes can't answer", source=name, exc_info=error)
+            return web.Response(status=500)
         if not is_first:
             self._receivers.hinted(name, HintOutcome.JOINED)
         return web.Response(status=204)

@@ -216,6 +216,18 @@ async def test_a_secret_that_is_not_there_yet_is_a_reason_to_try_later(tmp_path:
         assert await push(service, signed_by_billit()) == 503
 
 
+async def test_a_fault_of_our_own_is_contained_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world(tmp_path) as (_, _, service):
+        monkeypatch.setattr(service.pushed("billit"), "_verify", lambda *_: 1 / 0)
+        with capture_logs() as logs:
+            for _ in range(3):
+                assert await push(service, signed_by_billit()) == 500
+        events = [one["event"] for one in logs]
+        assert events.count("the receiver of pushes can't answer") == 1
+
+
 async def test_the_metrics_count_hints_by_what_became_of_them(tmp_path: Path) -> None:
     async with trial(tmp_path, documents=3, kind="billit", chosen={"door": "inbox"}) as it:
         config = watched(pushed(it.config(), tmp_path), interval=3600)
