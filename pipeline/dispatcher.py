@@ -5,6 +5,7 @@ The engine fulfils it (pipeline/engine/dispatcher.py).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -50,6 +51,9 @@ class Dispatcher(Protocol):
 
         Does nothing if its id is in flight already.
         """
+
+    async def gone(self, found: Sequence[tuple[Key, SynqupError]], /) -> None:
+        """Record documents that waited, and that their source does not list any more, and why."""
 
     async def kept(self, key: Key, /) -> bool:
         """Whether the quarantine holds the bytes of a document."""

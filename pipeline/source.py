@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any
 
 import anyio
 from msgspec import Struct, structs
 
+from pipeline.hints import Pushed
 from pipeline.retry import RetryPolicy
 from pipeline.text import sanitized
 from pipeline.traits import Traits
@@ -170,6 +171,9 @@ class Source(ABC):
     #: to their end; losing it costs time and nothing else. A source without a use for it leaves it.
     #: A walk that fails in part moves it past nothing but what it has yielded.
     cursor: str = ""
+    #: Takes the requests by which its platform says that there is something new; None if it sends
+    #: none, or they are not wanted.
+    push: Pushed | None = None
 
     @property
     def sign_in_ends_at(self) -> float | None:
@@ -202,6 +206,19 @@ class Source(ABC):
         config: the configuration in force, which names the companies to ask for.
         """
 
+    async def hints(self) -> AsyncGenerator[str, None]:
+        """Yield a lane, or "" for any, whenever something new may be listed; by default each push.
+
+        It is read as long as the source is polled, and a hint shortens the wait until the next poll
+        and does nothing else: hints may come too often, too late or not at all. It may end, and may
+        raise; it is begun anew then, after the interval between two polls. A source with a
+        connection of its own for them closes that when the generator is closed.
+        """
+        if self.push is not None:
+            async with aclosing(self.push.hints()) as hints:
+                async for lane in hints:
+                    yield lane
+
     @abstractmethod
     def backlog(self) -> int | None:
         """How many documents wait, as far as the latest walk has got; None if it is not known.
@@ -230,6 +247,15 @@ class Source(ABC):
     async def companies(self) -> Sequence[FoundCompany] | None:
         """The companies that the credentials give access to; None where that can't be asked."""
         return None
+
+    def shows(self, id: str, company: str) -> bool:  # noqa: A002, ARG002 - as Entry.id
+        """Whether the latest walk, if it was complete, has shown a document if it is listed still.
+
+        id: of an entry of an earlier walk. company: the identifier of the company, which is
+        configured, whose list showed it; "" if that is not known. Where this holds, a document that
+        waits and was not shown is gone. By default that can't be told. Sends no request.
+        """
+        return False
 
     @abstractmethod
     async def check(self, config: Any) -> str:

@@ -16,6 +16,7 @@ from pipeline.alerts.settings import check_alerts
 from pipeline.config.include import read_config
 from pipeline.config.loader import POINTER, LoadContext, convert, suggestion
 from pipeline.config.monitor import MonitorSettings
+from pipeline.config.push import PushSettings
 from pipeline.config.types import (
     ServiceSettings,
     absolute,
@@ -57,6 +58,7 @@ def load_config(
     config = convert(raw, Config, context)
     _check_service(raw, context)
     _check_monitor(context)
+    _check_push(context)
     _check_sources(raw, context)
     for key, source in context.structs(SourceSettings):
         source.validate(base, key, context)
@@ -113,6 +115,18 @@ def _check_monitor(context: LoadContext) -> None:
                 f"this is missing, and other machines can reach {monitor.listen}",
                 f'{POINTER}, or listen = "127.0.0.1:8470" for this machine alone',
             )
+
+
+def _check_push(context: LoadContext) -> None:
+    """The monitor and the receiver of pushes can't listen at one port."""
+    for monitor_key, monitor in context.structs(MonitorSettings):
+        for key, push in context.structs(PushSettings):
+            if not (context.is_valid(key, "listen") and context.is_valid(monitor_key, "listen")):
+                continue
+            if push.address is not None and push.address.port and push.listen == monitor.listen:
+                context.add_problem(
+                    f"{key}.listen", "[monitor] listens there", "write another port"
+                )
 
 
 def _check_sources(raw: Mapping[str, Any], context: LoadContext) -> None:

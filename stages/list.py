@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 
 import anyio
@@ -22,12 +22,13 @@ from pipeline.errors import (
     SynqupError,
 )
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.models import ACKED, ENDED, Known, State
+from pipeline.ledger.models import ACKED, Known, State
 from pipeline.source import Entry, Source, UnreadableItems
 from pipeline.text import first_few
 from stages.ack_order import AckOrder, Blocked
+from stages.gone import Absent
 from stages.model import Listed
-from stages.settings import Config
+from stages.settings import Config, members
 
 log = structlog.get_logger(__name__)
 
@@ -92,6 +93,7 @@ class Lister:
         self._order = AckOrder(source)
         self._blocked: dict[str, Blocked] = {}
         self._cursor = ""
+        self._absent = Absent(source, ledger, self._number)
         #: Documents of the latest walk that have not come to their end; and, by lane, those that
         #: keep their place in the list, as an acknowledgement has not been taken either.
         self._open = 0
@@ -111,6 +113,7 @@ class Lister:
         self._dispatcher.reset_breaker(self._source.name)
         self._number = await self._ledger.begin_poll(self._source.name)
         self._cursor = await self._ledger.cursor(self._source.name)
+        self._absent = Absent(self._source, self._ledger, self._number)
         if not self._traits.in_order:
             await self._acknowledge_again()
         while True:
@@ -136,6 +139,8 @@ class Lister:
             await self._ledger.set_cursor(self._source.name, self._source.cursor)
         if result.failure is not None:
             raise result.failure
+        if not unreadable:
+            await self._absent.note(self._config, self._companies, self._cursor, self._dispatcher)
         self._check_progress()
         await self._ledger.polled(self._source.name, time.time())
         return unreadable
@@ -148,6 +153,9 @@ class Lister:
                 comparison = await self._compare(page)
                 entries.update({entry.id: entry for entry in comparison.fresh})
         return list(entries.values())
+
+    def _companies(self) -> Collection[str]:
+        return {one.company.identifier for one in members(self._config, self._source.name)}
 
     async def _acknowledge_again(self) -> None:
         """Acknowledge documents whose acknowledgement an earlier poll could not send."""
@@ -280,6 +288,8 @@ class Lister:
         comparison = Comparison([], [], [])
         for entry in entries.values():
             if rows := contents.get(entry.id):
+                if any(row.state is State.WAITING for row in rows.values()):
+                    self._absent.shown.add(entry.id)
                 self._compare_known(entry, rows, comparison)
             else:
                 comparison.fresh.append(entry)
@@ -290,13 +300,13 @@ class Lister:
     ) -> None:
         """Decide on an entry whose id the ledger knows."""
         row = rows.get(entry.revision)
-        if row is None or row.state not in ENDED:
+        if row is None or not row.has_ended:
             self._open += 1
-        if row is None or row.state not in ENDED or row.acknowledged_at is None:
+        if row is None or not row.has_ended or row.acknowledged_at is None:
             self._staying[entry.lane] += 1
         if any(map(self._had_its_turn, rows.values())):
             return
-        if row is not None and row.state in ENDED:
+        if row is not None and row.has_ended:
             if not self._means_something(row):
                 return
             if row.state in ACKED:
@@ -306,9 +316,7 @@ class Lister:
                     return
                 # The source may have forgotten the acknowledgement, or the id may stand for another
                 # document now. Only the content tells; a new one gets a revision of our own.
-                if not all(
-                    self._was_acknowledged(one) for one in rows.values() if one.state in ENDED
-                ):
+                if not all(self._was_acknowledged(one) for one in rows.values() if one.has_ended):
                     return
                 entry = structs.replace(entry, revision=_next(rows, entry.revision))
         # Whatever the list states, the same bytes are not delivered twice under one id.
@@ -383,4 +391,8 @@ def _superseded(revision: str, rows: Mapping[str, Known]) -> list[str]:
     ]
     if len(idle) > REMEMBERED:
         return idle
-    return [other for other in idle if rows[other].state in (State.SEEN, State.WAITING)]
+    return [
+        other
+        for other in idle
+        if rows[other].state in (State.SEEN, State.WAITING) or rows[other].is_gone
+    ]

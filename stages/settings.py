@@ -5,6 +5,7 @@ A connector's section is a subclass of SourceSettings, in its own folder.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -13,6 +14,7 @@ from msgspec import Struct, structs
 from pipeline.alerts.settings import AlertSettings
 from pipeline.config.loader import LoadContext
 from pipeline.config.monitor import MonitorSettings
+from pipeline.config.push import PushSettings
 from pipeline.config.types import (
     Duration,
     Mode,
@@ -122,6 +124,10 @@ def source_name(text: str) -> str:
     return not_blank(text)
 
 
+#: The key of a connector that takes pushes: a Secret, or none.
+PUSH_SECRET = "push_secret"  # noqa: S105 - a key
+
+
 class SourceSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[[sources]]: what all connectors share. A connector's own section is a subclass with a tag.
 
@@ -145,6 +151,16 @@ class SourceSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def sign_in_state(self, state_dir: Path) -> SignInState | None:  # noqa: ARG002 - connectors use it
         """What is known of a sign-in by a person; None where none is needed. Sends no request."""
         return None
+
+    @property
+    def pushed_by(self) -> Secret | None:
+        """The secret by which its platform signs pushes; None if there is none."""
+        return getattr(self, PUSH_SECRET, None)
+
+    @property
+    def can_be_pushed(self) -> bool:
+        """Whether its kind of platform tells of new documents by pushes."""
+        return PUSH_SECRET in self.__struct_fields__
 
     @property
     def longest_silence(self) -> float:
@@ -182,6 +198,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     companies: tuple[Company, ...]
     stages: dict[str, StageSettings] = {}
     monitor: MonitorSettings = MonitorSettings()
+    push: PushSettings = PushSettings()
     alerts: AlertSettings = AlertSettings()
     include: tuple[str, ...] = ()
 
@@ -195,6 +212,19 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
         """Documents that are fetched at once, at most."""
         download = self.stages.get("download")
         return (download and download.workers) or self.connections
+
+    @property
+    def shares(self) -> Mapping[str, int]:
+        """How many of these are left to each source, by its name; to the only one, all.
+
+        One whose downloads all hang keeps no other's from coming.
+        """
+        if len(self.sources) < 2:
+            return {}
+        most = min(self.downloads, self.connections)
+        return {
+            one.name: max(one.concurrency * most // self.connections, 1) for one in self.sources
+        }
 
 
 def destination(delivery: Delivery, company: Company, path: str) -> Path:

@@ -20,6 +20,9 @@ def sandbox(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port; 0 takes a free one.")] = 0,
     documents: Annotated[int, typer.Option(min=0, help="How many it holds.")] = 300,
+    new_every: Annotated[
+        float | None, typer.Option(min=0.01, help="Seconds after which one more arrives.")
+    ] = None,
     companies: Annotated[int, typer.Option(min=1, help="How many companies.")] = 3,
     seed: Annotated[int, typer.Option(help="The same seed makes the same documents.")] = 1,
     answers: Annotated[
@@ -60,6 +63,8 @@ def sandbox(
     """Be a platform with a mailbox, for trials. The wire format is the real one."""
     if (corpus is None) != (company is None):
         raise typer.BadParameter("--corpus and --company go together")
+    if corpus is not None and new_every is not None:
+        raise typer.BadParameter("--new-every makes documents, and --corpus has its own")
     with stopped_by_signals(ExitCode.OK):
         from pipeline.app.command_sandbox import plan_faults, serve_mailbox
         from pipeline.app.wiring_sandbox import Mailbox
@@ -82,6 +87,7 @@ def sandbox(
             by_person=sign_in,
             manifest=manifest,
             companies=write_companies,
+            new_every=new_every,
         )
 
 

@@ -10,6 +10,7 @@ from pipeline.app import output
 from pipeline.app.cli_common import leave_with
 from pipeline.app.exit_codes import exit_code_of_findings
 from pipeline.app.loop import run_loop
+from pipeline.app.push_findings import push_findings
 from pipeline.app.state_findings import state_findings
 from pipeline.app.wiring import examine, load_config
 
@@ -20,7 +21,11 @@ def print_findings(path: Path, *, before_sign_in: bool) -> None:
     before_sign_in: whether a sign-in by a person is still to come, and no failure.
     """
     settings = load_config(path)
-    findings = [*run_loop(lambda: examine(settings)), *state_findings(settings)]
+    findings = [
+        *run_loop(lambda: examine(settings)),
+        *push_findings(settings),
+        *state_findings(settings),
+    ]
     to_come = {"sign-in"} if before_sign_in else set[str]()
     output.findings(Console(), findings, to_come)
     leave_with(exit_code_of_findings(one for one in findings if one.about not in to_come))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import anyio
+
 from pipeline.app.loop import run_loop
 from pipeline.app.shutdown import Shutdown
 from pipeline.app.wiring_sandbox import (
@@ -40,13 +42,14 @@ def serve_mailbox(
     by_person: bool,
     manifest: Path | None,
     companies: Path | None,
+    new_every: float | None = None,
 ) -> None:
     """Serve a mailbox until stopped.
 
     platform: the kind of its connector. options: of that platform. config, manifest: where to write
     a configuration that works, and what the mailbox holds. companies: where to write a list of
-    them. by_person: whether a person has to sign
-    in there. The others are as serve_sandbox() takes them.
+    them. by_person: whether a person has to sign in there. new_every: seconds after which one more
+    document arrives, again and again. The others are as serve_sandbox() takes them.
     """
 
     async def listen() -> None:
@@ -70,6 +73,16 @@ def serve_mailbox(
                 if manifest is not None:
                     write_manifest(manifest, mailbox, served.platform.holds)
                 print(f"listening on {served.url}", flush=True)
-                await shutdown.requested.wait()
+                async with anyio.create_task_group() as group:
+                    if new_every is not None:
+                        group.start_soon(_grow, mailbox, new_every)
+                    await shutdown.requested.wait()
+                    group.cancel_scope.cancel()
 
     run_loop(listen)
+
+
+async def _grow(mailbox: Mailbox, every: float) -> None:
+    while True:
+        await anyio.sleep(every)
+        mailbox.grow(1)

@@ -8,12 +8,13 @@ from msgspec import structs
 from rich.console import Console
 
 from pipeline.app import output
+from pipeline.app.push_findings import push_addresses
 from pipeline.app.wiring import ledger_path, load_config
 from pipeline.ledger.summary import summarise
 
 
 def print_status(path: Path, *, as_json: bool) -> None:
-    """Print what the ledger holds, and until when a person is signed in.
+    """Print what the ledger holds, until when a person is signed in, and where pushes come in.
 
     The sources and companies of the configuration come first.
     """
@@ -24,7 +25,9 @@ def print_status(path: Path, *, as_json: bool) -> None:
     names = {company.identifier: company.name for company in settings.companies}
     states = (source.sign_in_state(state_dir) for source in settings.sources)
     sign_ins = {state.source: state for state in states if state is not None}
+    pushes = push_addresses(settings)
     if as_json:
-        print(output.in_json({**structs.asdict(summary), "sign_ins": sign_ins}))
+        told = {**structs.asdict(summary), "sign_ins": sign_ins, "pushes": pushes}
+        print(output.in_json(told))
     else:
-        output.summary(Console(), summary, names, sign_ins)
+        output.summary(Console(), summary, names, sign_ins, pushes)

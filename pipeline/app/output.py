@@ -119,13 +119,19 @@ def summary(
     read: Summary,
     names: Mapping[str, str],
     sign_ins: Mapping[str, SignInState] = MappingProxyType({}),
+    pushes: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Print what `synqup status` shows. sign_ins: of the sources that a person signs in to."""
+    """Print what `synqup status` shows.
+
+    sign_ins: of the sources that a person signs in to. pushes: where those of a source come in.
+    """
     for source in read.sources:
         console.print(_text(f"source {source.name}: {_last_poll(source.polled_at)}"))
         if (state := sign_ins.get(source.name)) is not None:
             style = "red" if has_ended(state) else ""
             console.print(_text(f"  {described(state)}", style), soft_wrap=True)
+        if (address := pushes.get(source.name)) is not None:
+            console.print(_text(f"  pushes are taken at {address}"), soft_wrap=True)
         if source.error:
             words = f"  error {_local_time(source.error_at)}: {source.error}"
             console.print(_text(words, "red"), soft_wrap=True)

@@ -1,14 +1,20 @@
-"""Poller: polls one source again and again, less often while it fails, until it is stopped."""
+"""Poller: polls one source again and again, less often while it fails, until it is stopped.
+
+A hint that there is something new has the next poll come sooner, as far as the source bears it.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import aclosing
 
 import anyio
 import structlog
 
 from pipeline.app.wiring import Application, Config
 from pipeline.errors import PartFailed, RetryableError, SignInRefused, StateError, SynqupError
+from pipeline.hints import HintOutcome
 from pipeline.retry import MAX_RETRY_AFTER
 from pipeline.source import Source
 
@@ -35,14 +41,18 @@ class Poller:
         config: Config,
         *,
         held: bool = False,
+        hinted: Callable[[HintOutcome], None] = lambda _: None,
     ) -> None:
-        """held: whether nothing is to be polled before release()."""
+        """held: whether nothing is to be polled before release(). hinted: is told of each hint."""
         self.settings = settings
         self.source = source
         self._application = application
         self._config = config
         self._applied = anyio.Event()
         self._released = anyio.Event()
+        self._hinted = hinted
+        #: Whether there was a hint since the latest poll began.
+        self._hint = anyio.Event()
         if not held:
             self._released.set()
         #: Ends the polling.
@@ -51,28 +61,14 @@ class Poller:
         self._poll_scope = anyio.CancelScope()
 
     async def run(self) -> None:
-        """Poll until stopped. Raises StateError alone: without a ledger nothing may go on.
+        """Poll until stopped. Raises StateError alone, in a group: it has to end the program.
 
         A failure that lasts is logged once, whichever document or list it meets next.
         """
-        failed: SynqupError | None = None
-        failures = 0
         with self._scope:
-            while True:
-                await self._released.wait()
-                applied = self._applied
-                with anyio.CancelScope() as self._poll_scope:
-                    error = await self._poll()
-                if self._poll_scope.cancelled_caught:
-                    continue
-                if error is not None and type(error) is not type(failed):
-                    log.error("poll failed", source=self.source.name, reason=str(error))
-                elif failed is not None and error is None:
-                    log.info("source serves again", source=self.source.name)
-                failed, failures = error, failures + 1 if error else 0
-                interval = self._interval()
-                with anyio.move_on_after(pause(interval, error, failures)):
-                    await self._rest(applied, error)
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._heed_hints)
+                await self._poll_again_and_again()
 
     def apply(self, config: Config) -> None:
         """Begin a new poll under another configuration, so that it applies to a backlog's rest."""
@@ -104,8 +100,46 @@ class Poller:
         own: float | None = getattr(self.settings, "poll_interval", None)
         return max(own or float(self._config.service.poll_interval), self.source.traits.pause)
 
+    def _least_pause(self) -> float:
+        """Seconds between a poll and one that a hint asks for, at least."""
+        return max(min(self._interval(), float(self._config.push.pause)), self.source.traits.pause)
+
+    async def _poll_again_and_again(self) -> None:
+        failed: SynqupError | None = None
+        failures = 0
+        while True:
+            await self._released.wait()
+            applied, self._hint = self._applied, anyio.Event()
+            with anyio.CancelScope() as self._poll_scope:
+                error = await self._poll()
+            if self._poll_scope.cancelled_caught:
+                continue
+            if error is not None and type(error) is not type(failed):
+                log.error("poll failed", source=self.source.name, reason=str(error))
+            elif failed is not None and error is None:
+                log.info("source serves again", source=self.source.name)
+            failed, failures = error, failures + 1 if error else 0
+            with anyio.move_on_after(pause(self._interval(), error, failures)):
+                await self._rest(applied, error)
+
+    async def _heed_hints(self) -> None:
+        """Let each hint of the source have the next poll come sooner."""
+        while True:
+            try:
+                async with aclosing(self.source.hints()) as hints:
+                    async for _ in hints:
+                        is_first = not self._hint.is_set()
+                        self._hint.set()
+                        self._hinted(HintOutcome.POLL if is_first else HintOutcome.JOINED)
+            except Exception as failure:  # noqa: BLE001 - it is polled without hints as well
+                place = f"source {self.source.name}, hints"
+                reason = self._application.error_reporter.report(place, failure)
+                log.warning("no hints for now", source=self.source.name, reason=str(reason))
+            await anyio.sleep(self._interval())
+
     async def _rest(self, applied: anyio.Event, error: SynqupError | None) -> None:
-        """Wait for another configuration, or, where it was refused, for a new sign-in."""
+        """Wait for another configuration or a hint; where it was refused, for a new sign-in."""
+        soonest = anyio.current_time() + self._least_pause()
         async with anyio.create_task_group() as group:
 
             async def sign_in() -> None:
@@ -118,8 +152,16 @@ class Poller:
                 log.info("there is a new sign-in", source=self.source.name)
                 group.cancel_scope.cancel()
 
+            async def hint() -> None:
+                await self._hint.wait()
+                await anyio.sleep_until(soonest)
+                group.cancel_scope.cancel()
+
             if isinstance(error, SignInRefused):
                 group.start_soon(sign_in)
+            if error is None or isinstance(error, PartFailed):
+                # Else it was asked for a longer pause, or has to recover: a hint changes nothing.
+                group.start_soon(hint)
             await applied.wait()
             group.cancel_scope.cancel()
 

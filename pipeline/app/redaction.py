@@ -130,7 +130,10 @@ def secrets_of(settings: Any) -> Iterator[str]:
     """The values of all secrets within settings, as far as they can be read."""
     if isinstance(settings, Secret):
         with suppress(SynqupError):
-            yield read_secret(settings)
+            text = read_secret(settings)
+            yield text
+            # Some places hold a secret in each line.
+            yield from (line for line in text.splitlines() if line != text)
     elif isinstance(settings, Struct):
         own = [getattr(settings, field.name) for field in fields(settings)]
         found = [one for part in own for one in secrets_of(part)]

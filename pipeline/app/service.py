@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -39,9 +40,11 @@ from pipeline.control.handlers import handlers_of, reading_handlers
 from pipeline.control.server import ControlServer
 from pipeline.errors import ControlError, SynqupError
 from pipeline.health.collector import Collector
+from pipeline.hints import HintOutcome, Pushed
 from pipeline.monitor.monitor import Monitor
 from pipeline.monitor.page.parts import Parts
 from pipeline.monitor.page.tally import Tally
+from pipeline.push.receiver import PushReceiver
 from pipeline.source import Source
 
 log = structlog.get_logger(__name__)
@@ -148,6 +151,8 @@ class Service:
             self.control.readables,
         )
         self.monitor = Monitor(config.monitor, self.collector, observer, deliveries, page)
+        #: Takes what platforms push.
+        self.push_receiver = PushReceiver(config.push, self)
         self.alerts = Alerts(
             alert_settings(config),
             config.companies,
@@ -192,6 +197,7 @@ class Service:
         group.start_soon(self._control_server.run)
         group.start_soon(self.collector.run)
         group.start_soon(self.monitor.run)
+        group.start_soon(self.push_receiver.run)
         group.start_soon(self.alerts.run, stopping)
 
     def sources(self) -> Mapping[str, Source | None]:
@@ -204,6 +210,15 @@ class Service:
     def source(self, name: str) -> Source | None:
         """A source of the configuration in force; None for one that can't be opened."""
         return self.sources().get(name)
+
+    def pushed(self, source: str) -> Pushed | None:
+        """What takes the pushes of a source of the configuration in force; None: nothing does."""
+        found = self.source(source)
+        return found.push if found is not None else None
+
+    def hinted(self, source: str, outcome: HintOutcome) -> None:
+        """Count what became of a hint."""
+        self._application.engine.observer.hinted(source, outcome)
 
     def poll_now(self, source: str) -> None:
         """Let the next poll of a source begin at once."""
@@ -236,11 +251,12 @@ class Service:
         if config.service.state_dir != in_use:
             log.warning("state_dir changes at the next start", in_use=in_use)
         before, self._config = self._config, config
-        self._application.engine.resize(config.stages, config.connections)
+        self._application.engine.resize(config.stages, config.connections, config.shares)
         self._update_pollers()
         self._application.keeper.apply(config.service)
         self.control.worker.wake()
         self.monitor.apply(config.monitor)
+        self.push_receiver.apply(config.push)
         self.alerts.apply(alert_settings(config), config.companies)
         for poller in self._pollers.values():
             poller.apply(config)
@@ -273,7 +289,12 @@ class Service:
                     continue
                 self._sources.add(source)
                 poller = Poller(
-                    settings, source, self._application, self._config, held=name in self._paused
+                    settings,
+                    source,
+                    self._application,
+                    self._config,
+                    held=name in self._paused,
+                    hinted=partial(self.hinted, name),
                 )
                 self._pollers[name] = poller
                 self._group.start_soon(self._run, poller)

@@ -220,7 +220,7 @@ async def open_application(
             sink,
             keeper.keep,
         )
-        engine.resize(config.stages, config.connections)
+        engine.resize(config.stages, config.connections, config.shares)
         async with anyio.create_task_group() as keeping:
             keeping.start_soon(keeper.run)
             try:

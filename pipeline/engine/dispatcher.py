@@ -5,6 +5,7 @@ Backpressure: a submission waits until the first queue has room.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pipeline.dispatcher import Dispatcher, PendingAck
@@ -61,6 +62,10 @@ class EngineDispatcher(Dispatcher):
         except BaseException:
             self._in_flight.remove(pending.key)
             raise
+
+    async def gone(self, found: Sequence[tuple[Key, SynqupError]], /) -> None:
+        """Record documents that waited, and that their source does not list any more, and why."""
+        await self._outcomes.gone(found)
 
     async def kept(self, key: Key, /) -> bool:
         """Whether the quarantine holds the bytes of a document."""

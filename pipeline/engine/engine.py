@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 
 import anyio
@@ -20,6 +21,7 @@ from pipeline.engine.breaker import Breaker
 from pipeline.engine.counters import RunCounters
 from pipeline.engine.dispatcher import EngineDispatcher
 from pipeline.engine.error_reporter import ErrorReporter
+from pipeline.engine.fair_queue import FairQueue
 from pipeline.engine.in_flight import InFlight
 from pipeline.engine.journal import Journal
 from pipeline.engine.observer import Observer
@@ -61,13 +63,17 @@ class Engine:
         reporter = error_reporter or ErrorReporter()
         in_flight = self._in_flight = InFlight()
         self.journal = Journal(counters, sink)
-        runners = [StageRunner(stage, self.breaker, reporter, instrument) for stage in stages]
+        # A dry run has no stages: its dispatcher is only asked.
+        first = self._first = FairQueue(stages[0].queue if stages else Bound(0, 0))
+        queues = [first, *(Queue[Document[Any]](stage.queue) for stage in stages[1:])]
+        runners = [
+            StageRunner(stage, self.breaker, reporter, instrument, queue)
+            for stage, queue in zip(stages, queues, strict=False)
+        ]
         self._runners = runners
         self._acknowledger = Acknowledger(
             ledger, in_flight.remove, self.breaker, reporter, self.journal, instrument
         )
-        # A dry run has no stages: its dispatcher is only asked.
-        first = runners[0].queue if runners else Queue[Document[Any]](Bound(0, 0))
         self._outcomes = Outcomes(
             first,
             in_flight,
@@ -111,11 +117,18 @@ class Engine:
             self._in_flight.clear()
             self.journal.close()
 
-    def resize(self, sizes: Mapping[str, Size], connections: int = 1) -> None:
+    def resize(
+        self,
+        sizes: Mapping[str, Size],
+        connections: int = 1,
+        shares: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         """Apply configured sizes by stage name: more workers at once, fewer after their work.
 
-        connections: requests that the sources take at once, all together.
+        connections: requests that the sources take at once, all together. shares: documents that
+        the first stage has of a source at once, by its name.
         """
+        self._first.share(shares)
         for runner in self._runners:
             runner.resize(sizes.get(runner.stage.name), connections)
             self._add_workers(runner)

@@ -7,7 +7,8 @@ and changes nothing. All of it lives on the event loop's thread.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +21,7 @@ from pipeline.engine.in_flight import InFlight
 from pipeline.engine.queue import Queue
 from pipeline.engine.runner import StageRunner
 from pipeline.errors import SynqupError
+from pipeline.hints import HintOutcome
 
 
 class QueueSnapshot(Struct, frozen=True):
@@ -66,13 +68,17 @@ class PollSnapshot(Struct, frozen=True):
 
 
 class SourceSnapshot(Struct, frozen=True):
-    """One source. reason: why its breaker is open, else empty. counters: of its documents."""
+    """One source. reason: why its breaker is open, else empty. counters: of its documents.
+
+    hints: how many there were in this run, by what became of them.
+    """
 
     in_flight: int
     breaker: BreakerState
     reason: str
     poll: PollSnapshot
     counters: Counters
+    hints: Mapping[HintOutcome, int] = {}
 
 
 class Snapshot(Struct, frozen=True):
@@ -107,6 +113,7 @@ class Observer:
         self._breaker = breaker
         self._counters = counters
         self._polls: dict[str, PollSnapshot] = {}
+        self._hints: defaultdict[str, Counter[HintOutcome]] = defaultdict(Counter)
         self._began = time.monotonic()
 
     @contextmanager
@@ -148,10 +155,14 @@ class Observer:
         """Note that a page of a list of the source has been read."""
         self._note(source, pages=self._poll(source).pages + 1)
 
+    def hinted(self, source: str, outcome: HintOutcome) -> None:
+        """Note that there was a hint that the source has something new."""
+        self._hints[source][outcome] += 1
+
     def snapshot(self) -> Snapshot:
         """The engine at this moment; what is returned does not change any more."""
         known = {*self._polls, *self._in_flight.sources(), *self._breaker.sources()}
-        known |= self._counters.sources.keys()
+        known |= self._counters.sources.keys() | self._hints.keys()
         return Snapshot(
             at=time.time(),
             uptime=time.monotonic() - self._began,
@@ -170,6 +181,7 @@ class Observer:
             reason=str(reason or ""),
             poll=self._poll(name),
             counters=structs.replace(self._counters.sources.get(name, Counters())),
+            hints=dict(self._hints.get(name, {})),
         )
 
     def _poll(self, source: str) -> PollSnapshot:

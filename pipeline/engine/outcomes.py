@@ -33,6 +33,7 @@ from pipeline.errors import (
     StateError,
     SynqupError,
 )
+from pipeline.ledger.gone import record_gone
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import State
 from pipeline.note import Note
@@ -100,6 +101,13 @@ class Outcomes:
             return await self._leave_out(document, error)
         return await self._postpone(document, error)
 
+    async def gone(self, found: Sequence[tuple[Key, SynqupError]]) -> None:
+        """Record documents that waited, and that their source does not list any more."""
+        await record_gone(self._ledger, [(key, str(why)) for key, why in found], time.time())
+        for key, why in found:
+            log.error("document gone", document=why.subject, reason=str(why))
+            self._counters.count(key.source, State.QUARANTINED, 0)
+
     async def clear_quarantine(self, key: Key, outcome: Outcome) -> None:
         """Remove what the quarantine keeps of a document that has been accepted since."""
         if not outcome.accepted:
@@ -158,7 +166,9 @@ class Outcomes:
         """Leave a document to a later poll."""
         self._breaker.record_failure(document.key.source, error)
         log.warning("document waits", document=document.entry.label, reason=str(error))
-        if await self._record(self._ledger.waiting, document, error):
+        hints = getattr(document.entry.meta, "hints", {})
+        record = partial(self._ledger.waiting, company=hints.get("company", ""))
+        if await self._record(record, document, error):
             await self._wait(document)
         return State.WAITING
 

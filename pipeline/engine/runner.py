@@ -56,9 +56,10 @@ class StageRunner:
         breaker: Breaker,
         error_reporter: ErrorReporter,
         instrument: Instrument | None = None,
+        queue: Queue[Document[Any]] | None = None,
     ) -> None:
         self.stage = stage
-        self.queue: Queue[Document[Any]] = Queue(stage.queue)
+        self.queue: Queue[Document[Any]] = queue or Queue(stage.queue)
         self.counters = StageCounters()
         self.wanted = stage.workers or 1
         self.active = self.busy = 0

@@ -78,6 +78,10 @@ class Ledger:
         """Call a function in a transaction of the writer; what it changes is durable on return."""
         return await self._writer.execute(apply, durable=True)
 
+    async def ask(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        """Call a function that only reads, in the turn of the writer."""
+        return await self._writer.execute(read)
+
     async def begin_poll(self, source: str) -> int:
         """Count a poll of a source that begins, and return its number; restarts don't reset it.
 
@@ -174,9 +178,22 @@ class Ledger:
         )
         await self._record_state(State.WAITING, failed, at, clear)
 
-    async def waiting(self, failed: Iterable[tuple[Key, str]], at: float) -> None:
-        """Record documents that failed for now, (key, reason) each: durable on return."""
+    async def waiting(
+        self, failed: Iterable[tuple[Key, str]], at: float, company: str = ""
+    ) -> None:
+        """Record documents that failed for now, (key, reason) each: durable on return.
+
+        company: whose list showed them; "" if that is not known.
+        """
+        failed = list(failed)
         await self._record_end(State.WAITING, failed, at)
+        if company:
+            sql = (
+                "UPDATE documents SET company = ?4 WHERE source = ?1 AND id = ?2 AND revision = ?3"
+                " AND state = 'waiting'"
+            )
+            rows = [(*columns(key), company) for key, _ in failed]
+            await self._writer.enqueue(Statement(sql, rows))
 
     async def quarantined(self, failed: Iterable[tuple[Key, str]], at: float) -> None:
         """Record documents that failed for good, (key, reason) each: durable on return."""

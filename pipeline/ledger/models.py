@@ -60,6 +60,16 @@ class Known(Struct, frozen=True):
     sha256: str = ""
     seen_at: float | None = None
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether it waited, and its source does not list it any more; see gone.py."""
+        return self.state is State.QUARANTINED and self.poll < 0
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more is to come of it while its source lists it."""
+        return self.state in ENDED and not self.is_gone
+
 
 class Staged(Struct, frozen=True):
     """A document that is about to become visible: everything that the ledger records of it.

@@ -18,7 +18,8 @@ from pipeline.ledger.orders import AGAIN, MAX_ORDERS, PAGE
 from pipeline.ledger.sqlite_errors import explain, is_recoverable
 
 _COLUMNS = (
-    "source, id, revision, label, state, acknowledged_at IS NOT NULL, company, kind, reason,"
+    "source, id, revision, label, state, acknowledged_at IS NOT NULL AND poll >= 0, company, kind,"
+    " reason,"
     " sha256, path, details"
 )
 

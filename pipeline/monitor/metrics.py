@@ -175,6 +175,11 @@ def _sources(health: Health, snapshot: Snapshot) -> Iterator[Metric]:
         "synqup_source_breaker_open", "Whether its circuit breaker is open.", labels=["source"]
     )
     paused = Gauge("synqup_source_paused", "Whether somebody has paused it.", labels=["source"])
+    hints = CounterFamily(
+        "synqup_hints",
+        "Hints that a source has something new, such as pushes, by what became of them.",
+        labels=["source", "outcome"],
+    )
     for one in health.sources:
         paused.add_metric([one.name], one.paused_since is not None)
         is_working = one.works
@@ -187,7 +192,9 @@ def _sources(health: Health, snapshot: Snapshot) -> Iterator[Metric]:
             left.add_metric([one.name], one.sign_in_ends_at - health.at)
         if (known := snapshot.sources.get(one.name)) is not None:
             opened.add_metric([one.name], known.breaker is BreakerState.OPEN)
-    yield from (working, paused, since, polled, left, opened)
+            for outcome, count in sorted(known.hints.items()):
+                hints.add_metric([one.name, outcome.value], count)
+    yield from (working, paused, since, polled, left, opened, hints)
 
 
 def _destinations(health: Health) -> Iterator[Metric]:

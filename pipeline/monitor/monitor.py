@@ -5,8 +5,6 @@ Whatever happens to it concerns no document: it never raises, and the service go
 
 from __future__ import annotations
 
-import errno
-import socket
 from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -16,25 +14,15 @@ import anyio.to_thread
 import structlog
 
 from pipeline.config.monitor import Address, MonitorSettings
-from pipeline.config.secrets import SecretMissing
 from pipeline.engine.observer import Observer
-from pipeline.files import os_reason
 from pipeline.health.collector import Collector, Deliveries
 from pipeline.monitor.page.parts import Parts
+from pipeline.network.kept_server import KeptServer
 
 if TYPE_CHECKING:  # it takes longer to import than all that one poll does
     from pipeline.monitor.page.site import Site
 
 log = structlog.get_logger(__name__)
-
-#: Seconds until an address that can't be listened at is tried again.
-RETRY = 15.0
-
-_REMEDIES = {
-    errno.EADDRINUSE: "Stop the program that listens there, or write another port into [monitor]",
-    errno.EACCES: "Write a port above 1023 into [monitor], or let this account listen there",
-    errno.EADDRNOTAVAIL: "Write an address of this machine into [monitor]",
-}
 
 
 class Monitor:
@@ -49,21 +37,17 @@ class Monitor:
         page: Parts | None = None,
     ) -> None:
         """page: of what the page tells; None: there is none."""
-        self._settings = settings
+        self._kept = KeptServer("the monitor", "[monitor]", settings, self._listen)
         self._parts = (collector, observer, deliveries)
         self._page = page
         #: The page at this moment.
         self.site: Site | None = None
-        self._applied = anyio.Event()
         #: Where it listens at this moment.
         self.addresses: Sequence[Address] = ()
 
     def apply(self, settings: MonitorSettings) -> None:
         """Serve by other settings from now on; those who are being answered are cut off."""
-        if settings != self._settings:
-            self._settings = settings
-            self._applied.set()
-            self._applied = anyio.Event()
+        self._kept.apply(settings)
 
     def invite(self, name: str) -> str | None:
         """The address at which somebody is signed in to act, once, soon; None where there is none.
@@ -79,33 +63,7 @@ class Monitor:
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        while True:
-            async with anyio.create_task_group() as group:
-                applied = self._applied
-                group.start_soon(self._serve, self._settings)
-                await applied.wait()
-                group.cancel_scope.cancel()
-
-    async def _serve(self, settings: MonitorSettings) -> None:
-        """Listen; where that is not possible, say so once and try again."""
-        if settings.address is None:
-            return
-        reported = ""
-        while True:
-            try:
-                await self._listen(settings)
-            except Exception as error:
-                reason, remedy = _words(error)
-                if reason != reported:
-                    reported = reason
-                    log.error(
-                        "the monitor can't listen",
-                        address=settings.listen,
-                        reason=reason,
-                        remedy=f"{remedy}; it will be tried again",
-                        exc_info=None if isinstance(error, OSError | SecretMissing) else error,
-                    )
-            await anyio.sleep(RETRY)
+        await self._kept.run()
 
     async def _listen(self, settings: MonitorSettings) -> None:
         # Not before it is needed, and in a thread: it takes longer than all that one poll does.
@@ -117,16 +75,3 @@ class Monitor:
                 await anyio.sleep_forever()
             finally:
                 self.addresses, self.site = (), None
-
-
-def _words(error: Exception) -> tuple[str, str]:
-    """Why it can't listen, and what to do."""
-    if isinstance(error, SecretMissing):
-        return f"{error.subject}: {error.reason}", error.remedy
-    if isinstance(error, socket.gaierror):
-        return os_reason(error), _REMEDIES[errno.EADDRNOTAVAIL]
-    if isinstance(error, OSError):
-        # asyncio puts the address, and its own words, in front of the system's.
-        said = os_reason(error).rpartition(": ")[2]
-        return said, _REMEDIES.get(error.errno or 0, "Look at listen in [monitor]")
-    return f"a fault of synqup's own ({type(error).__name__}: {error})", "Send the log to support"

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
+from yarl import URL
 
 from stages.sandbox.companies import Company
 from stages.sandbox.mailbox import Mailbox
@@ -65,6 +66,10 @@ def write_config_of_all(
     path.parent.mkdir(parents=True, exist_ok=True)
     secrets = _Secrets(path)
     sections = [SECTIONS]
+    pushed = [url for one in all_served if (url := URL(one.sandbox.platform.push_url))]
+    if pushed:
+        address = f"{pushed[0].host}:{pushed[0].port}"
+        sections.append(f"[push]\nlisten = {_string(address)}\n")
     memberships: dict[str, tuple[Company, list[tuple[str, str | None]]]] = {}
     for served in all_served:
         platform = served.sandbox.platform

@@ -56,6 +56,11 @@ class Platform(ABC):
                 self.kind, [f"--option: {error}; the options of this platform are {there_are}"]
             ) from None
 
+    @property
+    def push_url(self) -> str:
+        """Where it tells of documents that arrive: its option `push`; "" for nowhere."""
+        return str(getattr(self.options, "push", ""))
+
     @abstractmethod
     def section(
         self, served: Sandbox, mailbox: Mailbox, *, by_person: bool = False

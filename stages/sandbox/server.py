@@ -20,6 +20,7 @@ from stages.sandbox.fault_spec import FaultSpec
 from stages.sandbox.journal import open_journal
 from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.platform import Platform, Sandbox
+from stages.sandbox.pushing import pushing
 from stages.sandbox.tokens import (
     CLIENT_ID,
     PUBLIC_CLIENT_ID,
@@ -117,6 +118,7 @@ async def _serve_http(
                 storage_url=wire.storage_url,
             )
             async with AsyncExitStack() as stack:
+                await stack.enter_async_context(pushing(wire.push_url, mailbox, wire.push))
                 if closed := faults.closed():
                     closing = await stack.enter_async_context(anyio.create_task_group())
                     stack.callback(closing.cancel_scope.cancel)

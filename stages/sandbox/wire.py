@@ -14,9 +14,11 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from stages.sandbox.authorization import AUTHORIZE_PATH
+from stages.sandbox.corpus import Document
 from stages.sandbox.fault_spec import Target
 from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.platform import Platform, Sandbox, SecretText, Value
+from stages.sandbox.pushing import Push
 from stages.sandbox.tokens import TOKEN_PATH, IssuerRules, Tokens, authorised
 
 #: Records an acknowledgement: the document's id, the platform's word for its status, the message.
@@ -71,6 +73,10 @@ class Wire(Platform):
     def storage(self, mailbox: Mailbox) -> Sequence[web.RouteDef]:  # noqa: ARG002 - wires use it
         """What another host of the platform answers, to requests without a sign-in."""
         return ()
+
+    def push(self, mailbox: Mailbox, document: Document) -> Push | None:  # noqa: ARG002 - wires use them
+        """What tells `push_url` of a document that has arrived; None: nothing does."""
+        return None
 
     # What faults have to know of requests and answers.
 

@@ -13,8 +13,9 @@ from structlog.testing import capture_logs
 
 from pipeline.config.monitor import MonitorSettings
 from pipeline.config.types import Secret
-from pipeline.monitor import monitor as monitor_module, pages
+from pipeline.monitor import pages
 from pipeline.monitor.readiness import folder_digest
+from pipeline.network import kept_server
 from stages.sandbox import FaultSpec
 from stages.settings import destination
 from tests.helpers.services import HERE, until, visiting, watched
@@ -192,7 +193,7 @@ async def test_other_hosts_and_other_sites_are_refused(tmp_path: Path) -> None:
 async def test_a_port_that_is_taken_is_told_once_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monitor_module, "RETRY", 0.02)
+    monkeypatch.setattr(kept_server, "RETRY", 0.02)
     async with trial(tmp_path, documents=6) as it:
         with capture_logs() as logs, socket.create_server(("127.0.0.1", 0)) as other:
             port = other.getsockname()[1]
@@ -214,7 +215,7 @@ async def test_a_port_that_is_taken_is_told_once_and_tried_again(
 async def test_a_token_that_is_missing_keeps_it_from_listening_until_it_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monitor_module, "RETRY", 0.02)
+    monkeypatch.setattr(kept_server, "RETRY", 0.02)
     settings = MonitorSettings("0.0.0.0:0", Secret(file=str(tmp_path / "token")))
     async with trial(tmp_path, documents=3) as it:
         with capture_logs() as logs:

@@ -65,6 +65,10 @@ class Door(ABC):
         """
 
     @abstractmethod
+    def shows_all(self, place: Place) -> bool:
+        """Whether the list that would show a document was read, and shows all that it holds."""
+
+    @abstractmethod
     def confirmed(self, place: Place) -> None:
         """Note that a document has left its list."""
 

@@ -98,6 +98,11 @@ class InboxDoor(Door):
                 latest = await self._ask(place.scope)
             return latest.ids
 
+    def shows_all(self, place: Place) -> bool:
+        """If there are fewer than it shows at most."""
+        latest = self._latest.get(place.scope)
+        return latest is not None and len(latest.items) < WINDOW
+
     def confirmed(self, place: Place) -> None:
         """The next list shows it."""
 

@@ -5,10 +5,13 @@ Where Billit does not say what it does, the stricter choice is taken, and is an 
 
 from __future__ import annotations
 
+import hmac
+import time
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
+import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
@@ -17,12 +20,15 @@ from stages.sandbox.corpus import Document
 from stages.sandbox.fault_spec import Target
 from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.platform import Sandbox, SecretText, Value
+from stages.sandbox.pushing import Push, push_secret
 from stages.sandbox.tokens import IssuerRules, Tokens
 from stages.sandbox.wire import Record, Wire
 from stages.sources.billit.sandbox_account import Account, BillitOptions, answer
 from stages.sources.billit.sandbox_feeds import FEED, FIRST_ITEM as FIRST_FEED_ITEM, FeedRoutes
 from stages.sources.billit.sandbox_inbox import FIRST_ITEM as FIRST_INBOX_ITEM, InboxRoutes
 from stages.sources.billit.settings import FEEDS, Billit
+
+JSON = {"Content-Type": "application/json"}
 
 
 class BillitWire(Wire):
@@ -90,6 +96,8 @@ class BillitWire(Wire):
                 keys["register_feed"] = True
         if self.options.context != "any":
             keys["context_header"] = self.options.context
+        if self.push_url:
+            keys["push_secret"] = SecretText(push_secret(mailbox))
         if not by_person:
             return {**keys, "api_key": SecretText(api_key(mailbox.seed))}
         return {
@@ -99,6 +107,20 @@ class BillitWire(Wire):
             "client_id": served.client_id,
             "client_secret": SecretText(served.client_secret),
         }
+
+    def push(self, mailbox: Mailbox, document: Document) -> Push | None:
+        """Of an order, which is what an invoice is there; of nothing that it does not hold."""
+        if not self.holds(document):
+            return None
+        event = {
+            "UpdatedEntityID": FIRST_INBOX_ITEM + document.index,
+            "UpdatedEntityType": "Order",
+            "WebhookUpdateTypeTC": "I",
+            "EntityDetail": {},
+        }
+        body, at = msgspec.json.encode(event), str(int(time.time()))
+        digest = hmac.digest(push_secret(mailbox).encode(), f"{at}.".encode() + body, "sha256")
+        return Push(body, {"Billit-Signature": f"t={at},s={digest.hex()}", **JSON})
 
     def target(self, request: web.Request) -> Target:
         """By the method and the path."""

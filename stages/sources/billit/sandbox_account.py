@@ -29,7 +29,8 @@ class BillitOptions(Struct, frozen=True, forbid_unknown_fields=True):
     foreign: whether the feed begins with an item of a company that nobody has configured. account:
     whether an inbox shows what is for all companies of the account, so that PartyID says nothing;
     narrowed: whether ReceiverCompanyID gives each company ten places of its own then. revoked: a
-    PartyID whose company has taken back its right. registered: whether the feed is there.
+    PartyID whose company has taken back its right. registered: whether the feed is there. push:
+    the address of a webhook.
     """
 
     door: Literal["feeds", "inbox"] = "feeds"
@@ -43,6 +44,7 @@ class BillitOptions(Struct, frozen=True, forbid_unknown_fields=True):
     narrowed: bool = True
     revoked: str = ""
     registered: bool = True
+    push: str = ""
 
 
 class Account:

@@ -9,7 +9,7 @@ from msgspec import structs
 from yarl import URL
 
 from pipeline.config.loader import POINTER, LoadContext
-from pipeline.config.types import Duration, Secret, one_of
+from pipeline.config.types import Duration, Secret, above_zero, one_of
 from stages.sources.http.oauth_client import OAuthClient
 from stages.sources.http.oauth_settings import OAuthSettings
 from stages.sources.http.settings import HttpSettings, web_address
@@ -53,6 +53,8 @@ class Billit(
     is not there. list_pause: seconds between two looks at it.
     Inbox: per_company, look at the inbox of each company (ReceiverCompanyID) by itself. envelope:
     "unwrap" delivers the invoice in the envelope (SBDH), "keep" the envelope.
+    push_secret: of the webhooks, one in each line. push_max_age: how long ago one may have been
+    signed.
     """
 
     door: Annotated[str, one_of(FEEDS, INBOX)]
@@ -71,6 +73,8 @@ class Billit(
     list_pause: Duration = Duration(60)
     per_company: bool = False
     envelope: Annotated[str, one_of("unwrap", "keep")] = "unwrap"
+    push_secret: Secret | None = None
+    push_max_age: Annotated[Duration, above_zero] = Duration(300)
 
     @property
     def base(self) -> URL:

@@ -18,6 +18,7 @@ from yarl import URL
 
 from pipeline.config.secrets import read_secret
 from pipeline.errors import Rejected, SignInRefused, SourceError, SynqupError
+from pipeline.push.inbox import PushInbox
 from pipeline.source import Entry, FoundCompany, Incoming, Outcome, Source
 from pipeline.text import quoted
 from pipeline.traits import Traits
@@ -28,6 +29,7 @@ from stages.sources.billit.doors import Door, NotThere
 from stages.sources.billit.feeds import FeedDoor
 from stages.sources.billit.inbox import InboxDoor
 from stages.sources.billit.parties import Place, party_headers, place_of
+from stages.sources.billit.push import is_signed
 from stages.sources.billit.settings import FEEDS, INBOX, Billit
 from stages.sources.http.auth import Auth, BearerAuth, StaticAuth
 from stages.sources.http.client import HttpClient, status_error
@@ -86,6 +88,9 @@ class BillitSource(Source):
         self._session = ApiSession(self.name, self._http, auth, limiter)
         self._door: Door = FeedDoor(self) if settings.door == FEEDS else InboxDoor(self)
         self.traits: Traits = self._door.traits
+        if settings.push_secret is not None:
+            verify = partial(is_signed, max_age=settings.push_max_age)
+            self.push = PushInbox(f"source {self.name}", settings.push_secret, verify)
         self._has_compared = False
         #: When confirmations were refused of which it is not known yet whether they had been given.
         self._doubtful: dict[str, float] = {}
@@ -141,6 +146,14 @@ class BillitSource(Source):
     async def companies(self) -> Sequence[FoundCompany]:
         """The companies that the account gives access to."""
         return await self.ask("account/accountInformation", "companies", "", account_companies)
+
+    def shows(self, id: str, company: str) -> bool:  # noqa: A002, ARG002 - as in the contract
+        """A feed shows everything; an inbox, if it shows fewer than it shows at most."""
+        try:
+            place = place_of(id, f"source {self.name}")
+        except SourceError:
+            return False
+        return place.door == self.settings.door and self._door.shows_all(place)
 
     async def check(self, config: Config) -> str:
         """Sign in, compare the companies, and look at the door; with OAuth, only try the addresses.

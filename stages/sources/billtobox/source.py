@@ -117,6 +117,8 @@ class BilltoboxSource(Source):
         self._session = ApiSession(self.name, self._http, BearerAuth(self._token), self._limiter)
         self._resources = {resource.prefix: resource for resource in resources(settings)}
         self._pagination: Pagination[ScopedList] | None = None
+        #: Whether the latest walk was over the lists of all companies at once.
+        self._is_of_all = False
 
     @property
     def sign_in_ends_at(self) -> float | None:
@@ -132,6 +134,7 @@ class BilltoboxSource(Source):
         await self._sign_in.synchronise()
         at_source = members(config, self.name)
         owners = Owners(at_source)
+        self._is_of_all = any(one.platform_id is None for one in at_source)
         self._pagination = Pagination(
             scoped_lists(self._resources.values(), at_source),
             self._fetch_page_retrying,
@@ -176,6 +179,11 @@ class BilltoboxSource(Source):
         for outcome in outcomes:
             await self._acknowledge(outcome)
         return [outcome.id for outcome in outcomes]
+
+    def shows(self, id: str, company: str) -> bool:  # noqa: A002 - as in the contract
+        """A company is told by its own list; without one, only the lists of all tell."""
+        resource = id.partition("/")[0]
+        return resource in self._resources and (bool(company) or self._is_of_all)
 
     async def check(self, config: Config) -> str:
         """Sign in and read the total of each list; with a refresh token, only try the addresses.

@@ -9,6 +9,7 @@ from msgspec import Struct
 from pipeline.source import FoundCompany
 from stages.settings import Company, Member
 from stages.sources.codabox.api import Client, FeedClient
+from stages.sources.http.known_companies import Signs
 from stages.values.identifiers import company_identifier
 
 
@@ -38,12 +39,22 @@ def owned(feeds: Iterable[FeedClient], members: Sequence[Member]) -> list[OwnedF
 
 
 def is_of(client: FeedClient, member: Member) -> bool:
-    """Whether a feed client is a company: by platform_id if there is one, else by file number."""
+    """Whether a feed client is a company."""
+    return not signs_of(member).isdisjoint(signs_of_feed(client))
+
+
+def signs_of(member: Member) -> Signs:
+    """A company is known by its platform_id if there is one, else by its file number."""
     if member.platform_id is not None:
-        ids = (client.code, client.client_id, client.id)
-        return bool(member.platform_id.strip()) and _bare(member.platform_id) in map(_bare, ids)
-    number = _bare(member.company.accounting_file_id)
-    return bool(number) and number == _bare(client.code)
+        return _signs("id", member.platform_id)
+    return _signs("file number", member.company.accounting_file_id)
+
+
+def signs_of_feed(client: FeedClient) -> Signs:
+    """A feed client is known by its code, which is the file number, and by its ids."""
+    return _signs("id", client.code, client.client_id, client.id) | _signs(
+        "file number", client.code
+    )
 
 
 def found_companies(feeds: Iterable[FeedClient], clients: Iterable[Client]) -> list[FoundCompany]:
@@ -70,6 +81,10 @@ def _identifier(number: str) -> str:
         return company_identifier(number)
     except ValueError:
         return number
+
+
+def _signs(sort: str, *names: str) -> Signs:
+    return {(sort, bare) for name in names if (bare := _bare(name))}
 
 
 def _bare(text: str) -> str:

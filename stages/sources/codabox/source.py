@@ -18,16 +18,23 @@ from pipeline.files import os_reason
 from pipeline.source import Entry, FoundCompany, Incoming, Outcome, Source, UnreadableItems
 from pipeline.text import FEW, enumerated, quoted
 from pipeline.traits import Acknowledging, Traits
-from stages.matching.memberships import compared
-from stages.settings import Company, Config, members
+from stages.settings import Config, members
 from stages.sources.codabox.api import Feed, PodClient
 from stages.sources.codabox.client import OFFSET_REFUSED, ApiClient, NotAFeed, TooEarly
-from stages.sources.codabox.clients import OwnedFeed, found_companies, is_of, owned
+from stages.sources.codabox.clients import (
+    OwnedFeed,
+    found_companies,
+    is_of,
+    owned,
+    signs_of,
+    signs_of_feed,
+)
 from stages.sources.codabox.entries import entry_id, entry_of, formats_listed, split_id
 from stages.sources.codabox.memory import FeedMemory, FeedState
 from stages.sources.codabox.settings import CodaBox
 from stages.sources.codabox.walk import FeedWalk
 from stages.sources.http.headers import announced
+from stages.sources.http.known_companies import compared
 from stages.sources.http.token_store import token_path
 
 T = TypeVar("T")
@@ -171,6 +178,10 @@ class CodaBoxSource(Source):
         """Return when there are other credentials than those that were refused."""
         await self.api.signed_in_anew()
 
+    def shows(self, id: str, company: str) -> bool:  # noqa: A002, ARG002 - as in the contract
+        """What a feed has listed is shown until its list was read again without it."""
+        return split_id(id)[0] in self._feeds
+
     async def check(self, config: Config) -> str:
         """Sign in and compare the companies; no feed is asked for, as that counts as a fetch.
 
@@ -180,18 +191,13 @@ class CodaBoxSource(Source):
             await anyio.to_thread.run_sync(self.settings.credentials(self._state_dir).read)
         pod = await self.api.pod()
         found = found_companies(pod.feeds, await self.api.clients())
-        at_source = members(config, self.name)
-        by_id = dict(zip(map(id, found), pod.feeds, strict=True))
-
-        def is_same(one: FoundCompany, company: Company) -> bool:
-            own = [member for member in at_source if member.company is company]
-            return any(is_of(by_id[id(one)], member) for member in own)
-
-        configured = list({id(one.company): one.company for one in at_source}.values())
-        delay = self._delay(pod)
+        feeds = dict(zip(map(id, found), pod.feeds, strict=True))
+        known = compared(
+            found, members(config, self.name), lambda one: signs_of_feed(feeds[id(one)]), signs_of
+        )
         return (
-            f"signed in; {compared(found, configured, is_same)}; its feeds may be asked for every"
-            f" {delay:,.0f} s, and this check has not asked for them"
+            f"signed in; {known}; its feeds may be asked for every {self._delay(pod):,.0f} s, and"
+            " this check has not asked for them"
         )
 
     async def close(self) -> None:

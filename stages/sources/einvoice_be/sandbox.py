@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
 import secrets
 import time
@@ -17,6 +18,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+from msgspec import Struct
 from yarl import URL
 
 from stages.sandbox.companies import Company
@@ -26,6 +28,7 @@ from stages.sandbox.invoices import Invoice
 from stages.sandbox.mailbox import Mailbox
 from stages.sandbox.pdf import to_pdf
 from stages.sandbox.platform import Sandbox, SecretText, Value
+from stages.sandbox.pushing import Push, push_secret
 from stages.sandbox.tokens import Tokens
 from stages.sandbox.wire import Record, Wire
 from stages.sources.einvoice_be.documents import Box
@@ -47,6 +50,12 @@ UBL_AFTER = 1.0
 COMPANY = web.RequestKey("company", Company)
 
 
+class EInvoiceBeOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """What can be chosen. push: the address of a webhook."""
+
+    push: str = ""
+
+
 class EInvoiceBeWire(Wire):
     """The wire format of e-invoice.be's API 1.1.0.
 
@@ -57,6 +66,7 @@ class EInvoiceBeWire(Wire):
     kind = str(EInvoiceBe.__struct_config__.tag)
     base_path = "/api"
     url_path = ""
+    options: EInvoiceBeOptions = EInvoiceBeOptions()
 
     def __init__(self, address_life: float = ADDRESS_LIFE, ubl_after: float = UBL_AFTER) -> None:
         self.address_life = address_life
@@ -78,7 +88,9 @@ class EInvoiceBeWire(Wire):
         by_person: bool = False,  # noqa: ARG002 - as all
     ) -> Mapping[str, Value]:
         """The address, a key for each company, and where the documents are stored."""
+        secret = {"push_secret": SecretText(push_secret(mailbox))} if self.push_url else {}
         return {
+            **secret,
             "url": served.url,
             "storage_hosts": [URL(served.storage_url).host or ""],
             "keys": [
@@ -90,6 +102,24 @@ class EInvoiceBeWire(Wire):
                 for company in mailbox.companies
             ],
         }
+
+    def push(self, mailbox: Mailbox, document: Document) -> Push | None:
+        """Of a document that was received; the names in the event are a guess."""
+        if not is_held(document) or box_of(document) is not Box.INBOX:
+            return None
+        event = {
+            "type": "document.received",
+            "timestamp": time.time(),
+            "id": f"evt_{document.id}",
+            "data": {"document_id": document.id, "vendor_name": document.company.name},
+        }
+        signed = json.dumps(event, sort_keys=True).encode()
+        digest = hmac.digest(push_secret(mailbox).encode(), signed, "sha256").hex()
+        # What is sent is written otherwise than what is signed.
+        return Push(
+            json.dumps(event, ensure_ascii=False, indent=1).encode(),
+            {"X-Signature": f"sha256={digest}", "Content-Type": "application/json"},
+        )
 
     def membership(self, company: Company) -> str | None:  # noqa: ARG002 - as all
         """None: the key tells the company."""

@@ -67,6 +67,7 @@ class EInvoiceBe(
     quarantined.
     stated: whether the size and the hash that come with an address are checked.
     rate_limit: whether the platform's limits are for each key, or for all of an address together.
+    push_secret: of the webhooks, one in each line.
     """
 
     keys: tuple[Key, ...]
@@ -81,6 +82,7 @@ class EInvoiceBe(
     ubl_wait: Duration = Duration(86_400)
     stated: Annotated[str, one_of("check", "ignore")] = "check"
     rate_limit: Annotated[str, one_of("key", "address")] = "key"
+    push_secret: Secret | None = None
 
     def validate(self, base: Path, key: str, context: LoadContext) -> None:
         """Check that each key says whose it is, and that no two are of one company."""

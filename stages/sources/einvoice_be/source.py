@@ -11,19 +11,22 @@ from msgspec import Struct
 from yarl import URL
 
 from pipeline.errors import RetryableError, SourceError, SourceUnreachable
+from pipeline.push.inbox import PushInbox
 from pipeline.source import Entry, FoundCompany, Incoming, Outcome, Source
-from pipeline.text import FEW, quoted
+from pipeline.text import quoted
 from pipeline.traits import Acknowledging, Traits
-from stages.settings import Company, Config, members
+from stages.settings import Company, Config, Member, members
 from stages.sources.einvoice_be.answers import read_me
 from stages.sources.einvoice_be.api import Me
-from stages.sources.einvoice_be.documents import locate
+from stages.sources.einvoice_be.documents import Box, locate
 from stages.sources.einvoice_be.fetching import Fetching
 from stages.sources.einvoice_be.lanes import Lane, Matched, failure_of, match
-from stages.sources.einvoice_be.listing import Failure, Listing, mismatches
+from stages.sources.einvoice_be.listing import Failure, Listing, list_name, mismatches
 from stages.sources.einvoice_be.marks import read_marks, write_marks
+from stages.sources.einvoice_be.push import is_signed
 from stages.sources.einvoice_be.settings import EInvoiceBe
 from stages.sources.http.client import HttpClient
+from stages.sources.http.known_companies import KnownCompanies, compared
 from stages.sources.http.lenient_json import JSON_ERRORS
 from stages.sources.http.limiter import ConcurrencyLimiter
 from stages.sources.http.settings import is_this_machine
@@ -40,6 +43,11 @@ class Owner(Struct, frozen=True):
     lane: Lane
     me: Me = Me()
     failure: Failure | None = None
+
+    @property
+    def company(self) -> FoundCompany:
+        """The company, which the key tells; its name is as the platform states it."""
+        return FoundCompany(self.lane.key.label, self.me.name, self.me.identifier)
 
 
 class EInvoiceBeSource(Source):
@@ -66,6 +74,8 @@ class EInvoiceBeSource(Source):
             local=is_this_machine(URL(settings.url).host or ""),
         )
         self._fetching = Fetching(settings, self._http, storage)
+        if settings.push_secret is not None:
+            self.push = PushInbox(f"source {self.name}", settings.push_secret, is_signed)
         self._matched: tuple[Config, Matched] | None = None
 
     async def list(self, config: Config) -> AsyncGenerator[Sequence[Entry], None]:
@@ -105,12 +115,13 @@ class EInvoiceBeSource(Source):
         owners = await self._owners()
         if failures := [one.failure for one in owners if one.failure is not None]:
             raise failure_of(failures, len(owners), self.name)
-        return [
-            FoundCompany(
-                one.lane.key.name or one.lane.key.identifier, one.me.name, one.me.identifier
-            )
-            for one in owners
-        ]
+        return [one.company for one in owners]
+
+    def shows(self, id: str, company: str) -> bool:  # noqa: A002, ARG002 - as in the contract
+        """Each company has lists of its own, of which the id tells; both may be switched off."""
+        lists = self._matched[1].lanes if self._matched is not None else ()
+        boxes = [box for box in Box if getattr(self.settings, box.value)]
+        return any(id.startswith(f"{list_name(one, box)}/") for one, _ in lists for box in boxes)
 
     async def check(self, config: Config) -> str:
         """Ask whose each key is, and compare that with the configuration."""
@@ -125,16 +136,7 @@ class EInvoiceBeSource(Source):
             if _is_of_another(company, by_lane[lane].me)
         ]
         known = [one for one in owners if one.failure is None]
-        unknown = [one for one in known if one.lane in matched.unknown]
-        found = (
-            f"{_count(len(known), 'key is', 'keys are')} taken; the platform knows"
-            f" {_count(len(known), 'company', 'companies')}, {len(known) - len(unknown)} of them"
-            f" {'is' if len(known) - len(unknown) == 1 else 'are'} configured"
-        )
-        if unknown:
-            names = [quoted(one.me.name or one.lane.key.label) for one in unknown]
-            more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
-            found += f"; left out, as no [[companies]] names them: {', '.join(names[:FEW])}{more}"
+        found = _count(len(known), "key is", "keys are") + f" taken; {_known(known, matched)}"
         if failures:
             error = failure_of(failures, len(owners), self.name)
             if not known:
@@ -179,6 +181,22 @@ class EInvoiceBeSource(Source):
             if isinstance(one.failure, SourceUnreachable):
                 raise one.failure
         return owners
+
+
+def _known(owners: Sequence[Owner], matched: Matched) -> KnownCompanies:
+    """The companies of some keys, compared by their keys; which has none, check() says itself."""
+    asked = {id(one.lane) for one in owners}
+    members = [
+        Member(company, lane.key.label)
+        for company, lane in (*matched.lanes, *matched.doubled)
+        if id(lane) in asked
+    ]
+    return compared(
+        [one.company for one in owners],
+        members,
+        lambda one: {("key", one.id)},
+        lambda one: {("key", one.platform_id or "")},
+    )
 
 
 def _is_of_another(company: Company, me: Me) -> bool:

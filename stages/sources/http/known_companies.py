@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set as AbstractSet
 from contextlib import suppress
 
 from msgspec import Struct
 
 from pipeline.source import FoundCompany
-from pipeline.text import first_few, quoted
+from pipeline.text import enumerated, quoted
 from stages.settings import Company, Member
 from stages.values.identifiers import company_identifier
+
+#: What a company is known by: the sort of name, and the name.
+Signs = AbstractSet[tuple[str, str]]
 
 
 class KnownCompanies(Struct, frozen=True):
@@ -26,48 +29,72 @@ class KnownCompanies(Struct, frozen=True):
 
     def __str__(self) -> str:
         """A sentence for people."""
-        said = f"the platform knows {self.total:,} companies, "
-        said += f"{self.total - len(self.left_out):,} of them are configured"
+        companies = "1 company" if self.total == 1 else f"{self.total:,} companies"
+        known = self.total - len(self.left_out)
+        verb = "is" if known == 1 else "are"
+        said = f"the platform knows {companies}, {known:,} of them {verb} configured"
         if self.left_out:
-            names = first_few([quoted(f"{one.name} {one.id}".strip()) for one in self.left_out])
-            said += f" (the documents of others stay there: {', '.join(names)})"
+            names = enumerated([called(one) for one in self.left_out])
+            said += f"; left alone, as they are not in [[companies]]: {names}"
+        if self.missing:
+            said += f"; configured, and not known there: {self.missing_names}"
         return said
 
     @property
     def missing_names(self) -> str:
         """The missing ones, with what the configuration calls them at the platform."""
-        named = [
-            f"{one.company.name} ({one.platform_id or one.company.identifier})"
-            for one in self.missing
-        ]
-        return ", ".join(first_few(named))
+        return enumerated(
+            [
+                f"{one.company.name} ({one.platform_id or one.company.identifier})"
+                for one in self.missing
+            ]
+        )
 
 
-def compared(found: Sequence[FoundCompany], members: Sequence[Member]) -> KnownCompanies:
-    """Compare them by their ids, and by their numbers where a member has no id."""
-    ids = {one.id for one in found}
-    numbers = {number for one in found if (number := canonical(one.identifier))}
-    wanted_ids = {one.platform_id for one in members}
-    wanted_numbers = {
-        number for one in members if one.platform_id is None for number in numbers_of(one.company)
-    }
+def signs_there(found: FoundCompany) -> Signs:
+    """A company of a platform is known by its id there, and by its number."""
+    number = canonical(found.identifier)
+    return {("id", found.id)} | ({("number", number)} if number else set())
+
+
+def signs_here(member: Member) -> Signs:
+    """A configured company is known by its id, or by its numbers where it has none."""
+    if member.platform_id is not None:
+        return {("id", member.platform_id)}
+    return {("number", number) for number in numbers_of(member.company)}
+
+
+def compared(
+    found: Sequence[FoundCompany],
+    members: Sequence[Member],
+    there: Callable[[FoundCompany], Signs] = signs_there,
+    here: Callable[[Member], Signs] = signs_here,
+) -> KnownCompanies:
+    """Compare them: one is another if they share a sign.
+
+    there, here: what each is known by. A configured company is not missing where the platform
+    states no sign of the sort that it is known by, for then that can't be told.
+    """
+    wanted = {sign for one in members for sign in here(one)}
+    known = {sign for one in found for sign in there(one)}
+    sorts = {sort for sort, _ in known}
+
+    def is_missing(member: Member) -> bool:
+        signs = here(member)
+        can_be_told = not known or not signs or any(sort in sorts for sort, _ in signs)
+        return can_be_told and known.isdisjoint(signs)
+
     return KnownCompanies(
         len(found),
-        tuple(
-            one
-            for one in found
-            if one.id not in wanted_ids and canonical(one.identifier) not in wanted_numbers
-        ),
-        tuple(
-            one
-            for one in members
-            if (
-                one.platform_id not in ids
-                if one.platform_id is not None
-                else bool(numbers) and not numbers & numbers_of(one.company)
-            )
-        ),
+        tuple(one for one in found if wanted.isdisjoint(there(one))),
+        tuple(one for one in members if is_missing(one)),
     )
+
+
+def called(company: FoundCompany) -> str:
+    """A company as people know it, with what it is called at the platform."""
+    name, id_ = quoted(company.name), quoted(company.file_number or company.id)
+    return f"{name} ({id_})" if name and name != id_ else id_
 
 
 def numbers_of(company: Company) -> set[str]:

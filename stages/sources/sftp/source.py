@@ -62,6 +62,8 @@ class SftpSource(Source):
         self._reading = anyio.Semaphore(settings.parallel)
         self._backlog: int | None = None
         self._strangers: set[str] = set()
+        #: Files that the latest walk has seen and not listed; hashes, for there may be many.
+        self._moving: set[int] = set()
 
     async def list(self, config: Config) -> AsyncGenerator[Sequence[Entry], None]:
         """Walk over the folders; where files are new, wait, and look at their folders again.
@@ -100,7 +102,9 @@ class SftpSource(Source):
                         if self._is_at_rest(one, now) and hash(one.file.path) in waiting
                     ]
                     self._backlog += len(settled)
+                    waiting.difference_update(hash(one.file.path) for one in settled)
                     yield [self._entry(one, config) for one in settled]
+        self._moving = waiting
         self._note_strangers(tree)
         self.unreadable = tree.left_out()
         for problem in (*tree.problems, *again.problems):
@@ -143,6 +147,10 @@ class SftpSource(Source):
             async for _ in pages:
                 pass
         return [FoundCompany(name, file_number=name) for name in sorted(tree.unknown)]
+
+    def shows(self, id: str, company: str) -> bool:  # noqa: A002, ARG002 - as in the contract
+        """All that is at rest is shown; what changes just now is there all the same."""
+        return hash(to_bytes(id)) not in self._moving
 
     async def check(self, config: Config) -> str:
         """Sign in, count files and companies, and try whether documents may be taken away."""

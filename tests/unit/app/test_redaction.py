@@ -133,6 +133,13 @@ def test_secrets_are_found_by_their_type_wherever_they_stand(
     assert "from-" not in json.dumps(told)
 
 
+def test_each_line_of_a_place_with_several_secrets_is_one(tmp_path: Path) -> None:
+    (tmp_path / "push").write_text("first-of-them\nsecond-of-them\n")
+    redactor = Redactor(secrets_of(Secret(file=str(tmp_path / "push"))))
+    assert "second-of-them" not in redactor.text("signed by second-of-them")
+    assert "first-of-them" not in redactor.text("signed by first-of-them")
+
+
 def test_secrets_beside_the_configuration_are_found(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("old-token\nnew-token")
     (tmp_path / "b.json").write_text('{"refresh": {"token": "json-token"}, "until": 7}')

@@ -19,6 +19,7 @@ from pipeline.engine.engine import Engine
 from pipeline.engine.quarantine import Quarantine
 from pipeline.errors import Rejected
 from pipeline.health.model import DestinationHealth, Health, SourceHealth, Trouble
+from pipeline.hints import HintOutcome
 from pipeline.ledger.ledger import open_ledger
 from pipeline.monitor.metrics import Metrics
 from pipeline.stage import Stage, one_by_one
@@ -66,6 +67,8 @@ async def told(tmp_path: Path) -> str:
                 for document in documents:
                     await engine.dispatcher.submit(document)
                 await engine.dispatcher.drained(farm.name)
+            engine.observer.hinted("farm", HintOutcome.POLL)
+            engine.observer.hinted(NAME, HintOutcome.REFUSED)
             delivered = {("farm", "sales"): 3, ("farm", "purchase"): 1}
             return Metrics().render(HEALTH, engine.observer.snapshot(), delivered).decode()
 
@@ -105,6 +108,8 @@ async def test_the_values_are_those_of_the_engine_and_of_the_health(told: str) -
         'synqup_source_last_good_poll_timestamp_seconds{source="farm"}': 90,
         'synqup_source_sign_in_left_seconds{source="farm"}': 86_400,
         'synqup_source_breaker_open{source="farm"}': 0,
+        'synqup_hints_total{outcome="poll",source="farm"}': 1,
+        f'synqup_hints_total{{outcome="refused",source="{name}"}}': 1,
         'synqup_destinations{state="working"}': 1,
         'synqup_destinations{state="failing"}': 1,
         'synqup_disk_free_bytes{disk="state"}': 6,

@@ -10,10 +10,8 @@ import pytest
 from aiohttp import web
 
 from pipeline.errors import SourceError, SourceUnavailable
-from pipeline.source import FoundCompany, Outcome
+from pipeline.source import Outcome
 from stages.checksums import checkable
-from stages.settings import members
-from stages.sources.http.known_companies import compared
 from tests.helpers.billit import (
     ONE,
     THREE,
@@ -184,20 +182,10 @@ async def test_check_tells_which_companies_are_configured(tmp_path: Path) -> Non
         config = configure(tmp_path, it, door="feeds")
         async with opened(config) as source:
             said = await source.check(config)
-        assert "the platform knows 2 companies, 1 of them are configured" in said
-        assert "Garage 33" in said
+        assert "the platform knows 2 companies, 1 of them is configured" in said
+        assert "not in [[companies]]: Garage (33)" in said
         config = configure(tmp_path, it, BOTH, door="feeds")
         async with opened(config) as source:
             with pytest.raises(SourceError, match=f"no access to {TWO}") as told:
                 await source.check(config)
         assert "Correct platform_id" in told.value.remedy
-
-
-def test_companies_without_an_id_are_compared_by_their_numbers(tmp_path: Path) -> None:
-    one = type("B", (), {"url": "https://h"})()
-    config = configure(tmp_path, one, {ONE: None, TWO: None})
-    found = [FoundCompany("1", "A", "0403.170.701"), FoundCompany("2", "B", THREE)]
-    known = compared(found, members(config, "billit"))
-    assert [company.id for company in known.left_out] == ["2"]
-    assert [member.company.identifier for member in known.missing] == [TWO]
-    assert not compared([FoundCompany("1")], members(config, "billit")).missing

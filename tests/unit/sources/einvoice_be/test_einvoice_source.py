@@ -210,7 +210,7 @@ async def test_a_company_without_a_key_and_a_key_without_a_company_are_told(
             said = await source.check(config)
             assert said == (
                 "signed in; 2 keys are taken; the platform knows 2 companies, 1 of them is"
-                " configured; left out, as no [[companies]] names them: Owner of key-2"
+                " configured; left alone, as they are not in [[companies]]: Owner of key-2 (Two)"
             )
             one.asked.clear()
             await entries(source, config)
