@@ -19,11 +19,12 @@ from stages.sources.einvoice_be.answers import read_me
 from stages.sources.einvoice_be.api import Me
 from stages.sources.einvoice_be.documents import locate
 from stages.sources.einvoice_be.fetching import Fetching
-from stages.sources.einvoice_be.lanes import Lane, Matched, failure_of, match
-from stages.sources.einvoice_be.listing import Failure, Listing, mismatches
+from stages.sources.einvoice_be.lanes import Lane
+from stages.sources.einvoice_be.listing import Listing
 from stages.sources.einvoice_be.marks import read_marks, write_marks
 from stages.sources.einvoice_be.settings import EInvoiceBe
 from stages.sources.http.client import HttpClient
+from stages.sources.http.keyed import Failure, Matched, failure_of, match, mismatches
 from stages.sources.http.lenient_json import JSON_ERRORS
 from stages.sources.http.limiter import ConcurrencyLimiter
 from stages.sources.http.settings import is_this_machine
@@ -66,7 +67,7 @@ class EInvoiceBeSource(Source):
             local=is_this_machine(URL(settings.url).host or ""),
         )
         self._fetching = Fetching(settings, self._http, storage)
-        self._matched: tuple[Config, Matched] | None = None
+        self._matched: tuple[Config, Matched[Lane]] | None = None
 
     async def list(self, config: Config) -> AsyncGenerator[Sequence[Entry], None]:
         """Read the lists of all companies, each from a little before its high-water mark."""
@@ -149,7 +150,7 @@ class EInvoiceBeSource(Source):
     def _new_limiter(self) -> ConcurrencyLimiter:
         return ConcurrencyLimiter(self.settings.connections, self.retries)
 
-    def _match(self, config: Config) -> Matched:
+    def _match(self, config: Config) -> Matched[Lane]:
         """The companies of the keys under a configuration; the latest one is remembered."""
         if self._matched is None or self._matched[0] is not config:
             self._matched = (config, match(self._lanes, members(config, self.name)))
