@@ -24,6 +24,7 @@ from stages.sources.billtobox.settings import Billtobox
 from stages.sources.codabox.settings import CodaBox
 from stages.sources.einvoice_be.settings import EInvoiceBe
 from stages.sources.recommand.settings import Recommand
+from stages.sources.scrada.settings import Scrada
 from stages.sources.sftp.settings import Sftp
 
 if TYPE_CHECKING:
@@ -88,6 +89,11 @@ CONNECTORS = (
         "stages.sources.recommand.source:RecommandSource",
         "stages.sources.recommand.sandbox:RecommandWire",
         "stages.sources.recommand.questions:QUESTIONS",
+    ),
+    Connector(
+        Scrada,
+        "stages.sources.scrada.source:ScradaSource",
+        "stages.sources.scrada.sandbox:ScradaWire",
     ),
 )
 

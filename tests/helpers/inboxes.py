@@ -24,15 +24,15 @@ from stages.sources.http.inbox.sandbox import InboxWire, content
 from stages.sources.registry import CONNECTORS, open_source, platform_of
 
 #: The kinds of such platforms.
-KINDS = ("recommand",)
+KINDS = ("recommand", "scrada")
 SHORT = "attempts = 2\nretry_wait = 0.01\nlongest_retry_wait = 0.05\n"
 
 #: The last parts of the paths that tell of companies.
 COMPANIES = ("companies", "info", "peppol")
-#: What the path of a document begins with, and how it is sent.
-DOCUMENTS = {"recommand": "/documents/"}
+#: How a document is sent.
 AS_SENT: Mapping[str, Callable[[bytes], web.StreamResponse]] = {
     "recommand": lambda body: web.json_response({"document": {"xml": body.decode()}}),
+    "scrada": lambda body: web.Response(body=body, content_type="application/xml"),
 }
 
 Answer = Callable[[web.Request], web.StreamResponse]
@@ -47,6 +47,7 @@ class Inbox:
         self.asked: list[str] = []
         self.headers: list[Mapping[str, str]] = []
         self.instead: dict[str, Answer] = {}
+        self._replaced: dict[str, Answer] = {}
         self.sandbox: Sandbox
         self.folder: Path
         (connector,) = (one for one in CONNECTORS if one.kind == kind)
@@ -89,7 +90,7 @@ class Inbox:
                 return web.Response(status=404)
             return AS_SENT[self.kind](body)
 
-        self.instead[f"GET {DOCUMENTS[self.kind]}{id_}"] = instead
+        self._replaced[f"/{id_}"] = instead
 
     def _counted(self, tokens: Tokens, mailbox: Mailbox) -> Middleware:
         inner: Any = self._inner(tokens, mailbox)
@@ -101,6 +102,9 @@ class Inbox:
             self.headers.append(dict(request.headers))
             for begin, instead in self.instead.items():
                 if line.startswith(begin):
+                    return instead(request)
+            for end, instead in self._replaced.items():
+                if request.method == "GET" and request.path.endswith(end):
                     return instead(request)
             answer: web.StreamResponse = await inner(request, handler)
             return answer

@@ -49,17 +49,14 @@ async def test_each_document_comes_once_and_answers_are_noted(tmp_path: Path, ki
         [FaultSpec("too-many-seconds", times=3, seconds=0)],
         [FaultSpec("error", rate=0.2), FaultSpec("unavailable", on="list", times=1)],
         [FaultSpec("truncated", rate=0.2)],
-        [
-            FaultSpec("damaged", share=0.2, each=1),
-            FaultSpec("explosion", share=0.1, each=1, size=5_000_000),
-        ],
+        [FaultSpec("part", rate=0.2), FaultSpec("explosion", share=0.1, each=1, size=5_000_000)],
         [FaultSpec("reset", on="acknowledgement", rate=0.3)],
         [FaultSpec("lost-acknowledgement", share=0.5, each=1)],
         [FaultSpec("ignored-acknowledgement", share=0.3, each=1)],
         [FaultSpec("invalid-json", times=1), FaultSpec("odd-item", share=0.5)],
         [FaultSpec("web-page", on="document", share=0.3, each=1)],
     ],
-    ids=["429", "5xx", "cut off", "damaged", "reset", "lost", "ignored", "list", "web page"],
+    ids=["429", "5xx", "cut off", "part", "reset", "lost", "ignored", "list", "web page"],
 )
 async def test_what_goes_wrong_for_a_while_costs_no_document(
     tmp_path: Path, kind: str, faults: list[FaultSpec]

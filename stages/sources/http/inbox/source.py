@@ -166,7 +166,7 @@ class InboxSource(Source):
                 taken += 1
             except (SourceError, RetryableError) as error:
                 failures.append(error)
-        found = f"signed in; {await self._compared(config, failures)}to be fetched: {total:,}"
+        found = f"signed in; {await self.compared(config, failures)}to be fetched: {total:,}"
         found += f"{'' if is_all else ' or more'} documents{self._api.remark(total)}"
         failures += self.complaints(config)
         if not failures:
@@ -186,7 +186,7 @@ class InboxSource(Source):
             return
         self._has_compared = True
         failures: MutableSequence[Failure] = []
-        found = await self._compared(config, failures)
+        found = await self.compared(config, failures)
         for one in failures:
             if isinstance(one, SignInRefused):
                 raise one
@@ -194,7 +194,7 @@ class InboxSource(Source):
         if found:
             log.info("companies compared", source=self.name, found=found.rstrip("; "))
 
-    async def _compared(self, config: Config, failures: MutableSequence[Failure]) -> str:
+    async def compared(self, config: Config, failures: MutableSequence[Failure]) -> str:
         """What the platform knows and we don't, as the beginning of a sentence, and the reverse."""
         try:
             companies = await self.companies()
