@@ -23,6 +23,7 @@ from stages.sources.billit.settings import Billit
 from stages.sources.billtobox.settings import Billtobox
 from stages.sources.codabox.settings import CodaBox
 from stages.sources.einvoice_be.settings import EInvoiceBe
+from stages.sources.peppyrus.settings import Peppyrus
 from stages.sources.recommand.settings import Recommand
 from stages.sources.scrada.settings import Scrada
 from stages.sources.sftp.settings import Sftp
@@ -89,6 +90,11 @@ CONNECTORS = (
         "stages.sources.recommand.source:RecommandSource",
         "stages.sources.recommand.sandbox:RecommandWire",
         "stages.sources.recommand.questions:QUESTIONS",
+    ),
+    Connector(
+        Peppyrus,
+        "stages.sources.peppyrus.source:PeppyrusSource",
+        "stages.sources.peppyrus.sandbox:PeppyrusWire",
     ),
     Connector(
         Scrada,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -24,7 +25,7 @@ from stages.sources.http.inbox.sandbox import InboxWire, content
 from stages.sources.registry import CONNECTORS, open_source, platform_of
 
 #: The kinds of such platforms.
-KINDS = ("recommand", "scrada")
+KINDS = ("recommand", "scrada", "peppyrus")
 SHORT = "attempts = 2\nretry_wait = 0.01\nlongest_retry_wait = 0.05\n"
 
 #: The last parts of the paths that tell of companies.
@@ -32,6 +33,7 @@ COMPANIES = ("companies", "info", "peppol")
 #: How a document is sent.
 AS_SENT: Mapping[str, Callable[[bytes], web.StreamResponse]] = {
     "recommand": lambda body: web.json_response({"document": {"xml": body.decode()}}),
+    "peppyrus": lambda body: web.json_response({"fileContent": b64encode(body).decode()}),
     "scrada": lambda body: web.Response(body=body, content_type="application/xml"),
 }
 
@@ -122,7 +124,8 @@ async def inbox(
     **chosen: object,
 ) -> AsyncIterator[Inbox]:
     """Serve a mailbox, with a configuration. source: more lines of its section."""
-    it = Inbox(kind, mailbox or Mailbox(30, 2, seed=5), {k: str(v) for k, v in chosen.items()})
+    mailbox = Mailbox(30, 2, seed=5) if mailbox is None else mailbox
+    it = Inbox(kind, mailbox, {name: str(value) for name, value in chosen.items()})
     it.folder = folder
     async with serve_sandbox(it.mailbox, platform=it.wire, faults=Faults(faults)) as it.sandbox:
         write_config(folder / "synqup.toml", it.sandbox, it.mailbox)

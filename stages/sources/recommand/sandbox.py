@@ -118,7 +118,7 @@ class _Team:
             if one.platform_id != self._options.revoked
         ]
         if self._options.foreign:
-            companies.append(_company(FOREIGN, "Foreign", "0400000000"))
+            companies.append(_company(FOREIGN, "Foreign", "0898765475"))
         return self._said(companies=companies)
 
     async def inbox(self, _: web.Request) -> web.Response:
@@ -130,7 +130,7 @@ class _Team:
         ]
         items += [self._empty(id_, number) for id_, number in self._unread.items()]
         if self._options.foreign:
-            foreign = {"companyId": FOREIGN, "receiverId": "0208:0400000000"}
+            foreign = {"companyId": FOREIGN, "receiverId": "0208:0898765475"}
             items.append(self._empty("doc_foreign", 0) | foreign | {"type": "invoice"})
         return self._said(documents=items)
 
