@@ -84,15 +84,13 @@ class Inbox:
         last = asked.partition("?")[0].rpartition("/")[2]
         return asked.startswith("GET") and last in (*self.wire.lists, *COMPANIES)
 
-    def replace(self, id_: str, body: bytes | None) -> None:
-        """Have it give other bytes as a document; None: say that it has none (404)."""
+    def at(self, id_: str, answer: Answer) -> None:
+        """Have it answer so to a request for a document."""
+        self._replaced[f"/{id_}"] = answer
 
-        def instead(_: web.Request) -> web.StreamResponse:
-            if body is None:
-                return web.Response(status=404)
-            return AS_SENT[self.kind](body)
-
-        self._replaced[f"/{id_}"] = instead
+    def replace(self, id_: str, body: bytes) -> None:
+        """Have it give other bytes as a document."""
+        self.at(id_, lambda _: AS_SENT[self.kind](body))
 
     def _counted(self, tokens: Tokens, mailbox: Mailbox) -> Middleware:
         inner: Any = self._inner(tokens, mailbox)

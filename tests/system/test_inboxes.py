@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from stages.kind import Kind
 from stages.sandbox import FaultSpec, Mailbox
 from stages.sources.http.inbox import sandbox as peppol
-from tests.helpers.inboxes import KINDS, bring, delivered, entries, inbox, opened, read
+from tests.helpers.inboxes import AS_SENT, KINDS, bring, delivered, entries, inbox, opened, read
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", KINDS)]
 
@@ -80,7 +83,7 @@ async def test_a_poison_document_is_kept_and_confirmed_and_keeps_nothing(
     async with inbox(tmp_path, kind, mailbox) as it:
         config = it.config()
         it.replace(first.id, b"<Invoice>")
-        it.replace(second.id, None)
+        it.at(second.id, lambda _: web.Response(status=404))
         await bring(config)
         found = states(tmp_path)
         assert found[first.id][0] == found[second.id][0] == "quarantined"
@@ -104,3 +107,37 @@ async def test_what_was_confirmed_can_be_fetched_again_by_its_id(tmp_path: Path,
                 document = it.mailbox.find(entry.meta.id)
                 assert document is not None
                 assert await read(source, entry) == peppol.content(document)
+
+
+async def test_a_page_for_people_in_place_of_a_document_is_waited_out(
+    tmp_path: Path, kind: str
+) -> None:
+    async with inbox(tmp_path, kind) as it:
+        config = it.config()
+        first = next(one for one in peppol.waiting(it.mailbox) if not peppol.is_answer(one))
+        page = "<html>maintenance</html>"
+        it.at(first.id, lambda _: web.Response(text=page, content_type="text/html"))
+        await bring(config)
+        assert states(tmp_path)[first.id][0] not in ("quarantined", "delivered")
+        assert [one.id for one in peppol.waiting(it.mailbox)] == [first.id]
+        it.at(first.id, lambda _: AS_SENT[kind](peppol.content(first)))
+        await bring(config)
+        assert delivered(tmp_path) == it.held()
+
+
+async def test_pdfs_of_the_platform_go_beside_the_invoices(tmp_path: Path, kind: str) -> None:
+    async with inbox(tmp_path, kind) as it:
+        config = it.config(("[delivery]\n", '[delivery]\nformats = "ubl+pdf"\n'))
+        await bring(config)
+        held = [one for one in it.mailbox if it.wire.holds(one)]
+        wanted = it.held() + Counter(sha256(peppol.pdf(one)).hexdigest() for one in held)
+        assert delivered(tmp_path) == wanted
+
+
+async def test_a_firm_has_hundreds_of_companies(tmp_path: Path, kind: str) -> None:
+    """Each is asked for, and what one can't give keeps none of the others."""
+    mailbox = Mailbox(200, 40, seed=5)
+    async with inbox(tmp_path, kind, mailbox, source="connections = 8\n") as it:
+        config = it.config()
+        assert (await bring(config)).failures == {}
+        assert delivered(tmp_path) == it.held()

@@ -33,7 +33,7 @@ from stages.kind import Kind
 from stages.sources.http.auth import BEARER
 from stages.sources.http.inbox.account import Account
 from stages.sources.http.inbox.api import PDF, InboxApi
-from stages.sources.http.inbox.document import as_bytes, whole
+from stages.sources.http.inbox.document import as_bytes, check_page, whole
 from stages.sources.http.inbox.item import ANSWER, CREDIT_NOTE, INVOICE, OTHER, Item, Page, meaning
 from stages.sources.http.json_objects import Members, key, objects, word
 from stages.sources.http.json_text import JsonText, NoText
@@ -83,6 +83,7 @@ class RecommandApi(InboxApi):
 @asynccontextmanager
 async def _document(account: Account, path: str, entry: Entry) -> AsyncIterator[Incoming]:
     async with account.request("GET", path, entry.label) as answer:
+        check_page(answer, entry.label)
         text = JsonText(account.http.body(answer, entry.label), XML, entry.label)
         yield Incoming(Announced("application/xml"), _pieces(text, entry))
 

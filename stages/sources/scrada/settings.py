@@ -52,8 +52,8 @@ class Scrada(
     requests_in_10s: Annotated[int, count] = 10
     requests_in_1m: Annotated[int, count] = 60
     rate_limit: Annotated[str, one_of("key", "address")] = "key"
-    # More wait for their turn.
-    connections: Annotated[int, above_zero] = 8
+    # More only wait for their turn.
+    connections: Annotated[int, above_zero] = 32
 
     def validate(self, base: Path, key: str, context: LoadContext) -> None:
         """Check that each key says whose it is, and that no two are of one company."""

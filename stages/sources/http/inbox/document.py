@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+import aiohttp
+
 from pipeline.errors import Corrupt, Rejected, RetryableError, SourceError, WebPage
 from pipeline.source import Announced, Incoming
 from stages.sources.http.headers import HTML, announced, media_type
@@ -38,8 +40,7 @@ async def as_bytes(
     async with request as answer:
         if answer.status in accepted:
             raise Rejected(label, f"the platform does not have it as {form}")
-        if media_type(answer) == HTML:
-            raise WebPage(label)
+        check_page(answer, label)
         yield Incoming(announced(answer), account.http.body(answer, label))
 
 
@@ -61,9 +62,16 @@ async def as_base64(
     async with account.request("GET", path, label, query=query, accepted=accepted) as answer:
         if answer.status in accepted:
             raise Rejected(label, f"the platform does not have it as {form}")
+        check_page(answer, label)
         chunks = account.http.body(answer, label)
         pieces = JsonContent(chunks, member, label).pieces() if member else _text(chunks, label)
         yield Incoming(Announced(), whole(pieces, label))
+
+
+def check_page(answer: aiohttp.ClientResponse, label: str) -> None:
+    """Raise WebPage where a page for people comes in place of a document."""
+    if media_type(answer) == HTML:
+        raise WebPage(label)
 
 
 async def _text(chunks: AsyncIterator[bytes], label: str) -> AsyncIterator[bytes]:

@@ -190,7 +190,7 @@ class InboxSource(Source):
         for one in failures:
             if isinstance(one, SignInRefused):
                 raise one
-            log.warning("companies are missing", source=self.name, reason=str(one))
+            log.warning("companies can't be compared, or are missing", reason=str(one))
         if found:
             log.info("companies compared", source=self.name, found=found.rstrip("; "))
 
