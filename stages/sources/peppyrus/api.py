@@ -31,7 +31,7 @@ from msgspec import Struct
 
 from pipeline.source import Entry, FoundCompany, Incoming
 from stages.sources.http import lenient_json
-from stages.sources.http.inbox.account import GONE, MAX_LIST_BYTES, Account, NotThere
+from stages.sources.http.inbox.account import GONE, MAX_LIST_BYTES, ApiAccount, NotThere
 from stages.sources.http.inbox.api import PDF, InboxApi
 from stages.sources.http.inbox.document import as_base64, as_bytes
 from stages.sources.http.inbox.item import Item, Page, meaning
@@ -71,7 +71,7 @@ class PeppyrusApi(InboxApi):
         if settings.pdf == NONE:
             self.forms = ()
 
-    async def pages(self, account: Account) -> AsyncGenerator[Page, None]:
+    async def pages(self, account: ApiAccount) -> AsyncGenerator[Page, None]:
         """The first page, and the others from the last on; one by one where that is not known."""
         first = await self._page(account, 1)
         yield Page(first.items, first.total)
@@ -89,7 +89,7 @@ class PeppyrusApi(InboxApi):
             before = page
 
     def fetch(
-        self, account: Account, id_: str, entry: Entry, form: str
+        self, account: ApiAccount, id_: str, entry: Entry, form: str
     ) -> AbstractAsyncContextManager[Incoming]:
         """GET a message, whose document is base64 in JSON; or its PDF."""
         path, label, settings = f"message/{quote(id_, safe='')}", entry.label, self._settings
@@ -101,18 +101,18 @@ class PeppyrusApi(InboxApi):
         member = settings.pdf_member if settings.pdf == OBJECT else ""
         return as_base64(account, path, label, member, form=form, query=query)
 
-    async def confirm(self, account: Account, id_: str, subject: str) -> None:
+    async def confirm(self, account: ApiAccount, id_: str, subject: str) -> None:
         """PATCH its confirmation."""
         await account.tell("PATCH", f"message/{quote(id_, safe='')}/confirm", subject)
 
-    async def companies(self, account: Account) -> Sequence[FoundCompany] | None:
+    async def companies(self, account: ApiAccount) -> Sequence[FoundCompany] | None:
         """The organisation, once for each of its numbers."""
         name, number = await account.ask("organization/info", "organisation", read_organisation)
         others = await account.ask("organization/peppol", "participants", read_numbers)
         numbers = dict.fromkeys((canonical(number) or number, *others))
         return [FoundCompany(account.id, name, one) for one in numbers]
 
-    async def _page(self, account: Account, number: int) -> MessagePage:
+    async def _page(self, account: ApiAccount, number: int) -> MessagePage:
         query = {
             "folder": self._settings.folder,
             "confirmed": "false",
@@ -123,7 +123,7 @@ class PeppyrusApi(InboxApi):
         return await account.ask("message/list", "list", read_page, query, body)
 
 
-async def _body(account: Account, request: ApiRequest, subject: str, *, is_first: bool) -> bytes:
+async def _body(account: ApiAccount, request: ApiRequest, subject: str, *, is_first: bool) -> bytes:
     """The body of a page, without the documents in it; of one that there is not, an empty one."""
     async with request as answer:
         if answer.status in GONE:

@@ -31,7 +31,7 @@ from pipeline.errors import Rejected, Skipped
 from pipeline.source import Announced, Entry, FoundCompany, Incoming
 from stages.kind import Kind
 from stages.sources.http.auth import BEARER
-from stages.sources.http.inbox.account import Account
+from stages.sources.http.inbox.account import ApiAccount
 from stages.sources.http.inbox.api import PDF, InboxApi
 from stages.sources.http.inbox.document import as_bytes, check_page, whole
 from stages.sources.http.inbox.item import ANSWER, CREDIT_NOTE, INVOICE, OTHER, Item, Page, meaning
@@ -55,13 +55,13 @@ class RecommandApi(InboxApi):
 
     platform = "Recommand"
 
-    async def pages(self, account: Account) -> AsyncGenerator[Page, None]:
+    async def pages(self, account: ApiAccount) -> AsyncGenerator[Page, None]:
         """The whole inbox, which comes at once."""
         items = await account.ask("inbox", "inbox", read_inbox)
         yield Page(items, len(items))
 
     def fetch(
-        self, account: Account, id_: str, entry: Entry, form: str
+        self, account: ApiAccount, id_: str, entry: Entry, form: str
     ) -> AbstractAsyncContextManager[Incoming]:
         """GET a document, whose XML is a text in JSON; or its PDF."""
         path = f"documents/{quote(id_, safe='')}"
@@ -70,18 +70,18 @@ class RecommandApi(InboxApi):
             return as_bytes(account, path, entry.label, "application/pdf", form=form)
         return _document(account, path, entry)
 
-    async def confirm(self, account: Account, id_: str, subject: str) -> None:
+    async def confirm(self, account: ApiAccount, id_: str, subject: str) -> None:
         """POST that it has been read."""
         path = f"documents/{quote(id_, safe='')}/mark-as-read"
         await account.tell("POST", path, subject, b'{"read":true}')
 
-    async def companies(self, account: Account) -> Sequence[FoundCompany] | None:
+    async def companies(self, account: ApiAccount) -> Sequence[FoundCompany] | None:
         """The companies of the team."""
         return await account.ask("companies", "companies", read_companies)
 
 
 @asynccontextmanager
-async def _document(account: Account, path: str, entry: Entry) -> AsyncIterator[Incoming]:
+async def _document(account: ApiAccount, path: str, entry: Entry) -> AsyncIterator[Incoming]:
     async with account.request("GET", path, entry.label) as answer:
         check_page(answer, entry.label)
         text = JsonText(account.http.body(answer, entry.label), XML, entry.label)

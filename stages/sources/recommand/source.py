@@ -9,7 +9,7 @@ from yarl import URL
 
 from stages.settings import Config
 from stages.sources.http.client import HttpClient
-from stages.sources.http.inbox.account import Account
+from stages.sources.http.inbox.account import ApiAccount
 from stages.sources.http.inbox.source import InboxSource, Lane
 from stages.sources.http.keyed import Failure
 from stages.sources.http.limiter import ConcurrencyLimiter
@@ -25,7 +25,7 @@ class RecommandSource(InboxSource):
         super().__init__(settings, RecommandApi(), http)
         secrets = [settings.token or settings.api_key, settings.api_secret]
         self.accounts = [
-            Account(
+            ApiAccount(
                 "",
                 f"source {settings.name}",
                 URL(settings.url),

@@ -24,7 +24,7 @@ from contextlib import AbstractAsyncContextManager
 from urllib.parse import quote
 
 from pipeline.source import Entry, Incoming
-from stages.sources.http.inbox.account import Account
+from stages.sources.http.inbox.account import ApiAccount
 from stages.sources.http.inbox.api import PDF, InboxApi
 from stages.sources.http.inbox.document import as_bytes
 from stages.sources.http.inbox.item import Item, Page, meaning
@@ -46,14 +46,14 @@ class ScradaApi(InboxApi):
     def __init__(self, in_1m: int) -> None:
         self._in_1m = in_1m
 
-    async def pages(self, account: Account) -> AsyncGenerator[Page, None]:
+    async def pages(self, account: ApiAccount) -> AsyncGenerator[Page, None]:
         """The whole list, which comes at once: few at a time, so that no backlog keeps others."""
         items = await account.ask(f"{_documents(account)}/unconfirmed", "list", read_list)
         for start in range(0, len(items), ITEMS_AT_ONCE):
             yield Page(items[start : start + ITEMS_AT_ONCE], len(items))
 
     def fetch(
-        self, account: Account, id_: str, entry: Entry, form: str
+        self, account: ApiAccount, id_: str, entry: Entry, form: str
     ) -> AbstractAsyncContextManager[Incoming]:
         """GET a document, which is the answer itself; or its PDF."""
         path = f"{_documents(account)}/{quote(id_, safe='')}"
@@ -61,7 +61,7 @@ class ScradaApi(InboxApi):
             return as_bytes(account, f"{path}/pdf", entry.label, "application/pdf", form=form)
         return as_bytes(account, path, entry.label, "application/xml, */*;q=0.5")
 
-    async def confirm(self, account: Account, id_: str, subject: str) -> None:
+    async def confirm(self, account: ApiAccount, id_: str, subject: str) -> None:
         """PUT its confirmation."""
         path = f"{_documents(account)}/{quote(id_, safe='')}/confirm"
         await account.tell("PUT", path, subject)
@@ -84,7 +84,7 @@ def read_list(body: bytes) -> Sequence[Item | str]:
     return [_item(given) for given in objects(body, "results", "items")]
 
 
-def _documents(account: Account) -> str:
+def _documents(account: ApiAccount) -> str:
     return f"company/{quote(account.id, safe='')}/peppol/inbound/document"
 
 

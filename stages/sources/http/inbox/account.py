@@ -1,4 +1,4 @@
-"""Account: one credential at a platform, and what is asked for with it."""
+"""API account: one credential at a platform, and what is asked for with it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class NotAnAnswer(SourceError):
     remedy = "Check url of the source"
 
 
-class Account:
+class ApiAccount:
     """One credential. id: tells it from the others of its source. subject: for errors.
 
     base: of all addresses. secrets: where its parts are. headers: makes of them what is sent.

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from pipeline.source import Entry, Form, FoundCompany, Incoming
-from stages.sources.http.inbox.account import Account
+from stages.sources.http.inbox.account import ApiAccount
 from stages.sources.http.inbox.item import Page
 
 PDF = "pdf"
@@ -25,20 +25,20 @@ class InboxApi(ABC):
     others: bool = True
 
     @abstractmethod
-    def pages(self, account: Account) -> AsyncGenerator[Page, None]:
+    def pages(self, account: ApiAccount) -> AsyncGenerator[Page, None]:
         """The list of what is not confirmed, a page at a time."""
 
     @abstractmethod
     def fetch(
-        self, account: Account, id_: str, entry: Entry, form: str
+        self, account: ApiAccount, id_: str, entry: Entry, form: str
     ) -> AbstractAsyncContextManager[Incoming]:
         """A document, or its PDF; as Source.fetch()."""
 
     @abstractmethod
-    async def confirm(self, account: Account, id_: str, subject: str) -> None:
+    async def confirm(self, account: ApiAccount, id_: str, subject: str) -> None:
         """Take a document off the list; no failure if that has been done before."""
 
-    async def companies(self, account: Account) -> Sequence[FoundCompany] | None:  # noqa: ARG002 - as all
+    async def companies(self, account: ApiAccount) -> Sequence[FoundCompany] | None:  # noqa: ARG002 - as all
         """The companies of an account; None where that can't be asked."""
         return None
 

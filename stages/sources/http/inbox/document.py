@@ -10,7 +10,7 @@ import aiohttp
 from pipeline.errors import Corrupt, Rejected, RetryableError, SourceError, WebPage
 from pipeline.source import Announced, Incoming
 from stages.sources.http.headers import HTML, announced, media_type
-from stages.sources.http.inbox.account import Account
+from stages.sources.http.inbox.account import ApiAccount
 from stages.sources.http.json_content import Base64Decoder, JsonContent
 
 #: Accept-Encoding of documents: checksums are of the bytes as sent, so these must not be coded.
@@ -22,7 +22,7 @@ FORM_UNAVAILABLE = (400, 404, 405, 406, 410, 415, 422, 501)
 
 @asynccontextmanager
 async def as_bytes(
-    account: Account,
+    account: ApiAccount,
     path: str,
     label: str,
     accept: str,
@@ -46,7 +46,7 @@ async def as_bytes(
 
 @asynccontextmanager
 async def as_base64(
-    account: Account,
+    account: ApiAccount,
     path: str,
     label: str,
     member: str,

@@ -13,7 +13,7 @@ from pipeline.text import FEW, quoted
 from stages.settings import Company, Config, members
 from stages.sources.http.client import HttpClient
 from stages.sources.http.company_keys import CompanyKey
-from stages.sources.http.inbox.account import Account
+from stages.sources.http.inbox.account import ApiAccount
 from stages.sources.http.inbox.api import InboxApi
 from stages.sources.http.inbox.source import InboxSource, Lane
 from stages.sources.http.keyed import Failure, Matched, failure_of, match, mismatches
@@ -24,7 +24,7 @@ from stages.sources.http.settings import HttpSettings
 K = TypeVar("K", bound=CompanyKey)
 
 
-class KeyedAccount(Account):
+class KeyedAccount(ApiAccount):
     """The account of one company."""
 
     def __init__(

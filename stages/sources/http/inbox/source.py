@@ -19,7 +19,7 @@ from pipeline.traits import Traits
 from stages.model import Listed
 from stages.settings import Company, Config, members
 from stages.sources.http.client import HttpClient
-from stages.sources.http.inbox.account import Account
+from stages.sources.http.inbox.account import ApiAccount
 from stages.sources.http.inbox.api import InboxApi
 from stages.sources.http.inbox.item import Item
 from stages.sources.http.inbox.owners import Owners
@@ -40,7 +40,7 @@ CHECK_INTERVAL = 2.0
 class Lane(Struct, frozen=True):
     """A list: of an account, and of the company whose account it is; None if it is of many."""
 
-    account: Account
+    account: ApiAccount
     company: Company | None = None
 
 
@@ -56,7 +56,7 @@ class InboxSource(Source):
         self.name = settings.name
         self.settings = settings
         self.retries = settings.retries
-        self.accounts: Sequence[Account] = ()
+        self.accounts: Sequence[ApiAccount] = ()
         self._api = api
         self._http = http
         self._shown: int | None = None
@@ -232,7 +232,7 @@ class InboxSource(Source):
             forms=self._api.forms if item.kind is not None else (),
         )
 
-    def _locate(self, id_: str, subject: str) -> tuple[Account, str]:
+    def _locate(self, id_: str, subject: str) -> tuple[ApiAccount, str]:
         """The account of an entry, and what the platform calls its document."""
         prefix, slash, rest = id_.partition("/")
         for account in self.accounts:
