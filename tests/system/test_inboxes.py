@@ -5,9 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from contextlib import closing
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
+import anyio.to_thread
 import pytest
 from aiohttp import web
 
@@ -15,6 +17,7 @@ from stages.kind import Kind
 from stages.sandbox import FaultSpec, Mailbox
 from stages.sources.http.inbox import sandbox as peppol
 from tests.helpers.inboxes import AS_SENT, KINDS, bring, delivered, entries, inbox, opened, read
+from tests.helpers.processes import synqup
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", KINDS)]
 
@@ -141,3 +144,17 @@ async def test_a_firm_has_hundreds_of_companies(tmp_path: Path, kind: str) -> No
         config = it.config()
         assert (await bring(config)).failures == {}
         assert delivered(tmp_path) == it.held()
+
+
+async def test_a_document_is_delivered_again_from_the_platform(tmp_path: Path, kind: str) -> None:
+    """Without a copy of our own, and without any change at the platform."""
+    async with inbox(tmp_path, kind) as it:
+        config = it.config()
+        await bring(config)
+        one = next(one for one in it.mailbox if it.wire.holds(one))
+        it.asked.clear()
+        redeliver = partial(synqup, "redeliver", one.id, "--config", tmp_path / "synqup.toml")
+        await anyio.to_thread.run_sync(redeliver)
+        digest = sha256(peppol.content(one)).hexdigest()
+        assert delivered(tmp_path) == it.held() + Counter([digest])
+        assert [asked.partition(" ")[0] for asked in it.asked] == ["GET"]
