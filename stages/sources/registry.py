@@ -23,6 +23,9 @@ from stages.sources.billit.settings import Billit
 from stages.sources.billtobox.settings import Billtobox
 from stages.sources.codabox.settings import CodaBox
 from stages.sources.einvoice_be.settings import EInvoiceBe
+from stages.sources.peppyrus.settings import Peppyrus
+from stages.sources.recommand.settings import Recommand
+from stages.sources.scrada.settings import Scrada
 from stages.sources.sftp.settings import Sftp
 
 if TYPE_CHECKING:
@@ -81,6 +84,22 @@ CONNECTORS = (
         EInvoiceBe,
         "stages.sources.einvoice_be.source:EInvoiceBeSource",
         "stages.sources.einvoice_be.sandbox:EInvoiceBeWire",
+    ),
+    Connector(
+        Recommand,
+        "stages.sources.recommand.source:RecommandSource",
+        "stages.sources.recommand.sandbox:RecommandWire",
+        "stages.sources.recommand.questions:QUESTIONS",
+    ),
+    Connector(
+        Peppyrus,
+        "stages.sources.peppyrus.source:PeppyrusSource",
+        "stages.sources.peppyrus.sandbox:PeppyrusWire",
+    ),
+    Connector(
+        Scrada,
+        "stages.sources.scrada.source:ScradaSource",
+        "stages.sources.scrada.sandbox:ScradaWire",
     ),
 )
 

@@ -245,7 +245,9 @@ def record(
             # Where acknowledgements have an order, what waits is a failure of the source as well.
             status = world.synqup("catch-up", plan=plan._replace(faults=faults))
             assert status in (1, 3), world.said()
-            assert not world.journal, "told before it was durable"
+            # What is not delivered, such as an answer, has its end in the ledger alone.
+            held = {one["id"] for one in world.manifest}
+            assert not world.acknowledged() & held, "told before it was durable"
             flag.unlink()
         if kill:
             dying = plan._replace(kill=kill, after=True, among=SHOWING)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from stages.sources.registry import CONNECTORS
 from tests.helpers.processes import PATIENCE, ROOT
 
 pytest.importorskip("asyncssh", reason="the source sftp needs asyncssh")
@@ -33,7 +34,8 @@ def test_all_platforms_bring_each_document_once(tmp_path: Path) -> None:
     done = demo(folder, "all", "--documents", "150")
     assert done.returncode == 0, done.stdout + done.stderr
     kinds = re.findall(r"^(\w+): a mailbox of", done.stdout, re.MULTILINE)
-    assert set(kinds) == {"billtobox", "sftp", "codabox", "billit", "einvoice_be"}
+    assert set(kinds) == {connector.kind for connector in CONNECTORS}
+    assert len(kinds) == 8
     found = re.search(r"ok +([0-9]+) of \1 documents delivered", done.stdout)
     assert found is not None, done.stdout
     assert re.search(r"[1-9][0-9]* duplicates", done.stdout)

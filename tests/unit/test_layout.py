@@ -38,6 +38,7 @@ LAYERS = (
     ("stages.rendering.fonts", "stages.rendering.tables"),
     ("stages.matching", "stages.rendering"),
     ("stages.delivery", "stages.sandbox", "stages.setup", "stages.sources.http"),
+    ("stages.sources.http.inbox",),
     ("stages.sources.*",),
     ("stages.sources",),
     ("stages.list", "stages.download", "stages.verify", "stages.classify", "stages.write"),

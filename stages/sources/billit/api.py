@@ -29,21 +29,16 @@ source of clients, [G] a guess. Nothing of it has been held against the real sys
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from pipeline.source import FoundCompany
 from stages.sources.http import lenient_json
-from stages.sources.http.lenient_json import JSON_ERRORS, as_utf8
+from stages.sources.http.json_objects import Members, key, objects, word
 
-#: Bytes of an answer that is no document, and objects in it, at most. A feed comes as a whole.
+#: Bytes of an answer that is no document, at most. A feed comes as a whole.
 MAX_LIST_BYTES = 32_000_000
-MAX_ITEMS = 200_000
-#: Bytes of an id.
-LONGEST_KEY = 200
-#: Ids that an address can't hold: they would lead to another place.
-NO_IDS = ("", ".", "..")
 
 
 class InboxItem(Struct, frozen=True):
@@ -69,99 +64,51 @@ class FeedItem(Struct, frozen=True):
     type: str = ""
 
 
-class TooManyItems(ValueError):
-    """There are more objects in an answer than can be."""
-
-
 def inbox_items(body: bytes) -> Sequence[InboxItem | str]:
     """The items of the inbox, or why one can't be read. Raises one of JSON_ERRORS."""
-    return [_inbox_item(given) for given in _objects(body, "inboxitems")]
+    return [_inbox_item(given) for given in objects(body, "inboxitems")]
 
 
 def feed_items(body: bytes) -> Sequence[FeedItem | str]:
     """The items of a feed, or why one can't be read. Raises one of JSON_ERRORS."""
-    return [_feed_item(given) for given in _objects(body, "items")]
+    return [_feed_item(given) for given in objects(body, "items")]
 
 
 def feed_names(body: bytes) -> Sequence[str]:
     """The names of the feeds that are registered. Raises one of JSON_ERRORS."""
-    names = (lenient_json.text(one.get("name")) for one in _objects(body, "feeds", "items"))
+    names = (lenient_json.text(one.get("name")) for one in objects(body, "feeds", "items"))
     return [name for name in names if name]
 
 
 def account_companies(body: bytes) -> Sequence[FoundCompany]:
     """The companies that an account gives access to. Raises one of JSON_ERRORS."""
     found: dict[str, FoundCompany] = {}
-    for one in _objects(body, "companies", "items"):
-        id_ = _name(one, "partyid", "companyid", "id")
+    for one in objects(body, "companies", "items"):
+        id_ = key(one, "partyid", "companyid", "id")
         if id_:
-            said = (_word(one, "name", "commercialname"), _word(one, "vatnumber", "companynumber"))
+            said = (word(one, "name", "commercialname"), word(one, "vatnumber", "companynumber"))
             found.setdefault(id_, FoundCompany(id_, *said))
     return list(found.values())
 
 
-def _inbox_item(given: Mapping[str, bytes] | None) -> InboxItem | str:
-    id_, file = _name(given, "inboxitemid"), _name(given, "peppolfileid", "fileid")
+def _inbox_item(given: Members | None) -> InboxItem | str:
+    id_, file = key(given, "inboxitemid"), key(given, "peppolfileid", "fileid")
     if not given or id_ is None:
         return "it has no InboxItemID of use"
     if file is None:
         return f"item {id_} has no PeppolFileID of use"
-    receivers = (_word(given, "receivercompanyid"), _word(given, "receiverpeppolid"))
+    receivers = (word(given, "receivercompanyid"), word(given, "receiverpeppolid"))
     return InboxItem(
         id_,
         file,
-        _word(given, "sendercompanyid", "senderpeppolid"),
+        word(given, "sendercompanyid", "senderpeppolid"),
         tuple(filter(None, receivers)),
-        _word(given, "peppoldocumenttype"),
+        word(given, "peppoldocumenttype"),
     )
 
 
-def _feed_item(given: Mapping[str, bytes] | None) -> FeedItem | str:
-    id_ = _name(given, "feeditemid")
+def _feed_item(given: Members | None) -> FeedItem | str:
+    id_ = key(given, "feeditemid")
     if not given or id_ is None:
         return "it has no FeedItemID of use"
-    return FeedItem(id_, _name(given, "partyid") or "", _word(given, "entitytype"))
-
-
-def _objects(body: bytes, *names: str) -> Sequence[Mapping[str, bytes]]:
-    """The objects of an answer that is a list, or holds one under one of these names.
-
-    Each by its members, still encoded, whose names are in lower case; one that is no object has
-    none. ValueError if it is no such answer.
-    """
-    if body.count(b"{") > MAX_ITEMS:
-        raise TooManyItems
-    body = as_utf8(body).strip()
-    if body.startswith(b"{"):
-        given = _lower(lenient_json.members(body))
-        name = next((one for one in names if one in given), None)
-        if name is None:
-            raise ValueError(f"there is no {names[0]}")
-        body = given[name].strip()
-    if body in (b"", b"null"):
-        return []
-    return [_members(one) for one in lenient_json.elements(body)]
-
-
-def _members(raw: Raw) -> Mapping[str, bytes]:
-    try:
-        return _lower(lenient_json.members(bytes(raw)))
-    except JSON_ERRORS:
-        return {}
-
-
-def _lower(given: Mapping[str, bytes]) -> dict[str, bytes]:
-    return {name.lower(): value for name, value in given.items()}
-
-
-def _name(given: Mapping[str, bytes] | None, *names: str) -> str | None:
-    """What identifies something: the first of these members that can be read."""
-    for one in names:
-        found = lenient_json.name((given or {}).get(one), LONGEST_KEY)
-        if found is not None and found.strip() not in NO_IDS:
-            return found
-    return None
-
-
-def _word(given: Mapping[str, bytes], *names: str) -> str:
-    return next((word for one in names if (word := lenient_json.word(given.get(one)))), "")
+    return FeedItem(id_, key(given, "partyid") or "", word(given, "entitytype"))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 
-from pipeline.errors import Corrupt, RetryableError, SourceError
+from pipeline.errors import Corrupt, RetryableError, SourceError, WebPage
 from pipeline.source import Announced, Incoming, StatedChecksum
 from pipeline.text import printable
 from stages.checksums import stated_digest
 from stages.sources.http import lenient_json
 from stages.sources.http.client import HttpClient
+from stages.sources.http.headers import HTML, media_type
 from stages.sources.http.json_content import JsonContent
 from stages.sources.http.session import ApiRequest
 
@@ -30,6 +31,10 @@ class DocumentRequest(AbstractAsyncContextManager[Incoming]):
 
     async def __aenter__(self) -> Incoming:
         response = await self._request.__aenter__()
+        if media_type(response) == HTML:
+            # The page of a proxy, or of a platform under maintenance, says nothing of the document.
+            await self._request.__aexit__()
+            raise WebPage(self._label)
         content = JsonContent(self._http.body(response, self._label), CONTENT, self._label)
         incoming = Incoming(Announced(), _no_bytes())
         incoming.chunks = self._chunks(content, incoming)

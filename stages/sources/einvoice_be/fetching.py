@@ -15,10 +15,11 @@ from pipeline.source import Announced, Entry, Incoming, StatedChecksum
 from stages.sources.einvoice_be.answers import read_attachment, read_attachments, read_stored
 from stages.sources.einvoice_be.api import Attachment, StoredFile
 from stages.sources.einvoice_be.documents import PDF, locate
-from stages.sources.einvoice_be.lanes import KeyRefused, Lane
+from stages.sources.einvoice_be.lanes import Lane
 from stages.sources.einvoice_be.settings import EInvoiceBe
 from stages.sources.http.client import HttpClient
 from stages.sources.http.headers import announced
+from stages.sources.http.keyed import KeyRefused
 from stages.sources.http.lenient_json import JSON_ERRORS
 from stages.sources.http.signed_address import EXPIRED, SignedAddresses, UnusableAddress
 

@@ -1,20 +1,19 @@
-"""Lanes: one for each API key, which is of one company; with what is sent by it."""
+"""Lanes: one for each API key, which is of one company."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import anyio.to_thread
-from msgspec import Struct
 from yarl import URL
 
 from pipeline.config.secrets import SecretMissing, read_secret
-from pipeline.errors import PartFailed, RetryableError, SignInRefused, SourceError
-from pipeline.text import FEW
-from stages.settings import Company, Member
-from stages.sources.einvoice_be.settings import EInvoiceBe, Key
+from pipeline.errors import SignInRefused, SourceError
+from stages.sources.einvoice_be.settings import EInvoiceBe
 from stages.sources.http.auth import BEARER, StaticAuth
 from stages.sources.http.client import HttpClient
+from stages.sources.http.company_keys import CompanyKey
+from stages.sources.http.keyed import KeyRefused
 from stages.sources.http.limiter import ConcurrencyLimiter
 from stages.sources.http.session import ApiSession
 
@@ -23,18 +22,15 @@ MAX_ANSWER = 1_000_000
 JSON = {"Accept": "application/json"}
 
 
-class KeyRefused(SignInRefused):
-    """The key of one company is not taken: no other one is concerned."""
-
-    reason = "the platform does not take its key"
-    remedy = "Make a new key in the company's settings at e-invoice.be, and put it in its place"
+#: What to do about a refused key.
+REMEDY = "Make a new key in the company's settings at e-invoice.be, and put it in its place"
 
 
 class Lane:
     """What is asked for by one key. subject: names its company in errors."""
 
     def __init__(
-        self, key: Key, settings: EInvoiceBe, http: HttpClient, limiter: ConcurrencyLimiter
+        self, key: CompanyKey, settings: EInvoiceBe, http: HttpClient, limiter: ConcurrencyLimiter
     ) -> None:
         self.key = key
         self.subject = f"source {settings.name}, {key.label}"
@@ -75,7 +71,7 @@ class Lane:
             reason = f"its key can't be read: {error.subject}: {error.reason}"
             raise KeyRefused(self.subject, reason, error.remedy) from None
         except SignInRefused:
-            raise KeyRefused(self.subject) from None
+            raise KeyRefused(self.subject, remedy=REMEDY) from None
         if len(body) > limit:
             body.clear()  # the traceback of the error would keep it in memory
             raise too_long(subject, f"the answer is longer than {limit:,} bytes")
@@ -89,70 +85,3 @@ class Lane:
                 "its place", "what lies there is no key", "Write the key there, and nothing else"
             )
         return {"Authorization": BEARER + key}
-
-
-class Matched(Struct, frozen=True):
-    """Keys and companies that belong together, and those that are alone.
-
-    doubled: further keys of a company that has one already.
-    """
-
-    lanes: Sequence[tuple[Company, Lane]]
-    unknown: Sequence[Lane]
-    keyless: Sequence[Company]
-    doubled: Sequence[tuple[Company, Lane]] = ()
-
-
-def match(lanes: Sequence[Lane], members: Sequence[Member]) -> Matched:
-    """Find the company of each key: by its number, else by its name or id at the source."""
-    by_number = {one.company.identifier: one.company for one in reversed(members)}
-    by_name: dict[str, Company] = {}
-    for one in reversed(members):
-        by_name[_folded(one.company.name)] = one.company
-    for one in members:
-        if one.platform_id:
-            by_name[_folded(one.platform_id)] = one.company
-    matched: dict[str, tuple[Company, Lane]] = {}
-    doubled: list[tuple[Company, Lane]] = []
-    unknown: list[Lane] = []
-    for lane in lanes:
-        key = lane.key
-        company = by_number.get(key.identifier) if key.identifier else None
-        if company is None and not key.identifier:
-            company = by_name.get(_folded(key.name))
-        if company is None:
-            unknown.append(lane)
-        elif company.identifier in matched:
-            doubled.append((company, lane))
-        else:
-            matched[company.identifier] = (company, lane)
-    keyless = {
-        one.company.identifier: one.company
-        for one in members
-        if one.company.identifier not in matched
-    }
-    return Matched(list(matched.values()), unknown, list(keyless.values()), doubled)
-
-
-def failure_of(
-    failures: Sequence[SourceError | RetryableError], lanes: int, source: str
-) -> SourceError | RetryableError:
-    """The one error that tells of all companies that failed. lanes: how many there are in all.
-
-    It concerns the whole source only where every lane has failed in the same way.
-    """
-    first = failures[0]
-    reason = first.reason
-    if others := [one.subject.removeprefix(f"source {source}, ") for one in failures[1:]]:
-        more = f" and {len(others) - FEW} more" if len(others) > FEW else ""
-        reason += f"; there is trouble too with {', '.join(others[:FEW])}{more}"
-    if len(failures) >= lanes:
-        if all(isinstance(one, SignInRefused) for one in failures):
-            return KeyRefused(first.subject, reason, first.remedy)
-        if all(isinstance(one, RetryableError) for one in failures):
-            return first
-    return PartFailed(first.subject, reason, first.remedy)
-
-
-def _folded(name: str) -> str:
-    return "".join(name.casefold().split())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -19,10 +19,11 @@ from stages.settings import Company, Config
 from stages.sources.einvoice_be.answers import read_item, read_page
 from stages.sources.einvoice_be.api import Item, Page
 from stages.sources.einvoice_be.documents import Box, entry_of, is_unsent
-from stages.sources.einvoice_be.lanes import Lane, Matched, failure_of
+from stages.sources.einvoice_be.lanes import Lane
 from stages.sources.einvoice_be.marks import Mark
 from stages.sources.einvoice_be.settings import EInvoiceBe
 from stages.sources.einvoice_be.walk import NoSuchPage, Rules, TooLarge, Walk, WrongPage
+from stages.sources.http.keyed import Failure, Matched, failure_of, mismatches
 from stages.sources.http.left_out import LeftOut
 from stages.sources.http.lenient_json import JSON_ERRORS
 
@@ -34,8 +35,6 @@ MAX_PAGE_BYTES = 8_000_000
 LARGE = 100_000
 #: Lists that are read at once.
 LISTS_AT_ONCE = 8
-
-Failure = SourceError | RetryableError
 
 
 class NotAList(SourceError):
@@ -70,7 +69,7 @@ class Listing:
         self,
         settings: EInvoiceBe,
         config: Config,
-        matched: Matched,
+        matched: Matched[Lane],
         marks: Mapping[str, Mark],
         retries: RetryPolicy,
     ) -> None:
@@ -211,22 +210,6 @@ class Listing:
 def list_name(company: Company, box: Box) -> str:
     """Names a list among all lists."""
     return f"{company.identifier}/{box}"
-
-
-def mismatches(source: str, matched: Matched) -> Iterable[Failure]:
-    """What to say of companies without a key of their own, or with several."""
-    for company in matched.keyless:
-        yield SourceError(
-            f"source {source}, {company.name}",
-            f"there is no key of this company ({company.identifier}), so nothing of it is fetched",
-            "Write one under [[sources.keys]], or take the company from this source",
-        )
-    for company, lane in matched.doubled:
-        yield SourceError(
-            f"source {source}, {lane.key.label}",
-            f"there is another key of this company ({company.identifier}); this one is not used",
-            "Remove one of them from [[sources.keys]]",
-        )
 
 
 async def read_items(page: Page) -> Sequence[Item | str]:

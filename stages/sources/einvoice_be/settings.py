@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Self
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from pipeline.config.loader import LoadContext
-from pipeline.config.types import Duration, Secret, above_zero, absolute, not_blank, one_of
+from pipeline.config.types import Duration, Secret, above_zero, one_of
+from stages.sources.http.company_keys import CompanyKey, check_keys, located_keys
 from stages.sources.http.settings import HttpSettings, host_pattern, web_address
-from stages.values.identifiers import company_identifier
 
 #: The largest page that the platform gives.
 LARGEST_PAGE = 100
@@ -35,22 +35,6 @@ def page_of_list(size: int) -> int:
     return size
 
 
-class Key(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[[sources.keys]]: the API key of one company.
-
-    name, identifier: of the company, as in [[companies]]; one of the two is enough.
-    """
-
-    secret: Secret
-    name: Annotated[str, not_blank] = ""
-    identifier: Annotated[str, company_identifier] = ""
-
-    @property
-    def label(self) -> str:
-        """The company for people."""
-        return self.name or self.identifier
-
-
 class EInvoiceBe(
     HttpSettings, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="einvoice_be"
 ):
@@ -70,7 +54,7 @@ class EInvoiceBe(
     push_secret: of the webhooks, one in each line.
     """
 
-    keys: tuple[Key, ...]
+    keys: tuple[CompanyKey, ...]
     url: Annotated[str, web_address] = "https://api.e-invoice.be"
     storage_hosts: tuple[Annotated[str, host_pattern], ...] = LIKELY_STORES
     page_size: Annotated[int, page_of_list] = LARGEST_PAGE
@@ -91,36 +75,10 @@ class EInvoiceBe(
             context.add_problem(
                 f"{key}.inbox", "neither the inbox nor the outbox is read", "leave one of them on"
             )
-        if not context.is_valid(key, "keys"):
-            return
-        seen: dict[tuple[str, object], str] = {}
-        for number, one in enumerate(self.keys, 1):
-            place = f"{key}.keys[{number}]"
-            if one is None or not context.is_valid(place, "name", "identifier", "secret"):
-                continue
-            if not one.label:
-                context.add_problem(
-                    f"{place}.identifier", "this is missing", "write the number of its company"
-                )
-            for name in ("name", "identifier", "secret"):
-                if not (value := getattr(one, name)):
-                    continue
-                first = seen.setdefault((name, value), f"keys[{number}]")
-                if first != f"keys[{number}]":
-                    context.add_problem(
-                        f"{place}.{name}",
-                        f"{first} has the same; each company has a key of its own",
-                        "remove or correct one of them",
-                    )
+        if context.is_valid(key, "keys"):
+            check_keys(self.keys, key, context)
 
     def located(self, base: Path) -> Self:
         """The same section with its paths, and those of its keys, absolute."""
-        keys = tuple(
-            one
-            if one.secret.file is None
-            else structs.replace(
-                one, secret=structs.replace(one.secret, file=str(absolute(base, one.secret.file)))
-            )
-            for one in self.keys
-        )
-        return structs.replace(super().located(base), keys=keys)
+        found = super().located(base)
+        return structs.replace(found, keys=located_keys(found.keys, base))

@@ -20,12 +20,13 @@ from stages.sources.einvoice_be.answers import read_me
 from stages.sources.einvoice_be.api import Me
 from stages.sources.einvoice_be.documents import Box, locate
 from stages.sources.einvoice_be.fetching import Fetching
-from stages.sources.einvoice_be.lanes import Lane, Matched, failure_of, match
-from stages.sources.einvoice_be.listing import Failure, Listing, list_name, mismatches
+from stages.sources.einvoice_be.lanes import Lane
+from stages.sources.einvoice_be.listing import Listing, list_name
 from stages.sources.einvoice_be.marks import read_marks, write_marks
 from stages.sources.einvoice_be.push import is_signed
 from stages.sources.einvoice_be.settings import EInvoiceBe
 from stages.sources.http.client import HttpClient
+from stages.sources.http.keyed import Failure, Matched, failure_of, match, mismatches
 from stages.sources.http.known_companies import KnownCompanies, compared
 from stages.sources.http.lenient_json import JSON_ERRORS
 from stages.sources.http.limiter import ConcurrencyLimiter
@@ -76,7 +77,7 @@ class EInvoiceBeSource(Source):
         self._fetching = Fetching(settings, self._http, storage)
         if settings.push_secret is not None:
             self.push = PushInbox(f"source {self.name}", settings.push_secret, is_signed)
-        self._matched: tuple[Config, Matched] | None = None
+        self._matched: tuple[Config, Matched[Lane]] | None = None
 
     async def list(self, config: Config) -> AsyncGenerator[Sequence[Entry], None]:
         """Read the lists of all companies, each from a little before its high-water mark."""
@@ -151,7 +152,7 @@ class EInvoiceBeSource(Source):
     def _new_limiter(self) -> ConcurrencyLimiter:
         return ConcurrencyLimiter(self.settings.connections, self.retries)
 
-    def _match(self, config: Config) -> Matched:
+    def _match(self, config: Config) -> Matched[Lane]:
         """The companies of the keys under a configuration; the latest one is remembered."""
         if self._matched is None or self._matched[0] is not config:
             self._matched = (config, match(self._lanes, members(config, self.name)))
@@ -183,7 +184,7 @@ class EInvoiceBeSource(Source):
         return owners
 
 
-def _known(owners: Sequence[Owner], matched: Matched) -> KnownCompanies:
+def _known(owners: Sequence[Owner], matched: Matched[Lane]) -> KnownCompanies:
     """The companies of some keys, compared by their keys; which has none, check() says itself."""
     asked = {id(one.lane) for one in owners}
     members = [

@@ -299,7 +299,7 @@ def _host(response: aiohttp.ClientResponse) -> str:
 #: Where the errors of different platforms have their sentence, in lower case; the best first.
 WORDS = (
     *("error_description", "description", "message", "errormessage", "defaulttext", "detail"),
-    *("title", "msg", "errors", "error", "code"),
+    *("title", "msg", "defaultformat", "innererrors", "errors", "error", "code"),
 )
 
 
@@ -315,7 +315,9 @@ def _words(said: object, depth: int = 0) -> str:
     if not isinstance(said, dict):
         return ""
     members = {str(name).lower(): value for name, value in said.items()}
-    found = (_words(members[name], depth + 1) for name in WORDS if name in members)
+    # Below, the names may be those of fields, each with what is wrong with it.
+    names = [*WORDS, *members] if depth else WORDS
+    found = (_words(members[name], depth + 1) for name in names if name in members)
     return next(filter(None, found), "")
 
 

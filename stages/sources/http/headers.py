@@ -68,9 +68,12 @@ def media_type(response: aiohttp.ClientResponse) -> str:
 def retry_after(response: aiohttp.ClientResponse) -> float | None:
     """Seconds of Retry-After (RFC 9110, 10.2.3), MAX_RETRY_AFTER at most; None without one.
 
-    Of several values, or several ways to read one, the longest counts: nobody asks too early.
+    Where it is missing, X-RateLimit-Reset of too many requests (429) says the same. Of several
+    values, or several ways to read one, the longest counts: nobody asks too early.
     """
-    values = response.headers.getall("Retry-After", ())
+    values = list(response.headers.getall("Retry-After", ()))
+    if not values and response.status == 429 and "Retry-After-Ms" not in response.headers:
+        values += response.headers.getall("X-RateLimit-Reset", ())
     # Without parameters, which it does not have.
     said = [text.partition(";")[0].strip() for text in values]
     found = [seconds for text in said for seconds in _pauses(text)]

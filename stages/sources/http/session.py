@@ -90,15 +90,24 @@ async def recorded(
 
 
 class ApiSession:
-    """One account at a source: its HTTP client, its authentication, its limiter."""
+    """One account at a source: its HTTP client, its authentication, its limiter.
+
+    pacing: waits until the next request may be sent, where the platform says how many it takes.
+    """
 
     def __init__(
-        self, name: str, http: HttpClient, auth: Auth, limiter: ConcurrencyLimiter
+        self,
+        name: str,
+        http: HttpClient,
+        auth: Auth,
+        limiter: ConcurrencyLimiter,
+        pacing: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._name = name
         self._http = http
         self._auth = auth
         self._limiter = limiter
+        self._pacing = pacing
 
     def request(
         self,
@@ -124,6 +133,8 @@ class ApiSession:
         refused = 0
         for _ in range(MAX_TOKENS):
             credentials = await self._auth.headers()
+            if self._pacing is not None:
+                await self._pacing()
             response = await recorded(
                 self._limiter,
                 (method, headers.get("Accept")),

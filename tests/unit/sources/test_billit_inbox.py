@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from pipeline.errors import Corrupt, Rejected, SignInRefused, SourceError
+from pipeline.errors import Corrupt, Rejected, SignInRefused, SourceError, WebPage
 from stages.sources.billit.parties import party_headers
 from stages.sources.billit.settings import Billit
 from tests.helpers.billit import (
@@ -254,3 +254,16 @@ def test_whose_data_is_meant_is_said_as_the_setting_has_it(
     settings: dict[str, str], door: str, party: str, headers: dict[str, str]
 ) -> None:
     assert party_headers(billit_section(**settings), door, party) == headers
+
+
+async def test_a_page_for_people_in_place_of_a_file_says_nothing_of_it(tmp_path: Path) -> None:
+    """It is waited out, and quarantines nothing."""
+    async with billit() as it:
+        it.inbox = [inbox_item(1)]
+        it.instead["GET files"] = lambda _: web.Response(text="<html>", content_type="text/html")
+        config = configure(tmp_path, it)
+        async with opened(config) as source:
+            (entry,) = await entries(source, config)
+            with pytest.raises(WebPage):
+                async with source.fetch(entry):
+                    pass

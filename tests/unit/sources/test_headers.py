@@ -68,6 +68,25 @@ def test_retry_after_as_reported() -> None:
     assert retry_after(answered(Retry_After=headers["Retry-After"])) == 3.5
 
 
+@pytest.mark.parametrize(
+    ("status", "headers", "seconds"),
+    [
+        (429, {"X_Ratelimit_Reset": "1772445640"}, 40),
+        (429, {"x_rateLimit_reset": "40"}, 40),
+        (429, {"X_RateLimit_Reset": "1772445590"}, 0),
+        (429, {"X_RateLimit_Reset": "1772445640", "Retry_After": "3"}, 3),
+        (429, {"X_RateLimit_Reset": "1772445640", "Retry_After_Ms": "3000"}, 3),
+        (503, {"X_RateLimit_Reset": "1772445640"}, None),
+    ],
+)
+def test_too_many_requests_may_say_when_their_number_begins_anew(
+    status: int, headers: dict[str, str], seconds: float | None
+) -> None:
+    said = answered(Date="Mon, 02 Mar 2026 10:00:00 GMT", **headers)
+    said.status = status
+    assert retry_after(said) == seconds
+
+
 @pytest.mark.parametrize("hours", [-9, 0, 9])
 def test_retry_after_is_by_the_clock_of_the_server(hours: int) -> None:
     now = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=hours)

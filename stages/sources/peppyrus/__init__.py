@@ -1,0 +1,1 @@
+"""Connector of Peppyrus: what organisations receive by Peppol, each with a key."""

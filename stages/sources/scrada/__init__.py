@@ -1,0 +1,1 @@
+"""Connector of Scrada: what companies receive by Peppol, each with a key and a password."""
