@@ -109,7 +109,8 @@ class Invoice(Struct, frozen=True):
 class AccountStatement(Struct, frozen=True):
     """One statement of one account.
 
-    accounts: its number, as IBAN if there is one, and other numbers that the statement has for it.
+    accounts: its number, as IBAN if there is one, else as it is written with its bank, and other
+    numbers that the statement has for it.
     holders: the identifiers of the account's holder. issue_date: of the closing balance, ISO 8601.
     page: which part of the numbered statement it is, as it is spelt: a page, several with commas
     between them, or the second number of CODA; "" if not stated, UNKNOWN_PAGE where it would be.

@@ -36,7 +36,8 @@ from stages.formats.mt940_fields import (
     fields,
     movement,
 )
-from stages.values.accounts import account_number
+from stages.values.accounts import account_number, is_iban
+from stages.values.text import plain
 
 #: Bytes of a file that is read within a few milliseconds.
 QUICK = 4096
@@ -249,11 +250,15 @@ def _is_of_another(page: _Page, field: Field) -> bool:
 
 
 def _account(field: Field) -> str:
-    """Return the account that a field 25 states, "" if it has no number."""
-    for stated in (field.value, "".join(field.lines)):
-        account = account_number(stated[:MAX_ACCOUNT])
+    """Return the account that a field 25 states: its IBAN if that is certain, else as it is written.
+
+    "" if it has no number. The bank beside a number tells it from the same number at another one.
+    """
+    for text in (field.value, "".join(field.lines)):
+        stated = text[:MAX_ACCOUNT]
+        account = account_number(stated)
         if bears_number(account):
-            return account
+            return account if is_iban(account) else plain(stated)
     return ""
 
 

@@ -76,7 +76,7 @@ def test_the_cases(name: str, balances: tuple[str, str]) -> None:
 
 def test_a_foreign_account_is_never_a_currency() -> None:
     (part,) = parts(case("11-mt940-account-with-currency-part", "foreign.sta").read_text())
-    assert part.accounts == ("123456789150ABCDEF009",)
+    assert part.accounts == ("UBRTHUHB/123456789150ABCDEF009/HUF",)
 
 
 @pytest.mark.parametrize(
