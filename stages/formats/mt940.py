@@ -250,7 +250,7 @@ def _is_of_another(page: _Page, field: Field) -> bool:
 
 
 def _account(field: Field) -> str:
-    """Return the account that a field 25 states: its IBAN if that is certain, else as it is written.
+    """Return the account of a field 25: its IBAN if that is certain, else as it is written.
 
     "" if it has no number. The bank beside a number tells it from the same number at another one.
     """
