@@ -1,4 +1,4 @@
-"""UBL reader: invoices and credit notes of UBL 2.0 to 2.4 (OASIS), in any profile.
+"""UBL reader: invoices, credit notes and debit notes of UBL 2.0 to 2.4 (OASIS), in any profile.
 
 Profiles are Peppol BIS 3, e-FFF and others. The parties are cac:AccountingSupplierParty and
 cac:AccountingCustomerParty, and no others: payee, tax representative, seller and buyer
@@ -42,6 +42,8 @@ ROOTS = {
     f"{{{UBL}CreditNote-2}}CreditNote": ("ubl-credit-note", "381"),
     f"{{{UBL}SelfBilledInvoice-2}}SelfBilledInvoice": ("ubl-invoice", "389"),
     f"{{{UBL}SelfBilledCreditNote-2}}SelfBilledCreditNote": ("ubl-credit-note", "261"),
+    f"{{{UBL}DebitNote-2}}DebitNote": ("ubl-debit-note", "383"),
+    f"{{{UBL}FreightInvoice-2}}FreightInvoice": ("ubl-invoice", "780"),
 }
 _LINE_PATHS = {
     format_: LinePaths(
@@ -54,11 +56,13 @@ _LINE_PATHS = {
     for format_, line, quantity in (
         ("ubl-invoice", "InvoiceLine", "InvoicedQuantity"),
         ("ubl-credit-note", "CreditNoteLine", "CreditedQuantity"),
+        ("ubl-debit-note", "DebitNoteLine", "DebitedQuantity"),
     )
 }
 LINES = {
     f"{CAC}InvoiceLine": _LINE_PATHS["ubl-invoice"],
     f"{CAC}CreditNoteLine": _LINE_PATHS["ubl-credit-note"],
+    f"{CAC}DebitNoteLine": _LINE_PATHS["ubl-debit-note"],
 }
 
 #: The texts that are read from the root, the first of each; a credit note of 2.0 has no type.
@@ -74,6 +78,8 @@ _MAIL = "Contact/ElectronicMail"
 _SUPPLIER = CAC + SUPPLIER
 _CUSTOMER = CAC + CUSTOMER
 _TOTAL = f"{CAC}LegalMonetaryTotal"
+#: What a debit note has instead.
+_REQUESTED = f"{CAC}RequestedMonetaryTotal"
 _PARTY = f"{CAC}Party"
 _PAYMENT = f"{CAC}PaymentMeans"
 _PAYEE = f"{CAC}PayeeParty"
@@ -82,7 +88,7 @@ _TAX_TOTAL = f"{CAC}TaxTotal"
 #: What stands before the lines, unless a sender ignores the order of the schema.
 _BEFORE_LINES = {_SUPPLIER, _CUSTOMER, _TOTAL}
 #: The elements of the root that are read, beside the lines.
-_READ = {*_TEXTS, _SUPPLIER, _CUSTOMER, _TOTAL, _PAYMENT, _PAYEE, _TERMS, _TAX_TOTAL}
+_READ = {*_TEXTS, _SUPPLIER, _CUSTOMER, _TOTAL, _REQUESTED, _PAYMENT, _PAYEE, _TERMS, _TAX_TOTAL}
 
 #: The elements of a party that are read.
 _PARTS = {
@@ -145,7 +151,8 @@ def read(root: etree._Element, lines: LineDigest) -> Content | None:
         elif tag in LINES and found.keys() >= _BEFORE_LINES:
             break  # the schema has nothing else that is read behind the first line
     texts = {name: text_of(found[tag][0]) for tag, name in _TEXTS.items() if tag in found}
-    totals = children(found[_TOTAL][0]) if _TOTAL in found else {}
+    sums = found.get(_TOTAL) or found.get(_REQUESTED)
+    totals = children(sums[0]) if sums else {}
     lines.add(_LINE_PATHS[format_].of_document(root))
     return Invoice(
         format=format_,
