@@ -57,7 +57,8 @@ class Details(Struct, frozen=True):
     payment. net, gross: without and with taxes. taxes: the tax breakdown, sorted. lines: a digest
     of all lines, in their order. categories: each group of taxes with its category of UNTDID 5305
     (AE is reverse charge), sorted; () unless all of them have one. terms: how it is paid, by codes
-    and in words, which can be compared within one vocabulary only.
+    and in words, which can be compared within one vocabulary only. more: what else is said, without
+    blanks, for which that holds too: references, periods, delivery, notes, descriptions of lines.
     """
 
     vocabulary: str
@@ -71,6 +72,7 @@ class Details(Struct, frozen=True):
     lines: str = ""
     categories: tuple[str, ...] = ()
     terms: str = ""
+    more: str = ""
 
 
 def with_categories(taxes: Sequence[tuple[str, str]]) -> tuple[str, ...]:

@@ -192,6 +192,7 @@ def _acted_on(details: Details) -> str:
     words = [one for one in stated if one[1]]
     words.append((vocabulary, there))
     words.append((f"{vocabulary}.terms", _letters(details.terms)))
+    words.append((f"{vocabulary}.more", details.more))
     if details.categories:  # older documents have none that can be compared
         words.append(("categories", " ".join(details.categories)))
     return marks(words)
