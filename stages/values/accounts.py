@@ -32,7 +32,8 @@ _IN_FRONT = re.compile(
     rf"^(?:IBAN[: ]*)?(?:(?:{_CURRENCIES})(?=[ 0-9-]|[A-Z]{{2}}[0-9]{{2}}))?(?:IBAN[: ]*)?"
 )
 _BEHIND = re.compile(rf"(?<=[0-9A-Z ])[ -]*(?:{_CURRENCIES})$")
-_BIC = re.compile(r"([A-Z]{4})([A-Z]{2})[0-9A-Z]{2}(?:[0-9A-Z]{3})?")
+#: Names of banks may have as many letters: RABOBANK, TRIODOSBANK.
+_BIC = re.compile(r"(?!.*BANK)([A-Z]{4})([A-Z]{2})[0-9A-Z]{2}(?:[0-9A-Z]{3})?")
 #: The same with an account behind it: an IBAN, or a number that is longer than any part of a BIC.
 _BIC_IN_FRONT = re.compile(
     r"([A-Z]{6}[0-9A-Z]{2}(?:XXX)?)((?:[A-Z]{2}[0-9]{2}|[0-9]{6})[0-9A-Z .-]*)"
