@@ -25,6 +25,7 @@ from stages.matching.parties import CompanyIndex
 from stages.matching.rules import apply_rules, explain
 from stages.model import ByHand, Classified, Fingerprint, Listed, Verified
 from stages.settings import Company, Config
+from stages.values.accounts import account_number
 from stages.values.amounts import same_amount
 from stages.values.dates import iso_date
 from stages.values.identifiers import company_identifier, iban
@@ -274,8 +275,9 @@ def _total(content: Content) -> tuple[str, str]:
 
 
 def _account(content: Content) -> str:
-    accounts = content.accounts if isinstance(content, Statement) else ()
-    return next(iter(accounts), "")
+    """Return the account of the first statement in one spelling, without its bank."""
+    stated = next(iter(content.accounts), "") if isinstance(content, Statement) else ""
+    return account_number(stated) or stated
 
 
 def _first(content: Content) -> Content:

@@ -6,6 +6,7 @@ import binascii
 import re
 from base64 import b64decode
 from functools import lru_cache
+from urllib.parse import unquote
 
 #: Our name of an algorithm, by other spellings of it (RFC 9530, 5; RFC 3230, 4.1.1; RFC 5843).
 #: Those that begin with "id-" are of the document before any content coding.
@@ -20,20 +21,29 @@ ALGORITHMS = {
     "crc-32c": "crc32c",
     "adler": "adler32",
     "adler-32": "adler32",
+    **{f"sha2-{bits}": f"sha-{bits}" for bits in (256, 384, 512)},
+}
+
+#: Words before a digest that don't tell its algorithm.
+_LABELS = {
+    *("hash", "checksum", "digest", "sum", "value", "hex", "hexadecimal"),
+    *("base64", "b64", "base64url"),
 }
 
 #: Names that may stand before a digest, also with nothing but a dash or a blank between.
 _KNOWN = (
-    r"sha3?[-_ ]?(?:512[/_](?:224|256)|1|224|256|384|512)|sha|md[-_ ]?5|crc[-_ ]?32c?|adler-?32"
+    r"sha[23]?[-_ ]?(?:512[/_](?:224|256)|1|224|256|384|512)|sha|md[-_ ]?5|crc[-_ ]?32c?|adler-?32"
 )
-#: A name before a digest: "sha256:…", "sha-256=:…:", "SHA256 …", "{SHA256}…", "SHA256 (name) = …".
+#: A name before a digest: "sha256:…", "sha-256=:…:", "SHA256 …", "{SHA256}…", "SHA256 (name) = …",
+#: "sha256sum: …", "ni:///sha-256;…" (RFC 6920).
 _PREFIXED = re.compile(
-    rf"(?:urn:|hash:)*\{{?(?P<known>{_KNOWN})\}}?(?:\s*(?:\([^()]*\)\s*)?[:=]\s*|(?<=\}})|[-\s])"
+    rf"(?:urn:|hash:|ni:///?)*[\[{{]?(?P<known>{_KNOWN})(?:sum)?[\]}}]?"
+    r"(?:\s*(?:\([^()]*\)\s*)?[:=;|]\s*|(?<=[\]}])\s*|[-\s]|/)"
     r"(?P<rest>.+)|(?P<other>[a-z][a-z0-9_./-]{0,30})\s*[:=]\s*(?P<more>[^=\s].*)",
     re.IGNORECASE | re.DOTALL,
 )
 _BLANK = re.compile(r"\s+")
-_HEXADECIMAL = re.compile(r"(?:0x)?[0-9a-f]{2}(?:[\s:-]*[0-9a-f]{2})*", re.IGNORECASE)
+_HEXADECIMAL = re.compile(r"(?:0x|\\x)?[0-9a-f]{2}(?:[\s:-]*[0-9a-f]{2})*", re.IGNORECASE)
 #: As most state it.
 _PLAIN = re.compile(r"[0-9a-fA-F]+")
 #: Signs of base64url, and those of base64 in their place (RFC 4648, 5).
@@ -63,6 +73,8 @@ def read_digest(text: str, algorithm: str, length: int) -> tuple[str, bytes | No
     if match := _PREFIXED.fullmatch(bare):
         named = algorithm_named(match["known"] or match["other"])
         rest = match["rest"] or match["more"]
+        if named in _LABELS:
+            return read_digest(rest, algorithm, length)
         if named == algorithm:
             return algorithm, _of_length(rest, length)
         if match["known"] or not _HEXADECIMAL.fullmatch(bare):
@@ -85,11 +97,12 @@ def from_hexadecimal(text: str) -> bytes | None:
     bare = text.strip().strip(":")
     if not _HEXADECIMAL.fullmatch(bare):
         return None
-    return bytes.fromhex(re.sub(r"^0[xX]|[\s:-]", "", bare))
+    return bytes.fromhex(re.sub(r"^[0\\][xX]|[\s:-]", "", bare))
 
 
 def _without_quotes(text: str) -> str:
-    return text.strip().strip("\"'").strip()
+    """Return a text without quotes, and without the escapes of an address."""
+    return unquote(text).strip().strip("\"'").strip()
 
 
 def _of_length(text: str, length: int) -> bytes | None:

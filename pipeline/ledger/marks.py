@@ -1,8 +1,8 @@
 """Marks: what tells documents of one identity apart, as names with values.
 
-Two documents of one identity are the same unless a name that both have has no value in common. So
-a name with one value says "this has to be equal", a name with several "one of these has to be
-equal", and a name that one of the two lacks says nothing.
+Two documents of one identity are the same unless each of them has a value of a name that the other
+one lacks. So a name with one value says "this has to be equal", a name with several "some of these
+may be missing, and none may be replaced", and a name that one of the two lacks says nothing.
 
 Each value of a name takes six bytes, three of a checksum of either, and eight characters in base64:
 marks of parts are joined to marks of the whole. A row of the ledger that has more than a quarter of
@@ -32,7 +32,8 @@ def contradict(one: str, other: str) -> bool:
         return False
     values = _values(one)
     return any(
-        name in values and values[name].isdisjoint(found) for name, found in _values(other).items()
+        not (values.get(name, found) <= found or values[name] >= found)
+        for name, found in _values(other).items()
     )
 
 

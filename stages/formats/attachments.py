@@ -40,7 +40,7 @@ from stages.formats.xml_strip import ascii_markup
 REFERENCES = {"AdditionalDocumentReference", "AdditionalReferencedDocument"}
 BYTES = {"EmbeddedDocumentBinaryObject", "AttachmentBinaryObject"}
 #: The lines of an invoice, whose references are not those of the invoice.
-LINES = {"InvoiceLine", "CreditNoteLine", "IncludedSupplyChainTradeLineItem"}
+LINES = {"InvoiceLine", "CreditNoteLine", "DebitNoteLine", "IncludedSupplyChainTradeLineItem"}
 #: The elements that describe an attachment, in both vocabularies.
 DESCRIPTIONS = {"DocumentType", "DocumentDescription", "Name"}
 IDS = {"ID", "IssuerAssignedID"}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from lxml import etree
 
 from stages.formats.content import Content, Details, Invoice, Other, with_categories
-from stages.formats.elements import below, children, each, text_of
+from stages.formats.elements import all_text, below, children, each, name_of, text_of
 from stages.formats.invoice_lines import LineDigest, LinePaths
 from stages.formats.party import Identifier, Party
 from stages.values.amounts import unsigned_amount
@@ -52,6 +52,7 @@ _LINE_PATHS = {
         amount=_SETTLED.format(f"ram:{settlement}", level),
         quantity=f"ram:{delivery}/ram:BilledQuantity",
         name="ram:SpecifiedTradeProduct/ram:Name",
+        description="ram:SpecifiedTradeProduct/ram:Description",
     )
     for version, settlement, delivery, level in (
         ("100", "SpecifiedLineTradeSettlement", "SpecifiedLineTradeDelivery", "Line"),
@@ -59,6 +60,18 @@ _LINE_PATHS = {
     )
 }
 LINES = {f"{ram}IncludedSupplyChainTradeLineItem": one for ram, one in _LINE_PATHS.items()}
+
+_DELIVERIES = ("ApplicableHeaderTradeDelivery", "ApplicableSupplyChainTradeDelivery")
+#: The elements whose text is compared as a whole (EN 16931: BT-10 to BT-14, BT-19, BG-1, BG-3,
+#: BG-10, BG-13, BG-14).
+_MORE = frozenset(
+    {
+        *("IncludedNote", "BuyerReference", "BuyerOrderReferencedDocument", "ShipToTradeParty"),
+        *("SellerOrderReferencedDocument", "ContractReferencedDocument", "PayeeTradeParty"),
+        *("SpecifiedProcuringProject", "ActualDeliverySupplyChainEvent", "BillingSpecifiedPeriod"),
+        *("InvoiceReferencedDocument", "ReceivableSpecifiedTradeAccountingAccount"),
+    }
+)
 
 #: The paths of a party's identifiers.
 _PLACES = (
@@ -93,6 +106,13 @@ def read(root: etree._Element, lines: LineDigest) -> Content | None:
     due = below(sums, f"{ram}DuePayableAmount")
     if trade is not None:
         lines.add(_LINE_PATHS[ram].of_document(trade))
+    delivery = _either(trade, ram, _DELIVERIES)
+    more = [
+        one
+        for parent in (header, agreement, delivery, settlement)
+        for one in (parent if parent is not None else ())
+        if name_of(one) in _MORE
+    ]
     type_code = text_of(below(header, f"{ram}TypeCode"))
     return Invoice(
         format="cii-credit-note" if type_code in CREDIT_NOTES else "cii-invoice",
@@ -106,19 +126,24 @@ def read(root: etree._Element, lines: LineDigest) -> Content | None:
         supplier_element=SELLER,
         customer_element=BUYER,
         extension="xml",
-        details=_details(settlement, sums, ram, lines.digest()),
+        details=_details(settlement, sums, ram, lines, all_text(more)),
     )
 
 
 def _details(
-    settlement: etree._Element | None, sums: etree._Element | None, ram: str, lines: str
+    settlement: etree._Element | None,
+    sums: etree._Element | None,
+    ram: str,
+    lines: LineDigest,
+    more: str,
 ) -> Details:
     """Return what is to be paid, to whom and when (EN 16931: BT-9, BT-83, BT-84, BG-22, BG-23)."""
     means = list(each(settlement, f"{ram}SpecifiedTradeSettlementPaymentMeans"))
+    creditors = [children(below(one, f"{ram}PayeePartyCreditorFinancialAccount")) for one in means]
     accounts = {
-        compact(text_of(below(one, f"{ram}PayeePartyCreditorFinancialAccount", ram + kind)))
-        for one in means
-        for kind in ("IBANID", "ProprietaryID")
+        # The national number beside an IBAN is that of the same account.
+        compact(text_of(one.get(f"{ram}IBANID")) or text_of(one.get(f"{ram}ProprietaryID")))
+        for one in creditors
     }
     payment = list(each(settlement, f"{ram}SpecifiedTradePaymentTerms"))
     due = (below(one, f"{ram}DueDateDateTime", "{*}DateTimeString") for one in payment)
@@ -136,9 +161,10 @@ def _details(
         net=unsigned_amount(text_of(below(sums, ram + net[0]))),
         gross=unsigned_amount(text_of(below(sums, ram + net[1]))),
         taxes=tuple(sorted(tax for tax, _ in taxes)),
-        lines=lines,
+        lines=lines.digest(),
         categories=with_categories(taxes),
         terms=" ".join(terms),
+        more=more + lines.descriptions(),
     )
 
 

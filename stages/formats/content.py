@@ -57,7 +57,8 @@ class Details(Struct, frozen=True):
     payment. net, gross: without and with taxes. taxes: the tax breakdown, sorted. lines: a digest
     of all lines, in their order. categories: each group of taxes with its category of UNTDID 5305
     (AE is reverse charge), sorted; () unless all of them have one. terms: how it is paid, by codes
-    and in words, which can be compared within one vocabulary only.
+    and in words, which can be compared within one vocabulary only. more: what else is said, without
+    blanks, for which that holds too: references, periods, delivery, notes, descriptions of lines.
     """
 
     vocabulary: str
@@ -71,6 +72,7 @@ class Details(Struct, frozen=True):
     lines: str = ""
     categories: tuple[str, ...] = ()
     terms: str = ""
+    more: str = ""
 
 
 def with_categories(taxes: Sequence[tuple[str, str]]) -> tuple[str, ...]:
@@ -109,7 +111,8 @@ class Invoice(Struct, frozen=True):
 class AccountStatement(Struct, frozen=True):
     """One statement of one account.
 
-    accounts: its number, as IBAN if there is one, and other numbers that the statement has for it.
+    accounts: its number, as IBAN if there is one, else as it is written with its bank, and other
+    numbers that the statement has for it.
     holders: the identifiers of the account's holder. issue_date: of the closing balance, ISO 8601.
     page: which part of the numbered statement it is, as it is spelt: a page, several with commas
     between them, or the second number of CODA; "" if not stated, UNKNOWN_PAGE where it would be.

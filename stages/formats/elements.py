@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lxml import etree
 
@@ -75,3 +75,11 @@ def each(element: etree._Element | None, *tags: str) -> Iterator[etree._Element]
     for tag in tags:
         found = [child for one in found for child in one.iterchildren(tag)]
     return iter(found)
+
+
+def all_text(elements: Iterable[etree._Element]) -> str:
+    """Return all text in some elements, without blanks."""
+    texts = [
+        etree.tostring(one, method="text", encoding="unicode", with_tail=False) for one in elements
+    ]
+    return "".join("\n".join(texts).split())

@@ -15,9 +15,10 @@ from lxml import etree
 from msgspec import Struct
 
 from pipeline.payload import Payload
-from stages.formats import camt, preamble
+from stages.formats import camt, preamble, unwrap
 from stages.formats.content import Hostile
 from stages.formats.elements import each, name_of
+from stages.formats.scratch import Room
 from stages.formats.xml_strip import BLOCK, ascii_markup
 
 #: Documents in one envelope.
@@ -46,6 +47,8 @@ _MAX_LOOKED_AT = 1000
 _DESCRIPTION = ("{*}ExternalReference", "{*}Description")
 _DECLARATION = re.compile(r"<\?xml[^>]*\?>")
 _MARKUP = re.compile(rb"<[?!A-Za-z_]")
+#: The beginnings of gzip and of a ZIP.
+_PACKED = (b"\x1f\x8b\x08", b"PK\x03\x04")
 
 
 class Envelope(Struct, frozen=True):
@@ -79,7 +82,7 @@ def envelope_of(root: etree._Element, payload: Payload) -> Envelope | None:
     there is more in it than in any envelope.
     """
     known = _ENVELOPES.get(name_of(root))
-    if known is None:
+    if known is None or (known[0] == "soap" and next(root.iterchildren("{*}Body"), None) is None):
         return None
     elements, texts, is_cut = [], [], False
     for element in _carried(root, known[0]):
@@ -118,14 +121,26 @@ def envelope_of_messages(root: etree._Element) -> Envelope | None:
 
 
 def document_in(text: str) -> bytes | None:
-    """Return the XML that a text is, or that its base64 stands for; None if it is neither."""
+    """Return the XML that a text is, or that its base64 stands for, packed or not; else None.
+
+    Hostile if it is packed and larger than any document in an envelope.
+    """
     text = text.strip("\ufeff\u200b\0\t\n\v\f\r ")
     if text.startswith("<"):
         # What it declares is no longer the encoding.
         declared = _DECLARATION.match(text)
         return text[declared.end() if declared else 0 :].encode()
     data = _decoded("".join(text.split()))
+    if data is not None and data.startswith(_PACKED):
+        data = _unpacked(data)
     return data if data is not None and _is_markup(data) else None
+
+
+def _unpacked(data: bytes) -> bytes | None:
+    """Return what is packed in gzip or in a ZIP, None if that is damaged or several files."""
+    room = Room(in_memory=MAX_BASE64, most=MAX_BASE64)
+    inside = unwrap.unwrapped(Payload(len(data), sha256="", data=data), room)
+    return inside.data if isinstance(inside, Payload) else None
 
 
 def _carried(root: etree._Element, format_: str) -> Iterator[etree._Element]:
@@ -177,7 +192,8 @@ class _LongTexts:
         self._pieces.append(text)
         if was < 2 * HEAD <= self._size:
             begun = "".join("".join(self._pieces).split())[:HEAD]
-            if not _is_markup(_decoded(begun[: len(begun) // 4 * 4]) or b""):
+            first = _decoded(begun[: len(begun) // 4 * 4]) or b""
+            if not (_is_markup(first) or first.startswith(_PACKED)):
                 self._pieces = None
                 return
         self._kept += len(text)

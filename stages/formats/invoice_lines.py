@@ -1,7 +1,7 @@
 """Line digest: what the lines of an invoice say, so that two forms of one invoice can be compared.
 
-The amounts, quantities and names of all lines are read by XPath, each in the order of the document:
-a loop over the lines would take several times as long.
+The amounts, quantities, names and descriptions of all lines are read by XPath, each in the order of
+the document: a loop over the lines would take several times as long.
 """
 
 from __future__ import annotations
@@ -26,24 +26,30 @@ _ODD = re.compile("[\x7f-\xa0\xa8\xaa\xad\xaf\xb2-\xb5\xb8-\xba\xbc-\xbe\u0132-\
 #: The same in Latin-1, which has the letters of most names.
 _ODD_LATIN = bytes(code for code in range(256) if _ODD.match(chr(code)))
 
-#: The amounts, the quantities and the names of lines, each in the order of the document.
+#: The amounts, quantities, names and descriptions of lines, each in the order of the document.
 Columns = tuple[Sequence[str], ...]
 
 
 class LinePaths:
     """The paths of what is read of lines, in one vocabulary.
 
-    line: the path of the lines below the root of the document. amount, quantity, name: paths below
-    a line.
+    line: the path of the lines below the root of the document. amount, quantity, name, description:
+    paths below a line.
     """
 
     def __init__(
-        self, namespaces: Mapping[str, str], line: str, amount: str, quantity: str, name: str
+        self,
+        namespaces: Mapping[str, str],
+        line: str,
+        amount: str,
+        quantity: str,
+        name: str,
+        description: str,
     ) -> None:
         def texts(path: str) -> etree.XPath:
             return etree.XPath(f"{path}/text()", namespaces=dict(namespaces), smart_strings=False)
 
-        fields = (amount, quantity, name)
+        fields = (amount, quantity, name, description)
         self._of_document = [texts(f"{line}/{field}") for field in fields]
         self._of_line = [texts(field) for field in fields]
 
@@ -60,7 +66,7 @@ class LineDigest:
     """A running digest of lines, for documents of which the lines are dropped as they are read."""
 
     def __init__(self) -> None:
-        self._columns: tuple[list[str], list[str], list[str]] = ([], [], [])
+        self._columns: tuple[list[str], ...] = ([], [], [], [])
 
     def add(self, columns: Columns) -> None:
         """Add some lines."""
@@ -69,11 +75,20 @@ class LineDigest:
                 kept.append(spelt(found))
 
     def digest(self) -> str:
-        """Return 16 characters that are equal for equal lines; "" if there were none."""
-        if not any(self._columns):
+        """Return 16 characters that are equal for equal lines; "" if there were none.
+
+        Descriptions don't count: not every profile of CII has a place for them.
+        """
+        *columns, _ = self._columns
+        if not any(columns):
             return ""
-        text = "\1".join(["".join(column) for column in self._columns])
+        text = "\1".join(["".join(column) for column in columns])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def descriptions(self) -> str:
+        """Return 16 characters that are equal for equal descriptions; "" if there were none."""
+        text = "".join(self._columns[-1])
+        return hashlib.sha256(text.encode()).hexdigest()[:16] if text else ""
 
 
 def _strings(found: object) -> list[str]:
@@ -123,5 +138,5 @@ def _has_odd(text: str) -> bool:
     return len(latin.translate(None, _ODD_LATIN)) != len(latin)
 
 
-#: How the amounts, the quantities and the names of lines are spelt.
-_SPELLINGS: tuple[Callable[[Sequence[str]], str], ...] = (_amounts, _amounts, _names)
+#: How the columns are spelt.
+_SPELLINGS: tuple[Callable[[Sequence[str]], str], ...] = (_amounts, _amounts, _names, _names)

@@ -17,12 +17,9 @@ MAX_SIZE = 32_000_000
 MAX_PARTS = 64
 MAX_SEPARATORS = 10_000
 
-#: Fields of a message's header (RFC 5322, 3.6; RFC 2045, 4).
-_FIRST = re.compile(
-    rb"(?:return-path|received|delivered-to|from|to|subject|date|message-id|mime-version|x-[\w-]+)"
-    rb":[^\n]*\n",
-    re.IGNORECASE,
-)
+#: Fields of a message's header (RFC 5322, 3.6; RFC 2045, 4); servers put any of their own in front,
+#: and a mailbox in one file (RFC 4155) its line.
+_FIRST = re.compile(rb"(?:From [^\n]*\n)?[A-Za-z][\w-]{1,60}:[^\n]*\n")
 _FURTHER = re.compile(rb"^(?:from|message-id|mime-version):", re.IGNORECASE | re.MULTILINE)
 
 #: Types of parts that are no attachment, whatever their names: what people read, pictures of a

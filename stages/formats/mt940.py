@@ -36,7 +36,8 @@ from stages.formats.mt940_fields import (
     fields,
     movement,
 )
-from stages.values.accounts import account_number
+from stages.values.accounts import account_number, is_iban
+from stages.values.text import plain
 
 #: Bytes of a file that is read within a few milliseconds.
 QUICK = 4096
@@ -48,11 +49,12 @@ MAX_ACCOUNT = 80
 #: Numbers of one account in one message: it may come in several spellings.
 MAX_ACCOUNTS = 4
 
-#: How a document begins: blocks of the envelope, or the few lines that some banks write instead,
-#: and the first field.
+#: How a document begins: blocks of the envelope, or the few lines that some banks write instead
+#: (which are not those of a mail message), and the first field.
 _START = re.compile(
     rb"(?:\xef\xbb\xbf)*[\s\x01]*+"
-    rb"(?:\{1:[^{}]{0,64}\}[\s\S]{0,300}?\{4:\s*|(?:[0-9A-Z :]{1,60}(?:[\r\n]+|@@)){1,4}?)??"
+    rb"(?:\{1:[^{}]{0,64}\}[\s\S]{0,300}?\{4:\s*"
+    rb"|(?:(?![\w-]{1,40}: )[^{<%@\0-\x08\n-\x1f]{1,99}(?:[\r\n]+|@@)){1,12}?)??"
     rb"[ \t]*:[ ]*(2[0158])[A-Za-z]?[ ]*:"
 )
 #: The account and the opening balance at the beginning of a line, as no ordinary text has them.
@@ -109,12 +111,15 @@ class _Reader(Struct):
 def recognises(head: bytes) -> bool:
     """Whether the document begins with field 20 and states an account soon after.
 
-    Where field 20 is missing, it has to state a balance too.
+    Where field 20 is missing, or words stand before it, it has to state a balance too.
     """
     start = _START.match(head)
     if start is None:
         return False
-    if start[1] != b"20" and not _HAS_BALANCE.search(head, start.end()):
+    before = head[: start.start(1)]
+    if (start[1] != b"20" or before != before.upper()) and not _HAS_BALANCE.search(
+        head, start.end()
+    ):
         return False
     return start[1] == b"25" or _HAS_ACCOUNT.search(head, start.end()) is not None
 
@@ -249,11 +254,15 @@ def _is_of_another(page: _Page, field: Field) -> bool:
 
 
 def _account(field: Field) -> str:
-    """Return the account that a field 25 states, "" if it has no number."""
-    for stated in (field.value, "".join(field.lines)):
-        account = account_number(stated[:MAX_ACCOUNT])
+    """Return the account of a field 25: its IBAN if that is certain, else as it is written.
+
+    "" if it has no number. The bank beside a number tells it from the same number at another one.
+    """
+    for text in (field.value, "".join(field.lines)):
+        stated = text[:MAX_ACCOUNT]
+        account = account_number(stated)
         if bears_number(account):
-            return account
+            return account if is_iban(account) else plain(stated)
     return ""
 
 

@@ -51,7 +51,7 @@ _BALANCES = frozenset({"60F", "60M", "62F", "62M"})
 _OTHERS = frozenset({"61", "86", "64", "65", "90D", "90C"})
 _KNOWN = _BEGINNING | _BALANCES | _OTHERS
 
-_AMOUNT = r"([0-9.,](?:[0-9., '\u2019\u00a0\u202f]*[0-9.,])?)\s*(.?)"
+_AMOUNT = r"([+-]?[0-9.,](?:[0-9., '\u2019\u00a0\u202f]*[0-9.,])?)\s*(.?)"
 #: Credit or debit, the day, the currency, the amount, and the character that follows it; then the
 #: same without a currency, with a year of two digits or of four.
 _BALANCE_FORMS = (
@@ -201,6 +201,7 @@ def _attempts(stated: Field) -> Iterator[tuple[str, str]]:
 
 def _amount(digits: str, behind: str, following: str) -> Decimal | None:
     """Return an amount; None if it may go on behind what has been read of it, or is none."""
+    digits = digits.removeprefix("+")
     if len(digits) > MAX_AMOUNT:
         return None
     goes_on = not behind and following[:1] in frozenset("0123456789.,")

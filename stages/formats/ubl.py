@@ -1,4 +1,4 @@
-"""UBL reader: invoices and credit notes of UBL 2.0 to 2.4 (OASIS), in any profile.
+"""UBL reader: invoices, credit notes and debit notes of UBL 2.0 to 2.4 (OASIS), in any profile.
 
 Profiles are Peppol BIS 3, e-FFF and others. The parties are cac:AccountingSupplierParty and
 cac:AccountingCustomerParty, and no others: payee, tax representative, seller and buyer
@@ -22,7 +22,7 @@ from stages.formats.content import (
     Other,
     with_categories,
 )
-from stages.formats.elements import below, children, text_of
+from stages.formats.elements import all_text, below, children, text_of
 from stages.formats.invoice_lines import LineDigest, LinePaths
 from stages.formats.party import Identifier, Party
 from stages.values.amounts import unsigned_amount
@@ -42,6 +42,8 @@ ROOTS = {
     f"{{{UBL}CreditNote-2}}CreditNote": ("ubl-credit-note", "381"),
     f"{{{UBL}SelfBilledInvoice-2}}SelfBilledInvoice": ("ubl-invoice", "389"),
     f"{{{UBL}SelfBilledCreditNote-2}}SelfBilledCreditNote": ("ubl-credit-note", "261"),
+    f"{{{UBL}DebitNote-2}}DebitNote": ("ubl-debit-note", "383"),
+    f"{{{UBL}FreightInvoice-2}}FreightInvoice": ("ubl-invoice", "780"),
 }
 _LINE_PATHS = {
     format_: LinePaths(
@@ -50,15 +52,18 @@ _LINE_PATHS = {
         amount="cbc:LineExtensionAmount",
         quantity=f"cbc:{quantity}",
         name="cac:Item/cbc:Name",
+        description="cac:Item/cbc:Description",
     )
     for format_, line, quantity in (
         ("ubl-invoice", "InvoiceLine", "InvoicedQuantity"),
         ("ubl-credit-note", "CreditNoteLine", "CreditedQuantity"),
+        ("ubl-debit-note", "DebitNoteLine", "DebitedQuantity"),
     )
 }
 LINES = {
     f"{CAC}InvoiceLine": _LINE_PATHS["ubl-invoice"],
     f"{CAC}CreditNoteLine": _LINE_PATHS["ubl-credit-note"],
+    f"{CAC}DebitNoteLine": _LINE_PATHS["ubl-debit-note"],
 }
 
 #: The texts that are read from the root, the first of each; a credit note of 2.0 has no type.
@@ -74,6 +79,8 @@ _MAIL = "Contact/ElectronicMail"
 _SUPPLIER = CAC + SUPPLIER
 _CUSTOMER = CAC + CUSTOMER
 _TOTAL = f"{CAC}LegalMonetaryTotal"
+#: What a debit note has instead.
+_REQUESTED = f"{CAC}RequestedMonetaryTotal"
 _PARTY = f"{CAC}Party"
 _PAYMENT = f"{CAC}PaymentMeans"
 _PAYEE = f"{CAC}PayeeParty"
@@ -82,7 +89,17 @@ _TAX_TOTAL = f"{CAC}TaxTotal"
 #: What stands before the lines, unless a sender ignores the order of the schema.
 _BEFORE_LINES = {_SUPPLIER, _CUSTOMER, _TOTAL}
 #: The elements of the root that are read, beside the lines.
-_READ = {*_TEXTS, _SUPPLIER, _CUSTOMER, _TOTAL, _PAYMENT, _PAYEE, _TERMS, _TAX_TOTAL}
+_READ = {*_TEXTS, _SUPPLIER, _CUSTOMER, _TOTAL, _REQUESTED, _PAYMENT, _PAYEE, _TERMS, _TAX_TOTAL}
+#: Those whose text is compared as a whole (EN 16931: BT-7, BT-10 to BT-14, BT-19, BG-1, BG-3,
+#: BG-10, BG-13, BG-14).
+_MORE = {
+    *(f"{CBC}{name}" for name in ("Note", "TaxPointDate", "AccountingCost", "BuyerReference")),
+    *(f"{CAC}{name}" for name in ("InvoicePeriod", "OrderReference", "BillingReference")),
+    *(f"{CAC}{name}" for name in ("ContractDocumentReference", "ProjectReference", "Delivery")),
+    _PAYEE,
+}
+#: Whose account pays (BG-19), and by which card (BG-18).
+_PAID_BY = {f"{CAC}PaymentMandate", f"{CAC}CardAccount"}
 
 #: The elements of a party that are read.
 _PARTS = {
@@ -138,14 +155,18 @@ def read(root: etree._Element, lines: LineDigest) -> Content | None:
         return _other(etree.QName(root))
     format_, type_code = ROOTS[root.tag]
     found: dict[str, list[etree._Element]] = {}
+    more: list[etree._Element] = []
     for child in root:
         tag = child.tag
+        if tag in _MORE:
+            more.append(child)
         if tag in _READ:
             found.setdefault(tag, []).append(child)
         elif tag in LINES and found.keys() >= _BEFORE_LINES:
             break  # the schema has nothing else that is read behind the first line
     texts = {name: text_of(found[tag][0]) for tag, name in _TEXTS.items() if tag in found}
-    totals = children(found[_TOTAL][0]) if _TOTAL in found else {}
+    sums = found.get(_TOTAL) or found.get(_REQUESTED)
+    totals = children(sums[0]) if sums else {}
     lines.add(_LINE_PATHS[format_].of_document(root))
     return Invoice(
         format=format_,
@@ -159,7 +180,7 @@ def read(root: etree._Element, lines: LineDigest) -> Content | None:
         supplier_element=SUPPLIER,
         customer_element=CUSTOMER,
         extension="xml",
-        details=_details(found, totals, texts.get("due_date", ""), lines.digest()),
+        details=_details(found, totals, texts.get("due_date", ""), lines, more),
     )
 
 
@@ -171,7 +192,8 @@ def _details(
     found: Mapping[str, Sequence[etree._Element]],
     totals: Mapping[str, etree._Element],
     due: str,
-    lines: str,
+    lines: LineDigest,
+    more: list[etree._Element],
 ) -> Details:
     """Return what is to be paid, to whom and when (EN 16931: BT-9, BT-83, BT-84, BG-22, BG-23)."""
     payments = [children(one) for one in found.get(_PAYMENT, ())]
@@ -182,6 +204,7 @@ def _details(
     ]
     terms = [children(one) for one in found.get(_TERMS, ())]
     stated = [one.get(_MEANS) for one in payments] + [one.get(_NOTE) for one in terms]
+    more += [one for payment in payments for tag, one in payment.items() if tag in _PAID_BY]
     due = due or _first(payments, _PAYMENT_DUE) or _first(terms, _PAYMENT_DUE)
     return Details(
         vocabulary="ubl",
@@ -192,9 +215,10 @@ def _details(
         net=unsigned_amount(text_of(totals.get(_NET))),
         gross=unsigned_amount(text_of(totals.get(_GROSS))),
         taxes=tuple(sorted(tax for tax, _ in taxes)),
-        lines=lines,
+        lines=lines.digest(),
         categories=with_categories(taxes),
         terms=" ".join(map(text_of, stated)),
+        more=all_text(more) + lines.descriptions(),
     )
 
 

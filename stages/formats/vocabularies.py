@@ -6,6 +6,8 @@ from lxml import etree
 
 from stages.formats.content import Content, Other
 
+#: What platforms of France send of each invoice in its life (UN/CEFACT D22B).
+_CDAR = "CrossDomainAcknowledgementAndResponse"
 #: Format and description by the name of the root and the beginning of its namespace.
 _KNOWN = {
     ("SocialDocument", ""): ("soda", "SODA, the payroll entries of a social secretariat"),
@@ -14,6 +16,10 @@ _KNOWN = {
     ("Envelope", "http://schemas.xmlsoap.org/soap/envelope/"): ("soap", "a SOAP message"),
     ("Envelope", "http://www.w3.org/2003/05/soap-envelope"): ("soap", "a SOAP message"),
     ("xbrl", "http://www.xbrl.org/"): ("xbrl", "annual accounts or another XBRL report"),
+    (_CDAR, "urn:un:unece:uncefact:data:standard:" + _CDAR): (
+        "cdar",
+        "an answer to a document, or its status at a platform (CDAR)",
+    ),
     ("xmpmeta", "adobe:ns:meta/"): ("xmp", "metadata of a PDF"),
 }
 

@@ -70,7 +70,7 @@ MAX_STRIPPED = 24 * 1024 * 1024
 #: The name of the first element, found without parsing.
 _ROOT = re.compile(rb"<([A-Za-z_][^\s<>/]*)")
 _NOBODY = Party("", ())
-_FIRST_LINES = (b"InvoiceLine>", b"CreditNoteLine>")
+_FIRST_LINES = (b"InvoiceLine>", b"CreditNoteLine>", b"DebitNoteLine>")
 
 
 def recognises(head: bytes) -> bool:

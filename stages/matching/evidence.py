@@ -59,7 +59,8 @@ class Evidence(Struct, frozen=True):
 @lru_cache(2048)  # the same parties come again and again
 def weigh(party: Party, index: CompanyIndex, source: str) -> Weighed:
     """Weigh the identifiers of a party. source: whose entry of a company counts, of several."""
-    clues = _clues(party, index, source)
+    foreign = index.is_foreign(party.identifiers, party.country)
+    clues = _clues(party, index, source, foreign=foreign)
     telling = [one for one in clues if one.companies]
     if not telling:
         return NOBODY
@@ -67,7 +68,7 @@ def weigh(party: Party, index: CompanyIndex, source: str) -> Weighed:
     return Weighed(
         companies=companies,
         identifier=_most_telling(telling, companies[0]),
-        stranger=_stranger(clues),
+        stranger=_stranger(clues, foreign=foreign),
         clues=tuple(clues),
     )
 
@@ -89,12 +90,11 @@ def evidence(weighed: Weighed) -> tuple[Evidence, ...]:
     )
 
 
-def _clues(party: Party, index: CompanyIndex, source: str) -> list[Clue]:
+def _clues(party: Party, index: CompanyIndex, source: str, *, foreign: bool) -> list[Clue]:
     """Return the clues of a party; a person's address counts only where nothing else tells."""
-    identifiers = party.identifiers
-    foreign = index.is_foreign(identifiers, party.country)
     clues = [
-        Clue(one, index.having(one, source, party.country, foreign=foreign)) for one in identifiers
+        Clue(one, index.having(one, source, party.country, foreign=foreign))
+        for one in party.identifiers
     ]
     own = [one for one in clues if not one.identifier.is_contact]
     return own if any(one.companies for one in own) else clues
@@ -117,7 +117,7 @@ def _most_telling(telling: Iterable[Clue], company: Company) -> Identifier:
     return min(its, key=lambda one: len(one.companies)).identifier
 
 
-def _stranger(clues: Iterable[Clue]) -> Identifier | None:
+def _stranger(clues: Iterable[Clue], *, foreign: bool) -> Identifier | None:
     """Return a Belgian number of no configured company that says which company a party really is.
 
     The members of a VAT unit share its VAT number, some have the endpoint of another one, and not
@@ -128,15 +128,15 @@ def _stranger(clues: Iterable[Clue]) -> Identifier | None:
     legal = [one for one in others if one.identifier.is_legal]
     if any(one.companies for one in legal):
         return None
-    if stranger := _belgian(legal):
+    if stranger := _belgian(legal, foreign=foreign):
         return stranger
-    return None if any(one.companies for one in others) else _belgian(others)
+    return None if any(one.companies for one in others) else _belgian(others, foreign=foreign)
 
 
-def _belgian(clues: Iterable[Clue]) -> Identifier | None:
+def _belgian(clues: Iterable[Clue], *, foreign: bool) -> Identifier | None:
     """Return the first Belgian number of no configured company."""
     strange = (one.identifier for one in clues if not one.companies)
-    return next(filter(is_belgian, strange), None)
+    return next((one for one in strange if is_belgian(one, foreign=foreign)), None)
 
 
 def _told(clue: Clue) -> str:

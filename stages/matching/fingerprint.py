@@ -30,7 +30,9 @@ from stages.formats.content import (
 )
 from stages.formats.party import Identifier, Party
 from stages.model import Fingerprint
+from stages.values.accounts import account_number, is_iban
 from stages.values.amounts import amount, plain_amount
+from stages.values.identifiers import compact
 from stages.values.identity import canonical_number, identifies, is_placeholder, number_kind
 from stages.values.schemes import same_scheme, scheme_and_number
 from stages.values.text import plain, same_dashes
@@ -190,6 +192,7 @@ def _acted_on(details: Details) -> str:
     words = [one for one in stated if one[1]]
     words.append((vocabulary, there))
     words.append((f"{vocabulary}.terms", _letters(details.terms)))
+    words.append((f"{vocabulary}.more", details.more))
     if details.categories:  # older documents have none that can be compared
         words.append(("categories", " ".join(details.categories)))
     return marks(words)
@@ -204,11 +207,16 @@ def _letters(text: str) -> str:
 
 def _statement(statement: Statement) -> Fingerprint:
     parts: list[str] = ["statement", statement.format]
-    for part in statement.parts:
+    banks: list[tuple[str, str]] = []
+    for at, part in enumerate(statement.parts):
         if not _identifies(part):
             return Fingerprint(())
-        parts += (part.accounts[0], part.number, part.page, part.opening, part.closing)
-    return Fingerprint(tuple(parts) if statement.parts else ())
+        stated = part.accounts[0]
+        account = account_number(stated) or stated
+        if not is_iban(account):
+            banks.append((f"account {at}", compact(stated)))  # two banks may have one number
+        parts += (account, part.number, part.page, part.opening, part.closing)
+    return Fingerprint(tuple(parts), marks(banks)) if statement.parts else Fingerprint(())
 
 
 def _identifies(part: AccountStatement) -> bool:

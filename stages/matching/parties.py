@@ -10,7 +10,7 @@ from stages.formats.party import Identifier
 from stages.settings import Company
 from stages.values.accounts import account_keys, stated_iban
 from stages.values.identifiers import compact, enterprise_number
-from stages.values.placeholders import says_none
+from stages.values.placeholders import is_made_up, says_none
 from stages.values.schemes import (
     OPEN_SCHEMES,
     WITH_COUNTRY,
@@ -164,10 +164,17 @@ def _is_foreign_vat(identifier: Identifier) -> bool:
     return WITH_COUNTRY.match(bare) is not None and not states_belgium("", bare)
 
 
-def is_belgian(identifier: Identifier) -> bool:
-    """Whether an identifier says that it is a Belgian enterprise number, and is a valid one."""
+def is_belgian(identifier: Identifier, *, foreign: bool = False) -> bool:
+    """Whether an identifier is a Belgian enterprise number, and one that somebody may have.
+
+    It says so itself, or it stands without a scheme where the legal entity has its number. foreign:
+    as for lookup_keys().
+    """
     scheme, bare = scheme_and_number(identifier.scheme, identifier.value)
-    return states_belgium(scheme, bare) and enterprise_number(bare) is not None
+    if enterprise_number(bare) is None or is_made_up(identifier.value):
+        return False
+    is_bare = identifier.is_legal and scheme in OPEN_SCHEMES and not foreign
+    return is_bare or states_belgium(scheme, bare)
 
 
 def _each_once(found: Sequence[Company], source: str) -> tuple[Company, ...]:

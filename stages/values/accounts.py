@@ -28,10 +28,18 @@ _CURRENCIES = (
     "|KES|KRW|KWD|KZT|MAD|MDL|MKD|MXN|MYR|NGN|NOK|NZD|PHP|PLN|QAR|RON|RSD|RUB|SAR|SEK|SGD|THB|TND|TRY"
     "|TWD|UAH|USD|VND|XAF|XOF|ZAR"
 )
-_IN_FRONT = re.compile(rf"^(?:IBAN[: ]*)?(?:(?:{_CURRENCIES})(?=[ 0-9-]))?(?:IBAN[: ]*)?")
+_IN_FRONT = re.compile(
+    rf"^(?:IBAN[: ]*)?(?:(?:{_CURRENCIES})(?=[ 0-9-]|[A-Z]{{2}}[0-9]{{2}}))?(?:IBAN[: ]*)?"
+)
 _BEHIND = re.compile(rf"(?<=[0-9A-Z ])[ -]*(?:{_CURRENCIES})$")
-_BIC = re.compile(r"([A-Z]{4})([A-Z]{2})[0-9A-Z]{2}(?:[0-9A-Z]{3})?")
+#: Names of banks may have as many letters: RABOBANK, TRIODOSBANK.
+_BIC = re.compile(r"(?!.*BANK)([A-Z]{4})([A-Z]{2})[0-9A-Z]{2}(?:[0-9A-Z]{3})?")
+#: The same with an account behind it: an IBAN, or a number that is longer than any part of a BIC.
+_BIC_IN_FRONT = re.compile(
+    r"([A-Z]{6}[0-9A-Z]{2}(?:XXX)?)((?:[A-Z]{2}[0-9]{2}|[0-9]{6})[0-9A-Z .-]*)"
+)
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[0-9A-Z]{8,30}")
+_SEPARATORS = re.compile(r"[/\\|:;,()]")
 
 #: Where in the national part of an IBAN the number of the account stands, without its bank.
 _NUMBERS = {
@@ -84,7 +92,7 @@ _SPELLINGS = (
     (re.compile(r"([0-9]{7})[/ -]([0-9]{10})"), ("HR",), (7, 10)),
 )
 #: Czech and Slovak: the account, after a number of six digits and before its bank.
-_CZECH = re.compile(r"(?:([0-9]{1,6})-)?([0-9]{2,10})/([0-9]{4})")
+_CZECH = re.compile(r"(?:([0-9]{1,6})-|([0-9]{6})(?=[0-9]{10}/))?([0-9]{2,10})/([0-9]{4})")
 #: National numbers that have check digits for all of what the IBAN has: by their length.
 _WHOLE = {12: ("BE",), 20: ("ES",), 21: ("PT",), 23: ("FR", "MC")}
 _SPANISH = (1, 2, 4, 8, 5, 10, 9, 7, 3, 6)
@@ -140,7 +148,7 @@ def _parts(text: str) -> tuple[list[str], str]:
         return [bare], ""
     bic = ""
     parts = []
-    for part in re.split(r"[/\\]", stated):
+    for part in _SEPARATORS.split(stated):
         number = part.strip(" -.,:;")
         if not is_iban(compact(number)):
             number = _BEHIND.sub("", _IN_FRONT.sub("", number)).strip(" -.,:;")
@@ -152,8 +160,20 @@ def _parts(text: str) -> tuple[list[str], str]:
         first, _, rest = number.partition(" ")
         if rest and _BIC.fullmatch(first) and any(map(str.isdigit, rest)):
             bic, number = first, rest.strip()
-        parts.append(number)
+        elif match := _BIC_IN_FRONT.fullmatch(number):
+            bic, number = match[1], match[2]
+        parts.append(_leading_iban(number) or number)
     return parts, bic
+
+
+def _leading_iban(text: str) -> str:
+    """Return the IBAN with which a text of several words begins, "" if it begins with none."""
+    *words, _ = text.split(" ")
+    bare = ""
+    for word in words:
+        if is_iban(bare := bare + compact(word)):
+            return bare
+    return ""
 
 
 def _ibans(parts: list[str]) -> Iterator[str]:
@@ -172,8 +192,8 @@ def _certain(parts: list[str]) -> Iterator[str]:
         yield _made("DE", match[1] + match[2].zfill(10))
     for one in (*reversed(parts), stated):
         bare = compact(one)
-        for country in _WHOLE.get(len(bare), ())[:1]:
-            if _holds(country, bare) and (made := _made(country, bare)):
+        for whole, countries in _whole(bare):
+            if _holds(countries[0], whole) and (made := _made(countries[0], whole)):
                 yield made
         if len(bare) == 26 and is_iban(f"PL{bare}"):
             yield f"PL{bare}"
@@ -185,15 +205,16 @@ def _keys_of(parts: list[str], bic: str) -> Iterator[str]:
     bare = compact(stated)
     yield bare
     for pattern, countries, (bank, account) in _SPELLINGS:
-        if match := pattern.fullmatch(stated):
+        # Some write the bank behind the account.
+        if match := pattern.fullmatch(stated) or pattern.fullmatch("/".join(reversed(parts))):
             national = match[1].zfill(bank) + match[2].zfill(account)
             yield from filter(None, (_made(country, national) for country in countries))
     if match := _CZECH.fullmatch(stated):
-        national = match[3] + (match[1] or "").zfill(6) + match[2].zfill(10)
+        before = match[1] or match[2] or ""
+        national = match[4] + before.zfill(6) + match[3].zfill(10)
         yield from filter(None, (_made(country, national) for country in ("CZ", "SK")))
-    for country in _WHOLE.get(len(bare), ()):
-        if _holds(country, bare):
-            yield _made(country, bare)
+    for whole, countries in _whole(bare):
+        yield from (_made(one, whole) for one in countries if _holds(one, whole))
     if len(bare) == 16 and bare.isdecimal():  # Hungarian: eight zeros may be left out
         yield bare + "0" * 8
     if len(parts) > 1:
@@ -206,6 +227,13 @@ def _keys_of(parts: list[str], bic: str) -> Iterator[str]:
     else:
         country = bic[4:6]
         yield f"*{_bank_of(country, bic)}:{number}"
+
+
+def _whole(bare: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the national numbers that a text may be, without the zeros that fill it up."""
+    for length, countries in _WHOLE.items():
+        if len(bare) >= length and not bare[:-length].strip("0"):
+            yield bare[-length:], countries
 
 
 def _keys_inside(iban: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from stdnum.exceptions import InvalidChecksum, InvalidLength, ValidationError
 from stages.values.text import plain
 
 #: Punctuation of numbers in ASCII, and control characters.
-_PUNCTUATION = re.compile(r"[\x00-\x20.,\-/\\()\[\]\x7f]")
+_PUNCTUATION = re.compile(r"[\x00-\x20.,;*|\-/\\()\[\]\x7f]")
 #: The same in numbers that are no addresses, in which they tell one from another.
 _IN_NUMBERS = re.compile(r"['`_]")
 #: Dashes, dots, slashes and apostrophes of other scripts that Unicode calls neither dashes (Pd)

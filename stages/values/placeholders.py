@@ -17,14 +17,17 @@ _NONE = frozenset(
         "VOID",
         *("EXEMPT", "EXEMPTED", "UNREGISTERED", "PENDING", "TBD", "TBA", "TBC", "TODO"),
         *("TEST", "TESTING", "DUMMY", "SAMPLE", "EXAMPLE"),
-        *("PLACEHOLDER", "DEMO", "PRIVATE", "CONSUMER", "AVAILABLE"),
+        *("PLACEHOLDER", "DEMO", "PRIVATE", "CONSUMER", "AVAILABLE", "TEMP", "TEMPORARY"),
+        *("NOTPROVIDED", "NOTAVAILABLE", "NOTAPPLICABLE", "ZERO", "FALSE", "NC", "ND"),
         *("GEEN", "NIET", "ONBEKEND", "LEEG", "VRIJGESTELD", "PARTICULIER", "VOORBEELD"),
-        *("AANGEVRAAGD", "AANVRAAG"),
+        *("AANGEVRAAGD", "AANVRAAG", "VRIJ", "NTB", "VOLGT", "VOORLOPIG", "EINDGEBRUIKER"),
         *("AUCUN", "AUCUNE", "INCONNU", "INCONNUE", "NEANT", "NON", "SANS", "VIDE"),
-        *("EXONERE", "EXONEREE", "EXEMPLE"),
+        *("EXONERE", "EXONEREE", "EXEMPLE", "EXEMPTE", "HORS", "PAS", "FRANCHISE", "COURS"),
+        *("PRIVE", "PARTICULIERS"),
         *("KEINE", "KEIN", "KEINER", "KEINES", "KEINEN", "UNBEKANNT", "NICHT", "LEER"),
         *("BEFREIT", "BEISPIEL", "PRIVAT", "PRIVATPERSON"),
-        *("ENTFAELLT", "ENTFALLT", "OHNE"),
+        *("ENTFAELLT", "ENTFALLT", "OHNE", "KA", "KLEINUNTERNEHMER", "KLEINUNTERNEHMERIN"),
+        *("STEUERFREI", "PRIVATKUNDE", "ENDKUNDE"),
         *("NESSUN", "NESSUNO", "NESSUNA", "SCONOSCIUTO", "SCONOSCIUTA", "ESENTE"),
         "PRIVATO",
         *("NINGUNO", "NINGUNA", "DESCONOCIDO", "DESCONOCIDA", "SIN", "EXENTO", "APLICA"),
@@ -35,11 +38,13 @@ _NONE = frozenset(
         *("INGEN", "INGET", "INTET", "INGA", "UKENDT", "OKAND", "UKJENT", "IKKE"),
         *("EJ", "SAKNAS", "MANGLER"),
         *("EI", "TUNTEMATON", "PUUDUB", "PUUTTUU", "TUNDMATU", "NINCS", "ISMERETLEN"),
-        *("NUEXISTA", "NECUNOSCUT", "FARA", "LIPSA", "NERA"),
+        *("NUEXISTA", "NECUNOSCUT", "FARA", "LIPSA", "NERA", "NEPLATITOR", "ZWOLNIONY", "YOK"),
         *("NEZINAMS", "NEZINOMA", "NEPOZNATO", "NEZNANO", "ΚΑΝΕΝΑ", "ΑΓΝΩΣΤΟ"),  # noqa: RUF001
         *("ΔΕΝ", "ΧΩΡΙΣ", "НЯМА", "НЕТ", "НЕМА", "НЕИЗВЕСТНО"),  # noqa: RUF001
     }
 )
+#: Words of laws that say why there is none: art. 44, § 19 UStG, article 293 B du CGI.
+_LAWS = frozenset({"ART", "ARTICLE", "ARTIKEL", "ARTICULO", "ARTIGO", "ARTICOLO", "USTG", "CGI"})
 #: Names of such numbers, which say nothing by themselves.
 _LABELS = frozenset(
     {
@@ -77,6 +82,8 @@ _AROUND = re.compile(r"[A-Z]{0,4}([0-9]+)(?:B[0-9]{2}|MVA|MWST|TVA|IVA|[A-Z])?")
 #: Digits of a made-up number, at least: that are all the same, and that count.
 _MADE_UP = 5
 _COUNTED = 8
+#: Digits that check the others, at most.
+_CHECKS = 2
 _ASCENDING = "0123456789" * 2
 _DESCENDING = _ASCENDING[::-1]
 #: Letters of a country.
@@ -102,7 +109,10 @@ def says_none(value: str) -> bool:
     digits = "".join(token for token in tokens if token.isdigit())
     words = [token for token in tokens if not token.isdigit()]
     if significant := digits.strip("0"):
-        return len(significant) < _MADE_UP and any(map(_CROSSES.fullmatch, words))
+        # Beside such words so few digits are an article of a law.
+        return len(significant) < _MADE_UP and any(
+            _CROSSES.fullmatch(word) or word in _NONE or word in _LAWS for word in words
+        )
     if any(map(_is_blank, words)):
         return True
     if digits:
@@ -113,7 +123,10 @@ def says_none(value: str) -> bool:
 
 @lru_cache(4096)
 def is_made_up(value: str) -> bool:
-    """Whether the digits of a number are all the same, or count up or down, as nobody's are."""
+    """Whether the digits of a number are all the same, or count up or down, as nobody's are.
+
+    Behind digits that count up there may be two that check them, and behind zeros as well.
+    """
     match = _AROUND.fullmatch(compact(_SCHEME.sub("", plain(value).upper())))
     if match is None:
         return False
@@ -121,9 +134,12 @@ def is_made_up(value: str) -> bool:
     significant = digits.lstrip("0")
     if len(significant) >= _MADE_UP and len(set(significant)) == 1:
         return True
-    if len(digits) < _COUNTED or digits.lstrip("0")[:1] not in {"1", "9"}:
+    if len(digits) > _COUNTED and len(significant) <= _CHECKS:
+        return True
+    if len(digits) < _COUNTED or significant[:1] not in {"1", "9"}:
         return False
-    return digits in _ASCENDING or digits in _DESCENDING
+    counted = digits[:-_CHECKS] if len(digits) > _COUNTED else digits
+    return counted in _ASCENDING or digits in _DESCENDING
 
 
 def _is_label(word: str) -> bool:
@@ -136,8 +152,9 @@ def _is_blank(word: str) -> bool:
 
 
 def _folded(text: str) -> str:
-    """Return a text without accents."""
+    """Return a text without accents, and with the digits of ASCII for those of any script."""
     if text.isascii():
         return text
     parts = unicodedata.normalize("NFKD", text)
-    return "".join(one for one in parts if not unicodedata.combining(one)).replace("Ø", "O")
+    bare = "".join(one for one in parts if not unicodedata.combining(one)).replace("Ø", "O")
+    return "".join(str(unicodedata.decimal(one, one)) for one in bare)

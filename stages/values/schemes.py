@@ -7,6 +7,8 @@ have instead. A number may also bear its scheme, its country or words in front o
 from __future__ import annotations
 
 import re
+import unicodedata
+from functools import lru_cache
 
 from stages.values.identifiers import (
     BELGIAN_PREFIX,
@@ -65,7 +67,7 @@ SAME_SCHEMES = {
         "0007": ("SE:ORGNR",),
         "0009": ("SIRET", "FR:SIRET"),
         "0060": ("DUNS",),
-        "0088": ("GLN", "EAN", "GS1"),
+        "0088": ("GLN", "EAN", "ILN", "GS1"),
         "0106": ("KVK", "NL:KVK"),
         "0184": ("CVR", "DK:CVR"),
         "0190": ("OIN", "NL:OIN"),
@@ -94,7 +96,32 @@ ICD_VAT_SCHEMES = {"0211": "IT", "0213": "FI", "9906": "IT", "9909": "NO"}
 ADDRESS_SCHEMES = {"EM", "EMAIL", "E-MAIL", "MAIL", "SMTP", "MAILTO", "AQ", "AS", "AN", "0202"}
 
 #: A scheme in front of the value itself, as in a Peppol participant identifier (0208:0403170701).
-_SCHEME = re.compile(r"^(?:ISO6523-ACTORID-UPIS::?)?([0-9]{4}):(?=.)")
+_SCHEME = re.compile(
+    r"^(?:ISO6523-ACTORID-UPIS::?|URN:OASIS:NAMES:TC:EBCORE:PARTYID-TYPE:ISO6523:)?([0-9]{4}):(?=.)"
+)
+#: A code as the end of a longer name: that of its list, or a URN of ebCore.
+_LISTED = re.compile(r"(?:.*ISO[-_ ]?6523[A-Z_-]*|ICD|EAS)[:/ _-]+([0-9]{4})")
+_CODE = re.compile(r"[0-9]{1,4}")
+#: A country and what its number is, as BIS 2 has them, with another sign between.
+_BIS_2 = re.compile(r"([A-Z]{2})[-_./ ](VAT|CBE|KBO|BCE|EN)")
+
+#: What people call numbers: in front of one, or in place of its scheme.
+_NAMES = {
+    "VAT": {"VAT", "VATIN", "BTW", "TVA", "MWST", "UST", "USTID", "USTIDNR", "USTIDENTNR", "IVA"},
+    "KBO": {
+        *("KBO", "BCE", "CBE", "RPR", "RPM", "KRUISPUNTBANK", "CARREFOUR", "ENTERPRISE"),
+        *("ONDERNEMING", "ONDERNEMINGSNUMMER", "ONDERNEMINGSNR", "ENTREPRISE", "ENTREPRISES"),
+        *("UNTERNEHMENSNUMMER", "UNTERNEHMENSNR"),
+    },
+    "GLN": {"GLN", "EAN", "ILN"},
+    "": {"NR", "NUMMER", "NUMBER", "NUMERO"},
+}
+_NAMED = {word: scheme for scheme, words in _NAMES.items() for word in words}
+_WORDS = re.compile(r"[^\W\d_]+")
+#: The countries of VAT numbers, but for Norway, whose code is also short for a number.
+_COUNTRY = "|".join(sorted({*VAT_SCHEMES.values(), "BE", "DK", "FI", "GR", "IT", "XI", "CHE"}))
+#: Words, and then a number with or without its country.
+_BEHIND_WORDS = re.compile(rf"([^0-9@]*?[^0-9A-Z@])((?:(?:{_COUNTRY})[\W_]*)?[0-9][^@]*)")
 _VAT_NAME = re.compile(r"([A-Z]{2}):VAT")
 #: A VAT number that begins with a country (EN 16931, BR-CO-9).
 WITH_COUNTRY = re.compile(r"[A-Z]{2}[0-9A-Z]*[0-9]")
@@ -111,12 +138,46 @@ _SUFFIX = re.compile(r"^(NO[0-9]{9})MVA$|^(CHE[0-9]{9})(?:MWST|TVA|IVA)$")
 def scheme_and_number(scheme: str, value: str) -> tuple[str, str]:
     """Return the scheme of a number, in capitals, and the number itself, compact().
 
-    A scheme in front of the value is surer than the one beside it.
+    A scheme in front of the value is surer than the one beside it. Words in front that say which
+    number it is are left out, and tell the scheme where none is stated.
     """
     value = plain(value).upper()
     if ":" in value and (match := _SCHEME.match(value)):
         return match[1], compact(value[match.end() :])
-    return plain(scheme).upper(), compact(value)
+    named = ""
+    if not (value[:1].isdigit() or value.isalnum()) and (match := _BEHIND_WORDS.fullmatch(value)):
+        words = [_NAMED[word] for word in _words(match[1]) if word in _NAMED]
+        if words:
+            value, named = match[2], next(filter(None, words), "")
+    number = compact(value)
+    stated = _stated_scheme(scheme) or named
+    # Other countries have enterprises, too.
+    if stated == "KBO" and scheme.upper() != stated and enterprise_number(number) is None:
+        stated = plain(scheme).upper()
+    return stated, number
+
+
+@lru_cache(1024)
+def _stated_scheme(scheme: str) -> str:
+    """Return a scheme in capitals, as the code lists have it, whatever people call it."""
+    stated = plain(scheme).upper()
+    if stated in OPEN_SCHEMES or stated in BELGIAN_SCHEMES or stated in SAME_SCHEMES:
+        return stated
+    if match := _LISTED.fullmatch(stated):
+        return match[1]
+    if _CODE.fullmatch(stated):
+        return stated.zfill(4)
+    if match := _BIS_2.fullmatch(stated):
+        return f"{match[1]}:{match[2]}"
+    if stated.isalpha() or ":" in stated:
+        return _NAMED.get(stated) or stated
+    return next(filter(None, map(_NAMED.get, _words(stated))), None) or stated
+
+
+def _words(text: str) -> list[str]:
+    """Return the words of a text, without accents."""
+    parts = unicodedata.normalize("NFKD", text)
+    return _WORDS.findall("".join(one for one in parts if not unicodedata.combining(one)))
 
 
 def same_scheme(scheme: str) -> str:

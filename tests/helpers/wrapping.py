@@ -72,6 +72,14 @@ TRANSPORTS: dict[str, Wrap] = {
         *(("folder/Thumbs.db", b"x"), ("empty.txt", b""), ("folder/invoice.xml", data)),
     ),
     "an e-mail": mailed,
+    "an e-mail with a signature in front": lambda data: b"DKIM-Signature: v=1\r\n" + mailed(data),
+    "an e-mail of a mailbox": lambda data: (
+        b"From a@b.be Mon Mar  2 10:00:00 2026\r\n" + mailed(data)
+    ),
+    "an e-mail that is the document": lambda data: (
+        b"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n"
+        b"MIME-Version: 1.0\r\n\r\n" + encodebytes(data)
+    ),
 }
 #: Those that only readers see past.
 BLEMISHES: dict[str, Wrap] = {

@@ -6,6 +6,7 @@ import hashlib
 import zlib
 from base64 import b64encode, urlsafe_b64encode
 from pathlib import Path
+from urllib.parse import quote
 
 import google_crc32c
 import pytest
@@ -107,11 +108,20 @@ BARE = [
     *(HEX, HEX.upper(), f" {HEX}\n", f'"{HEX}"', f"0x{HEX}", f"0X{HEX.upper()}"),
     *(":".join(PAIRS), " ".join(PAIRS), "-".join(PAIRS).upper(), f"{HEX}  invoice.xml"),
     *(BASE64, BASE64.rstrip("="), URL_SAFE, URL_SAFE.rstrip("="), f":{BASE64}:"),
-    b64encode(HEX.encode()).decode(),
+    *(b64encode(HEX.encode()).decode(), quote(BASE64, safe=""), f"\\x{HEX}"),
 ]
 PREFIXES = [
     *("sha256:", "SHA256:", "sha-256=", "sha256=", "SHA-256 ", "sha256-", "sha256: ", "{SHA256}"),
-    *("urn:sha256:", "SHA256 (invoice.xml) = ", "sha_256:", "Sha-256: "),
+    *(
+        "urn:sha256:",
+        "SHA256 (invoice.xml) = ",
+        "sha_256:",
+        "Sha-256: ",
+        "SHA2-256:",
+        "sha256sum: ",
+    ),
+    *("hash=", "checksum: ", "hex:", "base64:", "hash:sha256:", "sha256/", "sha256|", "[SHA256] "),
+    *("sha256sum: ", "ni:///sha-256;"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from base64 import b64encode
 from collections.abc import Callable
 from html import escape
@@ -10,9 +11,11 @@ import pytest
 
 from stages.formats import xml
 from stages.formats.content import Bundle, Hostile, Invoice, Other
+from tests.helpers.attachments import coded
 from tests.helpers.camt import camt, one
 from tests.helpers.invoices import ubl
 from tests.helpers.pdf import payload
+from tests.helpers.wrapping import zipped
 
 PLAIN = ubl(declaration="")
 OTHER = PLAIN.replace("F-1<", "F-2<")
@@ -75,6 +78,8 @@ def read(text: str) -> object:
     return xml.read(payload(text.encode())).content
 
 
+LONG = PLAIN + "<!-- -->" * 50_000
+
 SINGLE = {
     "CDATA": attached(cdata(DECLARED)),
     "blank lines in it": attached(cdata(f"\n\ufeff {DECLARED}\n")),
@@ -102,6 +107,9 @@ SINGLE = {
     "XHE with base64": xhe(base64(PLAIN)),
     "SOAP": soap(PLAIN),
     "SBDH in SOAP": soap(sbdh(PLAIN)),
+    "SBDH with gzip": sbdh(binary(coded(gzip.compress(PLAIN.encode())))),
+    "an embedded ZIP": attached(binary=coded(zipped(("invoice.xml", PLAIN.encode())))),
+    "long gzip": attached(binary=coded(gzip.compress(LONG.encode(), 0))),
     "three": sbdh(binary(base64(attached(cdata(sbdh(PLAIN)))))),
 }
 
@@ -171,6 +179,7 @@ REPORT = STATEMENT.replace("BkToCstmrStmt", "BkToCstmrAcctRpt")
         "<DataPDU><Revision>2</Revision><Header/><Body><AppHdr/>{}</Body></DataPDU>",
         "<a xmlns='urn:a-bank'><Pyld>{}</Pyld></a>",
         "<a><Document/><b><c>{}</c></b></a>",
+        "<x:Envelope xmlns:x='urn:a-bank'><x:Message>{}</x:Message></x:Envelope>",
         "<a><b><DataPDU><Body>{}</Body></DataPDU></b></a>",
         sbdh("<Pyld>{}</Pyld>"),
     ],
@@ -220,6 +229,15 @@ def test_envelopes_in_one_another_are_counted() -> None:
     assert isinstance(read(text), Invoice)
     with pytest.raises(Hostile, match="in more than 4 envelopes"):
         read(sbdh(text))
+
+
+def test_what_is_packed_inside_is_bounded() -> None:
+    bomb = gzip.compress(b" " * 3_000_000)
+    with pytest.raises(Hostile, match="what is packed in it"):
+        read(attached(binary=coded(bomb)))
+    broken = read(attached(binary=coded(bomb[:100])))
+    assert isinstance(broken, Other)
+    assert "nothing in it is an invoice" in broken.description
 
 
 def test_what_is_inside_is_held_to_the_same_rules() -> None:

@@ -71,15 +71,33 @@ class TestReading:
             ("539-0075470-34", IBAN),
             ("539007547034EUR", IBAN),
             ("37040044/532013000", "DE89370400440532013000"),
-            ("INGBNL2A/0123456789", "0123456789"),
+            ("INGBNL2A/0123456789", "INGBNL2A/0123456789"),
             ("KREDBEBB/539007547034/EUR", IBAN),
-            ("UBRTHUHB/123456789150ABCDEF009/HUF", "123456789150ABCDEF009"),
-            ("0129.87.765", "012987765"),
+            ("UBRTHUHB/123456789150ABCDEF009/HUF", "UBRTHUHB/123456789150ABCDEF009/HUF"),
+            ("0129.87.765", "0129.87.765"),
             ("NL08DEUT0319809633EUR", "NL08DEUT0319809633"),
         ],
     )
     def test_any_spelling_of_the_account(self, field: str, account: str) -> None:
         assert read(STATEMENT.format(account=field, number="1")).accounts == (account,)
+
+    @pytest.mark.parametrize(
+        ("iban", "its", "of_another_bank"),
+        [
+            ("NL91ABNA0417164300", "ABNANL2A/0417164300", "INGBNL2A/0417164300"),
+            ("CZ6508000000192000145399", "19-2000145399/0800", "19-2000145399/0100"),
+            ("AT611904300234573201", "19043/234573201", "12000/234573201"),
+            ("GB29NWBK60161331926819", "601613/31926819", "200000/31926819"),
+            ("CH9300762011623852957", "762-011623852957", "230-011623852957"),
+        ],
+    )
+    def test_the_number_of_another_bank_is_another_account(
+        self, iban: str, its: str, of_another_bank: str
+    ) -> None:
+        index = CompanyIndex([Company("Onze Firma", "BE0403170701", "box", accounts=(iban,))])
+        for field, kind in ((its, Kind.STATEMENT), (of_another_bank, Kind.UNKNOWN)):
+            content = read(STATEMENT.format(account=field, number="1"))
+            assert apply_rules(content, index, ListHint()).kind is kind, field
 
     def test_several_statements(self) -> None:
         other = "BE71096123456769"

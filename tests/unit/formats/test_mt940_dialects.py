@@ -76,7 +76,7 @@ def test_the_cases(name: str, balances: tuple[str, str]) -> None:
 
 def test_a_foreign_account_is_never_a_currency() -> None:
     (part,) = parts(case("11-mt940-account-with-currency-part", "foreign.sta").read_text())
-    assert part.accounts == ("123456789150ABCDEF009",)
+    assert part.accounts == ("UBRTHUHB/123456789150ABCDEF009/HUF",)
 
 
 @pytest.mark.parametrize(
@@ -107,11 +107,42 @@ def test_movements(movement: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "amount", ["1.250,00", "1,250.00", "1 250,00", "1'250.00", "1250", "1250.0", "1\u00a0250,00"]
+    "amount",
+    [
+        *("1.250,00", "1,250.00", "1 250,00", "1'250.00", "1250", "1250.0", "1\u00a0250,00"),
+        "+1250,00",
+    ],
 )
 def test_amounts(amount: str) -> None:
     assert parts(MESSAGE.replace("EUR1250,00", f"EUR{amount}")) == (PART,)
     assert parts(MESSAGE.replace("EUR1250,00", f"EUR {amount}")) == (PART,)
+
+
+def test_a_minus_beside_credit_or_debit_leaves_the_amount_open() -> None:
+    found = read(MESSAGE.replace("EUR1250,00", "EUR-1250,00"))
+    assert isinstance(found.content, Statement)
+    (part,) = found.content.parts
+    assert (part.accounts, part.opening, part.closing) == (PART.accounts, PART.opening, "")
+    assert found.problems == ()
+    assert "can't be checked" in found.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        *("Kontoauszug MT940\n", "# export 2026\r\n", "MT940/GKCC/260302\n"),
+        *("Export 02/03/2026 12:00:00\n", "A\nB\nC\nD\nE\nF\n", "Relev\u00e9 de compte@@"),
+    ],
+)
+def test_lines_in_front_of_the_first_field(before: str) -> None:
+    assert parts(before + MESSAGE) == (PART,)
+
+
+@pytest.mark.parametrize(
+    "before", ["Subject: MT940\nFrom: a@b.be\n\n", "<html>\n", "{\n", "A" * 120 + "\n", "A\n" * 13]
+)
+def test_what_is_something_else_that_quotes_a_statement(before: str) -> None:
+    assert not mt940.recognises((before + MESSAGE).encode())
 
 
 @pytest.mark.parametrize(

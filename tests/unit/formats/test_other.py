@@ -73,6 +73,13 @@ KINDS = [
     ("json", b"{}"),
     ("eml", MAIL),
     ("eml", b"MIME-Version: 1.0\nContent-Type: text/plain\n\nHello"),
+    *(
+        ("eml", first + MAIL)
+        for first in (
+            *(b"DKIM-Signature: v=1;\r\n b=x\r\n", b"ARC-Seal: i=1\r\n"),
+            *(b"From a@b.be Mon Mar  2 10:00:00 2026\n", b"Authentication-Results: b; spf=pass\n"),
+        )
+    ),
     ("csv", b"date;amount;name\n2026-02-03;12,50;A\n2026-02-04;1,00;B\n"),
     ("csv", b"a,b,c\r\n1,2,3\r\n"),
     ("text", b"Dear customer,\nplease find our invoice enclosed.\n"),

@@ -16,6 +16,8 @@ from tests.helpers.invoices import UBL, invoice, ubl, values
         ("CreditNote", "ubl-credit-note", "381"),
         ("SelfBilledInvoice", "ubl-invoice", "389"),
         ("SelfBilledCreditNote", "ubl-credit-note", "261"),
+        ("DebitNote", "ubl-debit-note", "383"),
+        ("FreightInvoice", "ubl-invoice", "780"),
     ],
 )
 def test_roots(root: str, format_: str, type_code: str) -> None:
@@ -41,6 +43,17 @@ def test_prefixes_are_free(prefix: str) -> None:
     data = data.replace("</Invoice>", f"</{prefix}:Invoice>")
     data = data.replace(f"{prefix}:Invoice ", f'{prefix}:Invoice xmlns:{prefix}="{UBL}Invoice-2" ')
     assert values(data) == (["0403170701"], ["0417497106"])
+
+
+def test_a_debit_note_has_a_total_and_lines_of_its_own() -> None:
+    text = ubl(root="DebitNote").replace("LegalMonetaryTotal", "RequestedMonetaryTotal")
+    found = invoice(text)
+    assert found.total == "12.10"
+    quantity = "<cbc:DebitedQuantity>2</cbc:DebitedQuantity></cac:DebitNoteLine>"
+    other = invoice(text.replace("</cac:DebitNoteLine>", quantity))
+    assert found.details is not None
+    assert other.details is not None
+    assert found.details.lines != other.details.lines
 
 
 def test_every_place_of_an_identifier() -> None:

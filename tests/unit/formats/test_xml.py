@@ -274,10 +274,18 @@ def test_ten_thousand_lines_are_an_invoice() -> None:
     assert values(moved) == OURS
 
 
+CDAR = "CrossDomainAcknowledgementAndResponse"
+
+
 @pytest.mark.parametrize(
     ("text", "format_", "what"),
     [
         ("<SocialDocument/>", "soda", "SODA"),
+        (
+            f'<{CDAR} xmlns="urn:un:unece:uncefact:data:standard:{CDAR}:100"/>',
+            "cdar",
+            "an answer to a document",
+        ),
         ('<html xmlns="http://www.w3.org/1999/xhtml"/>', "html", "web page"),
         ('<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"/>', "soap", "SOAP"),
         ("<something/>", "xml", "something"),

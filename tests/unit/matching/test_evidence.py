@@ -75,6 +75,30 @@ def test_the_legal_entity_tells_of_a_stranger_before_an_endpoint(vat: Identifier
     assert other.companies == (A,)
 
 
+@pytest.mark.parametrize(
+    ("number", "country", "is_strange"),
+    [
+        ("0800.100.144", "BE", True),
+        ("0800100144", "", True),
+        ("0800100144", "NL", False),  # a number of another register there
+        ("0800100145", "BE", False),
+        ("2123456791", "BE", False),  # of an establishment
+        ("0123456749", "BE", False),  # made up, although its check digits are right
+        ("0000000097", "BE", False),
+    ],
+)
+def test_a_legal_entity_without_a_scheme_is_a_stranger_too(
+    number: str, country: str, *, is_strange: bool
+) -> None:
+    legal = Identifier("PartyLegalEntity/CompanyID", "", number)
+    weighed = weigh(Party("somebody", (VAT_A, legal), country), INDEX, "s")
+    assert weighed.companies == (A,)
+    assert weighed.is_decided is not is_strange
+    # Elsewhere such a number may be that of a customer, or of anything.
+    other = Identifier("PartyIdentification/ID", "", number)
+    assert weigh(Party("somebody", (VAT_A, other), country), INDEX, "s").is_decided
+
+
 def test_the_number_of_a_unit_that_is_not_configured_contradicts_nothing() -> None:
     plain = Company(name="A", identifier="BE0700100171", source="s")
     weighed = weigh(party(UNIT_VAT, LEGAL_A), CompanyIndex([plain]), "s")

@@ -1,0 +1,115 @@
+"""What tells two invoices of one supplier, number, day and total apart, beside what is paid."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from pipeline.ledger.marks import contradict
+from stages.matching.fingerprint import fingerprint
+from stages.model import Fingerprint
+from tests.helpers.cii import d16b
+from tests.helpers.invoices import SUPPLIER, attachment, invoice, ubl
+
+INVOICE = ubl()
+
+
+def told(text: str) -> Fingerprint:
+    return fingerprint(invoice(text), text, lambda *_: False)
+
+
+def is_same(one: str, other: str) -> bool:
+    first, second = told(one), told(other)
+    return first.parts == second.parts and not contradict(first.marks, second.marks)
+
+
+def identified(*numbers: str, scheme: str = "0088") -> str:
+    """An invoice of a supplier with several numbers of one kind."""
+    told = "".join(
+        f'<cac:PartyIdentification><cbc:ID schemeID="{scheme}">{one}</cbc:ID>'
+        "</cac:PartyIdentification>"
+        for one in numbers
+    )
+    return ubl(SUPPLIER + told)
+
+
+@pytest.mark.parametrize("scheme", ["0088", "SUPPLIER", ""])
+def test_a_number_among_several_of_its_kind_that_is_replaced(scheme: str) -> None:
+    shared, one, other = "5790000435975", "5790000436101", "5412345000013"
+    first = identified(shared, one, scheme=scheme)
+    assert not is_same(first, identified(shared, other, scheme=scheme))
+    assert is_same(first, identified(one, shared, scheme=scheme))
+    assert is_same(first, identified(shared, scheme=scheme))
+
+
+LINE = "<cac:InvoiceLine><cbc:ID>1</cbc:ID>"
+HEADS = (
+    "<cbc:Note>It takes the place of the one before.</cbc:Note>",
+    "<cbc:BuyerReference>R-2</cbc:BuyerReference>",
+    "<cbc:AccountingCost>4711</cbc:AccountingCost>",
+    "<cbc:TaxPointDate>2026-01-31</cbc:TaxPointDate>",
+    "<cac:OrderReference><cbc:ID>PO-2</cbc:ID></cac:OrderReference>",
+    "<cac:InvoicePeriod><cbc:StartDate>2026-01-01</cbc:StartDate></cac:InvoicePeriod>",
+    "<cac:BillingReference><cac:Reference><cbc:ID>F-0</cbc:ID></cac:Reference></cac:BillingReference>",
+    "<cac:ContractDocumentReference><cbc:ID>C-2</cbc:ID></cac:ContractDocumentReference>",
+    "<cac:Delivery><cbc:ActualDeliveryDate>2026-01-31</cbc:ActualDeliveryDate></cac:Delivery>",
+    "<cac:PayeeParty><cac:Party><cbc:ID>0800100144</cbc:ID></cac:Party></cac:PayeeParty>",
+    "<cac:PaymentMeans><cac:PaymentMandate><cbc:ID>M</cbc:ID></cac:PaymentMandate></cac:PaymentMeans>",
+)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_what_one_says_and_the_other_does_not(head: str) -> None:
+    assert not is_same(INVOICE, ubl(before=head))
+    assert not is_same(ubl(before=head), ubl(before=re.sub("([^<>]+)</cbc", r"\1.3</cbc", head)))
+    assert is_same(ubl(before=head), ubl(before=head.replace("><", ">\n  <")))
+    assert told(INVOICE).numbered == told(ubl(before=head)).numbered
+
+
+def described(text: str, name: str = "thing") -> str:
+    item = (
+        f"<cac:Item><cbc:Description>{text}</cbc:Description><cbc:Name>{name}</cbc:Name></cac:Item>"
+    )
+    return INVOICE.replace(LINE, LINE + item)
+
+
+def test_the_description_of_a_line() -> None:
+    assert not is_same(described("in January"), described("in February"))
+    assert is_same(described("in January"), described("  in\nJanuary "))
+
+
+def test_what_is_attached_is_not_what_is_said() -> None:
+    more = attachment("JVBERi0xLjQK") + "<cac:Signature><cbc:ID>s</cbc:ID></cac:Signature>"
+    assert is_same(INVOICE, ubl(before=more))
+
+
+def test_cii_is_compared_with_cii() -> None:
+    note = "<ram:IncludedNote><ram:Content>It is another one.</ram:Content></ram:IncludedNote>"
+    period = "<ram:BillingSpecifiedPeriod><ram:StartDateTime>1</ram:StartDateTime>"
+    period += "</ram:BillingSpecifiedPeriod>"
+    order = "<ram:BuyerReference>R-2</ram:BuyerReference>"
+    first = d16b()
+    head = "</rsm:ExchangedDocument>"
+    assert not is_same(first, first.replace(head, note + head))
+    assert not is_same(first, d16b(others=order))
+    assert not is_same(d16b(others=order), d16b(others=order.replace("2", "3")))
+    end = "<ram:InvoiceCurrencyCode>"
+    assert not is_same(first, first.replace(end, period + end))
+    assert is_same(first, first.replace("><", "> <"))
+
+
+def test_a_national_number_beside_the_iban_is_of_the_same_account() -> None:
+    def paid(account: str) -> str:
+        means = (
+            "<ram:SpecifiedTradeSettlementPaymentMeans><ram:PayeePartyCreditorFinancialAccount>"
+            f"{account}</ram:PayeePartyCreditorFinancialAccount>"
+            "</ram:SpecifiedTradeSettlementPaymentMeans>"
+        )
+        end = "<ram:InvoiceCurrencyCode>"
+        return d16b().replace(end, means + end)
+
+    iban = "<ram:IBANID>BE68539007547034</ram:IBANID>"
+    own = "<ram:ProprietaryID>539-0075470-34</ram:ProprietaryID>"
+    assert is_same(paid(iban), paid(iban + own))
+    assert not is_same(paid(own), paid(own.replace("34", "35")))
