@@ -47,7 +47,7 @@ def test_a_known_secret_is_removed_in_each_form(secret: str) -> None:
             written = form(secret)
         except UnicodeEncodeError:
             continue
-        said = redactor.text(f"it said {written} to us")
+        said = redactor.text(f"it said {written} to us").replace("[removed]", "")
         assert form(secret).strip('"') not in said
     nested = {"a": [{"b": (secret,)}], secret: secret}
     assert secret not in str(redactor.value(nested)).replace("[removed]", "")
