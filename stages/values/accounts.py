@@ -133,6 +133,7 @@ def stated_iban(text: str) -> str:
     return next(_ibans(_parts(text)[0]), "")
 
 
+@lru_cache(4096)  # the structures of all countries are looked through for each
 def is_iban(text: str) -> bool:
     """Whether a compact text is a valid IBAN."""
     return _IBAN.fullmatch(text) is not None and bool(
