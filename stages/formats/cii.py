@@ -10,7 +10,7 @@ from __future__ import annotations
 from lxml import etree
 
 from stages.formats.content import Content, Details, Invoice, Other, with_categories
-from stages.formats.elements import all_text, below, children, each, name_of, text_of
+from stages.formats.elements import all_text, below, children, each, text_of
 from stages.formats.invoice_lines import LineDigest, LinePaths
 from stages.formats.party import Identifier, Party
 from stages.values.amounts import unsigned_amount
@@ -64,14 +64,19 @@ LINES = {f"{ram}IncludedSupplyChainTradeLineItem": one for ram, one in _LINE_PAT
 _DELIVERIES = ("ApplicableHeaderTradeDelivery", "ApplicableSupplyChainTradeDelivery")
 #: The elements whose text is compared as a whole (EN 16931: BT-10 to BT-14, BT-19, BG-1, BG-3,
 #: BG-10, BG-13, BG-14).
-_MORE = frozenset(
-    {
-        *("IncludedNote", "BuyerReference", "BuyerOrderReferencedDocument", "ShipToTradeParty"),
-        *("SellerOrderReferencedDocument", "ContractReferencedDocument", "PayeeTradeParty"),
-        *("SpecifiedProcuringProject", "ActualDeliverySupplyChainEvent", "BillingSpecifiedPeriod"),
-        *("InvoiceReferencedDocument", "ReceivableSpecifiedTradeAccountingAccount"),
+_MORE = {
+    f"{RAM}{version}": {
+        f"{{{RAM}{version}}}{name}"
+        for name in (
+            *("IncludedNote", "BuyerReference", "BuyerOrderReferencedDocument", "ShipToTradeParty"),
+            *("SellerOrderReferencedDocument", "ContractReferencedDocument", "PayeeTradeParty"),
+            *("SpecifiedProcuringProject", "ActualDeliverySupplyChainEvent"),
+            *("BillingSpecifiedPeriod", "InvoiceReferencedDocument"),
+            "ReceivableSpecifiedTradeAccountingAccount",
+        )
     }
-)
+    for version in ("100", "12")
+}
 
 #: The paths of a party's identifiers.
 _PLACES = (
@@ -107,12 +112,9 @@ def read(root: etree._Element, lines: LineDigest) -> Content | None:
     if trade is not None:
         lines.add(_LINE_PATHS[ram].of_document(trade))
     delivery = _either(trade, ram, _DELIVERIES)
-    more = [
-        one
-        for parent in (header, agreement, delivery, settlement)
-        for one in (parent if parent is not None else ())
-        if name_of(one) in _MORE
-    ]
+    read_as_text = _MORE[ram[1:-1]]
+    parts = [one for one in (header, agreement, delivery, settlement) if one is not None]
+    more = [child for part in parts for child in part if child.tag in read_as_text]
     type_code = text_of(below(header, f"{ram}TypeCode"))
     return Invoice(
         format="cii-credit-note" if type_code in CREDIT_NOTES else "cii-invoice",

@@ -14,7 +14,7 @@ from pipeline.text import first_few, sanitized
 from stages.formats.content import Answer, Bundle, Content, Invoice, Other, Statement
 from stages.kind import Kind
 from stages.matching.classification import Classification, ListHint, by_list
-from stages.matching.evidence import Evidence, Weighed, evidence, named, weigh
+from stages.matching.evidence import Evidence, Weighed, evidence, is_among, named, weigh
 from stages.matching.parties import CompanyIndex
 from stages.matching.statements import explain_statement, statement_rules
 from stages.settings import Company
@@ -78,6 +78,10 @@ def _invoice(invoice: Invoice, index: CompanyIndex, hint: ListHint) -> Classific
         return _neither_ours(invoice, hint)
     options = [(Kind.SALES, one) for one in supplier.companies]
     options += [(Kind.PURCHASE, one) for one in customer.companies]
+    silent = _listed_silent(invoice, hint)
+    if silent is not None and not is_among(silent[1], [company for _, company in options]):
+        options.append(silent)
+        found.append(f"{by_list(*silent)}, and that party has no identifier")
     reason = ", ".join(found)
     strangers = [one for one in (supplier.stranger, customer.stranger) if one is not None]
     if len(options) == 1 and not strangers:
@@ -135,14 +139,21 @@ def _decided(
 
 def _neither_ours(invoice: Invoice, hint: ListHint) -> Classification:
     found = f"supplier {invoice.supplier}, customer {invoice.customer}"
-    side = {Kind.SALES: invoice.supplier, Kind.PURCHASE: invoice.customer}
-    if hint.mailbox_owner is not None and hint.kind in side and not side[hint.kind].has_identifier:
-        listed = by_list(hint.kind, hint.mailbox_owner)
-        reason = f"{listed}, because that party has no identifier: {found}"
-        return Classification(hint.kind, reason, hint.mailbox_owner)
+    if silent := _listed_silent(invoice, hint):
+        kind, company = silent
+        reason = f"{by_list(*silent)}, because that party has no identifier: {found}"
+        return Classification(kind, reason, company)
     return Classification(
         Kind.UNKNOWN, f"no party is a configured company by any identifier: {found}"
     )
+
+
+def _listed_silent(invoice: Invoice, hint: ListHint) -> tuple[Kind, Company] | None:
+    """Return what the list says of an invoice, None unless that side of it is silent."""
+    side = {Kind.SALES: invoice.supplier, Kind.PURCHASE: invoice.customer}
+    if hint.mailbox_owner is None or hint.kind not in side or side[hint.kind].has_identifier:
+        return None
+    return hint.kind, hint.mailbox_owner
 
 
 def _bundle(bundle: Bundle, index: CompanyIndex, hint: ListHint) -> Classification:

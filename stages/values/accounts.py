@@ -133,6 +133,7 @@ def stated_iban(text: str) -> str:
     return next(_ibans(_parts(text)[0]), "")
 
 
+@lru_cache(4096)  # the structures of all countries are looked through for each
 def is_iban(text: str) -> bool:
     """Whether a compact text is a valid IBAN."""
     return _IBAN.fullmatch(text) is not None and bool(
@@ -213,8 +214,8 @@ def _keys_of(parts: list[str], bic: str) -> Iterator[str]:
         before = match[1] or match[2] or ""
         national = match[4] + before.zfill(6) + match[3].zfill(10)
         yield from filter(None, (_made(country, national) for country in ("CZ", "SK")))
-    for whole, countries in _whole(bare):
-        yield from (_made(one, whole) for one in countries if _holds(one, whole))
+    for whole, homes in _whole(bare):
+        yield from filter(None, (_made(one, whole) for one in homes if _holds(one, whole)))
     if len(bare) == 16 and bare.isdecimal():  # Hungarian: eight zeros may be left out
         yield bare + "0" * 8
     if len(parts) > 1:

@@ -126,6 +126,22 @@ def test_a_silent_party_is_whom_the_list_says() -> None:
     assert classify(STRANGER, SILENT, Kind.PURCHASE, None).company is None
 
 
+def test_a_silent_party_beside_another_company_of_ours_is_whom_the_list_says() -> None:
+    found = classify(OURS["A"], SILENT, Kind.PURCHASE, B)
+    assert (found.kind, found.company, found.warnings) == (Kind.PURCHASE, B, ())
+    assert "supplier (AccountingSupplierParty) is A" in found.reason
+    assert "the list calls it purchase of B (BE0417497106)" in found.reason
+    found = classify(SILENT, OURS["A"], Kind.SALES, B)
+    assert (found.kind, found.company, found.warnings) == (Kind.SALES, B, ())
+    # Without its word, or where the list puts B on the side of A, it is A's.
+    for kind in (None, Kind.SALES):
+        found = classify(OURS["A"], SILENT, kind, B)
+        assert (found.kind, found.company) == (Kind.SALES, A)
+        assert found.warnings
+    # In the mailbox of A it is what A does.
+    assert classify(OURS["A"], SILENT, Kind.PURCHASE, A).kind is Kind.SALES
+
+
 @pytest.mark.parametrize(
     "words", ["Kleinunternehmer", "à compléter", "не указан", "なし", "BEXXXX"]
 )
