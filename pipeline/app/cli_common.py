@@ -12,6 +12,7 @@ import typer
 
 from pipeline.app.exit_codes import ExitCode, exit_code_of_result
 from pipeline.app.signals import signal_handlers
+from pipeline.text import printable
 
 if TYPE_CHECKING:
     from pipeline.app.catch_up import CatchUpResult
@@ -20,6 +21,14 @@ ConfigFile = Annotated[
     Path, typer.Option("--config", help="The configuration file.", exists=True, dir_okay=False)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def check_text(*texts: str | None) -> None:
+    """Refuse arguments that are no text in the encoding of the terminal. Raises BadParameter."""
+    for text in texts:
+        if text and any("\ud800" <= one <= "\udfff" for one in text):
+            shown = printable(text)
+            raise typer.BadParameter(f'"{shown}" has bytes that are no text; write them in UTF-8')
 
 
 @contextmanager

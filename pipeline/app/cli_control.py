@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.app.cli_common import AsJson, ConfigFile
+from pipeline.app.cli_common import AsJson, ConfigFile, check_text
 
 Ids = Annotated[
     list[str] | None,
@@ -25,6 +25,7 @@ def poll(
 
     Exit status: 0 it does, 1 no service runs or it is paused, 2 there is no such source.
     """
+    check_text(source)
     from pipeline.app.command_control import control
 
     control(config.resolve(), "poll", {"source": source}, as_json=json)
@@ -52,6 +53,7 @@ def pause(
     json: AsJson = False,
 ) -> None:
     """Poll a source no more until `resume`, also after a restart."""
+    check_text(source)
     from pipeline.app.command_control import control
 
     control(config.resolve(), "pause", {"source": source}, as_json=json)
@@ -63,6 +65,7 @@ def resume(
     json: AsJson = False,
 ) -> None:
     """Poll a source again that is paused."""
+    check_text(source)
     from pipeline.app.command_control import control
 
     control(config.resolve(), "resume", {"source": source}, as_json=json)
@@ -78,6 +81,7 @@ def find(
 
     That is number, counterparty, company, amount, day, file name, SHA-256 or id.
     """
+    check_text(*text)
     from pipeline.app.command_find import print_found
 
     print_found(config.resolve(), " ".join(text), limit, as_json=json)
@@ -98,6 +102,7 @@ def show(
 
     Exit status: 0 there is one, 1 it can't be shown as a PDF, 2 there is none of that id.
     """
+    check_text(id)
     from pipeline.app.command_find import print_story
 
     if pdf is not None:
@@ -119,6 +124,7 @@ def retry(
 
     Exit status: 0 done or begun, 1 it could not be, 2 there is no such document.
     """
+    check_text(*(ids or ()), reason)
     if bool(ids) is bool(reason):
         raise typer.BadParameter("name documents, or give --reason")
     from pipeline.app.command_control import control
@@ -131,7 +137,7 @@ def redeliver(
     ids: Ids = None,
     company: Company = "",
     first: Annotated[
-        str, typer.Option("--from", help="The first day of delivery: 2026-01-31.")
+        str, typer.Option("--from", help="The first day of delivery, or a month: 2026-01-31.")
     ] = "",
     last: Annotated[str, typer.Option("--to", help="The last day of delivery; today.")] = "",
     into: Annotated[
@@ -143,6 +149,7 @@ def redeliver(
 
     Exit status: 0 done or begun, 1 one could not be, 2 there is no such document or company.
     """
+    check_text(*(ids or ()), company, first, last, into)
     if bool(ids) is bool(company or first or last):
         raise typer.BadParameter("name documents, or give --company, or days with --from and --to")
     from pipeline.app.command_control import control
@@ -168,6 +175,7 @@ def assign(
 
     Exit status: 0 done or begun, 1 it could not be, 2 there is no such document or company.
     """
+    check_text(id, company, kind, reason)
     from pipeline.app.command_control import control
 
     arguments = {"company": company, "kind": kind, "reason": reason}

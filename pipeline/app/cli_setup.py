@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.app.cli_common import ConfigFile
+from pipeline.app.cli_common import ConfigFile, check_text
 
 companies = typer.Typer(
     name="companies",
@@ -95,6 +95,8 @@ def init(
     Nothing is written before the folders that result were shown and agreed to. Exit status: 0
     written, 1 not agreed to, 2 an answer or the list is to be corrected.
     """
+    check_text(platform, source_name, *(settings or ()), *(secrets or ()), package, root)
+    check_text(purchases, sales, statements, formats, state_dir, *(company or ()), *(column or ()))
     from pipeline.app import command_init
     from pipeline.app.setup_input import ListOptions
     from pipeline.app.setup_source import SourceOptions
@@ -139,6 +141,7 @@ def add(
     language: Language = "",
 ) -> None:
     """Add one company; a service that runs takes it by itself."""
+    check_text(name, number, file_number, platform_id, *(account or ()), source)
     from pipeline.app import command_companies
 
     command_companies.add(
@@ -154,6 +157,7 @@ def remove(
     language: Language = "",
 ) -> None:
     """Remove companies; what was delivered stays where it is."""
+    check_text(*numbers, source)
     from pipeline.app import command_companies
 
     command_companies.remove(config, numbers, source, language)

@@ -192,9 +192,9 @@ class Actions:
     ) -> ActionResult:
         """Deliver documents once more, each exactly once, under a name of its own.
 
-        They are these, or all that were delivered from one day to another (ISO 8601, in this
-        machine's time), of one company if it is named. into: the folder; "" for the destinations
-        of today's configuration. wait: as in retry().
+        They are these, or all that were delivered from one day or month to another (as day_of()
+        reads them, in this machine's time), of one company if it is named. into: the folder; "" for
+        the destinations of today's configuration. wait: as in retry().
         """
         between = f"company {company or 'any'}, delivered {first or '…'} to {last or 'today'}"
         subject = names(keys) if keys else between
@@ -271,15 +271,17 @@ class Actions:
         if not company and not first:
             raise NotKnown("the documents", "nothing says which", "Name some, a company or days")
         today = time.strftime("%Y-%m-%d")
+        days = f"{first or 'the first day'} to {last or today}"
         try:
             begin, end = local_days(first or "1970-01-02", last or today)
         except ValueError:
-            raise NotKnown(
-                f"{first} to {last}", "these are no days", "Write them as 2026-01-31"
-            ) from None
+            raise NotKnown(days, "these are no days", "Write them as 2026-01-31") from None
+        if begin >= end:
+            raise NotKnown(days, "the first of these days is after the last", "Change the days")
         found = await _in_thread(delivered_between, self._ledger, identifier, begin, end)
-        what = f"documents delivered from {first or 'the first day'} to {last or today}"
-        _check_number(found, what + (f" to {company}" if company else ""))
+        _check_number(
+            found, f"documents delivered from {days}" + (f" to {company}" if company else "")
+        )
         return found
 
     async def _ways(self, found: Sequence[Selected]) -> tuple[list[Key], list[NewOrder]]:

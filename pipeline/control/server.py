@@ -54,6 +54,8 @@ MAX_AT_ONCE = 8
 #: Seconds that a client has for its request, and that an answer may take.
 ASKING = 10.0
 ANSWERING = 120.0
+#: Seconds for one who may not ask.
+REFUSING = 2.0
 #: Seconds until it is tried again to listen.
 RETRY = 30.0
 #: Characters of a name that a client gives itself.
@@ -125,14 +127,16 @@ class ControlServer:
     async def _answer(self, client: SocketStream) -> None:
         """Answer one request of one client; a client that misbehaves is left."""
         with suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
-            async with client, self._limiter:
-                answer = await self._answered(client)
-                with anyio.move_on_after(ASKING):
-                    await client.send(encoded(answer))
+            async with client:
+                if not self._loopback and (refusal := _refusal(client)):
+                    await _refuse(client, refusal)
+                    return
+                async with self._limiter:
+                    answer = await self._answered(client)
+                    with anyio.move_on_after(ASKING):
+                        await client.send(encoded(answer))
 
     async def _answered(self, client: SocketStream) -> Answer:
-        if not self._loopback and (refusal := _refusal(client)):
-            return Answer(False, failure=refusal)
         try:
             with anyio.fail_after(ASKING):
                 receiving = BufferedByteReceiveStream(client)
@@ -184,6 +188,14 @@ _NOT_YOURS = Failure(
     "Ask as one of them",
     "ControlError",
 )
+
+
+async def _refuse(client: SocketStream, refusal: Failure) -> None:
+    """Tell a client why it may not ask, after it has sent all: else it may never read that."""
+    with anyio.move_on_after(REFUSING):
+        with suppress(anyio.IncompleteRead, anyio.DelimiterNotFound):
+            await BufferedByteReceiveStream(client).receive_until(b"\n", MAX_LINE)
+        await client.send(encoded(Answer(False, failure=refusal)))
 
 
 def _refusal(client: SocketStream) -> Failure | None:

@@ -57,6 +57,10 @@ class Refreshed(Generic[T]):
                 await self._ended.wait()
         return self.value
 
+    def outdate(self) -> None:
+        """Have it read anew for whoever asks next."""
+        self._good_until = 0.0
+
     async def run(self) -> None:
         """Read the value whenever it is asked for and is too old, until cancelled."""
         while True:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
+import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from pipeline.ledger.models import State, columns
 from pipeline.ledger.orders import AGAIN, ActionRecord, OrderRecord, actions_of, orders_of
 from pipeline.ledger.sqlite_errors import explain, is_recoverable
 from pipeline.ledger.terms import Term, terms_of
+from pipeline.text import printable
 
 #: Documents of one answer, at most.
 MAX_FOUND = 500
@@ -33,6 +35,8 @@ PATIENCE = 20.0
 MAX_COMPANIES = 500
 #: Digits of a SHA-256 that are enough to name a document.
 ENOUGH = 8
+#: Digits that may be a part of an enterprise number, which people write with points.
+ENOUGH_DIGITS = 6
 #: Steps of SQLite's machine between two looks at the clock.
 STEPS = 50_000
 
@@ -42,6 +46,10 @@ _COLUMNS = (
 )
 #: The texts of a row in which a word is looked for.
 _TEXTS = ("label", "details", "path", "company", "id")
+#: Letters that often have an accent, and how many others a word needs so that few rows fit.
+_ACCENTED = (frozenset("aceiou"), frozenset("aeiou"))
+_ENOUGH_OTHERS = 2
+_ACCENTS = re.compile("[\u0300-\u036f]")
 
 
 class FoundDocument(Struct, frozen=True):
@@ -151,6 +159,7 @@ def keys_of(path: Path, name: str) -> list[Key]:
     name: an id of the ledger, what the source itself calls it, "SOURCE:ID", or a SHA-256, of which
     the first ENOUGH digits are enough. Raises StateError.
     """
+    name = printable(name)
     source, colon, rest = name.partition(":")
     tried: list[tuple[str, tuple[object, ...]]] = [
         ("source IN (SELECT name FROM sources) AND id = ?", (name,)),
@@ -187,16 +196,24 @@ def _ways(term: Term, companies: Mapping[str, str]) -> tuple[list[str], list[Any
     """In which ways a row may have a term, as SQL, and the parameters of that."""
     ways: list[str] = []
     parameters: list[Any] = []
+    together = " || char(10) || ".join(_TEXTS)
+    wanted = _folded(term.text)
     if term.text.isascii():
         like = f"%{_escaped(term.text)}%"
         ways += [f"{column} LIKE ? ESCAPE '\\'" for column in _TEXTS]
         parameters += [like] * len(_TEXTS)
+        if loose := _with_any_accents(wanted):
+            ways.append("details LIKE ? AND instr(folded(details), ?)")
+            parameters += [f"%{loose}%", wanted]
     else:
         # What is in ASCII of it is looked for first: that takes half the time.
         part = max(re.findall(r"[ -~]+", term.text), key=len, default="")
-        together = " || char(10) || ".join(_TEXTS)
         ways.append(f"{together} LIKE ? ESCAPE '\\' AND instr(folded({together}), ?)")
-        parameters += [f"%{_escaped(part)}%", term.text.casefold()]
+        parameters += [f"%{_escaped(part)}%", wanted]
+    number = re.sub(r"[\s./-]", "", term.text)
+    if number != term.text and sum(map(str.isdigit, number)) >= ENOUGH_DIGITS:
+        ways.append("company LIKE ? ESCAPE '\\'")
+        parameters.append(f"%{_escaped(number)}%")
     if len(term.text) >= ENOUGH and not term.text.strip("0123456789abcdefABCDEF"):
         ways.append("sha256 LIKE ?")
         parameters.append(f"{term.text.lower()}%")
@@ -209,12 +226,27 @@ def _ways(term: Term, companies: Mapping[str, str]) -> tuple[list[str], list[Any
     for amount in term.amounts:
         ways.append("instr(details || char(10), ?) OR instr(details || char(10), ?)")
         parameters += [f"\n{amount}\n", f"\n-{amount}\n"]
-    wanted = term.text.casefold()
-    named = [key for key, name in companies.items() if wanted in name.casefold()][:MAX_COMPANIES]
+    named = [key for key, name in companies.items() if wanted in _folded(name)][:MAX_COMPANIES]
     if named:
         ways.append(f"company IN ({', '.join('?' * len(named))})")
         parameters += named
     return ways, parameters
+
+
+def _folded(text: str) -> str:
+    """A text without capitals and accents."""
+    if text.isascii():
+        return text.lower()
+    return _ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
+
+
+def _with_any_accents(word: str) -> str:
+    """What LIKE takes for a word of ASCII with or without accents; empty if too many rows fit."""
+    for letters in _ACCENTED:
+        loose = "".join("_" if one in letters or not one.isalnum() else one for one in word)
+        if loose != word and len(loose) - loose.count("_") >= _ENOUGH_OTHERS:
+            return loose
+    return ""
 
 
 def _escaped(text: str) -> str:
@@ -238,7 +270,7 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         uri = f"{path.absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT)) as connection:
-            connection.create_function("folded", 1, str.casefold, deterministic=True)
+            connection.create_function("folded", 1, _folded, deterministic=True)
             connection.set_progress_handler(lambda: time.monotonic() > until, STEPS)
             yield connection
     except sqlite3.Error as error:

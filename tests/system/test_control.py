@@ -133,6 +133,16 @@ def own_name() -> str:
     return getpass.getuser()
 
 
+def test_days_are_named_as_people_write_them(box: Mailbox) -> None:
+    with service(box):
+        bring(box)
+        today = time.strftime("%d/%m/%Y")
+        for number, days in enumerate(((today, today), (time.strftime("%Y-%m"), "9999-12-31")), 2):
+            result = do(box, "redeliver", "--from", days[0], "--to", days[1])
+            assert (result["done"], result["open"], result["failed"]) == (DOCUMENTS, 0, 0)
+            assert set(delivered(box).values()) == {number}
+
+
 def test_all_of_a_company_come_again_from_the_platform_where_no_copies_are_kept(
     box: Mailbox,
 ) -> None:
@@ -250,7 +260,12 @@ def test_what_is_asked_wrongly_is_refused_with_a_sentence(box: Mailbox) -> None:
         assert "no company is called so" in text
         text = do(box, "redeliver", "--company", one["company"], "--from", "31/01/26", expect=2)
         assert "no days" in text
+        upside_down = ("--from", "2026-03", "--to", "1 feb 2026")
+        assert "is after the last" in do(box, "redeliver", *upside_down, expect=2)
         assert "name documents" in do(box, "redeliver", expect=2)
+        for command in ("find", "show", "retry", "pause", "poll", "redeliver"):
+            # What the shell passes on of a file name in an old encoding.
+            assert "no text" in do(box, command, "caf\udce9", expect=2)
         state = box.folder / "state"
         assert "folder of synqup" in do(box, "redeliver", one["id"], "--into", state, expect=2)
         assert delivered(box).total() == DOCUMENTS

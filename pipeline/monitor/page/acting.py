@@ -19,7 +19,7 @@ from pipeline.language.texts import mark as _, said
 from pipeline.monitor.page.live import Live
 from pipeline.monitor.page.model import Overview
 from pipeline.monitor.page.rendering import renderers
-from pipeline.monitor.page.request import Visit
+from pipeline.monitor.page.request import Visit, form_of
 
 #: Seconds that an action is waited for, so that its end can be told.
 WAIT = 3.0
@@ -33,9 +33,13 @@ Doing = Callable[[Arguments, str], Awaitable[ActionResult]]
 class Acting:
     """The actions of the page. actions: None where the program has none."""
 
-    def __init__(self, actions: Actions | None, live: Live[Overview]) -> None:
+    def __init__(
+        self, actions: Actions | None, live: Live[Overview], outdate: Callable[[], object]
+    ) -> None:
+        """outdate: has the next page show what has come of an action."""
         self._actions = actions
         self._live = live
+        self._outdate = outdate
         self._verbs: Mapping[str, Doing] = {
             "poll": self._poll,
             "pause": self._pause,
@@ -47,8 +51,8 @@ class Acting:
 
     async def act(self, visit: Visit) -> web.StreamResponse:
         """Do what a form asks for, and send the reader back to where it stood."""
-        form = await visit.request.post()
-        fields = {name: one[:MAX_ARGUMENT] for name, one in form.items() if isinstance(one, str)}
+        form = await form_of(visit.request)
+        fields = {name: one[:MAX_ARGUMENT] for name, one in form.items()}
         language = renderers()[visit.language].language
         back = fields.get("back", "/")
         session = visit.session
@@ -68,8 +72,11 @@ class Acting:
             result = await doing(arguments, who(visit))
         except SynqupError as error:
             return visit.go(back, _of_error(error, visit), is_bad=True)
+        finally:
+            self._outdate()
         sentence = language.sentence(result.sentence)
-        return visit.go(back, f"{sentence[:1].upper()}{sentence[1:]}.", is_bad=bool(result.failed))
+        words = _ended(f"{sentence[:1].upper()}{sentence[1:]}")
+        return visit.go(back, words, is_bad=bool(result.failed))
 
     async def _poll(self, arguments: Arguments, who: str) -> ActionResult:
         return await self._do.poll(arguments.get("source") or None, who)
@@ -123,5 +130,10 @@ def _key(arguments: Arguments) -> Key:
 
 def _of_error(error: SynqupError, visit: Visit) -> str:
     language = renderers()[visit.language].language
-    words = f"{language.sentence(error.subject)}: {language.sentence(error.reason)}."
-    return f"{words} {language.sentence(error.remedy)}." if error.remedy else words
+    words = _ended(f"{language.sentence(error.subject)}: {language.sentence(error.reason)}")
+    return f"{words} {_ended(language.sentence(error.remedy))}" if error.remedy else words
+
+
+def _ended(sentence: str) -> str:
+    """A sentence with one full stop: it may end with the sentences of another part."""
+    return sentence if sentence.endswith((".", "!", "?", "\u2026")) else f"{sentence}."

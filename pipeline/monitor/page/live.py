@@ -79,6 +79,10 @@ class Live(Generic[M]):
             assert self._model is not None
             return self._model
 
+    def outdate(self) -> None:
+        """Have the model made anew for whoever looks next."""
+        self._good_until = 0.0
+
     async def run(self) -> None:
         """Make updates while somebody reads, until cancelled."""
         is_logged = False

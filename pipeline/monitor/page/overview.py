@@ -75,6 +75,10 @@ class Overviewer:
 
         return Refreshed(name, in_thread, value, age)
 
+    def outdate(self) -> None:
+        """Have the next overview tell what somebody has just done."""
+        self._undelivered.outdate()
+
     async def run(self) -> None:
         """Read what takes time while somebody asks, and watch the sign-ins; until cancelled."""
         async with anyio.create_task_group() as group:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -135,6 +136,18 @@ def pdf_response(found: Readable) -> web.Response:
         "Cache-Control": "private, no-store",
     }
     return web.Response(body=found.pdf, headers=headers)
+
+
+async def form_of(request: web.Request) -> Mapping[str, str]:
+    """The fields of a form as the page sends them. Raises HTTPException for anything else."""
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise web.HTTPUnsupportedMediaType
+    try:
+        fields = await request.post()
+    except (ValueError, LookupError):
+        # It names an encoding that does not exist, or is not in the one that it names.
+        raise web.HTTPBadRequest from None
+    return {name: one for name, one in fields.items() if isinstance(one, str)}
 
 
 def own_place(place: str) -> str:

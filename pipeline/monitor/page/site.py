@@ -16,7 +16,7 @@ from pipeline.monitor.page.model import Overview
 from pipeline.monitor.page.overview import Overviewer
 from pipeline.monitor.page.parts import Parts
 from pipeline.monitor.page.rendering import renderers
-from pipeline.monitor.page.request import SESSION_COOKIE, Visit
+from pipeline.monitor.page.request import SESSION_COOKIE, Visit, form_of
 from pipeline.monitor.page.views import Views, icon, static
 
 #: Seconds that a wrong token costs.
@@ -43,13 +43,18 @@ class Site:
         self._live: Live[Overview] = Live(self._overviewer.make, _sections)
         self._views = Views(parts, self._live, keep)
         self._is_prepared = False
-        self._acting = Acting(parts.actions, self._live)
+        self._acting = Acting(parts.actions, self._live, self._outdate)
 
     async def run(self) -> None:
         """Keep the page up to date while somebody reads it, until cancelled."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._overviewer.run)
             group.start_soon(self._live.run)
+
+    def _outdate(self) -> None:
+        """Have the page that follows an action show what has come of it."""
+        self._overviewer.outdate()
+        self._live.outdate()
 
     def routes(self) -> list[tuple[str, str, Handler]]:
         """What is answered to each method and path."""
@@ -109,11 +114,8 @@ class Site:
     async def _sign_in(self, request: web.Request) -> web.StreamResponse:
         if (refusal := _foreign(request)) is not None:
             return refusal
-        visit, form = await self._visit(request), await request.post()
-        token, name = form.get("token", ""), form.get("name", "")
-        found = None
-        if isinstance(token, str) and isinstance(name, str):
-            found = await self.access.sign_in(token, name)
+        visit, form = await self._visit(request), await form_of(request)
+        found = await self.access.sign_in(form.get("token", ""), form.get("name", ""))
         if found is not None:
             return visit.sign_in(visit.go("/"), *found)
         await anyio.sleep(WRONG_TOKEN)

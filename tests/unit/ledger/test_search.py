@@ -63,6 +63,20 @@ FIRST, OTHER, BAD = (Key("box", f"purchase/{one}", "") for one in ("71e4", "9", 
         ("2026/7 caf\u00e9", [FIRST]),
         ("m\u00fcller", [FIRST]),
         ("M\u00dcLLER", [FIRST]),
+        ("muller", [FIRST]),
+        ("cafe muller", [FIRST]),
+        ("Mu\u0308ller", [FIRST]),
+        ("b\u00e4kkerij", [OTHER]),
+        ("GAR\u00c0GE", [OTHER]),
+        ("0403.170.701", [FIRST]),
+        ("BE 0403.170.701", [FIRST]),
+        ("BE0403/170/701", [FIRST]),
+        ("31 jan. 2026", [FIRST]),
+        ("bakkerij 1 feb 2026", [OTHER]),
+        ("caf\u00e9 1 250,50", [FIRST]),
+        ("jan 1970", [OTHER, FIRST]),
+        ("9999-12-31", []),
+        ("\ud800", []),
         ("1.250,50", [FIRST]),
         ("1250.5", [FIRST]),
         ("12", [OTHER, FIRST]),  # 1250.5 begins so
@@ -87,10 +101,14 @@ FIRST, OTHER, BAD = (Key("box", f"purchase/{one}", "") for one in ("71e4", "9", 
     ],
 )
 async def test_a_document_is_found(path: Path, text: str, keys: list[Key]) -> None:
-    names = {"BE0403170701": "Peeters", "BE0428759497": "Garage Dupont"}
+    names = {"BE0403170701": "Peeters", "BE0428759497": "Gar\u00e1ge Dupont"}
     if text == "71e4.xml":
         keys = [FIRST]  # its file is called so
     assert [one.key for one in find(path, text, companies=names)] == keys
+
+
+async def test_a_name_that_is_no_text_is_that_of_nothing(path: Path) -> None:
+    assert keys_of(path, "\udcff") == []
 
 
 async def test_an_answer_is_bounded_and_goes_on(path: Path) -> None:
