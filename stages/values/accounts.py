@@ -125,6 +125,7 @@ def stated_iban(text: str) -> str:
     return next(_ibans(_parts(text)[0]), "")
 
 
+@lru_cache(2048)  # the same accounts come again and again
 def is_iban(text: str) -> bool:
     """Whether a compact text is a valid IBAN."""
     return _IBAN.fullmatch(text) is not None and bool(

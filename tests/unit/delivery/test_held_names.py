@@ -97,7 +97,7 @@ async def test_a_name_that_is_taken_meanwhile_gives_way_to_another(
         folder = await _folder(one.work, document)
 
         class Taking(Scanner):
-            def __call__(self, source: Path, target: Path) -> None:
+            def __call__(self, source: StrPath, target: StrPath) -> None:
                 if self.tries["F-3.xml"] == 1:
                     (folder / "F-3.xml").write_text("somebody's")
                 super().__call__(source, target)
