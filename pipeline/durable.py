@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.held import when_released
+from pipeline.long_paths import StrPath
 
 #: Flags that Windows or Unix alone has.
 BINARY = getattr(os, "O_BINARY", 0)
@@ -44,7 +45,7 @@ def make_folder(folder: Path, mode: int) -> None:
         raise
 
 
-def new_file(path: Path, mode: int) -> int:
+def new_file(path: StrPath, mode: int) -> int:
     """Create a file that does not exist, open for writing; return its descriptor. Raises OSError.
 
     It follows no link, so that no one can redirect the bytes by a link under this name.

@@ -16,6 +16,9 @@ MAX_PATH = 259
 #: A folder's path may have fewer: room is left in it for a name of 8 and 3 characters.
 MAX_FOLDER = 247
 
+#: A path as functions take it for which making a Path would take longer than what they do.
+StrPath = str | os.PathLike[str]
+
 _PREFIX = "\\\\?\\"
 
 
@@ -44,11 +47,19 @@ if sys.platform == "win32":
         def __fspath__(self) -> str:
             return extended(str(self))
 
-    def local_path(path: str | os.PathLike[str]) -> Path:
+    def local_path(path: StrPath) -> Path:
         """A path that the system can open at any length, and so are those made of it."""
         return _LongPath(path)
+
+    def local_name(path: str) -> str:
+        """The same as text, for one call of the system."""
+        return extended(path)
 else:
 
-    def local_path(path: str | os.PathLike[str]) -> Path:
+    def local_path(path: StrPath) -> Path:
         """A path that the system can open at any length, and so are those made of it."""
         return Path(path)
+
+    def local_name(path: str) -> str:
+        """The same as text, for one call of the system."""
+        return path

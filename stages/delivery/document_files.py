@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline.alternatives import alternative, first_free
 from pipeline.durable import new_file
-from pipeline.long_paths import local_path
+from pipeline.long_paths import StrPath, local_path
 from pipeline.payload import Payload
 
 #: Bytes that are written between two heartbeats.
@@ -24,8 +24,13 @@ def sidecar_path(path: Path, extension: str) -> Path:
     return path.with_suffix(f".{extension}") if extension else path
 
 
+def file_path(path: StrPath, extension: str) -> StrPath:
+    """As sidecar_path(), without making a Path where that is not needed."""
+    return sidecar_path(local_path(path), extension) if extension else path
+
+
 def write_file(
-    payload: Payload, path: Path, mode: int, heartbeat: Callable[[], None], *, flush: bool
+    payload: Payload, path: StrPath, mode: int, heartbeat: Callable[[], None], *, flush: bool
 ) -> None:
     """Write a new file, never over another one and through no link. OSError.
 
@@ -57,7 +62,7 @@ def remove_files(path: Path, sidecars: Sequence[str]) -> None:
 
 
 def _write(
-    payload: Payload, path: Path, mode: int, heartbeat: Callable[[], None], *, flush: bool
+    payload: Payload, path: StrPath, mode: int, heartbeat: Callable[[], None], *, flush: bool
 ) -> None:
     descriptor = new_file(path, mode)
     try:
@@ -72,7 +77,7 @@ def _write(
             os.fsync(descriptor)
     except OSError:
         with suppress(OSError):
-            path.unlink()
+            Path(path).unlink()
         raise
     finally:
         os.close(descriptor)

@@ -17,7 +17,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from pipeline.held import is_held
-from stages.delivery.document_files import remove_files, sidecar_path
+from pipeline.long_paths import StrPath
+from stages.delivery.document_files import file_path, remove_files, sidecar_path
 from stages.delivery.rename import rename_exclusively, renames_in_one_step
 
 
@@ -48,9 +49,9 @@ class Attempt(Struct, frozen=True):
 
 
 def publish(
-    staged: Path,
+    staged: StrPath,
     sidecars: Sequence[str],
-    target: Path,
+    target: StrPath,
     *,
     visible: Sequence[str] = (),
     last: bool = True,
@@ -63,9 +64,9 @@ def publish(
     """
     done = [one for one in sidecars if one in visible]
     for extension in (*(one for one in sidecars if one not in visible), ""):
-        source = sidecar_path(staged, extension)
+        source = file_path(staged, extension)
         try:
-            rename_exclusively(source, sidecar_path(target, extension))
+            rename_exclusively(source, file_path(target, extension))
         except OSError as error:
             if is_held(error) and not last:
                 return Attempt(error, tuple(done))
@@ -101,12 +102,12 @@ def is_unpublished(staged: Path) -> bool:
     return links == 1 or renames_in_one_step(staged.parent)
 
 
-def _restore(staged: Path, target: Path, sidecars: Sequence[str]) -> tuple[str, ...]:
+def _restore(staged: StrPath, target: StrPath, sidecars: Sequence[str]) -> tuple[str, ...]:
     """Rename sidecars back to the temporary folder; those for which that failed."""
     failed = []
     for extension in sidecars:
         try:
-            rename_exclusively(sidecar_path(target, extension), sidecar_path(staged, extension))
+            rename_exclusively(file_path(target, extension), file_path(staged, extension))
         except OSError:
             failed.append(extension)
     return tuple(failed)

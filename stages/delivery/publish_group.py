@@ -17,7 +17,7 @@ from pipeline.document import Key
 from pipeline.durable import flush_folder
 from pipeline.held import PAUSES
 from pipeline.ledger.ledger import Ledger
-from pipeline.long_paths import local_path
+from pipeline.long_paths import local_name, local_path
 from stages.delivery.allocate import Named, allocate_next_names
 from stages.delivery.fsync import flush_names
 from stages.delivery.lanes import Lane
@@ -111,9 +111,9 @@ class GroupPublisher:
 
         def rename(_: Heartbeat) -> Attempt:
             attempt = publish(
-                local_path(one.staged.staged),
+                local_name(one.staged.staged),
                 one.sidecars,
-                local_path(one.claim.path),
+                local_name(one.claim.path),
                 visible=visible,
                 last=last,
             )

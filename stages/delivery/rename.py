@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline.durable import new_file
+from pipeline.long_paths import StrPath
 
 #: Of Linux's renameat2(2) and macOS's renamex_np(2): fail with EEXIST if the name is taken.
 RENAME_NOREPLACE = 1
@@ -25,7 +26,7 @@ MOVEFILE_WRITE_THROUGH = 8
 UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
 
 
-def rename_exclusively(source: Path, target: Path) -> None:
+def rename_exclusively(source: StrPath, target: StrPath) -> None:
     """Give a file its final name. FileExistsError if that is taken, or another OSError.
 
     Where the file system can't do that in one step, a hard link takes the name, which never
@@ -72,7 +73,7 @@ def _probe(folder: Path) -> Path:
     return probe
 
 
-def _link(source: Path, target: Path) -> None:
+def _link(source: StrPath, target: StrPath) -> None:
     try:
         os.link(source, target)
     except FileExistsError:
@@ -80,10 +81,10 @@ def _link(source: Path, target: Path) -> None:
             raise
     # The final name is there: an old one that can't be removed now does no harm.
     with suppress(OSError):
-        source.unlink()
+        Path(source).unlink()
 
 
-def _is_same(source: Path, target: Path) -> bool:
+def _is_same(source: StrPath, target: StrPath) -> bool:
     try:
         return os.path.samestat(os.lstat(source), os.lstat(target))
     except OSError:

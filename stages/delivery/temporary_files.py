@@ -6,6 +6,7 @@ then, and the ledger does not know of it yet.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -15,8 +16,14 @@ from typing import Any
 from pipeline.document import Key
 from pipeline.durable import flush_file, flush_folder
 from pipeline.ledger.models import Staged
-from pipeline.long_paths import local_path
-from stages.delivery.document_files import free_number, remove_files, sidecar_path, write_file
+from pipeline.long_paths import StrPath, local_name, local_path
+from stages.delivery.document_files import (
+    file_path,
+    free_number,
+    remove_files,
+    sidecar_path,
+    write_file,
+)
 from stages.delivery.fsync import MIN_GROUP, Volume, can_flush_volumes, flush_names
 from stages.delivery.lanes import Lane
 from stages.delivery.plan import Plan, staged_row
@@ -92,15 +99,17 @@ class TemporaryFiles:
     def write(self, plan: Plan, heartbeat: Heartbeat) -> Staged:
         """Write the temporary files of a document. They are durable after flush(). OSError."""
         place = self._place(plan)
-        staged = place / self._staging.new_name(plan.key.digest)
+        name = self._staging.new_name(plan.key.digest)
+        staged = os.path.join(str(place), name)  # noqa: PTH118 - a fifth of the time
+        local = local_name(staged)
         mode, flush = plan.delivery.file_mode, not self._flush_volumes
         document = plan.document
         assert document.payload is not None
-        written: list[Path] = []
+        written: list[StrPath] = []
         try:
             for payload, path in (
-                (document.payload, staged),
-                *((one.payload, sidecar_path(staged, one.extension)) for one in document.sidecars),
+                (document.payload, local),
+                *((one.payload, file_path(local, one.extension)) for one in document.sidecars),
             ):
                 write_file(payload, path, mode, heartbeat, flush=flush)
                 written.append(path)
@@ -111,7 +120,7 @@ class TemporaryFiles:
         except OSError:
             for path in written:
                 with suppress(OSError):
-                    path.unlink()
+                    Path(path).unlink()
             raise
         self._written.append(row)
         return row

@@ -322,20 +322,24 @@ def _movements(records: Sequence[str], totals: _Totals) -> list[str]:
     They are the records 2.1 whose detail number is 0000; those with other numbers repeat them in
     parts.
     """
-    amounts = [
-        amount_of(record[31:47])
+    fields = [
+        record[31:47]
         for record in records
         if record.startswith("21") and record.startswith("0000", 6)
     ]
-    if not amounts:
+    if not fields:
         return []
-    debit = -sum([amount for amount in amounts if amount < 0])
-    total = sum(amounts)
+    joined = "".join(fields)
+    if len(joined) != 16 * len(fields) or not (joined.isdecimal() and joined.isascii()):
+        for field in fields:
+            amount_of(field)  # raises at the first that is none
+    debit = sum([int(field[1:]) for field in fields if field.startswith("1")])
+    credit = sum([int(field[1:]) for field in fields if not field.startswith("1")])
     totals.debit += debit
-    totals.credit += total + debit
+    totals.credit += credit
     if totals.balance is None:
-        return ["a movement stands in no statement"] * len(amounts)
-    totals.balance += total
+        return ["a movement stands in no statement"] * len(fields)
+    totals.balance += credit - debit
     return []
 
 

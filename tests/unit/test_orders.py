@@ -108,7 +108,7 @@ async def test_what_was_delivered_comes_again_from_its_copy(tmp_path: Path) -> N
     assert found.meta.warnings, "a PDF that is not whole: it is delivered as it was"
     plan = plan_of(found)
     assert (plan.folder, plan.name) == (Path("/else/where"), "F-7.pdf")
-    row = staged_row(plan, Path("t"), 1)
+    row = staged_row(plan, "t", 1)
     assert row.may_repeat
     form, _ = await world.download.fetch_form(found, "pdf")
     assert form.read() == b"%PDF-1.7 beside"
@@ -182,7 +182,7 @@ async def test_what_is_put_by_hand_is_delivered_whatever_it_is(
     assert found.payload.read() == content
     assert (found.meta.kind, found.meta.company.identifier) == (Kind.PURCHASE, COMPANY)
     assert found.meta.reason == "by hand: they have moved"
-    assert staged_row(plan_of(found), Path("t"), 1).may_repeat
+    assert staged_row(plan_of(found), "t", 1).may_repeat
 
 
 async def test_a_copy_that_is_not_what_it_says_is_not_delivered(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pipeline.document import Document
 from pipeline.errors import RetryableError
 from pipeline.health.model import Trouble
 from pipeline.ledger.models import State
+from pipeline.long_paths import StrPath
 from stages.delivery import destinations, lanes, publish, publish_group
 from stages.delivery.rename import rename_exclusively
 from stages.settings import folders_of
@@ -83,8 +84,8 @@ async def test_an_error_of_one_document_is_no_trouble_of_its_folder(
 async def test_where_one_document_of_a_group_arrives_the_folder_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def rename(source: Path, target: Path) -> None:
-        if target.stem == "F-2":
+    def rename(source: StrPath, target: StrPath) -> None:
+        if Path(target).stem == "F-2":
             raise OSError(errno.EIO, "Input/output error", str(target))
         rename_exclusively(source, target)
 

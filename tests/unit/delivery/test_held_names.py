@@ -12,6 +12,7 @@ from pipeline.document import Sidecar
 from pipeline.errors import RetryableError
 from pipeline.held import HELD, PAUSES
 from pipeline.ledger.models import State
+from pipeline.long_paths import StrPath
 from pipeline.payload import Payload
 from stages.delivery import publish as publishing, publish_group
 from stages.delivery.rename import rename_exclusively
@@ -34,12 +35,13 @@ class Scanner:
         self.tries: Counter[str] = Counter()
         self.renamed: list[str] = []
 
-    def __call__(self, source: Path, target: Path) -> None:
-        self.tries[target.name] += 1
-        if target.name in self.names and self.tries[target.name] <= self.times:
+    def __call__(self, source: StrPath, target: StrPath) -> None:
+        name = Path(target).name
+        self.tries[name] += 1
+        if name in self.names and self.tries[name] <= self.times:
             raise held(self.code)
         rename_exclusively(source, target)
-        self.renamed.append(target.name)
+        self.renamed.append(name)
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +97,7 @@ async def test_a_name_that_is_taken_meanwhile_gives_way_to_another(
         folder = await _folder(one.work, document)
 
         class Taking(Scanner):
-            def __call__(self, source: Path, target: Path) -> None:
+            def __call__(self, source: StrPath, target: StrPath) -> None:
                 if self.tries["F-3.xml"] == 1:
                     (folder / "F-3.xml").write_text("somebody's")
                 super().__call__(source, target)

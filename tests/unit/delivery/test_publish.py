@@ -13,6 +13,7 @@ from msgspec import structs
 from pipeline.alternatives import alternative, first_free, name_hash
 from pipeline.document import Sidecar
 from pipeline.ledger.models import State
+from pipeline.long_paths import StrPath
 from pipeline.payload import Payload
 from stages.delivery import publish as publishing, rename
 from stages.delivery.document_files import (
@@ -66,12 +67,12 @@ class Crashing:
         self.error = error
         self.renamed: list[str] = []
 
-    def __call__(self, source: Path, to: Path) -> None:
+    def __call__(self, source: StrPath, to: StrPath) -> None:
         if len(self.renamed) == self.at:
             self.at = -1
             raise self.error(13, "denied")
         rename_exclusively(source, to)
-        self.renamed.append(to.name)
+        self.renamed.append(Path(to).name)
 
 
 def second(staged: Path) -> Path:
