@@ -247,7 +247,7 @@ async def test_a_confirmation_that_is_refused_is_told(tmp_path: Path) -> None:
         it.instead["POST /documents"] = lambda _: web.json_response(body, status=400)
         config = it.config()
         async with opened(config) as source:
-            with pytest.raises(SourceError, match="answered 400"):
+            with pytest.raises(SourceError, match='answered 400: "Invalid document"'):
                 await source.acknowledge([Outcome("doc_1", accepted=True)])
 
 
