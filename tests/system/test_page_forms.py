@@ -10,9 +10,9 @@ import pytest
 from msgspec import structs
 
 from pipeline.monitor.page import live, overview
+from tests.helpers.person import OPERATOR, guarded, person
 from tests.helpers.services import until, visiting, watched
 from tests.helpers.trial import trial
-from tests.system.test_page import OPERATOR, guarded, person
 
 pytestmark = pytest.mark.anyio
 

@@ -13,10 +13,10 @@ from msgspec import structs
 from pipeline.config.monitor import MonitorSettings
 from pipeline.monitor.page import live, overview
 from tests.helpers.browser import browsing, tab, violations
+from tests.helpers.person import guarded
+from tests.helpers.served_page import served, signed_in
 from tests.helpers.services import PATIENCE, until, visiting, watched
 from tests.helpers.trial import trial
-from tests.system.test_page import guarded
-from tests.system.test_page_browser import served, signed_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 
