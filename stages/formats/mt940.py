@@ -55,7 +55,7 @@ MAX_ACCOUNTS = 4
 _START = re.compile(
     rb"(?:\xef\xbb\xbf)*[\s\x01]*+"
     rb"(?:\{1:[^{}]{0,64}\}[\s\S]{0,300}?\{4:(?:\s|" + LINE_END + rb")*+"
-    rb"|(?:(?![\w-]{1,40}: )[^{<%@\\\0-\x08\n-\x1f]{1,99}" + LINE_END + rb"++){1,12}?)??"
+    rb"|(?:(?![\w-]{1,40}: |\")[^{<%@\\\0-\x08\n-\x1f]{1,99}" + LINE_END + rb"++){1,12}?)??"
     rb"[ \t]*:[ ]*(2[0158])[A-Za-z]?[ ]*:"
 )
 #: The account and the opening balance at the beginning of a line, as no ordinary text has them.
