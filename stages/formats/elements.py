@@ -94,4 +94,5 @@ def all_text(elements: Iterable[etree._Element]) -> str:
     text = "\n".join(sorted(texts))
     if not text.isascii():
         text = plain(text)
-    return _ZONE.sub("", "".join(text.split()))
+    text = "".join(text.split())
+    return _ZONE.sub("", text) if ":" in text or "Z" in text else text
