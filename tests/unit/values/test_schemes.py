@@ -67,6 +67,25 @@ def test_other_words_stay(scheme: str, value: str) -> None:
     assert number[:2] == value.upper()[:2]
 
 
+@pytest.mark.parametrize(
+    ("configured", "scheme", "value"),
+    [
+        ("KBO nr. 0403.170.701", "0208", "0403170701"),
+        ("N\u00b0 TVA BE0403170701", "", "BE0403170701"),
+        (f"{URN}:0403170701", "0208", "0403170701"),
+        ("GLN 5790000435975", "0088", "5790000435975"),
+        ("KvK 57151520", "NL:KVK", "57151520"),
+        ("KvK-nummer 57151520", "0106", "57151520"),
+        ("SIREN 732 829 320", "0002", "732829320"),
+        ("USt-IdNr. DE136695976", "9930", "DE136695976"),
+    ],
+)
+def test_whoever_configures_a_number_may_say_what_it_is(
+    configured: str, scheme: str, value: str
+) -> None:
+    assert is_ours(company("BE0999999922", configured), here(scheme, value))
+
+
 def test_the_number_of_somebody_else_stays_somebody_else_s() -> None:
     for value in ("KBO nr. 0417.497.106", "BTW-nummer: BE 0417.497.106"):
         assert not is_ours(BELGIAN, here("", value))
