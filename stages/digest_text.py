@@ -70,11 +70,15 @@ def read_digest(text: str, algorithm: str, length: int) -> tuple[str, bytes | No
     bare = _without_quotes(text) if len(text) <= MOST else ""
     if digest := _of_length(bare, length):
         return algorithm, digest
-    if match := _PREFIXED.fullmatch(bare):
+    match = _PREFIXED.fullmatch(bare)
+    if match and algorithm_named(match["other"] or "") in _LABELS:
+        bare = match["more"]
+        if digest := _of_length(bare, length):
+            return algorithm, digest
+        match = _PREFIXED.fullmatch(bare)
+    if match:
         named = algorithm_named(match["known"] or match["other"])
         rest = match["rest"] or match["more"]
-        if named in _LABELS:
-            return read_digest(rest, algorithm, length)
         if named == algorithm:
             return algorithm, _of_length(rest, length)
         if match["known"] or not _HEXADECIMAL.fullmatch(bare):

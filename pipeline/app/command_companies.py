@@ -24,6 +24,7 @@ from pipeline.app.wiring_setup import (
     of_source,
     read_accounts,
     read_identifier,
+    tidy,
 )
 from pipeline.config.rewrite import editing
 
@@ -46,10 +47,10 @@ def add(
     with editing(path):
         listed = CompanyList(path)
         company = NewCompany(
-            name=" ".join(name.split()),
+            name=tidy(name),
             identifier=_answer(dialogue, "NUMBER", read_identifier, number, texts) or "",
-            accounting_file_id=file_number.strip(),
-            platform_id=platform_id.strip(),
+            accounting_file_id=tidy(file_number),
+            platform_id=tidy(platform_id),
             accounts=tuple(
                 account
                 for given in accounts

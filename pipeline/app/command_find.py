@@ -116,7 +116,8 @@ def _asked(order: OrderRecord) -> str:
     if order.reason:
         wanted += f" ({order.reason})"
     if order.ended_at is None:
-        return f"{wanted}; it is under way"
+        waits = f", but waits: {order.result}" if order.result else ""
+        return f"{wanted}; it is under way{waits}"
     came = order.result if order.done else f"not done: {order.result}"
     return f"{wanted}; {_time(order.ended_at)} {came}"
 

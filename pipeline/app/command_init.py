@@ -151,6 +151,8 @@ def _ask_delivery(
 ) -> tuple[str, dict[str, str]]:
     """The folder below which documents go, and the keys of [delivery]."""
     if package is None:
+        if options.root is None and not all(options.paths.values()):
+            dialogue.add_problem("--root: this answer is missing; write --root")
         return "", {}
     paths = {key: value for key, value in options.paths.items() if value}
     root = package.usual_root

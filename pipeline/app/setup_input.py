@@ -21,6 +21,7 @@ from pipeline.app.wiring_setup import (
     read_identifier,
     read_table,
     score,
+    tidy,
     without_doubles,
 )
 from pipeline.config.types import not_blank
@@ -84,7 +85,7 @@ def given_companies(given: Sequence[str], dialogue: Dialogue, texts: Texts) -> l
     """The companies of options NAME;NUMBER;FILE_NUMBER;PLATFORM_ID, of which two are needed."""
     found: list[NewCompany] = []
     for one in given:
-        parts = [part.strip() for part in next(csv.reader([one], delimiter=";"), [])]
+        parts = [tidy(part) for part in next(csv.reader([one], delimiter=";"), [])]
         name, number, file_number, platform_id = (*parts, "", "", "", "")[:4]
         if len(parts) not in (2, 3, 4) or not name:
             dialogue.add_problem(f'--company: "{one}" is no NAME;NUMBER;FILE_NUMBER;PLATFORM_ID')
@@ -128,7 +129,8 @@ def typed_companies(
             optional=not needs_file_number,
         )
         platform_id = dialogue.text("--company", None, texts("ask.platform_id"), str, optional=True)
-        found[identifier] = NewCompany(name, identifier, file_number or "", platform_id or "")
+        codes = (tidy(file_number or ""), tidy(platform_id or ""))
+        found[identifier] = NewCompany(tidy(name), identifier, *codes)
     return list(found.values())
 
 

@@ -24,7 +24,7 @@ from stages.setup.companies import (
 from stages.setup.document import NewConfig, config_text, list_text
 from stages.setup.edit import add_companies, change_companies, remove_companies
 from stages.setup.found import usable
-from stages.setup.numbers import read_accounts, read_identifier
+from stages.setup.numbers import read_accounts, read_identifier, tidy
 from stages.setup.packages import LONGEST_PATH, Package, load_package, package_ids
 from stages.setup.paths import CompanyPaths, Longest, company_paths, longest_of
 from stages.setup.problems import ListRefused, Problem, Trouble
@@ -75,6 +75,7 @@ __all__ = [
     "remove_companies",
     "score",
     "setting_value",
+    "tidy",
     "usable",
     "variables",
     "without_doubles",

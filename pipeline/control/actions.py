@@ -314,7 +314,10 @@ class Actions:
             while left:
                 await anyio.sleep(LOOK)
                 left, failed, why = await self._book.left(result.number)
-        sentence = ordered(result.done, result.verb, result.orders, left, failed, why)
+        waiting = 0
+        if left and not failed:
+            waiting, why = await self._book.waiting(result.number)
+        sentence = ordered(result.done, result.verb, result.orders, left, failed, why, waiting)
         return structs.replace(result, sentence=sentence, open=left, failed=failed)
 
     async def _ordered(

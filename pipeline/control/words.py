@@ -50,13 +50,23 @@ def moment(at: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
 
 
-def ordered(documents: int, verb: str, orders: int, left: int, failed: int, why: str) -> str:
-    """What has come of an action. verb: what is done to the documents; why: one of them was not."""
+def ordered(
+    documents: int, verb: str, orders: int, left: int, failed: int, why: str, waiting: int = 0
+) -> str:
+    """What has come of an action.
+
+    verb: what is done to the documents. left: of the orders, those that are open. waiting: of
+    those, the ones whose document waits. why: one of them was not done so far.
+    """
     one = documents == 1
     what = "1 document" if one else f"{documents:,} documents"
+    # What others have said ends with a full stop, and whoever shows the sentence puts one.
+    why = why.strip().removesuffix(".")
     if failed:
         of = "" if one else f"{failed:,} of "
         return f"{of}{what} could not be {verb}: {why}"
+    if waiting:
+        return f"1 document waits: {why}" if one else f"{waiting:,} of {what} wait: {why}"
     if not orders:
         return f"{what} will be {verb} when {'its source lists it' if one else 'they are listed'}"
     if left:

@@ -67,7 +67,10 @@ class Ended(Struct, frozen=True):
 
 
 class OrderRecord(Struct, frozen=True):
-    """An order as a story tells it. ended_at: None while it is open; done: whether it was done."""
+    """An order as a story tells it. ended_at: None while it is open; done: whether it was done.
+
+    result: as in Ended; of an open one, why its document waits.
+    """
 
     number: int
     done: bool
@@ -132,6 +135,10 @@ class OrderBook:
         """Of an action: orders that are open, those that were not done, and why one was not."""
         return await self._ledger.change(partial(_left, action))
 
+    async def waiting(self, action: int) -> tuple[int, str]:
+        """Of an action: the documents that wait for now, and why one of them does."""
+        return await self._ledger.change(partial(_waiting, action))
+
     async def set_back(self, keys: Sequence[Key], reason: str, at: float) -> None:
         """Have quarantined documents wait, so that they start again when they are listed."""
         sql = (
@@ -157,12 +164,23 @@ class OrderBook:
         return await self._ledger.change(_paused)
 
 
+#: The row that says what becomes of an order `o`, where it waits; see Order.delivered_as.
+_WAITING = (
+    "documents d ON d.state = 'waiting'"
+    f" AND d.source = CASE o.verb WHEN '{REDELIVER}' THEN '{AGAIN}' ELSE o.source END"
+    f" AND d.id = CASE o.verb WHEN '{REDELIVER}' THEN CAST(o.number AS TEXT) ELSE o.id END"
+    f" AND d.revision = CASE o.verb WHEN '{REDELIVER}' THEN '' ELSE o.revision END"
+)
+
+
 def orders_of(connection: sqlite3.Connection, key: Key) -> tuple[OrderRecord, ...]:
     """What was asked for of one document, the latest first."""
     rows = connection.execute(
-        "SELECT o.number, coalesce(o.done, 0), o.verb, a.at, a.who, a.reason, o.company, o.kind,"
-        " o.folder, o.ended_at, o.result FROM orders o JOIN actions a ON a.number = o.action"
-        " WHERE o.source = ? AND o.id = ? AND o.revision = ? ORDER BY o.number DESC LIMIT ?",
+        "SELECT o.number, coalesce(o.done, 0), o.verb, a.at, a.who, a.reason, o.company, o.kind,"  # noqa: S608 - from above
+        " o.folder, o.ended_at, CASE WHEN o.ended_at IS NULL THEN coalesce(d.reason, '')"
+        " ELSE o.result END FROM orders o JOIN actions a ON a.number = o.action"
+        f" LEFT JOIN {_WAITING} WHERE o.source = ? AND o.id = ? AND o.revision = ?"
+        " ORDER BY o.number DESC LIMIT ?",
         (*columns(key), MAX_RECORDS),
     )
     return tuple(OrderRecord(row[0], bool(row[1]), *row[2:]) for row in rows)
@@ -216,6 +234,15 @@ def _left(action: int, connection: sqlite3.Connection) -> tuple[int, int, str]:
         (action,),
     ).fetchone()
     return int(row[0]), int(row[1]), str(row[2])
+
+
+def _waiting(action: int, connection: sqlite3.Connection) -> tuple[int, str]:
+    row = connection.execute(
+        f"SELECT count(*), coalesce(min(d.reason), '') FROM orders o JOIN {_WAITING}"  # noqa: S608 - from above
+        " WHERE o.action = ? AND o.ended_at IS NULL",
+        (action,),
+    ).fetchone()
+    return int(row[0]), str(row[1])
 
 
 def _paused(connection: sqlite3.Connection) -> dict[str, tuple[float, str]]:

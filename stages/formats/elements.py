@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from lxml import etree
 
 from stages.formats.content import Unreadable
+from stages.values.text import plain
 
 #: Characters of a text that is read; no name and no number is longer.
 MAX_TEXT = 1024
+#: What stands behind a day that has a time zone.
+_ZONE = re.compile(r"(?<=[0-9]{4}-[0-9]{2}-[0-9]{2})(?:Z|[+-][0-9]{2}:[0-9]{2})")
 
 
 def tree_parser(*, remove_blank_text: bool) -> etree.XMLParser:
@@ -78,8 +82,17 @@ def each(element: etree._Element | None, *tags: str) -> Iterator[etree._Element]
 
 
 def all_text(elements: Iterable[etree._Element]) -> str:
-    """Return all text in some elements, without blanks."""
+    """Return all text in some elements, of which the order doesn't matter, in one spelling.
+
+    Without blanks, signs that nobody sees, and the zones of days.
+    """
     texts = [
         etree.tostring(one, method="text", encoding="unicode", with_tail=False) for one in elements
     ]
-    return "".join("\n".join(texts).split())
+    if not texts:
+        return ""
+    text = "\n".join(sorted(texts))
+    if not text.isascii():
+        text = plain(text)
+    text = "".join(text.split())
+    return _ZONE.sub("", text) if ":" in text or "Z" in text else text

@@ -29,6 +29,7 @@ from stages.formats.mt940_fields import (
     END,
     ENVELOPE,
     HEAD,
+    LINE_END,
     Balance,
     Field,
     balance,
@@ -53,15 +54,16 @@ MAX_ACCOUNTS = 4
 #: (which are not those of a mail message), and the first field.
 _START = re.compile(
     rb"(?:\xef\xbb\xbf)*[\s\x01]*+"
-    rb"(?:\{1:[^{}]{0,64}\}[\s\S]{0,300}?\{4:\s*"
-    rb"|(?:(?![\w-]{1,40}: )[^{<%@\0-\x08\n-\x1f]{1,99}(?:[\r\n]+|@@)){1,12}?)??"
+    rb"(?:\{1:[^{}]{0,64}\}[\s\S]{0,300}?\{4:(?:\s|" + LINE_END + rb")*+"
+    rb"|(?:(?![\w-]{1,40}: |\")[^{<%@\\\0-\x08\n-\x1f]{1,99}" + LINE_END + rb"++){1,12}?)??"
     rb"[ \t]*:[ ]*(2[0158])[A-Za-z]?[ ]*:"
 )
 #: The account and the opening balance at the beginning of a line, as no ordinary text has them.
-_HAS_ACCOUNT = re.compile(rb"(?:[\r\n]|@@)[ \t]*:[ ]*25[Pp]?[ ]*:[\s\S]")
-_HAS_BALANCE = re.compile(rb"(?:[\r\n]|@@)[ \t]*:[ ]*60[FMfm][ ]*:[\s\S]")
+_HAS_ACCOUNT = re.compile(LINE_END + rb"[ \t]*:[ ]*25[Pp]?[ ]*:[\s\S]")
+_HAS_BALANCE = re.compile(LINE_END + rb"[ \t]*:[ ]*60[FMfm][ ]*:[\s\S]")
 #: Bytes of the end of a file in which an unfinished tag or envelope would stand.
 TAIL = 512
+_ENDED = re.compile(LINE_END + rb"\Z")
 #: An amount that goes no further, because it has all of its decimals.
 _COMPLETE = re.compile(r"[.,][0-9]{2}$")
 
@@ -376,7 +378,7 @@ def _check_end(reader: _Reader, payload: Payload) -> None:
     last = reader.last
     if not reader.is_unchecked or last is None or last.tag not in ("62F", "62M"):
         return
-    if not tail.endswith((b"\r", b"\n", b"@@")) and not _COMPLETE.search(last.lines[-1].strip()):
+    if not _ENDED.search(tail) and not _COMPLETE.search(last.lines[-1].strip()):
         _note(reader.problems, "its last line has no end (field 62F)")
 
 

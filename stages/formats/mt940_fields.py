@@ -1,7 +1,8 @@
 """MT940 fields: the fields of a file, its balances and its movements, in all spellings of banks.
 
 A field begins a line with its tag. Some banks break off a value at the end of a line and go on in
-the next one, write "@@" for the end of a line, or leave out or add blanks.
+the next one, write "@@" for the end of a line, or leave out or add blanks; programs that took a
+file out of JSON or of a web page leave the escape or the tag of a new line there.
 """
 
 from __future__ import annotations
@@ -30,20 +31,23 @@ END = "-"
 #: The tag of a line that begins an envelope.
 ENVELOPE = "{"
 
+#: What stands for the end of a line.
+LINE_END = rb"(?:[\r\n]|@@|\\[rn]|<br ?/?>)"
 #: How a file ends that breaks off in a tag.
-_TAG_BEGUN = re.compile(rb"(?:[\r\n]|@@):(?:[0-9]{1,2}[A-Z]?)?\Z")
+_TAG_BEGUN = re.compile(LINE_END + rb":(?:[0-9]{1,2}[A-Z]?)?\Z")
 #: Blocks of an envelope at the end of a file, behind a message.
 _BLANKS = rb"[\s\x01\x03$]*"
 _BLOCKS = re.compile(
-    rb"(?:-\}|[\r\n]|@@)" + _BLANKS + rb"(\{(?:\Z|[1-5S](?:\Z|:))[^\r\n]*"
+    rb"(?:-\}|" + LINE_END + rb")" + _BLANKS + rb"(\{(?:\Z|[1-5S](?:\Z|:))[^\r\n]*"
     rb"(?:[\r\n]" + _BLANKS + rb"\{[^\r\n]*)*)" + _BLANKS + rb"\Z"
 )
 #: What follows the last line with a dash.
-_BEHIND = re.compile(rb"[\s\S]*(?:[\r\n]|@@)-[ \t]*(?:[\r\n]|@@)([\s\S]*)\Z")
+_BEHIND = re.compile(rb"[\s\S]*" + LINE_END + rb"-[ \t]*" + LINE_END + rb"([\s\S]*)\Z")
 _DIGIT = re.compile(rb"[0-9]")
 
 _TAG = re.compile(r"\s*:\s*([0-9]{2}[A-Za-z]?)\s*:(.*)")
-_AT_SIGNS = re.compile(rb"@@[ \t\r\n]*:[ ]*25[Pp]?[ ]*:")
+#: The signs that a file has in place of ends of lines.
+_SIGNS = re.compile(rb"(@@|(?:\\r)?\\n|\\r|<br ?/?>)[ \t\r\n]*:[ ]*25[Pp]?[ ]*:")
 
 #: The fields that come before the movements.
 _BEGINNING = frozenset({"20", "21", "25", "25P", "28", "28C", "13D", "60F", "60M", "34F"})
@@ -113,7 +117,8 @@ def fields(payload: Payload) -> Iterator[Field]:
 
 def _candidates(payload: Payload) -> Iterator[Field]:
     """Yield what looks like a field."""
-    also = b"@@" if _AT_SIGNS.search(payload.head(HEAD)) else b""
+    signs = _SIGNS.search(payload.head(HEAD))
+    also = signs[1] if signs else b""
     latest: Field | None = None
     for line in lines(payload, also):
         found = _field(line)

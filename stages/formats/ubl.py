@@ -96,7 +96,6 @@ _MORE = {
     *(f"{CBC}{name}" for name in ("Note", "TaxPointDate", "AccountingCost", "BuyerReference")),
     *(f"{CAC}{name}" for name in ("InvoicePeriod", "OrderReference", "BillingReference")),
     *(f"{CAC}{name}" for name in ("ContractDocumentReference", "ProjectReference", "Delivery")),
-    _PAYEE,
 }
 #: Whose account pays (BG-19), and by which card (BG-18).
 _PAID_BY = {f"{CAC}PaymentMandate", f"{CAC}CardAccount"}
@@ -158,10 +157,10 @@ def read(root: etree._Element, lines: LineDigest) -> Content | None:
     more: list[etree._Element] = []
     for child in root:
         tag = child.tag
-        if tag in _MORE:
-            more.append(child)
         if tag in _READ:
             found.setdefault(tag, []).append(child)
+        elif tag in _MORE:
+            more.append(child)
         elif tag in LINES and found.keys() >= _BEFORE_LINES:
             break  # the schema has nothing else that is read behind the first line
     texts = {name: text_of(found[tag][0]) for tag, name in _TEXTS.items() if tag in found}
@@ -204,6 +203,7 @@ def _details(
     ]
     terms = [children(one) for one in found.get(_TERMS, ())]
     stated = [one.get(_MEANS) for one in payments] + [one.get(_NOTE) for one in terms]
+    more += found.get(_PAYEE, ())
     more += [one for payment in payments for tag, one in payment.items() if tag in _PAID_BY]
     due = due or _first(payments, _PAYMENT_DUE) or _first(terms, _PAYMENT_DUE)
     return Details(

@@ -1,4 +1,6 @@
-"""Unwrapper: takes a document out of what only carries it: base64, gzip, a ZIP of one, an e-mail.
+"""Unwrapper: takes a document out of what only carries it.
+
+That is base64, gzip, a ZIP of one file, an e-mail with one attachment, or a string of JSON.
 
 One call takes off one layer. What carries several documents, can't be opened or is damaged stays
 what it is, and is described so. Nothing is unpacked beyond the bounds of scratch.py.
@@ -15,6 +17,8 @@ import zlib
 from collections.abc import Iterator
 from functools import partial
 from typing import BinaryIO, cast
+
+from msgspec import DecodeError, json
 
 from pipeline.payload import Payload
 from stages.formats import mail
@@ -60,6 +64,11 @@ _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _FROM_URL = bytes.maketrans(b"-_", b"+/")
 _BLANKS = b" \t\r\n\v\f\0\x1a\"'"
 
+#: A string of JSON (RFC 8259, 7) that begins as markup, MT940 or CODA does.
+_JSON_STRING = re.compile(rb'\s*"(?:\\ufeff|\\[rn]|\s)*+(?:<|\\u003[cC]|:2|\{1:|00000)')
+#: Bytes of such a string.
+MAX_STRING = 32 * 1024 * 1024
+
 
 class _NoBase64(Exception):
     """What begins like base64 is something else."""
@@ -67,7 +76,12 @@ class _NoBase64(Exception):
 
 def is_wrapped(head: bytes) -> bool:
     """Whether a document that begins with these bytes may be wrapped in something."""
-    return head.startswith((_GZIP, _ZIP)) or mail.is_mail(head) or _base64_start(head) is not None
+    return (
+        head.startswith((_GZIP, _ZIP))
+        or mail.is_mail(head)
+        or _base64_start(head) is not None
+        or _JSON_STRING.match(head) is not None
+    )
 
 
 def unwrapped(payload: Payload, room: Room) -> Payload | Reading | None:
@@ -82,8 +96,8 @@ def unwrapped(payload: Payload, room: Room) -> Payload | Reading | None:
             return _gzip(stream, payload.size, room)
         if head.startswith(_ZIP):
             return _zip(stream, payload.size, room)
-        if mail.is_mail(head):
-            data = mail.only_attachment(stream, payload.size)
+        if (is_mail := mail.is_mail(head)) or _JSON_STRING.match(head):
+            data = (mail.only_attachment if is_mail else _json_string)(stream, payload.size)
             return None if data is None else collected([data], payload.size, room)
         if (start := _base64_start(head)) is None:
             return None
@@ -182,6 +196,16 @@ def _archive(what: str, *problems: str) -> Reading:
 def _counts(file: zipfile.ZipInfo) -> bool:
     """Whether a file of a ZIP is more than a folder, litter or nothing."""
     return bool(file.file_size) and not file.is_dir() and not _LITTER.search(file.filename)
+
+
+def _json_string(stream: BinaryIO, size: int) -> bytes | None:
+    """Return the text of a string of JSON in UTF-8, None if it is none to its end."""
+    if size > MAX_STRING:
+        return None
+    try:
+        return json.decode(stream.read().strip(b" \t\r\n\0\x1a"), type=str).encode()
+    except (DecodeError, UnicodeError):
+        return None
 
 
 def _base64_start(head: bytes) -> int | None:

@@ -138,10 +138,10 @@ def _keys_of_configured(text: str) -> Iterator[str]:
     With a scheme it matches only the same scheme or none; without one it matches any. Bare digits
     may be a Belgian number, or a number of another register that looks like one.
     """
-    scheme, value = "", plain(text).upper()
-    if match := _ANY_SCHEME.match(value):
-        scheme, value = match[1], value[match.end() :]
-    bare = compact(value)
+    scheme, bare = scheme_and_number("", text)
+    value = plain(text).upper()
+    if not scheme and (match := _ANY_SCHEME.match(value)):
+        scheme, bare = match[1], compact(value[match.end() :])
     if states_belgium(scheme, bare):
         yield belgian(bare)
         return

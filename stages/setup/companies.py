@@ -8,15 +8,34 @@ from typing import TypeVar
 from msgspec import Struct, structs
 
 from stages.setup.columns import NEEDED, SEVERAL, Columns, columns_of, folded, known_heading, score
-from stages.setup.numbers import cell_text, read_accounts, read_identifier
+from stages.setup.numbers import (
+    are_whole,
+    cell_text,
+    read_accounts,
+    read_code,
+    read_identifier,
+)
 from stages.setup.problems import Problem, Trouble, problem_of
 from stages.setup.tables import Row, Table
+from stages.values.placeholders import is_placeholder
 
 T = TypeVar("T")
 
 #: Rows in front of the headings, at most: a title, a date, an address.
 MAX_TITLES = 50
 FORMATS = ("ubl", "ubl+pdf", "pdf")
+#: The keys that hold codes, of which Excel may have made numbers.
+CODES = ("accounting_file_id", "platform_id")
+#: How the last row begins that counts the others, folded and without its number.
+TOTALS = frozenset(
+    {
+        *("totaal", "totalen", "algemeentotaal", "aantal", "som"),
+        *("total", "totaux", "totalgeneral", "nombre", "somme"),
+        *("totals", "grandtotal", "count", "sum"),
+    }
+)
+#: Digits of a number that counts rows, at most.
+MAX_TOTAL = 6
 
 
 class NewCompany(Struct, frozen=True):
@@ -62,11 +81,19 @@ def read_companies(table: Table, named: Mapping[str, str]) -> Reading:
     columns, titles, rows = _headed(table.rows, named)
     companies: list[NewCompany] = []
     problems: list[Problem] = []
+    rows = [row for row in rows if any(cell.strip() for cell in row.cells)]
+    if rows and _is_total(rows[-1], columns):
+        rows.pop()
+    whole = {
+        key: are_whole(cell for row in rows for cell in _cells(row, columns, key)[:1])
+        for key in CODES
+        if key in columns
+    }
     for row in rows:
-        if not any(cell.strip() for cell in row.cells) or _repeats(row, columns):
+        if _repeats(row, columns):
             continue
         try:
-            companies.append(_company(row, columns))
+            companies.append(_company(row, columns, whole))
         except Trouble as trouble:
             problems.append(problem_of(row.line, trouble))
     singles, doubles = without_doubles(companies)
@@ -150,16 +177,27 @@ def _repeats(row: Row, columns: Columns) -> bool:
     return score(row.cells) > 0 and all(told)
 
 
-def _company(row: Row, columns: Columns) -> NewCompany:
-    """The company of a row. Raises Trouble."""
+def _is_total(row: Row, columns: Columns) -> bool:
+    """Whether a row counts the others: it is called so, and has no number of a company."""
+    names, numbers = _cells(row, columns, "name"), _cells(row, columns, "identifier")
+    told = folded("".join(names) or next((cell for cell in row.cells if cell.strip()), ""))
+    digits = sum(map(str.isdigit, "".join(numbers)))
+    return told.rstrip("0123456789") in TOTALS and digits <= MAX_TOTAL
+
+
+def _company(row: Row, columns: Columns, whole: Mapping[str, bool]) -> NewCompany:
+    """The company of a row. whole: as read_code() takes it, by key. Raises Trouble."""
     values = {key: _cells(row, columns, key) for key in columns}
-    identifier = _same(values["identifier"] or [""], read_identifier)
+    numbers = values["identifier"] or [""]
+    # One may have an enterprise number, and say of VAT that it pays none.
+    numbers = [one for one in numbers if not _says_none(one)] or numbers
+    identifier = _same(numbers, read_identifier)
     accounts = [account for cell in values.get("accounts", []) for account in read_accounts(cell)]
     formats = "".join(cell_text(one) for one in values.get("formats", [])[:1]).lower()
     if formats and formats not in FORMATS:
         raise Trouble("formats", value=formats, known=", ".join(FORMATS))
     texts = {
-        key: cell_text(cells[0])
+        key: read_code(cells[0], whole=whole[key]) if key in CODES else cell_text(cells[0])
         for key, cells in values.items()
         if cells and key not in {*SEVERAL, "identifier", "formats"}
     }
@@ -172,6 +210,10 @@ def _company(row: Row, columns: Columns) -> NewCompany:
         line=row.line,
         **texts,
     )
+
+
+def _says_none(text: str) -> bool:
+    return not any(map(str.isdigit, text)) or is_placeholder(cell_text(text))
 
 
 def _cells(row: Row, columns: Columns, key: str) -> list[str]:

@@ -114,6 +114,7 @@ _NAMES = {
         *("UNTERNEHMENSNUMMER", "UNTERNEHMENSNR"),
     },
     "GLN": {"GLN", "EAN", "ILN"},
+    **{name: {name} for name in ("KVK", "SIREN", "SIRET", "DUNS", "LEI", "CVR")},
     "": {"NR", "NUMMER", "NUMBER", "NUMERO"},
 }
 _NAMED = {word: scheme for scheme, words in _NAMES.items() for word in words}

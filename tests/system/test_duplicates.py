@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from pipeline.document import Document, Sidecar
 from pipeline.errors import AlreadyDelivered, RetryableError
 from pipeline.ledger.models import State
+from pipeline.long_paths import StrPath
 from pipeline.payload import Payload
 from stages.delivery import publish as parcel
 from stages.delivery.rename import rename_exclusively
@@ -57,7 +58,7 @@ async def test_two_in_one_group_are_one(tmp_path: Path) -> None:
 async def test_when_the_first_fails_its_duplicate_waits_and_nothing_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def denied(source: Path, target: Path) -> None:
+    def denied(source: StrPath, target: StrPath) -> None:
         raise PermissionError(13, "denied", str(source), None, str(target))
 
     async with bench(tmp_path) as one:
@@ -77,9 +78,9 @@ async def test_when_the_first_fails_its_duplicate_waits_and_nothing_is_lost(
 async def test_while_the_first_is_half_visible_its_duplicate_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def denied(source: Path, target: Path) -> None:
+    def denied(source: StrPath, target: StrPath) -> None:
         # Neither the document nor its sidecar on its way back.
-        if "xml" in target.suffix or source.parent.name == "out":
+        if "xml" in Path(target).suffix or Path(source).parent.name == "out":
             raise PermissionError(13, "denied", str(source), None, str(target))
         rename_exclusively(source, target)
 
@@ -115,7 +116,7 @@ async def test_a_corrected_one_is_delivered_and_marked(tmp_path: Path) -> None:
 async def test_a_corrected_one_is_not_marked_before_it_is_delivered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def denied(source: Path, target: Path) -> None:
+    def denied(source: StrPath, target: StrPath) -> None:
         raise PermissionError(13, "denied", str(source), None, str(target))
 
     async with bench(tmp_path) as one:

@@ -99,7 +99,7 @@ def test_five_hundred_companies_from_a_list_to_a_green_check(tmp_path: Path, pac
 
 def test_without_a_terminal_each_missing_option_is_named(tmp_path: Path) -> None:
     said = init(tmp_path, expect=2)
-    for option in ("--platform", "--package", "--import", "--yes"):
+    for option in ("--platform", "--package", "--root", "--import", "--yes"):
         assert f"{option}: " in said
     said = init(tmp_path, *SOURCE, "--package", "other", "--import", "list.csv", "--yes", expect=2)
     assert "--root: this answer is missing; write --root" in said

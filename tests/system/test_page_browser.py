@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -12,15 +11,15 @@ import anyio
 import pytest
 from msgspec import structs
 
-from pipeline.app.wiring import Config
 from pipeline.ledger.search import find, story
 from pipeline.monitor.page import live, overview
 from stages.sandbox import FaultSpec
 from stages.settings import destination
 from tests.helpers.browser import browsing, overflow, tab, violations
 from tests.helpers.rendered import text_of
-from tests.helpers.services import Visitor, until, visiting, watched
-from tests.helpers.trial import Trial, trial
+from tests.helpers.served_page import served, signed_in
+from tests.helpers.services import until, visiting, watched
+from tests.helpers.trial import trial
 
 pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 
@@ -41,19 +40,6 @@ async def browser() -> AsyncIterator[Any]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "INTERVAL", 0.1)
     monkeypatch.setattr(overview, "UNDELIVERED_AGE", 0.1)
-
-
-@asynccontextmanager
-async def served(it: Trial, config: Config) -> AsyncIterator[tuple[Visitor, str]]:
-    """A service whose documents have been delivered, and the address of its page."""
-    async with visiting(config) as visitor:
-        await until(lambda: visitor.service.monitor.addresses)
-        await until(lambda: it.delivered() == it.held())
-        yield visitor, f"http://127.0.0.1:{visitor.port}"
-
-
-async def signed_in(visitor: Visitor, page: Any, name: str = "Ann") -> None:
-    await page.goto("/open?" + str(visitor.service.monitor.invite(name)).partition("?")[2])
 
 
 async def test_a_company_breaks_and_is_mended_before_ones_eyes(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from html import unescape
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from msgspec import structs
 
-from pipeline.monitor.page import live, overview
+from pipeline.ledger.search import find
+from pipeline.monitor.page import acting, live, overview
+from tests.helpers.person import OPERATOR, guarded, person
 from tests.helpers.services import until, visiting, watched
 from tests.helpers.trial import trial
-from tests.system.test_page import OPERATOR, guarded, person
 
 pytestmark = pytest.mark.anyio
 
@@ -48,6 +50,29 @@ async def test_the_page_after_an_action_shows_what_has_come_of_it(
             said = unescape((await one.post("/act", do=group[1], csrf=csrf))[1])
             assert said.endswith(".")
             assert ".." not in said
+
+
+async def test_one_that_can_not_be_delivered_again_says_why_it_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acting, "WAIT", 1.0)
+    (tmp_path / "file").write_text("no folder")
+    async with (
+        trial(tmp_path, documents=3) as it,
+        visiting(watched(it.config(), guarded(tmp_path), interval=600)) as visitor,
+        person(visitor) as one,
+    ):
+        await until(lambda: it.delivered() == it.held())
+        await one.post("/sign-in", token=OPERATOR)
+        found = find(it.config().service.state_dir / "ledger.sqlite", "invoice")[0]
+        key = {"source": found.key.source, "id": found.key.id, "revision": found.key.revision}
+        csrf, into = await one.csrf(), str(tmp_path / "file" / "books")
+        _, said = await one.post("/act", do="redeliver", csrf=csrf, into=into, **key)
+        assert said.startswith("1 document waits: ")
+        assert str(tmp_path / "file") in said
+        page = unescape((await one.get(f"/document?{urlencode(key)}", "nl"))[1])
+        assert str(tmp_path / "file") in page.partition("onderweg · ")[2]
+        assert it.delivered() == it.held()
 
 
 @pytest.mark.parametrize("path", ["/sign-in", "/act", "/sign-out"])

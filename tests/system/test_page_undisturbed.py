@@ -13,10 +13,10 @@ from msgspec import structs
 from pipeline.config.monitor import MonitorSettings
 from pipeline.monitor.page import live, overview
 from tests.helpers.browser import browsing, tab, violations
+from tests.helpers.person import guarded
+from tests.helpers.served_page import served, signed_in
 from tests.helpers.services import PATIENCE, until, visiting, watched
 from tests.helpers.trial import trial
-from tests.system.test_page import guarded
-from tests.system.test_page_browser import served, signed_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 
@@ -45,7 +45,8 @@ async def updated(page: Any, before: str | None) -> None:
 async def test_an_update_leaves_focus_and_selection_where_they_are(tmp_path: Path) -> None:
     async with (
         trial(tmp_path, documents=6) as it,
-        served(it, watched(it.config(), interval=600)) as (visitor, browser, url),
+        served(it, watched(it.config(), interval=600)) as (visitor, url),
+        browsing() as browser,
         tab(browser, url) as page,
     ):
         actions = visitor.service.monitor._page.actions  # type: ignore[union-attr] # it has one
@@ -84,7 +85,8 @@ async def test_one_who_may_not_look_any_more_is_sent_to_sign_in(tmp_path: Path) 
         here = MonitorSettings(f"127.0.0.1:{taken.getsockname()[1]}")
     async with (
         trial(tmp_path, documents=2) as it,
-        served(it, watched(it.config(), here, interval=600)) as (visitor, browser, url),
+        served(it, watched(it.config(), here, interval=600)) as (visitor, url),
+        browsing() as browser,
     ):
         context = await browser.new_context(base_url=url, locale="en-GB")
         page = await context.new_page()

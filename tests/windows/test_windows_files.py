@@ -15,7 +15,7 @@ from msgspec import structs
 from pipeline.document import Sidecar
 from pipeline.errors import RetryableError
 from pipeline.ledger.models import State
-from pipeline.long_paths import MAX_PATH, local_path
+from pipeline.long_paths import MAX_PATH, StrPath, local_path
 from pipeline.payload import Payload
 from stages.delivery import publish as publishing
 from stages.delivery.rename import rename_exclusively
@@ -58,10 +58,11 @@ class Antivirus:
         self.seconds = seconds
         self.held: set[Path] = set()
 
-    def __call__(self, source: Path, target: Path) -> None:
-        if target.suffix == self.extension and source not in self.held:
-            self.held.add(source)
-            threading.Timer(self.seconds, hold(source)).start()
+    def __call__(self, source: StrPath, target: StrPath) -> None:
+        file = Path(source)
+        if Path(target).suffix == self.extension and file not in self.held:
+            self.held.add(file)
+            threading.Timer(self.seconds, hold(file)).start()
         rename_exclusively(source, target)
 
 

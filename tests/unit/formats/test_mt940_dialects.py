@@ -172,6 +172,12 @@ def test_balances_of_which_one_states_the_currency(closing: str) -> None:
         MESSAGE.replace("\n", "\r\r\n"),
         MESSAGE.replace("\n", "@@"),
         MESSAGE.replace("\n", "@@\r\n"),
+        MESSAGE.replace("\n", "\\r\\n"),
+        MESSAGE.replace("\n", "\\n"),
+        MESSAGE.replace("\n", "<br/>"),
+        f"{{1:F01GKCCBEBBAXXX0000000000}}{{2:I940GKCCBEBBXXXXN}}{{4:\n{MESSAGE}".replace(
+            "\n", "\\n"
+        ),
         "\ufeff\r\n" + MESSAGE,
         MESSAGE.replace("\n:", "\n  :"),
         MESSAGE.replace(":60F:", ":60f:").replace(":28C:", ": 28c :"),

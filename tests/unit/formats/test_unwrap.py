@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from base64 import b64encode
 from contextlib import suppress
+from json import dumps
 from pathlib import Path
 from random import Random
 
@@ -70,6 +71,26 @@ def test_text_of_two_or_four_bytes_for_a_sign_is_read(
     found = opened(came, ROOM)
     assert found.payload is came
     assert found.reading == read(payload(DOCUMENTS[document]))
+
+
+@pytest.mark.parametrize("document", ["ubl", "camt", "mt940"])
+@pytest.mark.parametrize("before", ["", "\ufeff", "\r\n"])
+@pytest.mark.parametrize("escape", ["<", "\\u003c"])
+def test_a_string_of_json_is_read_and_handed_on(document: str, before: str, escape: str) -> None:
+    data = DOCUMENTS[document]
+    string = dumps(before + data.decode()).replace("<", escape)
+    found = opened(payload(f"{before}{string}\n".encode()), ROOM)
+    assert found.payload.read().decode().strip("\ufeff\r\n") == data.decode().strip()
+    assert found.reading == read(payload(data))
+
+
+@pytest.mark.parametrize("end", ["", '" and more', "\n"])
+def test_what_only_begins_as_a_string_of_json_stays_as_it_is(end: str) -> None:
+    came = payload(dumps(INVOICE.decode()).encode()[:-1] + end.encode())
+    found = opened(came, ROOM)
+    assert found.payload is came
+    assert isinstance(found.reading.content, Other)
+    assert found.reading.content.format == "text"
 
 
 ANY = {**TRANSPORTS, **BLEMISHES}

@@ -67,6 +67,29 @@ def test_what_one_says_and_the_other_does_not(head: str) -> None:
     assert told(INVOICE).numbered == told(ubl(before=head)).numbered
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("<cbc:Note>ma\u00f1ana</cbc:Note>", "<cbc:Note>man\u0303\u200bana</cbc:Note>"),
+        ("<cbc:Note>A &amp; B</cbc:Note>", "<cbc:Note><![CDATA[ A & B]]></cbc:Note>"),
+        (
+            "<cbc:Note>A</cbc:Note><cbc:Note>B</cbc:Note>",
+            "<cbc:Note>B</cbc:Note><cbc:Note>A</cbc:Note>",
+        ),
+        (
+            "<cbc:Note>A</cbc:Note><cbc:BuyerReference>B</cbc:BuyerReference>",
+            "<cbc:BuyerReference>B</cbc:BuyerReference><cbc:Note/><cbc:Note>A</cbc:Note>",
+        ),
+        (
+            "<cbc:TaxPointDate>2026-01-31</cbc:TaxPointDate>",
+            "<cbc:TaxPointDate>2026-01-31+01:00</cbc:TaxPointDate>",
+        ),
+    ],
+)
+def test_what_is_said_otherwise_is_the_same(one: str, other: str) -> None:
+    assert is_same(ubl(before=one), ubl(before=other))
+
+
 def described(text: str, name: str = "thing") -> str:
     item = (
         f"<cac:Item><cbc:Description>{text}</cbc:Description><cbc:Name>{name}</cbc:Name></cac:Item>"

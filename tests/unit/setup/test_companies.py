@@ -195,3 +195,56 @@ def test_line_breaks_within_a_name_become_spaces() -> None:
 
 def test_formats_that_do_not_exist_are_refused() -> None:
     assert said("Naam;BTW;Formaat\nA;0403.170.701;docx") == [(2, "formats")]
+
+
+@pytest.mark.parametrize("none", ["Niet BTW-plichtig", "vrijgesteld", "-", "n.v.t.", "franchise"])
+def test_one_who_pays_no_vat_has_a_number_all_the_same(none: str) -> None:
+    head = "Naam;Ondernemingsnummer;BTW\n"
+    (company,) = read(f"{head}A;0403.170.701;{none}").companies
+    assert company.identifier == "BE0403170701"
+    assert read(f"{head}A;;{none}").problems
+
+
+@pytest.mark.parametrize(
+    ("cell", "name"),
+    [
+        ("'t Hoekje", "'t Hoekje"),
+        ("'T HOEKJE BV", "'T HOEKJE BV"),
+        ("'s-Gravenhage", "'s-Gravenhage"),
+        ("'Peeters", "Peeters"),
+        ('="Peeters"', "Peeters"),
+        ("A\x1b[31m\x07 B", "A [31m B"),
+        ("\u202eA\u00ad\u200bB\ufeff", "AB"),
+        ("Zo\u00e9\u00a0& fils", "Zo\u00e9 & fils"),
+    ],
+)
+def test_a_name_is_what_is_seen(cell: str, name: str) -> None:
+    quoted = cell.replace('"', '""')
+    (company,) = read(f'Naam;BTW\n"{quoted}";0403.170.701').companies
+    assert company.name == name
+
+
+def test_codes_that_excel_took_for_numbers() -> None:
+    head = "Naam;BTW;Dossiernr\n"
+    for first, second, found in (
+        ("12,00", "7,00", ["12", "7"]),
+        ("12.0", "A7", ["12", "A7"]),
+        ("100,00", "100,01", ["100,00", "100,01"]),
+        ("007", "12E3", ["007", "12E3"]),
+    ):
+        text = f"{head}A;0403.170.701;{first}\nB;BE0428759497;{second}"
+        assert [one.accounting_file_id for one in read(text).companies] == found
+    assert said(f"{head}A;0403.170.701;1,2E+04") == [(2, "rounded")]
+
+
+@pytest.mark.parametrize(
+    "last",
+    ["Totaal;;1", "TOTAL G\u00c9N\u00c9RAL : 1;;", "Aantal: 1;;", "Total;1;", ";;\nTotaux;1;\n;;"],
+)
+def test_a_row_at_the_end_that_counts_the_others_is_no_company(last: str) -> None:
+    head = "Naam;BTW;Dossiernr\n"
+    reading = read(f"{head}A;0403.170.701;1\n{last}\n")
+    assert ([one.name for one in reading.companies], reading.problems) == (["A"], ())
+    # Elsewhere, or with a number, it is called so.
+    assert said(f"{head}Total;;1\nA;0403.170.701;1\n") == [(2, "no-number")]
+    assert len(read(f"{head}A;0403.170.701;1\nTotal;BE0428759497;2\n").companies) == 2

@@ -210,8 +210,9 @@ async def test_check_says_which_companies_are_known_and_which_are_not(tmp_path: 
         waiting = len(peppol.waiting(it.mailbox)) + 1
         async with opened(config) as source:
             assert await source.check(config) == (
-                "signed in; the platform knows 3 companies, 2 of them are configured (the documents"
-                f" of others stay there: Foreign c_foreign); to be fetched: {waiting} documents"
+                "signed in; the platform knows 3 companies, 2 of them are configured; left alone,"
+                " as they are not in [[companies]]: Foreign (c_foreign); to be fetched:"
+                f" {waiting} documents"
             )
     gone = it.mailbox.companies[1]
     async with inbox(tmp_path, "recommand", revoked=gone.platform_id) as it:

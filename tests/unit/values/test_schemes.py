@@ -6,7 +6,7 @@ import pytest
 
 from stages.values.identity import canonical_number, identifies
 from stages.values.schemes import scheme_and_number
-from tests.unit.matching.test_parties import BELGIAN, company, here, is_ours
+from tests.helpers.parties import BELGIAN, company, here, is_ours
 
 URN = "urn:oasis:names:tc:ebcore:partyid-type:iso6523:0208"
 
@@ -65,6 +65,25 @@ def test_other_words_stay(scheme: str, value: str) -> None:
     stated, number = scheme_and_number(scheme, value)
     assert stated == scheme.upper()
     assert number[:2] == value.upper()[:2]
+
+
+@pytest.mark.parametrize(
+    ("configured", "scheme", "value"),
+    [
+        ("KBO nr. 0403.170.701", "0208", "0403170701"),
+        ("N\u00b0 TVA BE0403170701", "", "BE0403170701"),
+        (f"{URN}:0403170701", "0208", "0403170701"),
+        ("GLN 5790000435975", "0088", "5790000435975"),
+        ("KvK 57151520", "NL:KVK", "57151520"),
+        ("KvK-nummer 57151520", "0106", "57151520"),
+        ("SIREN 732 829 320", "0002", "732829320"),
+        ("USt-IdNr. DE136695976", "9930", "DE136695976"),
+    ],
+)
+def test_whoever_configures_a_number_may_say_what_it_is(
+    configured: str, scheme: str, value: str
+) -> None:
+    assert is_ours(company("BE0999999922", configured), here(scheme, value))
 
 
 def test_the_number_of_somebody_else_stays_somebody_else_s() -> None:
