@@ -171,6 +171,7 @@ PUT_TOGETHER = {
         "1 document could not be delivered to {} by hand: {}",
         "{} of {} documents could not be delivered to {} by hand: {}",
     ),
+    "{} of {} wait: {}": ("{} of {} documents wait: {}",),
     "{} will be {} when {}": (
         "1 document will be tried again when its source lists it",
         "{} documents will be tried again when they are listed",
