@@ -14,7 +14,7 @@ from pipeline.ledger.search import find
 from pipeline.monitor.page import acting, live, overview
 from tests.helpers.services import until, visiting, watched
 from tests.helpers.trial import trial
-from tests.system.test_page import OPERATOR, guarded, person
+from tests.helpers.visitors import OPERATOR, guarded, person
 
 pytestmark = pytest.mark.anyio
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,13 @@ import anyio
 import pytest
 from msgspec import structs
 
+from pipeline.app.wiring import Config
 from pipeline.config.monitor import MonitorSettings
 from pipeline.monitor.page import live, overview
 from tests.helpers.browser import browsing, tab, violations
-from tests.helpers.services import PATIENCE, until, visiting, watched
-from tests.helpers.trial import trial
-from tests.system.test_page import guarded
-from tests.system.test_page_browser import served, signed_in
+from tests.helpers.services import PATIENCE, Visitor, until, visiting, watched
+from tests.helpers.trial import Trial, trial
+from tests.helpers.visitors import guarded
 
 pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 
@@ -35,6 +37,15 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overview, "UNDELIVERED_AGE", 0.1)
 
 
+@asynccontextmanager
+async def served(it: Trial, config: Config) -> AsyncIterator[tuple[Visitor, Any, str]]:
+    """A service whose documents have been delivered, a browser, and the address of the page."""
+    async with browsing() as browser, visiting(config) as visitor:
+        await until(lambda: visitor.service.monitor.addresses)
+        await until(lambda: it.delivered() == it.held())
+        yield visitor, browser, f"http://127.0.0.1:{visitor.port}"
+
+
 async def updated(page: Any, before: str | None) -> None:
     """Wait for the next update."""
     with anyio.fail_after(PATIENCE):
@@ -49,7 +60,7 @@ async def test_an_update_leaves_focus_and_selection_where_they_are(tmp_path: Pat
         tab(browser, url) as page,
     ):
         actions = visitor.service.monitor._page.actions  # type: ignore[union-attr] # it has one
-        await signed_in(visitor, page)
+        await page.goto("/open?" + str(visitor.service.monitor.invite("Ann")).partition("?")[2])
         await updated(page, None)
         pause = page.locator("#s-billtobox-pause")
         await pause.focus()
