@@ -11,19 +11,7 @@ from stages.matching.parties import CompanyIndex
 from stages.settings import Company
 from stages.values.identifiers import enterprise_number
 from tests.helpers.mt940 import IBAN
-
-
-def company(identifier: str, *identifiers: str) -> Company:
-    return Company(name=identifier, identifier=identifier, source="s", identifiers=identifiers)
-
-
-def is_ours(ours: Company, *found: Identifier, country: str = "") -> bool:
-    return weigh(Party("", found, country), CompanyIndex([ours]), "s").companies == (ours,)
-
-
-def here(scheme: str, value: str, *, is_vat: bool = False) -> Identifier:
-    return Identifier("somewhere", scheme, value, is_vat)
-
+from tests.helpers.whose import company, here, is_ours
 
 BELGIAN = company("BE0403170701")
 
