@@ -25,6 +25,10 @@ ELSEWHERE = {
     "pipeline/ledger/database.py": "at a terminal: the service does not start",
     "pipeline/ledger/migration.py": "as database.py",
     "pipeline/ledger/summary.py": "`synqup status`",
+    "pipeline/ledger/terms.py": "names of months; actions.py says that something is no day",
+    "pipeline/network/kept_server.py": "why a server can't listen is for the log",
+    "pipeline/hints.py": "why a push is refused is for the log",
+    "pipeline/push/*": "as pipeline/hints.py",
     "stages/check.py": "`synqup check`",
     "stages/configuration.py": "as pipeline/config",
     "stages/settings.py": "as pipeline/config",
@@ -33,6 +37,8 @@ ELSEWHERE = {
     "stages/values/identifiers.py": "as pipeline/config",
     "stages/sources/registry.py": "as pipeline/config",
     "stages/sources/sftp/patterns.py": "as pipeline/config",
+    "stages/sources/http/company_keys.py": "as pipeline/config",
+    "stages/sources/*push.py": "as pipeline/hints.py",
     "stages/sources/*questions.py": "the set-up asks in three languages of its own",
     "stages/sources/*sandbox*.py": "the sandbox, for trials",
     "stages/sources/*sign_in.py": "`synqup sign-in`",
@@ -44,7 +50,6 @@ ELSEWHERE = {
     "stages/rendering/words.py": "the renderings have their texts in three languages",
     "stages/sandbox/*": "the sandbox, for trials",
     "stages/setup/*": "the set-up has its texts in three languages",
-    "stages/matching/memberships.py": "`synqup check`",
 }
 #: Files within those that people do read.
 READ_ALL_THE_SAME = (
@@ -113,10 +118,13 @@ QUIET = {
             "signed in; {}; its feeds may be asked for every {} s, and this check has not asked"
             " for them"
         ),
-        "{} taken; the platform knows {}, {} of them {} configured",
+        " taken; {}",
         "key is",
         "keys are",
-        "; left out, as no [[companies]] names them: {}",
+        ", left out, as no [[companies]] names them: {}",
+        "signed in; {}to be fetched: {}",
+        "{} documents{}",
+        ", which takes about {} minutes, as Scrada takes {} a minute",
         "signed in; {}",
         "signed in at {} ({}), whose key {} is the pinned one; {} files are there",
         "left out: {}",
@@ -126,6 +134,10 @@ QUIET = {
         "{} of {}",
         "this can't be empty; write the company's number",
         "the company",
+    ),
+    "`synqup show --pdf` where no service runs, at a terminal": (
+        "no service runs that could fetch it",
+        "Start the service",
     ),
     "a configuration is refused at a terminal": (
         'this is none of "system", "none" and an address like "http://host:port"',
@@ -143,6 +155,7 @@ QUIET = {
         "source {}, acknowledgement of {} {}",
         "source {}, {} {}",
     ),
+    "what two things are compared by": ("account {}", "file number"),
     "a command": ("synqup sign-in {}",),
     "a type": ("ItemsView[str, str]",),
     "the answer is quoted in its place": ("there is no {}",),
@@ -158,6 +171,7 @@ PUT_TOGETHER = {
         "1 document could not be delivered to {} by hand: {}",
         "{} of {} documents could not be delivered to {} by hand: {}",
     ),
+    "{} of {} wait: {}": ("{} of {} documents wait: {}",),
     "{} will be {} when {}": (
         "1 document will be tried again when its source lists it",
         "{} documents will be tried again when they are listed",
@@ -197,6 +211,13 @@ PUT_TOGETHER = {
         "the connection failed by way of the proxy {} ({})",
     ),
     "the list's": ("the list's {}",),
+    "credit note": ("credit note {}", "credit note {} of {}"),
+    "documents delivered from {}": (
+        "documents delivered from {} to {}",
+        "documents delivered from {} to {} to {}",
+        "documents delivered from the first day to {}",
+        "documents delivered from the first day to {} to {}",
+    ),
     "{} came in place of the document{}": (
         "a web page came in place of the document",
         "a JSON message came in place of the document",

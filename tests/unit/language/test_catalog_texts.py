@@ -19,6 +19,7 @@ from pipeline.language.catalogs import SENTENCES, Domain
 from pipeline.language.codes import DEFAULT, LOCALES, NAMES
 from pipeline.monitor.page.languages import PAGE, languages
 from tests.helpers.imports import ROOT
+from tests.helpers.messages import skeleton
 
 TRANSLATED = sorted(set(LOCALES) - {DEFAULT})
 PLACE = re.compile(r"%\(\w+\)s|\{\w*\}")
@@ -139,7 +140,8 @@ def test_all_languages_know_the_same_sentences(domain: Domain) -> None:
 
 @in_each_language
 def test_no_sentence_stands_in_two_catalogs(code: str) -> None:
-    ids = Counter(id_ for domain in SENTENCES for id_ in catalog(code, domain))
+    # Whatever their places are called.
+    ids = Counter(skeleton(str(id_)) for domain in SENTENCES for id_ in catalog(code, domain))
     assert not [id_ for id_, times in ids.items() if times > 1]
 
 

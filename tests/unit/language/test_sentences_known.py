@@ -176,6 +176,32 @@ SUPPLIER = "the supplier (SellerTradeParty) is Garage Dupont (BE0428759497) by i
         ),
         (
             (
+                f"{SUPPLIER}, the list calls it purchase of Acme (BE1), and that party has no"
+                " identifier, the mailbox is that of Acme (BE1)"
+            ),
+            (
+                "de leverancier (SellerTradeParty) is Garage Dupont (BE0428759497) volgens"
+                " EndpointID 1, de lijst noemt het aankoop van Acme (BE1), en die partij heeft geen"
+                " nummer, de mailbox is die van Acme (BE1)"
+            ),
+            (
+                "le fournisseur (SellerTradeParty) est Garage Dupont (BE0428759497) d'après"
+                " EndpointID 1, la liste dit achat de Acme (BE1), et cette partie n'a pas de"
+                " numéro, la boîte est celle de Acme (BE1)"
+            ),
+        ),
+        (
+            "documents delivered from the first day to 2026-01-31 to Garage Dupont",
+            "documenten van de eerste dag tot 2026-01-31 afgeleverd bij Garage Dupont",
+            "documents livrés du premier jour au 2026-01-31 chez Garage Dupont",
+        ),
+        (
+            "credit note 2f3a-11 of 0208:0428759497",
+            "creditnota 2f3a-11 van 0208:0428759497",
+            "note de crédit 2f3a-11 de 0208:0428759497",
+        ),
+        (
+            (
                 "3 of 1,200 documents could not be delivered to Garage Dupont by hand: it is being"
                 " worked on"
             ),
