@@ -87,7 +87,10 @@ def all_text(elements: Iterable[etree._Element]) -> str:
     Without blanks, signs that nobody sees, and the zones of days.
     """
     texts = [
-        etree.tostring(one, method="text", encoding="unicode", with_tail=False) for one in elements
+        etree.tostring(one, method="text", encoding="unicode", with_tail=False)
+        if len(one)
+        else one.text or ""
+        for one in elements
     ]
     if not texts:
         return ""

@@ -46,8 +46,9 @@ _BEHIND = re.compile(rb"[\s\S]*" + LINE_END + rb"-[ \t]*" + LINE_END + rb"([\s\S
 _DIGIT = re.compile(rb"[0-9]")
 
 _TAG = re.compile(r"\s*:\s*([0-9]{2}[A-Za-z]?)\s*:(.*)")
-#: The signs that a file has in place of ends of lines.
+#: The signs that a file has in place of ends of lines, and their beginnings.
 _SIGNS = re.compile(rb"(@@|(?:\\r)?\\n|\\r|<br ?/?>)[ \t\r\n]*:[ ]*25[Pp]?[ ]*:")
+_SUSPECT = (b"@@", b"\\", b"<br")
 
 #: The fields that come before the movements.
 _BEGINNING = frozenset({"20", "21", "25", "25P", "28", "28C", "13D", "60F", "60M", "34F"})
@@ -117,7 +118,8 @@ def fields(payload: Payload) -> Iterator[Field]:
 
 def _candidates(payload: Payload) -> Iterator[Field]:
     """Yield what looks like a field."""
-    signs = _SIGNS.search(payload.head(HEAD))
+    head = payload.head(HEAD)
+    signs = _SIGNS.search(head) if any(one in head for one in _SUSPECT) else None
     also = signs[1] if signs else b""
     latest: Field | None = None
     for line in lines(payload, also):

@@ -14,7 +14,7 @@ from pipeline.config.monitor import MonitorSettings
 from pipeline.monitor.page import live, overview
 from tests.helpers.browser import browsing, tab, violations
 from tests.helpers.person import guarded
-from tests.helpers.served_page import served, signed_in
+from tests.helpers.served_page import served
 from tests.helpers.services import PATIENCE, until, visiting, watched
 from tests.helpers.trial import trial
 
@@ -50,7 +50,7 @@ async def test_an_update_leaves_focus_and_selection_where_they_are(tmp_path: Pat
         tab(browser, url) as page,
     ):
         actions = visitor.service.monitor._page.actions  # type: ignore[union-attr] # it has one
-        await signed_in(visitor, page)
+        await page.goto("/open?" + str(visitor.service.monitor.invite("Ann")).partition("?")[2])
         await updated(page, None)
         pause = page.locator("#s-billtobox-pause")
         await pause.focus()

@@ -11,7 +11,9 @@ from stages.matching.parties import CompanyIndex
 from stages.settings import Company
 from stages.values.identifiers import enterprise_number
 from tests.helpers.mt940 import IBAN
-from tests.helpers.parties import BELGIAN, company, here, is_ours
+from tests.helpers.whose import company, here, is_ours
+
+BELGIAN = company("BE0403170701")
 
 
 @st.composite

@@ -6,8 +6,9 @@ import pytest
 
 from stages.values.identity import canonical_number, identifies
 from stages.values.schemes import scheme_and_number
-from tests.helpers.parties import BELGIAN, company, here, is_ours
+from tests.helpers.whose import company, here, is_ours
 
+BELGIAN = company("BE0403170701")
 URN = "urn:oasis:names:tc:ebcore:partyid-type:iso6523:0208"
 
 

@@ -1,4 +1,4 @@
-"""Companies, identifiers, and whether a party that has them is one of ours."""
+"""Companies and identifiers of parties, for tests of whose a number is."""
 
 from __future__ import annotations
 
@@ -18,6 +18,3 @@ def is_ours(ours: Company, *found: Identifier, country: str = "") -> bool:
 
 def here(scheme: str, value: str, *, is_vat: bool = False) -> Identifier:
     return Identifier("somewhere", scheme, value, is_vat)
-
-
-BELGIAN = company("BE0403170701")
