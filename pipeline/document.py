@@ -83,6 +83,11 @@ class Document(Struct, Generic[MetaT], frozen=True):
     fetched: str = ""
 
     @property
+    def source(self) -> Source:
+        """The source that it is fetched from and acknowledged to."""
+        return self.ack.source
+
+    @property
     def held(self) -> int:
         """Bytes of memory that its payloads occupy."""
         held = self.payload.held if self.payload is not None else 0

@@ -70,7 +70,9 @@ class Stage(Struct, frozen=True):
     once. queue: the bound of the documents that wait for them or are being worked on, where workers
     is None of those that wait. group: the most documents that one worker takes at a time. linger:
     seconds that it waits for more documents when it has fewer than that, unless the first of them
-    ends a pause.
+    ends a pause. asks: whether the work waits for the sources of the documents, which may hang.
+    Each of several sources then has workers of its own: as many as a single one, or where workers
+    is None one for each request that it takes at once. The first stage asks in any case.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Stage(Struct, frozen=True):
     queue: Bound = Bound(64, 16 * MEBIBYTE)
     group: int = 1
     linger: float = 0.0
+    asks: bool = False
 
 
 def one_by_one(process: Callable[[Any], Awaitable[Document[Any]]]) -> Work:

@@ -45,7 +45,8 @@ class StageSpec(Struct, frozen=True):
     """One line of the table: a stage by its name, its work, and its default size.
 
     name: as it stands in [stages] of the configuration and in the log. work: makes the work of the
-    stage out of what stages share. workers, queue, group, linger: as in `pipeline.stage.Stage`.
+    stage out of what stages share. workers, queue, group, linger, asks: as in
+    `pipeline.stage.Stage`.
     """
 
     name: str
@@ -54,14 +55,19 @@ class StageSpec(Struct, frozen=True):
     queue: Bound = BOUND
     group: int = 1
     linger: float = 0.0
+    asks: bool = False
 
 
 #: The stages in their order, after list.
 FLOW = (
-    StageSpec("download", lambda s: one_by_one(s.download.process), None, Bound(64, MEBIBYTE)),
+    StageSpec(
+        "download", lambda s: one_by_one(s.download.process), None, Bound(64, MEBIBYTE), asks=True
+    ),
     StageSpec("verify", lambda _: one_by_one(verify.process), 2, BOUND, group=8),
     StageSpec("classify", lambda _: one_by_one(Classify().process), 2, BOUND, group=8),
-    StageSpec("render", lambda s: one_by_one(Render(s.download.fetch_form).process), 4, BOUND),
+    StageSpec(
+        "render", lambda s: one_by_one(Render(s.download.fetch_form).process), 4, BOUND, asks=True
+    ),
     StageSpec("write", lambda s: s.write.work, 2, Bound(192, 16 * MEBIBYTE), group=64, linger=0.05),
 )
 
@@ -80,7 +86,15 @@ class Flow:
     ) -> None:
         self._shared = shared = Shared(state_dir, ledger, retry)
         self.stages = tuple(
-            Stage(spec.name, spec.work(shared), spec.workers, spec.queue, spec.group, spec.linger)
+            Stage(
+                spec.name,
+                spec.work(shared),
+                spec.workers,
+                spec.queue,
+                spec.group,
+                spec.linger,
+                spec.asks,
+            )
             for spec in FLOW
         )
 

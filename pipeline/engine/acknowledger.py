@@ -2,15 +2,16 @@
 
 A document gets here only after the ledger has recorded its end. An acknowledgement that fails stays
 open in the ledger, and the next poll of its source repeats it: one that is lost costs a delay and
-nothing else.
+nothing else. While too many of a source wait, no further document of it starts; those of the others
+go on.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
-from itertools import groupby
+from types import MappingProxyType
 
 import anyio
 import structlog
@@ -20,8 +21,8 @@ from pipeline.dispatcher import PendingAck
 from pipeline.document import Key
 from pipeline.engine.breaker import Breaker
 from pipeline.engine.error_reporter import ErrorReporter
+from pipeline.engine.fair_queue import FairQueue
 from pipeline.engine.journal import Journal
-from pipeline.engine.queue import Queue
 from pipeline.errors import InternalError
 from pipeline.ledger.ledger import Ledger
 from pipeline.source import Outcome, Source
@@ -30,7 +31,7 @@ from pipeline.traits import Acknowledging
 
 log = structlog.get_logger(__name__)
 
-#: The least bound of what waits for being acknowledged: beyond it the stages wait.
+#: The least bound of what waits, of each source, for being acknowledged: beyond it none starts.
 BOUND = Bound(512, 1024 * 1024)
 #: The name of this work, and of its queue, beside the names of the stages.
 NAME = "acknowledge"
@@ -40,7 +41,7 @@ class Acknowledger:
     """The queue of pending acknowledgements, and the workers that send them.
 
     finished: called with the key of each document, acknowledged or not, when it is not in flight
-    any more. instrument: is put around `acknowledge` of each source.
+    any more. instrument: is put around `acknowledge` of each source. is_retired: as in FairQueue.
     """
 
     def __init__(
@@ -51,8 +52,9 @@ class Acknowledger:
         error_reporter: ErrorReporter,
         journal: Journal,
         instrument: Instrument | None = None,
+        is_retired: Callable[[Source], bool] = lambda _: False,
     ) -> None:
-        self.queue: Queue[PendingAck] = Queue(BOUND)
+        self.queue: FairQueue[PendingAck] = FairQueue(BOUND, is_retired)
         self._ledger = ledger
         self._finished = finished
         self._breaker = breaker
@@ -65,24 +67,43 @@ class Acknowledger:
         self._wanted = 1
         self._workers: TaskGroup | None = None
 
-    def resize(self, connections: int) -> None:
-        """Send as many batches at once as the sources take requests, all together."""
-        self._wanted = connections
+    def resize(self, connections: int, shares: Mapping[str, int] = MappingProxyType({})) -> None:
+        """Send as many batches at once as the sources take requests, all together.
+
+        shares: in which proportion each of several sources has a part of them, by its name.
+        """
+        total = sum(shares.values())
+        parts = {one: max(connections * share // total, 1) for one, share in shares.items()}
+        self._wanted = max(connections, sum(parts.values()))
+        self.queue.share(parts)
         # Twice as many: a group that has been delivered comes at once.
         self.queue.resize(Bound(max(BOUND.documents, 2 * connections), BOUND.bytes))
         self._add_workers()
 
-    async def put(self, pending: PendingAck) -> None:
-        """Leave it to the workers, once there is room; after a stop, to a later run."""
+    async def room(self, source: Source) -> None:
+        """Wait until fewer of a source wait than are to wait at most."""
+        await self.queue.room(source)
+
+    def put(self, pending: PendingAck) -> None:
+        """Leave it to the workers; after a stop, to a later run.
+
+        It does not wait for room, since the stages would wait with it, and so all other sources.
+        There is no more of a source than what room() has let in.
+        """
         self._batch = max(self._batch, pending.source.ack_batch)
         try:
-            await self.queue.put(pending)
+            self.queue.put_back(pending)
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
             self._finished(pending.key)
 
     def close(self) -> None:
         """Nothing will be put any more; run() returns when the queue is empty."""
         self.queue.close()
+
+    def look_again(self) -> None:
+        """Make up for the workers that are busy for a source that has retired."""
+        self.queue.look_again()
+        self._add_workers()
 
     async def run(self) -> None:
         """Send what is put until close()."""
@@ -98,13 +119,17 @@ class Acknowledger:
         if self._workers is None:
             return
         idle = self._active - self._busy
-        for _ in range(min(self.queue.waiting + 1 - idle, self._wanted - self._active)):
+        for _ in range(min(self.queue.waiting + 1 - idle, self._most - self._active)):
             self._active += 1
             self._workers.start_soon(self._work)
 
+    @property
+    def _most(self) -> int:
+        return self._wanted + self.queue.aside
+
     async def _work(self) -> None:
         try:
-            while self._active <= self._wanted:
+            while self._active <= self._most:
                 # No variable here: while a worker waits for more acknowledgements it must not keep
                 # the last ones, nor their source, alive.
                 await self._finish(await self.queue.take(self._batch))
@@ -115,7 +140,7 @@ class Acknowledger:
 
     async def _finish(self, taken: Sequence[PendingAck]) -> None:
         self._busy += 1
-        if self._active < self._wanted:
+        if self._active < self._most:
             self._add_workers()
         try:
             await self._send_all(taken)
@@ -126,11 +151,9 @@ class Acknowledger:
                 self._finished(pending.key)
 
     async def _send_all(self, taken: Sequence[PendingAck]) -> None:
-        for _, group in groupby(taken, key=lambda pending: id(pending.source)):
-            batch = list(group)
-            source = batch[0].source
-            for start in range(0, len(batch), source.ack_batch):
-                await self._send(source, batch[start : start + source.ack_batch])
+        source = taken[0].source
+        for start in range(0, len(taken), source.ack_batch):
+            await self._send(source, taken[start : start + source.ack_batch])
 
     async def _send(self, source: Source, batch: Sequence[PendingAck]) -> None:
         acknowledge: Callable[..., Awaitable[Collection[str]]] = source.acknowledge

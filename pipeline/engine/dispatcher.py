@@ -45,6 +45,7 @@ class EngineDispatcher(Dispatcher):
         if not self._in_flight.add(document.key, document):
             return False
         try:
+            await self._acknowledger.room(document.source)
             await self._first.put(document)
         except BaseException:
             self._in_flight.remove(document.key)
@@ -58,7 +59,8 @@ class EngineDispatcher(Dispatcher):
         if not self._in_flight.add(pending.key, pending):
             return
         try:
-            await self._acknowledger.put(pending)
+            await self._acknowledger.room(pending.source)
+            self._acknowledger.put(pending)
         except BaseException:
             self._in_flight.remove(pending.key)
             raise
@@ -98,7 +100,8 @@ class EngineDispatcher(Dispatcher):
     async def retire(self, source: Source) -> None:
         """Wait until nothing that this very source has listed is in flight; it is polled no more.
 
-        Another source may bear its name from now on, and does not wait for these documents.
+        Another source may bear its name from now on. No source waits for these documents: whatever
+        hangs of them has workers, and room, beside those of all others.
         """
         await self._in_flight.retire(source)
 

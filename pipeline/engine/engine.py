@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup
 
 from pipeline.document import Document
 from pipeline.engine.acknowledger import Acknowledger
+from pipeline.engine.admission import Admission
 from pipeline.engine.breaker import Breaker
 from pipeline.engine.counters import RunCounters
 from pipeline.engine.dispatcher import EngineDispatcher
@@ -61,18 +62,30 @@ class Engine:
         self.counters = counters.total
         self.breaker = breaker or Breaker()
         reporter = error_reporter or ErrorReporter()
-        in_flight = self._in_flight = InFlight()
+        in_flight = self._in_flight = InFlight(self._look_again)
         self.journal = Journal(counters, sink)
         # A dry run has no stages: its dispatcher is only asked.
-        first = self._first = FairQueue(stages[0].queue if stages else Bound(0, 0))
-        queues = [first, *(Queue[Document[Any]](stage.queue) for stage in stages[1:])]
+        is_retired = in_flight.is_retired
+        first = self._first = Admission(stages[0].queue if stages else Bound(0, 0), is_retired)
+        queues: list[Queue[Document[Any]]] = [first]
+        for stage in stages[1:]:
+            fair = FairQueue[Document[Any]](stage.queue, is_retired) if stage.asks else None
+            queues.append(fair or Queue(stage.queue))
         runners = [
             StageRunner(stage, self.breaker, reporter, instrument, queue)
             for stage, queue in zip(stages, queues, strict=False)
         ]
         self._runners = runners
+        #: The last stage that asks the sources of the documents.
+        self._last_asking = max((i for i, stage in enumerate(stages) if stage.asks), default=0)
         self._acknowledger = Acknowledger(
-            ledger, in_flight.remove, self.breaker, reporter, self.journal, instrument
+            ledger,
+            in_flight.remove,
+            self.breaker,
+            reporter,
+            self.journal,
+            instrument,
+            is_retired,
         )
         self._outcomes = Outcomes(
             first,
@@ -128,11 +141,17 @@ class Engine:
         connections: requests that the sources take at once, all together. shares: documents that
         the first stage has of a source at once, by its name.
         """
-        self._first.share(shares)
         for runner in self._runners:
-            runner.resize(sizes.get(runner.stage.name), connections)
+            runner.resize(sizes.get(runner.stage.name), connections, shares)
             self._add_workers(runner)
-        self._acknowledger.resize(connections)
+        self._acknowledger.resize(connections, shares)
+
+    def _look_again(self) -> None:
+        """Make up for the workers, and the room, of what is in flight of a source that retires."""
+        for runner in self._runners:
+            runner.queue.look_again()
+            self._add_workers(runner)
+        self._acknowledger.look_again()
 
     def _add_workers(self, runner: StageRunner) -> None:
         """Start the workers that a stage lacks, if the engine runs."""
@@ -148,7 +167,7 @@ class Engine:
         runner = self._runners[index]
         following = self._runners[index + 1] if index + 1 < len(self._runners) else None
         try:
-            while runner.active <= runner.wanted:
+            while runner.active <= runner.most:
                 # No variable here: while a worker waits for more documents it must not keep the
                 # last ones, nor their source, alive.
                 await self._move(
@@ -167,10 +186,10 @@ class Engine:
         self, documents: Sequence[Document[Any]], runner: StageRunner, following: StageRunner | None
     ) -> None:
         """Have a stage work on documents, and hand on each to where it goes from there."""
-        first = runner is self._runners[0]
+        index = self._runners.index(runner)
         counters = runner.counters
         runner.busy += 1
-        if runner.active < runner.wanted:
+        if runner.active < runner.most:
             self._add_workers(runner)
         began = time.perf_counter()
         try:
@@ -178,14 +197,19 @@ class Engine:
             counters.count_group(time.perf_counter() - began)
             for document, result in zip(documents, results, strict=True):
                 if not isinstance(result, Document):
-                    counters.count_failed(await self._outcomes.failed(document, result))
+                    end = await self._outcomes.failed(document, result)
+                    counters.count_failed(end)
+                    if end is not None:
+                        self._first.leave(document)
                     continue
-                if first:
+                if not index:
                     self.breaker.record_success(document.key.source)
                 if following is not None:
                     await following.queue.put(result)
                 else:
                     await self._outcomes.delivered(result)
+                if index == self._last_asking:
+                    self._first.leave(document)
                 counters.passed += 1
         finally:
             runner.busy -= 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import anyio
@@ -26,7 +26,7 @@ class InFlightItem:
     @property
     def source(self) -> Source:
         """The source that it is fetched from and acknowledged to."""
-        return self.item.source if isinstance(self.item, PendingAck) else self.item.ack.source
+        return self.item.source
 
 
 class InFlight:
@@ -35,7 +35,9 @@ class InFlight:
     Of the revisions of one id only one is in flight at a time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, retires: Callable[[], None] = lambda: None) -> None:
+        """retires: called whenever a source has retired that has something in flight."""
+        self._retires = retires
         self._items: dict[str, dict[str, InFlightItem]] = {}
         #: How many items each source has listed that are in flight; no source has 0.
         self._counts: dict[Source, int] = {}
@@ -96,6 +98,10 @@ class InFlight:
                 count -= self._counts[one]
         return count
 
+    def is_retired(self, source: Source) -> bool:
+        """Whether a source is polled no more, while something of it is in flight."""
+        return source in self._retired
+
     def sources(self) -> list[str]:
         """The names of the sources that have, or had, something in flight."""
         return list(self._items)
@@ -119,6 +125,7 @@ class InFlight:
             self._retired.add(source)
             if not self.count(source.name):
                 self._notify(source.name)
+            self._retires()
         while source in self._counts:
             await self._event(source).wait()
 

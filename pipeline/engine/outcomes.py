@@ -220,7 +220,7 @@ class Outcomes:
             self._journal.told([pending], time.time(), acknowledged=False)
             self._in_flight.remove(document.key)
             return
-        await self._acknowledger.put(pending)
+        self._acknowledger.put(pending)
 
     async def _wait(self, document: Document[Any]) -> None:
         """Release a document that a later poll lists again."""

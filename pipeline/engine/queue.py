@@ -57,7 +57,7 @@ class Queue(Generic[T]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._items.clear()
+        self._drop_all()
         self.close()
 
     @property
@@ -65,9 +65,18 @@ class Queue(Generic[T]):
         """How many items have not been taken yet."""
         return len(self._items)
 
+    @property
+    def aside(self) -> int:
+        """How many consumers are busy with what takes no place of others."""
+        return 0
+
     def resize(self, bound: Bound) -> None:
         """Apply another bound; it may be exceeded by what is in the queue already."""
         self.bound = bound
+        self._wake()
+
+    def look_again(self) -> None:
+        """Let those that wait see whether there is room."""
         self._wake()
 
     async def put(self, item: T) -> None:
@@ -94,12 +103,12 @@ class Queue(Generic[T]):
         closed and empty.
         """
         # Items that are there are taken without a turn of the event loop, which would cost more.
-        while not self._items:
+        while not self._is_ready():
             await self._arrival()
         taken = self._there(most)
         if linger and not self._ends_a_pause() and len(taken) < most:
             await anyio.sleep(linger)
-            taken += self._there(most - len(taken))
+            taken += self._more(taken, most - len(taken))
         return taken
 
     def done(self, taken: Sequence[T]) -> None:
@@ -114,22 +123,41 @@ class Queue(Generic[T]):
     def close(self) -> None:
         """Nothing will be put any more; consumers take what is left."""
         self._closed = True
-        while self._takers:
-            self._wake_taker()
+        self._wake_all()
 
     def _ends_a_pause(self) -> bool:
         """Whether what has just been taken is the first after a PAUSE."""
         since, self._idle_since = self._idle_since, None
         return since is not None and time.monotonic() - since > PAUSE
 
+    def _is_ready(self) -> bool:
+        """Whether there is an item to be taken."""
+        return bool(self._items)
+
+    def _is_empty(self) -> bool:
+        """Whether no item is left, to be taken now or later."""
+        return not self._items
+
     def _there(self, most: int) -> list[T]:
+        """Take what is there, at most so many; there is something."""
         items = self._items
         return [items.popleft() for _ in range(min(most, len(items)))]
+
+    def _more(self, taken: Sequence[T], most: int) -> list[T]:  # noqa: ARG002 - FairQueue uses it
+        """Take what has come since to be taken together with that, at most so many."""
+        return self._there(most)
+
+    def _keep(self, item: T) -> None:
+        """Add an item behind those that are to be taken before it."""
+        self._items.append(item)
+
+    def _drop_all(self) -> None:
+        self._items.clear()
 
     def _add(self, item: T, held: int) -> None:
         if self._closed:
             raise anyio.ClosedResourceError
-        self._items.append(item)
+        self._keep(item)
         self.documents += 1
         self.bytes += held
         if self._takers:
@@ -137,7 +165,7 @@ class Queue(Generic[T]):
 
     async def _arrival(self) -> None:
         """Wait until an item may be there; another consumer may be the first to take it."""
-        if self._closed:
+        if self._closed and self._is_empty():
             raise anyio.EndOfStream
         taker = asyncio.get_running_loop().create_future()
         self._takers.append(taker)
@@ -146,10 +174,14 @@ class Queue(Generic[T]):
         except BaseException:
             if taker in self._takers:
                 self._takers.remove(taker)
-            elif self._items:
+            elif self._is_ready():
                 # Cancelled after it was woken: what it was woken for is another one's.
                 self._wake_taker()
             raise
+
+    def _wake_all(self) -> None:
+        while self._takers:
+            self._wake_taker()
 
     def _wake_taker(self) -> None:
         """Wake the consumer that has waited longest, and is not about to be cancelled."""

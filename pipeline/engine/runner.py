@@ -6,13 +6,15 @@ the process.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from pipeline.document import Document
 from pipeline.engine.breaker import Breaker
 from pipeline.engine.counters import StageCounters
 from pipeline.engine.error_reporter import ErrorReporter, internal_reason
+from pipeline.engine.fair_queue import FairQueue
 from pipeline.engine.queue import Queue
 from pipeline.errors import InternalError, Rejected, StateError, SynqupError
 from pipeline.stage import Bound, Instrument, Result, Stage, retryable_os_error
@@ -72,14 +74,29 @@ class StageRunner:
         #: The sources of which a document has passed since the last one failed.
         self._passing: set[str] = set()
 
-    def resize(self, size: Size | None, connections: int) -> None:
+    @property
+    def most(self) -> int:
+        """Workers that it may have now: those that are busy for retired sources come on top."""
+        return self.wanted + self.queue.aside
+
+    def resize(
+        self,
+        size: Size | None,
+        connections: int,
+        shares: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         """Apply the configured size, or the stage's own where it says nothing.
 
-        connections: requests that the sources take at once.
+        connections: requests that the sources take at once. shares: as in Engine.resize().
         """
         own = self.stage
         self.wanted = (size and size.workers) or own.workers or connections
         in_hand = 0 if own.workers else self.wanted
+        if isinstance(self.queue, FairQueue):
+            # Where the stage has workers of its own, each source has as many as a single one.
+            each = dict.fromkeys(shares, self.wanted) if own.workers else shares
+            self.queue.share(each)
+            self.wanted = max(self.wanted, sum(each.values()))
         self.queue.resize(
             Bound(
                 (size and size.queue) or own.queue.documents + in_hand,
@@ -93,7 +110,7 @@ class StageRunner:
         That is one for each document that waits, and one more, which takes the next to come.
         """
         idle = self.active - self.busy
-        return min(self.queue.waiting + 1 - idle, self.wanted - self.active)
+        return min(self.queue.waiting + 1 - idle, self.most - self.active)
 
     async def work(self, documents: Sequence[Document[Any]]) -> Sequence[Result]:
         """Return each document's result, in order, whatever the stage raises.
