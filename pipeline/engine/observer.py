@@ -29,7 +29,8 @@ class QueueSnapshot(Struct, frozen=True):
 
     documents and bytes (of memory) are within max_documents and max_bytes, except that a single
     document may be larger, and that what the sources have been admitted for is taken in: render of
-    several sources, and acknowledgements, whose bound is that of each source. finished: how many documents have left it so far.
+    several sources, and acknowledgements, whose bound is that of each source. finished: how many
+    documents have left it so far.
     """
 
     documents: int
