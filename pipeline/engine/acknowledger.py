@@ -41,7 +41,7 @@ class Acknowledger:
     """The queue of pending acknowledgements, and the workers that send them.
 
     finished: called with the key of each document, acknowledged or not, when it is not in flight
-    any more. instrument: is put around `acknowledge` of each source. is_retired: as in FairQueue.
+    any more. instrument: is put around `acknowledge` of each source. retired: as in FairQueue.
     """
 
     def __init__(
@@ -52,9 +52,9 @@ class Acknowledger:
         error_reporter: ErrorReporter,
         journal: Journal,
         instrument: Instrument | None = None,
-        is_retired: Callable[[Source], bool] = lambda _: False,
+        retired: Collection[Source] = (),
     ) -> None:
-        self.queue: FairQueue[PendingAck] = FairQueue(BOUND, is_retired)
+        self.queue: FairQueue[PendingAck] = FairQueue(BOUND, retired)
         self._ledger = ledger
         self._finished = finished
         self._breaker = breaker

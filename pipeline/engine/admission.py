@@ -7,7 +7,7 @@ between the stages take. For a single source the bounds of these queues are enou
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection
 from typing import Any
 
 from pipeline.document import Document, Key
@@ -19,14 +19,9 @@ from pipeline.stage import Bound
 class Admission(FairQueue[Document[Any]]):
     """A fair queue that also bounds what each source has in the stages that ask it."""
 
-    def __init__(self, bound: Bound, is_retired: Callable[[Source], bool]) -> None:
-        super().__init__(bound, is_retired)
+    def __init__(self, bound: Bound, retired: Collection[Source]) -> None:
+        super().__init__(bound, retired)
         self._places: dict[Source, set[Key]] = {}
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether there are several sources, each with its places."""
-        return bool(self._shares)
 
     def leave(self, document: Document[Any]) -> None:
         """Free the place of a document; does nothing if it has none."""
@@ -46,7 +41,7 @@ class Admission(FairQueue[Document[Any]]):
         return share > sum(
             len(places)
             for one, places in self._places.items()
-            if one.name == name and not self._is_retired(one)
+            if one.name == name and one not in self._retired
         )
 
     def _keep(self, item: Document[Any]) -> None:

@@ -65,11 +65,12 @@ class Engine:
         in_flight = self._in_flight = InFlight(self._look_again)
         self.journal = Journal(counters, sink)
         # A dry run has no stages: its dispatcher is only asked.
-        is_retired = in_flight.is_retired
-        first = self._first = Admission(stages[0].queue if stages else Bound(0, 0), is_retired)
+        first = self._first = Admission(
+            stages[0].queue if stages else Bound(0, 0), in_flight.retired
+        )
         queues: list[Queue[Document[Any]]] = [first]
         for stage in stages[1:]:
-            fair = FairQueue[Document[Any]](stage.queue, is_retired) if stage.asks else None
+            fair = FairQueue[Document[Any]](stage.queue, in_flight.retired) if stage.asks else None
             queues.append(fair or Queue(stage.queue))
         runners = [
             StageRunner(stage, self.breaker, reporter, instrument, queue)
@@ -85,7 +86,7 @@ class Engine:
             reporter,
             self.journal,
             instrument,
-            is_retired,
+            in_flight.retired,
         )
         self._outcomes = Outcomes(
             first,

@@ -7,8 +7,8 @@ more, after an edit of the configuration, takes no worker and no room from those
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import anyio
@@ -33,30 +33,33 @@ T = TypeVar("T", bound=Sourced)
 class FairQueue(Queue[T]):
     """A queue with a line for each source. What is taken at once is of one source.
 
-    is_retired: whether a source is polled no more. Without shares, for a single source, it is
-    bounded as any queue is. With them it takes in whatever has been admitted (`Admission`).
+    retired: the sources that are polled no more; it is live. Without shares, for a single source,
+    it is bounded as any queue is. With them it takes in whatever has been admitted (`Admission`).
     """
 
-    def __init__(self, bound: Bound, is_retired: Callable[[Source], bool]) -> None:
+    def __init__(self, bound: Bound, retired: Collection[Source]) -> None:
         super().__init__(bound)
-        self._is_retired = is_retired
+        self._retired = retired
         self._shares: Mapping[str, int] = {}
         self._lines: dict[Source, deque[T]] = {}
-        #: What each source has in the queue and in hand: documents, and bytes of memory.
-        self._documents: Counter[Source] = Counter()
-        self._bytes: Counter[Source] = Counter()
+        #: How many items each source has in the queue and in hand.
+        self._items_of: dict[Source, int] = {}
         #: How many consumers have something of each source in hand.
-        self._in_hand: Counter[Source] = Counter()
+        self._in_hand: dict[Source, int] = {}
 
     @property
     def waiting(self) -> int:
         """How many items have not been taken yet and may be taken now."""
+        if not self._shares:
+            return sum(map(len, self._lines.values()))
         return sum(len(line) for source, line in self._lines.items() if self._may_take(source))
 
     @property
     def aside(self) -> int:
         """How many consumers have something in hand of a source that is polled no more."""
-        return sum(count for one, count in self._in_hand.items() if self._is_retired(one))
+        if not self._retired:
+            return 0
+        return sum(count for one, count in self._in_hand.items() if one in self._retired)
 
     def share(self, shares: Mapping[str, int]) -> None:
         """Apply other shares: how many consumers a source has at once, by its name.
@@ -78,32 +81,31 @@ class FairQueue(Queue[T]):
         self._add(item, item.held)
 
     async def room(self, source: Source) -> None:
-        """Wait until a source alone has less in the queue, and in hand, than the bound."""
-        while (
-            self._documents[source] >= self.bound.documents
-            or self._bytes[source] >= self.bound.bytes
-        ):
+        """Wait until a source alone has fewer in the queue, and in hand, than the bound."""
+        while self._items_of.get(source, 0) >= self.bound.documents:
             await self._freeing()
 
     def done(self, taken: Sequence[T]) -> None:
         """Free the room, and the consumer's place, of items that were taken together."""
         source = taken[0].source
         _subtract(self._in_hand, source, 1)
-        _subtract(self._documents, source, len(taken))
-        _subtract(self._bytes, source, sum([item.held for item in taken]))
+        _subtract(self._items_of, source, len(taken))
         super().done(taken)
-        self._wake_for_waiting()
+        if self._takers and self._lines:
+            self._wake_for_waiting()
 
     def _has_room(self, item: T) -> bool:
         return bool(self._shares) or self._fits_beside(item.held)
 
     def _fits_beside(self, held: int) -> bool:
         """Whether there is room beside what is of sources that are polled."""
-        retired = [source for source in self._documents if self._is_retired(source)]
-        if self.documents - sum(self._documents[one] for one in retired) >= self.bound.documents:
-            return False
-        occupied = self.bytes - sum(self._bytes[one] for one in retired)
-        return not occupied or occupied + held <= self.bound.bytes
+        if not self._retired:
+            return self._fits(held)
+        retired = sum(count for one, count in self._items_of.items() if one in self._retired)
+        if not retired:
+            return self._fits(held)
+        # Of their bytes nothing is known, so these do not count for a while.
+        return self.documents - retired < self.bound.documents
 
     async def _freeing(self) -> None:
         """Wait until there may be room."""
@@ -113,29 +115,33 @@ class FairQueue(Queue[T]):
     def _may_take(self, source: Source) -> bool:
         """Whether one more consumer may take something of a source."""
         share = self._shares.get(source.name)
-        if share is None or self._is_retired(source):
+        if share is None or source in self._retired:
             return True
-        return self._of_name(self._in_hand, source.name) < share
-
-    def _of_name(self, counter: Counter[Source], name: str) -> int:
-        """What is counted for all sources of a name that are polled."""
-        return sum(
+        # Several may have one name: what people order is fetched by a source of its own.
+        return share > sum(
             count
-            for one, count in counter.items()
-            if one.name == name and not self._is_retired(one)
+            for one, count in self._in_hand.items()
+            if one.name == source.name and one not in self._retired
         )
 
     def _is_ready(self) -> bool:
+        if not self._shares:
+            return bool(self._lines)
         return any(self._may_take(source) for source in self._lines)
 
     def _is_empty(self) -> bool:
         return not self._lines
 
     def _there(self, most: int) -> list[T]:
-        source = next(one for one in self._lines if self._may_take(one))
-        self._in_hand[source] += 1
-        # The other sources have their turns before it has its next one.
-        line = self._lines[source] = self._lines.pop(source)
+        lines = self._lines
+        source = (
+            next(one for one in lines if self._may_take(one)) if self._shares else next(iter(lines))
+        )
+        self._in_hand[source] = self._in_hand.get(source, 0) + 1
+        line = lines[source]
+        if len(lines) > 1:
+            # The other sources have their turns before it has its next one.
+            lines[source] = lines.pop(source)
         return self._from(line, source, most)
 
     def _more(self, taken: Sequence[T], most: int) -> list[T]:
@@ -153,9 +159,11 @@ class FairQueue(Queue[T]):
 
     def _keep(self, item: T) -> None:
         source = item.source
-        self._lines.setdefault(source, deque()).append(item)
-        self._documents[source] += 1
-        self._bytes[source] += item.held
+        line = self._lines.get(source)
+        if line is None:
+            line = self._lines[source] = deque()
+        line.append(item)
+        self._items_of[source] = self._items_of.get(source, 0) + 1
 
     def _drop_all(self) -> None:
         self._lines.clear()
@@ -167,8 +175,10 @@ class FairQueue(Queue[T]):
                 self._wake_taker()
 
 
-def _subtract(counter: Counter[Source], source: Source, count: int) -> None:
+def _subtract(counter: dict[Source, int], source: Source, count: int) -> None:
     """Count down, and keep no source that has nothing."""
-    counter[source] -= count
-    if not counter[source]:
+    left = counter[source] - count
+    if left:
+        counter[source] = left
+    else:
         del counter[source]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from typing import Any
 
 import anyio
@@ -98,9 +98,10 @@ class InFlight:
                 count -= self._counts[one]
         return count
 
-    def is_retired(self, source: Source) -> bool:
-        """Whether a source is polled no more, while something of it is in flight."""
-        return source in self._retired
+    @property
+    def retired(self) -> Collection[Source]:
+        """The sources that are polled no more, while something of them is in flight; it is live."""
+        return self._retired
 
     def sources(self) -> list[str]:
         """The names of the sources that have, or had, something in flight."""

@@ -28,7 +28,9 @@ class QueueSnapshot(Struct, frozen=True):
     """A queue, with what has been taken from it and is not done.
 
     documents and bytes (of memory) are within max_documents and max_bytes, except that a single
-    document may be larger. finished: how many documents have left it so far.
+    document may be larger, and that what the sources have been admitted for is taken in: render of
+    several sources, and acknowledgements, whose bound is that of each source. finished: how many
+    documents have left it so far.
     """
 
     documents: int

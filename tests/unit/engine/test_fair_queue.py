@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,8 @@ pytestmark = pytest.mark.anyio
 ONE, TWO = Farm(0, name="one"), Farm(0, name="two")
 
 
-def none_is(_: Source) -> bool:
-    return False
-
-
-def admission(documents: int, is_retired: Callable[[Source], bool] = none_is) -> Admission:
-    return Admission(Bound(documents, 1000), is_retired)
+def admission(documents: int, retired: Collection[Source] = ()) -> Admission:
+    return Admission(Bound(documents, 1000), retired)
 
 
 async def put(queue: FairQueue[Document[Any]], farm: Farm, *ids: str) -> int:
@@ -94,7 +90,7 @@ async def test_what_comes_back_has_its_place_and_what_has_no_share_is_bounded_wi
 
 
 async def test_no_more_consumers_than_its_share_have_something_of_a_source_in_hand() -> None:
-    with FairQueue[Document[Any]](Bound(3, 1000), none_is) as queue:
+    with FairQueue[Document[Any]](Bound(3, 1000), ()) as queue:
         assert await put(queue, ONE, *"abcdef") == 3
         # What is admitted already is not held up by a bound for all.
         queue.share({"one": 2, "two": 1})
@@ -114,7 +110,7 @@ async def test_no_more_consumers_than_its_share_have_something_of_a_source_in_ha
 
 
 async def test_sources_take_turns_and_nothing_is_taken_together_with_another_ones() -> None:
-    with FairQueue[Document[Any]](Bound(100, 1000), none_is) as queue:
+    with FairQueue[Document[Any]](Bound(100, 1000), ()) as queue:
         await put(queue, ONE, *"abcd")
         await put(queue, TWO, *"ab")
         order = [(await queue.take(2, linger=0.001))[0].key.source for _ in range(3)]
@@ -134,7 +130,7 @@ async def test_who_waits_for_a_share_goes_on_when_it_is_free_and_ends_when_all_i
         except anyio.EndOfStream:
             pass
 
-    with FairQueue[Document[Any]](Bound(10, 1000), none_is) as queue:
+    with FairQueue[Document[Any]](Bound(10, 1000), ()) as queue:
         queue.share({"one": 1})
         await put(queue, ONE, *"abcd")
         with anyio.fail_after(60):
@@ -148,7 +144,7 @@ async def test_who_waits_for_a_share_goes_on_when_it_is_free_and_ends_when_all_i
 
 async def test_what_is_of_a_retired_source_takes_no_room_and_no_share() -> None:
     retired: set[Source] = set()
-    with admission(2, retired.__contains__) as queue:
+    with admission(2, retired) as queue:
         assert await put(queue, ONE, *"abc") == 2
         await queue.take()
         assert queue.aside == 0
@@ -165,7 +161,7 @@ async def test_what_is_of_a_retired_source_takes_no_room_and_no_share() -> None:
 
 
 async def test_a_source_that_has_too_much_waits_for_room_of_its_own() -> None:
-    with FairQueue[Document[Any]](Bound(1, 1000), none_is) as queue:
+    with FairQueue[Document[Any]](Bound(1, 1000), ()) as queue:
         queue.put_back(ONE.document("a"))
         with anyio.fail_after(60):
             await queue.room(TWO)
