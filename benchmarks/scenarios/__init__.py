@@ -33,3 +33,6 @@ SCENARIOS: Mapping[str, Callable[[Workplace], Report]] = {
     "classify": classify.measure,
     "page": page.measure,
 }
+
+#: Those that are measured only where they are named, for they take minutes.
+ON_REQUEST = frozenset({"page"})

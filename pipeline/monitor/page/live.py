@@ -1,4 +1,4 @@
-"""Live updates: server-sent events, made once a second at most for all readers together.
+"""Live updates: server-sent events, made every two seconds at most for all readers together.
 
 Nothing is made while nobody reads. Who reads slowly is sent the latest state and not what was in
 between; who does not read at all is dropped.
@@ -21,10 +21,10 @@ M = TypeVar("M")
 #: Readers at once, at most.
 MAX_READERS = 16
 #: Seconds between two updates, at least.
-INTERVAL = 1.0
+INTERVAL = 2.0
 #: An update is good for so many times as long as it took to make: whatever it costs, that never
-#: takes more than a hundredth of the event loop's time, which documents need.
-MAX_SHARE = 100
+#: takes more than a two-hundredth of the event loop's time, which documents need.
+MAX_SHARE = 200
 #: Seconds without a change after which a reader is sent a sign of life.
 BEAT = 15.0
 #: What a sign of life looks like (HTML, 9.2.5).
