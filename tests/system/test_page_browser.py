@@ -39,6 +39,7 @@ async def browser() -> AsyncIterator[Any]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "INTERVAL", 0.1)
+    monkeypatch.setattr(live, "MAX_SHARE", 1)
     monkeypatch.setattr(overview, "UNDELIVERED_AGE", 0.1)
 
 

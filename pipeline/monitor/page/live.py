@@ -23,8 +23,8 @@ MAX_READERS = 16
 #: Seconds between two updates, at least.
 INTERVAL = 2.0
 #: An update is good for so many times as long as it took to make: whatever it costs, that never
-#: takes more than a two-hundredth of the event loop's time, which documents need.
-MAX_SHARE = 200
+#: takes more than a hundredth of the event loop's time, which documents need.
+MAX_SHARE = 100
 #: Seconds without a change after which a reader is sent a sign of life.
 BEAT = 15.0
 #: What a sign of life looks like (HTML, 9.2.5).
