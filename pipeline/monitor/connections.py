@@ -1,4 +1,4 @@
-"""Bounded connections: how many there may be, how long each may take, how large a request may be.
+"""Bounded connections: how many a server has, how long each may take, how large a request may be.
 
 aiohttp waits for the head of a request, and for one who does not read the answer, as long as it
 takes. Here each connection has a time by which something has to have happened, or it is cut off.
@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 from aiohttp import web
+
+from pipeline.config.monitor import LOCALHOST, Address
 
 #: Connections at once, at most; who comes then is told so, and cut off.
 MAX_CONNECTIONS = 32
@@ -21,12 +26,42 @@ ANSWER_TIMEOUT = 30.0
 #: Bytes of a request's first line and of one header, and headers of a request, at most.
 MAX_LINE = 4096
 MAX_HEADERS = 64
+#: Seconds in which those who are being answered may be answered when the server stops.
+STOP_TIMEOUT = 0.5
 
 FULL = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 #: What others send may be anything, and is nothing for the log.
 _SILENT = logging.getLogger(__name__)
 _SILENT.disabled = True
+
+
+@asynccontextmanager
+async def serving(app: web.Application, address: Address) -> AsyncIterator[Sequence[Address]]:
+    """Answer by an application while the block runs; gives where. Raises OSError."""
+    runner = web.AppRunner(app, shutdown_timeout=STOP_TIMEOUT, handler_cancellation=True)
+    await runner.setup()
+    assert runner.server is not None
+    server: asyncio.Server | None = None
+    try:
+        # A name may have several addresses, of which a container often lacks one.
+        host = "127.0.0.1" if address.host == LOCALHOST else address.host
+        server = await asyncio.get_running_loop().create_server(
+            Connections(runner.server), host, address.port, backlog=MAX_CONNECTIONS
+        )
+        yield [Address(*one.getsockname()[:2]) for one in server.sockets]
+    finally:
+        with anyio.CancelScope(shield=True):
+            if server is not None:
+                server.close()
+            await runner.cleanup()
+
+
+def keep(request: web.Request) -> None:
+    """Let the connection of a request be for ANSWER_TIMEOUT more."""
+    connection = request.protocol
+    assert isinstance(connection, Connection)
+    connection.allow(ANSWER_TIMEOUT)
 
 
 class Connections:

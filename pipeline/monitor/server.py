@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 
@@ -12,15 +11,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from msgspec import Struct
 
-from pipeline.config.monitor import LOCALHOST, Address, MonitorSettings, is_loopback
+from pipeline.config.monitor import Address, MonitorSettings, is_loopback
 from pipeline.engine.observer import Observer
 from pipeline.health.collector import Collector, Deliveries
-from pipeline.monitor.connections import (
-    ANSWER_TIMEOUT,
-    MAX_CONNECTIONS,
-    Connection,
-    Connections,
-)
+from pipeline.monitor.connections import keep, serving
 from pipeline.monitor.guard import Guard
 from pipeline.monitor.metrics import Metrics
 from pipeline.monitor.page.parts import Parts
@@ -29,8 +23,6 @@ from pipeline.monitor.pages import WATCHED, Watched, routes
 
 log = structlog.get_logger(__name__)
 
-#: Seconds in which those who are being answered may be answered when it stops.
-STOP_TIMEOUT = 0.5
 #: Bytes of a request's body: a form of the page.
 MAX_BODY = 16_384
 #: Headers of each answer: nothing of it is kept, and no page of another site makes use of it.
@@ -69,7 +61,7 @@ async def listening(
     await guard.open()
     site = None
     if page is not None:
-        site = Site(page, guard.token, guard.operator_token, _keep)
+        site = Site(page, guard.token, guard.operator_token, keep)
     served = routes()
     app = web.Application(middlewares=[_guarded(guard, served)], client_max_size=MAX_BODY)
     app[WATCHED] = Watched(collector, observer, deliveries, Metrics())
@@ -78,17 +70,7 @@ async def listening(
         app.router.add_get(path, answer)
     for method, path, handler in site.routes() if site is not None else ():
         app.router.add_route(method, path, handler)
-    runner = web.AppRunner(app, shutdown_timeout=STOP_TIMEOUT, handler_cancellation=True)
-    await runner.setup()
-    assert runner.server is not None
-    server: asyncio.Server | None = None
-    try:
-        # A name may have several addresses, of which a container often lacks one.
-        host = "127.0.0.1" if address.host == LOCALHOST else address.host
-        server = await asyncio.get_running_loop().create_server(
-            Connections(runner.server), host, address.port, backlog=MAX_CONNECTIONS
-        )
-        bound = [Address(*one.getsockname()[:2]) for one in server.sockets]
+    async with serving(app, address) as bound:
         if settings.token is None and not all(is_loopback(one.host) for one in bound):
             raise OSError(0, f"{address.host} is not this machine alone, and there is no token")
         async with anyio.create_task_group() as group:
@@ -96,18 +78,6 @@ async def listening(
                 group.start_soon(site.run)
             yield Listening(bound, site)
             group.cancel_scope.cancel()
-    finally:
-        with anyio.CancelScope(shield=True):
-            if server is not None:
-                server.close()
-            await runner.cleanup()
-
-
-def _keep(request: web.Request) -> None:
-    """Let the connection of a request be for ANSWER_TIMEOUT more."""
-    connection = request.protocol
-    assert isinstance(connection, Connection)
-    connection.allow(ANSWER_TIMEOUT)
 
 
 def _guarded(guard: Guard, served: Collection[str]) -> Middleware:
@@ -120,7 +90,7 @@ def _guarded(guard: Guard, served: Collection[str]) -> Middleware:
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         nonlocal is_logged
-        _keep(request)
+        keep(request)
         response: web.StreamResponse
         is_known = isinstance(request.match_info.route.resource, web.Resource)
         is_for_people = is_known and request.path not in served

@@ -6,29 +6,25 @@ wrong one, or an old one; 404: there is no such source, or it takes no pushes; 4
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-import anyio
 import structlog
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from pipeline.config.monitor import LOCALHOST, Address
+from pipeline.config.monitor import Address
 from pipeline.config.push import PATH, PushSettings
 from pipeline.config.secrets import SecretMissing
 from pipeline.hints import HintOutcome, PushRefused, PushRequest
-from pipeline.monitor.connections import ANSWER_TIMEOUT, MAX_CONNECTIONS, Connection, Connections
+from pipeline.monitor.connections import keep, serving
 from pipeline.push.log_pace import LogPace
 from pipeline.push.receivers import Receivers
 
 log = structlog.get_logger(__name__)
 
-#: Seconds in which those who are being answered may be answered when it stops.
-STOP_TIMEOUT = 0.5
 #: Bytes of a push: an event with the document's data in JSON.
 MAX_BODY = 524_288
 #: Beside the names of sources, what is logged at a pace.
@@ -44,22 +40,8 @@ async def listening(
     assert address is not None
     app = web.Application(client_max_size=MAX_BODY)
     app.router.add_post(f"{PATH}{{source:.+}}", Answers(receivers).answer)
-    runner = web.AppRunner(app, shutdown_timeout=STOP_TIMEOUT, handler_cancellation=True)
-    await runner.setup()
-    assert runner.server is not None
-    server: asyncio.Server | None = None
-    try:
-        # A name may have several addresses, of which a container often lacks one.
-        host = "127.0.0.1" if address.host == LOCALHOST else address.host
-        server = await asyncio.get_running_loop().create_server(
-            Connections(runner.server), host, address.port, backlog=MAX_CONNECTIONS
-        )
-        yield [Address(*one.getsockname()[:2]) for one in server.sockets]
-    finally:
-        with anyio.CancelScope(shield=True):
-            if server is not None:
-                server.close()
-            await runner.cleanup()
+    async with serving(app, address) as bound:
+        yield bound
 
 
 class Answers:
@@ -71,9 +53,7 @@ class Answers:
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answer one push."""
-        connection = request.protocol
-        assert isinstance(connection, Connection)
-        connection.allow(ANSWER_TIMEOUT)
+        keep(request)
         name = request.match_info["source"]
         pushed = self._receivers.pushed(name)
         if pushed is None:
