@@ -12,12 +12,10 @@ from stages.sources.http.known_companies import canonical, numbers_of
 class Owners:
     """Finds the company of a document.
 
-    own: the company whose account it is; None of an account of many. others: whether it may hold
-    documents of companies that are not configured.
+    others: whether an account may hold documents of companies that are not configured.
     """
 
-    def __init__(self, members: Sequence[Member], own: Company | None, *, others: bool) -> None:
-        self._own = own
+    def __init__(self, members: Sequence[Member], *, others: bool) -> None:
         self._others = others
         self._strict = all(one.platform_id is not None for one in members)
         self._by_id = {one.platform_id: one.company for one in reversed(members)}
@@ -26,15 +24,16 @@ class Owners:
         }
         self._alone = members[0].company if len(members) == 1 else None
 
-    def of(self, item: Item) -> tuple[bool, Company | None]:
+    def of(self, item: Item, own: Company | None) -> tuple[bool, Company | None]:
         """Whether a document may be of a configured company, and of which, if that is known.
 
-        What the platform itself calls the company decides, then who the document is for.
+        own: the company whose account it is in; None of an account of many. What the platform
+        itself calls the company decides, then who the document is for.
         """
         if item.company:
             if company := self._by_id.get(item.company):
                 return True, company
-            if self._own is None and self._strict:
+            if own is None and self._strict:
                 return False, None
         stated = [number for one in item.receivers if (number := canonical(one))]
         for number in stated:
@@ -42,4 +41,4 @@ class Owners:
                 return True, company
         if stated and self._others:
             return False, None
-        return True, self._own or self._alone
+        return True, own or self._alone

@@ -86,7 +86,7 @@ class InboxSource(Source):
 
     async def list(self, config: Config) -> AsyncGenerator[Sequence[Entry], None]:
         """Read each list; one that can't be read does not keep the others from being read."""
-        at_source = members(config, self.name)
+        owners = Owners(members(config, self.name), others=self._api.others)
         await self._compare_once(config)
         left_out = LeftOut()
         failures: list[Failure] = []
@@ -100,10 +100,9 @@ class InboxSource(Source):
                         f"list of {lane.account.id}" if lane.account.id else "list", page.items
                     )
                     items = [item for item in page.items if isinstance(item, Item)]
-                    owners = Owners(at_source, lane.company, others=self._api.others)
                     found = [
                         self._entry(item, lane, company, config)
-                        for item, company in _of_configured(items, owners, foreign)
+                        for item, company in _of_configured(items, owners, lane.company, foreign)
                     ]
                     shown += len(found)
                     for start in range(0, len(found), ENTRIES_AT_ONCE):
@@ -267,12 +266,15 @@ class InboxSource(Source):
 
 
 def _of_configured(
-    items: Sequence[Item], owners: Owners, foreign: Counter[str]
+    items: Sequence[Item], owners: Owners, own: Company | None, foreign: Counter[str]
 ) -> list[tuple[Item, Company | None]]:
-    """The items that may be of a configured company, with it; the others are counted."""
+    """The items that may be of a configured company, with it; the others are counted.
+
+    own: whose account they are in.
+    """
     found = []
     for item in items:
-        is_ours, company = owners.of(item)
+        is_ours, company = owners.of(item, own)
         if is_ours:
             found.append((item, company))
         else:
