@@ -102,7 +102,7 @@ async def test_who_sends_no_request_or_half_of_one_is_cut_off(
 async def test_who_does_not_read_the_answer_is_cut_off_and_holds_nobody_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.monitor.server.ANSWER_TIMEOUT", 1.0)
+    monkeypatch.setattr(connections, "ANSWER_TIMEOUT", 1.0)
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 8)
     many = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 300
     async with trial(tmp_path, documents=6) as it, visiting(watched(it.config())) as visitor:
