@@ -173,7 +173,7 @@ class Engine:
                 # last ones, nor their source, alive.
                 await self._move(
                     await runner.queue.take(runner.stage.group, runner.stage.linger),
-                    runner,
+                    index,
                     following,
                 )
         except anyio.EndOfStream:
@@ -184,10 +184,10 @@ class Engine:
                 following.queue.close()
 
     async def _move(
-        self, documents: Sequence[Document[Any]], runner: StageRunner, following: StageRunner | None
+        self, documents: Sequence[Document[Any]], index: int, following: StageRunner | None
     ) -> None:
         """Have a stage work on documents, and hand on each to where it goes from there."""
-        index = self._runners.index(runner)
+        runner = self._runners[index]
         counters = runner.counters
         runner.busy += 1
         if runner.active < runner.most:
