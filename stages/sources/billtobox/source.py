@@ -31,7 +31,7 @@ from stages.sources.billtobox.resources import Owners, Resource, ScopedList, res
 from stages.sources.billtobox.settings import Billtobox
 from stages.sources.http.auth import BearerAuth
 from stages.sources.http.client import HttpClient
-from stages.sources.http.headers import announced
+from stages.sources.http.headers import NO_CODING, announced
 from stages.sources.http.left_out import LeftOut
 from stages.sources.http.lenient_json import JSON_ERRORS
 from stages.sources.http.limiter import ConcurrencyLimiter
@@ -54,8 +54,6 @@ FORM_UNAVAILABLE = (400, 405, 406, 415, 501)
 ALREADY_SETTLED = (404, 409, 410)
 #: Entries that are yielded at once.
 ENTRIES_AT_ONCE = 500
-#: Accept-Encoding of documents: checksums are of the bytes as sent, so these must not be coded.
-NO_CODING = "identity"
 
 #: The platform's words for a document that is accepted, and for one that can't be delivered.
 FORWARDED = "FORWARDED"

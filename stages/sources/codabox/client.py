@@ -31,7 +31,7 @@ from stages.sources.codabox.credentials import Credentials
 from stages.sources.codabox.settings import CodaBox
 from stages.sources.http.auth import StaticAuth
 from stages.sources.http.client import HttpClient
-from stages.sources.http.headers import retry_after
+from stages.sources.http.headers import NO_CODING, retry_after
 from stages.sources.http.lenient_json import JSON_ERRORS
 from stages.sources.http.limiter import ConcurrencyLimiter
 from stages.sources.http.session import TOO_MANY_REQUESTS, ApiRequest, ApiSession
@@ -42,8 +42,6 @@ MAX_ANSWER = 32_000_000
 MAX_PAGES = 500
 #: Seconds between two looks at the stored credentials after they were refused.
 CHECK_INTERVAL = 2.0
-#: Accept-Encoding of documents, which are to come as they are.
-NO_CODING = "identity"
 #: What an offset is answered with that the platform does not take.
 OFFSET_REFUSED = (400, 404, 409, 410)
 

@@ -17,6 +17,8 @@ from stages.sources.http.coding import DecodingError, content_decoder
 
 #: The media type of web pages.
 HTML = "text/html"
+#: Accept-Encoding of documents: checksums are of the bytes as sent, so these must not be coded.
+NO_CODING = "identity"
 
 #: Seconds as RFC 9110 has them, and as some send them: with a sign, a fraction, a unit, in quotes.
 SECONDS = re.compile(

@@ -17,6 +17,7 @@ from yarl import URL
 from pipeline.errors import SourceError
 from pipeline.text import quoted
 from stages.sources.http.client import HttpClient
+from stages.sources.http.headers import NO_CODING
 from stages.sources.http.limiter import ConcurrencyLimiter
 from stages.sources.http.session import ApiRequest, recorded
 from stages.sources.http.settings import is_this_machine
@@ -25,8 +26,6 @@ from stages.sources.http.settings import is_this_machine
 EXPIRED = (401, 403, 404, 410)
 REDIRECTS = (301, 302, 303, 307, 308)
 MAX_REDIRECTS = 3
-#: Accept-Encoding of documents: checksums are of the bytes as sent, so these must not be coded.
-NO_CODING = "identity"
 
 
 class UnusableAddress(SourceError):

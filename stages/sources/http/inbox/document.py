@@ -9,12 +9,10 @@ import aiohttp
 
 from pipeline.errors import Corrupt, Rejected, RetryableError, SourceError, WebPage
 from pipeline.source import Announced, Incoming
-from stages.sources.http.headers import HTML, announced, media_type
+from stages.sources.http.headers import HTML, NO_CODING, announced, media_type
 from stages.sources.http.inbox.account import ApiAccount
 from stages.sources.http.json_content import Base64Decoder, JsonContent
 
-#: Accept-Encoding of documents: checksums are of the bytes as sent, so these must not be coded.
-NO_CODING = {"Accept-Encoding": "identity"}
 #: Statuses that mean that a document is not available in the requested form, as the same request
 #: for another form has just succeeded.
 FORM_UNAVAILABLE = (400, 404, 405, 406, 410, 415, 422, 501)
@@ -34,7 +32,7 @@ async def as_bytes(
 
     Rejected if there is no such form. WebPage where a page for people comes in its place.
     """
-    headers = {"Accept": accept, **NO_CODING}
+    headers = {"Accept": accept, "Accept-Encoding": NO_CODING}
     accepted = FORM_UNAVAILABLE if form else ()
     request = account.request("GET", path, label, query=query, headers=headers, accepted=accepted)
     async with request as answer:
