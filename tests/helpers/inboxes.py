@@ -10,12 +10,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import anyio
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from pipeline.app.catch_up import CatchUp, CatchUpResult
-from pipeline.app.lock import single_instance
 from pipeline.app.wiring import Config, load_config
 from pipeline.errors import SynqupError
 from pipeline.source import Entry, Source
@@ -161,16 +158,3 @@ async def entries_and_failure(
 async def read(source: Source, entry: Entry, form: str = "") -> bytes:
     async with source.fetch(entry, form) as incoming:
         return b"".join([chunk async for chunk in incoming.chunks])
-
-
-async def bring(config: Config) -> CatchUpResult:
-    async def show(*_: object) -> None:
-        await anyio.sleep_forever()
-
-    with single_instance(config.service.state_dir), anyio.fail_after(250):
-        return await CatchUp(config).run(show)
-
-
-def delivered(folder: Path) -> Counter[str]:
-    files = [path for path in (folder / "out").rglob("*") if path.is_file()]
-    return Counter(sha256(path.read_bytes()).hexdigest() for path in files)

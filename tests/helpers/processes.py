@@ -44,11 +44,19 @@ def synqup(*arguments: object, expect: int = 0) -> str:
     return output_of(SYNQUP, *arguments, expect=expect)
 
 
-def output_of(command: Sequence[str], *arguments: object, expect: int = 0) -> str:
-    """What a command prints, on standard error last."""
+def output_of(
+    command: Sequence[str],
+    *arguments: object,
+    expect: int = 0,
+    folder: Path = ROOT,
+    given: str | None = None,
+) -> str:
+    """What a command prints in a folder, on standard error last. given: on its standard input."""
     done = subprocess.run(
         [*command, *map(str, arguments)],
-        cwd=ROOT,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)} if folder != ROOT else None,
+        input=given,
         capture_output=True,
         text=True,
         timeout=PATIENCE,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -15,7 +13,7 @@ import anyio.to_thread
 import pytest
 
 from tests.helpers.billit import ONE, THREE, TWO, billit, configure
-from tests.helpers.processes import PATIENCE, ROOT, SYNQUP, mailbox
+from tests.helpers.processes import SYNQUP, mailbox, output_of
 from tests.helpers.terminal import terminal
 
 pytestmark = pytest.mark.slow
@@ -28,18 +26,8 @@ SETTINGS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 def run(folder: Path, *arguments: object, expect: int = 0, given: str = "") -> str:
-    done = subprocess.run(
-        [*SYNQUP, *(str(one) for one in arguments), "--language", "en"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert done.returncode == expect, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    arguments = (*arguments, "--language", "en")
+    return output_of(SYNQUP, *arguments, expect=expect, folder=folder, given=given)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -83,25 +71,11 @@ def test_they_are_set_up_without_a_list(tmp_path: Path, platform: str, package: 
         for one, at in zip(found, wanted, strict=True):
             assert one["platform_id"] == at.get("platform_id", at["accounting_file_id"])
             assert one.get("accounting_file_id", "") in ("", at["accounting_file_id"])
-        checked = run_plain(tmp_path, "check", "--config", "synqup.toml")
+        checked = output_of(SYNQUP, "check", "--config", "synqup.toml", folder=tmp_path)
         assert "FAIL" not in checked
         if platform == "billit":
-            run_plain(tmp_path, "catch-up", "--config", "synqup.toml")
+            output_of(SYNQUP, "catch-up", "--config", "synqup.toml", folder=tmp_path)
             assert len([one for one in (tmp_path / "out").rglob("*") if one.is_file()]) == 12
-
-
-def run_plain(folder: Path, *arguments: object) -> str:
-    done = subprocess.run(
-        [*SYNQUP, *(str(one) for one in arguments)],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.mark.parametrize("platform", ["billit", "codabox", "einvoice_be"])
@@ -125,7 +99,7 @@ def test_those_that_are_missing_are_added_later(tmp_path: Path, platform: str) -
         assert [one["name"] for one in found[2:]] == [one["name"] for one in wanted]
         assert {one["source"] for one in found[2:]} == {platform}
         assert "nothing to change" in run(tmp_path, *command, "--yes")
-        assert "FAIL" not in run_plain(tmp_path, "check", "--config", box.config)
+        assert "FAIL" not in output_of(SYNQUP, "check", "--config", box.config, folder=tmp_path)
 
 
 def test_a_platform_without_a_list_says_so(tmp_path: Path) -> None:

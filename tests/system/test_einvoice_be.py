@@ -13,27 +13,13 @@ from typing import Any
 import anyio
 import pytest
 
-from pipeline.app.catch_up import CatchUp, CatchUpResult
-from pipeline.app.lock import single_instance
-from pipeline.app.wiring import Config, load_config
+from pipeline.app.wiring import load_config
 from stages.sandbox import FaultSpec, Mailbox
 from stages.sources.einvoice_be.sandbox_boxes import box_of
+from tests.helpers.bringing import bring, delivered
 from tests.helpers.einvoice import CountedWire, sandbox
 
 pytestmark = pytest.mark.anyio
-
-
-async def bring(config: Config) -> CatchUpResult:
-    async def show(*_: object) -> None:
-        await anyio.sleep_forever()
-
-    with single_instance(config.service.state_dir), anyio.fail_after(250):
-        return await CatchUp(config).run(show)
-
-
-def delivered(folder: Path) -> Counter[str]:
-    files = [path for path in (folder / "out").rglob("*") if path.is_file()]
-    return Counter(sha256(path.read_bytes()).hexdigest() for path in files)
 
 
 def held(mailbox: Mailbox, wire: CountedWire) -> Counter[str]:

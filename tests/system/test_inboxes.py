@@ -16,7 +16,8 @@ from aiohttp import web
 from stages.kind import Kind
 from stages.sandbox import FaultSpec, Mailbox
 from stages.sources.http.inbox import sandbox as peppol
-from tests.helpers.inboxes import AS_SENT, KINDS, bring, delivered, entries, inbox, opened, read
+from tests.helpers.bringing import bring, delivered
+from tests.helpers.inboxes import AS_SENT, KINDS, entries, inbox, opened, read
 from tests.helpers.processes import synqup
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", KINDS)]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
 import stat
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.processes import PATIENCE, ROOT, SYNQUP, Mailbox, mailbox, synqup
+from tests.helpers.processes import SYNQUP, Mailbox, mailbox, output_of, synqup
 from tests.helpers.sampling import IN_CI
 
 pytestmark = pytest.mark.slow
@@ -29,19 +27,8 @@ SOURCE = (
 def init(folder: Path, *options: object, expect: int = 0, text: str = LIST, given: str = "") -> str:
     """Run init in a folder that holds a list, without a terminal; what it printed."""
     (folder / "list.csv").write_text(text, "utf-8")
-    done = subprocess.run(
-        [*SYNQUP, "init", "--config", folder / "synqup.toml", "--language", "en"]
-        + [str(one) for one in options],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert done.returncode == expect, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    arguments = ("init", "--config", folder / "synqup.toml", "--language", "en", *options)
+    return output_of(SYNQUP, *arguments, expect=expect, folder=folder, given=given)
 
 
 def complete(folder: Path, *options: object, **more: Any) -> str:

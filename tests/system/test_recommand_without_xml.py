@@ -9,7 +9,8 @@ import pytest
 from stages.kind import Kind
 from stages.sandbox import Mailbox
 from stages.sources.http.inbox import sandbox as peppol
-from tests.helpers.inboxes import bring, delivered, inbox
+from tests.helpers.bringing import bring, delivered
+from tests.helpers.inboxes import inbox
 
 pytestmark = pytest.mark.anyio
 
