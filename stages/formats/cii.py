@@ -53,10 +53,17 @@ _LINE_PATHS = {
         quantity=f"ram:{delivery}/ram:BilledQuantity",
         name="ram:SpecifiedTradeProduct/ram:Name",
         description="ram:SpecifiedTradeProduct/ram:Description",
+        words=(
+            "ram:AssociatedDocumentLineDocument/ram:IncludedNote/ram:Content",
+            "ram:SpecifiedTradeProduct/ram:SellerAssignedID",
+            f"ram:{agreement}/ram:BuyerOrderReferencedDocument/ram:LineID",
+            f"ram:{settlement}/ram:BillingSpecifiedPeriod/*/*",
+            f"ram:{settlement}/ram:ReceivableSpecifiedTradeAccountingAccount/ram:ID",
+        ),
     )
-    for version, settlement, delivery, level in (
-        ("100", "SpecifiedLineTradeSettlement", "SpecifiedLineTradeDelivery", "Line"),
-        ("12", "SpecifiedSupplyChainTradeSettlement", "SpecifiedSupplyChainTradeDelivery", ""),
+    for version, prefix, level in (("100", "Line", "Line"), ("12", "SupplyChain", ""))
+    for settlement, delivery, agreement in (
+        [f"Specified{prefix}Trade{part}" for part in ("Settlement", "Delivery", "Agreement")],
     )
 }
 LINES = {f"{ram}IncludedSupplyChainTradeLineItem": one for ram, one in _LINE_PATHS.items()}
@@ -167,6 +174,7 @@ def _details(
         categories=with_categories(taxes),
         terms=" ".join(terms),
         more=more + lines.descriptions(),
+        line_words=lines.words(),
     )
 
 

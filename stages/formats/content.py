@@ -59,6 +59,8 @@ class Details(Struct, frozen=True):
     (AE is reverse charge), sorted; () unless all of them have one. terms: how it is paid, by codes
     and in words, which can be compared within one vocabulary only. more: what else is said, without
     blanks, for which that holds too: references, periods, delivery, notes, descriptions of lines.
+    line_words: a digest, for which that holds too, of the notes, periods, order lines and articles
+    of lines.
     """
 
     vocabulary: str
@@ -73,6 +75,7 @@ class Details(Struct, frozen=True):
     categories: tuple[str, ...] = ()
     terms: str = ""
     more: str = ""
+    line_words: str = ""
 
 
 def with_categories(taxes: Sequence[tuple[str, str]]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Line digest: what the lines of an invoice say, so that two forms of one invoice can be compared.
 
-The amounts, quantities, names and descriptions of all lines are read by XPath, each in the order of
-the document: a loop over the lines would take several times as long.
+What is read of all lines (their amounts, for one) is read by one XPath, in the order of the
+document: a loop over the lines would take several times as long.
 """
 
 from __future__ import annotations
@@ -26,15 +26,17 @@ _ODD = re.compile("[\x7f-\xa0\xa8\xaa\xad\xaf\xb2-\xb5\xb8-\xba\xbc-\xbe\u0132-\
 #: The same in Latin-1, which has the letters of most names.
 _ODD_LATIN = bytes(code for code in range(256) if _ODD.match(chr(code)))
 
-#: The amounts, quantities, names and descriptions of lines, each in the order of the document.
+#: The amounts, quantities, names, descriptions and further words of lines, each in the order of the
+#: document.
 Columns = tuple[Sequence[str], ...]
 
 
 class LinePaths:
     """The paths of what is read of lines, in one vocabulary.
 
-    line: the path of the lines below the root of the document. amount, quantity, name, description:
-    paths below a line.
+    line: the path of the lines below the root of the document. amount, quantity, name, description,
+    words: paths below a line; words can be compared within one vocabulary only, such as notes. They
+    are such as most lines lack: each text that is there takes as long as a path without any.
     """
 
     def __init__(
@@ -45,13 +47,15 @@ class LinePaths:
         quantity: str,
         name: str,
         description: str,
+        words: Sequence[str],
     ) -> None:
-        def texts(path: str) -> etree.XPath:
-            return etree.XPath(f"{path}/text()", namespaces=dict(namespaces), smart_strings=False)
+        def texts(below: str, fields: Sequence[str]) -> etree.XPath:
+            path = " | ".join(f"{below}{field}/text()" for field in fields)
+            return etree.XPath(path, namespaces=dict(namespaces), smart_strings=False)
 
-        fields = (amount, quantity, name, description)
-        self._of_document = [texts(f"{line}/{field}") for field in fields]
-        self._of_line = [texts(field) for field in fields]
+        columns = ([amount], [quantity], [name], [description], words)
+        self._of_document = [texts(f"{line}/", fields) for fields in columns]
+        self._of_line = [texts("", fields) for fields in columns]
 
     def of_document(self, root: etree._Element) -> Columns:
         """Return the columns of all lines below a root."""
@@ -66,7 +70,7 @@ class LineDigest:
     """A running digest of lines, for documents of which the lines are dropped as they are read."""
 
     def __init__(self) -> None:
-        self._columns: tuple[list[str], ...] = ([], [], [], [])
+        self._columns: tuple[list[str], ...] = tuple([] for _ in _SPELLINGS)
 
     def add(self, columns: Columns) -> None:
         """Add some lines."""
@@ -79,16 +83,21 @@ class LineDigest:
 
         Descriptions don't count: not every profile of CII has a place for them.
         """
-        *columns, _ = self._columns
-        if not any(columns):
-            return ""
-        text = "\1".join(["".join(column) for column in columns])
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return self._digest(_EVERYWHERE)
 
     def descriptions(self) -> str:
         """Return 16 characters that are equal for equal descriptions; "" if there were none."""
-        text = "".join(self._columns[-1])
-        return hashlib.sha256(text.encode()).hexdigest()[:16] if text else ""
+        return self._digest(_DESCRIPTIONS)
+
+    def words(self) -> str:
+        """Return 16 characters that are equal for equal further words; "" if there were none."""
+        return self._digest(_WORDS)
+
+    def _digest(self, columns: slice) -> str:
+        texts = ["".join(column) for column in self._columns[columns]]
+        if not any(texts):
+            return ""
+        return hashlib.sha256("\1".join(texts).encode()).hexdigest()[:16]
 
 
 def _strings(found: object) -> list[str]:
@@ -139,4 +148,9 @@ def _has_odd(text: str) -> bool:
 
 
 #: How the columns are spelt.
-_SPELLINGS: tuple[Callable[[Sequence[str]], str], ...] = (_amounts, _amounts, _names, _names)
+_SPELLINGS: tuple[Callable[[Sequence[str]], str], ...] = (
+    *(_amounts, _amounts),
+    *(_names, _names, _names),
+)
+#: The columns that every vocabulary has, and those that are compared apart.
+_EVERYWHERE, _DESCRIPTIONS, _WORDS = slice(3), slice(3, 4), slice(4, 5)

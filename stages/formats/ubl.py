@@ -53,6 +53,10 @@ _LINE_PATHS = {
         quantity=f"cbc:{quantity}",
         name="cac:Item/cbc:Name",
         description="cac:Item/cbc:Description",
+        words=(
+            *("cbc:Note", "cbc:AccountingCost", "cac:InvoicePeriod/*"),
+            *("cac:OrderLineReference/cbc:LineID", "cac:Item/cac:SellersItemIdentification/cbc:ID"),
+        ),
     )
     for format_, line, quantity in (
         ("ubl-invoice", "InvoiceLine", "InvoicedQuantity"),
@@ -219,6 +223,7 @@ def _details(
         categories=with_categories(taxes),
         terms=" ".join(map(text_of, stated)),
         more=all_text(more) + lines.descriptions(),
+        line_words=lines.words(),
     )
 
 

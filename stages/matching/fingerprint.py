@@ -193,6 +193,8 @@ def _acted_on(details: Details) -> str:
     words.append((vocabulary, there))
     words.append((f"{vocabulary}.terms", _letters(details.terms)))
     words.append((f"{vocabulary}.more", details.more))
+    # Under a name of its own, which rows of earlier versions lack: that says nothing.
+    words.append((f"{vocabulary}.lines", details.line_words))
     if details.categories:  # older documents have none that can be compared
         words.append(("categories", " ".join(details.categories)))
     return marks(words)

@@ -14,7 +14,7 @@ AMOUNTS = st.decimals(-(10**6), 10**6, allow_nan=False, places=4)
 
 def digest(amounts: list[str], quantities: list[str], names: list[str]) -> str:
     lines = LineDigest()
-    lines.add((amounts, quantities, names, []))
+    lines.add((amounts, quantities, names, [], []))
     return lines.digest()
 
 
@@ -40,24 +40,27 @@ def test_names_are_compared_without_what_nobody_sees(names: list[str]) -> None:
     assert digest([], [], names) == digest([], [], spelt)
     parts = LineDigest()
     for one in names:
-        parts.add(([], [], [one], []))
+        parts.add(([], [], [one], [], []))
     assert parts.digest() == digest([], [], spelt)
 
 
 def test_lines_that_were_dropped_in_between_are_the_same_lines() -> None:
     whole, parts = LineDigest(), LineDigest()
-    whole.add((["1.00", "2"], ["3", "4"], ["a", "b"], ["c", "d"]))
-    parts.add((["1"], ["3.0"], ["a"], [" c"]))
-    parts.add((["2.0"], ["4"], ["b"], ["d"]))
+    whole.add((["1.00", "2"], ["3", "4"], ["a", "b"], ["c", "d"], ["e", "f g"]))
+    parts.add((["1"], ["3.0"], ["a"], [" c"], ["e"]))
+    parts.add((["2.0"], ["4"], ["b"], ["d"], [" f  g"]))
     assert whole.digest() == parts.digest()
     assert whole.descriptions() == parts.descriptions()
+    assert whole.words() == parts.words()
 
 
 def test_descriptions_are_compared_apart() -> None:
     one, other, none = LineDigest(), LineDigest(), LineDigest()
-    one.add((["1"], ["1"], ["a"], ["b"]))
-    other.add((["1"], ["1"], ["a"], ["c"]))
-    none.add((["1"], ["1"], ["a"], []))
+    one.add((["1"], ["1"], ["a"], ["b"], ["d e"]))
+    other.add((["1"], ["1"], ["a"], ["c"], ["d  e "]))
+    none.add((["1"], ["1"], ["a"], [], []))
     assert one.digest() == other.digest() == none.digest()
     assert one.descriptions() != other.descriptions()
     assert none.descriptions() == ""
+    assert one.words() == other.words()
+    assert none.words() == ""

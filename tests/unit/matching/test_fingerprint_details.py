@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pipeline.ledger.marks import contradict
+from pipeline.ledger.marks import contradict, marks
 from stages.matching.fingerprint import fingerprint
 from stages.model import Fingerprint
 from tests.helpers.cii import d16b
@@ -102,6 +102,44 @@ def test_the_description_of_a_line() -> None:
     assert is_same(described("in January"), described("  in\nJanuary "))
 
 
+def with_line(more: str) -> str:
+    return INVOICE.replace(LINE, LINE + more)
+
+
+SAID = "<cbc:Note>January</cbc:Note>"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (SAID, "<cbc:Note>February</cbc:Note>"),
+        (SAID, ""),
+        ("<cbc:AccountingCost>12</cbc:AccountingCost>", ""),
+        ("<cac:InvoicePeriod><cbc:StartDate>1</cbc:StartDate></cac:InvoicePeriod>", ""),
+        ("<cac:OrderLineReference><cbc:LineID>1</cbc:LineID></cac:OrderLineReference>", ""),
+        (
+            (
+                "<cac:Item><cac:SellersItemIdentification><cbc:ID>1</cbc:ID>"
+                "</cac:SellersItemIdentification></cac:Item>"
+            ),
+            "<cac:Item/>",
+        ),
+    ],
+)
+def test_what_else_a_line_says(one: str, other: str) -> None:
+    assert not is_same(with_line(one), with_line(other))
+    assert is_same(with_line(one), with_line(one.replace("><", "> <").replace("uary", "uary ")))
+
+
+def test_a_row_of_an_earlier_version_lacks_what_else_lines_say() -> None:
+    now = told(with_line(SAID))
+    name_and_value = marks([("ubl.lines", "")])[:4]
+    words = [now.marks[at : at + 8] for at in range(0, len(now.marks), 8)]
+    earlier = "".join(one for one in words if not one.startswith(name_and_value))
+    assert len(earlier) == len(now.marks) - 8
+    assert not contradict(now.marks, earlier)
+
+
 def test_what_is_attached_is_not_what_is_said() -> None:
     more = attachment("JVBERi0xLjQK") + "<cac:Signature><cbc:ID>s</cbc:ID></cac:Signature>"
     assert is_same(INVOICE, ubl(before=more))
@@ -120,6 +158,29 @@ def test_cii_is_compared_with_cii() -> None:
     end = "<ram:InvoiceCurrencyCode>"
     assert not is_same(first, first.replace(end, period + end))
     assert is_same(first, first.replace("><", "> <"))
+
+
+def test_lines_of_cii() -> None:
+    note = (
+        "<ram:AssociatedDocumentLineDocument><ram:IncludedNote><ram:Content>{}</ram:Content>"
+        "</ram:IncludedNote></ram:AssociatedDocumentLineDocument>"
+    )
+    period = (
+        "<ram:SpecifiedLineTradeSettlement><ram:BillingSpecifiedPeriod><ram:StartDateTime>"
+        "<udt:DateTimeString>{}</udt:DateTimeString></ram:StartDateTime>"
+        "</ram:BillingSpecifiedPeriod></ram:SpecifiedLineTradeSettlement>"
+    )
+
+    def with_line(more: str) -> str:
+        line = (
+            f"<ram:IncludedSupplyChainTradeLineItem>{more}</ram:IncludedSupplyChainTradeLineItem>"
+        )
+        at = d16b().index("<ram:ApplicableHeaderTradeAgreement>")
+        return d16b()[:at] + line + d16b()[at:]
+
+    for said in (note, period):
+        assert is_same(with_line(said.format("20260101")), with_line(said.format(" 20260101")))
+        assert not is_same(with_line(said.format("20260101")), with_line(said.format("20260201")))
 
 
 def test_a_national_number_beside_the_iban_is_of_the_same_account() -> None:
