@@ -15,6 +15,7 @@ from tests.helpers.corpus import CORPUS
 
 if TYPE_CHECKING:
     from tests.crash.world import Host
+    from tests.helpers.postgres import PostgresServer
 
 # By a proxy of this machine's environment no test would reach its servers on loopback.
 for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
@@ -57,3 +58,19 @@ def host() -> Iterator[Host]:
 
     with hosting() as host:
         yield host
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for all tests of this process, which none of them may stop."""
+    from tests.helpers.postgres import running_postgres  # noqa: PLC0415 - few need it
+
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> Iterator[str]:
+    """The connection string of a fresh database on a PostgreSQL server of our own."""
+    with postgres_server.database() as dsn:
+        yield dsn
