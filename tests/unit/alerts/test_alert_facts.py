@@ -21,7 +21,7 @@ async def deliver(ledger: Ledger, number: int, company: str, kind: str, at: floa
     await ledger.seen([(key, f"invoice {number}")], at)
     staged = Staged(key, f"t/{number}", (), f"out/{number}.xml", company, kind, "ab", 9, "", "", at)
     await ledger.stage([staged], at)
-    await ledger.delivered([key], at)
+    await ledger.delivered([(key, staged.staged)], at)
 
 
 async def quarantine(ledger: Ledger, number: int, at: float) -> None:

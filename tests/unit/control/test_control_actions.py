@@ -81,7 +81,7 @@ class World:
         await self.ledger.seen([(key, f"invoice {id_}")], 1.0)
         staged = Staged(key, "t", (), f"/o/{id_}", COMPANY, "sales", "ab", 9, "", "", 3.0)
         await self.ledger.stage([staged], 4.0)
-        await self.ledger.delivered([key], at)
+        await self.ledger.delivered([(key, "t")], at)
         return key
 
     async def state(self, key: Key) -> State:

@@ -39,7 +39,7 @@ async def test_what_still_needs_something_is_counted(tmp_path: Path) -> None:
             for key in keys(10, 14)
         ]
         await ledger.stage(rows, 2.0)
-        await ledger.delivered(keys(10, 11), 3.0)
+        await ledger.delivered([(key, "t/1") for key in keys(10, 11)], 3.0)
         await ledger.acknowledged(keys(3, 5), 4.0)
         # Behind all that goes before.
         await ledger.contents("box", ["1"])

@@ -5,48 +5,28 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
+from msgspec import structs
 
 from pipeline.alternatives import name_hash
 from pipeline.document import Key
 from pipeline.errors import StateError
-from pipeline.ledger.ledger import Ledger, open_ledger
+from pipeline.ledger.ledger import open_ledger
 from pipeline.ledger.marks import marks
 from pipeline.ledger.models import (
     AllocatedName,
-    Allocation,
     Duplicate,
-    Known,
     NameTaken,
-    Staged,
     State,
     Unfinished,
     Unrecorded,
 )
 from pipeline.ledger.summary import SourceState, summarise
+from tests.helpers.ledgers import KEY, bring, row, staged
 
 pytestmark = pytest.mark.anyio
-
-KEY = Key("box", "1", "")
-
-
-def staged(key: Key = KEY, name: str = "out/7.xml", **more: Any) -> Staged:
-    return Staged(key, "t/1", (), name, "BE1", "sales", "ab", 9, "Digest", "odd", 3.0, **more)
-
-
-async def row(ledger: Ledger, key: Key = KEY) -> Known:
-    return (await ledger.contents(key.source, [key.id]))[key.id][key.revision]
-
-
-async def bring(ledger: Ledger, key: Key = KEY, **more: Any) -> Allocation:
-    await ledger.seen([(key, f"invoice {key.id}")], 1.0)
-    (end,) = await ledger.stage([staged(key, **more)], 4.0)
-    if isinstance(end, AllocatedName):
-        await ledger.delivered([key], 5.0)
-    return end
 
 
 async def test_a_document_is_followed_from_list_to_acknowledgement(tmp_path: Path) -> None:
@@ -61,7 +41,7 @@ async def test_a_document_is_followed_from_list_to_acknowledgement(tmp_path: Pat
     assert found == (
         *("box", "1", "", "invoice 1", "delivered", "BE1", "sales", "out/7.xml"),
         *(name_hash("out/7.xml"), "", ""),
-        *("ab", 9, "Digest", 5, 6, "", "odd", 1.0, 5.0, 3.0, 5.0, 6.0, 0, "aaaabbbb", ""),
+        *("ab", 9, "Digest", 5, 6, "", "odd", 1.0, 5.0, 3.0, 5.0, 6.0, 0, "aaaabbbb", "", ""),
     )
 
 
@@ -88,7 +68,7 @@ async def test_a_staged_or_delivered_document_is_never_said_to_have_failed(tmp_p
         assert await ledger.unfinished() == [
             Unfinished(KEY, "t/1", (), "out/7.xml", "", "BE1", "sales", "ab")
         ]
-        await ledger.unstaged([(KEY, "the folder was gone")], 4.0)
+        await ledger.unstaged([(KEY, "t/1", "the folder was gone")], 4.0)
         assert (await row(ledger)).state is State.WAITING
         assert await ledger.stage([staged()], 5.0) == [AllocatedName("out/7.xml")]
 
@@ -132,7 +112,7 @@ async def test_a_name_that_somebody_took_meanwhile_is_followed_by_another(tmp_pa
         await ledger.seen([(KEY, "")], 1.0)
         await ledger.stage([staged(first=3)], 2.0)
         assert [one.path for one in await ledger.unfinished()] == ["out/7-3.xml"]
-        assert await ledger.reallocate([NameTaken(KEY, "out/7.xml", 5)], 3.0) == [
+        assert await ledger.reallocate([NameTaken(KEY, "out/7.xml", 5, "t/1")], 3.0) == [
             AllocatedName("out/7-5.xml", 5)
         ]
         assert [one.path for one in await ledger.unfinished()] == ["out/7-5.xml"]
@@ -143,8 +123,9 @@ async def test_what_was_not_noted_gets_no_name(tmp_path: Path) -> None:
         assert await ledger.stage([staged()], 2.0) == [Unrecorded(None)]
         await ledger.seen([(KEY, "")], 3.0)
         await ledger.stage([staged()], 4.0)
-        assert await ledger.stage([staged()], 5.0) == [Unrecorded(State.STAGED)]
-        await ledger.delivered([KEY], 6.0)
+        other = structs.replace(staged(), staged="t/2")
+        assert await ledger.stage([other], 5.0) == [Unrecorded(State.STAGED)]
+        await ledger.delivered([(KEY, "t/1")], 6.0)
         assert await ledger.stage([staged()], 7.0) == [Unrecorded(State.DELIVERED)]
 
 
@@ -177,7 +158,7 @@ async def test_a_document_that_got_its_name_keeps_it(tmp_path: Path) -> None:
     async with open_ledger(tmp_path / "ledger") as ledger:
         await ledger.seen([(KEY, ""), (other, "")], 1.0)
         await ledger.stage([staged()], 2.0)
-        await ledger.delivered([KEY], 3.0)
+        await ledger.delivered([(KEY, "t/1")], 3.0)
         assert await ledger.stage([staged(other)], 4.0) == [AllocatedName("out/7-2.xml", 2)]
         assert [one.path for one in await ledger.unfinished()] == ["out/7-2.xml"]
     (found,) = sqlite3.connect(tmp_path / "ledger").execute(

@@ -35,7 +35,7 @@ async def bring(ledger: Ledger, key: Key, end: str, at: float, *, told: float | 
             number = int(key.id)
             await ledger.stage([staged(key, f"out/{number}.xml", number)], at)
             if end == "delivered":
-                await ledger.delivered([key], at)
+                await ledger.delivered([(key, "t/1")], at)
         case "duplicate":
             await ledger.duplicates([(key, "it is invoice 1 of Peeters")], at)
         case "skipped":

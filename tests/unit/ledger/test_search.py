@@ -36,7 +36,7 @@ async def bring(ledger: Ledger, id_: str, details: Details, at: float = 5.0, **m
         details=encoded(details),
     )
     await ledger.stage([one], 4.0)
-    await ledger.delivered([key], at)
+    await ledger.delivered([(key, "t/1")], at)
     return key
 
 

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from pipeline.document import Key
 from pipeline.errors import StateError
-from pipeline.ledger import ledger as ledger_module
+from pipeline.ledger import statements
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.ledger.models import State
 from pipeline.ledger.writer import RowMissing, Statement, Writer
@@ -104,7 +104,7 @@ async def test_what_the_ledger_does_not_hold_is_not_delivered_in_silence(tmp_pat
     async with open_ledger(tmp_path / "ledger") as ledger:
         await ledger.seen([(Key("box", "1", ""), "invoice")], 1.0)
         with pytest.raises(RowMissing):
-            await ledger.delivered([Key("box", id_, "") for id_ in "12"], 2.0)
+            await ledger.delivered([(Key("box", id_, ""), "t/1") for id_ in "12"], 2.0)
         assert await states(ledger) == {"1": State.SEEN}
 
 
@@ -202,7 +202,7 @@ async def test_a_disk_that_refuses_is_told_once_and_in_its_own_words(tmp_path: P
 async def test_what_is_open_is_told_a_part_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_module, "PAGE_SIZE", 3)
+    monkeypatch.setattr(statements, "PAGE_SIZE", 3)
     async with open_ledger(tmp_path / "ledger") as ledger:
         for number, end in enumerate((ledger.duplicates, ledger.skipped, ledger.quarantined)):
             await end([(key, "") for key in keys(12)[number::3]], 1.0)
