@@ -158,7 +158,7 @@ def reading_postgres(dsn: str, patience: float | None = None) -> Iterator[Postgr
         raise StateError(
             SUBJECT, "the search took too long", "Search for less, or at a quieter time"
         ) from None
-    except psycopg.Error as error:
+    except (psycopg.Error, Unsuitable) as error:
         reason, remedy = _words(error)
         raise StateError(SUBJECT, f"it can't be read: {reason}", remedy) from None
 
