@@ -14,7 +14,9 @@ from hypothesis import HealthCheck, settings
 from tests.helpers.corpus import CORPUS
 
 if TYPE_CHECKING:
+    from pipeline.ledger.place import LedgerPlace
     from tests.crash.world import Host
+    from tests.helpers.postgres import PostgresServer
 
 # By a proxy of this machine's environment no test would reach its servers on loopback.
 for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
@@ -57,3 +59,29 @@ def host() -> Iterator[Host]:
 
     with hosting() as host:
         yield host
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for all tests of this process, which none of them may stop."""
+    from tests.helpers.postgres import running_postgres  # noqa: PLC0415 - few need it
+
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> Iterator[str]:
+    """The connection string of a fresh database on a PostgreSQL server of our own."""
+    with postgres_server.database() as dsn:
+        yield dsn
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> LedgerPlace:
+    """Where a new ledger is to lie: each test runs with a file and with a database."""
+    from pipeline.ledger.place import PostgresPlace  # noqa: PLC0415 - as above
+
+    if request.param == "sqlite":
+        return tmp_path / "ledger"
+    return PostgresPlace(request.getfixturevalue("postgres"))

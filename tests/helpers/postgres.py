@@ -1,0 +1,216 @@
+"""A real PostgreSQL server of our own on loopback and a Unix socket, in a folder of its own.
+
+A test asks for a fresh database by the fixture `postgres`, which is its connection string; for a
+server of its own, which it may kill, by `running_postgres()`. Where tests run as root, the server
+runs as the account `postgres`: it refuses to run as root.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+PATIENCE = 60
+ACCOUNT = "postgres"
+#: fsync stays on: what is proved about kills would mean little without it.
+CONFIG = """\
+listen_addresses = '127.0.0.1'
+port = {port}
+unix_socket_directories = '{folder}'
+max_connections = 100
+shared_buffers = 32MB
+max_wal_size = 256MB
+logging_collector = off
+log_min_messages = warning
+timezone = 'UTC'
+"""
+
+
+def programs() -> Path | None:
+    """The folder of the server's programs, of the latest version that is installed."""
+    found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    if found:
+        return max(found, key=lambda path: int(path.parent.name.split(".")[0]))
+    at = shutil.which("initdb")
+    return Path(at).resolve().parent if at else None
+
+
+def missing() -> str:
+    """Why it can't run here; "" if it can."""
+    if os.name != "posix":
+        return "the tests start PostgreSQL on POSIX systems only"
+    if programs() is None:
+        return "there is no PostgreSQL server (apt package postgresql)"
+    if find_spec("psycopg") is None:
+        return "psycopg is not installed (the extra 'cluster')"
+    if os.getuid() == 0:
+        try:
+            pwd.getpwnam(ACCOUNT)
+        except KeyError:
+            return f"the tests run as root, and there is no account {ACCOUNT} for PostgreSQL"
+    return ""
+
+
+class PostgresServer:
+    """The server. folder: of its data, its sockets and its log; port: on loopback."""
+
+    def __init__(self, folder: Path) -> None:
+        found = programs()
+        assert found is not None
+        self._programs = found
+        self.folder = folder
+        self.data = folder / "data"
+        self.port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        #: Nobody but root can run it as another account.
+        self._as: dict[str, str] = {}
+        if os.getuid() == 0:
+            self._as = {"user": ACCOUNT, "group": ACCOUNT}
+            shutil.chown(folder, ACCOUNT, ACCOUNT)
+        subprocess.run(
+            [found / "initdb", "-D", self.data, "-U", "synqup", "-A", "trust", "-E", "UTF8",
+             "--locale=C", "--no-sync"],
+            check=True, capture_output=True, timeout=PATIENCE, cwd="/", **self._as,
+        )  # fmt: skip
+        config = CONFIG.format(port=self.port, folder=folder)
+        with (self.data / "postgresql.conf").open("a") as file:
+            file.write(config)
+
+    def dsn(self, database: str = ACCOUNT, *, host: str = "", port: int = 0) -> str:
+        """A connection string: by the Unix socket, unless a host is named."""
+        return f"host={host or self.folder} port={port or self.port} user=synqup dbname={database}"
+
+    @property
+    def pid(self) -> int:
+        """The process that starts the others (postmaster)."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self, *options: str) -> None:
+        """Start it, and wait until it answers. options: settings, NAME=VALUE each."""
+        settings = [part for one in options for part in ("-c", one)]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._programs / "postgres", "-D", self.data, *settings],
+                stdout=log, stderr=log, cwd="/", start_new_session=True, **self._as,
+            )  # fmt: skip
+        until = time.monotonic() + PATIENCE
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(
+                    f"PostgreSQL does not start: {(self.folder / 'log').read_text()}"
+                )
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Stop it in order ("fast": connections are ended)."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.kill()
+            self._process = None
+
+    def kill(self) -> None:
+        """Kill all of its processes at once (SIGKILL), as a crash of its machine's memory would."""
+        if self._process is None:
+            return
+        # Each backend is the leader of a group of its own: the session alone does not reach them.
+        for pid in [self._process.pid, *_children(self._process.pid)]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait(PATIENCE)
+        self._process = None
+
+    def execute(self, sql: str) -> None:
+        """Execute a statement outside of a transaction, whatever the server is set to."""
+        import psycopg  # noqa: PLC0415 - an extra
+
+        options = "-c synchronous_commit=local -c default_transaction_read_only=off"
+        with psycopg.connect(self.dsn(), autocommit=True, options=options) as connection:
+            connection.execute(sql.encode())
+
+    def reload(self) -> None:
+        """Have it read its settings again, and wait until it has."""
+        import psycopg  # noqa: PLC0415 - an extra
+
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            asked = "SELECT pg_conf_load_time()"
+            before = connection.execute(asked).fetchone()
+            connection.execute("SELECT pg_reload_conf()")
+            while connection.execute(asked).fetchone() == before:
+                time.sleep(0.01)
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """The connection string of a fresh database, which is dropped when the block ends.
+
+        Its order of texts is a language's, as in most installations.
+        """
+        name = f"test_{secrets.token_hex(6)}"
+        self.execute(
+            f"CREATE DATABASE {name} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
+        )
+        try:
+            yield self.dsn(name)
+        finally:
+            if self._process is not None:
+                self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def _answers(self) -> bool:
+        done = subprocess.run(
+            [self._programs / "pg_isready", "-q", "-h", self.folder, "-p", str(self.port)],
+            check=False, timeout=PATIENCE,
+        )  # fmt: skip
+        return done.returncode == 0
+
+
+@contextmanager
+def running_postgres(*options: str) -> Iterator[PostgresServer]:
+    """A server for as long as the block runs; skips the test where there is none.
+
+    options: settings, NAME=VALUE each.
+    """
+    if why := missing():
+        pytest.skip(why)
+    # The path of a socket has 107 bytes at most, and another account has to reach it.
+    folder = Path(tempfile.mkdtemp(prefix="synqup-pg-", dir="/tmp"))
+    try:
+        one = PostgresServer(folder)
+        one.start(*options)
+        try:
+            yield one
+        finally:
+            one.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = path.read_text(errors="replace").rpartition(")")[2].split()
+            if int(fields[1]) == pid:
+                found.append(int(path.parent.name))
+    return found
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
