@@ -7,15 +7,24 @@ import os
 from collections.abc import Callable
 from functools import lru_cache
 
+#: Digits of the number of an alternative, at most.
+MAX_DIGITS = 10
+
 
 def alternative(path: str, number: int) -> str:
     """The n-th alternative of a path; the first is the path itself."""
     if number == 1:
         return path
-    name = os.path.basename(path)  # noqa: PTH119 - text in, text out
-    stem, dot, extension = name.rpartition(".")
-    stem, tail = (stem, dot + extension) if stem else (name, "")
-    return f"{path.removesuffix(name)}{stem}-{number}{tail}"
+    stem, tail = _split(path)
+    return f"{stem}-{number}{tail}"
+
+
+def number_of(path: str, preferred: str) -> int:
+    """Which alternative of a preferred path another path is; 1 if it is none."""
+    stem, tail = _split(preferred)
+    number = path.removeprefix(f"{stem}-").removesuffix(tail)
+    is_number = number.isascii() and number.isdecimal() and len(number) < MAX_DIGITS
+    return int(number) if is_number and alternative(preferred, int(number)) == path else 1
 
 
 def name_hash(path: str) -> int:
@@ -47,6 +56,14 @@ def first_free(taken: Callable[[int], bool], start: int = 1) -> int:
         middle = (low + high) // 2
         low, high = (middle, high) if taken(middle) else (low, middle)
     return high
+
+
+def _split(path: str) -> tuple[str, str]:
+    """A path without its extension, and the extension with its dot."""
+    name = os.path.basename(path)  # noqa: PTH119 - text in, text out
+    stem, dot, extension = name.rpartition(".")
+    stem, tail = (stem, dot + extension) if stem else (name, "")
+    return f"{path.removesuffix(name)}{stem}", tail
 
 
 @lru_cache(1024)  # every document of a company and a kind goes to the same folder

@@ -8,14 +8,12 @@ Nothing here touches the folders: a transaction must not wait for them.
 
 from __future__ import annotations
 
-import sqlite3
 from collections import OrderedDict
 from collections.abc import Sequence
 
-import msgspec
-
-from pipeline.alternatives import alternative, first_free, name_hash
+from pipeline.alternatives import alternative, first_free, name_hash, number_of
 from pipeline.document import Key
+from pipeline.ledger.connection import Connection
 from pipeline.ledger.marks import contradict
 from pipeline.ledger.models import (
     AllocatedName,
@@ -56,11 +54,17 @@ class NextNumbers:
 
 
 def allocate(
-    documents: Sequence[Staged], at: float, numbers: NextNumbers, connection: sqlite3.Connection
+    documents: Sequence[Staged],
+    at: float,
+    node: str,
+    numbers: NextNumbers,
+    connection: Connection,
 ) -> list[Allocation]:
     """Allocate a name that no other document has had to each of a group, and record it as staged.
 
-    Runs within the transaction that is open. A document that gets no name is not recorded.
+    Runs within the transaction that is open. A document that gets no name is not recorded. One that
+    is staged under the very same temporary file has its name from an earlier call, whose answer was
+    lost, and keeps it. node: by which one they are staged.
     """
     names = [alternative(document.path, document.first) for document in documents]
     hashes = [name_hash(name) for name in names]
@@ -71,7 +75,7 @@ def allocate(
     for document, name, hash_ in zip(documents, names, hashes, strict=True):
         original = _original(connection, document) if document.identity in identities else None
         if original is not None and not document.may_repeat:
-            allocations.append(original)
+            allocations.append(_own(connection, document) or original)
             continue
         allocated = AllocatedName(name, document.first)
         if hash_ in taken:
@@ -79,8 +83,11 @@ def allocate(
             hash_ = name_hash(allocated.path)  # noqa: PLW2901 - of the name that it gets
         has_number = document.number_hash in known_numbers
         corrects = _same_number(connection, document) if has_number else ""
-        if not _record_staged(connection, document, allocated.path, hash_, at):
-            allocations.append(Unrecorded(_state(connection, document.key)))
+        repeats = original.label if original else ""
+        corrects = "" if original else corrects
+        if not _record_staged(connection, document, allocated.path, hash_, at, node):
+            own = _own(connection, document, corrects, repeats)
+            allocations.append(own or Unrecorded(_state(connection, document.key)))
             continue
         # The rest of the group has to see them as taken.
         taken.add(hash_)
@@ -88,43 +95,41 @@ def allocate(
             identities.add(document.identity)
         if document.number_hash is not None:
             known_numbers.add(document.number_hash)
-        repeats = original.label if original else ""
-        allocations.append(
-            AllocatedName(allocated.path, allocated.number, "" if original else corrects, repeats)
-        )
+        allocations.append(AllocatedName(allocated.path, allocated.number, corrects, repeats))
     return allocations
 
 
 def reallocate(
-    documents: Sequence[NameTaken], at: float, numbers: NextNumbers, connection: sqlite3.Connection
-) -> list[AllocatedName]:
-    """Allocate another name to each staged document, within the transaction that is open."""
-    names = []
+    documents: Sequence[NameTaken], at: float, numbers: NextNumbers, connection: Connection
+) -> list[AllocatedName | None]:
+    """Allocate another name to each staged document, within the transaction that is open.
+
+    None for one that is not staged under its temporary file any more: it keeps what it has.
+    """
+    names: list[AllocatedName | None] = []
     for one in documents:
         allocated = _free_name(connection, one.key, one.path, one.first, numbers)
-        connection.execute(
-            "UPDATE documents SET path = ?4, name_hash = ?5, changed_at = ?6"
-            " WHERE source = ?1 AND id = ?2 AND revision = ?3",
-            (*columns(one.key), allocated.path, name_hash(allocated.path), at),
+        updated = connection.execute(
+            "UPDATE documents SET path = ?4, name_hash = ?5, changed_at = ?6 WHERE source = ?1"
+            " AND id = ?2 AND revision = ?3 AND state = 'staged' AND staged = ?7",
+            (*columns(one.key), allocated.path, name_hash(allocated.path), at, one.staged),
         )
-        names.append(allocated)
+        names.append(allocated if updated.rowcount == 1 else None)
     return names
 
 
-def _existing(
-    connection: sqlite3.Connection, column: str, values: Sequence[int | None]
-) -> set[int]:
+def _existing(connection: Connection, column: str, values: Sequence[int | None]) -> set[int]:
     """Those of the values that some document has in this column."""
-    rows = connection.execute(
-        f"SELECT {column} FROM documents"  # noqa: S608 - one of the table's own columns
-        f" WHERE {column} IN (SELECT value FROM json_each(?))",
-        (msgspec.json.encode(values).decode(),),
-    )
-    return {row[0] for row in rows}
+    known = [value for value in values if value is not None]
+    if not known:
+        return set()
+    dialect = connection.dialect
+    sql = f"SELECT {column} FROM documents WHERE {dialect.among(column)}"  # noqa: S608 - a column of the table
+    return {row[0] for row in connection.execute(sql, (dialect.listed(known),))}
 
 
 def _free_name(
-    connection: sqlite3.Connection, key: Key, path: str, first: int, numbers: NextNumbers
+    connection: Connection, key: Key, path: str, first: int, numbers: NextNumbers
 ) -> AllocatedName:
     """An alternative of a name, from a number on, that no other document has had."""
 
@@ -141,7 +146,7 @@ def _free_name(
     return AllocatedName(alternative(path, number), number)
 
 
-def _original(connection: sqlite3.Connection, document: Staged) -> Duplicate | None:
+def _original(connection: Connection, document: Staged) -> Duplicate | None:
     """Another document that is the same and is staged or delivered, if there is one."""
     rows = connection.execute(
         "SELECT source, id, revision, label, state, marks FROM documents WHERE identity = ?"
@@ -154,7 +159,7 @@ def _original(connection: sqlite3.Connection, document: Staged) -> Duplicate | N
     return None
 
 
-def _same_number(connection: sqlite3.Connection, document: Staged) -> str:
+def _same_number(connection: Connection, document: Staged) -> str:
     """The label of another document of this number that is staged or delivered; else empty."""
     rows = connection.execute(
         "SELECT source, id, revision, label FROM documents WHERE number_hash = ?"
@@ -165,27 +170,41 @@ def _same_number(connection: sqlite3.Connection, document: Staged) -> str:
 
 
 def _record_staged(
-    connection: sqlite3.Connection, document: Staged, path: str, hash_: int, at: float
+    connection: Connection, document: Staged, path: str, hash_: int, at: float, node: str
 ) -> bool:
     """Record a document as staged; False if it has no row, or is staged or delivered already."""
     updated = connection.execute(
         "UPDATE documents SET state = 'staged', staged = ?4, path = ?5, name_hash = ?6,"
         " company = ?7, kind = ?8, sha256 = ?9, size = ?10, checksum = ?11, warnings = ?12,"
         " verified_at = ?13, changed_at = ?14, companions = ?15, identity = ?16,"
-        " number_hash = ?17, marks = ?18, details = ?19"
+        " number_hash = ?17, marks = ?18, details = ?19, node = ?20"
         " WHERE source = ?1 AND id = ?2 AND revision = ?3 AND state NOT IN ('staged', 'delivered')",
         (
             *columns(document.key),
             *(document.staged, path, hash_, document.company, document.kind),
             *(document.sha256, document.size, document.checksum, document.warnings),
             *(document.verified_at, at, " ".join(document.sidecars)),
-            *(document.identity, document.number_hash, document.marks, document.details),
+            *(document.identity, document.number_hash, document.marks, document.details, node),
         ),
     )
     return updated.rowcount == 1
 
 
-def _state(connection: sqlite3.Connection, key: Key) -> State | None:
+def _own(
+    connection: Connection, document: Staged, corrects: str = "", repeats: str = ""
+) -> AllocatedName | None:
+    """The name under which a document is staged with this very temporary file, if it is."""
+    row = connection.execute(
+        "SELECT path FROM documents WHERE source = ?1 AND id = ?2 AND revision = ?3"
+        " AND state = 'staged' AND staged = ?4",
+        (*columns(document.key), document.staged),
+    ).fetchone()
+    if row is None:
+        return None
+    return AllocatedName(row[0], number_of(row[0], document.path), corrects, repeats)
+
+
+def _state(connection: Connection, key: Key) -> State | None:
     row = connection.execute(
         "SELECT state FROM documents WHERE source = ?1 AND id = ?2 AND revision = ?3", columns(key)
     ).fetchone()

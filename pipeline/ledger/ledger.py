@@ -1,4 +1,4 @@
-"""Ledger: the durable state of every document, in SQLite, written by one group-commit writer.
+"""Ledger: the durable state of every document, written by one group-commit writer.
 
 seen(), forget(), acknowledged(), polled() and unreadable() return before their change is committed;
 it is committed before any later change, and may be lost in a power cut. begin_poll() is committed
@@ -10,11 +10,9 @@ file is damaged.
 from __future__ import annotations
 
 import math
-import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, closing
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import anyio
@@ -22,9 +20,10 @@ import anyio.to_thread
 from msgspec import structs
 
 from pipeline.document import Key
+from pipeline.ledger import statements
 from pipeline.ledger.allocation import NextNumbers, allocate, reallocate
+from pipeline.ledger.connection import Connection
 from pipeline.ledger.counts import LedgerCounts, read_counts
-from pipeline.ledger.database import open_database
 from pipeline.ledger.models import (
     AllocatedName,
     Allocation,
@@ -36,15 +35,13 @@ from pipeline.ledger.models import (
     Unwritable,
     columns,
 )
-from pipeline.ledger.retention import REMOVE, REMOVE_NOTES, SHRINK, old_rows
+from pipeline.ledger.place import LedgerPlace, open_store
+from pipeline.ledger.retention import REMOVE, REMOVE_NOTES, old_rows, shrink
 from pipeline.ledger.schema import IS_FINAL
 from pipeline.ledger.writer import Statement, Writer
 from pipeline.note import Note
 
 T = TypeVar("T")
-
-#: Ids, or rows, of one query, at most.
-PAGE_SIZE = 500
 
 #: SQL: the number of the poll that source ?1 is in.
 CURRENT_POLL = "coalesce((SELECT poll FROM sources WHERE name = ?1), 0)"
@@ -53,9 +50,11 @@ CURRENT_POLL = "coalesce((SELECT poll FROM sources WHERE name = ?1), 0)"
 class Ledger:
     """The open ledger of one running program. Made by open_ledger()."""
 
-    def __init__(self, writer: Writer, path: Path) -> None:
+    def __init__(self, writer: Writer, place: LedgerPlace, node: str = "") -> None:
         self._writer = writer
-        self._path = path
+        #: Where it lies, for those who read it beside the writer.
+        self.place = place
+        self._node = node
         self._numbers = NextNumbers()
 
     def stop_retrying(self) -> None:
@@ -72,29 +71,31 @@ class Ledger:
 
         It changes nothing, and keeps no change waiting.
         """
-        return await anyio.to_thread.run_sync(read_counts, self._path, abandon_on_cancel=True)
+        return await anyio.to_thread.run_sync(read_counts, self.place, abandon_on_cancel=True)
 
-    async def change(self, apply: Callable[[sqlite3.Connection], T]) -> T:
+    async def change(self, apply: Callable[[Connection], T]) -> T:
         """Call a function in a transaction of the writer; what it changes is durable on return."""
         return await self._writer.execute(apply, durable=True)
 
-    async def ask(self, read: Callable[[sqlite3.Connection], T]) -> T:
+    async def ask(self, read: Callable[[Connection], T]) -> T:
         """Call a function that only reads, in the turn of the writer."""
-        return await self._writer.execute(read)
+        return await self._writer.execute(read, reading=True)
 
     async def begin_poll(self, source: str) -> int:
         """Count a poll of a source that begins, and return its number; restarts don't reset it.
 
         Whatever was recorded before has a smaller number (Known.poll).
         """
-        return await self._writer.execute(partial(_begin_poll, source))
+        return await self._writer.execute(partial(statements.begin_poll, source))
 
     async def contents(self, source: str, ids: Iterable[str]) -> dict[str, dict[str, Known]]:
         """The rows of these ids, by id and revision; an id without a row is left out."""
         wanted = list(ids)
         if not wanted:
             return {}
-        return await self._writer.execute(partial(_contents, source, wanted))
+        return await self._writer.execute(
+            partial(statements.contents, source, wanted), reading=True
+        )
 
     async def seen(self, documents: Iterable[tuple[Key, str]], at: float) -> None:
         """Record that documents (key, label) were listed; returns before the commit."""
@@ -102,9 +103,10 @@ class Ledger:
             "INSERT INTO documents"  # noqa: S608 - constants only
             " (source, id, revision, label, state, seen_at, changed_at, poll)"
             f" VALUES (?1, ?2, ?3, ?4, 'seen', ?5, ?5, {CURRENT_POLL})"
-            " ON CONFLICT DO UPDATE SET state = 'seen', changed_at = excluded.changed_at,"
+            " ON CONFLICT (source, id, revision) DO UPDATE SET state = 'seen',"
+            " changed_at = excluded.changed_at,"
             " reason = '', name_hash = NULL, acknowledged_at = NULL, poll = excluded.poll"
-            " WHERE state NOT IN ('staged', 'delivered')"
+            " WHERE documents.state NOT IN ('staged', 'delivered')"
         )
         rows = [(*columns(key), label, at) for key, label in documents]
         await self._writer.enqueue(Statement(sql, rows))
@@ -128,27 +130,28 @@ class Ledger:
         """
         if not documents:
             return []
-        apply = partial(allocate, documents, at, self._numbers)
+        apply = partial(allocate, documents, at, self._node, self._numbers)
         return await self._writer.execute(apply, durable=True)
 
-    async def reallocate(self, taken: Sequence[NameTaken], at: float) -> list[AllocatedName]:
-        """Allocate other names to staged documents whose names were taken: durable on return."""
+    async def reallocate(self, taken: Sequence[NameTaken], at: float) -> list[AllocatedName | None]:
+        """Allocate other names to staged documents whose names were taken: durable on return.
+
+        None for one that is not staged under its temporary file any more, which stays as it is.
+        """
         if not taken:
             return []
         apply = partial(reallocate, taken, at, self._numbers)
         return await self._writer.execute(apply, durable=True)
 
-    async def delivered(self, keys: Iterable[Key], at: float) -> None:
-        """Record documents as delivered, durable on return; their files have to be flushed before.
+    async def delivered(self, documents: Iterable[tuple[Key, str]], at: float) -> None:
+        """Record documents, (key, temporary file) each, as delivered: durable on return.
 
-        Raises RowMissing if one of them has no row.
+        Their files have to be flushed before. One that is delivered already stays as it is. Raises
+        RowMissing if one of them is neither that nor staged under its temporary file.
         """
-        sql = (
-            "UPDATE documents SET state = 'delivered', staged = '', companions = '', reason = '',"
-            " delivered_at = ?4, changed_at = ?4 WHERE source = ?1 AND id = ?2 AND revision = ?3"
-        )
-        rows = [(*columns(key), at) for key in keys]
-        await self._writer.write(Statement(sql, rows, must_match=True))
+        rows = [(*columns(key), at, staged) for key, staged in documents]
+        if rows:
+            await self._writer.execute(partial(statements.delivered, rows), durable=True)
 
     async def duplicates(self, found: Iterable[tuple[Key, str]], at: float) -> None:
         """Record duplicates, (key, sentence that names the original) each: durable on return."""
@@ -168,15 +171,20 @@ class Ledger:
         rows = [(*columns(key), *structs.astuple(one), at) for key, one in notes]
         await self._writer.write(Statement(sql, rows))
 
-    async def unstaged(self, failed: Iterable[tuple[Key, str]], at: float) -> None:
-        """Record staged documents that did not become visible, (key, reason) each, as waiting.
+    async def unstaged(self, failed: Iterable[tuple[Key, str, str]], at: float) -> None:
+        """Record staged documents that did not become visible as waiting: durable on return.
 
-        Durable on return. Their names are free for others from then on.
+        failed: (key, temporary file, reason) each. Their names are free for others from then on.
+        One that is not staged under its temporary file stays as it is.
         """
-        clear = (
-            ", staged = '', companions = '', name_hash = NULL, identity = NULL, number_hash = NULL"
+        sql = (
+            "UPDATE documents SET state = 'waiting', staged = '', companions = '',"  # noqa: S608 - constants only
+            " name_hash = NULL, identity = NULL, number_hash = NULL, reason = ?6, changed_at = ?4,"
+            f" poll = {CURRENT_POLL} WHERE source = ?1 AND id = ?2 AND revision = ?3"
+            " AND state = 'staged' AND staged = ?5"
         )
-        await self._record_state(State.WAITING, failed, at, clear)
+        rows = [(*columns(key), at, staged, reason) for key, staged, reason in failed]
+        await self._writer.write(Statement(sql, rows))
 
     async def waiting(
         self, failed: Iterable[tuple[Key, str]], at: float, company: str = ""
@@ -200,21 +208,14 @@ class Ledger:
         await self._record_end(State.QUARANTINED, failed, at)
 
     async def _record_end(self, state: State, failed: Iterable[tuple[Key, str]], at: float) -> None:
+        """Record a state and its reason; inserts the row if seen() could not write it."""
         # Whether a staged document became visible only its temporary folder tells (recovery).
-        await self._record_state(state, failed, at, " WHERE state NOT IN ('staged', 'delivered')")
-
-    async def _record_state(
-        self, state: State, failed: Iterable[tuple[Key, str]], at: float, tail: str
-    ) -> None:
-        """Record a state and its reason; inserts the row if seen() could not write it.
-
-        tail: SQL that follows the SET clause: more assignments, or a WHERE that protects rows.
-        """
         sql = (
             "INSERT INTO documents (source, id, revision, label, state, reason, seen_at,"  # noqa: S608 - constants only
             f" changed_at, poll) VALUES (?1, ?2, ?3, ?2, ?4, ?5, ?6, ?6, {CURRENT_POLL})"
-            " ON CONFLICT DO UPDATE SET state = excluded.state, reason = excluded.reason,"
-            f" changed_at = excluded.changed_at, poll = excluded.poll{tail}"
+            " ON CONFLICT (source, id, revision) DO UPDATE SET state = excluded.state,"
+            " reason = excluded.reason, changed_at = excluded.changed_at, poll = excluded.poll"
+            " WHERE documents.state NOT IN ('staged', 'delivered')"
         )
         rows = [(*columns(key), state.value, reason, at) for key, reason in failed]
         await self._writer.write(Statement(sql, rows))
@@ -238,14 +239,16 @@ class Ledger:
 
         after: the last one of the page before. Empty when there are no more.
         """
-        return await self._writer.execute(partial(_unacknowledged, source, after))
+        return await self._writer.execute(
+            partial(statements.unacknowledged, source, after), reading=True
+        )
 
     async def shrink(self, keys: Iterable[Key], before: float) -> None:
         """Keep of old documents only what exactly-once needs; see retention.py.
 
         before: rows that were touched since are left alone. Returns when it is committed.
         """
-        await self._writer.execute(Statement(SHRINK, old_rows(keys, before)))
+        await self._writer.execute(Statement(shrink(self._writer.dialect), old_rows(keys, before)))
 
     async def remove(self, keys: Iterable[Key], before: float) -> None:
         """Remove old rows of documents that were never delivered; the rest as in shrink()."""
@@ -273,26 +276,28 @@ class Ledger:
         sql = (
             "UPDATE documents SET reason = reason || ?4 WHERE source = ?1 AND id = ?2"
             " AND revision = ?3 AND state = 'quarantined'"
+            " AND substr(reason, length(reason) + 1 - ?5) <> ?4"
         )
-        await self._writer.enqueue(Statement(sql, [(*columns(key), f" ({why})")]))
+        said = f" ({why})"
+        await self._writer.enqueue(Statement(sql, [(*columns(key), said, len(said))]))
 
     async def unfinished(self) -> list[Unfinished]:
         """The documents that an earlier process left staged."""
-        return await self._writer.execute(_unfinished)
+        return await self._writer.execute(statements.unfinished, reading=True)
 
     async def polled(self, source: str, at: float, error: str = "") -> None:
         """Record that a poll was complete, or its error; returns before the commit."""
         sql = (
             "INSERT INTO sources (name, polled_at, error, error_at) VALUES (?1, ?2, ?3, ?4)"
-            " ON CONFLICT DO UPDATE SET polled_at = coalesce(?2, polled_at), error = ?3,"
-            " error_at = ?4"
+            " ON CONFLICT (name) DO UPDATE SET polled_at = coalesce(?2, sources.polled_at),"
+            " error = ?3, error_at = ?4"
         )
         row = (source, None if error else at, error, at if error else None)
         await self._writer.enqueue(Statement(sql, [row]))
 
     async def cursor(self, source: str) -> str:
         """Where the next walk over a source's list may begin; "" for the start."""
-        return await self._writer.execute(partial(_cursor, source))
+        return await self._writer.execute(partial(statements.cursor, source), reading=True)
 
     async def set_cursor(self, source: str, cursor: str) -> None:
         """Record where a later walk may begin; returns before the commit.
@@ -309,76 +314,26 @@ class Ledger:
 
 
 @asynccontextmanager
-async def open_ledger(path: Path, write_timeout: float = math.inf) -> AsyncIterator[Ledger]:
+async def open_ledger(
+    place: LedgerPlace, write_timeout: float = math.inf, node: str = ""
+) -> AsyncIterator[Ledger]:
     """Open or create the ledger and run its writer; on leaving, all changes are committed.
 
-    write_timeout: seconds to retry while the disk refuses. A file that is no ledger, or a damaged
-    one, is kept aside under another name, and a new one begins; one of an earlier version is
-    migrated. Raises StateError when it is a newer program's, can't be migrated, or the disk
-    refuses; on leaving, when changes that no caller waits for could not be written.
+    write_timeout: seconds to retry while the disk refuses, or the database does not answer. node:
+    which one of a cluster this is. A file that is no ledger, or a damaged one, is kept aside under
+    another name, and a new one begins; one of an earlier version is migrated. Raises StateError
+    when it is a newer program's, can't be migrated, or the disk refuses; on leaving, when changes
+    that no caller waits for could not be written.
     """
-    connection = await anyio.to_thread.run_sync(open_database, path)
-    with closing(connection):
-        writer = Writer(connection, write_timeout)
+    store = await anyio.to_thread.run_sync(open_store, place, node)
+    with closing(store):
+        writer = Writer(store, write_timeout)
         async with anyio.create_task_group() as group:
             group.start_soon(writer.run)
             try:
-                yield Ledger(writer, path)
+                yield Ledger(writer, place, node)
             finally:
                 writer.stop_retrying()
                 writer.close()
         if writer.failure is not None:
             raise writer.failure
-
-
-def _begin_poll(source: str, connection: sqlite3.Connection) -> int:
-    cursor = connection.execute(
-        "INSERT INTO sources (name, poll) VALUES (?, 1)"
-        " ON CONFLICT DO UPDATE SET poll = poll + 1 RETURNING poll",
-        (source,),
-    )
-    ((number,),) = cursor.fetchall()
-    return int(number)
-
-
-def _cursor(source: str, connection: sqlite3.Connection) -> str:
-    row = connection.execute("SELECT cursor FROM sources WHERE name = ?", (source,)).fetchone()
-    return str(row[0]) if row else ""
-
-
-def _contents(
-    source: str, ids: Sequence[str], connection: sqlite3.Connection
-) -> dict[str, dict[str, Known]]:
-    found: dict[str, dict[str, Known]] = {}
-    for some in (ids[start : start + PAGE_SIZE] for start in range(0, len(ids), PAGE_SIZE)):
-        rows = connection.execute(
-            "SELECT id, revision, state, poll, acknowledged_at, reason, sha256, seen_at"  # noqa: S608 - constants only
-            " FROM documents"
-            f" WHERE source = ? AND id IN ({', '.join('?' * len(some))})",
-            (source, *some),
-        )
-        for row in rows:
-            found.setdefault(row[0], {})[row[1]] = Known(State(row[2]), *row[3:])
-    return found
-
-
-def _unacknowledged(
-    source: str, after: tuple[Key, Known] | None, connection: sqlite3.Connection
-) -> list[tuple[Key, Known]]:
-    last = (after[1].state.value, *columns(after[0])[1:]) if after else ("", "", "")
-    rows = connection.execute(
-        "SELECT id, revision, state, poll, acknowledged_at, reason FROM documents"  # noqa: S608 - constants only
-        " INDEXED BY documents_open"
-        f" WHERE source = ?1 AND acknowledged_at IS NULL AND {IS_FINAL}"
-        " AND (state, id, revision) > (?2, ?3, ?4) ORDER BY state, id, revision LIMIT ?5",
-        (source, *last, PAGE_SIZE),
-    )
-    return [(Key(source, r[0], r[1]), Known(State(r[2]), *r[3:])) for r in rows]
-
-
-def _unfinished(connection: sqlite3.Connection) -> list[Unfinished]:
-    rows = connection.execute(
-        "SELECT source, id, revision, staged, companions, path, label, company, kind, sha256"
-        " FROM documents WHERE state = 'staged'"
-    )
-    return [Unfinished(Key(*r[:3]), r[3], tuple(r[4].split()), *r[5:]) for r in rows]

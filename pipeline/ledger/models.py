@@ -74,9 +74,10 @@ class Known(Struct, frozen=True):
 class Staged(Struct, frozen=True):
     """A document that is about to become visible: everything that the ledger records of it.
 
-    staged: its temporary file, which is flushed. sidecars: extensions of the files that go beside
-    it, whose temporary files are `staged`, a dot and the extension. path: the preferred name;
-    first: the number of the first alternative of that name which is free on the disk.
+    staged: its temporary file, which is flushed, and whose name no other attempt has. sidecars:
+    extensions of the files that go beside it, whose temporary files are `staged`, a dot and the
+    extension. path: the preferred name; first: the number of the first alternative of that name
+    which is free on the disk.
     identity: equal for documents that may be one and the same. marks: what tells apart documents of
     one identity (see pipeline/ledger/marks.py).
     number_hash: equal for documents that bear the same number. may_repeat: whether it gets a name
@@ -144,7 +145,8 @@ class Unfinished(Struct, frozen=True):
     """A document that an earlier process left staged.
 
     staged: its temporary file. sidecars: as in Staged. path: the name that was allocated to it.
-    label, company, kind, sha256: as the log tells of it.
+    label, company, kind, sha256: as the log tells of it. node: which one staged it; "" without a
+    cluster.
     """
 
     key: Key
@@ -155,17 +157,20 @@ class Unfinished(Struct, frozen=True):
     company: str = ""
     kind: str = ""
     sha256: str = ""
+    node: str = ""
 
 
 class NameTaken(Struct, frozen=True):
     """A staged document whose allocated name another program took before it became visible.
 
-    path: the preferred name; first: the number of the first alternative to try now.
+    path: the preferred name; first: the number of the first alternative to try now. staged: its
+    temporary file.
     """
 
     key: Key
     path: str
     first: int
+    staged: str
 
 
 def columns(key: Key) -> tuple[str, str, str]:

@@ -74,6 +74,9 @@ ALTER TABLE sources ADD COLUMN paused_at REAL;
 ALTER TABLE sources ADD COLUMN paused_by TEXT NOT NULL DEFAULT '';
 {_ACTIONS}
 """,
+    5: """
+ALTER TABLE documents ADD COLUMN node TEXT NOT NULL DEFAULT '';
+""",
 }
 
 #: The version of SCHEMA, which the file holds as its user_version.
@@ -92,7 +95,7 @@ CREATE TABLE documents (
     seen_at REAL NOT NULL, changed_at REAL NOT NULL, verified_at REAL,
     delivered_at REAL, acknowledged_at REAL, poll INTEGER NOT NULL DEFAULT 0,
     marks TEXT NOT NULL DEFAULT '', details TEXT NOT NULL DEFAULT '',
-    PRIMARY KEY (source, id, revision)
+    node TEXT NOT NULL DEFAULT '', PRIMARY KEY (source, id, revision)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX documents_name ON documents (name_hash) WHERE name_hash IS NOT NULL;
 CREATE INDEX documents_identity ON documents (identity) WHERE identity IS NOT NULL;

@@ -56,7 +56,10 @@ async def allocate_names(
 
 
 async def allocate_next_names(ledger: Ledger, lane: Lane, taken: Sequence[Named]) -> list[Named]:
-    """Record other names for documents whose names are taken by files of other programs."""
+    """Record other names for documents whose names are taken by files of other programs.
+
+    One that is not staged under its temporary file any more is left out.
+    """
 
     def find(one: Named, _: Heartbeat) -> int:
         return free_number(one.plan.target, one.plan.sidecars, one.claim.number + 1)
@@ -67,6 +70,7 @@ async def allocate_next_names(ledger: Ledger, lane: Lane, taken: Sequence[Named]
             one.plan.key,
             str(one.plan.target),
             number if isinstance(number, int) else one.claim.number + 1,
+            one.staged.staged,
         )
         for one, number in zip(taken, numbers, strict=True)
     ]
@@ -74,4 +78,5 @@ async def allocate_next_names(ledger: Ledger, lane: Lane, taken: Sequence[Named]
     return [
         Named(one.plan, one.staged, claim, one.sidecars)
         for one, claim in zip(taken, claims, strict=True)
+        if claim is not None
     ]

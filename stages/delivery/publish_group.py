@@ -23,7 +23,13 @@ from stages.delivery.fsync import flush_names
 from stages.delivery.lanes import Lane
 from stages.delivery.publish import Attempt, publish
 from stages.delivery.recovery import MAX_NAMES, Recovery
-from stages.delivery.results import WriteResult, not_durable, not_visible, warn_of_repetition
+from stages.delivery.results import (
+    WriteResult,
+    not_durable,
+    not_visible,
+    taken_over,
+    warn_of_repetition,
+)
 from stages.delivery.watchdog import Call, Hanging, Heartbeat
 
 
@@ -59,6 +65,8 @@ class GroupPublisher:
             if not taken:
                 break
             named = await allocate_next_names(self._ledger, lane, taken)
+            ours = {one.plan.key for one in named}
+            results |= {k: taken_over(o.plan) for o in taken if (k := o.plan.key) not in ours}
         return unpublished
 
     async def _attempt(

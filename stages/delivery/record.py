@@ -26,14 +26,21 @@ async def record_group(
     named: all that got a name, with their results. unpublished: those of them that certainly are
     not visible. Those that are neither delivered nor unpublished stay staged.
     """
-    delivered = [one.plan.key for one in named if isinstance(results[one.plan.key], Path)]
+    delivered = [
+        (one.plan.key, one.staged.staged)
+        for one in named
+        if isinstance(results[one.plan.key], Path)
+    ]
     await ledger.delivered(delivered, time.time())
     for one in unnamed:
         results[one.plan.key] = not_named(one.plan, one.reason, results)
-    waiting = [one.plan.key for one in unpublished]
-    waiting += [
-        one.plan.key
+    unstaged = [
+        (one.plan.key, one.staged.staged, str(results[one.plan.key])) for one in unpublished
+    ]
+    await ledger.unstaged(unstaged, time.time())
+    waiting = [
+        (one.plan.key, str(results[one.plan.key]))
         for one in unnamed
         if isinstance(one.reason, Duplicate) and isinstance(results[one.plan.key], RetryableError)
     ]
-    await ledger.unstaged([(key, str(results[key])) for key in waiting], time.time())
+    await ledger.waiting(waiting, time.time())

@@ -148,7 +148,7 @@ class Recovery:
     async def _attempt(self, lane: Lane, unfinished: Sequence[Unfinished]) -> list[Unfinished]:
         """Try to recover each document once; those that have got another name to be tried."""
         delivered: list[Unfinished] = []
-        lost: list[tuple[Key, str]] = []
+        lost: list[tuple[Key, str, str]] = []
         taken: list[tuple[Unfinished, NameTaken]] = []
         taking: set[Path] = set()
         refusing: dict[Path, OSError] = {}
@@ -167,24 +167,25 @@ class Recovery:
                 delivered.append(one)
             elif result.lost:
                 log.warning("document will be fetched again", path=one.path, reason=result.lost)
-                lost.append((one.key, result.lost))
+                lost.append((one.key, one.staged, result.lost))
             elif result.next_number:
-                taken.append((one, NameTaken(one.key, one.path, result.next_number)))
+                taken.append((one, NameTaken(one.key, one.path, result.next_number, one.staged)))
             else:
                 if result.error is not None:
                     refusing[folder] = result.error
                 self._log_postponed(one, result.error)
         self._destinations.record_folders(taking, refusing)
         now = time.time()
-        await self._ledger.delivered([one.key for one in delivered], now)
+        await self._ledger.delivered([(one.key, one.staged) for one in delivered], now)
         await self._ledger.unstaged(lost, now)
         claims = await self._ledger.reallocate([wanted for _, wanted in taken], now)
-        for key in (*(one.key for one in delivered), *(key for key, _ in lost)):
+        for key in (*(one.key for one in delivered), *(key for key, *_ in lost)):
             self._visible.pop(key, None)
         _log_recovered(delivered, len(lost))
         return [
             structs.replace(one, path=claim.path)
             for (one, _), claim in zip(taken, claims, strict=True)
+            if claim is not None
         ]
 
     def _call(self, one: Unfinished) -> Call[Recovered]:

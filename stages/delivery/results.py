@@ -44,6 +44,15 @@ def not_visible(plan: Plan, error: OSError) -> RetryableError:
     return waits
 
 
+def taken_over(plan: Plan) -> RetryableError:
+    """A document that another process has brought further meanwhile, or taken back."""
+    return RetryableError(
+        plan.label,
+        "another process has taken it over",
+        "The next poll finds out what became of it",
+    )
+
+
 def folder_words(error: OSError) -> tuple[str, str]:
     """The reason and the remedy of a folder that does not work, which name no path."""
     waiting = "its documents wait and will be retried"

@@ -49,7 +49,7 @@ async def bench(
         # As the last stage does, so that a page read before this shows nothing new.
         staged = Staged(document.key, "", (), document.key.digest, "", "", "", 0, "", "", 0.0)
         await one.ledger.stage([staged], 1.0)
-        await one.ledger.delivered([document.key], 1.0)
+        await one.ledger.delivered([(document.key, "")], 1.0)
         return document
 
     async def fetch(document: Document[Any]) -> Document[Any]:

@@ -113,17 +113,19 @@ class LedgerMachine(RuleBasedStateMachine):
         key = data.draw(st.sampled_from(self.staged()))
         row = self.rows[key]
         for first in range(2, 2 + times):
-            (allocated,) = self.ask("reallocate", [NameTaken(key, row.name, first)], self.now())
+            wanted = NameTaken(key, row.name, first, temporary(key))
+            (allocated,) = self.ask("reallocate", [wanted], self.now())
             assert allocated.path != row.name
             row.name = allocated.path
-        self.ask("delivered", [key], self.now())
+        self.ask("delivered", [(key, temporary(key))], self.now())
         row.state = State.DELIVERED
 
     @precondition(lambda self: self.staged())
     @rule(data=st.data())
     def take_back(self, data: st.DataObject) -> None:
         key = data.draw(st.sampled_from(self.staged()))
-        self.ask("unstaged", [(key, "the folder is not there")], self.now())
+        failed = (key, temporary(key), "the folder is not there")
+        self.ask("unstaged", [failed], self.now())
         row = self.rows[key]
         row.state, row.name, row.identity = State.WAITING, "", None
 
@@ -184,8 +186,13 @@ class LedgerMachine(RuleBasedStateMachine):
 def staged(key: Key, wish: int, identity: int | None) -> Staged:
     path = f"out/{wish}.xml"
     return Staged(
-        key, f"t/{key.id}", (), path, "BE1", "sales", "ab", 9, "Digest", "", 3.0, identity=identity
+        *(key, temporary(key), (), path, "BE1", "sales", "ab", 9, "Digest", "", 3.0),
+        identity=identity,
     )
+
+
+def temporary(key: Key) -> str:
+    return f"t/{key.id}"
 
 
 TestLedger = pytest.mark.slow(LedgerMachine.TestCase)

@@ -247,4 +247,4 @@ async def deliver(ledger: Ledger, number: int, at: float) -> None:
     out = f"out/{number}.xml"
     staged = Staged(key, f"t/{number}", (), out, COMPANY, "purchase", "ab", 9, "", "", at)
     await ledger.stage([staged], at)
-    await ledger.delivered([key], at)
+    await ledger.delivered([(key, staged.staged)], at)

@@ -37,7 +37,7 @@ async def bring(path: Path, key: Key, *, delivered: bool) -> None:
         staged = Staged(key, f"t/{key.id}", (), "o.xml", "BE1", "sales", "ab", 9, "Digest", "", 3.0)
         await ledger.stage([staged], 1.0)
         if delivered:
-            await ledger.delivered([key], 2.0)
+            await ledger.delivered([(key, staged.staged)], 2.0)
 
 
 @pytest.fixture

@@ -165,7 +165,7 @@ async def delivered(application: Application, key: Key, sha256: str = SHA) -> No
     )
     await application.ledger.seen([(key, "invoice")], 3.0)
     await application.ledger.stage([staged], 3.0)
-    await application.ledger.delivered([key], 3.0)
+    await application.ledger.delivered([(key, "t/1")], 3.0)
 
 
 async def test_another_revision_that_was_delivered_later_clears_it(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ VERSIONS = range(1, VERSION + 1)
 EARLIER = range(1, VERSION)
 
 #: The number of the last poll of "box" that the dump of a version holds; version 1 counted none.
-POLLS = {1: 0, 2: 4, 3: 4, 4: 4, 5: 4}
+POLLS = {1: 0, 2: 4, 3: 4, 4: 4, 5: 4, 6: 4}
 
 #: A step that writes more than the cache holds, so that some of it reaches the disk at once.
 BULKY = "CREATE TABLE filler (x); INSERT INTO filler VALUES (zeroblob(5000000));"
@@ -188,6 +188,7 @@ async def test_what_it_says_goes_on_being_true(path: Path, version: int) -> None
             (unfinished,) = await ledger.unfinished()
             assert (unfinished.key, unfinished.staged) == (staged, "/books/.synqup/a1b2")
             assert (unfinished.sidecars, unfinished.path) == (("pdf",), "/books/staged.xml")
+            assert unfinished.node == ("n1" if version >= 6 else "")
     told = summarise(path)
     assert [(s.name, s.polled_at, s.error) for s in told.sources] == [
         *(("box", 9.0, "no answer"), ("other", 8.0, ""))
