@@ -28,6 +28,7 @@ from pipeline.engine.quarantine import Quarantine
 from pipeline.errors import InternalError, StateError, SynqupError
 from pipeline.health.progress import VitalSigns
 from pipeline.ledger.ledger import Ledger, open_ledger
+from pipeline.part import Part
 from pipeline.records import RecordSink, ignore
 from pipeline.source import Source
 from pipeline.stage import Instrument
@@ -39,7 +40,14 @@ from stages.kind import Kind
 from stages.list import Lister
 from stages.orders import OrderDocuments, company_named
 from stages.readable import ReadableDocuments
-from stages.settings import Config, SourceSettings, company_folders, folders_of, roots_of
+from stages.settings import (
+    Config,
+    SourceSettings,
+    company_folders,
+    folders_of,
+    members,
+    roots_of,
+)
 from stages.sources.registry import SECTIONS, open_source
 from stages.sources.sign_in import open_sign_in
 
@@ -56,6 +64,7 @@ __all__ = [
     "SourceSettings",
     "classify_among",
     "classify_file",
+    "companies_of",
     "company_folders",
     "company_named",
     "copies_in",
@@ -122,19 +131,21 @@ class Application(Struct, frozen=True):
         await self.recover_staged()
         observer, journal = self.engine.observer, self.engine.journal
         with journal.polling(source.name), observer.polling(source.name):
-            return await self._poll(source, config)
+            lister = await self.poll_part(source, config)
+            return lister.unreadable
 
-    async def _poll(self, source: Source, config: Config) -> int:
+    async def poll_part(self, source: Source, config: Config, part: Part | None = None) -> Lister:
+        """Bring what a part of a source holds; by default all. Raises as poll()."""
         try:
             page_read = partial(self.engine.observer.page_read, source.name)
-            lister = Lister(source, config, self.ledger, self.dispatcher, page_read)
-            unreadable = await lister.poll()
+            lister = Lister(source, config, self.ledger, self.dispatcher, page_read, part)
+            await lister.poll()
         except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
             words = self.error_reporter.report(f"source {source.name}", error)
             raise self._recorded(source.name, words) from None
         if (fault := self.engine.breaker.fault_of(source.name)) is not None:
             raise fault
-        return unreadable
+        return lister
 
     async def close(self, source: Source) -> None:
         """Close a source, for at most CLOSE_TIMEOUT; raises nothing."""
@@ -172,6 +183,11 @@ def ledger_path(state_dir: Path) -> Path:
 def quarantine_in(state_dir: Path) -> Quarantine:
     """The quarantine of a state folder."""
     return Quarantine(state_dir / "quarantine")
+
+
+def companies_of(config: Config, source: str) -> list[str]:
+    """The identifiers of the companies whose documents a source holds."""
+    return list(dict.fromkeys(one.company.identifier for one in members(config, source)))
 
 
 def copies_in(state_dir: Path) -> Copies:

@@ -15,8 +15,8 @@ PATIENCE = 30.0
 
 #: The ledger's table of sources, as far as the cluster reads it.
 SOURCES = (
-    "CREATE TABLE IF NOT EXISTS sources (name text PRIMARY KEY, paused_at double precision,"
-    " paused_by text NOT NULL DEFAULT '')"
+    'CREATE TABLE IF NOT EXISTS sources (name text COLLATE "C" PRIMARY KEY,'
+    " paused_at double precision, paused_by text NOT NULL DEFAULT '')"
 )
 
 
