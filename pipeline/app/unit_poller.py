@@ -70,7 +70,7 @@ class UnitPoller:
     async def run(self) -> None:
         """Poll until stopped. Raises StateError alone, in a group: it has to end the program."""
         try:
-            with self._scope:
+            with self._jobs, self._scope:
                 async with anyio.create_task_group() as group:
                     group.start_soon(
                         heed_hints, self.source, self._application, self._interval, self._heed
