@@ -170,8 +170,11 @@ def _next_name(state: State, index: int, attempt: Attempt, rules: Rules) -> Outc
 
 def _look_first(state: State, index: int, attempt: Attempt, rules: Rules) -> Outcome:
     """The sidecar is not there: it is put aside, or has become visible."""
-    back = rules.looks_aside and state.sidecars[attempt.file] == ASIDE
-    yield state, attempt._replace(step="aside first" if back else "rename")
+    if rules.looks_aside and state.sidecars[attempt.file] == ASIDE:
+        yield state, attempt._replace(step="aside first")
+    else:
+        is_unexplained = attempt.mine and not attempt.moved
+        yield state, attempt._replace(step="gone" if is_unexplained else "rename")
 
 
 def _look(state: State, index: int, attempt: Attempt, rules: Rules) -> Outcome:
@@ -212,7 +215,8 @@ def _aside(state: State, index: int, attempt: Attempt, rules: Rules) -> Outcome:
     place = state.files[attempt.file]
     if place == STAGED:
         yield _put(state, attempt.file, "files", ASIDE), attempt._replace(step="unstage")
-    elif place == ASIDE:
+    elif place == ASIDE or (rules.sidecar and rules.first_of_all):
+        # Where a sidecar is put aside, the document never was visible: if missing, it was removed.
         yield state, attempt._replace(step="unstage")
     else:
         yield state, Attempt("end")
@@ -295,9 +299,14 @@ def _surroundings(state: State, rules: Rules) -> Iterator[tuple[str, State]]:
     elif rules.occupied and state.occupied == 1:
         yield "name free", state._replace(occupied=-1)
     if rules.vanishes and not state.vanished:
-        for file, place in enumerate(state.files):
+        yield from _antivirus(state)
+
+
+def _antivirus(state: State) -> Iterator[tuple[str, State]]:
+    for kind in ("files", "sidecars"):
+        for file, place in enumerate(getattr(state, kind)):
             if place == STAGED:
-                gone = _put(state, file, "files", NOWHERE)
+                gone = _put(state, file, kind, NOWHERE)
                 yield "antivirus", gone._replace(vanished=True)
 
 

@@ -52,7 +52,7 @@ def _broken(state: State, rules: Rules) -> str:
         return "told and not delivered"
     if sidecars > 1 and not rules.vanishes:
         return "sidecar twice"
-    if rules.sidecar and documents and not sidecars:
+    if rules.sidecar and documents and not sidecars and not _excused(state, rules):
         return "document before its sidecar"
     return ""
 
@@ -77,7 +77,7 @@ def _ended(shared: State, rules: Rules, attempts: int) -> str:
         if _excused(state, rules):
             return ""
         return "lost" if state.row.state == "d" or state.told else "stuck"
-    if rules.sidecar and sidecars == 0:
+    if rules.sidecar and sidecars == 0 and not _excused(state, rules):
         return "sidecar lost"
     return "" if state.told and state.row.state == "d" else "not told"
 

@@ -15,7 +15,7 @@ class Rules(NamedTuple):
 
     What may happen. sidecar: the document has one, which gets its name first. refuses: the folder
     may refuse for good. occupied: another program may take the first name, and free it. vanishes:
-    an antivirus may remove the temporary file. sweeps: the second attempt first removes what the
+    an antivirus may remove a temporary file. sweeps: the second attempt first removes what the
     first one has left: "fenced" (nothing of the first can be staged any more) or "naive".
 
     The design. own_names: each attempt has a temporary name of its own. aside: what is taken back
