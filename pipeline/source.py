@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 from pipeline.hints import Pushed
 from pipeline.retry import RetryPolicy
 from pipeline.text import sanitized
+from pipeline.throttle import Throttle
 from pipeline.traits import Traits
 
 #: Characters of a label, at most.
@@ -171,6 +172,11 @@ class Source(ABC):
     #: to their end; losing it costs time and nothing else. A source without a use for it leaves it.
     #: A walk that fails in part moves it past nothing but what it has yielded.
     cursor: str = ""
+    #: The identifiers of the companies whose lists a walk is over; None for all. The engine sets it
+    #: before a walk, and only where by_company() holds.
+    only: Collection[str] | None = None
+    #: What bounds its requests, and is to be divided where several nodes poll it at once.
+    throttles: Sequence[Throttle] = ()
     #: Takes the requests by which its platform says that there is something new; None if it sends
     #: none, or they are not wanted.
     push: Pushed | None = None
@@ -205,6 +211,14 @@ class Source(ABC):
 
         config: the configuration in force, which names the companies to ask for.
         """
+
+    def by_company(self, config: Any) -> bool:  # noqa: ARG002 - some use it
+        """Whether each company has lists of its own, which can be walked over without the others'.
+
+        Then a walk heeds `only`, and several may be made at once by sources of one name, each on a
+        machine of its own. Sends no request.
+        """
+        return False
 
     async def hints(self) -> AsyncGenerator[str, None]:
         """Yield a lane, or "" for any, whenever something new may be listed; by default each push.

@@ -35,13 +35,17 @@ class Gone(Rejected):
 
 
 class Absent:
-    """What one poll finds out about the documents that wait. shown: ids of those it was shown."""
+    """What one poll finds out about the documents that wait. shown: ids of those it was shown.
 
-    def __init__(self, source: Source, ledger: Ledger, poll: float) -> None:
+    poll: its number. before: that of the poll before, over the same lists.
+    """
+
+    def __init__(self, source: Source, ledger: Ledger, poll: float, before: float) -> None:
         self.shown: set[str] = set()
         self._source = source
         self._ledger = ledger
         self._poll = poll
+        self._before = before
 
     async def note(
         self,
@@ -49,12 +53,15 @@ class Absent:
         companies: Callable[[], Collection[str]],
         cursor: str,
         dispatcher: Dispatcher,
+        *,
+        is_whole: bool = True,
     ) -> None:
         """Record the documents that are gone, after a complete walk.
 
-        companies: the identifiers of those whose lists it was over. cursor: where it began. The
-        list is read once more if there are any, as a list that shifts may hide one; where that
-        fails, a later poll tells.
+        companies: the identifiers of those whose lists it was over. cursor: where it began.
+        is_whole: whether it was over all lists, and not over those of some companies. The list is
+        read once more if there are any, as a list that shifts may hide one; where that fails, a
+        later poll tells.
         """
         waiting = await left_waiting(self._ledger, self._source.name, self._poll)
         if not waiting:
@@ -63,9 +70,9 @@ class Absent:
         waiting = [
             one
             for one in self._not_shown(waiting)
-            if (not one.company or one.company in configured)
+            if (one.company in configured if one.company else is_whole)
             # A walk from a cursor is over what the poll before listed, but perhaps no others did.
-            and (not cursor or one.poll >= self._poll - 1)
+            and (not cursor or one.poll >= self._before)
             and self._source.shows(one.key.id, one.company)
         ]
         if waiting and not self._source.traits.pause:

@@ -23,12 +23,15 @@ from pipeline.errors import (
 )
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import ACKED, Known, State
-from pipeline.source import Entry, Source, UnreadableItems
-from pipeline.text import first_few
+from pipeline.ledger.whole import WholeSource
+from pipeline.part import Begun, Part
+from pipeline.source import Entry, Source
 from stages.ack_order import AckOrder, Blocked
 from stages.gone import Absent
 from stages.model import Listed
+from stages.revisions import next_revision, superseded
 from stages.settings import Config, members
+from stages.unreadable import Unreadable
 
 log = structlog.get_logger(__name__)
 
@@ -37,8 +40,6 @@ AHEAD = 8
 #: Entries whose acknowledgement depends on the order of the list that are gathered, at most, before
 #: the walk waits for them.
 GATHERED = 5000
-#: Unfinished revisions of one id that are remembered, at most.
-REMEMBERED = 16
 
 
 class PassResult(Struct, frozen=True):
@@ -70,7 +71,8 @@ class Comparison(Struct, frozen=True):
 class Lister:
     """One poll of one source, under the configuration in force when it begins.
 
-    page_read: called for each page that has arrived.
+    page_read: called for each page that has arrived. part: of the source; by default all of it.
+    more: whether it has ended with documents that were listed and not started.
     """
 
     def __init__(
@@ -80,20 +82,25 @@ class Lister:
         ledger: Ledger,
         dispatcher: Dispatcher,
         page_read: Callable[[], None] = lambda: None,
+        part: Part | None = None,
     ) -> None:
+        self.more = False
         self._source = source
+        self._part = part or WholeSource(ledger, source.name)
         self._config = config
         self._ledger = ledger
         self._dispatcher = dispatcher
         self._page_read = page_read
         # A lookup without a poll comes after every poll so far.
         self._number: float = math.inf
-        self._unreadable: dict[str, UnreadableItems] = {}
+        #: When its first document was started.
+        self._began_at: float | None = None
+        self._unreadable = Unreadable(source)
         self._traits = source.traits
         self._order = AckOrder(source)
         self._blocked: dict[str, Blocked] = {}
         self._cursor = ""
-        self._absent = Absent(source, ledger, self._number)
+        self._absent = Absent(source, ledger, self._number, self._number)
         #: Documents of the latest walk that have not come to their end; and, by lane, those that
         #: keep their place in the list, as an acknowledgement has not been taken either.
         self._open = 0
@@ -111,39 +118,57 @@ class Lister:
         processed.
         """
         self._dispatcher.reset_breaker(self._source.name)
-        self._number = await self._ledger.begin_poll(self._source.name)
-        self._cursor = await self._ledger.cursor(self._source.name)
-        self._absent = Absent(self._source, self._ledger, self._number)
+        begun = await self._part.begin()
+        self._number, self._cursor = begun.number, begun.cursor
+        self._absent = Absent(self._source, self._ledger, begun.number, begun.before)
         if not self._traits.in_order:
-            await self._acknowledge_again()
+            await self._acknowledge_again(begun)
+        result = await self._walk()
+        if not self.more:
+            await self._conclude(result)
+        return self._unreadable.items
+
+    async def _walk(self) -> PassResult:
+        """Make one pass after the other over the list; the result of the last one."""
+        name = self._source.name
         while True:
-            quiet = not self._dispatcher.in_flight_count(self._source.name)
+            quiet = not self._dispatcher.in_flight_count(name)
             result = await self._pass()
             if result.failure is not None and result.fatal:
                 raise result.failure
             await self._acknowledge_in_order()
             if not result.started and quiet:
-                break
-            if self._traits.pause:
-                # The source bears one walk in so many seconds: the next poll sees what is new.
-                await self._dispatcher.drained(self._source.name)
-                break
+                return result
             backlog = self._source.backlog()
+            if self._traits.pause or self.more:
+                # The source bears one walk in so many seconds, or others wait for their turn: the
+                # next poll sees what is new.
+                await self._dispatcher.drained(name)
+                return result
             if not result.started or (backlog is not None and result.shown >= backlog):
                 # The rest of the list, if any, is found most surely once these have left it.
-                await self._dispatcher.drained(self._source.name)
-        unreadable = await self._record_unreadable()
+                await self._dispatcher.drained(name)
+
+    async def _conclude(self, result: PassResult) -> None:
+        """Record what a poll has found that has got to the end of the list."""
+        await self._part.left_out(self._unreadable.items)
+        self._unreadable.tell()
         # Also where a part of the list failed, of which the cursor says nothing new then: one
         # company's trouble must not have the lists of the others read from further and further off.
         if not self._open and not result.started and self._source.cursor != self._cursor:
-            await self._ledger.set_cursor(self._source.name, self._source.cursor)
+            await self._part.keep_cursor(self._source.cursor)
         if result.failure is not None:
             raise result.failure
-        if not unreadable:
-            await self._absent.note(self._config, self._companies, self._cursor, self._dispatcher)
+        if not self._unreadable.items:
+            await self._absent.note(
+                self._config,
+                self._companies,
+                self._cursor,
+                self._dispatcher,
+                is_whole=self._part.companies is None,
+            )
         self._check_progress()
-        await self._ledger.polled(self._source.name, time.time())
-        return unreadable
+        await self._part.complete(time.time())
 
     async def waiting(self) -> list[Entry]:
         """The documents that a poll would start; nothing is started."""
@@ -155,9 +180,11 @@ class Lister:
         return list(entries.values())
 
     def _companies(self) -> Collection[str]:
+        if self._part.companies is not None:
+            return self._part.companies
         return {one.company.identifier for one in members(self._config, self._source.name)}
 
-    async def _acknowledge_again(self) -> None:
+    async def _acknowledge_again(self, begun: Begun) -> None:
         """Acknowledge documents whose acknowledgement an earlier poll could not send."""
         last: tuple[Key, Known] | None = None
         while True:
@@ -168,7 +195,7 @@ class Lister:
                 return
             last = found[-1]
             for key, known in found:
-                if key not in in_flight:
+                if key not in in_flight and known.poll < begun.settled:
                     await self._dispatcher.acknowledge(await self._pending_ack(key, known))
 
     async def _acknowledge_in_order(self) -> None:
@@ -206,33 +233,11 @@ class Lister:
                     " to be settled at the platform",
                 )
 
-    def _note_unreadable(self) -> None:
-        """Keep what a pass had to leave out; of each list, the pass that met the most of it."""
-        for one in self._source.unreadable:
-            before = self._unreadable.get(one.list)
-            if before is None or before.items < one.items:
-                self._unreadable[one.list] = one
-
-    async def _record_unreadable(self) -> int:
-        """Record and log what this poll had to leave out; how many documents that are."""
-        count = sum(one.items for one in self._unreadable.values())
-        await self._ledger.unreadable(self._source.name, count)
-        for one in self._unreadable.values():
-            log.warning(
-                "listed documents can't be read",
-                source=self._source.name,
-                list=one.list,
-                items=one.items,
-                reason="; ".join(first_few(one.reasons)),
-                remedy="Tell the platform; they are left out until its list can be read",
-            )
-        return count
-
     async def _pass(self) -> PassResult:
         """Make one pass: start new documents page by page, while further pages are being read."""
         started = shown = self._open = 0
         self._staying.clear()
-        self._source.cursor = self._cursor
+        self._source.cursor, self._source.only = self._cursor, self._part.companies
         failure: SynqupError | None = None
         fatal = False
         send, receive = anyio.create_memory_object_stream[Sequence[Entry]](AHEAD)
@@ -257,11 +262,14 @@ class Lister:
                     self._order.add(page)
                 started += await self._start(page)
                 shown += len(page)
+                if self.more:
+                    reading.cancel_scope.cancel()
+                    break
                 if (reason := self._dispatcher.open_reason(self._source.name)) is not None:
                     reading.cancel_scope.cancel()
                     failure, fatal = reason, True
                     break
-        self._note_unreadable()
+        self._unreadable.note()
         return PassResult(started, shown, failure, fatal)
 
     async def _start(self, page: Sequence[Entry]) -> int:
@@ -274,7 +282,20 @@ class Lister:
         documents = [self._document(entry, now) for entry in comparison.fresh]
         await self._ledger.forget(comparison.superseded)
         await self._ledger.seen([(d.key, d.entry.label) for d in documents], now)
-        return sum([await self._dispatcher.submit(document) for document in documents])
+        started = 0
+        for document in documents:
+            if self._is_over():
+                self.more = True
+                break
+            started += await self._dispatcher.submit(document)
+        return started
+
+    def _is_over(self) -> bool:
+        """Whether this poll has started documents for as long as it may."""
+        now = anyio.current_time()
+        if self._began_at is None:
+            self._began_at = now
+        return now - self._began_at > self._part.starting
 
     async def _compare(self, page: Sequence[Entry]) -> Comparison:
         """Compare a page with the ledger."""
@@ -318,7 +339,7 @@ class Lister:
                 # document now. Only the content tells; a new one gets a revision of our own.
                 if not all(self._was_acknowledged(one) for one in rows.values() if one.has_ended):
                     return
-                entry = structs.replace(entry, revision=_next(rows, entry.revision))
+                entry = structs.replace(entry, revision=next_revision(rows, entry.revision))
         # Whatever the list states, the same bytes are not delivered twice under one id.
         hashes = frozenset(one.sha256 for one in rows.values() if one.state is State.DELIVERED)
         first_seen = None if row is None else row.seen_at
@@ -327,7 +348,7 @@ class Lister:
         comparison.fresh.append(entry)
         comparison.superseded.extend(
             Key(self._source.name, entry.id, revision)
-            for revision in _superseded(entry.revision, rows)
+            for revision in superseded(entry.revision, rows)
         )
 
     def _had_its_turn(self, row: Known) -> bool:
@@ -365,34 +386,3 @@ class Lister:
     def _document(self, entry: Entry, now: float) -> Document[Listed]:
         ack = Ack(self._source, entry.id, entry.revision)
         return Document(self._key(entry), entry, ack, seen_at=now, meta=entry.meta)
-
-
-def _next(rows: Mapping[str, Known], listed: str) -> str:
-    """The first revision of our own (`~1`, `~2` …) that has not been delivered.
-
-    listed: the revision that the source states, if any, to which ours is added.
-    """
-    revision, number = listed, 0
-    while (row := rows.get(revision)) is not None and row.state is State.DELIVERED:
-        number += 1
-        revision = f"{listed}~{number}"
-    return revision
-
-
-def _superseded(revision: str, rows: Mapping[str, Known]) -> list[str]:
-    """The revisions that a new one replaces: unfinished ones, and all others above a bound.
-
-    Otherwise a list whose revisions change at each poll would fill the ledger.
-    """
-    idle = [
-        other
-        for other, row in rows.items()
-        if other != revision and row.state not in (State.STAGED, State.DELIVERED)
-    ]
-    if len(idle) > REMEMBERED:
-        return idle
-    return [
-        other
-        for other in idle
-        if rows[other].state in (State.SEEN, State.WAITING) or rows[other].is_gone
-    ]

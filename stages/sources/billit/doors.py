@@ -53,9 +53,13 @@ class Door(ABC):
 
     @abstractmethod
     def pages(
-        self, config: Config, members: Sequence[Member], left_out: LeftOut
+        self,
+        config: Config,
+        members: Sequence[Member],
+        left_out: LeftOut,
+        only: Collection[str] | None = None,
     ) -> AsyncGenerator[Sequence[Entry], None]:
-        """Walk over the list once; as `Source.list`."""
+        """Walk over the list once; as `Source.list`, and `Source.only`."""
 
     @abstractmethod
     async def shown_since(self, place: Place, since: float) -> Collection[str] | None:

@@ -55,7 +55,11 @@ class FeedDoor(Door):
         self._told: frozenset[str] = frozenset()
 
     async def pages(
-        self, config: Config, members: Sequence[Member], left_out: LeftOut
+        self,
+        config: Config,
+        members: Sequence[Member],
+        left_out: LeftOut,
+        only: Collection[str] | None = None,  # noqa: ARG002 - one feed is of all
     ) -> AsyncGenerator[Sequence[Entry], None]:
         """Read the feed."""
         async with self._asking:

@@ -53,10 +53,16 @@ class InboxDoor(Door):
         self._told: frozenset[str] = frozenset()
 
     async def pages(
-        self, config: Config, members: Sequence[Member], left_out: LeftOut
+        self,
+        config: Config,
+        members: Sequence[Member],
+        left_out: LeftOut,
+        only: Collection[str] | None = None,
     ) -> AsyncGenerator[Sequence[Entry], None]:
         """Read each inbox; one that can't be read does not keep the others from being read."""
         owners = Owners(members)
+        if only is not None:
+            members = [one for one in members if one.company.identifier in only]
         wanted = scopes(self._api.settings, members)
         failures: list[SynqupError] = []
         foreign: dict[Scope, list[str]] = {}
@@ -86,7 +92,7 @@ class InboxDoor(Door):
                 shown += len(page)
                 yield page
         self.shown = shown
-        failures += self._of_others(foreign)
+        failures += self._of_others(foreign, is_part=only is not None)
         if failures:
             raise failures[0]
 
@@ -154,7 +160,7 @@ class InboxDoor(Door):
             forms=(),
         )
 
-    def _of_others(self, foreign: dict[Scope, list[str]]) -> list[SynqupError]:
+    def _of_others(self, foreign: dict[Scope, list[str]], *, is_part: bool) -> list[SynqupError]:
         """Tell of documents of other companies; an error where they fill an inbox."""
         names = frozenset(one for found in foreign.values() for one in found)
         if names - self._told:
@@ -164,7 +170,7 @@ class InboxDoor(Door):
                 companies=list(first_few(sorted(names))),
                 remedy="Add them to [[companies]], or fetch them otherwise; they are left there",
             )
-        self._told = names
+        self._told = self._told | names if is_part else names
         return [
             SourceError(
                 f"source {self._api.name}, inbox {scope}".rstrip(),

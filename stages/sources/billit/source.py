@@ -85,6 +85,7 @@ class BillitSource(Source):
             self._sign_in = SignIn(self.name, settings.client, self._http, path)
             auth = BearerAuth(TokenCache(self._sign_in.grant))
         limiter = ConcurrencyLimiter(settings.connections, self.retries)
+        self.throttles = (limiter,)
         self._session = ApiSession(self.name, self._http, auth, limiter)
         self._door: Door = FeedDoor(self) if settings.door == FEEDS else InboxDoor(self)
         self.traits: Traits = self._door.traits
@@ -119,10 +120,18 @@ class BillitSource(Source):
         await self._compare_companies(config)
         left_out = LeftOut()
         try:
-            async for page in self._door.pages(config, members(config, self.name), left_out):
+            at_source = members(config, self.name)
+            async for page in self._door.pages(config, at_source, left_out, self.only):
                 yield page
         finally:
             self.unreadable = left_out.lists()
+
+    def by_company(self, config: Config) -> bool:
+        """Each inbox is of one company, where the configuration says whose it is."""
+        return self.settings.door != FEEDS and (
+            self.settings.per_company
+            or all(one.platform_id is not None for one in members(config, self.name))
+        )
 
     def backlog(self) -> int | None:
         """How many the latest list has shown."""

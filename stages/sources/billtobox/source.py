@@ -17,7 +17,7 @@ from pipeline.source import Entry, Incoming, Outcome, Source
 from pipeline.text import quoted
 from pipeline.traits import Traits
 from stages.model import Listed
-from stages.settings import Config, members
+from stages.settings import Config, Member, members
 from stages.sources.billtobox.api import Item, Page, Status
 from stages.sources.billtobox.pages import (
     MAX_ITEMS,
@@ -112,6 +112,7 @@ class BilltoboxSource(Source):
         )
         self._token = TokenCache(self._sign_in.grant)
         self._limiter = ConcurrencyLimiter(settings.connections, self.retries)
+        self.throttles = (self._limiter,)
         self._session = ApiSession(self.name, self._http, BearerAuth(self._token), self._limiter)
         self._resources = {resource.prefix: resource for resource in resources(settings)}
         self._pagination: Pagination[ScopedList] | None = None
@@ -134,7 +135,7 @@ class BilltoboxSource(Source):
         owners = Owners(at_source)
         self._is_of_all = any(one.platform_id is None for one in at_source)
         self._pagination = Pagination(
-            scoped_lists(self._resources.values(), at_source),
+            scoped_lists(self._resources.values(), self._asked(at_source)),
             self._fetch_page_retrying,
             self.settings.page_size,
             self.settings.connections,
@@ -154,6 +155,10 @@ class BilltoboxSource(Source):
                         ]
         finally:
             self.unreadable = left_out.lists()
+
+    def by_company(self, config: Config) -> bool:
+        """Where the platform tells companies apart, each has lists of its own."""
+        return all(one.platform_id is not None for one in members(config, self.name))
 
     def backlog(self) -> int | None:
         """The sum of the totals that the lists state, if all of them do."""
@@ -245,6 +250,12 @@ class BilltoboxSource(Source):
         # The error may be kept until all lists are read; its traceback must not keep the body.
         del body
         raise failure
+
+    def _asked(self, at_source: Sequence[Member]) -> Sequence[Member]:
+        """The companies whose lists a walk is over."""
+        if self.only is None:
+            return at_source
+        return [one for one in at_source if one.company.identifier in self.only]
 
     def _entry(
         self, item: Item, scoped: ScopedList, config: Config, owners: Owners

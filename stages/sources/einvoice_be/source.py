@@ -68,10 +68,13 @@ class EInvoiceBeSource(Source):
             Lane(key, settings, self._http, self._new_limiter() if by_key else shared)
             for key in settings.keys
         ]
+        stored = self._new_limiter()
+        # A limit for each key is that of one company, whose lists one node alone reads at a time.
+        self.throttles = (stored,) if by_key else (shared, stored)
         storage = SignedAddresses(
             settings.storage_hosts,
             self._http,
-            self._new_limiter(),
+            stored,
             local=is_this_machine(URL(settings.url).host or ""),
         )
         self._fetching = Fetching(settings, self._http, storage)
@@ -82,7 +85,8 @@ class EInvoiceBeSource(Source):
     async def list(self, config: Config) -> AsyncGenerator[Sequence[Entry], None]:
         """Read the lists of all companies, each from a little before its high-water mark."""
         marks = read_marks(self.cursor, self.settings.url)
-        listing = Listing(self.settings, config, self._match(config), marks, self._list_retries)
+        matched = self._match(config).only(self.only)
+        listing = Listing(self.settings, config, matched, marks, self._list_retries)
         try:
             async with aclosing(listing.entries()) as pages:
                 async for page in pages:
@@ -90,6 +94,10 @@ class EInvoiceBeSource(Source):
         finally:
             self.unreadable = listing.unreadable
             self.cursor = write_marks(self.settings.url, listing.marks)
+
+    def by_company(self, config: Config) -> bool:  # noqa: ARG002 - as in the contract
+        """Each key is of one company."""
+        return True
 
     def backlog(self) -> int | None:
         """It is not known: a list tells how many it holds, and keeps all that it ever held."""

@@ -137,6 +137,13 @@ class ConcurrencyLimit:
         """Requests that may be in flight at this moment."""
         return int(self._found)
 
+    def resize(self, most: int) -> None:
+        """Have another bound; what was found within both of them stays."""
+        self.most = most
+        self._least = float(min(START, most))
+        self._found = min(max(self._found, self._least if self._back is None else 0.0), most)
+        self._before_measuring = min(self._before_measuring, most)
+
     def answered(self, kind: Hashable, seconds: float, now: float, in_flight: int) -> None:
         """Count an answer that came now, whose headers were complete after so many seconds.
 

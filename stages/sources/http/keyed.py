@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
@@ -45,6 +45,17 @@ class Matched(Struct, Generic[L], frozen=True):
     unknown: Sequence[L]
     keyless: Sequence[Company]
     doubled: Sequence[tuple[Company, L]] = ()
+
+    def only(self, companies: Collection[str] | None) -> Matched[L]:
+        """The same without the companies that are not among these; None: as it is."""
+        if companies is None:
+            return self
+        return Matched(
+            [one for one in self.lanes if one[0].identifier in companies],
+            self.unknown,
+            [one for one in self.keyless if one.identifier in companies],
+            [one for one in self.doubled if one[0].identifier in companies],
+        )
 
 
 def match(lanes: Sequence[L], members: Sequence[Member]) -> Matched[L]:

@@ -53,6 +53,32 @@ class ConcurrencyLimiter:
         """Requests that may be in flight at this moment."""
         return self._limit.limit
 
+    @property
+    def most(self) -> int:
+        """Slots, at most; see `pipeline.throttle`."""
+        return self._limit.most
+
+    @property
+    def in_flight(self) -> int:
+        """Slots that are taken."""
+        return self._in_flight
+
+    @property
+    def pause(self) -> float:
+        """Seconds that remain of the pause that the source has asked for."""
+        return max(self._paused_until - time.monotonic(), 0.0)
+
+    def resize(self, most: int) -> None:
+        """Have so many slots, at most; those that are taken beyond them are not granted again."""
+        self._limit.resize(max(most, 1))
+        self._grant()
+
+    def rest(self, seconds: float) -> None:
+        """Send nothing for so long, as if the source had asked for that."""
+        now = time.monotonic()
+        self._paused_until = max(self._paused_until, now + min(seconds, MAX_RETRY_AFTER))
+        self._wake_if_long(now)
+
     async def acquire(self, subject: str, *, ending: bool = False) -> None:
         """Wait for a slot; release() gives it back. ending: whether the request ends a document.
 
@@ -76,6 +102,11 @@ class ConcurrencyLimiter:
     def release(self) -> None:
         """Give back the slot of a request that has ended in any way."""
         self._in_flight -= 1
+        if self._ending or self._fetching:
+            self._grant()
+
+    def _grant(self) -> None:
+        """Grant the slots that are free to those that wait."""
         slots = self._limit.limit
         while self._in_flight < slots and (self._ending or self._fetching):
             ends = self._ends_next if self._ending and self._fetching else bool(self._ending)
@@ -112,6 +143,9 @@ class ConcurrencyLimiter:
             wait = self._retries.first_wait * 2 ** min(max(self._refusals_in_a_row - 1, 0), 16)
             retry_after = min(wait, self._retries.longest_wait)
         self._paused_until = max(self._paused_until, now + min(retry_after, MAX_RETRY_AFTER))
+        self._wake_if_long(now)
+
+    def _wake_if_long(self, now: float) -> None:
         if self._paused_until - now > self._retries.longest_asked:
             # That is too long to wait: wake all waiters, so that they raise RetryableError.
             for waiters in (self._ending, self._fetching):

@@ -24,6 +24,8 @@ class RecommandSource(InboxSource):
         http = HttpClient.of(settings)
         super().__init__(settings, RecommandApi(), http)
         secrets = [settings.token or settings.api_key, settings.api_secret]
+        limiter = ConcurrencyLimiter(settings.connections, self.retries)
+        self.throttles = (limiter,)
         self.accounts = [
             ApiAccount(
                 "",
@@ -31,7 +33,7 @@ class RecommandSource(InboxSource):
                 URL(settings.url),
                 http,
                 settings,
-                ConcurrencyLimiter(settings.connections, self.retries),
+                limiter,
                 [one for one in secrets if one is not None],
                 headers,
             )

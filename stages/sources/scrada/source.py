@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from stages.settings import Config
 from stages.sources.http.client import HttpClient
 from stages.sources.http.inbox.keyed_source import KeyedAccount, KeyedInboxSource
 from stages.sources.http.limiter import ConcurrencyLimiter
@@ -37,6 +38,12 @@ class ScradaSource(KeyedInboxSource):
                 )
             )
         super().__init__(settings, ScradaApi(settings.requests_in_1m), http, accounts)
+        self._by_key = by_key
+        self.throttles = () if by_key else (shared.limiter,)
+
+    def by_company(self, config: Config) -> bool:  # noqa: ARG002 - as in the contract
+        """Where the limits are of all keys together, one machine has to see to them."""
+        return self._by_key
 
 
 class _Limits:

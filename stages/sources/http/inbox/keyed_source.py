@@ -58,17 +58,23 @@ class KeyedInboxSource(InboxSource):
         self.accounts = self._keyed = accounts
         self._matched: tuple[Config, Matched[KeyedAccount]] | None = None
 
+    def by_company(self, config: Config) -> bool:  # noqa: ARG002 - as in the contract
+        """Each key is of one company."""
+        return True
+
     def lanes(self, config: Config) -> Sequence[Lane]:
         """The list of each company that has a key."""
-        return [Lane(account, company) for company, account in self._match(config).lanes]
+        matched = self._match(config).only(self.only)
+        return [Lane(account, company) for company, account in matched.lanes]
 
     def failure_of(self, failures: Sequence[Failure]) -> Failure:
         """One that tells of all companies that failed."""
-        return failure_of(failures, len(self.accounts), self.name)
+        lanes = len(self.accounts if self.only is None else self.only)
+        return failure_of(failures, lanes, self.name)
 
     def complaints(self, config: Config) -> Sequence[Failure]:
         """Companies without a key of their own, or with several."""
-        return list(mismatches(self.name, self._match(config)))
+        return list(mismatches(self.name, self._match(config).only(self.only)))
 
     async def compared(self, config: Config, failures: MutableSequence[Failure]) -> str:
         """Whose the keys are by the configuration and by the platform, as far as that tells."""

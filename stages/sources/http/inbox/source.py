@@ -62,6 +62,7 @@ class InboxSource(Source):
         self._shown: int | None = None
         self._told: frozenset[str] = frozenset()
         self._has_compared = False
+        self._indexed: tuple[Config, Owners] | None = None
 
     @abstractmethod
     def lanes(self, config: Config) -> Sequence[Lane]:
@@ -86,7 +87,7 @@ class InboxSource(Source):
 
     async def list(self, config: Config) -> AsyncGenerator[Sequence[Entry], None]:
         """Read each list; one that can't be read does not keep the others from being read."""
-        owners = Owners(members(config, self.name), others=self._api.others)
+        owners = self._owners(config)
         await self._compare_once(config)
         left_out = LeftOut()
         failures: list[Failure] = []
@@ -214,6 +215,13 @@ class InboxSource(Source):
             )
         return f"{known}; "
 
+    def _owners(self, config: Config) -> Owners:
+        """The owners under a configuration; the latest ones are remembered."""
+        if self._indexed is None or self._indexed[0] is not config:
+            owners = Owners(members(config, self.name), others=self._api.others)
+            self._indexed = (config, owners)
+        return self._indexed[1]
+
     def _entry(self, item: Item, lane: Lane, company: Company | None, config: Config) -> Entry:
         sender = f" of {item.sender}" if item.sender else ""
         prefix = f"{quote(lane.account.id, safe='')}/" if lane.account.id else ""
@@ -262,7 +270,7 @@ class InboxSource(Source):
                 remedy="Add them to [[companies]], or their numbers to identifiers of one;"
                 " they are left there",
             )
-        self._told = names
+        self._told = names if self.only is None else self._told | names
 
 
 def _of_configured(

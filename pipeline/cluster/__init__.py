@@ -1,0 +1,1 @@
+"""Cluster: several nodes that share one ledger in PostgreSQL, and divide the work among them."""

@@ -1,0 +1,345 @@
+"""Cluster: what one node does among the others: it keeps its place, plans, and takes its part.
+
+All methods are for the event loop; what asks the database does so in a thread. Whatever keeps the
+node from reaching it for too long ends the block of open_cluster() by a StateError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+import structlog
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from msgspec import Struct
+
+from pipeline.cluster import units
+from pipeline.cluster.database import Connection, Database, DatabaseLost
+from pipeline.cluster.digests import parts
+from pipeline.cluster.nodes import Membership, NodeState
+from pipeline.cluster.planner import MANY, PLAN_INTERVAL, RESCUE_INTERVAL, Planner, analyze
+from pipeline.cluster.shares import Ask, Grant, exchange
+from pipeline.cluster.units import Claimed, Ended, SourceState
+from pipeline.cluster.worker import JobWorker
+from pipeline.throttle import Throttle
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+#: Seconds between two exchanges of shares and pauses; and while a share is on its way.
+SHARE_INTERVAL, SOON = 2.0, 0.5
+
+
+class Job(Struct, frozen=True):
+    """A job that was handed over. done: to be resolved when it is done, whatever came of it."""
+
+    source: str
+    slice: str
+    done: Future[None]
+
+    def end(self) -> None:
+        """Let the engine go on."""
+        if not self.done.done():
+            self.done.set_result(None)
+
+
+class Served(Struct):
+    """A source that this node polls. throttles, most: of its requests; most is None if undivided.
+
+    jobs: where its jobs arrive.
+    """
+
+    throttles: Sequence[Throttle]
+    most: int | None
+    send: MemoryObjectSendStream[Job]
+    jobs: MemoryObjectReceiveStream[Job]
+    working: bool = False
+    in_hand: str = ""
+
+
+class Cluster:
+    """One node of a cluster. Made by open_cluster()."""
+
+    def __init__(self, dsn: str, membership: Membership) -> None:
+        self.membership = membership
+        node = membership.node
+        self._work = Database(dsn, f"synqup {node}")
+        self._planning = Database(dsn, f"synqup {node}: planner")
+        self._sharing = Database(dsn, f"synqup {node}: shares")
+        self._planner = Planner()
+        self._served: dict[str, Served] = {}
+        self._worker = JobWorker(dsn, node, self._hand_over)
+        self._loop: asyncio.AbstractEventLoop
+        self._plan_now = anyio.Event()
+        self._share_now = anyio.Event()
+
+    @property
+    def node(self) -> str:
+        """The name of this node."""
+        return self.membership.node
+
+    @property
+    def nodes(self) -> Mapping[str, NodeState]:
+        """All nodes, as of the latest heartbeat."""
+        return self.membership.nodes
+
+    def is_alive(self, node: str) -> bool:
+        """Whether a node is counted on; see Membership. May be called by any thread."""
+        return self.membership.is_alive(node)
+
+    def configured(self, config: Any) -> None:
+        """Tell the others of the configuration in force."""
+        self.membership.publish(parts(config))
+
+    async def serve(
+        self,
+        source: str,
+        slices: Sequence[str],
+        every: float,
+        throttles: Sequence[Throttle],
+        most: int | None,
+        *,
+        sticky: bool,
+    ) -> MemoryObjectReceiveStream[Job]:
+        """Take part in polling a source, and return where its jobs arrive, one at a time.
+
+        slices: its parts, as this node knows them. every: seconds between two polls of each. most:
+        requests that it bears at once, from all nodes; None if one node alone polls it. sticky:
+        whether a part stays with the node that polls it. Called again, it applies what has changed.
+        """
+        await self._do(
+            lambda connection: units.publish(
+                connection, self.node, source, slices, every, sticky=sticky
+            )
+        )
+        if source not in self._served:
+            send, jobs = anyio.create_memory_object_stream[Job](10)
+            self._served[source] = Served(throttles, most, send, jobs)
+            if most is None:
+                self._start_working(source)
+        self._share_now.set()
+        self._plan_now.set()
+        return self._served[source].jobs
+
+    async def withdraw(self, source: str) -> None:
+        """Take no part in polling a source any more."""
+        served = self._served.pop(source, None)
+        self._worker.cease(source)
+        if served is not None:
+            served.send.close()
+            while True:
+                try:
+                    served.jobs.receive_nowait().end()
+                except (anyio.WouldBlock, anyio.EndOfStream, anyio.ClosedResourceError):
+                    break
+            served.jobs.close()
+        await self._do(lambda connection: units.withdraw(connection, self.node, source))
+
+    async def claim(self, job: Job) -> Claimed | None:
+        """Begin the poll that a job stands for; None if there is nothing to be polled."""
+        claimed = await self._do(
+            lambda connection: units.claim(connection, self.node, job.source, job.slice)
+        )
+        if claimed is not None and (served := self._served.get(job.source)):
+            served.in_hand = claimed.name
+        return claimed
+
+    async def end(self, claimed: Claimed, ended: Ended | None) -> SourceState | None:
+        """Record how a poll has ended; None: it was broken off, and is due at once.
+
+        Returns what all parts of its source say now; None if this poll was not the latest.
+        """
+        if served := self._served.get(claimed.source):
+            served.in_hand = ""
+
+        def record(connection: Connection) -> SourceState | None:
+            if ended is None:
+                units.due_again(connection, claimed)
+            elif units.end(connection, claimed, ended):
+                return units.state(connection, claimed.source)
+            return None
+
+        state = await self._do(record)
+        if ended is None or not ended.is_complete:
+            self._plan_now.set()
+        return state
+
+    async def poll_now(self, source: str) -> None:
+        """Have all parts of a source polled at once, by whichever node."""
+        await self._do(lambda connection: units.due_now(connection, source))
+        self._plan_now.set()
+
+    async def hint(self, source: str, pause: float) -> None:
+        """Have the parts of a source polled soon, though no sooner than `pause` after the last."""
+        await self._do(lambda connection: units.hint(connection, source, pause))
+        self._plan_now.set()
+
+    async def now(self) -> float:
+        """The time by the database, in seconds since 1970."""
+        return await self._do(
+            lambda connection: float(
+                connection.execute("SELECT extract(epoch FROM now())::float8").fetchall()[0][0]
+            )
+        )
+
+    async def unfinished(
+        self, since: float, wanted: Mapping[str, Sequence[str]]
+    ) -> list[tuple[str, str]]:
+        """The units, (source, slice) each, that have not been brought to an end since."""
+        return await self._do(lambda connection: units.unfinished(connection, since, wanted))
+
+    async def states(self, sources: Sequence[str]) -> dict[str, SourceState]:
+        """What all parts of these sources say."""
+        return await self._do(
+            lambda connection: {one: units.state(connection, one) for one in sources}
+        )
+
+    async def run(self) -> None:
+        """Plan, set free what has stalled, and keep to this node's shares, until cancelled."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._plan_again_and_again)
+            group.start_soon(self._rescue_again_and_again)
+            group.start_soon(self._share_again_and_again)
+
+    def start(self) -> None:
+        """Begin to take jobs, on this event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._worker.start()
+
+    async def stop(self) -> None:
+        """Take no more jobs; when it returns, none is in hand."""
+        for served in self._served.values():
+            served.send.close()
+        await anyio.to_thread.run_sync(self._worker.stop)
+        for database in (self._work, self._planning, self._sharing):
+            await anyio.to_thread.run_sync(database.close)
+
+    async def _plan_again_and_again(self) -> None:
+        """Plan in each interval, and as soon as something is due."""
+        while True:
+            self._plan_now = anyio.Event()
+            await self._try(self._plan)
+            with anyio.move_on_after(PLAN_INTERVAL):
+                await self._plan_now.wait()
+
+    async def _rescue_again_and_again(self) -> None:
+        while True:
+            await self._try(self._rescue)
+            await anyio.sleep(RESCUE_INTERVAL)
+
+    async def _share_again_and_again(self) -> None:
+        while True:
+            self._share_now = anyio.Event()
+            soon = await self._try(self._share)
+            with anyio.move_on_after(SOON if soon else SHARE_INTERVAL):
+                await self._share_now.wait()
+
+    async def _try(self, work: Callable[[], Awaitable[bool]]) -> bool:
+        """Do something; where the database is lost, the heartbeat decides what that means."""
+        try:
+            return await work()
+        except DatabaseLost as error:
+            log.warning("the cluster's database is lost", reason=str(error))
+            return False
+
+    async def _plan(self) -> bool:
+        planned = await _in_thread(self._planning, self._planner.plan)
+        if planned >= MANY:
+            await _in_thread(self._planning, analyze)
+        return False
+
+    async def _rescue(self) -> bool:
+        in_hand = [one.in_hand for one in self._served.values() if one.in_hand]
+        rescued = await _in_thread(
+            self._planning,
+            lambda connection: self._planner.rescue(connection, self.node, in_hand),
+        )
+        if rescued:
+            log.info("jobs that nobody works on were set free", node=self.node, jobs=rescued)
+            self._plan_now.set()
+        return False
+
+    async def _share(self) -> bool:
+        """Exchange shares and pauses with the others; whether a share is on its way."""
+        asks, pauses = {}, {}
+        for name, served in self._served.items():
+            pauses[name] = max((one.pause for one in served.throttles), default=0.0)
+            if served.most is not None:
+                asks[name] = Ask(served.most, self._used(served))
+        granted, told = await _in_thread(
+            self._sharing, lambda connection: exchange(connection, self.node, asks, pauses)
+        )
+        for name, seconds in told.items():
+            if served_ := self._served.get(name):
+                for one in served_.throttles:
+                    one.rest(seconds)
+        for name, grant in granted.items():
+            self._apply(name, grant)
+        return any(
+            not grant.settled or grant.slots < asks[name].most // max(len(self.nodes), 1)
+            for name, grant in granted.items()
+        )
+
+    @staticmethod
+    def _used(served: Served) -> int:
+        """The connections of a source that may be in use, before the next exchange."""
+        if not served.working and not served.in_hand:
+            return max((one.in_flight for one in served.throttles), default=0)
+        return max((max(one.most, one.in_flight) for one in served.throttles), default=0)
+
+    def _apply(self, source: str, grant: Grant) -> None:
+        served = self._served.get(source)
+        if served is None:
+            return
+        if grant.slots:
+            for one in served.throttles:
+                one.resize(grant.slots)
+            self._start_working(source)
+        elif served.working:
+            # Others have it: what is in hand is brought to its end by one connection.
+            for one in served.throttles:
+                one.resize(1)
+            served.working = False
+            self._worker.cease(source)
+
+    def _start_working(self, source: str) -> None:
+        served = self._served[source]
+        if not served.working:
+            served.working = True
+            self._worker.serve(source)
+
+    def _hand_over(self, source: str, slice_: str, done: Future[None]) -> None:
+        """Called in the worker's thread."""
+
+        def deliver() -> None:
+            served = self._served.get(source)
+            job = Job(source, slice_, done)
+            try:
+                if served is None:
+                    raise anyio.ClosedResourceError
+                served.send.send_nowait(job)
+            except (anyio.ClosedResourceError, anyio.BrokenResourceError, anyio.WouldBlock):
+                job.end()
+
+        try:
+            self._loop.call_soon_threadsafe(deliver)
+        except RuntimeError:  # its loop is closed
+            done.set_result(None)
+
+    async def _do(self, work: Callable[[Connection], T]) -> T:
+        return await _in_thread(self._work, work)
+
+
+async def _in_thread(database: Database, work: Callable[[Connection], T]) -> T:
+    """Do something in a thread. It is waited for even where its caller is cancelled.
+
+    What was begun with a connection is ended before another has it.
+    """
+    with anyio.CancelScope(shield=True):
+        result = await anyio.to_thread.run_sync(database.run, work)
+    return result  # noqa: RET504 - mypy takes it that the scope may end the block early

@@ -1,0 +1,296 @@
+"""Nodes: the place of one node among the others, which it keeps by its heartbeat.
+
+A session of its own holds a lock on the node's name, so that no second process has that name. A
+thread of its own keeps the heartbeat, whatever else the program does. A node that has not reached
+the database for SILENCE ends its work: from STALLED on, the others take it over.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+from msgspec import Struct
+
+from pipeline.cluster.database import SUBJECT, Connection, Database, DatabaseLost
+from pipeline.cluster.digests import Parts, differences, digest_of
+from pipeline.cluster.schema import NODE_LOCK
+from pipeline.errors import StateError, StateInUse
+
+log = structlog.get_logger(__name__)
+
+#: Seconds between two heartbeats; after which a silent node ends its work; and after which the
+#: others no longer count on it.
+BEAT, SILENCE, STALLED = 5.0, 10.0, 15.0
+#: Seconds that one try to reach the database may take, and between two of them.
+TRY, PAUSE = 4.0, 0.5
+#: Days after which a node that is not there any more is forgotten.
+FORGET = 1
+
+#: SQL: whether the node `n` is alive.
+ALIVE = f"n.heartbeat > now() - interval '{STALLED} seconds'"
+
+
+class Identity(Struct, frozen=True):
+    """Who a node is. instance: of its process, which no other one ever has."""
+
+    node: str
+    host: str
+    version: str
+    instance: str
+
+
+class NodeState(Struct, frozen=True):
+    """A node as the database knows it. silence: seconds since its heartbeat."""
+
+    node: str
+    host: str
+    version: str
+    silence: float
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the others count on it."""
+        return self.silence < STALLED
+
+
+def identity(node: str, version: str) -> Identity:
+    """The identity of this process."""
+    return Identity(node, socket.gethostname(), version, uuid.uuid4().hex)
+
+
+class Membership:
+    """One node's place among the others: register(), then start(); close() at the end.
+
+    on_lost: called in the heartbeat's thread, once, with the sentence that says why the node has to
+    end its work at once.
+    """
+
+    def __init__(
+        self, database: Database, who: Identity, on_lost: Callable[[StateError], None]
+    ) -> None:
+        """database: for the heartbeat alone."""
+        self._database = database
+        self._who = who
+        self._on_lost = on_lost
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._parts: Parts = {}
+        self._digest = ""
+        self._published = ""
+        self._told: Mapping[str, Sequence[str]] = {}
+        #: The others' parts, by the digests of them.
+        self._known: dict[str, tuple[str, Parts]] = {}
+        self._reached = time.monotonic()
+        self.nodes: Mapping[str, NodeState] = {}
+
+    @property
+    def node(self) -> str:
+        """The name of this node."""
+        return self._who.node
+
+    @property
+    def differences(self) -> Mapping[str, Sequence[str]]:
+        """In what the other nodes' configurations differ from this one's, a sentence each."""
+        return self._told
+
+    def is_alive(self, node: str) -> bool:
+        """Whether a node was counted on when this one's heart beat last. Asks nobody."""
+        if node == self._who.node:
+            return True
+        found = self.nodes.get(node)
+        return found is not None and found.is_alive
+
+    def register(self) -> None:
+        """Take the name. StateInUse if another process has it; DatabaseLost.
+
+        A process of this name that has been silent for STALLED loses it.
+        """
+        self._database.run(self._take)
+        self._reached = time.monotonic()
+
+    def publish(self, parts: Parts) -> None:
+        """Tell the others of a configuration, with the next heartbeat, which comes at once."""
+        self._parts, self._digest = parts, digest_of(parts)
+        self._wake.set()
+
+    def start(self) -> None:
+        """Keep the heartbeat from now on, in a thread."""
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Give the name back; raises nothing."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(TRY + CLOSE)
+        if self._thread is None or not self._thread.is_alive():
+            try:
+                self._database.run(self._leave, TRY)
+            except (DatabaseLost, StateError) as error:
+                log.warning("the cluster was not told that this node stops", reason=str(error))
+            self._database.close()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                failure = self._try()
+            except StateError as error:
+                self._on_lost(error)
+                return
+            silent = time.monotonic() - self._reached
+            if failure is not None and silent >= SILENCE:
+                self._on_lost(
+                    StateError(
+                        f"node {self._who.node}",
+                        f"it has not reached the cluster's database for {silent:.0f} s"
+                        f" ({failure.reason}), so the other nodes take over its work",
+                        "It goes on when it is started again; its service manager does that",
+                    )
+                )
+                return
+            self._wake.wait(BEAT if failure is None else PAUSE)
+
+    def _try(self) -> DatabaseLost | None:
+        """Let the heart beat once; why that failed. StateError where there is no going on."""
+        left = SILENCE - (time.monotonic() - self._reached)
+        if left <= 0:
+            # It was stopped, or hung, for so long: others may have its work already.
+            return DatabaseLost(SUBJECT, "this process stood still")
+        began = time.monotonic()
+        try:
+            self._database.run(self._beat, min(TRY, max(left, 0.1)))
+        except DatabaseLost as error:
+            log.warning("no heartbeat", node=self._who.node, reason=str(error))
+            return error
+        self._reached = began
+        return None
+
+    def _beat(self, connection: Connection) -> None:
+        who = self._who
+        mine = connection.execute(
+            "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+            " AND classid = %s AND objsubid = 2",
+            (NODE_LOCK,),
+        ).fetchone()
+        if mine is None:
+            # The connection is a new one.
+            self._take(connection)
+        changed = self._digest != self._published
+        row = connection.execute(
+            "UPDATE cluster_nodes SET heartbeat = now() WHERE node = %s AND instance = %s"
+            " RETURNING 1",
+            (who.node, who.instance),
+        ).fetchone()
+        if row is None:
+            self._take(connection)
+            changed = True
+        if changed:
+            connection.execute(
+                "UPDATE cluster_nodes SET digest = %s, parts = %s WHERE node = %s",
+                (self._digest, json.dumps(self._parts), who.node),
+            )
+        published = self._digest
+        self._look(connection)
+        self._published = published
+
+    def _look(self, connection: Connection) -> None:
+        """See who else is there, and in what they differ."""
+        rows = connection.execute(
+            "SELECT node, host, version, extract(epoch FROM now() - heartbeat)::float8, digest"
+            " FROM cluster_nodes"
+        ).fetchall()
+        self.nodes = {row[0]: NodeState(*row[:4]) for row in rows}
+        others = {row[0]: row[4] for row in rows if row[3] < STALLED and row[0] != self._who.node}
+        told = {}
+        for node, digest in others.items():
+            if not digest or not self._digest or digest == self._digest:
+                continue
+            if self._known.get(node, ("", {}))[0] != digest:
+                row = connection.execute(
+                    "SELECT parts FROM cluster_nodes WHERE node = %s", (node,)
+                ).fetchone()
+                self._known[node] = (digest, row[0] if row else {})
+            told[node] = differences(self._who.node, self._parts, node, self._known[node][1])
+        for node, sentences in told.items():
+            if self._told.get(node) != sentences:
+                log.warning(
+                    "nodes are configured differently",
+                    differences=list(sentences),
+                    remedy="Give all nodes the same companies, sources and folders",
+                )
+        self._told = told
+
+    def _take(self, connection: Connection) -> None:
+        """Take the name for this session."""
+        who = self._who
+        if not self._lock(connection):
+            self._evict(connection)
+            if not self._lock(connection):
+                raise _in_use(who.node)
+        connection.execute(
+            "INSERT INTO cluster_nodes (node, instance, backend, host, version)"
+            " VALUES (%s, %s, pg_backend_pid(), %s, %s) ON CONFLICT (node) DO UPDATE SET"
+            " instance = excluded.instance, backend = excluded.backend, host = excluded.host,"
+            " version = excluded.version, heartbeat = now(), digest = '', parts = '{}', started ="
+            " CASE WHEN cluster_nodes.instance = excluded.instance THEN cluster_nodes.started"
+            " ELSE now() END",
+            (who.node, who.instance, who.host, who.version),
+        )
+        self._published = ""
+        connection.execute(
+            f"DELETE FROM cluster_nodes WHERE heartbeat < now() - interval '{FORGET} days'"  # noqa: S608 - a constant
+        )
+
+    def _lock(self, connection: Connection) -> bool:
+        row = connection.execute(
+            "SELECT pg_try_advisory_lock(%s, hashtext(%s))", (NODE_LOCK, self._who.node)
+        ).fetchone()
+        return bool(row and row[0])
+
+    def _evict(self, connection: Connection) -> None:
+        """End the session that has the name, if it is an earlier one of ours, or a silent one's."""
+        row = connection.execute(
+            "SELECT instance, host, extract(epoch FROM now() - heartbeat)::float8,"
+            " extract(epoch FROM now() - started)::float8 FROM cluster_nodes WHERE node = %s",
+            (self._who.node,),
+        ).fetchone()
+        if row is not None and row[0] != self._who.instance and row[2] < STALLED:
+            raise _in_use(self._who.node, row[1], row[3])
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 2000) FROM pg_locks WHERE locktype = 'advisory'"
+            " AND classid = %s AND objid = hashtext(%s)::oid AND objsubid = 2 AND granted"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            " AND pid <> pg_backend_pid()",
+            (NODE_LOCK, self._who.node),
+        )
+
+    def _leave(self, connection: Connection) -> None:
+        connection.execute(
+            "DELETE FROM cluster_nodes WHERE node = %s AND instance = %s",
+            (self._who.node, self._who.instance),
+        )
+        connection.execute("SELECT pg_advisory_unlock_all()")
+
+
+#: Seconds that the heartbeat's thread is given to end, beyond its try.
+CLOSE = 1.0
+
+
+def _in_use(node: str, host: str = "", seconds: float | None = None) -> StateInUse:
+    where = f" on {host}" if host else ""
+    since = f", for {seconds:,.0f} s" if seconds is not None else ""
+    return StateInUse(
+        f"node {node}",
+        f"another process of this name is at work{where}{since}",
+        "Give each node a name of its own (node in [cluster]), or stop that one; one that has died"
+        f" keeps its name for {STALLED:.0f} s",
+    )

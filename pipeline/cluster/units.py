@@ -1,0 +1,262 @@
+"""Units: the parts of the sources that are polled each by itself, and what is kept of their polls.
+
+A unit is due by this table alone: the engine's jobs are hints, so that one that is lost costs an
+interval at most. Its token counts the polls that have begun; what an earlier one has to say, of a
+node that was given up and came back, is not taken.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from pipeline.cluster.database import Connection
+from pipeline.cluster.nodes import ALIVE
+
+#: Units that failed which are named in what is said of their source, at most.
+NAMED = 3
+
+#: SQL: whether some node that is alive can poll the unit `u`.
+SERVED = (
+    "EXISTS (SELECT 1 FROM cluster_sources c JOIN cluster_nodes n ON n.node = c.node"  # noqa: S608 - constants only
+    f" WHERE c.source = u.source AND u.slice = ANY (c.slices) AND {ALIVE})"
+)
+
+
+class Failure(Struct, frozen=True):
+    """Why a poll failed. kind: the name of its error's class; the rest as in SynqupError.
+
+    retry_after: seconds that the source has asked for, None if it has not.
+    """
+
+    kind: str
+    subject: str
+    reason: str
+    remedy: str = ""
+    retry_after: float | None = None
+
+
+class Claimed(Struct, frozen=True):
+    """A unit whose poll begins. token: of this poll; before: the ledger's number of the last one.
+
+    cursor: where a walk may begin. failures: polls that have failed in a row.
+    """
+
+    source: str
+    slice: str
+    token: int
+    before: int
+    cursor: str
+    failures: int
+
+    @property
+    def name(self) -> str:
+        """Its name in the table, and that of its job's lock."""
+        return name_of(self.source, self.slice)
+
+
+def name_of(source: str, slice_: str) -> str:
+    """The name of a unit."""
+    return f"{source}\n{slice_}"
+
+
+class Ended(Struct, frozen=True):
+    """How the poll of a unit has ended. due_in: seconds until the next one is due.
+
+    poll: its number in the ledger. cursor: where a later walk may begin, None as before.
+    unreadable: documents that had to be left out, None if that was not found out. is_complete:
+    whether nothing was left for a next poll. heeds_hints: whether a hint may have the next one come
+    sooner.
+    """
+
+    due_in: float
+    poll: int
+    cursor: str | None = None
+    unreadable: int | None = None
+    failure: Failure | None = None
+    is_complete: bool = True
+    heeds_hints: bool = True
+
+
+class SourceState(Struct, frozen=True):
+    """What all units of a source say together.
+
+    units, failing: numbers of them. complete_at: when the one that was polled completely the
+    longest ago was, in seconds since 1970; None if one of them never was. unreadable: documents
+    left out. failures: of some units that fail.
+    """
+
+    units: int
+    failing: int
+    complete_at: float | None
+    unreadable: int
+    failures: Sequence[Failure] = ()
+
+
+def publish(
+    connection: Connection, node: str, source: str, slices: Sequence[str], every: float,
+    *, sticky: bool,
+) -> None:  # fmt: skip
+    """Have units for the parts of a source that a node knows of; those that no node knows go.
+
+    every: seconds between two polls. sticky: whether a unit stays with the node that has it.
+    """
+    connection.execute(
+        "INSERT INTO cluster_sources (source, node, slices) VALUES (%s, %s, %s)"
+        " ON CONFLICT (source, node) DO UPDATE SET slices = excluded.slices",
+        (source, node, list(slices)),
+    )
+    connection.execute(
+        "INSERT INTO cluster_units (source, slice, every, sticky)"
+        " SELECT %s, s, %s, %s FROM unnest(%s::text[]) s ORDER BY s"
+        " ON CONFLICT (source, slice) DO UPDATE SET every = excluded.every, sticky ="
+        " excluded.sticky, due = least(cluster_units.due, now() + excluded.every * interval '1 s')"
+        " WHERE (cluster_units.every, cluster_units.sticky)"
+        " IS DISTINCT FROM (excluded.every, excluded.sticky)",
+        (source, every, sticky, list(slices)),
+    )
+    _drop_unknown(connection, source)
+
+
+def withdraw(connection: Connection, node: str, source: str) -> None:
+    """Note that a node does not know a source any more; units that none knows go."""
+    connection.execute(
+        "DELETE FROM cluster_sources WHERE source = %s AND node = %s", (source, node)
+    )
+    connection.execute("DELETE FROM cluster_shares WHERE source = %s AND node = %s", (source, node))
+    _drop_unknown(connection, source)
+
+
+def _drop_unknown(connection: Connection, source: str) -> None:
+    connection.execute(
+        "DELETE FROM cluster_units u WHERE source = %s AND NOT EXISTS (SELECT 1 FROM"
+        " cluster_sources c WHERE c.source = u.source AND u.slice = ANY (c.slices))",
+        (source,),
+    )
+
+
+def claim(connection: Connection, node: str, source: str, slice_: str) -> Claimed | None:
+    """Begin the poll of a unit: it is due again in an interval, whatever becomes of this one.
+
+    None if there is no such unit any more, or somebody has paused its source.
+    """
+    row = connection.execute(
+        "UPDATE cluster_units SET token = token + 1, node = %s, began = now(),"
+        " wanted = NULL, due = now() + every * interval '1 second'"
+        " WHERE source = %s AND slice = %s AND NOT EXISTS (SELECT 1 FROM sources l"
+        " WHERE l.name = cluster_units.source AND l.paused_at IS NOT NULL)"
+        " RETURNING token, poll, cursor, failures",
+        (node, source, slice_),
+    ).fetchone()
+    return Claimed(source, slice_, *row) if row is not None else None
+
+
+def end(connection: Connection, claimed: Claimed, ended: Ended) -> bool:
+    """Record how a poll has ended; False if another one has begun since, and nothing is recorded.
+
+    The next one is due sooner if a hint came meanwhile.
+    """
+    failure = ended.failure
+    said = json.dumps(_fields(failure)) if failure is not None else None
+    row = connection.execute(
+        "UPDATE cluster_units SET ended = now(), poll = %(poll)s,"
+        " due = least(now() + %(due_in)s * interval '1 second',"
+        " CASE WHEN %(hints)s THEN wanted END),"
+        " cursor = coalesce(%(cursor)s, cursor), unreadable = coalesce(%(unreadable)s, unreadable),"
+        " error = %(error)s::jsonb, failures = CASE WHEN %(failed)s THEN failures + 1 ELSE 0 END,"
+        " failed_since = CASE WHEN %(failed)s THEN coalesce(failed_since, now()) END,"
+        " completed = CASE WHEN %(complete)s THEN now() ELSE completed END, heeds_hints = %(hints)s"
+        " WHERE source = %(source)s AND slice = %(slice)s AND token = %(token)s RETURNING 1",
+        {
+            "poll": ended.poll,
+            "hints": ended.heeds_hints,
+            "due_in": ended.due_in,
+            "cursor": ended.cursor,
+            "unreadable": ended.unreadable,
+            "error": said,
+            "failed": failure is not None,
+            "complete": ended.is_complete and failure is None,
+            "source": claimed.source,
+            "slice": claimed.slice,
+            "token": claimed.token,
+        },
+    ).fetchone()
+    return row is not None
+
+
+def due_again(connection: Connection, claimed: Claimed) -> None:
+    """Give a unit back whose poll was broken off: it is due at once, for whoever may have it."""
+    connection.execute(
+        "UPDATE cluster_units SET due = now(), node = CASE WHEN sticky THEN node ELSE '' END"
+        " WHERE source = %s AND slice = %s AND token = %s",
+        (claimed.source, claimed.slice, claimed.token),
+    )
+
+
+def due_now(connection: Connection, source: str) -> None:
+    """Have all units of a source polled at once."""
+    connection.execute(
+        "UPDATE cluster_units SET due = least(due, now()), wanted = now() WHERE source = %s",
+        (source,),
+    )
+
+
+def hint(connection: Connection, source: str, pause: float) -> None:
+    """Have the units of a source polled sooner, but no sooner than `pause` after the last poll.
+
+    It changes nothing for those whose source has asked for a rest, or that have to recover.
+    """
+    connection.execute(
+        "UPDATE cluster_units SET due = least(due, w.at), wanted = least(wanted, w.at)"
+        " FROM (SELECT source, slice, greatest(now(), began + %s * interval '1 s') AS at"
+        " FROM cluster_units WHERE source = %s) w WHERE cluster_units.source = w.source"
+        " AND cluster_units.slice = w.slice AND heeds_hints",
+        (pause, source),
+    )
+
+
+def state(connection: Connection, source: str) -> SourceState:
+    """What the units of a source say together that some node can poll."""
+    row = connection.execute(
+        "SELECT count(*), count(*) FILTER (WHERE failures > 0),"  # noqa: S608 - constants only
+        " CASE WHEN count(*) = count(completed) THEN extract(epoch FROM min(completed))::float8"
+        " END, coalesce(sum(unreadable), 0)::bigint"
+        f" FROM cluster_units u WHERE source = %s AND {SERVED}",
+        (source,),
+    ).fetchone()
+    assert row is not None
+    failures: list[Failure] = []
+    if row[1]:
+        rows = connection.execute(
+            "SELECT error FROM cluster_units u WHERE source = %s AND failures > 0"  # noqa: S608 - constants only
+            f" AND {SERVED} ORDER BY failed_since, slice LIMIT %s",
+            (source, NAMED),
+        ).fetchall()
+        failures = [Failure(**one[0]) for one in rows]
+    return SourceState(row[0], row[1], row[2], row[3], failures)
+
+
+def unfinished(
+    connection: Connection, since: float, wanted: Mapping[str, Sequence[str]]
+) -> list[tuple[str, str]]:
+    """The units among the wanted, slices by source, that have not been brought to an end since.
+
+    since: in seconds since 1970, of this server. A unit that fails counts as brought to its end,
+    and so does one of a source that somebody has paused.
+    """
+    pairs = [(source, one) for source, slices in wanted.items() for one in slices]
+    rows = connection.execute(
+        "SELECT w.source, w.slice FROM unnest(%s::text[], %s::text[]) AS w(source, slice)"
+        " LEFT JOIN cluster_units u ON u.source = w.source AND u.slice = w.slice"
+        " LEFT JOIN sources l ON l.name = w.source WHERE l.paused_at IS NULL AND NOT coalesce("
+        " u.completed >= to_timestamp(%s) OR u.failures > 0 AND u.ended >= to_timestamp(%s),"
+        " false)",
+        ([one for one, _ in pairs], [one for _, one in pairs], since, since),
+    ).fetchall()
+    return [(row[0], row[1]) for row in rows]
+
+
+def _fields(failure: Failure) -> Mapping[str, object]:
+    return {name: getattr(failure, name) for name in failure.__struct_fields__}
