@@ -12,6 +12,7 @@ from typing import Annotated, Any, Self
 from msgspec import Struct, structs
 
 from pipeline.alerts.settings import AlertSettings
+from pipeline.config.cluster import ClusterSettings
 from pipeline.config.loader import LoadContext
 from pipeline.config.monitor import MonitorSettings
 from pipeline.config.push import PushSettings
@@ -200,7 +201,13 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     monitor: MonitorSettings = MonitorSettings()
     push: PushSettings = PushSettings()
     alerts: AlertSettings = AlertSettings()
+    cluster: ClusterSettings | None = None
     include: tuple[str, ...] = ()
+
+    @property
+    def shared_dir(self) -> Path:
+        """Where tokens lie, what sources remember, and the quarantine: for all nodes, if any."""
+        return self.cluster.shared_dir if self.cluster is not None else self.service.state_dir
 
     @property
     def connections(self) -> int:
