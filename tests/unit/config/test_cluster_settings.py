@@ -1,4 +1,4 @@
-"""[cluster]: which folder the nodes share, where the ledger's address stands, and this one's name."""
+"""[cluster]: which folder the nodes share, where the ledger is named, and what this one is called."""
 
 from __future__ import annotations
 
