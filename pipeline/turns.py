@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 
@@ -42,6 +43,11 @@ class Turns(Protocol):
         """
 
 
-def alone() -> Turn:
-    """The turn of a process that is the only one."""
-    return Turn(time.time())
+@asynccontextmanager
+async def taken(turns: Turns | None, source: str) -> AsyncGenerator[Turn]:
+    """Have the turn of a source; without turns, this process is the only one, and has it."""
+    if turns is None:
+        yield Turn(time.time())
+        return
+    async with turns.turn(source) as turn:
+        yield turn

@@ -141,7 +141,7 @@ def _long_paths_allowed() -> bool:
 
 
 async def _check_source(config: Config, settings: SourceSettings) -> Finding:
-    source = open_source(settings, config.service.state_dir)
+    source = open_source(settings, config.shared_dir)
     try:
         found = await source.check(config)
     except NotSignedIn as error:

@@ -10,11 +10,12 @@ from rich.filesize import decimal
 from pipeline.app.backup import Manifest, restore_backup, write_backup
 from pipeline.app.lock import single_instance
 from pipeline.app.wiring import load_config
+from pipeline.errors import StateError
 
 
 def back_up(file: Path, config: Path) -> None:
     """Write a backup, and say what is in it."""
-    manifest = write_backup(load_config(config).service.state_dir, file)
+    manifest = write_backup(_state_dir(config), file)
     Console(highlight=False).print(
         f"{file}: {_contents(manifest)}. It holds tokens: keep it as you keep passwords",
         soft_wrap=True,
@@ -23,7 +24,7 @@ def back_up(file: Path, config: Path) -> None:
 
 def put_back(file: Path, config: Path, *, replace: bool) -> None:
     """Restore a backup, and say what it means."""
-    state_dir = load_config(config).service.state_dir
+    state_dir = _state_dir(config)
     with single_instance(state_dir):
         restored = restore_backup(file, state_dir, replace=replace)
     console = Console(highlight=False)
@@ -46,6 +47,19 @@ def put_back(file: Path, config: Path, *, replace: bool) -> None:
         " compare the folders of that time",
         soft_wrap=True,
     )
+
+
+def _state_dir(config: Path) -> Path:
+    """The state folder, in which all lies that is to be backed up. StateError in a cluster."""
+    settings = load_config(config)
+    if settings.cluster is not None:
+        raise StateError(
+            str(settings.shared_dir),
+            "the ledger of a cluster lies in PostgreSQL, so there is no backup in one file",
+            "Back up the database (pg_dump), and after it this folder; put both back together, with"
+            " all nodes stopped: docs/cluster.md says how",
+        )
+    return settings.service.state_dir
 
 
 def _contents(manifest: Manifest) -> str:

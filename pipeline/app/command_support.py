@@ -63,13 +63,19 @@ def gather_support(file: Path, config: Path, *, documents: bool) -> None:
 
 def _of(config: Config) -> tuple[Installation, list[str]]:
     state_dir = config.service.state_dir
-    secrets = [*secrets_of(config), *secrets_stored(state_dir / "tokens")]
+    secrets = [*secrets_of(config), *secrets_stored(config.shared_dir / "tokens")]
     return Installation(
         state_dir,
         described(config),
         run_loop(lambda: _findings(config)),
-        [state_dir, *sorted(folders_of(config))][:MAX_FOLDERS],
+        _folders(config),
     ), secrets
+
+
+def _folders(config: Config) -> list[Path]:
+    """The folders whose free room is told."""
+    own = (config.service.state_dir, config.shared_dir)
+    return list(dict.fromkeys((*own, *sorted(folders_of(config)))))[:MAX_FOLDERS]
 
 
 def _of_invalid(path: Path, error: ConfigurationError) -> tuple[Installation, list[str]]:
@@ -84,9 +90,16 @@ def _of_invalid(path: Path, error: ConfigurationError) -> tuple[Installation, li
     told = {"problems": list(error.problems), "keys": shape(raw)}
     secrets = list(secrets_written(raw))
     secrets += _read_where_said(raw, path.parent)
-    if state_dir is not None:
-        secrets += secrets_stored(state_dir / "tokens")
+    for folder in (state_dir, _shared_dir(raw, path.parent)):
+        if folder is not None:
+            secrets += secrets_stored(folder / "tokens")
     return Installation(state_dir, told, [], [state_dir] if state_dir else []), secrets
+
+
+def _shared_dir(raw: dict[str, Any], base: Path) -> Path | None:
+    cluster = raw.get("cluster")
+    named = cluster.get("shared_dir") if isinstance(cluster, dict) else None
+    return absolute(base, named) if isinstance(named, str) and named else None
 
 
 def _read_where_said(raw: Any, base: Path) -> Iterator[str]:

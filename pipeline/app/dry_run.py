@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import anyio.to_thread
 from msgspec import Struct
 
+from pipeline.app.node_turns import node_turns
 from pipeline.app.wiring import Config, Lister, ledger_path, open_source
 from pipeline.engine.engine import Engine
 from pipeline.engine.error_reporter import ErrorReporter
@@ -40,14 +42,16 @@ async def perform_dry_run(config: Config) -> DryRun:
     found: dict[str, list[Entry]] = {}
     failures: dict[str, str] = {}
     error_reporter = ErrorReporter()
-    with tempfile.TemporaryDirectory(prefix="synqup-") as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="synqup-"))
+        turns = stack.enter_context(node_turns(config.cluster))
         copy = Path(folder) / "ledger.sqlite"
         await anyio.to_thread.run_sync(copy_database, ledger_path(config.service.state_dir), copy)
         async with open_ledger(copy) as ledger:
             engine = Engine((), ledger, Quarantine(Path(folder) / "quarantine"))
             for settings in config.sources:
                 try:
-                    source = open_source(settings, config.service.state_dir)
+                    source = open_source(settings, config.shared_dir, turns)
                     try:
                         lister = Lister(source, config, ledger, engine.dispatcher)
                         found[settings.name] = await lister.waiting()

@@ -250,6 +250,9 @@ class Service:
         in_use = self._config.service.state_dir
         if config.service.state_dir != in_use:
             log.warning("state_dir changes at the next start", in_use=in_use)
+        shared = self._application.shared_dir
+        if config.cluster is not None and config.shared_dir != shared:
+            log.warning("shared_dir changes at the next start", in_use=shared)
         before, self._config = self._config, config
         self._application.engine.resize(config.stages, config.connections, config.shares)
         self._update_pollers()

@@ -17,7 +17,7 @@ import anyio
 import anyio.to_thread
 
 from pipeline.cluster.database import Connection
-from pipeline.errors import RetryableError, SynqupError
+from pipeline.errors import RetryableError, StateError, SynqupError
 from pipeline.turns import Turn, Turns
 
 T = TypeVar("T")
@@ -138,7 +138,11 @@ class NodeTurns(Turns):
             cursor = connection.execute(sql.encode(), values)
             return cursor.fetchone() if cursor.description is not None else None
 
-        found = self._database.run(work)
+        try:
+            found = self._database.run(work)
+        except StateError as error:
+            # It concerns the sign-in of this source, and not the state of the program.
+            raise RetryableError(error.subject, error.reason, error.remedy) from error
         self._is_prepared = True
         return found
 

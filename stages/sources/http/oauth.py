@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -18,7 +18,7 @@ from msgspec import structs
 
 from pipeline.errors import RetryableError, SignInRefused, SynqupError
 from pipeline.files import os_reason
-from pipeline.turns import Turn, Turns, alone
+from pipeline.turns import Turn, Turns, taken
 from stages.sources.http.client import HttpClient
 from stages.sources.http.oauth_client import OAuthClient
 from stages.sources.http.token import AccessToken
@@ -86,7 +86,7 @@ class SignIn:
 
         SignInRefused, SourceError, SourceUnavailable or RetryableError.
         """
-        async with self._renewing, self._turn() as turn:
+        async with self._renewing, taken(self._turns, self._name) as turn:
             # A refresh token is used once: a cancellation must not keep the next one from being
             # stored.
             with anyio.CancelScope(shield=self._client.by_refresh_token):
@@ -124,14 +124,6 @@ class SignIn:
         with anyio.CancelScope(shield=True):
             async with self._renewing:
                 await self._store_renewed()
-
-    @asynccontextmanager
-    async def _turn(self) -> AsyncGenerator[Turn]:
-        if self._turns is None:
-            yield alone()
-            return
-        async with self._turns.turn(self._name) as turn:
-            yield turn
 
     async def _token_of_others(self, turn: Turn) -> AccessToken | None:
         """The access token that another node has stored; None if there is none to be used."""
