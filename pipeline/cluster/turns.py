@@ -28,6 +28,8 @@ PROLONGED_EVERY = 8.0
 #: Seconds between two tries to get a turn, and for which it is tried.
 PAUSE = 0.2
 PATIENCE = 180.0
+#: Times that a statement is executed whose answer does not come.
+TRIES = 3
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS cluster_turns (
@@ -129,6 +131,10 @@ class NodeTurns(Turns):
                 turn.ends = began + self._claim
 
     async def _execute(self, sql: str, values: dict[str, Any]) -> tuple[Any, ...] | None:
+        for _ in range(TRIES - 1):
+            with suppress(RetryableError):
+                return await anyio.to_thread.run_sync(self._run, sql, values)
+            await anyio.sleep(PAUSE)
         return await anyio.to_thread.run_sync(self._run, sql, values)
 
     def _run(self, sql: str, values: dict[str, Any]) -> tuple[Any, ...] | None:
