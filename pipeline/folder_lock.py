@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,5 +22,12 @@ def folder_lock(folder: Path, timeout: float = TIMEOUT) -> Iterator[None]:
     OSError if that is not possible, TimeoutError if somebody else has it for longer than timeout
     seconds.
     """
-    with FileLock(folder / NAME, timeout=timeout, mode=0o600):
+    lock = FileLock(folder / NAME, timeout=timeout, mode=0o600)
+    try:
+        lock.acquire()
+    except NotImplementedError:
+        raise OSError(errno.ENOLCK, "its file system has no locks", str(folder / NAME)) from None
+    try:
         yield
+    finally:
+        lock.release()

@@ -44,7 +44,7 @@ async def perform_dry_run(config: Config) -> DryRun:
     error_reporter = ErrorReporter()
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="synqup-"))
-        turns = stack.enter_context(node_turns(config.cluster))
+        turns = await anyio.to_thread.run_sync(stack.enter_context, node_turns(config.cluster))
         copy = Path(folder) / "ledger.sqlite"
         await anyio.to_thread.run_sync(copy_database, ledger_path(config.service.state_dir), copy)
         async with open_ledger(copy) as ledger:

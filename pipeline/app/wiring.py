@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import structlog
 from msgspec import Struct
 
@@ -213,7 +214,7 @@ async def open_application(
                 "Repair its disk, or let this account write there",
             ) from error
         quarantine = quarantine_of(config)
-        turns = stack.enter_context(node_turns(config.cluster))
+        turns = await anyio.to_thread.run_sync(stack.enter_context, node_turns(config.cluster))
         keeper = Keeper(copies_in(service.state_dir), service)
         engine = Engine(
             flow.stages,

@@ -21,7 +21,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
-from filelock import FileLock
 from msgspec import Struct, structs
 
 from pipeline.config.secrets import (
@@ -35,6 +34,7 @@ from pipeline.config.secrets import (
 from pipeline.durable import make_folder
 from pipeline.errors import SignInRefused
 from pipeline.files import os_reason, read_file
+from pipeline.folder_lock import folder_lock
 from pipeline.sign_in import NotSignedIn, SignInState, sign_in_command, stored_state
 from stages.sources.http.oauth_client import OAuthClient
 
@@ -243,7 +243,7 @@ class TokenStore:
     def _locked(self) -> Iterator[None]:
         make_folder(self.path.parent.parent, 0o750)
         make_private_folder(self.path.parent)
-        with FileLock(self.path.parent / ".lock", timeout=LOCK_TIMEOUT, mode=0o600):
+        with folder_lock(self.path.parent, LOCK_TIMEOUT):
             yield
 
 

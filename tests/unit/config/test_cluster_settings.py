@@ -1,4 +1,4 @@
-"""[cluster]: which folder the nodes share, where the ledger is named, and what this one is called."""
+"""[cluster]: which folder the nodes share, where the ledger is named, and what this node is."""
 
 from __future__ import annotations
 
