@@ -7,7 +7,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from msgspec import Struct
 from pipeline.errors import SynqupError
 from pipeline.files import os_remedy
 from pipeline.long_paths import MAX_PATH
+from pipeline.shared_folder import problem_of
 from pipeline.sign_in import NotSignedIn
 from pipeline.text import enumerated
 from stages.delivery.lanes import Lane, Lanes
@@ -141,7 +142,7 @@ def _long_paths_allowed() -> bool:
 
 
 async def _check_source(config: Config, settings: SourceSettings) -> Finding:
-    source = open_source(settings, config.service.state_dir)
+    source = open_source(settings, config.shared_dir)
     try:
         found = await source.check(config)
     except NotSignedIn as error:
@@ -159,6 +160,8 @@ async def examine_folders(config: Config, only: Collection[Path] | None = None) 
     only: those of them that are to be tried.
     """
     wanted = [("state_dir", config.service.state_dir, True)]
+    if config.cluster is not None:
+        wanted.append(("shared_dir", config.cluster.shared_dir, True))
     for company in config.companies:
         wanted += [
             (
@@ -171,12 +174,13 @@ async def examine_folders(config: Config, only: Collection[Path] | None = None) 
         ]
     if only is not None:
         wanted = [one for one in wanted if one[1] in only]
+    shared = config.cluster.shared_dir if config.cluster is not None else None
     lanes = Lanes()
     lanes.refresh_mounts()
     findings: dict[int, Finding] = {}
 
     async def try_all(lane: Lane, numbers: Sequence[int]) -> None:
-        calls = [Call(wanted[n][1], partial(_try_folder, *wanted[n])) for n in numbers]
+        calls = [Call(wanted[n][1], _trial(*wanted[n], shared)) for n in numbers]
         found = await lane.each(calls)
         for number, end in zip(numbers, found, strict=True):
             whose, path, _ = wanted[number]
@@ -199,6 +203,21 @@ def _whose(delivery: Delivery, company: Company, kind: Kind) -> str:
         Kind.UNKNOWN: " and ".join(delivered_to_others(delivery)),
     }.get(kind, f"{kind.value} as {formats_of(delivery, company)}")
     return f"{named(company)}, {what}"
+
+
+def _trial(
+    whose: str, path: Path, private: bool, shared: Path | None
+) -> Callable[[Heartbeat], Finding]:
+    if path == shared:
+        return partial(_try_shared, whose, path)
+    return partial(_try_folder, whose, path, private)
+
+
+def _try_shared(whose: str, path: Path, _: Heartbeat) -> Finding:
+    """Try the folder that the nodes of a cluster share; it may lie on another machine."""
+    problem = problem_of(path) or _rights_of_others(path)
+    said = "is ready: it is written to, its files are renamed and locked"
+    return Finding("folder", not problem, f"{whose}: {path} {problem or said}")
 
 
 def _try_folder(whose: str, path: Path, private: bool, _: Heartbeat) -> Finding:

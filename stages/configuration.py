@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from msgspec import structs
 
 from pipeline.alerts.settings import check_alerts
+from pipeline.config.cluster import ClusterSettings, lies_in
 from pipeline.config.include import read_config
 from pipeline.config.loader import POINTER, LoadContext, convert, suggestion
 from pipeline.config.monitor import MonitorSettings
@@ -57,6 +58,7 @@ def load_config(
     context = LoadContext(Config, {SourceSettings: sections}, table.shown)
     config = convert(raw, Config, context)
     _check_service(raw, context)
+    _check_cluster(base, context)
     _check_monitor(context)
     _check_push(context)
     _check_sources(raw, context)
@@ -105,6 +107,24 @@ def _check_service(raw: Mapping[str, Any], context: LoadContext) -> None:
             context.add_problem(
                 f"{key}.spool_threshold", "this is more than max_document_size", "write less"
             )
+
+
+def _check_cluster(base: Path, context: LoadContext) -> None:
+    """What all nodes share can't lie where each of them has its own."""
+    for key, cluster in context.structs(ClusterSettings):
+        for service_key, service in context.structs(ServiceSettings):
+            if not context.is_valid(key, "shared_dir"):
+                continue
+            if not context.is_valid(service_key, "state_dir"):
+                continue
+            shared, own = absolute(base, cluster.shared_dir), absolute(base, service.state_dir)
+            if lies_in(shared, own) or lies_in(own, shared):
+                context.add_problem(
+                    f"{key}.shared_dir",
+                    f"this and state_dir ({own}) lie in one another, and each node has a state_dir"
+                    " of its own",
+                    "name a folder beside it, which all nodes see",
+                )
 
 
 def _check_monitor(context: LoadContext) -> None:

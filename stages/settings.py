@@ -205,6 +205,11 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     include: tuple[str, ...] = ()
 
     @property
+    def shared_dir(self) -> Path:
+        """Where tokens lie, what sources remember, and the quarantine: for all nodes, if any."""
+        return self.cluster.shared_dir if self.cluster is not None else self.service.state_dir
+
+    @property
     def connections(self) -> int:
         """Requests that the sources take at once, all together."""
         return max(sum(source.concurrency for source in self.sources), 1)

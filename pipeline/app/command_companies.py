@@ -168,8 +168,7 @@ def _of_platform(
     update: whether the names and ids of these are wanted, too.
     """
     (settings,) = (one for one in listed.config.sources if one.name == source)
-    state_dir = listed.config.service.state_dir
-    found = platform_companies(settings, state_dir, dialogue, texts)
+    found = platform_companies(settings, listed.config, dialogue, texts)
     kept = {
         one.identifier
         for one in found

@@ -84,7 +84,7 @@ def init(options: InitOptions) -> None:
         assert source is not None
         with as_answered(path, new, source, texts) as answered:
             (at,) = answered.sources
-            return platform_companies(at, answered.service.state_dir, dialogue, texts)
+            return platform_companies(at, answered, dialogue, texts)
 
     wanted = CompanyOptions(
         options.companies,

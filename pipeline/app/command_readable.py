@@ -20,7 +20,7 @@ from pipeline.app.wiring import (
     copies_in,
     ledger_place,
     load_config,
-    quarantine_in,
+    quarantine_of,
 )
 from pipeline.app.wiring_setup import LANGUAGES, language_of
 from pipeline.control.client import NoService, ask
@@ -47,7 +47,7 @@ def write_pdf(path: Path, name: str, file: Path, language: str) -> None:
         found = msgspec.convert(ask(state_dir, "readable", asked), Readable)
     except NoService:
         alone = ReadableDocuments(
-            ledger, copies_in(state_dir), quarantine_in(state_dir), lambda: settings, None
+            ledger, copies_in(state_dir), quarantine_of(settings), lambda: settings, None
         )
         found = anyio.run(partial(alone.readable, key, language))
     try:

@@ -70,8 +70,9 @@ def _defined(config: Path, name: str, account: str) -> tuple[ServiceDefinition, 
 
 def _tell_sign_ins(definition: ServiceDefinition) -> None:
     """Say which sources a person has to sign in to, and by which command."""
-    for source in load_config(definition.config).sources:
-        state = source.sign_in_state(definition.state_dir)
+    config = load_config(definition.config)
+    for source in config.sources:
+        state = source.sign_in_state(config.shared_dir)
         if state is not None and needs_sign_in(state):
             command = f"{sign_in_command(source.name)} --config {_as_typed(definition.config)}"
             said = f"source {source.name}: a person has to sign in. Sign in with: {command}"

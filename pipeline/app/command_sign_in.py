@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.app.loop import run_loop
+from pipeline.app.node_turns import node_turns
 from pipeline.app.sign_in import open_in_browser, sign_in
 from pipeline.app.typed_lines import typed_lines
 from pipeline.app.wiring import load_config, open_sign_in
@@ -21,13 +22,14 @@ def sign_in_to(path: Path, source: str, *, browser: bool) -> None:
     if source not in sources:
         right = suggestion(source, list(sources), '"{}"')
         raise ConfigurationError(str(path), [f'there is no source "{source}"; {right}'])
-    flow = open_sign_in(sources[source], config.service.state_dir)
     opens = open_in_browser if browser else None
+    with node_turns(config.cluster) as turns:
+        flow = open_sign_in(sources[source], config.shared_dir, turns)
 
-    async def run() -> SignInState:
-        return await sign_in(source, flow, typed_lines(), opens, _say)
+        async def run() -> SignInState:
+            return await sign_in(source, flow, typed_lines(), opens, _say)
 
-    state = run_loop(run)
+        state = run_loop(run)
     _say(f"source {source}: {described(state)}.")
     _say("A service that is running goes on with it; nothing has to be restarted.")
 

@@ -19,11 +19,10 @@ def print_status(path: Path, *, as_json: bool) -> None:
     The sources and companies of the configuration come first.
     """
     settings = load_config(path)
-    state_dir = settings.service.state_dir
     configured = [source.name for source in settings.sources]
     summary = summarise(ledger_place(settings), configured)
     names = {company.identifier: company.name for company in settings.companies}
-    states = (source.sign_in_state(state_dir) for source in settings.sources)
+    states = (source.sign_in_state(settings.shared_dir) for source in settings.sources)
     sign_ins = {state.source: state for state in states if state is not None}
     pushes = push_addresses(settings)
     if as_json:

@@ -64,12 +64,12 @@ def gather_support(file: Path, config: Path, *, documents: bool) -> None:
 
 def _of(config: Config) -> tuple[Installation, list[str]]:
     state_dir = config.service.state_dir
-    secrets = [*secrets_of(config), *secrets_stored(state_dir / "tokens")]
+    secrets = [*secrets_of(config), *secrets_stored(config.shared_dir / "tokens")]
     return Installation(
         state_dir,
         described(config),
         run_loop(lambda: _findings(config)),
-        [state_dir, *sorted(folders_of(config))][:MAX_FOLDERS],
+        _folders(config),
         _ledger(config),
     ), secrets
 
@@ -79,6 +79,12 @@ def _ledger(config: Config) -> LedgerPlace | None:
         return ledger_place(config)
     except SynqupError:
         return None
+
+
+def _folders(config: Config) -> list[Path]:
+    """The folders whose free room is told."""
+    own = (config.service.state_dir, config.shared_dir)
+    return list(dict.fromkeys((*own, *sorted(folders_of(config)))))[:MAX_FOLDERS]
 
 
 def _of_invalid(path: Path, error: ConfigurationError) -> tuple[Installation, list[str]]:
@@ -93,12 +99,19 @@ def _of_invalid(path: Path, error: ConfigurationError) -> tuple[Installation, li
     told = {"problems": list(error.problems), "keys": shape(raw)}
     secrets = list(secrets_written(raw))
     secrets += _read_where_said(raw, path.parent)
-    if state_dir is not None:
-        secrets += secrets_stored(state_dir / "tokens")
+    for folder in (state_dir, _shared_dir(raw, path.parent)):
+        if folder is not None:
+            secrets += secrets_stored(folder / "tokens")
     if state_dir is None:
         return Installation(None, told, []), secrets
     # Where there is a cluster, no other place is known than one in which no ledger lies.
     return Installation(state_dir, told, [], [state_dir], ledger_path(state_dir)), secrets
+
+
+def _shared_dir(raw: dict[str, Any], base: Path) -> Path | None:
+    cluster = raw.get("cluster")
+    named = cluster.get("shared_dir") if isinstance(cluster, dict) else None
+    return absolute(base, named) if isinstance(named, str) and named else None
 
 
 def _read_where_said(raw: Any, base: Path) -> Iterator[str]:

@@ -71,7 +71,7 @@ class Control:
             self.book,
             place,
             application.quarantine,
-            _Running(polling, application.service.state_dir),
+            _Running(polling, (application.service.state_dir, application.shared_dir)),
             application.dispatcher.is_id_in_flight,
             self.worker.wake,
         )
@@ -80,9 +80,9 @@ class Control:
 class _Running(Running):
     """The service as actions see it."""
 
-    def __init__(self, polling: Polling, state_dir: Path) -> None:
+    def __init__(self, polling: Polling, own: Collection[Path]) -> None:
         self._polling = polling
-        self._state_dir = state_dir
+        self._own = own
 
     def poll_now(self, source: str) -> None:
         self._polling.poll_now(source)
@@ -111,7 +111,7 @@ class _Running(Running):
         if CONTROL.search(folder) or not Path(folder).is_absolute():
             return "this is no absolute path of a folder"
         path = Path(folder)
-        if path == self._state_dir or self._state_dir in path.parents:
+        if any(path == own or own in path.parents for own in self._own):
             return "this is the folder of synqup itself"
         if path.exists() and not path.is_dir():
             return "this is no folder"

@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio.to_thread
 from msgspec import Struct
 
+from pipeline.app.node_turns import node_turns
 from pipeline.app.wiring import Config, Lister, ledger_place, open_source
 from pipeline.engine.engine import Engine
 from pipeline.engine.error_reporter import ErrorReporter
@@ -43,12 +44,14 @@ async def perform_dry_run(config: Config) -> DryRun:
     found: dict[str, list[Entry]] = {}
     failures: dict[str, str] = {}
     error_reporter = ErrorReporter()
-    with tempfile.TemporaryDirectory(prefix="synqup-") as folder:
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="synqup-"))
+        turns = await anyio.to_thread.run_sync(stack.enter_context, node_turns(config.cluster))
         async with _unchanged_ledger(config, Path(folder) / "ledger.sqlite") as ledger:
             engine = Engine((), ledger, Quarantine(Path(folder) / "quarantine"))
             for settings in config.sources:
                 try:
-                    source = open_source(settings, config.service.state_dir)
+                    source = open_source(settings, config.shared_dir, turns)
                     try:
                         lister = Lister(source, config, ledger, engine.dispatcher)
                         found[settings.name] = await lister.waiting()

@@ -17,7 +17,7 @@ import anyio
 import anyio.to_thread
 import structlog
 
-from pipeline.app.wiring import Application, Config, quarantine_in
+from pipeline.app.wiring import Application, Config
 from pipeline.document import Key
 from pipeline.engine.quarantine import Kept
 from pipeline.errors import StateError
@@ -91,7 +91,7 @@ class Retention:
         self._config = config
         self._ledger = application.ledger
         self._copies = application.keeper.copies
-        self._quarantine = quarantine_in(application.service.state_dir)
+        self._quarantine = application.quarantine
         self._is_in_flight = application.dispatcher.is_id_in_flight
         self._reader = LedgerReader(application.ledger.place)
         self._clock = ClockGuard(None)

@@ -27,13 +27,17 @@ def define_service(name: str, path: Path, config: Config, account: str) -> Servi
         installed_in=tuple(sorted({Path(sys.prefix), Path(sys.base_prefix)})),
         account=account,
         state_dir=config.service.state_dir,
-        folders=tuple(sorted(roots_of(config))),
+        folders=tuple(sorted({*roots_of(config), *_shared(config)})),
         included=config_files(path)[1:],
         secret_files=tuple(sorted({Path(one.file) for one in secrets if one.file})),
         variables=tuple(sorted({one.env for one in secrets if one.env})),
         shutdown_grace=config.service.shutdown_grace,
         misconfigured=ExitCode.USAGE,
     )
+
+
+def _shared(config: Config) -> tuple[Path, ...]:
+    return (config.cluster.shared_dir,) if config.cluster is not None else ()
 
 
 def program() -> tuple[str, ...]:

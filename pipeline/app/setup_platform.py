@@ -15,6 +15,7 @@ from pipeline.app.dialogue import Dialogue
 from pipeline.app.lock import single_instance
 from pipeline.app.logging import configure_logging
 from pipeline.app.loop import run_loop
+from pipeline.app.node_turns import node_turns
 from pipeline.app.setup_source import SourceAnswers
 from pipeline.app.wiring_setup import (
     Config,
@@ -39,7 +40,7 @@ _ANYBODY = NewCompany("x", "BE0403170701", "x", "x")
 
 
 def platform_companies(
-    settings: SourceSettings, state_dir: Path, dialogue: Dialogue, texts: Texts
+    settings: SourceSettings, config: Config, dialogue: Dialogue, texts: Texts
 ) -> Sequence[NewCompany]:
     """The companies that a platform lists, those without a usable number being left out by name.
 
@@ -49,9 +50,10 @@ def platform_companies(
     with ExitStack() as stack:
         if settings.exclusive_sign_in:
             # The token is good for one sign-in, and a service that runs needs it.
-            make_folder(state_dir, 0o750)
-            stack.enter_context(single_instance(state_dir))
-        found = run_loop(partial(companies_at, settings, state_dir))
+            make_folder(config.service.state_dir, 0o750)
+            stack.enter_context(single_instance(config.service.state_dir))
+        turns = stack.enter_context(node_turns(config.cluster))
+        found = run_loop(partial(companies_at, settings, config.shared_dir, turns))
     if found is None:
         raise ListRefused(settings.name, [texts("problem.no_list")])
     companies, left_out = usable(found)

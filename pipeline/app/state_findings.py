@@ -1,21 +1,30 @@
-"""State findings: what `synqup check` says of the state folder besides its rights and its room."""
+"""State findings: what `synqup check` says of the state folder and the shared one as such."""
 
 from __future__ import annotations
 
 from pipeline.app.identity import check_state
+from pipeline.app.node_turns import compare_shared_folder
 from pipeline.app.wiring import Config, Finding
 from pipeline.config.types import SECONDS
-from pipeline.errors import StateError
+from pipeline.errors import StateError, SynqupError
 
 
 def state_findings(config: Config) -> list[Finding]:
-    """Whether the state folder is a copy of another, and what is removed when."""
+    """Whether the state folder is a copy of another, and what is removed when.
+
+    In a cluster also whether the shared folder is the one of the other nodes.
+    """
     service = config.service
     findings = []
     try:
         check_state(service.state_dir)
     except StateError as error:
         findings.append(Finding("folder", False, str(error)))
+    if config.cluster is not None:
+        try:
+            compare_shared_folder(config.cluster)
+        except SynqupError as error:
+            findings.append(Finding("folder", False, str(error)))
     if service.keep_quarantine is not None:
         findings.append(
             Finding(

@@ -13,9 +13,11 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import structlog
 from msgspec import Struct
 
+from pipeline.app.node_turns import node_turns
 from pipeline.config.secrets import SecretMissing, read_secret
 from pipeline.config.types import ServiceSettings
 from pipeline.engine.breaker import Breaker
@@ -34,6 +36,7 @@ from pipeline.part import Part
 from pipeline.records import RecordSink, ignore
 from pipeline.source import Source
 from pipeline.stage import Instrument
+from pipeline.turns import Turns
 from stages.check import Finding, examine, examine_folders
 from stages.classify import FileClassification, classify_among, classify_file
 from stages.configuration import load_config as load
@@ -80,7 +83,7 @@ __all__ = [
     "open_application",
     "open_sign_in",
     "open_source",
-    "quarantine_in",
+    "quarantine_of",
     "roots_of",
 ]
 
@@ -106,6 +109,8 @@ class Application(Struct, frozen=True):
     error_reporter: ErrorReporter
     quarantine: Quarantine
     keeper: Keeper
+    shared_dir: Path
+    turns: Turns | None
 
     @property
     def dispatcher(self) -> EngineDispatcher:
@@ -121,7 +126,7 @@ class Application(Struct, frozen=True):
         """Open the source that a section of the configuration describes. Raises SynqupError."""
         place = f"source {settings.name}"
         try:
-            return open_source(settings, self.service.state_dir)
+            return open_source(settings, self.shared_dir, self.turns)
         except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
             words = self._recorded(settings.name, self.error_reporter.report(place, error))
             self.engine.observer.poll_failed(settings.name, words)
@@ -202,9 +207,9 @@ def cluster_dsn(config: Config) -> str:
         raise StateError(f"[cluster] dsn, {error.subject}", error.reason, error.remedy) from None
 
 
-def quarantine_in(state_dir: Path) -> Quarantine:
-    """The quarantine of a state folder."""
-    return Quarantine(state_dir / "quarantine")
+def quarantine_of(config: Config) -> Quarantine:
+    """The quarantine, which the nodes of a cluster share."""
+    return Quarantine(config.shared_dir / "quarantine", shared=config.cluster is not None)
 
 
 def companies_of(config: Config, source: str) -> list[str]:
@@ -249,7 +254,8 @@ async def open_application(
                 f"the state folder can't be used ({error})",
                 "Repair its disk, or let this account write there",
             ) from error
-        quarantine = quarantine_in(service.state_dir)
+        quarantine = quarantine_of(config)
+        turns = await anyio.to_thread.run_sync(stack.enter_context, node_turns(config.cluster))
         keeper = Keeper(copies_in(service.state_dir), service)
         engine = Engine(
             flow.stages,
@@ -265,6 +271,16 @@ async def open_application(
         async with anyio.create_task_group() as keeping:
             keeping.start_soon(keeper.run)
             try:
-                yield Application(engine, ledger, flow, service, error_reporter, quarantine, keeper)
+                yield Application(
+                    engine,
+                    ledger,
+                    flow,
+                    service,
+                    error_reporter,
+                    quarantine,
+                    keeper,
+                    config.shared_dir,
+                    turns,
+                )
             finally:
                 keeping.cancel_scope.cancel()

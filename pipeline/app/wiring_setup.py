@@ -7,6 +7,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 from pipeline.source import FoundCompany, Source
+from pipeline.turns import Turns
 from stages.configuration import load_config as load
 from stages.flow import STAGE_NAMES
 from stages.naming.templates import variables
@@ -91,9 +92,14 @@ def lists_companies(connector: Connector) -> bool:
     return resolve_name(connector.source).companies is not Source.companies
 
 
-async def companies_at(settings: SourceSettings, state_dir: Path) -> Sequence[FoundCompany] | None:
-    """The companies that a source lists; None if it has no list. SynqupError if it can't say."""
-    source = open_source(settings, state_dir)
+async def companies_at(
+    settings: SourceSettings, state_dir: Path, turns: Turns | None = None
+) -> Sequence[FoundCompany] | None:
+    """The companies that a source lists; None if it has no list. SynqupError if it can't say.
+
+    state_dir, turns: as open_source() takes them.
+    """
+    source = open_source(settings, state_dir, turns)
     try:
         return await source.companies()
     finally:

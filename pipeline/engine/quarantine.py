@@ -1,11 +1,16 @@
-"""Quarantine: keeps documents that can't be delivered, each with its reason, durably on return."""
+"""Quarantine: keeps documents that can't be delivered, each with its reason, durably on return.
+
+Nodes of a cluster share its folder. They change what lies there of one source one after the other:
+two that keep the same document under two labels would each remove what the other has kept.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,6 +22,7 @@ from msgspec import Struct
 from pipeline.document import Document, Key
 from pipeline.durable import make_folder, replace_file
 from pipeline.files import read_file
+from pipeline.folder_lock import folder_lock
 
 #: Bytes of the label in a file's name, so that the whole name fits into 255.
 LABEL_BYTES = 120
@@ -26,6 +32,10 @@ DIGITS = 12
 MAX_NOTE = 1_000_000
 #: The files of one document.
 ENDINGS = (".bin", ".json")
+#: Seconds between two looks at the names in a shared folder, at least; and for which the time of
+#: its latest change does not tell whether there was another one.
+RELIST = 2.0
+DOUBTFUL = 5.0
 
 
 class Kept(Struct, frozen=True):
@@ -57,11 +67,18 @@ class Stored(Struct, frozen=True):
 
 
 class Quarantine:
-    """A folder for each source; in it, for each id, NAME.bin (bytes) and NAME.json (reason)."""
+    """A folder for each source; in it, for each id, NAME.bin (bytes) and NAME.json (reason).
 
-    def __init__(self, folder: Path) -> None:
+    shared: whether other nodes change it as well.
+    """
+
+    def __init__(self, folder: Path, *, shared: bool = False) -> None:
         self.folder = folder
+        self._is_shared = shared
+        #: The marks of all that is kept, where nobody else changes it; and by folder, where others
+        #: do.
         self._kept: set[str] | None = None
+        self._listings: dict[Path, _Listing] = {}
 
     async def keep(self, document: Document[Any], reason: str) -> None:
         """Keep a document, in place of what was kept under the same id before. Raises OSError."""
@@ -69,6 +86,9 @@ class Quarantine:
 
     async def remove(self, key: Key) -> None:
         """Remove what is kept of a document, if anything is. Raises OSError."""
+        if self._is_shared:
+            await anyio.to_thread.run_sync(self._remove_listed, key)
+            return
         if self._kept is None:
             self._kept = await anyio.to_thread.run_sync(self._look)
         # Most keep nothing, and to work out a mark takes as long as all else here.
@@ -90,7 +110,7 @@ class Quarantine:
 
     async def discard(self, kept: Kept) -> bool:
         """Remove what is kept of a document; False if it has been kept anew since. OSError."""
-        is_same = await anyio.to_thread.run_sync(_discard, kept)
+        is_same = await anyio.to_thread.run_sync(self._discard, kept)
         if is_same and self._kept is not None:
             self._kept.discard(_mark(kept.key))
         return is_same
@@ -113,7 +133,12 @@ class Quarantine:
     def _keep(self, document: Document[Any], reason: str) -> None:
         folder = self._folder(document.key)
         make_folder(folder, 0o750)
+        with self._locked(folder):
+            self._write(folder, document, reason)
+
+    def _write(self, folder: Path, document: Document[Any], reason: str) -> None:
         base = f"{_shortened(_plain(document.entry.label))}-{_mark(document.key)}"
+        before = self._files(document.key)
         if document.payload is not None:
             with document.payload.open() as source:
                 replace_file(folder / f"{base}.bin", source, 0o640)
@@ -132,11 +157,12 @@ class Quarantine:
         text = msgspec.json.format(msgspec.json.encode(note), indent=2)
         replace_file(folder / f"{base}.json", BytesIO(text + b"\n"), 0o640)
         # Files under an earlier label are removed; earlier bytes stay where no new ones are here.
-        for path in self._files(document.key):
+        for path in before:
             if path.stem != base and (path.suffix == ".json" or document.payload is not None):
                 path.unlink(missing_ok=True)
         if self._kept is not None:
             self._kept.add(_mark(document.key))
+        self._listings.pop(folder, None)
 
     def _look(self) -> set[str]:
         """The marks of all documents that are kept, read from the names of their files."""
@@ -161,6 +187,42 @@ class Quarantine:
         for path in self._files(key):
             path.unlink(missing_ok=True)
 
+    def _remove_listed(self, key: Key) -> None:
+        """As remove(), of what the names in a shared folder show, as far as they are known."""
+        folder = self._folder(key)
+        with suppress(FileNotFoundError):
+            if _mark(key) in self._marks(folder):
+                with self._locked(folder):
+                    self._remove(key)
+
+    def _marks(self, folder: Path) -> frozenset[str]:
+        """The marks of what is kept in a folder; they may be RELIST seconds old."""
+        changed, now = folder.stat().st_mtime_ns, time.monotonic()
+        known = self._listings.get(folder)
+        is_known = known is not None and known.changed == changed and not known.is_doubtful
+        if known is None or not (is_known or now - known.at < RELIST):
+            is_doubtful = abs(time.time() - changed / 1e9) < DOUBTFUL
+            names = [Path(one.name) for one in os.scandir(folder)]
+            marks = frozenset(one.stem[-DIGITS:] for one in names if one.suffix in ENDINGS)
+            known = self._listings[folder] = _Listing(changed, now, is_doubtful, marks)
+        return known.marks
+
+    def _discard(self, kept: Kept) -> bool:
+        folder = self._folder(kept.key)
+        try:
+            with self._locked(folder):
+                return _discard(kept)
+        except FileNotFoundError:
+            return True
+
+    @contextmanager
+    def _locked(self, folder: Path) -> Iterator[None]:
+        if not self._is_shared:
+            yield
+            return
+        with folder_lock(folder):
+            yield
+
     def _files(self, key: Key) -> list[Path]:
         found = self._folder(key).glob(f"*-{_mark(key)}.*")
         return [path for path in found if path.suffix in ENDINGS]
@@ -178,6 +240,18 @@ class _Note(Struct):
     sha256: str | None = None
     sent_sha256: str | None = None
     listed: Mapping[str, str] = {}
+
+
+class _Listing(Struct, frozen=True):
+    """The marks in a folder, as it was changed then. at: when they were read, monotonic.
+
+    is_doubtful: whether the folder may have changed again without another time of change.
+    """
+
+    changed: int
+    at: float
+    is_doubtful: bool
+    marks: frozenset[str]
 
 
 def _discard(kept: Kept) -> bool:

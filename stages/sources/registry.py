@@ -17,6 +17,7 @@ from msgspec import Struct
 from pipeline.errors import ConfigurationError
 from pipeline.sign_in import InteractiveSignIn
 from pipeline.source import Source
+from pipeline.turns import Turns
 from stages.settings import SourceSettings
 from stages.setup.questions import Question, SettingQuestion, setting_questions
 from stages.sources.billit.settings import Billit
@@ -41,7 +42,8 @@ class Connector(Struct, frozen=True):
     platform: names the Platform that the sandbox is for it; a Wire, if it speaks HTTP.
     questions: names what `synqup init` asks about the section, besides its required fields.
     sign_in: names its InteractiveSignIn, which is made as the source is; "" for that of OAuth 2.0,
-    or none.
+    or none. takes_turns: whether it keeps what nodes of a cluster take turns to change: it is made
+    of their turns as well, or of None.
     """
 
     settings: type[SourceSettings]
@@ -49,6 +51,7 @@ class Connector(Struct, frozen=True):
     platform: str
     questions: str = ""
     sign_in: str = ""
+    takes_turns: bool = False
 
     @property
     def kind(self) -> str:
@@ -63,6 +66,7 @@ CONNECTORS = (
         "stages.sources.billtobox.source:BilltoboxSource",
         "stages.sources.billtobox.sandbox:BilltoboxWire",
         "stages.sources.billtobox.questions:QUESTIONS",
+        takes_turns=True,
     ),
     Connector(
         Sftp, "stages.sources.sftp.source:SftpSource", "stages.sources.sftp.sandbox:SftpPlatform"
@@ -73,12 +77,14 @@ CONNECTORS = (
         "stages.sources.codabox.sandbox:CodaBoxWire",
         "stages.sources.codabox.questions:QUESTIONS",
         sign_in="stages.sources.codabox.sign_in:OneTimeToken",
+        takes_turns=True,
     ),
     Connector(
         Billit,
         "stages.sources.billit.source:BillitSource",
         "stages.sources.billit.sandbox:BillitWire",
         "stages.sources.billit.questions:QUESTIONS",
+        takes_turns=True,
     ),
     Connector(
         EInvoiceBe,
@@ -109,21 +115,28 @@ SECTIONS = tuple(connector.settings for connector in CONNECTORS)
 _BY_SECTION = {connector.settings: connector for connector in CONNECTORS}
 
 
-def open_source(settings: SourceSettings, state_dir: Path) -> Source:
-    """The source that a [[sources]] section describes; no request is sent yet."""
-    make: Callable[[Any, Path], Source] = resolve_name(_BY_SECTION[type(settings)].source)
-    return make(settings, state_dir)
+def open_source(settings: SourceSettings, state_dir: Path, turns: Turns | None = None) -> Source:
+    """The source that a [[sources]] section describes; no request is sent yet.
+
+    state_dir: where it keeps what outlives the process; in a cluster, the folder that all nodes
+    share. turns: what these take turns by; None without a cluster.
+    """
+    connector = _BY_SECTION[type(settings)]
+    make: Callable[..., Source] = resolve_name(connector.source)
+    return make(settings, state_dir, turns) if connector.takes_turns else make(settings, state_dir)
 
 
-def own_sign_in(settings: SourceSettings, state_dir: Path) -> InteractiveSignIn | None:
+def own_sign_in(
+    settings: SourceSettings, state_dir: Path, turns: Turns | None = None
+) -> InteractiveSignIn | None:
     """The sign-in by a person that a connector brings itself; None if it brings none.
 
     ConfigurationError or SecretMissing if it lacks something.
     """
     if not (name := _BY_SECTION[type(settings)].sign_in):
         return None
-    make: Callable[[Any, Path], InteractiveSignIn] = resolve_name(name)
-    return make(settings, state_dir)
+    make: Callable[[Any, Path, Turns | None], InteractiveSignIn] = resolve_name(name)
+    return make(settings, state_dir, turns)
 
 
 def questions_of(connector: Connector) -> Sequence[SettingQuestion]:

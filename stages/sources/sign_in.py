@@ -6,17 +6,21 @@ from pathlib import Path
 
 from pipeline.errors import ConfigurationError
 from pipeline.sign_in import InteractiveSignIn
+from pipeline.turns import Turns
 from stages.settings import SourceSettings
 from stages.sources.http.oauth_settings import OAuthSettings
 from stages.sources.registry import own_sign_in
 
 
-def open_sign_in(settings: SourceSettings, state_dir: Path) -> InteractiveSignIn:
+def open_sign_in(
+    settings: SourceSettings, state_dir: Path, turns: Turns | None = None
+) -> InteractiveSignIn:
     """Begin the sign-in of a person to a source; no request is sent yet.
 
-    ConfigurationError if a person can't sign in there; SecretMissing.
+    state_dir, turns: as open_source() takes them. ConfigurationError if a person can't sign in
+    there; SecretMissing.
     """
-    if (own := own_sign_in(settings, state_dir)) is not None:
+    if (own := own_sign_in(settings, state_dir, turns)) is not None:
         return own
     if not isinstance(settings, OAuthSettings) or not settings.authorize_url:
         problem = (
@@ -29,4 +33,4 @@ def open_sign_in(settings: SourceSettings, state_dir: Path) -> InteractiveSignIn
     # An HTTP client takes long to import, and most commands need none.
     from stages.sources.http.authorization import AuthorizationCode  # noqa: PLC0415
 
-    return AuthorizationCode(settings, state_dir)
+    return AuthorizationCode(settings, state_dir, turns)

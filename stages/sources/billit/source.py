@@ -22,6 +22,7 @@ from pipeline.push.inbox import PushInbox
 from pipeline.source import Entry, FoundCompany, Incoming, Outcome, Source
 from pipeline.text import quoted
 from pipeline.traits import Traits
+from pipeline.turns import Turns
 from stages.settings import Config, members
 from stages.sources.billit.api import MAX_LIST_BYTES, account_companies
 from stages.sources.billit.content import DocumentRequest
@@ -70,7 +71,7 @@ class NotAnAnswer(SourceError):
 class BillitSource(Source):
     """One account at Billit, by one of its two doors."""
 
-    def __init__(self, settings: Billit, state_dir: Path) -> None:
+    def __init__(self, settings: Billit, state_dir: Path, turns: Turns | None = None) -> None:
         self.name = settings.name
         self.settings = settings
         self.retries = settings.retries
@@ -82,7 +83,7 @@ class BillitSource(Source):
         auth: Auth = StaticAuth(self._read_key, remedy=KEY_REMEDY)
         if settings.api_key is None:
             path = settings.token_store(state_dir).path
-            self._sign_in = SignIn(self.name, settings.client, self._http, path)
+            self._sign_in = SignIn(self.name, settings.client, self._http, path, turns)
             auth = BearerAuth(TokenCache(self._sign_in.grant))
         limiter = ConcurrencyLimiter(settings.connections, self.retries)
         self.throttles = (limiter,)

@@ -16,6 +16,7 @@ from pipeline.errors import Rejected, SourceError
 from pipeline.source import Entry, Incoming, Outcome, Source
 from pipeline.text import quoted
 from pipeline.traits import Traits
+from pipeline.turns import Turns
 from stages.model import Listed
 from stages.settings import Config, Member, members
 from stages.sources.billtobox.api import Item, Page, Status
@@ -97,7 +98,7 @@ class BilltoboxSource(Source):
 
     traits = Traits(says_error=True)
 
-    def __init__(self, settings: Billtobox, state_dir: Path) -> None:
+    def __init__(self, settings: Billtobox, state_dir: Path, turns: Turns | None = None) -> None:
         self.name = settings.name
         self.settings = settings
         self.retries = settings.retries
@@ -108,7 +109,7 @@ class BilltoboxSource(Source):
         self._http = HttpClient.of(settings)
         self._state_dir = state_dir
         self._sign_in = SignIn(
-            self.name, settings.client, self._http, token_path(state_dir, self.name)
+            self.name, settings.client, self._http, token_path(state_dir, self.name), turns
         )
         self._token = TokenCache(self._sign_in.grant)
         self._limiter = ConcurrencyLimiter(settings.connections, self.retries)

@@ -3,12 +3,15 @@
 A feed may be asked for once in `fetch_delay` seconds, which may be hours. What it has listed and is
 not acknowledged yet is walked over from here meanwhile, so that a document that had to wait, or
 whose delivery was cut off by a crash, is brought without asking too early.
+
+Nodes of a cluster share the files: a change is made to what lies there, and not to what a node has
+read some time ago.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +22,7 @@ from msgspec import Struct, structs
 
 from pipeline.durable import make_folder, replace_file
 from pipeline.files import read_file
+from pipeline.folder_lock import folder_lock
 from stages.sources.codabox.api import FeedEntry, PodClient
 
 #: Bytes of a file, at most.
@@ -31,6 +35,9 @@ MARGIN = 0.5
 LOST = "it was asked for, and the answer was lost"
 
 Kept = TypeVar("Kept", bound=Struct)
+
+#: Seconds to wait for another node, which has the folder while it writes a file.
+LOCK_TIMEOUT = 10.0
 
 
 class FeedState(Struct, frozen=True, omit_defaults=True):
@@ -68,6 +75,12 @@ class FeedState(Struct, frozen=True, omit_defaults=True):
         now = time.time()
         return structs.replace(self, asked_at=now, problem="", gone=gone, entries=tuple(entries))
 
+    def asked_like(self, other: FeedState) -> FeedState:
+        """The same, asked for when another one was, and with what came of that."""
+        return structs.replace(
+            self, asked_at=other.asked_at, rest=other.rest, problem=other.problem
+        )
+
     def without(self, index: str) -> FeedState:
         """The same without one of those that are gone."""
         return structs.replace(self, gone=tuple(one for one in self.gone if one.index != index))
@@ -81,16 +94,28 @@ class FeedState(Struct, frozen=True, omit_defaults=True):
         listed = max(count - len(self.gone), 0)
         return structs.replace(self, gone=self.gone[count:], entries=self.entries[listed:])
 
+    def has_left(self, index: str) -> bool:
+        """Whether an entry was acknowledged since, or left its list: a later offset may be set."""
+        return self.asked_at > 0 and all(entry.index != index for entry in self.all)
+
     def is_gone(self, index: str) -> bool:
         """Whether the latest list did not show it."""
         return any(entry.index == index for entry in self.gone)
 
 
-class FeedMemory:
-    """The files of one source. All methods are for threads that may block; they raise OSError."""
+#: Makes another state of one.
+Change = Callable[[FeedState], FeedState]
 
-    def __init__(self, folder: Path) -> None:
+
+class FeedMemory:
+    """The files of one source. All methods are for threads that may block; they raise OSError.
+
+    shared: whether other nodes change them as well.
+    """
+
+    def __init__(self, folder: Path, *, shared: bool = False) -> None:
         self._folder = folder
+        self.is_shared = shared
 
     def feed(self, id_: str) -> FeedState:
         """What is known of a feed; nothing if its file can't be read."""
@@ -99,6 +124,22 @@ class FeedMemory:
     def keep_feed(self, id_: str, state: FeedState) -> None:
         """Keep it, durably."""
         self._write(self._path(id_), state)
+
+    def change_feed(self, id_: str, state: FeedState, change: Change) -> FeedState:
+        """Keep a feed as it is changed, durably, and return it so.
+
+        state: what the change makes of it as far as this node knows.
+        """
+        if not self.is_shared:
+            self.keep_feed(id_, state)
+            return state
+        make_folder(self._folder, 0o750)
+        with folder_lock(self._folder, LOCK_TIMEOUT):
+            before = self.feed(id_)
+            changed = change(before)
+            if changed != before:
+                self.keep_feed(id_, changed)
+        return changed
 
     def pod(self) -> PodClient | None:
         """What the platform said of the account when it was asked last."""

@@ -23,6 +23,7 @@ from pipeline.errors import (
 from pipeline.files import os_reason
 from pipeline.sign_in import InteractiveSignIn, SignInState, UnusableAnswer, sign_in_command
 from pipeline.text import quoted
+from pipeline.turns import Turns, taken
 from stages.sources.codabox.api import read_credentials
 from stages.sources.codabox.client import SOFTWARE_COMPANY
 from stages.sources.codabox.credentials import Credentials
@@ -43,11 +44,12 @@ KEY_REFUSED = (401, 403)
 class OneTimeToken(InteractiveSignIn):
     """One sign-in: has a token mailed, and exchanges it for a user and a password.
 
-    They are given once, so they are stored before they are used. ConfigurationError if it is not
-    said for whom; SecretMissing.
+    They are given once, so they are stored before they are used: in a cluster by one node after
+    the other, so that the latest are those that stay. ConfigurationError if it is not said for
+    whom; SecretMissing.
     """
 
-    def __init__(self, settings: CodaBox, state_dir: Path) -> None:
+    def __init__(self, settings: CodaBox, state_dir: Path, turns: Turns | None = None) -> None:
         if not settings.by_person:
             problem = "username: it is set, so nobody has to sign in; remove it and password first"
             raise ConfigurationError(f"source {settings.name}", [problem])
@@ -58,6 +60,7 @@ class OneTimeToken(InteractiveSignIn):
             )
             raise ConfigurationError(f"source {settings.name}", [problem])
         self._settings = settings
+        self._turns = turns
         self._subject = f"source {settings.name}"
         self._again = f"Ask for a new token: {sign_in_command(settings.name)}"
         self._store = settings.credentials(state_dir)
@@ -104,22 +107,27 @@ class OneTimeToken(InteractiveSignIn):
 
     async def finish(self, code: str) -> SignInState:
         """Exchange the token, and store what it brings. UnusableAnswer if it is not known."""
-        with anyio.CancelScope(shield=True):
-            try:
-                found = await self._exchange(code)
-            except RetryableError as error:
-                # A token is good for one use, and this may have been it.
-                remedy = f"Give it once more; if it is refused then: {self._again}"
-                raise UnusableAnswer(error.subject, error.reason, remedy) from None
-            try:
-                await anyio.to_thread.run_sync(self._store.write, found)
-            except OSError as error:
-                raise self._not_stored(error, "; the token has been used up") from None
+        async with taken(self._turns, self._settings.name):
+            with anyio.CancelScope(shield=True):
+                found = await self._stored(code)
         return SignInState(self._settings.name, found.username)
 
     async def close(self) -> None:
         """Close all connections."""
         await self._http.close()
+
+    async def _stored(self, token: str) -> Credentials:
+        try:
+            found = await self._exchange(token)
+        except RetryableError as error:
+            # A token is good for one use, and this may have been it.
+            remedy = f"Give it once more; if it is refused then: {self._again}"
+            raise UnusableAnswer(error.subject, error.reason, remedy) from None
+        try:
+            await anyio.to_thread.run_sync(self._store.write, found)
+        except OSError as error:
+            raise self._not_stored(error, "; the token has been used up") from None
+        return found
 
     async def _exchange(self, token: str) -> Credentials:
         subject = f"{self._subject}, exchange of the token"

@@ -18,6 +18,7 @@ from pipeline.files import os_reason
 from pipeline.source import Entry, FoundCompany, Incoming, Outcome, Source, UnreadableItems
 from pipeline.text import FEW, enumerated, quoted
 from pipeline.traits import Acknowledging, Traits
+from pipeline.turns import Turns
 from stages.settings import Config, members
 from stages.sources.codabox.api import Feed, PodClient
 from stages.sources.codabox.client import OFFSET_REFUSED, ApiClient, NotAFeed, TooEarly
@@ -30,7 +31,7 @@ from stages.sources.codabox.clients import (
     signs_of_feed,
 )
 from stages.sources.codabox.entries import entry_id, entry_of, formats_listed, split_id
-from stages.sources.codabox.memory import FeedMemory, FeedState
+from stages.sources.codabox.memory import Change, FeedMemory, FeedState
 from stages.sources.codabox.settings import CodaBox
 from stages.sources.codabox.walk import FeedWalk
 from stages.sources.http.headers import announced
@@ -79,7 +80,7 @@ class DownloadRequest(AbstractAsyncContextManager[Incoming]):
 class CodaBoxSource(Source):
     """One account at CodaBox: the feeds of the firm's clients, each a lane with its offset."""
 
-    def __init__(self, settings: CodaBox, state_dir: Path) -> None:
+    def __init__(self, settings: CodaBox, state_dir: Path, turns: Turns | None = None) -> None:
         self.name = settings.name
         self.settings = settings
         self.retries = settings.retries
@@ -87,7 +88,7 @@ class CodaBoxSource(Source):
         self._subject = f"source {self.name}"
         self._state_dir = state_dir
         folder = state_dir / "feeds" / token_path(state_dir, self.name).name
-        self._memory = FeedMemory(folder / settings.feed)
+        self._memory = FeedMemory(folder / settings.feed, shared=turns is not None)
         self._pod: PodClient | None = None
         #: What is known of each feed of the latest walk.
         self._feeds: dict[str, FeedState] = {}
@@ -142,6 +143,10 @@ class CodaBoxSource(Source):
         """PUT the offset. One that is refused is taken once the feed does not show it any more."""
         (outcome,) = outcomes
         feed, index = split_id(outcome.id)
+        if self._memory.is_shared:
+            self._feeds[feed] = await self._in_thread(self._memory.feed, feed)
+            if self._feeds[feed].has_left(index):
+                return [outcome.id]
         state = self._feeds.get(feed, FeedState())
         beyond = any(entry.index == index and entry.after_hole for entry in state.entries)
         if outcome.id in self._refused or beyond or not outcome.kept:
@@ -159,7 +164,7 @@ class CodaBoxSource(Source):
                         status=answer.status,
                     )
                     return []
-        await self._keep(feed, self._feeds.get(feed, state).acknowledged(index))
+        await self._keep(feed, lambda known: known.acknowledged(index))
         self._learn(self._pod)
         return [outcome.id]
 
@@ -167,7 +172,7 @@ class CodaBoxSource(Source):
         """Note that a document can't be had; one that has left its feed is not listed again."""
         feed, index = split_id(entry.id)
         if feed in self._feeds and self._feeds[feed].is_gone(index):
-            await self._keep(feed, self._feeds[feed].without(index))
+            await self._keep(feed, lambda known: known.without(index))
 
     async def companies(self) -> Sequence[FoundCompany]:
         """The feed clients, with the enterprise numbers of the firm's list of clients."""
@@ -255,22 +260,35 @@ class CodaBoxSource(Source):
         """Read a feed. That it is asked for is kept first: a crash must not have it asked twice."""
         id_, label = feed.client.id, feed.label
         before, delay = self._feeds[id_], self._delay(self._pod)
-        await self._keep(id_, before.asked(delay))
+        asking = before.asked(delay)
+
+        def ask(known: FeedState) -> FeedState:
+            is_taken = known.asked_at != before.asked_at and known.remaining(asking.asked_at)
+            return known if is_taken else known.asked_like(asking)
+
+        def unless_asked_anew(change: Change) -> Change:
+            # A node that was held up must not replace what another one has heard since.
+            return lambda known: change(known) if known.asked_at == asking.asked_at else known
+
+        await self._keep(id_, ask)
+        if self._feeds[id_].asked_at != asking.asked_at:
+            return  # another node has just asked, and keeps what it hears
         try:
             found = await self.api.feed(id_, label)
         except TooEarly as error:
-            wait = max(error.retry_after or 0.0, delay)
-            await self._keep(id_, before.asked(wait, error.reason))
+            rested = before.asked(max(error.retry_after or 0.0, delay), error.reason)
+            await self._keep(id_, unless_asked_anew(lambda known: known.asked_like(rested)))
             raise
         except NotAFeed as error:
-            await self._keep(id_, before.asked(delay, error.reason))
+            unread = before.asked(delay, error.reason)
+            await self._keep(id_, unless_asked_anew(lambda known: known.asked_like(unread)))
             raise
         except SynqupError:
             # It was not listed, as far as anybody can tell: the next walk may ask again.
-            await self._keep(id_, before)
+            await self._keep(id_, unless_asked_anew(lambda known: known.asked_like(before)))
             raise
         self._refused -= {entry_id(self.settings, id_, entry.index) for entry in before.all}
-        await self._keep(id_, self._feeds[id_].listing(found.entries))
+        await self._keep(id_, unless_asked_anew(lambda known: known.listing(found.entries)))
         self._note_holes(feed, found)
 
     def _note_holes(self, feed: OwnedFeed, found: Feed) -> None:
@@ -303,9 +321,10 @@ class CodaBoxSource(Source):
             acknowledges=Acknowledging.OFFSET, pause=delay if rests else min(SOON, delay)
         )
 
-    async def _keep(self, feed: str, state: FeedState) -> None:
-        self._feeds[feed] = state
-        await self._in_thread(self._memory.keep_feed, feed, state)
+    async def _keep(self, feed: str, change: Change) -> None:
+        """Change what is known of a feed, and keep that."""
+        state = self._feeds[feed] = change(self._feeds.get(feed, FeedState()))
+        self._feeds[feed] = await self._in_thread(self._memory.change_feed, feed, state, change)
 
     async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
         """Work with the memory. SourceError if its folder can't be used."""

@@ -19,6 +19,7 @@ from pipeline.errors import RetryableError, SignInRefused, SourceError, StateErr
 from pipeline.files import os_reason
 from pipeline.sign_in import InteractiveSignIn, ListenAddress, SignInState, UnusableAnswer
 from pipeline.text import quoted
+from pipeline.turns import Turns, taken
 from stages.sources.http.client import HttpClient
 from stages.sources.http.oauth_settings import OAuthSettings
 from stages.sources.http.settings import is_this_machine
@@ -43,13 +44,17 @@ MAX_PARAMETERS = 100
 class AuthorizationCode(InteractiveSignIn):
     """One sign-in of a person to one source: its verifier and its state are used for it alone.
 
-    Raises SecretMissing if the secret of the client can't be read.
+    turns: of the nodes of a cluster, which keep what they use until the new one is stored. Raises
+    SecretMissing if the secret of the client can't be read.
     """
 
-    def __init__(self, settings: OAuthSettings, state_dir: Path) -> None:
+    def __init__(
+        self, settings: OAuthSettings, state_dir: Path, turns: Turns | None = None
+    ) -> None:
         self._settings = settings
         self._subject = f"source {settings.name}"
-        self._store = settings.token_store(state_dir)
+        self._turns = turns
+        self._store = settings.token_store(state_dir, shared=turns is not None)
         self._verifier = secrets.token_urlsafe(VERIFIER_BYTES)
         self._state = secrets.token_urlsafe(STATE_BYTES)
         self._redirect_uri = settings.redirect_uri
@@ -111,22 +116,27 @@ class AuthorizationCode(InteractiveSignIn):
 
     async def finish(self, code: str) -> SignInState:
         """Exchange the code for a refresh token (RFC 6749, 4.1.3), and store that."""
-        with anyio.CancelScope(shield=True):
-            granted = await self._exchange(code)
-            found = StoredSignIn(granted.refresh_token, _end(granted), granted.account)
-            try:
-                await anyio.to_thread.run_sync(self._store.sign_in, found)
-            except OSError as error:
-                raise StateError(
-                    str(self._store.path),
-                    f"the sign-in can't be stored ({os_reason(error)})",
-                    "Make room, or run this as the account that runs synqup; then sign in again",
-                ) from None
+        async with taken(self._turns, self._settings.name):
+            with anyio.CancelScope(shield=True):
+                found = await self._finish(code)
         return SignInState(self._settings.name, found.account, found.ends_at)
 
     async def close(self) -> None:
         """Close the connection to the token endpoint."""
         await self._http.close()
+
+    async def _finish(self, code: str) -> StoredSignIn:
+        granted = await self._exchange(code)
+        found = StoredSignIn(granted.refresh_token, _end(granted), granted.account)
+        try:
+            await anyio.to_thread.run_sync(self._store.sign_in, found)
+        except OSError as error:
+            raise StateError(
+                str(self._store.path),
+                f"the sign-in can't be stored ({os_reason(error)})",
+                "Make room, or run this as the account that runs synqup; then sign in again",
+            ) from None
+        return found
 
     async def _exchange(self, code: str) -> TokenResponse:
         form = self._endpoint.form(

@@ -74,9 +74,9 @@ class OAuthSettings(HttpSettings, frozen=True, forbid_unknown_fields=True, kw_on
             return None
         return self.token_store(state_dir).state()
 
-    def token_store(self, state_dir: Path) -> TokenStore:
-        """The store of the refresh token."""
-        return TokenStore(self.name, token_path(state_dir, self.name), self.client)
+    def token_store(self, state_dir: Path, *, shared: bool = False) -> TokenStore:
+        """The store of the refresh token. shared: whether nodes of a cluster share it."""
+        return TokenStore(self.name, token_path(state_dir, self.name), self.client, shared=shared)
 
     def validate(self, base: Path, key: str, context: LoadContext) -> None:
         """Check that there is what each way to sign in needs."""

@@ -12,10 +12,14 @@ from pipeline.errors import SynqupError
 
 
 class AccessToken(Struct, frozen=True):
-    """An access token. lifetime: seconds for which it may be used from now on."""
+    """An access token. lifetime: seconds for which it may be used from now on.
+
+    is_shared: whether others may have used it before, so that a refusal says nothing of the grant.
+    """
 
     value: str
     lifetime: float
+    is_shared: bool = False
 
 
 #: Signs in and returns a new token.
@@ -64,7 +68,7 @@ class TokenCache:
     async def _try(self) -> None:
         try:
             granted = await self._grant()
-            self._value, self._proven = granted.value, False
+            self._value, self._proven = granted.value, granted.is_shared
             self._stale_at = time.monotonic() + granted.lifetime
             self._failure = None
         except SynqupError as error:

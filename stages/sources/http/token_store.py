@@ -4,6 +4,9 @@ The token lies in a file of the state folder, which is replaced as a whole, and 
 place besides, if there is one that can be written to. A service and `synqup sign-in` may use it at
 the same time: each reads it anew before it uses it, and a lock keeps one of them from replacing
 what the other has just written.
+
+Nodes of a cluster share the file, and in it the access token that one of them has got. The place
+that each of them has configured stays as it is, for the others don't see it.
 """
 
 from __future__ import annotations
@@ -18,7 +21,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
-from filelock import FileLock
 from msgspec import Struct, structs
 
 from pipeline.config.secrets import (
@@ -32,15 +34,29 @@ from pipeline.config.secrets import (
 from pipeline.durable import make_folder
 from pipeline.errors import SignInRefused
 from pipeline.files import os_reason, read_file
+from pipeline.folder_lock import folder_lock
 from pipeline.sign_in import NotSignedIn, SignInState, sign_in_command, stored_state
 from stages.sources.http.oauth_client import OAuthClient
 
 #: Seconds to wait for the other process, which holds the lock while it writes one file.
 LOCK_TIMEOUT = 10.0
+#: Configured tokens that are remembered to be replaced, at most.
+MAX_REPLACED = 16
 #: Names of sources that stand for themselves as names of files, on every system.
 PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 #: What Windows takes for a device.
 DEVICE = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")
+
+
+class SharedAccess(Struct, frozen=True):
+    """An access token that all nodes use. ends_at: in seconds since 1970, by the clock of turns.
+
+    granted_to: a hash of the credentials that it was granted to.
+    """
+
+    token: str
+    ends_at: float
+    granted_to: str
 
 
 class StoredSignIn(Struct, frozen=True, omit_defaults=True):
@@ -48,13 +64,20 @@ class StoredSignIn(Struct, frozen=True, omit_defaults=True):
 
     ends_at: in seconds since 1970; None if that is not known. account: the user, for people.
     replaces: a hash of the configured token in whose place it is used; another configured one takes
-    precedence. Empty where none is configured.
+    precedence. Empty where none is configured. replaced: those that other nodes have configured.
+    access: what came with it, in a cluster.
     """
 
     refresh_token: str
     ends_at: float | None = None
     account: str = ""
     replaces: str = ""
+    replaced: tuple[str, ...] = ()
+    access: SharedAccess | None = None
+
+    def is_same(self, other: StoredSignIn) -> bool:
+        """Whether nobody has renewed it since the other one was read."""
+        return (self.refresh_token, self.access) == (other.refresh_token, other.access)
 
 
 def token_path(state_dir: Path, source: str) -> Path:
@@ -67,12 +90,18 @@ def token_path(state_dir: Path, source: str) -> Path:
 
 
 class TokenStore:
-    """The stored refresh token of one source. All methods are for threads that may block."""
+    """The stored refresh token of one source. All methods are for threads that may block.
 
-    def __init__(self, source: str, path: Path, client: OAuthClient) -> None:
+    shared: whether the nodes of a cluster share it.
+    """
+
+    def __init__(
+        self, source: str, path: Path, client: OAuthClient, *, shared: bool = False
+    ) -> None:
         self.path = path
         self._source = source
         self._client = client
+        self._is_shared = shared
 
     def read(self) -> StoredSignIn:
         """The token in force. NotSignedIn, SecretMissing, or SignInRefused if it is unreadable."""
@@ -87,7 +116,7 @@ class TokenStore:
             stored = None
         if stored is not None and (
             not configured
-            or _hash(configured) == stored.replaces
+            or _hash(configured) in (stored.replaces, *stored.replaced)
             or configured == stored.refresh_token
         ):
             return stored
@@ -106,12 +135,26 @@ class TokenStore:
 
         return stored_state(self._source, signed_in)
 
-    def renew(self, used: str, renewed: StoredSignIn) -> bool:
+    def access(self) -> SharedAccess | None:
+        """The access token that another node has stored with what is in force, if one has."""
+        with suppress(SignInRefused):
+            stored = self.read() if self._client.by_refresh_token else self._decoded()
+            return stored.access if stored is not None else None
+        return None
+
+    def share(self, access: SharedAccess) -> None:
+        """Store an access token that needs no refresh token. Raises OSError."""
+        with self._locked():
+            before = self._decoded() or StoredSignIn("")
+            write_private_file(self.path, _encoded(structs.replace(before, access=access)))
+
+    def renew(self, used: str | StoredSignIn, renewed: StoredSignIn) -> bool:
         """Replace a token by the next one, durably, unless somebody has signed in meanwhile.
 
         used: the token that was read last. Returns False, and changes nothing, if it is no more the
         one in force. Raises OSError if the next one can't be stored anywhere.
         """
+        used = StoredSignIn(used) if isinstance(used, str) else used
         try:
             with self._locked():
                 if not self._is_in_force(used):
@@ -139,15 +182,27 @@ class TokenStore:
         configured, _ = self._configured()
         if configured:
             found = structs.replace(found, replaces=_hash(configured))
-        write_private_file(self.path, msgspec.json.encode(found).decode())
+        if self._is_shared:
+            found = structs.replace(found, replaced=self._all_replaced(found.replaces))
+        write_private_file(self.path, _encoded(found))
+
+    def _all_replaced(self, latest: str) -> tuple[str, ...]:
+        """The configured tokens of all nodes in whose place a new one is used, but the latest."""
+        before = None
+        with suppress(SignInRefused):
+            before = self._decoded()
+        known = (before.replaces, *before.replaced) if before is not None else ()
+        return tuple(one for one in dict.fromkeys(known) if one and one != latest)[:MAX_REPLACED]
 
     def _store_configured(self, found: StoredSignIn) -> bool:
         place = self._client.refresh_token
-        return place is not None and store_secret(place, found.refresh_token)
+        if place is None or self._is_shared:
+            return False
+        return store_secret(place, found.refresh_token)
 
-    def _is_in_force(self, used: str) -> bool:
+    def _is_in_force(self, used: StoredSignIn) -> bool:
         try:
-            return self.read().refresh_token == used
+            return self.read().is_same(used)
         except SignInRefused:  # what was there is gone: nobody has signed in anew
             return True
 
@@ -161,13 +216,18 @@ class TokenStore:
             return "", error
 
     def _stored(self) -> StoredSignIn | None:
+        found = self._decoded()
+        return found if found is not None and found.refresh_token else None
+
+    def _decoded(self) -> StoredSignIn | None:
+        """What the file holds; None if there is none."""
         try:
             text = read_file(self.path, MAX_SECRET_BYTES, follow=False).decode()
             if text and not text.startswith("{"):
                 # As earlier versions wrote it.
                 replaced, _, token = text.partition("\n")
-                return StoredSignIn(token, replaces=_hash(replaced)) if token else None
-            found = msgspec.json.decode(text, type=StoredSignIn)
+                return StoredSignIn(token, replaces=_hash(replaced))
+            return msgspec.json.decode(text, type=StoredSignIn)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -178,14 +238,17 @@ class TokenStore:
                 "Let the account that runs synqup read it, or sign in again:"
                 f" {sign_in_command(self._source)}",
             ) from None
-        return found if found.refresh_token else None
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         make_folder(self.path.parent.parent, 0o750)
         make_private_folder(self.path.parent)
-        with FileLock(self.path.parent / ".lock", timeout=LOCK_TIMEOUT, mode=0o600):
+        with folder_lock(self.path.parent, LOCK_TIMEOUT):
             yield
+
+
+def _encoded(found: StoredSignIn) -> str:
+    return msgspec.json.encode(found).decode()
 
 
 def _hash(text: str) -> str:

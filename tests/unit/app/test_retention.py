@@ -14,9 +14,10 @@ from msgspec import structs
 
 from pipeline.app import retention
 from pipeline.app.retention import DOUBT, MAX_GAP, ClockGuard, Retention
-from pipeline.app.wiring import Application, open_application, quarantine_in
+from pipeline.app.wiring import Application, open_application
 from pipeline.config.types import Duration
 from pipeline.document import Key
+from pipeline.engine.quarantine import Quarantine
 from pipeline.ledger.models import Staged
 from stages.settings import Config
 from tests.helpers.settings import GOOD, load
@@ -90,7 +91,7 @@ async def sweeping(
 
 def keep(folder: Path, key: Key, *, days: float = 0, sha256: str = SHA) -> Path:
     """As the quarantine keeps it (tests/unit/engine hold that), so many days ago."""
-    quarantine = quarantine_in(folder / "state")
+    quarantine = Quarantine(folder / "state" / "quarantine")
     home = quarantine._folder(key)
     home.mkdir(parents=True, exist_ok=True)
     note = home / f"x-{Key(key.source, key.id, '').digest[:12]}.json"
