@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from tests.helpers.corpus import CORPUS
 
 if TYPE_CHECKING:
+    from pipeline.ledger.place import LedgerPlace
     from tests.crash.world import Host
     from tests.helpers.postgres import PostgresServer
 
@@ -74,3 +75,13 @@ def postgres(postgres_server: PostgresServer) -> Iterator[str]:
     """The connection string of a fresh database on a PostgreSQL server of our own."""
     with postgres_server.database() as dsn:
         yield dsn
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> LedgerPlace:
+    """Where a new ledger is to lie: each test runs with a file and with a database."""
+    from pipeline.ledger.place import PostgresPlace  # noqa: PLC0415 - as above
+
+    if request.param == "sqlite":
+        return tmp_path / "ledger"
+    return PostgresPlace(request.getfixturevalue("postgres"))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-from pathlib import Path
-
 from msgspec import Struct
 
-from pipeline.ledger.database import BUSY_TIMEOUT
+from pipeline.ledger.connection import Connection
 from pipeline.ledger.orders import AGAIN
+from pipeline.ledger.place import LedgerPlace, reading
 
 DAY = 86_400.0
 #: How far back the usual rhythm of a company is looked for.
@@ -63,10 +60,9 @@ class Facts(Struct, frozen=True):
     delivered: tuple[Delivered, ...] | None = None
 
 
-def read_facts(path: Path, needs: Needs, now: float) -> Facts:
-    """Read what is needed from the ledger at a path. It blocks, and raises sqlite3.Error."""
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT)) as connection:
+def read_facts(place: LedgerPlace, needs: Needs, now: float) -> Facts:
+    """Read what is needed from the ledger at a place. It blocks, and raises StateError."""
+    with reading(place) as connection:
         after, since = needs.quarantined_after, needs.delivered_after
         return Facts(
             _quarantined(connection, after, now) if after is not None else None,
@@ -75,7 +71,7 @@ def read_facts(path: Path, needs: Needs, now: float) -> Facts:
         )
 
 
-def _quarantined(connection: sqlite3.Connection, after: float, now: float) -> Quarantined:
+def _quarantined(connection: Connection, after: float, now: float) -> Quarantined:
     until = max(after, now - COMMITTED)
     # The first condition is what makes SQLite use the index documents_kept.
     found = (
@@ -89,9 +85,10 @@ def _quarantined(connection: sqlite3.Connection, after: float, now: float) -> Qu
     return Quarantined(until, count, tuple((label, reason) for label, reason in rows))
 
 
-def _histories(connection: sqlite3.Connection, now: float) -> tuple[History, ...]:
+def _histories(connection: Connection, now: float) -> tuple[History, ...]:
+    day = connection.dialect.floor("delivered_at / 86400")
     rows = connection.execute(
-        "SELECT company, CAST(delivered_at / 86400 AS INTEGER), max(delivered_at) FROM documents"
+        f"SELECT company, {day}, max(delivered_at) FROM documents"  # noqa: S608 - from above
         " WHERE state = 'delivered' AND company != '' AND delivered_at > ? AND delivered_at <= ?"
         " AND source != ? GROUP BY 1, 2 ORDER BY 1, 2",
         (now - HISTORY, now, AGAIN),
@@ -104,7 +101,7 @@ def _histories(connection: sqlite3.Connection, now: float) -> tuple[History, ...
     return tuple(History(company, last[company], tuple(days[company])) for company in days)
 
 
-def _delivered(connection: sqlite3.Connection, after: float, now: float) -> tuple[Delivered, ...]:
+def _delivered(connection: Connection, after: float, now: float) -> tuple[Delivered, ...]:
     rows = connection.execute(
         "SELECT company, kind, count(*) FROM documents WHERE state = 'delivered'"
         " AND delivered_at > ? AND delivered_at <= ? GROUP BY 1, 2 ORDER BY 1, 2",

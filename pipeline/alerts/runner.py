@@ -7,7 +7,6 @@ what it waits for is bounded in time, and whatever fails concerns alerts alone.
 from __future__ import annotations
 
 import random
-import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import tzinfo
@@ -34,10 +33,11 @@ from pipeline.alerts.rules import look, needs
 from pipeline.alerts.saying import languages, said
 from pipeline.alerts.settings import AlertSettings
 from pipeline.alerts.store import State, Store
-from pipeline.errors import RetryableError, SynqupError
+from pipeline.errors import RetryableError, StateError, SynqupError
 from pipeline.health.model import Health
 from pipeline.language.codes import DEFAULT
 from pipeline.language.languages import Language
+from pipeline.ledger.place import LedgerPlace
 from pipeline.network.routes import Routes
 from pipeline.retry import MAX_RETRY_AFTER, RetryPolicy
 
@@ -69,7 +69,7 @@ class World(Struct, frozen=True):
 
     health: ReadHealth
     folder: Path
-    ledger: Path
+    ledger: LedgerPlace
     clock: Callable[[], float] = time.time
     zone: tzinfo | None = None
     retries: RetryPolicy = RETRIES
@@ -197,7 +197,7 @@ class Runner:
         wanted = needs(memory, self._settings, now, self._world.zone)
         try:
             return await self._disk.run(partial(read_facts, self._world.ledger, wanted, now))
-        except (sqlite3.Error, OSError) as error:  # TimeoutError is one
+        except (StateError, OSError) as error:  # TimeoutError is one
             self._report("alerts can't read the ledger", error)
             return Facts()
 
@@ -288,7 +288,7 @@ class Runner:
         if what in self._reported and not final:
             return
         self._reported.add(what)
-        known = isinstance(error, SynqupError | OSError | sqlite3.Error)
+        known = isinstance(error, SynqupError | OSError)
         reason = str(error) or type(error).__name__
         log.warning(what, reason=reason, given_up=final, exc_info=None if known else error)
 

@@ -23,11 +23,12 @@ from pipeline.app.redaction import (
 )
 from pipeline.app.state_findings import state_findings
 from pipeline.app.support import Installation, write_support
-from pipeline.app.wiring import Config, examine, folders_of, load_config
+from pipeline.app.wiring import Config, examine, folders_of, ledger_path, ledger_place, load_config
 from pipeline.config.loader import read_toml
 from pipeline.config.types import Secret, absolute
-from pipeline.errors import ConfigurationError, StateError
+from pipeline.errors import ConfigurationError, StateError, SynqupError
 from pipeline.files import os_reason
+from pipeline.ledger.place import LedgerPlace
 
 #: Seconds that the check is given.
 CHECK_TIMEOUT = 60.0
@@ -69,6 +70,7 @@ def _of(config: Config) -> tuple[Installation, list[str]]:
         described(config),
         run_loop(lambda: _findings(config)),
         _folders(config),
+        _ledger(config),
     ), secrets
 
 
@@ -76,6 +78,13 @@ def _folders(config: Config) -> list[Path]:
     """The folders whose free room is told."""
     own = (config.service.state_dir, config.shared_dir)
     return list(dict.fromkeys((*own, *sorted(folders_of(config)))))[:MAX_FOLDERS]
+
+
+def _ledger(config: Config) -> LedgerPlace | None:
+    try:
+        return ledger_place(config)
+    except SynqupError:
+        return None
 
 
 def _of_invalid(path: Path, error: ConfigurationError) -> tuple[Installation, list[str]]:
@@ -93,7 +102,10 @@ def _of_invalid(path: Path, error: ConfigurationError) -> tuple[Installation, li
     for folder in (state_dir, _shared_dir(raw, path.parent)):
         if folder is not None:
             secrets += secrets_stored(folder / "tokens")
-    return Installation(state_dir, told, [], [state_dir] if state_dir else []), secrets
+    if state_dir is None:
+        return Installation(None, told, []), secrets
+    # Where there is a cluster, no other place is known than one in which no ledger lies.
+    return Installation(state_dir, told, [], [state_dir], ledger_path(state_dir)), secrets
 
 
 def _shared_dir(raw: dict[str, Any], base: Path) -> Path | None:

@@ -49,7 +49,7 @@ def _database(cluster: ClusterSettings) -> Iterator[Database]:
         raise ConfigurationError(
             "[cluster]", [f"{error.name} is missing; install synqup[cluster]"]
         ) from None
-    database = Database(read_secret(cluster.dsn), f"synqup {cluster.node_name}, sign-ins")
+    database = Database(read_secret(cluster.dsn), f"synqup {cluster.name}, sign-ins")
     try:
         yield database
     finally:

@@ -1,4 +1,4 @@
-"""Cluster settings: the section [cluster], of a node that shares its ledger with other nodes."""
+"""Cluster settings: the section [cluster], by which several machines work as one."""
 
 from __future__ import annotations
 
@@ -9,28 +9,26 @@ from typing import Annotated, Self
 
 from msgspec import Struct, structs
 
-from pipeline.config.types import Secret, absolute, output_path
+from pipeline.config.types import Secret, absolute, not_blank, output_path
+
+#: Characters of the name of a node, at most.
+MAX_NAME = 63
 
 
 def node_name(text: str) -> str:
-    """Validate the name of a node; empty: that of its host."""
-    if text != text.strip() or not text.isprintable() or len(text) > MAX_NAME:
-        raise ValueError(
-            f'"{text}" is no name of a node; write one of at most {MAX_NAME} characters, without'
-            ' spaces around it, like "node-1"'
-        )
-    return text
-
-
-#: Characters of the name of a node, at most.
-MAX_NAME = 100
+    """Validate the name of a node. Raises ValueError with what would be right."""
+    name = not_blank(text).strip()
+    if len(name) > MAX_NAME or not name.isprintable():
+        raise ValueError(f"a node has a name of up to {MAX_NAME} printable characters")
+    return name
 
 
 class ClusterSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """[cluster]: the ledger and the folder that several nodes share; without it there is one node.
+    """[cluster]: the ledger that several nodes share; without this section it is a file of one.
 
-    dsn: the place of the connection string of PostgreSQL. shared_dir: a folder that all nodes see,
-    for what sources remember, sign-ins and the quarantine. node: names this node among them.
+    dsn: where the connection string of PostgreSQL lies, which may hold a password. shared_dir: a
+    folder that all nodes see, for sign-ins, what sources remember, and the quarantine. node: the
+    name of this machine among the others; without it, its host name.
     """
 
     dsn: Secret
@@ -38,8 +36,8 @@ class ClusterSettings(Struct, frozen=True, forbid_unknown_fields=True):
     node: Annotated[str, node_name] = ""
 
     @property
-    def node_name(self) -> str:
-        """The name of this node; without one of its own, that of its host."""
+    def name(self) -> str:
+        """The name of this node."""
         return self.node or socket.gethostname()
 
     def located(self, base: Path) -> Self:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 import anyio
@@ -31,6 +30,7 @@ from pipeline.ledger.orders import (
     NewOrder,
     OrderBook,
 )
+from pipeline.ledger.place import LedgerPlace
 from pipeline.ledger.selection import Selected, delivered_between, failed_because, row_of
 from pipeline.ledger.terms import local_days
 from pipeline.traits import Traits
@@ -96,7 +96,7 @@ class Actions:
     def __init__(
         self,
         book: OrderBook,
-        ledger: Path,
+        ledger: LedgerPlace,
         quarantine: Quarantine,
         running: Running,
         is_in_flight: Callable[[str, str], bool],

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -21,6 +20,7 @@ from pipeline.errors import StateError, SynqupError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import ACKED, ENDED, State
 from pipeline.ledger.orders import AGAIN, REDELIVER, Ended, Order, OrderBook
+from pipeline.ledger.place import LedgerPlace
 from pipeline.ledger.selection import Selected, rows_of
 
 log = structlog.get_logger(__name__)
@@ -39,7 +39,7 @@ class Worker:
         self,
         book: OrderBook,
         ledger: Ledger,
-        path: Path,
+        path: LedgerPlace,
         dispatcher: EngineDispatcher,
         make: Make,
         recover: Callable[[], Awaitable[None]],

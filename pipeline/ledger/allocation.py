@@ -8,14 +8,12 @@ Nothing here touches the folders: a transaction must not wait for them.
 
 from __future__ import annotations
 
-import sqlite3
 from collections import OrderedDict
 from collections.abc import Sequence
 
-import msgspec
-
 from pipeline.alternatives import alternative, first_free, name_hash, number_of
 from pipeline.document import Key
+from pipeline.ledger.connection import Connection
 from pipeline.ledger.marks import contradict
 from pipeline.ledger.models import (
     AllocatedName,
@@ -60,7 +58,7 @@ def allocate(
     at: float,
     node: str,
     numbers: NextNumbers,
-    connection: sqlite3.Connection,
+    connection: Connection,
 ) -> list[Allocation]:
     """Allocate a name that no other document has had to each of a group, and record it as staged.
 
@@ -102,7 +100,7 @@ def allocate(
 
 
 def reallocate(
-    documents: Sequence[NameTaken], at: float, numbers: NextNumbers, connection: sqlite3.Connection
+    documents: Sequence[NameTaken], at: float, numbers: NextNumbers, connection: Connection
 ) -> list[AllocatedName | None]:
     """Allocate another name to each staged document, within the transaction that is open.
 
@@ -120,20 +118,18 @@ def reallocate(
     return names
 
 
-def _existing(
-    connection: sqlite3.Connection, column: str, values: Sequence[int | None]
-) -> set[int]:
+def _existing(connection: Connection, column: str, values: Sequence[int | None]) -> set[int]:
     """Those of the values that some document has in this column."""
-    rows = connection.execute(
-        f"SELECT {column} FROM documents"  # noqa: S608 - one of the table's own columns
-        f" WHERE {column} IN (SELECT value FROM json_each(?))",
-        (msgspec.json.encode(values).decode(),),
-    )
-    return {row[0] for row in rows}
+    known = [value for value in values if value is not None]
+    if not known:
+        return set()
+    dialect = connection.dialect
+    sql = f"SELECT {column} FROM documents WHERE {dialect.among(column)}"  # noqa: S608 - a column of the table
+    return {row[0] for row in connection.execute(sql, (dialect.listed(known),))}
 
 
 def _free_name(
-    connection: sqlite3.Connection, key: Key, path: str, first: int, numbers: NextNumbers
+    connection: Connection, key: Key, path: str, first: int, numbers: NextNumbers
 ) -> AllocatedName:
     """An alternative of a name, from a number on, that no other document has had."""
 
@@ -150,7 +146,7 @@ def _free_name(
     return AllocatedName(alternative(path, number), number)
 
 
-def _original(connection: sqlite3.Connection, document: Staged) -> Duplicate | None:
+def _original(connection: Connection, document: Staged) -> Duplicate | None:
     """Another document that is the same and is staged or delivered, if there is one."""
     rows = connection.execute(
         "SELECT source, id, revision, label, state, marks FROM documents WHERE identity = ?"
@@ -163,7 +159,7 @@ def _original(connection: sqlite3.Connection, document: Staged) -> Duplicate | N
     return None
 
 
-def _same_number(connection: sqlite3.Connection, document: Staged) -> str:
+def _same_number(connection: Connection, document: Staged) -> str:
     """The label of another document of this number that is staged or delivered; else empty."""
     rows = connection.execute(
         "SELECT source, id, revision, label FROM documents WHERE number_hash = ?"
@@ -174,7 +170,7 @@ def _same_number(connection: sqlite3.Connection, document: Staged) -> str:
 
 
 def _record_staged(
-    connection: sqlite3.Connection, document: Staged, path: str, hash_: int, at: float, node: str
+    connection: Connection, document: Staged, path: str, hash_: int, at: float, node: str
 ) -> bool:
     """Record a document as staged; False if it has no row, or is staged or delivered already."""
     updated = connection.execute(
@@ -195,7 +191,7 @@ def _record_staged(
 
 
 def _own(
-    connection: sqlite3.Connection, document: Staged, corrects: str = "", repeats: str = ""
+    connection: Connection, document: Staged, corrects: str = "", repeats: str = ""
 ) -> AllocatedName | None:
     """The name under which a document is staged with this very temporary file, if it is."""
     row = connection.execute(
@@ -208,7 +204,7 @@ def _own(
     return AllocatedName(row[0], number_of(row[0], document.path), corrects, repeats)
 
 
-def _state(connection: sqlite3.Connection, key: Key) -> State | None:
+def _state(connection: Connection, key: Key) -> State | None:
     row = connection.execute(
         "SELECT state FROM documents WHERE source = ?1 AND id = ?2 AND revision = ?3", columns(key)
     ).fetchone()

@@ -5,27 +5,39 @@ They cost by what is counted, and not by the size of the ledger: no query scans 
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
 
-from pipeline.errors import StateError
-from pipeline.ledger.database import BUSY_TIMEOUT
+from pipeline.ledger.connection import Connection, Dialect
 from pipeline.ledger.models import State
+from pipeline.ledger.place import LedgerPlace, reading
 from pipeline.ledger.schema import IS_FINAL
 
-#: Each names its index: without it, SQLite might decide to read the whole table.
-_KEPT = (
-    "SELECT state, count(*) FROM documents INDEXED BY documents_kept"
-    " WHERE state IN ('quarantined', 'waiting') GROUP BY state"
-)
-_STAGED = "SELECT count(*) FROM documents INDEXED BY documents_staged WHERE state = 'staged'"
-_UNACKNOWLEDGED = (
-    "SELECT count(*) FROM documents INDEXED BY documents_open"  # noqa: S608 - constants only
-    f" WHERE acknowledged_at IS NULL AND {IS_FINAL}"
-)
+
+def kept(dialect: Dialect) -> str:
+    """The statement that counts what waits and what is in the quarantine, by its state."""
+    indexed = dialect.indexed("documents_kept")
+    return (
+        f"SELECT state, count(*) FROM documents{indexed}"  # noqa: S608 - an index
+        " WHERE state IN ('quarantined', 'waiting') GROUP BY state"
+    )
+
+
+def staged(dialect: Dialect) -> str:
+    """The statement that counts what is staged."""
+    indexed = dialect.indexed("documents_staged")
+    return f"SELECT count(*) FROM documents{indexed} WHERE state = 'staged'"  # noqa: S608 - an index
+
+
+def unacknowledged(dialect: Dialect) -> str:
+    """The statement that counts what is at its end, and its source has not been told."""
+    indexed = dialect.indexed("documents_open")
+    return (
+        f"SELECT count(*) FROM documents{indexed}"  # noqa: S608 - constants only
+        f" WHERE acknowledged_at IS NULL AND {IS_FINAL}"
+    )
 
 
 class LedgerCounts(Struct, frozen=True):
@@ -41,25 +53,24 @@ class LedgerCounts(Struct, frozen=True):
     bytes: int = 0
 
 
-def read_counts(path: Path) -> LedgerCounts:
+def read_counts(place: LedgerPlace) -> LedgerCounts:
     """Read the counts of a ledger of the current version. Raises StateError."""
-    try:
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT
+    with reading(place) as connection:
+        dialect = connection.dialect
+        found = dict(connection.execute(kept(dialect)).fetchall())
+        return LedgerCounts(
+            found.get(State.QUARANTINED.value, 0),
+            found.get(State.WAITING.value, 0),
+            connection.execute(staged(dialect)).fetchone()[0],
+            connection.execute(unacknowledged(dialect)).fetchone()[0],
+            _bytes(place, connection),
         )
-        with closing(connection):
-            kept = dict(connection.execute(_KEPT).fetchall())
-            staged = connection.execute(_STAGED).fetchone()[0]
-            unacknowledged = connection.execute(_UNACKNOWLEDGED).fetchone()[0]
-    except sqlite3.Error as error:
-        raise StateError(str(path), f"the ledger can't be read ({error})") from None
-    return LedgerCounts(
-        kept.get(State.QUARANTINED.value, 0),
-        kept.get(State.WAITING.value, 0),
-        staged,
-        unacknowledged,
-        sum(_size(path.with_name(path.name + suffix)) for suffix in ("", "-wal")),
-    )
+
+
+def _bytes(place: LedgerPlace, connection: Connection) -> int:
+    if isinstance(place, Path):
+        return sum(_size(place.with_name(place.name + suffix)) for suffix in ("", "-wal"))
+    return int(connection.execute("SELECT pg_database_size(current_database())").fetchone()[0])
 
 
 def _size(path: Path) -> int:

@@ -19,6 +19,7 @@ from pipeline.durable import flush_folder
 from pipeline.errors import StateError
 from pipeline.ledger.migration import migrate
 from pipeline.ledger.schema import SCHEMA, VERSION
+from pipeline.ledger.sqlite_connection import BUSY_TIMEOUT, SqliteConnection
 from pipeline.ledger.sqlite_errors import (
     check_structure,
     explain,
@@ -31,13 +32,11 @@ log = structlog.get_logger(__name__)
 
 #: Bytes up to which a ledger is checked at each start; a larger one only after damage was found.
 CHECK_LIMIT = 8_000_000
-#: Seconds that SQLite waits for another program that holds a lock.
-BUSY_TIMEOUT = 5.0
 #: Attempts to copy a ledger that another program is writing.
 COPY_ATTEMPTS = 5
 
 
-def open_database(path: Path) -> sqlite3.Connection:
+def open_database(path: Path) -> SqliteConnection:
     """Open or create the ledger at a path. Raises StateError, as open_ledger() says."""
     try:
         return _open(path)
@@ -125,7 +124,7 @@ def mark_suspect(connection: sqlite3.Connection) -> None:
         Path(f"{path}.suspect").touch()
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path) -> SqliteConnection:
     for suffix in ("", "-wal", "-shm"):
         _refuse_special_file(path.with_name(path.name + suffix))
     suspect = path.with_name(f"{path.name}.suspect")
@@ -166,13 +165,19 @@ def _refuse_special_file(path: Path) -> None:
             )
 
 
-def _connect(path: Path, *, check: bool = False) -> sqlite3.Connection:
+def _connect(path: Path, *, check: bool = False) -> SqliteConnection:
     """Connect to a ledger of the current version, which is created or migrated to get there.
 
     check: whether to check it for damage also where it is larger than CHECK_LIMIT.
     """
     is_new = not path.exists()
-    connection = sqlite3.connect(path, BUSY_TIMEOUT, check_same_thread=False, isolation_level=None)
+    connection = sqlite3.connect(
+        path,
+        BUSY_TIMEOUT,
+        check_same_thread=False,
+        isolation_level=None,
+        factory=SqliteConnection,
+    )
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if not 0 <= version <= VERSION:

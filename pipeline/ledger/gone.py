@@ -6,13 +6,13 @@ negative number of the one that found it gone. If it is listed again, it starts 
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from functools import partial
 
 from msgspec import Struct
 
 from pipeline.document import Key
+from pipeline.ledger.connection import Connection
 from pipeline.ledger.ledger import CURRENT_POLL, Ledger
 from pipeline.ledger.models import State, columns
 
@@ -43,9 +43,10 @@ async def record_gone(ledger: Ledger, found: Sequence[tuple[Key, str]], at: floa
     await ledger.change(partial(_record, found, at))
 
 
-def _left_waiting(source: str, poll: float, connection: sqlite3.Connection) -> list[LeftWaiting]:
+def _left_waiting(source: str, poll: float, connection: Connection) -> list[LeftWaiting]:
     rows = connection.execute(
-        "SELECT id, revision, label, reason, company, poll FROM documents INDEXED BY documents_kept"
+        "SELECT id, revision, label, reason, company, poll FROM documents"  # noqa: S608 - an index
+        f"{connection.dialect.indexed('documents_kept')}"
         " WHERE state IN ('quarantined', 'waiting') AND state = ?1 AND source = ?2 AND poll < ?3"
         " LIMIT ?4",
         (State.WAITING.value, source, poll, MOST),
@@ -53,7 +54,7 @@ def _left_waiting(source: str, poll: float, connection: sqlite3.Connection) -> l
     return [LeftWaiting(Key(source, r[0], r[1]), *r[2:]) for r in rows]
 
 
-def _record(found: Sequence[tuple[Key, str]], at: float, connection: sqlite3.Connection) -> None:
+def _record(found: Sequence[tuple[Key, str]], at: float, connection: Connection) -> None:
     connection.executemany(
         "UPDATE documents SET state = 'quarantined', reason = ?4, changed_at = ?5,"  # noqa: S608 - constants only
         f" acknowledged_at = ?5, poll = -{CURRENT_POLL}"

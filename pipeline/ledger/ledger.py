@@ -1,4 +1,4 @@
-"""Ledger: the durable state of every document, in SQLite, written by one group-commit writer.
+"""Ledger: the durable state of every document, written by one group-commit writer.
 
 seen(), forget(), acknowledged(), polled() and unreadable() return before their change is committed;
 it is committed before any later change, and may be lost in a power cut. begin_poll() is committed
@@ -10,11 +10,9 @@ file is damaged.
 from __future__ import annotations
 
 import math
-import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, closing
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import anyio
@@ -24,8 +22,8 @@ from msgspec import structs
 from pipeline.document import Key
 from pipeline.ledger import statements
 from pipeline.ledger.allocation import NextNumbers, allocate, reallocate
+from pipeline.ledger.connection import Connection
 from pipeline.ledger.counts import LedgerCounts, read_counts
-from pipeline.ledger.database import open_database
 from pipeline.ledger.models import (
     AllocatedName,
     Allocation,
@@ -37,7 +35,8 @@ from pipeline.ledger.models import (
     Unwritable,
     columns,
 )
-from pipeline.ledger.retention import REMOVE, REMOVE_NOTES, SHRINK, old_rows
+from pipeline.ledger.place import LedgerPlace, open_store
+from pipeline.ledger.retention import REMOVE, REMOVE_NOTES, old_rows, shrink
 from pipeline.ledger.schema import IS_FINAL
 from pipeline.ledger.writer import Statement, Writer
 from pipeline.note import Note
@@ -51,9 +50,10 @@ CURRENT_POLL = "coalesce((SELECT poll FROM sources WHERE name = ?1), 0)"
 class Ledger:
     """The open ledger of one running program. Made by open_ledger()."""
 
-    def __init__(self, writer: Writer, path: Path, node: str = "") -> None:
+    def __init__(self, writer: Writer, place: LedgerPlace, node: str = "") -> None:
         self._writer = writer
-        self._path = path
+        #: Where it lies, for those who read it beside the writer.
+        self.place = place
         self._node = node
         self._numbers = NextNumbers()
 
@@ -71,15 +71,15 @@ class Ledger:
 
         It changes nothing, and keeps no change waiting.
         """
-        return await anyio.to_thread.run_sync(read_counts, self._path, abandon_on_cancel=True)
+        return await anyio.to_thread.run_sync(read_counts, self.place, abandon_on_cancel=True)
 
-    async def change(self, apply: Callable[[sqlite3.Connection], T]) -> T:
+    async def change(self, apply: Callable[[Connection], T]) -> T:
         """Call a function in a transaction of the writer; what it changes is durable on return."""
         return await self._writer.execute(apply, durable=True)
 
-    async def ask(self, read: Callable[[sqlite3.Connection], T]) -> T:
+    async def ask(self, read: Callable[[Connection], T]) -> T:
         """Call a function that only reads, in the turn of the writer."""
-        return await self._writer.execute(read)
+        return await self._writer.execute(read, reading=True)
 
     async def begin_poll(self, source: str) -> int:
         """Count a poll of a source that begins, and return its number; restarts don't reset it.
@@ -93,7 +93,9 @@ class Ledger:
         wanted = list(ids)
         if not wanted:
             return {}
-        return await self._writer.execute(partial(statements.contents, source, wanted))
+        return await self._writer.execute(
+            partial(statements.contents, source, wanted), reading=True
+        )
 
     async def seen(self, documents: Iterable[tuple[Key, str]], at: float) -> None:
         """Record that documents (key, label) were listed; returns before the commit."""
@@ -101,9 +103,10 @@ class Ledger:
             "INSERT INTO documents"  # noqa: S608 - constants only
             " (source, id, revision, label, state, seen_at, changed_at, poll)"
             f" VALUES (?1, ?2, ?3, ?4, 'seen', ?5, ?5, {CURRENT_POLL})"
-            " ON CONFLICT DO UPDATE SET state = 'seen', changed_at = excluded.changed_at,"
+            " ON CONFLICT (source, id, revision) DO UPDATE SET state = 'seen',"
+            " changed_at = excluded.changed_at,"
             " reason = '', name_hash = NULL, acknowledged_at = NULL, poll = excluded.poll"
-            " WHERE state NOT IN ('staged', 'delivered')"
+            " WHERE documents.state NOT IN ('staged', 'delivered')"
         )
         rows = [(*columns(key), label, at) for key, label in documents]
         await self._writer.enqueue(Statement(sql, rows))
@@ -210,9 +213,9 @@ class Ledger:
         sql = (
             "INSERT INTO documents (source, id, revision, label, state, reason, seen_at,"  # noqa: S608 - constants only
             f" changed_at, poll) VALUES (?1, ?2, ?3, ?2, ?4, ?5, ?6, ?6, {CURRENT_POLL})"
-            " ON CONFLICT DO UPDATE SET state = excluded.state, reason = excluded.reason,"
-            " changed_at = excluded.changed_at, poll = excluded.poll"
-            " WHERE state NOT IN ('staged', 'delivered')"
+            " ON CONFLICT (source, id, revision) DO UPDATE SET state = excluded.state,"
+            " reason = excluded.reason, changed_at = excluded.changed_at, poll = excluded.poll"
+            " WHERE documents.state NOT IN ('staged', 'delivered')"
         )
         rows = [(*columns(key), state.value, reason, at) for key, reason in failed]
         await self._writer.write(Statement(sql, rows))
@@ -236,14 +239,16 @@ class Ledger:
 
         after: the last one of the page before. Empty when there are no more.
         """
-        return await self._writer.execute(partial(statements.unacknowledged, source, after))
+        return await self._writer.execute(
+            partial(statements.unacknowledged, source, after), reading=True
+        )
 
     async def shrink(self, keys: Iterable[Key], before: float) -> None:
         """Keep of old documents only what exactly-once needs; see retention.py.
 
         before: rows that were touched since are left alone. Returns when it is committed.
         """
-        await self._writer.execute(Statement(SHRINK, old_rows(keys, before)))
+        await self._writer.execute(Statement(shrink(self._writer.dialect), old_rows(keys, before)))
 
     async def remove(self, keys: Iterable[Key], before: float) -> None:
         """Remove old rows of documents that were never delivered; the rest as in shrink()."""
@@ -271,26 +276,28 @@ class Ledger:
         sql = (
             "UPDATE documents SET reason = reason || ?4 WHERE source = ?1 AND id = ?2"
             " AND revision = ?3 AND state = 'quarantined'"
+            " AND substr(reason, length(reason) + 1 - ?5) <> ?4"
         )
-        await self._writer.enqueue(Statement(sql, [(*columns(key), f" ({why})")]))
+        said = f" ({why})"
+        await self._writer.enqueue(Statement(sql, [(*columns(key), said, len(said))]))
 
     async def unfinished(self) -> list[Unfinished]:
         """The documents that an earlier process left staged."""
-        return await self._writer.execute(statements.unfinished)
+        return await self._writer.execute(statements.unfinished, reading=True)
 
     async def polled(self, source: str, at: float, error: str = "") -> None:
         """Record that a poll was complete, or its error; returns before the commit."""
         sql = (
             "INSERT INTO sources (name, polled_at, error, error_at) VALUES (?1, ?2, ?3, ?4)"
-            " ON CONFLICT DO UPDATE SET polled_at = coalesce(?2, polled_at), error = ?3,"
-            " error_at = ?4"
+            " ON CONFLICT (name) DO UPDATE SET polled_at = coalesce(?2, sources.polled_at),"
+            " error = ?3, error_at = ?4"
         )
         row = (source, None if error else at, error, at if error else None)
         await self._writer.enqueue(Statement(sql, [row]))
 
     async def cursor(self, source: str) -> str:
         """Where the next walk over a source's list may begin; "" for the start."""
-        return await self._writer.execute(partial(statements.cursor, source))
+        return await self._writer.execute(partial(statements.cursor, source), reading=True)
 
     async def set_cursor(self, source: str, cursor: str) -> None:
         """Record where a later walk may begin; returns before the commit.
@@ -308,23 +315,24 @@ class Ledger:
 
 @asynccontextmanager
 async def open_ledger(
-    path: Path, write_timeout: float = math.inf, node: str = ""
+    place: LedgerPlace, write_timeout: float = math.inf, node: str = "", *, read_only: bool = False
 ) -> AsyncIterator[Ledger]:
     """Open or create the ledger and run its writer; on leaving, all changes are committed.
 
-    write_timeout: seconds to retry while the disk refuses. node: which one of a cluster this is. A
-    file that is no ledger, or a damaged
-    one, is kept aside under another name, and a new one begins; one of an earlier version is
-    migrated. Raises StateError when it is a newer program's, can't be migrated, or the disk
-    refuses; on leaving, when changes that no caller waits for could not be written.
+    write_timeout: seconds to retry while the disk refuses, or the database does not answer. node:
+    which one of a cluster this is. read_only: whether a database is only read; raises NoLedger if
+    there is none. A file that is no ledger, or a damaged one, is kept aside under
+    another name, and a new one begins; one of an earlier version is migrated. Raises StateError
+    when it is a newer program's, can't be migrated, or the disk refuses; on leaving, when changes
+    that no caller waits for could not be written.
     """
-    connection = await anyio.to_thread.run_sync(open_database, path)
-    with closing(connection):
-        writer = Writer(connection, write_timeout)
+    store = await anyio.to_thread.run_sync(partial(open_store, place, node, read_only=read_only))
+    with closing(store):
+        writer = Writer(store, write_timeout)
         async with anyio.create_task_group() as group:
             group.start_soon(writer.run)
             try:
-                yield Ledger(writer, path, node)
+                yield Ledger(writer, place, node)
             finally:
                 writer.stop_retrying()
                 writer.close()

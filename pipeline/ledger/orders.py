@@ -6,13 +6,13 @@ something is to be done. An order that is open when the program ends goes on at 
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from functools import partial
 
 from msgspec import Struct
 
 from pipeline.document import Key
+from pipeline.ledger.connection import Connection
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import columns
 
@@ -115,7 +115,7 @@ class OrderBook:
 
     async def record(self, action: NewAction, orders: Sequence[NewOrder] = (), *, at: float) -> int:
         """Record an action with its orders; its number."""
-        return await self._ledger.change(partial(_record, action, orders, at))
+        return await self._ledger.change(_Recording(action, orders, at))
 
     async def open(self, after: int = 0) -> list[Order]:
         """The next orders that are not done, by their numbers, at most PAGE."""
@@ -153,7 +153,7 @@ class OrderBook:
         """Record that a source is paused since then, by whom; None: that it goes on."""
         sql = (
             "INSERT INTO sources (name, paused_at, paused_by) VALUES (?1, ?2, ?3)"
-            " ON CONFLICT DO UPDATE SET paused_at = ?2, paused_by = ?3"
+            " ON CONFLICT (name) DO UPDATE SET paused_at = ?2, paused_by = ?3"
         )
         await self._ledger.change(
             lambda connection: connection.execute(sql, (source, at, who)).close()
@@ -173,7 +173,7 @@ _WAITING = (
 )
 
 
-def orders_of(connection: sqlite3.Connection, key: Key) -> tuple[OrderRecord, ...]:
+def orders_of(connection: Connection, key: Key) -> tuple[OrderRecord, ...]:
     """What was asked for of one document, the latest first."""
     rows = connection.execute(
         "SELECT o.number, coalesce(o.done, 0), o.verb, a.at, a.who, a.reason, o.company, o.kind,"  # noqa: S608 - from above
@@ -186,7 +186,7 @@ def orders_of(connection: sqlite3.Connection, key: Key) -> tuple[OrderRecord, ..
     return tuple(OrderRecord(row[0], bool(row[1]), *row[2:]) for row in rows)
 
 
-def actions_of(connection: sqlite3.Connection, key: Key) -> tuple[ActionRecord, ...]:
+def actions_of(connection: Connection, key: Key) -> tuple[ActionRecord, ...]:
     """The actions that one document was of, the latest first."""
     rows = connection.execute(
         "SELECT number, at, who, action, subject, reason, result FROM actions WHERE number IN"
@@ -197,37 +197,60 @@ def actions_of(connection: sqlite3.Connection, key: Key) -> tuple[ActionRecord, 
     return tuple(ActionRecord(*row) for row in rows)
 
 
-def _record(
-    action: NewAction, orders: Sequence[NewOrder], at: float, connection: sqlite3.Connection
-) -> int:
-    cursor = connection.execute(
-        "INSERT INTO actions (at, who, action, subject, reason, result) VALUES (?, ?, ?, ?, ?, ?)",
-        (at, action.who, action.action, action.subject, action.reason, action.result),
-    )
-    number = cursor.lastrowid or 0
-    cursor.close()
-    connection.executemany(
-        "INSERT INTO orders (action, verb, source, id, revision, company, kind, folder)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [
+class _Recording:
+    """Records an action with its orders once, however often it is applied."""
+
+    def __init__(self, action: NewAction, orders: Sequence[NewOrder], at: float) -> None:
+        self._action = (at, action.who, action.action, action.subject, action.reason, action.result)
+        self._orders = orders
+        #: What the application before has got, which was committed or not.
+        self._number = 0
+
+    def __call__(self, connection: Connection) -> int:
+        """Record it within the transaction that is open, unless it is recorded; its number."""
+        if not self._is_recorded(connection):
+            self._number = self._record(connection)
+        return self._number
+
+    def _is_recorded(self, connection: Connection) -> bool:
+        # Another action may have got the number, if the commit was not made.
+        rows = connection.execute(
+            "SELECT at, who, action, subject, reason, result FROM actions WHERE number = ?",
+            (self._number,),
+        )
+        return self._number > 0 and self._action in rows.fetchall()
+
+    def _record(self, connection: Connection) -> int:
+        ((number,),) = connection.execute(
+            "INSERT INTO actions (at, who, action, subject, reason, result)"
+            " VALUES (?, ?, ?, ?, ?, ?) RETURNING number",
+            self._action,
+        ).fetchall()
+        rows = [
             (number, one.verb, *columns(one.key), one.company, one.kind, one.folder)
-            for one in orders
-        ],
-    ).close()
-    return number
+            for one in self._orders
+        ]
+        if rows:
+            connection.executemany(
+                "INSERT INTO orders (action, verb, source, id, revision, company, kind, folder)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                rows,
+            ).close()
+        return int(number)
 
 
-def _open(after: int, connection: sqlite3.Connection) -> list[Order]:
+def _open(after: int, connection: Connection) -> list[Order]:
     rows = connection.execute(
-        "SELECT o.number, o.verb, o.source, o.id, o.revision, o.company, o.kind, o.folder, a.reason"
-        " FROM orders o INDEXED BY orders_open JOIN actions a ON a.number = o.action"
+        "SELECT o.number, o.verb, o.source, o.id, o.revision, o.company, o.kind, o.folder, a.reason"  # noqa: S608 - an index
+        f" FROM orders o{connection.dialect.indexed('orders_open')}"
+        " JOIN actions a ON a.number = o.action"
         " WHERE o.ended_at IS NULL AND o.number > ? ORDER BY o.number LIMIT ?",
         (after, PAGE),
     )
     return [Order(row[0], row[1], Key(*row[2:5]), *row[5:]) for row in rows]
 
 
-def _left(action: int, connection: sqlite3.Connection) -> tuple[int, int, str]:
+def _left(action: int, connection: Connection) -> tuple[int, int, str]:
     row = connection.execute(
         "SELECT count(*) FILTER (WHERE ended_at IS NULL), count(*) FILTER (WHERE done = 0),"
         " coalesce(min(result) FILTER (WHERE done = 0), '') FROM orders WHERE action = ?",
@@ -236,7 +259,7 @@ def _left(action: int, connection: sqlite3.Connection) -> tuple[int, int, str]:
     return int(row[0]), int(row[1]), str(row[2])
 
 
-def _waiting(action: int, connection: sqlite3.Connection) -> tuple[int, str]:
+def _waiting(action: int, connection: Connection) -> tuple[int, str]:
     row = connection.execute(
         f"SELECT count(*), coalesce(min(d.reason), '') FROM orders o JOIN {_WAITING}"  # noqa: S608 - from above
         " WHERE o.action = ? AND o.ended_at IS NULL",
@@ -245,7 +268,7 @@ def _waiting(action: int, connection: sqlite3.Connection) -> tuple[int, str]:
     return int(row[0]), str(row[1])
 
 
-def _paused(connection: sqlite3.Connection) -> dict[str, tuple[float, str]]:
+def _paused(connection: Connection) -> dict[str, tuple[float, str]]:
     rows = connection.execute(
         "SELECT name, paused_at, paused_by FROM sources WHERE paused_at IS NOT NULL"
     )

@@ -6,17 +6,12 @@ through the table, and counted in memory from then on (pipeline/monitor/page/tal
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
-
 from msgspec import Struct
 
 from pipeline.document import Key
-from pipeline.errors import StateError
-from pipeline.ledger.database import BUSY_TIMEOUT
+from pipeline.ledger.counts import kept
 from pipeline.ledger.models import State
+from pipeline.ledger.place import LedgerPlace, reading
 
 #: Undelivered documents of each state that are read; the others are only counted.
 MAX_UNDELIVERED = 2000
@@ -57,20 +52,16 @@ class Deliveries(Struct, frozen=True):
     last: float
 
 
-def read_undelivered(path: Path) -> UndeliveredDocuments:
+def read_undelivered(place: LedgerPlace) -> UndeliveredDocuments:
     """Read what waits and what is in the quarantine. It blocks, and raises StateError."""
-    with _reading(path) as connection:
-        counts = dict(
-            connection.execute(
-                "SELECT state, count(*) FROM documents INDEXED BY documents_kept"
-                " WHERE state IN ('quarantined', 'waiting') GROUP BY state"
-            ).fetchall()
-        )
+    with reading(place) as connection:
+        indexed = connection.dialect.indexed("documents_kept")
+        counts = dict(connection.execute(kept(connection.dialect)).fetchall())
         found = []
         for state in (State.QUARANTINED, State.WAITING):
             rows = connection.execute(
-                "SELECT source, id, revision, label, company, kind, substr(reason, 1, ?),"
-                " changed_at FROM documents INDEXED BY documents_kept"
+                "SELECT source, id, revision, label, company, kind, substr(reason, 1, ?),"  # noqa: S608 - an index
+                f" changed_at FROM documents{indexed}"
                 " WHERE state IN ('quarantined', 'waiting') AND state = ?"
                 " ORDER BY changed_at DESC LIMIT ?",
                 (MAX_REASON, state.value, MAX_UNDELIVERED),
@@ -86,28 +77,18 @@ def read_undelivered(path: Path) -> UndeliveredDocuments:
 
 
 def read_deliveries(
-    path: Path, since: float, until: float, zero: float, bucket: float
+    place: LedgerPlace, since: float, until: float, zero: float, bucket: float
 ) -> tuple[Deliveries, ...]:
     """Read what was delivered after `since` and up to `until`, by company, kind and bucket.
 
     bucket: seconds of one; the bucket 0 begins at `zero`. It blocks, and raises StateError.
     """
-    with _reading(path) as connection:
+    with reading(place) as connection:
+        number = connection.dialect.floor("(delivered_at - ?1) / ?2")
         rows = connection.execute(
-            "SELECT company, kind, CAST((delivered_at - ?) / ? AS INTEGER) - (delivered_at < ?),"
-            " count(*), max(delivered_at) FROM documents"
-            " WHERE state = 'delivered' AND delivered_at > ? AND delivered_at <= ?"
+            f"SELECT company, kind, {number}, count(*), max(delivered_at) FROM documents"  # noqa: S608 - as above
+            " WHERE state = 'delivered' AND delivered_at > ?3 AND delivered_at <= ?4"
             " GROUP BY 1, 2, 3",
-            (zero, bucket, zero, since, until),
+            (zero, bucket, since, until),
         )
         return tuple(Deliveries(*row) for row in rows)
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    try:
-        with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT)) as connection:
-            yield connection
-    except sqlite3.Error as error:
-        raise StateError(str(path), f"the ledger can't be read ({error})") from None

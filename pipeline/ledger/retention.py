@@ -13,45 +13,51 @@ that lists one touches its row.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
 from pipeline.document import Key
-from pipeline.errors import StateError
-from pipeline.ledger.database import BUSY_TIMEOUT
+from pipeline.ledger.connection import Dialect
 from pipeline.ledger.models import State, columns
-from pipeline.ledger.sqlite_errors import explain, is_recoverable
+from pipeline.ledger.place import LedgerPlace, reading
 
 #: Rows that are changed in one transaction, at most: some milliseconds.
 BATCH = 200
 
-#: SQL: the label of a shrunk row; whoever is told that it is a duplicate of it reads this.
-_LABEL = "'a document of ' || coalesce(date(changed_at, 'unixepoch'), 'long ago')"
 #: SQL: a row of which nothing has happened since ?4, and whose source was told.
 _TOLD = "acknowledged_at < ?4 AND changed_at < ?4"
-#: SQL: a row that may be shrunk.
-_SHRINKABLE = f"state IN ('delivered', 'duplicate') AND {_TOLD} AND label <> {_LABEL}"
 #: SQL: a row that may be removed.
 _REMOVABLE = (
     f"(state IN ('skipped', 'quarantined') AND {_TOLD}"
     " OR state IN ('seen', 'waiting') AND changed_at < ?4)"
 )
 _ONE = "WHERE source = ?1 AND id = ?2 AND revision = ?3"
-SHRINK = (
-    f"UPDATE documents SET label = {_LABEL}, path = '', reason = '', warnings = '', checksum = '',"  # noqa: S608 - constants only
-    f" details = '' {_ONE} AND {_SHRINKABLE}"
-)
 REMOVE = f"DELETE FROM documents {_ONE} AND {_REMOVABLE}"  # noqa: S608 - constants only
 #: The notes on documents, which are for people alone, go with the rest.
 REMOVE_NOTES = (
     "DELETE FROM notes WHERE (company, reference, identity) IN (SELECT company, reference, identity"
     " FROM notes WHERE noted_at < ?1 LIMIT 200)"
 )
+
+
+def shrink(dialect: Dialect) -> str:
+    """The statement that shrinks a row; its parameters are those of old_rows()."""
+    return (
+        f"UPDATE documents SET label = {_label(dialect)}, path = '', reason = '', warnings = '',"  # noqa: S608 - constants only
+        f" checksum = '', details = '' {_ONE} AND {_shrinkable(dialect)}"
+    )
+
+
+def _label(dialect: Dialect) -> str:
+    """SQL: the label of a shrunk row; whoever is told that it is a duplicate of it reads this."""
+    return f"'a document of ' || coalesce({dialect.day('changed_at')}, 'long ago')"
+
+
+def _shrinkable(dialect: Dialect) -> str:
+    """SQL: a row that may be shrunk."""
+    return f"state IN ('delivered', 'duplicate') AND {_TOLD} AND label <> {_label(dialect)}"
 
 
 class Old(Struct, frozen=True):
@@ -83,21 +89,23 @@ class LedgerReader:
     Each method raises StateError when the ledger can't be read.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, place: LedgerPlace) -> None:
+        self._place = place
 
     def old(self, before: float, after: Key | None) -> list[Old]:
         """The next rows that may be shrunk or removed, in the order of their keys.
 
         before: seconds since 1970. after: the last one of the call before.
         """
-        sql = (
-            "SELECT source, id, revision, state FROM documents"  # noqa: S608 - constants only
-            f" WHERE (source, id, revision) > (?1, ?2, ?3) AND ({_SHRINKABLE} OR {_REMOVABLE})"
-            f" ORDER BY source, id, revision LIMIT {BATCH}"
-        )
         last = columns(after) if after is not None else ("", "", "")
-        rows = self._read(sql, (*last, before))
+        with reading(self._place) as connection:
+            sql = (
+                "SELECT source, id, revision, state FROM documents"  # noqa: S608 - constants only
+                " WHERE (source, id, revision) > (?1, ?2, ?3)"
+                f" AND ({_shrinkable(connection.dialect)} OR {_REMOVABLE})"
+                f" ORDER BY source, id, revision LIMIT {BATCH}"
+            )
+            rows = connection.execute(sql, (*last, before)).fetchall()
         return [Old(Key(*row[:3]), State(row[3])) for row in rows]
 
     def rows_of(self, id_: str) -> list[Row]:
@@ -113,22 +121,17 @@ class LedgerReader:
     def last_poll_at(self) -> float | None:
         """When a poll last ended, well or not; None if none ever has."""
         ((at,),) = self._read(
-            "SELECT max(max(coalesce(polled_at, 0), coalesce(error_at, 0))) FROM sources", ()
+            "SELECT max(at) FROM (SELECT polled_at AS at FROM sources"
+            " UNION ALL SELECT error_at FROM sources) AS ended",
+            (),
         )
         return float(at) if at else None
 
     def _read(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
-        try:
-            uri = f"{self._path.absolute().as_uri()}?mode=ro"
-            with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT)) as connection:
-                return connection.execute(sql, tuple(parameters)).fetchall()
-        except sqlite3.Error as error:
-            reason, remedy = explain(error) if is_recoverable(error) else (str(error), "")
-            raise StateError(
-                str(self._path), f"the ledger can't be read: {reason}", remedy
-            ) from None
+        with reading(self._place) as connection:
+            return connection.execute(sql, tuple(parameters)).fetchall()
 
 
 def old_rows(keys: Iterable[Key], before: float) -> list[tuple[str, str, str, float]]:
-    """The parameters of SHRINK or REMOVE."""
+    """The parameters of shrink() or REMOVE."""
     return [(*columns(key), before) for key in keys]

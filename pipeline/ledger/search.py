@@ -7,23 +7,18 @@ once through, a second for each million rows or so; one that takes longer than P
 from __future__ import annotations
 
 import re
-import sqlite3
-import time
-import unicodedata
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
 
 from pipeline.document import Key
-from pipeline.errors import StateError
-from pipeline.ledger.database import BUSY_TIMEOUT
+from pipeline.ledger.connection import Dialect
 from pipeline.ledger.details import Details, decoded
+from pipeline.ledger.folding import folded
 from pipeline.ledger.models import State, columns
 from pipeline.ledger.orders import AGAIN, ActionRecord, OrderRecord, actions_of, orders_of
-from pipeline.ledger.sqlite_errors import explain, is_recoverable
+from pipeline.ledger.place import LedgerPlace, reading
 from pipeline.ledger.terms import Term, terms_of
 from pipeline.text import printable
 
@@ -37,8 +32,6 @@ MAX_COMPANIES = 500
 ENOUGH = 8
 #: Digits that may be a part of an enterprise number, which people write with points.
 ENOUGH_DIGITS = 6
-#: Steps of SQLite's machine between two looks at the clock.
-STEPS = 50_000
 
 _COLUMNS = (
     "source, id, revision, label, state, company, kind, details, path, sha256,"
@@ -49,7 +42,8 @@ _TEXTS = ("label", "details", "path", "company", "id")
 #: Letters that often have an accent, and how many others a word needs so that few rows fit.
 _ACCENTED = (frozenset("aceiou"), frozenset("aeiou"))
 _ENOUGH_OTHERS = 2
-_ACCENTS = re.compile("[\u0300-\u036f]")
+#: SQL: what stands between two lines of details.
+_NEW_LINE = "'\n'"
 
 
 class FoundDocument(Struct, frozen=True):
@@ -97,7 +91,7 @@ class Story(Struct, frozen=True):
 
 
 def find(
-    path: Path,
+    place: LedgerPlace,
     text: str,
     *,
     limit: int = 50,
@@ -113,24 +107,24 @@ def find(
     terms = terms_of(text)
     if not terms:
         return []
-    where, parameters = _conditions(terms, companies or {})
     limit, offset = min(max(limit, 1), MAX_FOUND), max(offset, 0)
-    sql = (
-        f"SELECT {_COLUMNS} FROM documents WHERE source <> ? AND {where}"  # noqa: S608 - columns
-        " ORDER BY coalesce(delivered_at, changed_at) DESC, id LIMIT ? OFFSET ?"
-    )
-    with _reading(path) as connection:
+    with reading(place, PATIENCE) as connection:
+        where, parameters = _conditions(connection.dialect, terms, companies or {})
+        sql = (
+            f"SELECT {_COLUMNS} FROM documents WHERE source <> ? AND {where}"  # noqa: S608 - columns
+            " ORDER BY coalesce(delivered_at, changed_at) DESC, id LIMIT ? OFFSET ?"
+        )
         rows = connection.execute(sql, (AGAIN, *parameters, limit, offset)).fetchall()
     return [_found(row) for row in rows]
 
 
-def story(path: Path, key: Key) -> Story | None:
+def story(place: LedgerPlace, key: Key) -> Story | None:
     """Tell all of one document; None if the ledger has no such one. Raises StateError."""
     sql = (
         f"SELECT {_COLUMNS}, size, checksum, warnings, seen_at, verified_at, delivered_at,"  # noqa: S608 - columns
         " acknowledged_at FROM documents WHERE source = ? AND id = ? AND revision = ?"
     )
-    with _reading(path) as connection:
+    with reading(place, PATIENCE) as connection:
         row = connection.execute(sql, columns(key)).fetchone()
         if row is None:
             return None
@@ -153,7 +147,7 @@ def story(path: Path, key: Key) -> Story | None:
     )
 
 
-def keys_of(path: Path, name: str) -> list[Key]:
+def keys_of(place: LedgerPlace, name: str) -> list[Key]:
     """The documents that a person may mean by a name, the latest first, at most MAX_FOUND.
 
     name: an id of the ledger, what the source itself calls it, "SOURCE:ID", or a SHA-256, of which
@@ -169,8 +163,8 @@ def keys_of(path: Path, name: str) -> list[Key]:
         tried.insert(0, ("source = ? AND id = ?", (source, rest)))
     if len(name) >= ENOUGH and not name.strip("0123456789abcdefABCDEF"):
         tried.append(("substr(sha256, 1, ?) = ?", (len(name), name.lower())))
-    tried.append(("substr(id, ?) = ?", (-len(name) - 1, f"/{name}")))
-    with _reading(path) as connection:
+    tried.append(("substr(id, length(id) - ?) = ?", (len(name), f"/{name}")))
+    with reading(place, PATIENCE) as connection:
         for where, parameters in tried:
             rows = connection.execute(
                 f"SELECT source, id, revision FROM documents WHERE source <> ? AND {where}"  # noqa: S608 - from above
@@ -182,62 +176,62 @@ def keys_of(path: Path, name: str) -> list[Key]:
     return []
 
 
-def _conditions(terms: list[Term], companies: Mapping[str, str]) -> tuple[str, list[Any]]:
+def _conditions(
+    dialect: Dialect, terms: list[Term], companies: Mapping[str, str]
+) -> tuple[str, list[Any]]:
     parts: list[str] = []
     parameters: list[Any] = []
     for term in terms:
-        ways, own = _ways(term, companies)
+        ways, own = _ways(dialect, term, companies)
         parts.append(f"({' OR '.join(ways)})")
         parameters += own
     return " AND ".join(parts), parameters
 
 
-def _ways(term: Term, companies: Mapping[str, str]) -> tuple[list[str], list[Any]]:
+def _ways(
+    dialect: Dialect, term: Term, companies: Mapping[str, str]
+) -> tuple[list[str], list[Any]]:
     """In which ways a row may have a term, as SQL, and the parameters of that."""
     ways: list[str] = []
     parameters: list[Any] = []
-    together = " || char(10) || ".join(_TEXTS)
-    wanted = _folded(term.text)
+    together = f" || {_NEW_LINE} || ".join(_TEXTS)
+    wanted = folded(term.text)
+    like, contains = dialect.like, dialect.contains
     if term.text.isascii():
-        like = f"%{_escaped(term.text)}%"
-        ways += [f"{column} LIKE ? ESCAPE '\\'" for column in _TEXTS]
-        parameters += [like] * len(_TEXTS)
+        pattern = f"%{_escaped(term.text)}%"
+        ways += [f"{column} {like} ? ESCAPE '\\'" for column in _TEXTS]
+        parameters += [pattern] * len(_TEXTS)
         if loose := _with_any_accents(wanted):
-            ways.append("details LIKE ? AND instr(folded(details), ?)")
+            ways.append(f"details {like} ? AND {contains(dialect.folded('details'), '?')}")
             parameters += [f"%{loose}%", wanted]
     else:
         # What is in ASCII of it is looked for first: that takes half the time.
         part = max(re.findall(r"[ -~]+", term.text), key=len, default="")
-        ways.append(f"{together} LIKE ? ESCAPE '\\' AND instr(folded({together}), ?)")
+        has = contains(dialect.folded(together), "?")
+        ways.append(f"{together} {like} ? ESCAPE '\\' AND {has}")
         parameters += [f"%{_escaped(part)}%", wanted]
     number = re.sub(r"[\s./-]", "", term.text)
     if number != term.text and sum(map(str.isdigit, number)) >= ENOUGH_DIGITS:
-        ways.append("company LIKE ? ESCAPE '\\'")
+        ways.append(f"company {like} ? ESCAPE '\\'")
         parameters.append(f"%{_escaped(number)}%")
     if len(term.text) >= ENOUGH and not term.text.strip("0123456789abcdefABCDEF"):
         ways.append("sha256 LIKE ?")
         parameters.append(f"{term.text.lower()}%")
     if term.day:
-        ways.append("instr(details, ?)")
+        ways.append(contains("details", "?"))
         parameters.append(f"\n{term.day}")
     if term.delivered is not None:
         ways.append("delivered_at >= ? AND delivered_at < ?")
         parameters += term.delivered
     for amount in term.amounts:
-        ways.append("instr(details || char(10), ?) OR instr(details || char(10), ?)")
+        has = contains(f"details || {_NEW_LINE}", "?")
+        ways.append(f"{has} OR {has}")
         parameters += [f"\n{amount}\n", f"\n-{amount}\n"]
-    named = [key for key, name in companies.items() if wanted in _folded(name)][:MAX_COMPANIES]
+    named = [key for key, name in companies.items() if wanted in folded(name)][:MAX_COMPANIES]
     if named:
         ways.append(f"company IN ({', '.join('?' * len(named))})")
         parameters += named
     return ways, parameters
-
-
-def _folded(text: str) -> str:
-    """A text without capitals and accents."""
-    if text.isascii():
-        return text.lower()
-    return _ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
 
 
 def _with_any_accents(word: str) -> str:
@@ -261,23 +255,3 @@ def _found(row: tuple[Any, ...]) -> FoundDocument:
         *(details.counterparty, details.date, details.amount, path, sha256, at, reason),
         details.currency,
     )
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that reads, for PATIENCE. StateError if that is not possible, or too little."""
-    until = time.monotonic() + PATIENCE
-    try:
-        uri = f"{path.absolute().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT)) as connection:
-            connection.create_function("folded", 1, _folded, deterministic=True)
-            connection.set_progress_handler(lambda: time.monotonic() > until, STEPS)
-            yield connection
-    except sqlite3.Error as error:
-        if time.monotonic() > until:
-            reason, remedy = "the search took too long", "Search for less, or at a quieter time"
-        elif is_recoverable(error):
-            reason, remedy = explain(error)
-        else:
-            reason, remedy = f"the ledger can't be read: {error}", "Start this synqup once"
-        raise StateError(str(path), reason, remedy) from None

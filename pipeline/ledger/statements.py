@@ -5,10 +5,10 @@ Each runs within the transaction that is open.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 
 from pipeline.document import Key
+from pipeline.ledger.connection import Connection
 from pipeline.ledger.models import Known, State, Unfinished, columns
 from pipeline.ledger.schema import IS_FINAL
 from pipeline.ledger.writer import RowMissing
@@ -17,20 +17,18 @@ from pipeline.ledger.writer import RowMissing
 PAGE_SIZE = 500
 
 
-def begin_poll(source: str, connection: sqlite3.Connection) -> int:
+def begin_poll(source: str, connection: Connection) -> int:
     """Count a poll of a source, and return its number."""
     cursor = connection.execute(
         "INSERT INTO sources (name, poll) VALUES (?, 1)"
-        " ON CONFLICT DO UPDATE SET poll = poll + 1 RETURNING poll",
+        " ON CONFLICT (name) DO UPDATE SET poll = sources.poll + 1 RETURNING poll",
         (source,),
     )
     ((number,),) = cursor.fetchall()
     return int(number)
 
 
-def delivered(
-    rows: Sequence[tuple[str, str, str, float, str]], connection: sqlite3.Connection
-) -> None:
+def delivered(rows: Sequence[tuple[str, str, str, float, str]], connection: Connection) -> None:
     """Record documents as delivered: (source, id, revision, time, temporary file) each.
 
     Raises RowMissing for one that is neither staged under that file nor delivered already.
@@ -54,14 +52,14 @@ def delivered(
         raise RowMissing(f"{len(missing)} of {len(rows)} rows: {missing[0]} …")
 
 
-def cursor(source: str, connection: sqlite3.Connection) -> str:
+def cursor(source: str, connection: Connection) -> str:
     """Where the next walk over the list of a source may begin."""
     row = connection.execute("SELECT cursor FROM sources WHERE name = ?", (source,)).fetchone()
     return str(row[0]) if row else ""
 
 
 def contents(
-    source: str, ids: Sequence[str], connection: sqlite3.Connection
+    source: str, ids: Sequence[str], connection: Connection
 ) -> dict[str, dict[str, Known]]:
     """The rows of some ids, by id and revision."""
     found: dict[str, dict[str, Known]] = {}
@@ -78,13 +76,13 @@ def contents(
 
 
 def unacknowledged(
-    source: str, after: tuple[Key, Known] | None, connection: sqlite3.Connection
+    source: str, after: tuple[Key, Known] | None, connection: Connection
 ) -> list[tuple[Key, Known]]:
     """The next page of the documents of which a source has not been told."""
     last = (after[1].state.value, *columns(after[0])[1:]) if after else ("", "", "")
     rows = connection.execute(
         "SELECT id, revision, state, poll, acknowledged_at, reason FROM documents"  # noqa: S608 - constants only
-        " INDEXED BY documents_open"
+        f"{connection.dialect.indexed('documents_open')}"
         f" WHERE source = ?1 AND acknowledged_at IS NULL AND {IS_FINAL}"
         " AND (state, id, revision) > (?2, ?3, ?4) ORDER BY state, id, revision LIMIT ?5",
         (source, *last, PAGE_SIZE),
@@ -92,7 +90,7 @@ def unacknowledged(
     return [(Key(source, r[0], r[1]), Known(State(r[2]), *r[3:])) for r in rows]
 
 
-def unfinished(connection: sqlite3.Connection) -> list[Unfinished]:
+def unfinished(connection: Connection) -> list[Unfinished]:
     """All documents that are staged."""
     rows = connection.execute(
         "SELECT source, id, revision, staged, companions, path, label, company, kind, sha256, node"

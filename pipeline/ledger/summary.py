@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
 import stat
 from collections.abc import Iterable
-from contextlib import closing
 from pathlib import Path
 
 from msgspec import Struct
 
 from pipeline.errors import StateError
-from pipeline.ledger.database import BUSY_TIMEOUT
+from pipeline.ledger.connection import Connection, NoLedger
 from pipeline.ledger.models import State
-from pipeline.ledger.sqlite_errors import explain, is_damage, is_recoverable
+from pipeline.ledger.place import LedgerPlace, reading
+from pipeline.ledger.sqlite_connection import unreadable
 
 #: Refusals of one company, and different things that are said of its documents.
 MAX_REFUSED = 20
@@ -90,38 +89,35 @@ class Summary(Struct, frozen=True):
     refused: tuple[Refusal, ...] = ()
 
 
-def summarise(path: Path, configured: Iterable[str] = ()) -> Summary:
-    """Summarise the ledger at a path; before the first start there is none. Raises StateError.
+def summarise(place: LedgerPlace, configured: Iterable[str] = ()) -> Summary:
+    """Summarise the ledger at a place; before the first start there is none. Raises StateError.
 
     configured: names of sources, which come first, and are listed even if the ledger has no record
     of them.
     """
     sources = {name: SourceState(name, None, "", None) for name in configured}
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise StateError(str(path), "this is no ledger, and no file at all", "Move it away")
-        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT)
-        with closing(connection):
-            return _summary(connection, sources)
-    except FileNotFoundError:
+    if isinstance(place, Path) and not _exists(place):
         return Summary(tuple(sources.values()), (), 0, (), ())
-    except (OSError, sqlite3.DatabaseError) as error:
-        reason, remedy = _explain(error)
-        raise StateError(str(path), f"the ledger can't be read: {reason}", remedy) from None
+    try:
+        with reading(place) as connection:
+            return _summary(connection, sources)
+    except NoLedger:
+        return Summary(tuple(sources.values()), (), 0, (), ())
 
 
-def _explain(error: OSError | sqlite3.DatabaseError) -> tuple[str, str]:
-    """The reason and the remedy of a ledger that can't be read."""
-    if is_damage(error):
-        return f"it is damaged ({error})", "The next start keeps it aside, and begins a new one"
-    if isinstance(error, OSError) or is_recoverable(error):
-        reason, remedy = explain(error)
-        # A reader beside the writer needs the shared -shm file, and may have to create it.
-        return reason, f"{remedy}, or ask as the account that runs synqup; then ask again"
-    return f"{error}", "Ask with the version of synqup that writes it"
+def _exists(path: Path) -> bool:
+    """Whether a file lies at the path. Raises StateError for something else."""
+    try:
+        if stat.S_ISREG(path.stat().st_mode):
+            return True
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise StateError(str(path), *unreadable(error)) from None
+    raise StateError(str(path), "this is no ledger, and no file at all", "Move it away")
 
 
-def _summary(connection: sqlite3.Connection, sources: dict[str, SourceState]) -> Summary:
+def _summary(connection: Connection, sources: dict[str, SourceState]) -> Summary:
     def undelivered(state: State) -> tuple[Undelivered, ...]:
         rows = connection.execute(
             "SELECT source, id, label, reason, changed_at FROM documents"
@@ -138,8 +134,8 @@ def _summary(connection: sqlite3.Connection, sources: dict[str, SourceState]) ->
         " AND state IN ('delivered', 'duplicate', 'skipped', 'quarantined')"
     ).fetchone()
     # Before the first start of this version there may be an older ledger, without some of this.
-    noted = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'notes'").fetchone()
-    columns = {row[1] for row in connection.execute("PRAGMA table_info(sources)")}
+    noted = connection.execute(connection.dialect.columns("notes")).fetchone()
+    columns = {row[0] for row in connection.execute(connection.dialect.columns("sources"))}
     unreadable = "unreadable" if "unreadable" in columns else "0"
     paused = "paused_at, paused_by" if "paused_at" in columns else "NULL, ''"
     known = connection.execute(
@@ -157,21 +153,21 @@ def _summary(connection: sqlite3.Connection, sources: dict[str, SourceState]) ->
     )
 
 
-def _answers(connection: sqlite3.Connection) -> tuple[NoteCount, ...]:
+def _answers(connection: Connection) -> tuple[NoteCount, ...]:
     rows = connection.execute(
         "SELECT company, says, notes FROM (SELECT company, says, count(*) AS notes, row_number()"
         " OVER (PARTITION BY company ORDER BY count(*) DESC, says) AS place FROM notes"
-        " GROUP BY 1, 2) WHERE place <= ? ORDER BY company, place",
+        " GROUP BY 1, 2) AS said WHERE place <= ? ORDER BY company, place",
         (MAX_SAYINGS,),
     )
     return tuple(NoteCount(*row) for row in rows)
 
 
-def _refused(connection: sqlite3.Connection) -> tuple[Refusal, ...]:
+def _refused(connection: Connection) -> tuple[Refusal, ...]:
     rows = connection.execute(
         "SELECT company, reference, party, reason, noted_at FROM (SELECT *, row_number() OVER"
         " (PARTITION BY company ORDER BY noted_at DESC, reference) AS place FROM notes"
-        " WHERE accepted = 0) WHERE place <= ? ORDER BY company, place",
+        " WHERE accepted = 0) AS refused WHERE place <= ? ORDER BY company, place",
         (MAX_REFUSED,),
     )
     return tuple(Refusal(*row) for row in rows)

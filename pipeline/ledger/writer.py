@@ -1,14 +1,14 @@
-"""Group-commit writer: one task that commits the changes of many callers to SQLite, group by group.
+"""Group-commit writer: one task that commits the changes of many callers, group by group.
 
 All changes that arrive while one commit is being flushed share the next one. Changes that no
 caller waits for are committed along with the others. A change that fails does so without failing
-the rest of its group. While something outside refuses a commit (a full disk, a lock), all changes
-wait and the commit is retried.
+the rest of its group. While something outside refuses a commit (a full disk, a lock, a connection
+that is lost), all changes wait and are applied again. Whether a commit was made is unknown then, so
+that each change has to bear to be applied twice.
 """
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,9 +19,8 @@ import anyio.to_thread
 import structlog
 
 from pipeline.errors import StateError
-from pipeline.ledger.database import mark_suspect
+from pipeline.ledger.connection import Connection, Dialect, Store
 from pipeline.ledger.models import Unwritable
-from pipeline.ledger.sqlite_errors import explain, is_damage, is_recoverable
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +51,7 @@ class Statement:
         self.rows = rows
         self.must_match = must_match
 
-    def __call__(self, connection: sqlite3.Connection) -> None:
+    def __call__(self, connection: Connection) -> None:
         """Execute it, within the transaction that is open."""
         cursor = connection.executemany(self.sql, self.rows)
         missing = len(self.rows) - cursor.rowcount
@@ -70,11 +69,15 @@ class _Change:
     """One caller's change on its way to the writer.
 
     done: None if the caller does not wait. durable: whether it has to be flushed when done is set.
+    reading: it changes nothing.
     """
 
-    def __init__(self, apply: Callable[[sqlite3.Connection], Any], *, durable: bool) -> None:
+    def __init__(
+        self, apply: Callable[[Connection], Any], *, durable: bool, reading: bool = False
+    ) -> None:
         self.apply = apply
         self.durable = durable
+        self.reading = reading
         self.done: anyio.Event | None = None
         self.result: Any = None
         self.error: Exception | None = None
@@ -92,8 +95,8 @@ class Writer:
     timeout: seconds to retry a commit that is refused.
     """
 
-    def __init__(self, connection: sqlite3.Connection, timeout: float) -> None:
-        self._connection = connection
+    def __init__(self, store: Store, timeout: float) -> None:
+        self._store = store
         self._timeout = timeout
         self._retries_stopped = anyio.Event()
         self._sender, self._receiver = anyio.create_memory_object_stream[_Change](MAX_GROUP)
@@ -103,6 +106,11 @@ class Writer:
         self.failure: StateError | None = None
         #: Why the latest attempt to commit was refused; None while all goes well.
         self.unwritable: Unwritable | None = None
+
+    @property
+    def dialect(self) -> Dialect:
+        """The words of its database."""
+        return self._store.dialect
 
     async def run(self) -> None:
         """Commit all changes in their order, until close(); one task of the program runs this."""
@@ -122,7 +130,7 @@ class Writer:
                 await self._commit(self._refused)
             if self._refused:
                 error = self._refused[0].error
-                self.failure = _state_error(error)
+                self.failure = self._state_error(error)
                 log.error("ledger entries are lost", changes=len(self._refused), reason=str(error))
 
     def stop_retrying(self) -> None:
@@ -144,14 +152,15 @@ class Writer:
             await self._sender.send(change)
 
     async def execute(
-        self, apply: Callable[[sqlite3.Connection], T], *, durable: bool = False
+        self, apply: Callable[[Connection], T], *, durable: bool = False, reading: bool = False
     ) -> T:
         """Call a function in its turn, in a transaction, and return what it returns.
 
-        durable: whether the commit is flushed before the return. Raises what the function raises;
-        StateError when the commit is refused for longer than the timeout, or the file is damaged.
+        durable: whether the commit is flushed before the return. reading: the function changes
+        nothing. Raises what the function raises; StateError when the commit is refused for longer
+        than the timeout, or the file is damaged.
         """
-        change = _Change(apply, durable=durable)
+        change = _Change(apply, durable=durable, reading=reading)
         change.done = anyio.Event()
         # A cancelled caller still waits: without knowing whether the commit happened, it could
         # undo what the ledger says.
@@ -159,7 +168,7 @@ class Writer:
             await self._sender.send(change)
             await change.done.wait()
         if change.error is not None:
-            raise _state_error(change.error) or change.error
+            raise self._state_error(change.error) or change.error
         result: T = change.result
         return result
 
@@ -182,10 +191,10 @@ class Writer:
         Of what is still refused then, changes that no caller waits for go into the next commit.
         """
         began = time.monotonic()
-        while group := await anyio.to_thread.run_sync(_commit, self._connection, group):
+        while group := await anyio.to_thread.run_sync(_commit, self._store, group):
             error = group[0].error
             is_late = time.monotonic() - began > self._timeout or self._retries_stopped.is_set()
-            if is_late or not is_recoverable(error):
+            if is_late or not self._store.is_recoverable(error):
                 break
             self._note_refusal(error)
             with anyio.move_on_after(RETRY_DELAY):
@@ -199,50 +208,49 @@ class Writer:
 
     def _note_refusal(self, error: Exception | None) -> None:
         """Keep why a commit is refused; log it if the one before was not."""
-        reason, remedy = explain(error)
+        reason, remedy = self._store.explain(error)
         remedy = f"{remedy}; everything waits and will be retried"
         if self.unwritable is None:
             log.error("ledger can't be written", reason=reason, remedy=remedy)
         since = self.unwritable.since if self.unwritable else time.time()
         self.unwritable = Unwritable(since, reason, remedy)
 
+    def _state_error(self, error: BaseException | None) -> StateError | None:
+        """The error to show for one with a cause outside; None for a bug, which stays itself."""
+        if self._store.is_recoverable(error):
+            reason, remedy = self._store.explain(error)
+            failure = StateError(
+                "the ledger",
+                f"it can't be written: {reason}",
+                f"{remedy}; then start again, nothing is lost",
+            )
+        elif self._store.is_damage(error):
+            failure = StateError(
+                "the ledger",
+                f"it is damaged ({error})",
+                "Start again: it is kept aside then, and a new one begins",
+            )
+        else:
+            return None
+        failure.__cause__ = error
+        return failure
 
-def _state_error(error: BaseException | None) -> StateError | None:
-    """The error to show for one that has its cause outside; None for a bug, which stays itself."""
-    if is_recoverable(error):
-        reason, remedy = explain(error)
-        failure = StateError(
-            "the ledger",
-            f"it can't be written: {reason}",
-            f"{remedy}; then start again, nothing is lost",
-        )
-    elif is_damage(error):
-        failure = StateError(
-            "the ledger",
-            f"it is damaged ({error})",
-            "Start again: it is kept aside then, and a new one begins",
-        )
-    else:
-        return None
-    failure.__cause__ = error
-    return failure
 
-
-def _commit(connection: sqlite3.Connection, group: Sequence[_Change]) -> Sequence[_Change]:
+def _commit(store: Store, group: Sequence[_Change]) -> Sequence[_Change]:
     """Apply changes in one transaction; if one fails, apply each in a transaction of its own.
 
     Returns those that were not applied because the commit is refused, or the file is damaged.
     """
-    error = _apply(connection, group)
+    error = _apply(store, group)
     if error is None:
         return ()
-    if is_damage(error) or is_recoverable(error):
+    if store.is_damage(error) or store.is_recoverable(error):
         group[0].error = error
         return group
     parts = group if len(group) > 1 else group[0].split()
     if len(parts) > 1:
         for index, part in enumerate(parts):
-            if refused := _commit(connection, [part]):
+            if refused := _commit(store, [part]):
                 return [*refused, *parts[index + 1 :]]
         return ()
     group[0].error = error
@@ -251,25 +259,18 @@ def _commit(connection: sqlite3.Connection, group: Sequence[_Change]) -> Sequenc
     return ()
 
 
-def _apply(connection: sqlite3.Connection, group: Sequence[_Change]) -> Exception | None:
+def _apply(store: Store, group: Sequence[_Change]) -> Exception | None:
     """Apply changes in one transaction: all of them, or none; the error if none."""
     is_durable = any(change.durable for change in group)
     try:
-        if connection.in_transaction:
-            # The rollback of the transaction before failed as well.
-            connection.execute("ROLLBACK")
-        # FULL flushes this commit and all before it, also those that were made with NORMAL.
-        connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
-        connection.execute("BEGIN IMMEDIATE")
+        connection = store.begin(
+            durable=is_durable, reading=all(change.reading for change in group)
+        )
         for change in group:
             change.result = change.apply(connection)
-        connection.execute("COMMIT")
+        store.commit()
     except Exception as error:  # noqa: BLE001 - handed to the callers, who raise it
-        with suppress(sqlite3.Error):
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-        if is_damage(error):
-            mark_suspect(connection)
+        store.rollback(error)
         return error
     for change in group:
         change.error = None

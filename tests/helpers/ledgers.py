@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.document import Key
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import AllocatedName, Allocation, Known, Staged
+from pipeline.ledger.place import LedgerPlace, PostgresPlace, reading
 
 KEY = Key("box", "1", "")
 
@@ -25,3 +26,22 @@ async def bring(ledger: Ledger, key: Key = KEY, **more: Any) -> Allocation:
     if isinstance(end, AllocatedName):
         await ledger.delivered([(key, "t/1")], 5.0)
     return end
+
+
+def query(place: LedgerPlace, sql: str) -> list[tuple[Any, ...]]:
+    """What a statement finds, beside whoever writes."""
+    with reading(place) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def connection_of(ledger: Ledger) -> Any:
+    """The writer's own connection to a file of SQLite."""
+    return ledger._writer._store.connection
+
+
+def psycopg_of(place: LedgerPlace) -> Any:
+    """A connection of psycopg to a database, which commits each statement."""
+    import psycopg  # noqa: PLC0415 - an extra
+
+    assert isinstance(place, PostgresPlace)
+    return psycopg.connect(place.dsn, autocommit=True)

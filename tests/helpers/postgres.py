@@ -137,11 +137,23 @@ class PostgresServer:
         self._process = None
 
     def execute(self, sql: str) -> None:
-        """Execute a statement outside of a transaction."""
+        """Execute a statement outside of a transaction, whatever the server is set to."""
+        import psycopg  # noqa: PLC0415 - an extra
+
+        options = "-c synchronous_commit=local -c default_transaction_read_only=off"
+        with psycopg.connect(self.dsn(), autocommit=True, options=options) as connection:
+            connection.execute(sql.encode())
+
+    def reload(self) -> None:
+        """Have it read its settings again, and wait until it has."""
         import psycopg  # noqa: PLC0415 - an extra
 
         with psycopg.connect(self.dsn(), autocommit=True) as connection:
-            connection.execute(sql.encode())
+            asked = "SELECT pg_conf_load_time()"
+            before = connection.execute(asked).fetchone()
+            connection.execute("SELECT pg_reload_conf()")
+            while connection.execute(asked).fetchone() == before:
+                time.sleep(0.01)
 
     @contextmanager
     def database(self) -> Iterator[str]:

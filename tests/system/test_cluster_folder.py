@@ -133,8 +133,8 @@ def test_a_backup_says_what_to_back_up_instead(nodes: Nodes) -> None:
         file = nodes.folder / "backup.zip"
         file.write_bytes(b"")
         said = synqup(command, file, "--config", nodes.configs[0], expect=1)
-        assert "the ledger of a cluster lies in PostgreSQL" in said
-        assert "pg_dump" in said
+        assert "here the ledger is in PostgreSQL" in said
+        assert f"and after it {nodes.shared}" in said
 
 
 def test_support_holds_no_secret_of_the_shared_folder(nodes: Nodes) -> None:

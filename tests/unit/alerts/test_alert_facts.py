@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from pipeline.alerts.facts import DAY, Delivered, Needs, read_facts
 from pipeline.document import Key
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.ledger.models import Staged
+from pipeline.ledger.place import LedgerPlace
 
 pytestmark = pytest.mark.anyio
 
@@ -30,32 +29,30 @@ async def quarantine(ledger: Ledger, number: int, at: float) -> None:
     await ledger.quarantined([(key, "damaged")], at)
 
 
-async def test_quarantined_documents_are_read_once_and_counted(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.sqlite"
-    async with open_ledger(path) as ledger:
+async def test_quarantined_documents_are_read_once_and_counted(place: LedgerPlace) -> None:
+    async with open_ledger(place) as ledger:
         await quarantine(ledger, 0, NOW - 100)
         for number in range(1, 8):
             await quarantine(ledger, number, NOW - 50 + number)
         await quarantine(ledger, 9, NOW)
         await ledger.waiting([(Key("box", "w", ""), "later")], NOW - 40)
-        found = read_facts(path, Needs(quarantined_after=NOW - 60), NOW).quarantined
+        found = read_facts(place, Needs(quarantined_after=NOW - 60), NOW).quarantined
         assert found is not None
         assert found.count == 7
         assert found.few[0] == ("invoice 1", "damaged")
         assert len(found.few) == 5
-        later = read_facts(path, Needs(quarantined_after=found.until), NOW + 10).quarantined
+        later = read_facts(place, Needs(quarantined_after=found.until), NOW + 10).quarantined
         assert later is not None
         assert later.few == (("invoice 9", "damaged"),)
 
 
-async def test_histories_and_deliveries_are_by_company(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.sqlite"
-    async with open_ledger(path) as ledger:
+async def test_histories_and_deliveries_are_by_company(place: LedgerPlace) -> None:
+    async with open_ledger(place) as ledger:
         for number, days in enumerate((1, 1, 3, 10, 500)):
             await deliver(ledger, number, "BE1", "purchase", NOW - days * DAY + number)
         await deliver(ledger, 7, "BE2", "sales", NOW - DAY)
         await quarantine(ledger, 0, NOW - DAY)
-        facts = read_facts(path, Needs(histories=True, delivered_after=NOW - 2 * DAY), NOW)
+        facts = read_facts(place, Needs(histories=True, delivered_after=NOW - 2 * DAY), NOW)
         assert facts.histories is not None
         first, second = facts.histories
         assert (first.company, first.days) == ("BE1", (990, 997, 999))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,10 @@ from pipeline.errors import ControlError, NotKnown
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.ledger.models import Staged, State
 from pipeline.ledger.orders import ASSIGN, REDELIVER, RETRY, OrderBook
+from pipeline.ledger.place import LedgerPlace
 from pipeline.traits import Acknowledging, Traits
 from tests.helpers.documents import configured, fetched
+from tests.helpers.ledgers import query
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +31,6 @@ class World:
     """A ledger with its quarantine, and a service of which only the traits are told."""
 
     def __init__(self, folder: Path, ledger: Ledger) -> None:
-        self.path = folder / "ledger.sqlite"
         self.folder = folder
         self.ledger = ledger
         self.book = OrderBook(ledger)
@@ -42,7 +42,7 @@ class World:
         self.held: list[tuple[str, bool]] = []
         self.in_flight: set[str] = set()
         self.actions = Actions(
-            *(self.book, self.path, self.quarantine, self),
+            *(self.book, ledger.place, self.quarantine, self),
             lambda _, id_: id_ in self.in_flight,
             lambda: None,
         )
@@ -88,14 +88,12 @@ class World:
         return (await self.ledger.contents(key.source, [key.id]))[key.id][key.revision].state
 
     def recorded(self) -> list[tuple[str, str, str]]:
-        with closing(sqlite3.connect(self.path)) as connection:
-            sql = "SELECT who, action, result FROM actions ORDER BY number"
-            return connection.execute(sql).fetchall()
+        return query(self.ledger.place, "SELECT who, action, result FROM actions ORDER BY number")
 
 
 @asynccontextmanager
-async def world(folder: Path) -> AsyncIterator[World]:
-    async with open_ledger(folder / "ledger.sqlite") as ledger:
+async def world(folder: Path, place: LedgerPlace) -> AsyncIterator[World]:
+    async with open_ledger(place) as ledger:
         yield World(folder, ledger)
 
 
@@ -111,9 +109,9 @@ async def world(folder: Path) -> AsyncIterator[World]:
     ],
 )
 async def test_a_document_starts_again_by_its_list_where_that_still_has_it(
-    tmp_path: Path, traits: Traits | None, told: bool, is_listed: bool
+    tmp_path: Path, place: LedgerPlace, traits: Traits | None, told: bool, is_listed: bool
 ) -> None:
-    async with world(tmp_path) as one:
+    async with world(tmp_path, place) as one:
         one.told_traits = traits
         key = await one.quarantined("1", told=told)
         result = await one.actions.retry([key], who="jan")
@@ -125,8 +123,8 @@ async def test_a_document_starts_again_by_its_list_where_that_still_has_it(
         assert one.recorded() == [("jan", "retry", "")]
 
 
-async def test_what_nobody_has_any_more_is_said(tmp_path: Path) -> None:
-    async with world(tmp_path) as one:
+async def test_what_nobody_has_any_more_is_said(tmp_path: Path, place: LedgerPlace) -> None:
+    async with world(tmp_path, place) as one:
         one.told_traits = None
         key = await one.quarantined("1", kept=False)
         with pytest.raises(ControlError, match="nothing of it is kept"):
@@ -138,8 +136,8 @@ async def test_what_nobody_has_any_more_is_said(tmp_path: Path) -> None:
         assert (await one.actions.retry([key], who="jan")).orders == 1
 
 
-async def test_all_of_one_reason_start_again(tmp_path: Path) -> None:
-    async with world(tmp_path) as one:
+async def test_all_of_one_reason_start_again(tmp_path: Path, place: LedgerPlace) -> None:
+    async with world(tmp_path, place) as one:
         keys = [await one.quarantined(str(number)) for number in range(3)]
         waiting = Key("box", "sales/w", "")
         await one.ledger.waiting([(waiting, "It Is Of No Company, for now")], 2.0)
@@ -154,8 +152,9 @@ async def test_all_of_one_reason_start_again(tmp_path: Path) -> None:
 
 async def test_only_what_was_delivered_comes_again_and_what_came_again_does_not(
     tmp_path: Path,
+    place: LedgerPlace,
 ) -> None:
-    async with world(tmp_path) as one:
+    async with world(tmp_path, place) as one:
         keys = [await one.delivered(str(number), 86_400.0 * 30 * number) for number in (1, 2)]
         bad = await one.quarantined("9")
         with pytest.raises(ControlError, match="quarantined, and was not delivered"):
@@ -181,9 +180,9 @@ async def test_only_what_was_delivered_comes_again_and_what_came_again_does_not(
     ],
 )
 async def test_what_is_asked_for_wrongly_is_refused_and_recorded(
-    tmp_path: Path, asked: dict[str, str], reason: str
+    tmp_path: Path, place: LedgerPlace, asked: dict[str, str], reason: str
 ) -> None:
-    async with world(tmp_path) as one:
+    async with world(tmp_path, place) as one:
         await one.delivered("1")
         with pytest.raises(NotKnown, match=reason):
             await one.actions.redeliver(**asked, who="jan")
@@ -192,8 +191,8 @@ async def test_what_is_asked_for_wrongly_is_refused_and_recorded(
         assert reason in result
 
 
-async def test_a_document_is_assigned_with_its_reason(tmp_path: Path) -> None:
-    async with world(tmp_path) as one:
+async def test_a_document_is_assigned_with_its_reason(tmp_path: Path, place: LedgerPlace) -> None:
+    async with world(tmp_path, place) as one:
         key = await one.quarantined("1")
         await one.actions.assign(key, "Peeters", "purchase", "they have moved", "jan")
         (order,) = await one.book.open()
@@ -217,8 +216,8 @@ async def test_a_document_is_assigned_with_its_reason(tmp_path: Path) -> None:
             await one.actions.assign(Key("box", "none", ""), "Peeters", "sales", "so", "jan")
 
 
-async def test_sources_are_paused_polled_and_resumed(tmp_path: Path) -> None:
-    async with world(tmp_path) as one:
+async def test_sources_are_paused_polled_and_resumed(tmp_path: Path, place: LedgerPlace) -> None:
+    async with world(tmp_path, place) as one:
         assert (await one.actions.poll(None, "jan")).done == 2
         assert (await one.actions.pause("box", "jan")).done == 1
         assert (await one.actions.poll(None, "jan")).done == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -13,9 +14,11 @@ import pytest
 from pipeline.document import Key
 from pipeline.errors import StateError
 from pipeline.ledger import counts
+from pipeline.ledger.connection import Dialect
 from pipeline.ledger.counts import LedgerCounts, read_counts
 from pipeline.ledger.ledger import open_ledger
 from pipeline.ledger.models import Staged
+from pipeline.ledger.sqlite_connection import SQLITE
 
 pytestmark = pytest.mark.anyio
 
@@ -68,11 +71,11 @@ async def test_they_are_read_while_another_program_holds_the_ledger(tmp_path: Pa
         assert ledger.unwritable is None
 
 
-@pytest.mark.parametrize("query", [counts._KEPT, counts._STAGED, counts._UNACKNOWLEDGED])
-async def test_no_count_reads_the_table(tmp_path: Path, query: str) -> None:
+@pytest.mark.parametrize("query", [counts.kept, counts.staged, counts.unacknowledged])
+async def test_no_count_reads_the_table(tmp_path: Path, query: Callable[[Dialect], str]) -> None:
     async with open_ledger(tmp_path / "ledger"):
         with closing(sqlite3.connect(tmp_path / "ledger")) as reader:
-            plan = [row[3] for row in reader.execute(f"EXPLAIN QUERY PLAN {query}")]
+            plan = [row[3] for row in reader.execute(f"EXPLAIN QUERY PLAN {query(SQLITE)}")]
     assert "INDEX documents_" in plan[0]
 
 

@@ -45,7 +45,7 @@ async def test_a_locked_ledger_is_told_as_one(
     ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.ledger.database.BUSY_TIMEOUT", 0.01)
-    monkeypatch.setattr("pipeline.ledger.summary.BUSY_TIMEOUT", 0.01)
+    monkeypatch.setattr("pipeline.ledger.sqlite_connection.BUSY_TIMEOUT", 0.01)
     async with open_ledger(ledger):
         pass
     with locked(ledger):

@@ -23,21 +23,21 @@ from pipeline.ledger.models import (
     Unfinished,
     Unrecorded,
 )
+from pipeline.ledger.place import LedgerPlace
 from pipeline.ledger.summary import SourceState, summarise
-from tests.helpers.ledgers import KEY, bring, row, staged
+from tests.helpers.ledgers import KEY, bring, connection_of, query, row, staged
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_document_is_followed_from_list_to_acknowledgement(tmp_path: Path) -> None:
-    path = tmp_path / "ledger"
-    async with open_ledger(path) as ledger:
+async def test_a_document_is_followed_from_list_to_acknowledgement(place: LedgerPlace) -> None:
+    async with open_ledger(place) as ledger:
         assert await ledger.contents("box", ["1"]) == {}
         await bring(ledger, identity=5, number_hash=6, marks="aaaabbbb")
         await ledger.acknowledged([KEY], 6.0)
         known = await row(ledger)
         assert (known.state, known.acknowledged_at) == (State.DELIVERED, 6.0)
-    found = sqlite3.connect(path).execute("SELECT * FROM documents").fetchone()
+    (found,) = query(place, "SELECT * FROM documents")
     assert found == (
         *("box", "1", "", "invoice 1", "delivered", "BE1", "sales", "out/7.xml"),
         *(name_hash("out/7.xml"), "", ""),
@@ -45,22 +45,24 @@ async def test_a_document_is_followed_from_list_to_acknowledgement(tmp_path: Pat
     )
 
 
-async def test_it_remembers_after_it_was_closed(tmp_path: Path) -> None:
+async def test_it_remembers_after_it_was_closed(place: LedgerPlace) -> None:
     for _ in range(2):
-        async with open_ledger(tmp_path / "ledger") as ledger:
+        async with open_ledger(place) as ledger:
             if not await ledger.contents("box", ["1"]):
                 await bring(ledger)
-    assert summarise(tmp_path / "ledger").counts[0].documents == 1
+    assert summarise(place).counts[0].documents == 1
 
 
-async def test_another_revision_is_another_document(tmp_path: Path) -> None:
-    async with open_ledger(tmp_path / "ledger") as ledger:
+async def test_another_revision_is_another_document(place: LedgerPlace) -> None:
+    async with open_ledger(place) as ledger:
         await bring(ledger)
         assert list((await ledger.contents("box", ["1"]))["1"]) == [""]
 
 
-async def test_a_staged_or_delivered_document_is_never_said_to_have_failed(tmp_path: Path) -> None:
-    async with open_ledger(tmp_path / "ledger") as ledger:
+async def test_a_staged_or_delivered_document_is_never_said_to_have_failed(
+    place: LedgerPlace,
+) -> None:
+    async with open_ledger(place) as ledger:
         await ledger.seen([(KEY, "")], 1.0)
         await ledger.stage([staged()], 2.0)
         await ledger.waiting([(KEY, "later")], 3.0)
@@ -73,8 +75,8 @@ async def test_a_staged_or_delivered_document_is_never_said_to_have_failed(tmp_p
         assert await ledger.stage([staged()], 5.0) == [AllocatedName("out/7.xml")]
 
 
-async def test_a_name_that_was_given_stays_taken(tmp_path: Path) -> None:
-    async with open_ledger(tmp_path / "ledger") as ledger:
+async def test_a_name_that_was_given_stays_taken(place: LedgerPlace) -> None:
+    async with open_ledger(place) as ledger:
         await bring(ledger)
         group = [staged(Key("box", id_, "")) for id_ in ("2", "3")]
         await ledger.seen([(one.key, "") for one in group], 1.0)
@@ -95,9 +97,9 @@ async def test_many_documents_of_one_name_get_theirs_also_after_a_restart(tmp_pa
         async with open_ledger(tmp_path / "ledger") as ledger:
             group = [staged(Key("box", str(n), "")) for n in range(start, start + 300)]
             await ledger.seen([(one.key, "") for one in group], 1.0)
-            ledger._writer._connection.set_trace_callback(count)
+            connection_of(ledger).set_trace_callback(count)
             allocations = await ledger.stage(group, 2.0)
-            ledger._writer._connection.set_trace_callback(None)
+            connection_of(ledger).set_trace_callback(None)
             names = [
                 allocated.path for allocated in allocations if isinstance(allocated, AllocatedName)
             ]
@@ -107,8 +109,10 @@ async def test_many_documents_of_one_name_get_theirs_also_after_a_restart(tmp_pa
     assert asked < 640
 
 
-async def test_a_name_that_somebody_took_meanwhile_is_followed_by_another(tmp_path: Path) -> None:
-    async with open_ledger(tmp_path / "ledger") as ledger:
+async def test_a_name_that_somebody_took_meanwhile_is_followed_by_another(
+    place: LedgerPlace,
+) -> None:
+    async with open_ledger(place) as ledger:
         await ledger.seen([(KEY, "")], 1.0)
         await ledger.stage([staged(first=3)], 2.0)
         assert [one.path for one in await ledger.unfinished()] == ["out/7-3.xml"]
@@ -118,8 +122,8 @@ async def test_a_name_that_somebody_took_meanwhile_is_followed_by_another(tmp_pa
         assert [one.path for one in await ledger.unfinished()] == ["out/7-5.xml"]
 
 
-async def test_what_was_not_noted_gets_no_name(tmp_path: Path) -> None:
-    async with open_ledger(tmp_path / "ledger") as ledger:
+async def test_what_was_not_noted_gets_no_name(place: LedgerPlace) -> None:
+    async with open_ledger(place) as ledger:
         assert await ledger.stage([staged()], 2.0) == [Unrecorded(None)]
         await ledger.seen([(KEY, "")], 3.0)
         await ledger.stage([staged()], 4.0)
@@ -129,8 +133,8 @@ async def test_what_was_not_noted_gets_no_name(tmp_path: Path) -> None:
         assert await ledger.stage([staged()], 7.0) == [Unrecorded(State.DELIVERED)]
 
 
-async def test_names_and_duplicates_are_found_within_a_group_too(tmp_path: Path) -> None:
-    async with open_ledger(tmp_path / "ledger") as ledger:
+async def test_names_and_duplicates_are_found_within_a_group_too(place: LedgerPlace) -> None:
+    async with open_ledger(place) as ledger:
         keys = [Key("box", id_, "") for id_ in "123456"]
         await ledger.seen([(key, f"invoice {key.id}") for key in keys], 1.0)
         group = [
@@ -153,22 +157,20 @@ async def test_names_and_duplicates_are_found_within_a_group_too(tmp_path: Path)
         ]
 
 
-async def test_a_document_that_got_its_name_keeps_it(tmp_path: Path) -> None:
+async def test_a_document_that_got_its_name_keeps_it(place: LedgerPlace) -> None:
     other = Key("box", "2", "")
-    async with open_ledger(tmp_path / "ledger") as ledger:
+    async with open_ledger(place) as ledger:
         await ledger.seen([(KEY, ""), (other, "")], 1.0)
         await ledger.stage([staged()], 2.0)
         await ledger.delivered([(KEY, "t/1")], 3.0)
         assert await ledger.stage([staged(other)], 4.0) == [AllocatedName("out/7-2.xml", 2)]
         assert [one.path for one in await ledger.unfinished()] == ["out/7-2.xml"]
-    (found,) = sqlite3.connect(tmp_path / "ledger").execute(
-        "SELECT state, path, name_hash, staged FROM documents WHERE id = '1'"
-    )
+    (found,) = query(place, "SELECT state, path, name_hash, staged FROM documents WHERE id = '1'")
     assert found == ("delivered", "out/7.xml", name_hash("out/7.xml"), "")
 
 
-async def test_a_document_by_two_routes_is_known_as_one(tmp_path: Path) -> None:
-    async with open_ledger(tmp_path / "ledger") as ledger:
+async def test_a_document_by_two_routes_is_known_as_one(place: LedgerPlace) -> None:
+    async with open_ledger(place) as ledger:
         await bring(ledger, identity=5)
         other = Key("sftp", "1", "")
         assert await bring(ledger, other, identity=5) == Duplicate(
@@ -182,9 +184,9 @@ async def test_a_document_by_two_routes_is_known_as_one(tmp_path: Path) -> None:
 
 
 async def test_documents_whose_marks_contradict_one_another_are_not_the_same(
-    tmp_path: Path,
+    place: LedgerPlace,
 ) -> None:
-    async with open_ledger(tmp_path / "ledger") as ledger:
+    async with open_ledger(place) as ledger:
         await bring(ledger, identity=5, number_hash=6, marks=marks([("vat", "1"), ("lines", "a")]))
         other = Key("box", "2", "")
         second = await bring(
@@ -199,8 +201,8 @@ async def test_documents_whose_marks_contradict_one_another_are_not_the_same(
         assert third == Duplicate(other, "invoice 2", State.DELIVERED)
 
 
-async def test_a_duplicate_that_is_wanted_gets_a_name_and_is_told(tmp_path: Path) -> None:
-    async with open_ledger(tmp_path / "ledger") as ledger:
+async def test_a_duplicate_that_is_wanted_gets_a_name_and_is_told(place: LedgerPlace) -> None:
+    async with open_ledger(place) as ledger:
         await bring(ledger, identity=5, number_hash=6)
         other = Key("box", "2", "")
         again = await bring(ledger, other, identity=5, number_hash=6, may_repeat=True)
@@ -209,16 +211,16 @@ async def test_a_duplicate_that_is_wanted_gets_a_name_and_is_told(tmp_path: Path
         assert isinstance(unwanted, Duplicate)
 
 
-async def test_another_document_of_the_same_number_is_told(tmp_path: Path) -> None:
-    async with open_ledger(tmp_path / "ledger") as ledger:
+async def test_another_document_of_the_same_number_is_told(place: LedgerPlace) -> None:
+    async with open_ledger(place) as ledger:
         await bring(ledger, identity=5, number_hash=6)
         corrected = await bring(ledger, Key("box", "2", ""), identity=50, number_hash=6)
         assert corrected == AllocatedName("out/7-2.xml", 2, corrects="invoice 1")
 
 
-async def test_what_the_source_was_not_told_is_found_again(tmp_path: Path) -> None:
+async def test_what_the_source_was_not_told_is_found_again(place: LedgerPlace) -> None:
     other = Key("box", "2", "")
-    async with open_ledger(tmp_path / "ledger") as ledger:
+    async with open_ledger(place) as ledger:
         await bring(ledger)
         await ledger.seen([(other, "")], 1.0)
         await ledger.quarantined([(other, "why")], 2.0)
@@ -228,8 +230,8 @@ async def test_what_the_source_was_not_told_is_found_again(tmp_path: Path) -> No
         assert await ledger.unacknowledged("box") == []
 
 
-async def test_a_document_that_is_tried_again_starts_afresh(tmp_path: Path) -> None:
-    async with open_ledger(tmp_path / "ledger") as ledger:
+async def test_a_document_that_is_tried_again_starts_afresh(place: LedgerPlace) -> None:
+    async with open_ledger(place) as ledger:
         await ledger.seen([(KEY, "")], 1.0)
         await ledger.quarantined([(KEY, "why")], 2.0)
         await ledger.acknowledged([KEY], 3.0)
@@ -238,17 +240,17 @@ async def test_a_document_that_is_tried_again_starts_afresh(tmp_path: Path) -> N
         assert (known.state, known.acknowledged_at, known.reason) == (State.SEEN, None, "")
 
 
-async def test_many_changes_at_once_are_all_made(tmp_path: Path) -> None:
-    async with open_ledger(tmp_path / "ledger") as ledger, anyio.create_task_group() as group:
+async def test_many_changes_at_once_are_all_made(place: LedgerPlace) -> None:
+    async with open_ledger(place) as ledger, anyio.create_task_group() as group:
         for number in range(500):
             group.start_soon(ledger.seen, [(Key("box", str(number), ""), "")], 1.0)
-    assert summarise(tmp_path / "ledger").counts[0].documents == 500
+    assert summarise(place).counts[0].documents == 500
 
 
 async def test_a_change_that_was_asked_for_is_made_though_its_asker_is_cancelled(
-    tmp_path: Path,
+    place: LedgerPlace,
 ) -> None:
-    async with open_ledger(tmp_path / "ledger") as ledger:
+    async with open_ledger(place) as ledger:
         await ledger.seen([(KEY, "")], 1.0)
         async with anyio.create_task_group() as group:
             group.start_soon(ledger.quarantined, [(KEY, "why")], 2.0)
@@ -257,11 +259,11 @@ async def test_a_change_that_was_asked_for_is_made_though_its_asker_is_cancelled
         assert (await row(ledger)).state is State.QUARANTINED
 
 
-async def test_polls_and_their_errors_are_told(tmp_path: Path) -> None:
+async def test_polls_and_their_errors_are_told(place: LedgerPlace) -> None:
     async def told(at: float, error: str = "") -> SourceState:
-        async with open_ledger(tmp_path / "ledger") as ledger:
+        async with open_ledger(place) as ledger:
             await ledger.polled("box", at, error)
-        (source,) = summarise(tmp_path / "ledger").sources
+        (source,) = summarise(place).sources
         return source
 
     assert await told(1.0) == SourceState("box", 1.0, "", None)
@@ -269,13 +271,13 @@ async def test_polls_and_their_errors_are_told(tmp_path: Path) -> None:
     assert await told(3.0) == SourceState("box", 3.0, "", None)
 
 
-async def test_what_could_not_be_read_is_told_until_a_poll_could(tmp_path: Path) -> None:
+async def test_what_could_not_be_read_is_told_until_a_poll_could(place: LedgerPlace) -> None:
     def told() -> int:
-        (source,) = summarise(tmp_path / "ledger").sources
+        (source,) = summarise(place).sources
         return source.unreadable
 
     for items in (3, 0):
-        async with open_ledger(tmp_path / "ledger") as ledger:
+        async with open_ledger(place) as ledger:
             await ledger.begin_poll("box")
             await ledger.unreadable("box", items)
             await ledger.polled("box", 1.0, "a failure tells nothing of it")
@@ -283,26 +285,26 @@ async def test_what_could_not_be_read_is_told_until_a_poll_could(tmp_path: Path)
 
 
 async def test_every_configured_source_is_told_of_before_those_that_only_the_ledger_knows(
-    tmp_path: Path,
+    place: LedgerPlace,
 ) -> None:
     never = [SourceState(name, None, "", None) for name in ("one", "box")]
-    assert summarise(tmp_path / "ledger", ["one", "box"]).sources == tuple(never)
-    async with open_ledger(tmp_path / "ledger") as ledger:
-        assert summarise(tmp_path / "ledger", ["one", "box"]).sources == tuple(never)
+    assert summarise(place, ["one", "box"]).sources == tuple(never)
+    async with open_ledger(place) as ledger:
+        assert summarise(place, ["one", "box"]).sources == tuple(never)
         await ledger.polled("box", 1.0)
         await ledger.polled("a former one", 2.0)
-    assert summarise(tmp_path / "ledger", ["one", "box"]).sources == (
+    assert summarise(place, ["one", "box"]).sources == (
         SourceState("one", None, "", None),
         SourceState("box", 1.0, "", None),
         SourceState("a former one", 2.0, "", None),
     )
 
 
-async def test_what_nobody_waits_for_is_written_all_the_same(tmp_path: Path) -> None:
-    async with open_ledger(tmp_path / "ledger") as ledger:
+async def test_what_nobody_waits_for_is_written_all_the_same(place: LedgerPlace) -> None:
+    async with open_ledger(place) as ledger:
         await ledger.seen([(KEY, "")], 1.0)
         with anyio.fail_after(60):
-            while not summarise(tmp_path / "ledger").counts:
+            while not summarise(place).counts:
                 await anyio.sleep(0.01)
 
 

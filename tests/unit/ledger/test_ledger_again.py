@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-from pathlib import Path
-
 import pytest
 from msgspec import structs
 
 from pipeline.document import Key
 from pipeline.ledger.ledger import open_ledger
 from pipeline.ledger.models import AllocatedName, Duplicate, NameTaken, State, Unrecorded
+from pipeline.ledger.place import LedgerPlace
 from pipeline.ledger.writer import RowMissing
-from tests.helpers.ledgers import KEY, row, staged
+from tests.helpers.ledgers import KEY, query, row, staged
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_change_that_is_made_again_changes_nothing_more(tmp_path: Path) -> None:
+async def test_a_change_that_is_made_again_changes_nothing_more(place: LedgerPlace) -> None:
     """As where the answer to a commit is lost."""
     other = Key("box", "2", "")
     group = [
@@ -26,7 +23,7 @@ async def test_a_change_that_is_made_again_changes_nothing_more(tmp_path: Path) 
         staged(other, identity=7, number_hash=6),
         staged(Key("box", "3", ""), identity=5),
     ]
-    async with open_ledger(tmp_path / "ledger", node="n1") as ledger:
+    async with open_ledger(place, node="n1") as ledger:
         await ledger.seen([(one.key, f"invoice {one.key.id}") for one in group], 1.0)
         before = await ledger.stage(group, 2.0)
         assert before[:2] == [
@@ -46,13 +43,12 @@ async def test_a_change_that_is_made_again_changes_nothing_more(tmp_path: Path) 
         for at in (5.0, 6.0):
             await ledger.delivered([(KEY, "t/1"), (other, "t/1")], at)
         assert await ledger.stage(group[:2], 7.0) == [Unrecorded(State.DELIVERED)] * 2
-    with closing(sqlite3.connect(tmp_path / "ledger")) as found:
-        times = "SELECT DISTINCT delivered_at, changed_at FROM documents WHERE state = 'delivered'"
-        assert found.execute(times).fetchall() == [(5.0, 5.0)]
+    times = "SELECT DISTINCT delivered_at, changed_at FROM documents WHERE state = 'delivered'"
+    assert query(place, times) == [(5.0, 5.0)]
 
 
-async def test_what_is_staged_by_another_temporary_file_is_left_alone(tmp_path: Path) -> None:
-    async with open_ledger(tmp_path / "ledger") as ledger:
+async def test_what_is_staged_by_another_temporary_file_is_left_alone(place: LedgerPlace) -> None:
+    async with open_ledger(place) as ledger:
         await ledger.seen([(KEY, "")], 1.0)
         await ledger.stage([staged()], 2.0)
         other = structs.replace(staged(), staged="t/2")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given, strategies as st
 
 from pipeline.document import Key
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.ledger.models import AllocatedName, Duplicate, Staged, State
+from pipeline.ledger.place import LedgerPlace
 from pipeline.ledger.retention import BATCH, LedgerReader, Old
 from pipeline.ledger.summary import summarise
 from pipeline.note import Note
@@ -48,10 +47,10 @@ async def bring(ledger: Ledger, key: Key, end: str, at: float, *, told: float | 
         await ledger.acknowledged([key], told)
 
 
-async def forget(ledger: Ledger, path: Path, before: float) -> list[Old]:
+async def forget(ledger: Ledger, place: LedgerPlace, before: float) -> list[Old]:
     found: list[Old] = []
     last = None
-    while some := LedgerReader(path).old(before, last):
+    while some := LedgerReader(place).old(before, last):
         found += some
         last = some[-1].key
         await ledger.shrink([one.key for one in some if one.shrinks], before)
@@ -59,13 +58,12 @@ async def forget(ledger: Ledger, path: Path, before: float) -> list[Old]:
     return found
 
 
-async def test_a_shrunk_row_proves_all_that_it_proved(tmp_path: Path) -> None:
-    path = tmp_path / "ledger"
+async def test_a_shrunk_row_proves_all_that_it_proved(place: LedgerPlace) -> None:
     one, two = Key("box", "1", ""), Key("other", "2", "")
-    async with open_ledger(path) as ledger:
+    async with open_ledger(place) as ledger:
         await bring(ledger, one, "delivered", 1.0, told=2.0)
         before = (await ledger.contents("box", ["1"]))["1"][""]
-        assert [old.key for old in await forget(ledger, path, LATER)] == [one]
+        assert [old.key for old in await forget(ledger, place, LATER)] == [one]
         assert (await ledger.contents("box", ["1"]))["1"][""] == before
         await ledger.seen([(two, "the same by another way")], 3.0)
         (found,) = await ledger.stage([staged(two, "out/9.xml", 1)], 3.0)
@@ -77,8 +75,8 @@ async def test_a_shrunk_row_proves_all_that_it_proved(tmp_path: Path) -> None:
         await ledger.seen([(one, "listed again")], 4.0)
         assert (await ledger.contents("box", ["1"]))["1"][""] == before
         # There is nothing left to be shrunk.
-        assert LedgerReader(path).old(LATER, None) == []
-    told = summarise(path)
+        assert LedgerReader(place).old(LATER, None) == []
+    told = summarise(place)
     assert [(count.company, count.kind) for count in told.counts if count.company] == [
         ("BE1", "sales"),
         ("BE1", "sales"),
@@ -119,37 +117,34 @@ async def test_only_what_is_old_and_told_is_touched(
             assert known.acknowledged_at == same.acknowledged_at
 
 
-async def test_many_rows_go_in_batches(tmp_path: Path) -> None:
-    path = tmp_path / "ledger"
+async def test_many_rows_go_in_batches(place: LedgerPlace) -> None:
     keys = [Key("box", str(number), "") for number in range(3 * BATCH + 7)]
-    async with open_ledger(path) as ledger:
+    async with open_ledger(place) as ledger:
         await ledger.seen([(key, "Peeters") for key in keys], 1.0)
         await ledger.skipped([(key, "Peeters") for key in keys], 1.0)
         await ledger.acknowledged(keys, 2.0)
         await ledger.begin_poll("box")
-        assert len(LedgerReader(path).old(LATER, None)) == BATCH
-        assert len(await forget(ledger, path, LATER)) == len(keys)
+        assert len(LedgerReader(place).old(LATER, None)) == BATCH
+        assert len(await forget(ledger, place, LATER)) == len(keys)
         assert await ledger.contents("box", ["1"]) == {}
 
 
-async def test_notes_go_with_the_rest(tmp_path: Path) -> None:
-    path = tmp_path / "ledger"
+async def test_notes_go_with_the_rest(place: LedgerPlace) -> None:
     key = Key("box", "1", "")
-    async with open_ledger(path) as ledger:
+    async with open_ledger(place) as ledger:
         for number, at in ((1, 1.0), (2, LATER + 1)):
             note = Note("BE1", f"2026-{number}", "Peeters", "accepted", True, "", number)
             await ledger.note([(key, note)], at)
         assert await ledger.remove_notes(LATER) == 1
         assert await ledger.remove_notes(LATER) == 0
-    assert [count.notes for count in summarise(path).answers] == [1]
+    assert [count.notes for count in summarise(place).answers] == [1]
 
 
-async def test_the_time_of_the_last_poll_is_known(tmp_path: Path) -> None:
-    path = tmp_path / "ledger"
-    async with open_ledger(path) as ledger:
+async def test_the_time_of_the_last_poll_is_known(place: LedgerPlace) -> None:
+    async with open_ledger(place) as ledger:
         await ledger.begin_poll("box")
-        assert LedgerReader(path).last_poll_at() is None
+        assert LedgerReader(place).last_poll_at() is None
         await ledger.polled("box", 5.0)
         await ledger.polled("other", 7.0, "it failed")
         await ledger.begin_poll("box")
-        assert LedgerReader(path).last_poll_at() == 7.0
+        assert LedgerReader(place).last_poll_at() == 7.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from pipeline.ledger.details import MAX_FIELD, MAX_WHY, Details, decoded, encode
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.ledger.models import Staged, State
 from pipeline.ledger.orders import AGAIN, REDELIVER, Ended, NewAction, NewOrder, OrderBook
+from pipeline.ledger.place import LedgerPlace
 from pipeline.ledger.search import find, keys_of, story
 from pipeline.ledger.selection import delivered_between, failed_because, row_of, rows_of
+from tests.helpers.ledgers import psycopg_of
 
 pytestmark = pytest.mark.anyio
 
@@ -41,16 +44,15 @@ async def bring(ledger: Ledger, id_: str, details: Details, at: float = 5.0, **m
 
 
 @pytest.fixture
-async def path(tmp_path: Path) -> Path:
-    path = tmp_path / "ledger.sqlite"
-    async with open_ledger(path) as ledger:
+async def path(place: LedgerPlace) -> LedgerPlace:
+    async with open_ledger(place) as ledger:
         await bring(ledger, "purchase/71e4", ACME)
         other = Details("100%_sure", "Bakkerij", "2026-02-01", "12")
         await bring(ledger, "purchase/9", other, 6.0, company="BE0428759497", sha256="cd" * 32)
         failed = Key("box", "purchase/bad", "")
         await ledger.seen([(failed, "invoice bad")], 1.0)
         await ledger.quarantined([(failed, "It is of NO company")], 7.0)
-    return path
+    return place
 
 
 FIRST, OTHER, BAD = (Key("box", f"purchase/{one}", "") for one in ("71e4", "9", "bad"))
@@ -100,32 +102,40 @@ FIRST, OTHER, BAD = (Key("box", f"purchase/{one}", "") for one in ("71e4", "9", 
         ("  ", []),
     ],
 )
-async def test_a_document_is_found(path: Path, text: str, keys: list[Key]) -> None:
+async def test_a_document_is_found(path: LedgerPlace, text: str, keys: list[Key]) -> None:
     names = {"BE0403170701": "Peeters", "BE0428759497": "Gar\u00e1ge Dupont"}
     if text == "71e4.xml":
         keys = [FIRST]  # its file is called so
     assert [one.key for one in find(path, text, companies=names)] == keys
 
 
-async def test_a_name_that_is_no_text_is_that_of_nothing(path: Path) -> None:
+async def test_a_name_that_is_no_text_is_that_of_nothing(path: LedgerPlace) -> None:
     assert keys_of(path, "\udcff") == []
 
 
-async def test_an_answer_is_bounded_and_goes_on(path: Path) -> None:
+async def test_an_answer_is_bounded_and_goes_on(path: LedgerPlace) -> None:
     pages = [find(path, "invoice", limit=1, offset=number) for number in range(4)]
     assert [[one.key for one in page] for page in pages] == [[BAD], [OTHER], [FIRST], []]
 
 
 async def test_a_search_that_takes_too_long_is_given_up(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: LedgerPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "PATIENCE", -1.0)
-    monkeypatch.setattr(search, "STEPS", 1)
+    monkeypatch.setattr(search, "PATIENCE", -1.0 if isinstance(path, Path) else 0.001)
+    if not isinstance(path, Path):
+        # A search of as many documents takes a server longer than that.
+        with closing(psycopg_of(path)) as connection:
+            connection.execute(
+                "INSERT INTO documents (source, id, revision, label, state, seen_at, changed_at)"
+                " SELECT 'box', 'n' || n, '', 'invoice', 'seen', 1, 1"
+                " FROM generate_series(1, 20000) AS n"
+            )
+    monkeypatch.setattr("pipeline.ledger.sqlite_connection.STEPS", 1)
     with pytest.raises(StateError, match="took too long"):
         find(path, "invoice")
 
 
-async def test_a_story_tells_all(path: Path) -> None:
+async def test_a_story_tells_all(path: LedgerPlace) -> None:
     async with open_ledger(path) as ledger:
         book = OrderBook(ledger)
         action = NewAction("jan", "redeliver", "one", "into /x")
@@ -161,7 +171,7 @@ async def test_a_story_tells_all(path: Path) -> None:
     assert delivered_between(path, "", 6.5, 100.0) == []
 
 
-async def test_a_document_has_the_names_that_people_know(path: Path) -> None:
+async def test_a_document_has_the_names_that_people_know(path: LedgerPlace) -> None:
     for name in ("purchase/71e4", "71e4", "box:purchase/71e4", SHA, SHA[:8]):
         assert keys_of(path, name) == [FIRST]
     assert keys_of(path, "1e4") == []
@@ -174,8 +184,8 @@ async def test_a_document_has_the_names_that_people_know(path: Path) -> None:
     assert (row.state, row.is_told) == (State.QUARANTINED, False)
 
 
-async def test_a_pause_and_a_second_try_are_durable(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.sqlite"
+async def test_a_pause_and_a_second_try_are_durable(place: LedgerPlace) -> None:
+    path = place
     key = Key("box", "1", "")
     async with open_ledger(path) as ledger:
         book = OrderBook(ledger)
@@ -192,8 +202,8 @@ async def test_a_pause_and_a_second_try_are_durable(tmp_path: Path) -> None:
         assert await book.paused() == {}
 
 
-async def test_the_number_of_an_order_never_comes_again(tmp_path: Path) -> None:
-    async with open_ledger(tmp_path / "ledger.sqlite") as ledger:
+async def test_the_number_of_an_order_never_comes_again(place: LedgerPlace) -> None:
+    async with open_ledger(place) as ledger:
         book = OrderBook(ledger)
         numbers = []
         for _ in range(3):

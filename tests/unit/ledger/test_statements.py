@@ -12,6 +12,7 @@ from pipeline.document import Key
 from pipeline.ledger.database import open_database
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import Staged
+from pipeline.ledger.sqlite_store import SqliteStore
 from pipeline.ledger.writer import Writer
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +40,7 @@ async def executed(path: Path) -> tuple[sqlite3.Connection, list[str]]:
     connection = await anyio.to_thread.run_sync(open_database, path)
     statements: list[str] = []
     connection.set_trace_callback(statements.append)
-    writer = Writer(connection, 0)
+    writer = Writer(SqliteStore(connection), 0)
     async with anyio.create_task_group() as group:
         group.start_soon(writer.run)
         ledger = Ledger(writer, path)
