@@ -170,6 +170,11 @@ class Lister:
         self._check_progress()
         await self._part.complete(time.time())
 
+    @property
+    def unreadable(self) -> int:
+        """How many listed documents had to be left out because they can't be read."""
+        return self._unreadable.items
+
     async def waiting(self) -> list[Entry]:
         """The documents that a poll would start; nothing is started."""
         entries = {}

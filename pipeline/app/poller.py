@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import aclosing
 
 import anyio
 import structlog
 
+from pipeline.app.hinting import heed_hints
 from pipeline.app.wiring import Application, Config
 from pipeline.errors import PartFailed, RetryableError, SignInRefused, StateError, SynqupError
 from pipeline.hints import HintOutcome
@@ -67,7 +67,9 @@ class Poller:
         """
         with self._scope:
             async with anyio.create_task_group() as group:
-                group.start_soon(self._heed_hints)
+                group.start_soon(
+                    heed_hints, self.source, self._application, self._interval, self._heed
+                )
                 await self._poll_again_and_again()
 
     def apply(self, config: Config) -> None:
@@ -122,20 +124,11 @@ class Poller:
             with anyio.move_on_after(pause(self._interval(), error, failures)):
                 await self._rest(applied, error)
 
-    async def _heed_hints(self) -> None:
-        """Let each hint of the source have the next poll come sooner."""
-        while True:
-            try:
-                async with aclosing(self.source.hints()) as hints:
-                    async for _ in hints:
-                        is_first = not self._hint.is_set()
-                        self._hint.set()
-                        self._hinted(HintOutcome.POLL if is_first else HintOutcome.JOINED)
-            except Exception as failure:  # noqa: BLE001 - it is polled without hints as well
-                place = f"source {self.source.name}, hints"
-                reason = self._application.error_reporter.report(place, failure)
-                log.warning("no hints for now", source=self.source.name, reason=str(reason))
-            await anyio.sleep(self._interval())
+    def _heed(self) -> None:
+        """Let a hint of the source have the next poll come sooner."""
+        is_first = not self._hint.is_set()
+        self._hint.set()
+        self._hinted(HintOutcome.POLL if is_first else HintOutcome.JOINED)
 
     async def _rest(self, applied: anyio.Event, error: SynqupError | None) -> None:
         """Wait for another configuration or a hint; where it was refused, for a new sign-in."""

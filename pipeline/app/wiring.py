@@ -32,6 +32,7 @@ from pipeline.errors import InternalError, StateError, SynqupError
 from pipeline.health.progress import VitalSigns
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.ledger.place import LedgerPlace, PostgresPlace
+from pipeline.part import Part
 from pipeline.records import RecordSink, ignore
 from pipeline.source import Source
 from pipeline.stage import Instrument
@@ -44,7 +45,14 @@ from stages.kind import Kind
 from stages.list import Lister
 from stages.orders import OrderDocuments, company_named
 from stages.readable import ReadableDocuments
-from stages.settings import Config, SourceSettings, company_folders, folders_of, roots_of
+from stages.settings import (
+    Config,
+    SourceSettings,
+    company_folders,
+    folders_of,
+    members,
+    roots_of,
+)
 from stages.sources.registry import SECTIONS, open_source
 from stages.sources.sign_in import open_sign_in
 
@@ -61,6 +69,8 @@ __all__ = [
     "SourceSettings",
     "classify_among",
     "classify_file",
+    "cluster_dsn",
+    "companies_of",
     "company_folders",
     "company_named",
     "copies_in",
@@ -132,19 +142,21 @@ class Application(Struct, frozen=True):
         await self.recover_staged()
         observer, journal = self.engine.observer, self.engine.journal
         with journal.polling(source.name), observer.polling(source.name):
-            return await self._poll(source, config)
+            lister = await self.poll_part(source, config)
+            return lister.unreadable
 
-    async def _poll(self, source: Source, config: Config) -> int:
+    async def poll_part(self, source: Source, config: Config, part: Part | None = None) -> Lister:
+        """Bring what a part of a source holds; by default all. Raises as poll()."""
         try:
             page_read = partial(self.engine.observer.page_read, source.name)
-            lister = Lister(source, config, self.ledger, self.dispatcher, page_read)
-            unreadable = await lister.poll()
+            lister = Lister(source, config, self.ledger, self.dispatcher, page_read, part)
+            await lister.poll()
         except Exception as error:  # noqa: BLE001 - whatever it is concerns this source
             words = self.error_reporter.report(f"source {source.name}", error)
             raise self._recorded(source.name, words) from None
         if (fault := self.engine.breaker.fault_of(source.name)) is not None:
             raise fault
-        return unreadable
+        return lister
 
     async def close(self, source: Source) -> None:
         """Close a source, for at most CLOSE_TIMEOUT; raises nothing."""
@@ -183,8 +195,14 @@ def ledger_place(config: Config) -> LedgerPlace:
     """Where the ledger of a configuration lies. Raises StateError if that can't be read."""
     if config.cluster is None:
         return ledger_path(config.service.state_dir)
+    return PostgresPlace(cluster_dsn(config))
+
+
+def cluster_dsn(config: Config) -> str:
+    """The connection string of [cluster], which is there. Raises StateError if it can't be read."""
+    assert config.cluster is not None
     try:
-        return PostgresPlace(read_secret(config.cluster.dsn))
+        return read_secret(config.cluster.dsn)
     except SecretMissing as error:
         raise StateError(f"[cluster] dsn, {error.subject}", error.reason, error.remedy) from None
 
@@ -192,6 +210,11 @@ def ledger_place(config: Config) -> LedgerPlace:
 def quarantine_of(config: Config) -> Quarantine:
     """The quarantine, which the nodes of a cluster share."""
     return Quarantine(config.shared_dir / "quarantine", shared=config.cluster is not None)
+
+
+def companies_of(config: Config, source: str) -> list[str]:
+    """The identifiers of the companies whose documents a source holds."""
+    return list(dict.fromkeys(one.company.identifier for one in members(config, source)))
 
 
 def copies_in(state_dir: Path) -> Copies:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import anyio
@@ -22,7 +23,7 @@ from pipeline.cluster.database import Connection, Database, DatabaseLost
 from pipeline.cluster.digests import parts
 from pipeline.cluster.nodes import Membership, NodeState
 from pipeline.cluster.planner import MANY, PLAN_INTERVAL, RESCUE_INTERVAL, Planner, analyze
-from pipeline.cluster.shares import Ask, Grant, exchange
+from pipeline.cluster.shares import Ask, exchange
 from pipeline.cluster.units import Claimed, Ended, SourceState
 from pipeline.cluster.worker import JobWorker
 from pipeline.throttle import Throttle
@@ -48,17 +49,22 @@ class Job(Struct, frozen=True):
             self.done.set_result(None)
 
 
-class Served(Struct):
-    """A source that this node polls. throttles, most: of its requests; most is None if undivided.
+Jobs = MemoryObjectReceiveStream[Job]
 
-    jobs: where its jobs arrive.
+
+class Served(Struct):
+    """A source that this node polls. throttles: of its requests; full: what it bears at once.
+
+    is_divided: whether nodes share that among them. jobs: where its jobs arrive. is_working:
+    whether jobs are asked for. in_hand: the unit that is being polled.
     """
 
     throttles: Sequence[Throttle]
-    most: int | None
+    full: int
+    is_divided: bool
     send: MemoryObjectSendStream[Job]
-    jobs: MemoryObjectReceiveStream[Job]
-    working: bool = False
+    jobs: Jobs
+    is_working: bool = False
     in_hand: str = ""
 
 
@@ -96,49 +102,57 @@ class Cluster:
         """Tell the others of the configuration in force."""
         self.membership.publish(parts(config))
 
-    async def serve(
-        self,
-        source: str,
-        slices: Sequence[str],
-        every: float,
-        throttles: Sequence[Throttle],
-        most: int | None,
-        *,
-        sticky: bool,
-    ) -> MemoryObjectReceiveStream[Job]:
-        """Take part in polling a source, and return where its jobs arrive, one at a time.
+    def serve(self, source: str, throttles: Sequence[Throttle]) -> Jobs:
+        """Take part in polling a source, once it is published; where its jobs arrive.
 
-        slices: its parts, as this node knows them. every: seconds between two polls of each. most:
-        requests that it bears at once, from all nodes; None if one node alone polls it. sticky:
-        whether a part stays with the node that polls it. Called again, it applies what has changed.
+        throttles: of its requests, as large as the source bears them. One job comes at a time. What
+        served a source of this name before has no more jobs. The caller closes what it gets.
+        """
+        send, jobs = anyio.create_memory_object_stream[Job](10)
+        if before := self._served.get(source):
+            _turn_down(before)
+        full = max((one.most for one in throttles), default=0)
+        self._served[source] = Served(throttles, full, is_divided=False, send=send, jobs=jobs)
+        return jobs
+
+    async def publish(
+        self, source: str, slices: Sequence[str], every: float, *, sticky: bool
+    ) -> None:
+        """Have units of a source that is served. Called again, it applies what has changed.
+
+        slices: its parts, as this node knows them. every: seconds between two polls of each.
+        sticky: whether a part stays with the node that polls it.
         """
         await self._do(
             lambda connection: units.publish(
                 connection, self.node, source, slices, every, sticky=sticky
             )
         )
-        if source not in self._served:
-            send, jobs = anyio.create_memory_object_stream[Job](10)
-            self._served[source] = Served(throttles, most, send, jobs)
-            if most is None:
-                self._start_working(source)
+        served = self._served.get(source)
+        if served is not None:
+            is_divided = len(slices) > 1 and bool(served.throttles)
+            if is_divided and not served.is_divided:
+                # Nothing is begun before there is a share of it.
+                self._stop_working(source)
+            served.is_divided = is_divided
+            if not is_divided:
+                self._resize(source, served.full)
         self._share_now.set()
         self._plan_now.set()
-        return self._served[source].jobs
 
-    async def withdraw(self, source: str) -> None:
-        """Take no part in polling a source any more."""
-        served = self._served.pop(source, None)
+    async def withdraw(self, source: str, jobs: Jobs, *, forget: bool = True) -> None:
+        """Take no part in polling a source any more, unless another of its name does by now.
+
+        forget: whether its units are not to be kept, where no other node knows them.
+        """
+        served = self._served.get(source)
+        if served is None or served.jobs is not jobs:
+            return
+        del self._served[source]
         self._worker.cease(source)
-        if served is not None:
-            served.send.close()
-            while True:
-                try:
-                    served.jobs.receive_nowait().end()
-                except (anyio.WouldBlock, anyio.EndOfStream, anyio.ClosedResourceError):
-                    break
-            served.jobs.close()
-        await self._do(lambda connection: units.withdraw(connection, self.node, source))
+        _turn_down(served)
+        if forget:
+            await self._do(lambda connection: units.withdraw(connection, self.node, source))
 
     async def claim(self, job: Job) -> Claimed | None:
         """Begin the poll that a job stands for; None if there is nothing to be polled."""
@@ -269,8 +283,8 @@ class Cluster:
         asks, pauses = {}, {}
         for name, served in self._served.items():
             pauses[name] = max((one.pause for one in served.throttles), default=0.0)
-            if served.most is not None:
-                asks[name] = Ask(served.most, self._used(served))
+            if served.is_divided:
+                asks[name] = Ask(served.full, _used(served))
         granted, told = await _in_thread(
             self._sharing, lambda connection: exchange(connection, self.node, asks, pauses)
         )
@@ -279,39 +293,35 @@ class Cluster:
                 for one in served_.throttles:
                     one.rest(seconds)
         for name, grant in granted.items():
-            self._apply(name, grant)
+            self._resize(name, grant.slots)
         return any(
             not grant.settled or grant.slots < asks[name].most // max(len(self.nodes), 1)
             for name, grant in granted.items()
         )
 
-    @staticmethod
-    def _used(served: Served) -> int:
-        """The connections of a source that may be in use, before the next exchange."""
-        if not served.working and not served.in_hand:
-            return max((one.in_flight for one in served.throttles), default=0)
-        return max((max(one.most, one.in_flight) for one in served.throttles), default=0)
+    def _resize(self, source: str, slots: int) -> None:
+        """Use so many connections of a source; none: take no jobs, and end what is in hand by one.
 
-    def _apply(self, source: str, grant: Grant) -> None:
+        A source without throttles of its own has its jobs all the same.
+        """
         served = self._served.get(source)
         if served is None:
             return
-        if grant.slots:
-            for one in served.throttles:
-                one.resize(grant.slots)
-            self._start_working(source)
-        elif served.working:
-            # Others have it: what is in hand is brought to its end by one connection.
-            for one in served.throttles:
-                one.resize(1)
-            served.working = False
-            self._worker.cease(source)
+        for one in served.throttles:
+            if one.most != max(slots, 1):
+                one.resize(max(slots, 1))
+        if slots or not served.is_divided:
+            if not served.is_working:
+                served.is_working = True
+                self._worker.serve(source)
+        else:
+            self._stop_working(source)
 
-    def _start_working(self, source: str) -> None:
+    def _stop_working(self, source: str) -> None:
         served = self._served[source]
-        if not served.working:
-            served.working = True
-            self._worker.serve(source)
+        if served.is_working:
+            served.is_working = False
+            self._worker.cease(source)
 
     def _hand_over(self, source: str, slice_: str, done: Future[None]) -> None:
         """Called in the worker's thread."""
@@ -333,6 +343,22 @@ class Cluster:
 
     async def _do(self, work: Callable[[Connection], T]) -> T:
         return await _in_thread(self._work, work)
+
+
+def _turn_down(served: Served) -> None:
+    """End the jobs that have arrived and were not begun; no more can arrive."""
+    served.send.close()
+    with suppress(anyio.WouldBlock, anyio.EndOfStream, anyio.ClosedResourceError):
+        while True:
+            served.jobs.receive_nowait().end()
+
+
+def _used(served: Served) -> int:
+    """The connections of a source that may be in use, before the next exchange."""
+    in_flight = max((one.in_flight for one in served.throttles), default=0)
+    if not served.is_working and not served.in_hand:
+        return in_flight
+    return max(in_flight, *(one.most for one in served.throttles))
 
 
 async def _in_thread(database: Database, work: Callable[[Connection], T]) -> T:

@@ -112,7 +112,11 @@ class Membership:
 
         A process of this name that has been silent for STALLED loses it.
         """
-        self._database.run(self._take)
+        try:
+            self._database.run(self._take)
+        except StateError:
+            self._database.close()
+            raise
         self._reached = time.monotonic()
 
     def publish(self, parts: Parts) -> None:

@@ -6,6 +6,7 @@ of them. Times are the server's.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import psycopg
@@ -95,7 +96,8 @@ def _prepare(connection: Connection) -> None:
             "Update this node to the version of the others",
         )
     for version in range(found, VERSION):
-        execute(connection, MIGRATIONS[version])
+        # By their bytes, as the ledger's texts are compared, with which these are.
+        execute(connection, re.sub(r"\btext\b(\[])?", r'text\1 COLLATE "C"', MIGRATIONS[version]))
     if found != VERSION:
         connection.execute(
             "INSERT INTO cluster_schema (version) VALUES (%s)"

@@ -21,24 +21,19 @@ WORTH_TELLING = 0.5
 
 
 class Ask(Struct, frozen=True):
-    """What a node has to do with a source. most: what it bears. used: what may be in use here now.
-
-    pause: seconds for which it wants to be left alone, as far as this node knows; 0 for none.
-    """
+    """What a source bears from all nodes, and what of it may be in use on this one now."""
 
     most: int
     used: int
-    pause: float = 0.0
 
 
 class Grant(Struct, frozen=True):
-    """How many connections a node may use from now on, and the pause that the source has asked for.
+    """How many connections a node may use from now on.
 
     settled: whether nothing that is in use is still to be given up.
     """
 
     slots: int
-    pause: float = 0.0
     settled: bool = True
 
 
@@ -57,6 +52,9 @@ def exchange(
         " ORDER BY s.source, s.joined, s.node",
         (node, list(asks)),
     ).fetchall()
+    connection.execute(
+        "DELETE FROM cluster_shares WHERE node = %s AND source <> ALL (%s)", (node, list(asks))
+    )
     granted: dict[str, Grant] = {}
     written: list[tuple[str, str, int]] = []
     for source, ask in asks.items():
