@@ -74,17 +74,17 @@ def _of(config: Config) -> tuple[Installation, list[str]]:
     ), secrets
 
 
+def _folders(config: Config) -> list[Path]:
+    """The folders whose free room is told."""
+    own = (config.service.state_dir, config.shared_dir)
+    return list(dict.fromkeys((*own, *sorted(folders_of(config)))))[:MAX_FOLDERS]
+
+
 def _ledger(config: Config) -> LedgerPlace | None:
     try:
         return ledger_place(config)
     except SynqupError:
         return None
-
-
-def _folders(config: Config) -> list[Path]:
-    """The folders whose free room is told."""
-    own = (config.service.state_dir, config.shared_dir)
-    return list(dict.fromkeys((*own, *sorted(folders_of(config)))))[:MAX_FOLDERS]
 
 
 def _of_invalid(path: Path, error: ConfigurationError) -> tuple[Installation, list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio.to_thread
@@ -44,7 +44,7 @@ async def perform_dry_run(config: Config) -> DryRun:
     found: dict[str, list[Entry]] = {}
     failures: dict[str, str] = {}
     error_reporter = ErrorReporter()
-    async with AsyncExitStack() as stack:
+    with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="synqup-"))
         turns = await anyio.to_thread.run_sync(stack.enter_context, node_turns(config.cluster))
         async with _unchanged_ledger(config, Path(folder) / "ledger.sqlite") as ledger:

@@ -20,7 +20,8 @@ def state_findings(config: Config) -> list[Finding]:
         check_state(service.state_dir)
     except StateError as error:
         findings.append(Finding("folder", False, str(error)))
-    if config.cluster is not None:
+    # That it is not there the trial of the folders tells.
+    if config.cluster is not None and config.cluster.shared_dir.is_dir():
         try:
             compare_shared_folder(config.cluster)
         except SynqupError as error:

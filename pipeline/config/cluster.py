@@ -9,27 +9,25 @@ from typing import Annotated, Self
 
 from msgspec import Struct, structs
 
-from pipeline.config.types import Secret, absolute, output_path
+from pipeline.config.types import Secret, absolute, not_blank, output_path
 
 #: Characters of the name of a node, at most.
-MAX_NAME = 100
+MAX_NAME = 63
 
 
 def node_name(text: str) -> str:
-    """Validate the name of a node; empty: that of its host."""
-    if text != text.strip() or not text.isprintable() or len(text) > MAX_NAME:
-        raise ValueError(
-            f'"{text}" is no name of a node; write one of at most {MAX_NAME} characters, without'
-            ' spaces around it, like "node-1"'
-        )
-    return text
+    """Validate the name of a node. Raises ValueError with what would be right."""
+    name = not_blank(text).strip()
+    if len(name) > MAX_NAME or not name.isprintable():
+        raise ValueError(f"a node has a name of up to {MAX_NAME} printable characters")
+    return name
 
 
 class ClusterSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """[cluster]: the ledger and the folder that several nodes share; without it there is one node.
+    """[cluster]: the ledger that several nodes share; without this section it is a file of one.
 
     dsn: where the connection string of PostgreSQL lies, which may hold a password. shared_dir: a
-    folder that all nodes see, for what sources remember, sign-ins and the quarantine. node: the
+    folder that all nodes see, for sign-ins, what sources remember, and the quarantine. node: the
     name of this machine among the others; without it, its host name.
     """
 

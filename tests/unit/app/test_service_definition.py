@@ -12,6 +12,8 @@ from pipeline.app.service_definition import define_service, program
 from pipeline.app.service_manager.checked import read_variables
 from pipeline.app.service_manager.definition import ServiceError
 from pipeline.app.wiring import Config, load_config, roots_of
+from pipeline.config.cluster import ClusterSettings
+from pipeline.config.types import Secret
 
 TEXT = """\
 [service]
@@ -128,3 +130,13 @@ def test_a_file_of_variables_that_is_none_is_refused_in_words(tmp_path: Path) ->
     (tmp_path / "x").write_bytes(b"A=\xff\xfe")
     with pytest.raises(ServiceError, match="not UTF-8"):
         read_variables(tmp_path / "x")
+
+
+def test_the_folder_that_nodes_share_is_one_that_it_writes_to(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    cluster = ClusterSettings(Secret(file=str(tmp_path / "dsn")), tmp_path / "shared")
+    it = define_service(
+        "x", tmp_path / "synqup.toml", structs.replace(config, cluster=cluster), "anna"
+    )
+    assert tmp_path / "shared" in it.writable
+    assert tmp_path / "dsn" in it.secret_files

@@ -47,9 +47,9 @@ def test_the_file_of_its_dsn_lies_beside_the_configuration(tmp_path: Path) -> No
         ('"shared"', '"."', ["cluster.shared_dir", "lie in one another"]),
         ('"shared"', '"../shared"', ["cluster.shared_dir", "leaves"]),
         ("shared_dir", "share_dir", ["cluster.share_dir", 'mean "shared_dir"']),
-        ('"shared"', '"shared"\nnode = " n1"', ["cluster.node", "no name of a node"]),
-        ('"shared"', '"shared"\nnode = "n\\n1"', ["cluster.node", "no name of a node"]),
-        ('"shared"', f'"shared"\nnode = "{"n" * 101}"', ["cluster.node", "at most 100"]),
+        ('"shared"', '"shared"\nnode = " "', ["cluster.node", "can't be empty"]),
+        ('"shared"', '"shared"\nnode = "n\\n1"', ["cluster.node", "63 printable characters"]),
+        ('"shared"', f'"shared"\nnode = "{"n" * 64}"', ["cluster.node", "63 printable"]),
     ],
 )
 def test_what_is_wrong_with_it_is_said(tmp_path: Path, old: str, new: str, said: list[str]) -> None:
