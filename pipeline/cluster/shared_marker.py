@@ -55,12 +55,11 @@ def claim_marker(folder: Path, database: Database) -> None:
 
 def _compare(folder: Path, found: str, known: str) -> None:
     if known and found != known:
-        what = "another folder than" if found else "not"
         raise StateError(
             str(folder),
-            f"this is {what} the one that the other nodes share",
+            "this is not the folder that the other nodes share",
             "Mount that one here, and see shared_dir in [cluster]; which one it is its file"
-            f" {MARKER} tells, which has to be put back with the folder",
+            " .synqup-shared tells, which has to be put back with the folder",
         )
 
 

@@ -78,13 +78,14 @@ def test_a_person_signs_in_once_for_all_nodes_while_they_run(nodes: Nodes) -> No
     one, other = nodes.configs
     with process("run", "--config", one) as first, process("run", "--config", other) as second:
         logs = [nodes.folder / f"state-{name}" / "logs" / "synqup.log" for name in ("one", "other")]
-        for log in logs:
-            wait_until(
-                lambda log=log: log.exists() and "Sign in: synqup sign-in" in log.read_text()
-            )
+
+        def is_said(words: str) -> bool:
+            """Whether it is said by the node that polls the source now."""
+            return any(log.exists() and words in log.read_text() for log in logs)
+
+        wait_until(lambda: is_said("Sign in: synqup sign-in"))
         assert "signed in as jan@firm.example" in nodes.sign_in(one)
-        for log in logs:
-            wait_until(lambda log=log: "there is a new sign-in" in log.read_text())
+        wait_until(lambda: is_said("there is a new sign-in"))
         wait_until(lambda: "access" in nodes.stored())
         for running in (first, second):
             assert running.poll() is None

@@ -26,6 +26,7 @@ pytestmark = [
 CLUSTER = """
 [cluster]
 dsn = {{ file = "dsn" }}
+shared_dir = "{shared}"
 node = "{name}"
 """
 
@@ -43,7 +44,9 @@ class Node:
         (folder / "dsn").write_text(dsn)
         text = box.config.read_text().replace('"out/', f'"{box.folder}/out/')
         text = text.replace('poll_interval = "5m"', f'poll_interval = "{interval}"')
-        self.config.write_text(text + CLUSTER.format(name=name))
+        shared = box.folder / "shared"
+        shared.mkdir(exist_ok=True)
+        self.config.write_text(text + CLUSTER.format(name=name, shared=shared))
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, command: str = "run") -> None:
