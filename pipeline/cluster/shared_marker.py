@@ -14,9 +14,9 @@ from pipeline.cluster.database import Connection, Database
 from pipeline.durable import replace_file
 from pipeline.errors import StateError
 from pipeline.files import os_reason, read_file
+from pipeline.shared_mount import MARKER
 
-#: The file with the id, and its bytes at most.
-MARKER = ".synqup-shared"
+#: Bytes of the file with the id, at most.
 MAX_BYTES = 100
 
 _LOCK = 0x53796E05

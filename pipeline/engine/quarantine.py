@@ -23,6 +23,7 @@ from pipeline.document import Document, Key
 from pipeline.durable import make_folder, replace_file
 from pipeline.files import read_file
 from pipeline.folder_lock import folder_lock
+from pipeline.shared_mount import ensure_mounted
 
 #: Bytes of the label in a file's name, so that the whole name fits into 255.
 LABEL_BYTES = 120
@@ -115,7 +116,12 @@ class Quarantine:
             self._kept.discard(_mark(kept.key))
         return is_same
 
+    def _ensure_there(self) -> None:
+        if self._is_shared:
+            ensure_mounted(self.folder.parent)
+
     def _all_kept(self) -> list[Kept]:
+        self._ensure_there()
         found = [self._kept_by(path) for path in sorted(self.folder.glob("*/*.json"))]
         return [one for one in found if one is not None]
 
@@ -131,6 +137,7 @@ class Quarantine:
         return Kept(key, at, note.sent_sha256 or note.sha256 or "", tuple(files))
 
     def _keep(self, document: Document[Any], reason: str) -> None:
+        self._ensure_there()
         folder = self._folder(document.key)
         make_folder(folder, 0o750)
         with self._locked(folder):

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("psycopg")
 
-from pipeline.cluster.shared_marker import MARKER
+from pipeline.shared_mount import MARKER
 from tests.helpers.browsing import decide, shown_address
 from tests.helpers.processes import (
     PATIENCE,
@@ -118,7 +118,7 @@ def test_a_node_that_sees_another_folder_does_not_begin(nodes: Nodes) -> None:
     # As where it is not mounted: the bare mount point.
     nodes.shared.rename(nodes.folder / "mounted-elsewhere")
     nodes.shared.mkdir(0o700)
-    words = "this is not the one that the other nodes share"
+    words = "this is not the folder that the other nodes share"
     assert words in synqup("check", "--before-sign-in", "--config", other, expect=1)
     assert words in synqup("catch-up", "--config", other, expect=1)
     assert words in nodes.sign_in(other)
