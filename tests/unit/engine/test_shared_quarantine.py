@@ -81,7 +81,7 @@ async def test_two_that_keep_one_document_under_two_labels_keep_it_whole(tmp_pat
 async def test_what_another_node_kept_goes_when_this_one_has_delivered_it(tmp_path: Path) -> None:
     folder = mounted(tmp_path)
     one, other = Quarantine(folder, shared=True), Quarantine(folder, shared=True)
-    await one.remove(Key("box", "1", "r"))  # there is no folder yet
+    await Quarantine(folder, shared=True).remove(Key("box", "1", "r"))  # there is no folder yet
     await other.keep(document("1", "x", b"1"), "why")
     await other.keep(document("2", "x", b"2"), "why")
     await one.remove(Key("box", "1", "r"))
