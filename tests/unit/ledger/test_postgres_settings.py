@@ -171,3 +171,42 @@ def test_an_account_without_rights_is_told(postgres_server: PostgresServer, post
             opened(postgres.replace("user=synqup", "user=guest"))
     finally:
         postgres_server.execute("DROP ROLE guest")
+
+
+def test_a_standby_that_follows_as_it_can_is_refused() -> None:
+    with running_postgres() as server, server.database() as dsn, server.standby("late") as standby:
+        with pytest.raises(
+            StateError, match=r"not synchronous \(late\).*synchronous_standby_names"
+        ):
+            opened(dsn)
+        server.execute("ALTER SYSTEM SET synchronous_standby_names = 'late'")
+        server.reload()
+        server.wait_for("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'")
+        opened(dsn)
+        name = dsn.rpartition("dbname=")[2]
+        with pytest.raises(StateError, match=r"it is a standby.*Name the primary"):
+            opened(standby.dsn(name))
+
+
+def test_one_that_keeps_the_log_is_no_standby(own_server: PostgresServer) -> None:
+    with own_server.database() as dsn, own_server.log_receiver():
+        opened(dsn)
+
+
+def test_a_pooler_that_shares_sessions_is_refused(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As PgBouncer does it: the client is told another process than the one that works for it."""
+    from pipeline.ledger.postgres_connection import PostgresConnection  # noqa: PLC0415 - an extra
+
+    monkeypatch.setattr(PostgresConnection, "backend", property(lambda _: -1))
+    # Each has a session of its own: the pooler may stay.
+    opened(postgres)
+    asked = PostgresConnection.execute
+
+    def shared(self: PostgresConnection, sql: str, *more: Any) -> Any:
+        return asked(self, "SELECT 7" if sql == "SELECT pg_backend_pid()" else sql, *more)
+
+    monkeypatch.setattr(PostgresConnection, "execute", shared)
+    with pytest.raises(StateError, match=r"transaction pooling.*pool_mode = session"):
+        opened(postgres)
