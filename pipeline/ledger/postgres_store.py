@@ -121,7 +121,7 @@ class PostgresStore:
                 only_read(connection)
             else:
                 check_settings(connection, self._dsn)
-                known_version(connection)
+                _refuse_newer(connection)
         except BaseException:
             connection.close()
             raise
@@ -171,6 +171,31 @@ def only_read(connection: PostgresConnection) -> None:
         raise NoLedger(SUBJECT)
     if version != VERSION:
         raise StateError(SUBJECT, "an earlier synqup has written it", NoLedger.remedy)
+
+
+def check_postgres(dsn: str) -> str:
+    """Try whether a database can hold a ledger, and change nothing; what it is. Raises StateError.
+
+    It is asked as the ledger would ask; the tables may be missing.
+    """
+    store = PostgresStore(dsn, "")
+    try:
+        connection = store.begin(durable=False, reading=True)
+        row = connection.execute("SELECT current_database(), current_setting('server_version')")
+        name, version = row.fetchone() or ("", "")
+    except (psycopg.Error, Unsuitable) as error:
+        raise StateError(SUBJECT, *_words(error)) from None
+    finally:
+        store.close()
+    return f"database {name} of PostgreSQL {version}"
+
+
+def _refuse_newer(connection: PostgresConnection) -> None:
+    """Raise Unsuitable where a newer program has migrated the ledger since it was opened."""
+    try:
+        known_version(connection)
+    except StateError as error:
+        raise Unsuitable(error.reason, error.remedy) from None
 
 
 def _words(error: psycopg.Error | Unsuitable) -> tuple[str, str]:

@@ -311,3 +311,16 @@ async def test_one_document_that_two_nodes_have_fetched_is_staged_by_one(postgre
         for ledger in (two, one):
             await ledger.delivered([(KEY, "t/1a")], 3.0)
         assert await two.unfinished() == []
+
+
+async def test_a_ledger_that_a_newer_program_has_migrated_is_left_to_it(
+    place: PostgresPlace, proxy: CuttingProxy
+) -> None:
+    async with open_ledger(place, 0.2, "n1") as ledger:
+        await ledger.seen([(KEY, "")], 1.0)
+        await ledger.contents("box", ["1"])
+        with closing(psycopg_of(place)) as connection:
+            connection.execute("UPDATE ledger_version SET version = version + 1")
+        proxy.next = Cut.REQUEST
+        with pytest.raises(StateError, match=r"newer synqup.*Install that version"):
+            await stage(ledger)
