@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from msgspec import Struct
 
+from pipeline.app.clustering import joined
 from pipeline.app.control import Control
 from pipeline.app.retention import Retention
 from pipeline.app.shutdown import Shutdown
@@ -19,6 +20,9 @@ from pipeline.engine.engine import Engine
 from pipeline.errors import StateError, SynqupError
 from pipeline.records import RecordSink, ignore
 from pipeline.source import Source
+
+if TYPE_CHECKING:
+    from pipeline.cluster.cluster import Cluster
 
 #: Seconds to wait for a disk that refuses the ledger; the service waits as long as it takes.
 LEDGER_TIMEOUT = 30.0
@@ -74,6 +78,7 @@ class CatchUp:
         shutdown.on_request(self._note_stop)
         with shutdown.handled():
             async with (
+                joined(config) as cluster,
                 open_application(config, LEDGER_TIMEOUT, sink=sink) as application,
                 AsyncExitStack() as closing,
             ):
@@ -82,6 +87,9 @@ class CatchUp:
                     await self._open(settings, application, closing)
 
                 async def poll_all() -> None:
+                    if cluster is not None:
+                        await self._bring_in(cluster, application)
+                        return
                     async with anyio.create_task_group() as polling:
                         for source in self._sources:
                             polling.start_soon(self._poll, source, application)
@@ -150,6 +158,14 @@ class CatchUp:
             raise
         except SynqupError as error:
             await self._record_failure(source.name, error, application)
+
+    async def _bring_in(self, cluster: Cluster, application: Application) -> None:
+        """Have all parts of the sources brought by the nodes of a cluster."""
+        from pipeline.app.cluster_catch_up import bring_all  # noqa: PLC0415 - of an extra
+
+        brought = await bring_all(self._sources, self._config, application, cluster)
+        self._failures |= brought.failures
+        self._unreadable |= brought.unreadable
 
     async def _record_failure(
         self, source: str, error: SynqupError, application: Application

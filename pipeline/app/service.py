@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
@@ -17,6 +18,7 @@ from msgspec import structs
 
 from pipeline.alerts.alerts import Alerts
 from pipeline.alerts.settings import AlertSettings
+from pipeline.app.clustering import joined, unit_poller
 from pipeline.app.companies import Companies
 from pipeline.app.control import Control
 from pipeline.app.logging import ProgramLog
@@ -28,6 +30,7 @@ from pipeline.app.shutdown import Shutdown
 from pipeline.app.wiring import (
     Application,
     Config,
+    SourceSettings,
     examine_folders,
     folders_of,
     load_config,
@@ -46,7 +49,14 @@ from pipeline.monitor.page.tally import Tally
 from pipeline.push.receiver import PushReceiver
 from pipeline.source import Source
 
+if TYPE_CHECKING:
+    from pipeline.app.unit_poller import UnitPoller
+    from pipeline.cluster.cluster import Cluster
+
 log = structlog.get_logger(__name__)
+
+#: Seconds between two looks whether a source was paused on another node.
+PAUSES_INTERVAL = 2.0
 
 
 async def serve(
@@ -68,8 +78,9 @@ async def serve(
     with shutdown.handled():
         async with (
             reporting(link or NoLink(), shutdown, config) as reporter,
+            joined(config) as cluster,
             open_application(config, sink=program_log.record) as application,
-            open_service(application, config) as service,
+            open_service(application, config, cluster) as service,
         ):
             reporter.watch(application, lambda: service.paused)
             retention = Retention(application, lambda: service.config)
@@ -93,9 +104,11 @@ async def serve(
 
 
 @asynccontextmanager
-async def open_service(application: Application, config: Config) -> AsyncIterator[Service]:
+async def open_service(
+    application: Application, config: Config, cluster: Cluster | None = None
+) -> AsyncIterator[Service]:
     """A service whose sources are closed on leaving the block, when none has anything in flight."""
-    service = Service(application, config)
+    service = Service(application, config, cluster)
     await service.prepare()
     try:
         yield service
@@ -110,12 +123,16 @@ class Service:
     has in flight has drained.
     """
 
-    def __init__(self, application: Application, config: Config) -> None:
+    def __init__(
+        self, application: Application, config: Config, cluster: Cluster | None = None
+    ) -> None:
+        """cluster: of which this is a node; None where it works alone."""
         self._config = config
         self._application = application
+        self._cluster = cluster
         #: The sources that are not closed yet; some of them are polled no more.
         self._sources: set[Source] = set()
-        self._pollers: dict[str, Poller] = {}
+        self._pollers: dict[str, Poller | UnitPoller] = {}
         self._paused: dict[str, tuple[float, str]] = {}
         #: What people ask of it.
         self.control = Control(application, self)
@@ -192,6 +209,10 @@ class Service:
         stopping: is set where a shutdown is requested.
         """
         self._group = group
+        if self._cluster is not None:
+            self._cluster.start()
+            group.start_soon(self._cluster.run)
+            group.start_soon(self._heed_pauses)
         self._update_pollers()
         group.start_soon(self.control.worker.run)
         group.start_soon(self._control_server.run)
@@ -253,6 +274,8 @@ class Service:
         if config.cluster != self._config.cluster:
             log.warning("[cluster] changes at the next start")
         before, self._config = self._config, config
+        if self._cluster is not None:
+            self._cluster.configured(config)
         self._application.engine.resize(config.stages, config.connections, config.shares)
         self._update_pollers()
         self._application.keeper.apply(config.service)
@@ -290,16 +313,28 @@ class Service:
                     self._group.start_soon(polled, name, time.time(), str(error))
                     continue
                 self._sources.add(source)
-                poller = Poller(
-                    settings,
-                    source,
-                    self._application,
-                    self._config,
-                    held=name in self._paused,
-                    hinted=partial(self.hinted, name),
-                )
+                poller = self._poller(settings, source)
                 self._pollers[name] = poller
                 self._group.start_soon(self._run, poller)
+
+    def _poller(self, settings: SourceSettings, source: Source) -> Poller | UnitPoller:
+        """What polls a source, alone or as a node of a cluster."""
+        name, application, config = source.name, self._application, self._config
+        hinted = partial(self.hinted, name)
+        if self._cluster is not None:
+            return unit_poller(settings, source, application, config, self._cluster, hinted)
+        held = name in self._paused
+        return Poller(settings, source, application, config, held=held, hinted=hinted)
+
+    async def _heed_pauses(self) -> None:
+        """Hold the sources that were paused on another node, and let them go on."""
+        while True:
+            await anyio.sleep(PAUSES_INTERVAL)
+            paused = await self.control.book.paused()
+            for name in {*paused, *self._paused}:
+                if (name in paused) != (name in self._paused):
+                    since, by = paused.get(name, (None, ""))
+                    self.hold(name, since, by)
 
     async def _try_added_folders(self, before: Config, config: Config) -> None:
         """Say at once which of the folders that an edit has added can't be used."""
@@ -309,7 +344,7 @@ class Service:
             if not found.ok:
                 log.error("a folder can't be used", reason=found.sentence)
 
-    async def _run(self, poller: Poller) -> None:
+    async def _run(self, poller: Poller | UnitPoller) -> None:
         await poller.run()
         source = poller.source
         # Not before: what a poll has put in flight may need the source until it has ended.

@@ -34,7 +34,8 @@ AGAIN, HINT_PACE = 1.0, 1.0
 class UnitPoller:
     """The polling of one source by a node, by the configuration in force; see Poller.
 
-    parts: the companies of each part, as the configuration in force divides them.
+    parts: the companies of each part, as the configuration in force divides them. published: set
+    once the other nodes know of them.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class UnitPoller:
         self.settings = settings
         self.source = source
         self.parts: Mapping[str, Collection[str]] = {}
+        self.published = anyio.Event()
         self._application = application
         self._config = config
         self._cluster = cluster
@@ -147,6 +149,7 @@ class UnitPoller:
             self.parts = await anyio.to_thread.run_sync(lambda: slices(companies_of(config, name)))
         is_one = len(self.parts) == 1
         await self._cluster.publish(name, list(self.parts), self._interval(), sticky=is_one)
+        self.published.set()
 
     async def _withdraw(self) -> None:
         """Take no more jobs. Where the source was removed, its parts go, if no node knows them."""

@@ -66,6 +66,7 @@ __all__ = [
     "SourceSettings",
     "classify_among",
     "classify_file",
+    "cluster_dsn",
     "companies_of",
     "company_folders",
     "company_named",
@@ -189,8 +190,14 @@ def ledger_place(config: Config) -> LedgerPlace:
     """Where the ledger of a configuration lies. Raises StateError if that can't be read."""
     if config.cluster is None:
         return ledger_path(config.service.state_dir)
+    return PostgresPlace(cluster_dsn(config))
+
+
+def cluster_dsn(config: Config) -> str:
+    """The connection string of [cluster], which is there. Raises StateError if it can't be read."""
+    assert config.cluster is not None
     try:
-        return PostgresPlace(read_secret(config.cluster.dsn))
+        return read_secret(config.cluster.dsn)
     except SecretMissing as error:
         raise StateError(f"[cluster] dsn, {error.subject}", error.reason, error.remedy) from None
 

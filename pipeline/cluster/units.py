@@ -252,9 +252,9 @@ def unfinished(
         "SELECT w.source, w.slice FROM unnest(%s::text[], %s::text[]) AS w(source, slice)"
         " LEFT JOIN cluster_units u ON u.source = w.source AND u.slice = w.slice"
         " LEFT JOIN sources l ON l.name = w.source WHERE l.paused_at IS NULL AND NOT coalesce("
-        " u.completed >= to_timestamp(%s) OR u.failures > 0 AND u.ended >= to_timestamp(%s),"
-        " false)",
-        ([one for one, _ in pairs], [one for _, one in pairs], since, since),
+        " u.began >= to_timestamp(%s) AND (u.completed >= u.began"
+        " OR u.failures > 0 AND u.ended >= u.began), false)",
+        ([one for one, _ in pairs], [one for _, one in pairs], since),
     ).fetchall()
     return [(row[0], row[1]) for row in rows]
 

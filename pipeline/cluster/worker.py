@@ -73,7 +73,8 @@ class JobWorker:
                 self._stopping.set()
 
         self._call(request)
-        self._thread.join(END)
+        if self._thread.is_alive():
+            self._thread.join(END)
 
     def _call(self, work: Callable[[], None]) -> None:
         with suppress(RuntimeError):  # its loop is closed: it has ended
