@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -43,7 +43,7 @@ REPORT_AGE = 600.0
 
 #: SQL: when the poll of a part `u` should have begun, as far as there was a node to do it.
 _EXPECTED = (
-    "greatest(coalesce(u.ended, u.since) + u.every * interval '1 s', u.wanted, p.until,"
+    "greatest(coalesce(u.ended, u.since) + u.every * interval '1 s', u.wanted, p.until,"  # noqa: S608 - constants only
     f" (SELECT min(n.started) FROM cluster_nodes n WHERE {ALIVE}))"
 )
 #: SQL: the parts that are overdue by more than two intervals.
@@ -135,7 +135,7 @@ class Viewer:
             return ClusterView(row[0], database)
         nodes, since = self._nodes(connection)
         paused = connection.execute(
-            "SELECT source, extract(epoch FROM until - now())::float8 FROM cluster_pauses"
+            "SELECT source, extract(epoch FROM until - now())::float8 FROM cluster_pauses"  # noqa: S608 - constants only
             f" WHERE until > now() ORDER BY 1 LIMIT {SOURCES}"
         )
         jobs = connection.execute(_JOBS).fetchone()
@@ -166,7 +166,13 @@ class Viewer:
         since = max((row[8] for row in alive if row[8] is not None), default=None)
         nodes = tuple(
             NodeView(
-                *row[:7],
+                node=row[0],
+                host=row[1],
+                version=row[2],
+                silence=row[3],
+                is_alive=row[4],
+                started_at=row[5],
+                ended_at=row[6],
                 in_hand=tuple(in_hand.get(row[0], ())),
                 differs=tuple(differs.get(row[7], ())) if row[4] else (),
                 report=_report(row[9]),
@@ -176,16 +182,16 @@ class Viewer:
         return nodes, since if differs else None
 
     def _differences(
-        self, connection: Connection, alive: Iterable[tuple[str, str]]
+        self, connection: Connection, alive: Sequence[tuple[str, str]]
     ) -> Mapping[str, Sequence[str]]:
         """In what configurations differ from that of most nodes, by their digests."""
-        found = dict((digest, node) for node, digest in reversed(list(alive)))
+        found = {digest: node for node, digest in reversed(alive)}
         counts = Counter(digest for _, digest in alive)
         if len(found) < 2:
             return {}
         most = max(counts, key=lambda one: (counts[one], found[one]))
         if (frozenset(found), most) != self._differs[:2]:
-            parts = dict(
+            parts: dict[str, Mapping[str, str]] = dict(
                 connection.execute(
                     "SELECT digest, parts FROM cluster_nodes WHERE node = ANY (%s)",
                     (list(found.values()),),
@@ -248,7 +254,7 @@ def _late(connection: Connection) -> tuple[OverduePart, ...]:
 
 
 def _staged(connection: Connection) -> tuple[int, tuple[StagedLeft, ...]]:
-    count = connection.execute(f"SELECT count(*) {_STAGED}", (STAGED_FOR,)).fetchone()  # noqa: S608 - constants only
+    count = connection.execute(f"SELECT count(*) {_STAGED}", (STAGED_FOR,)).fetchone()
     rows = connection.execute(
         "SELECT d.source, d.label, d.node, d.seconds, extract(epoch FROM now() - n.heartbeat)"  # noqa: S608 - constants only
         f"::float8, coalesce({ALIVE}, false) FROM (SELECT source, label, split_part(node, '/', 1)"
