@@ -9,11 +9,15 @@ from msgspec import Struct
 
 
 class Reason(Struct, frozen=True):
-    """Why something does not work, since when, and what to do."""
+    """Why something does not work, since when, and what to do.
+
+    latest: when it was last found not to work; 0 if that is not known.
+    """
 
     since: float
     reason: str
     remedy: str = ""
+    latest: float = 0.0
 
 
 class NodeReport(Struct, frozen=True):
@@ -21,14 +25,16 @@ class NodeReport(Struct, frozen=True):
 
     silence: seconds for which nothing has moved though documents are under way. disk_free: bytes on
     the disk of its state folder. folders: those that refuse documents; more: how many others do.
-    sources: those that it can't open. sign_ins: when they end. in_flight: documents by source.
-    queues: by stage, documents and bound. polling: the sources that it polls now.
+    taken: when folders last took a document that others say refuse them. sources: those that it
+    can't open. sign_ins: when they end. in_flight: documents by source. queues: by stage, documents
+    and bound.
     """
 
     silence: float = 0.0
     disk_free: int | None = None
     folders: dict[str, Reason] = {}
     more: int = 0
+    taken: dict[str, float] = {}
     sources: dict[str, Reason] = {}
     sign_ins: dict[str, float] = {}
     in_flight: dict[str, int] = {}

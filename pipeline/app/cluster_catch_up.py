@@ -62,9 +62,7 @@ async def bring_all(
     return Brought(failures, unreadable)
 
 
-async def _until_done(
-    cluster: Cluster, since: float, wanted: Mapping[str, Sequence[str]]
-) -> None:
+async def _until_done(cluster: Cluster, since: float, wanted: Mapping[str, Sequence[str]]) -> None:
     """Wait until none of these units is left; the work is done by whichever nodes."""
     while True:
         if not await _patiently(lambda: cluster.unfinished(since, wanted)):

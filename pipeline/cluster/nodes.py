@@ -202,7 +202,8 @@ class Membership:
         if changed:
             connection.execute(
                 "UPDATE cluster_nodes SET configured = CASE WHEN digest = %(digest)s"
-                " THEN configured ELSE now() END, digest = %(digest)s, parts = %(parts)s WHERE node = %(node)s",
+                " THEN configured ELSE now() END, digest = %(digest)s, parts = %(parts)s"
+                " WHERE node = %(node)s",
                 {"digest": self._digest, "parts": json.dumps(self._parts), "node": who.node},
             )
         published = self._digest
@@ -244,7 +245,7 @@ class Membership:
             if not self._lock(connection):
                 raise _in_use(who.node)
         connection.execute(
-            "INSERT INTO cluster_nodes (node, instance, backend, host, version)"  # noqa: S608 - a constant
+            "INSERT INTO cluster_nodes (node, instance, backend, host, version)"  # noqa: S608 - below
             " VALUES (%s, %s, pg_backend_pid(), %s, %s) ON CONFLICT (node) DO UPDATE SET"
             " instance = excluded.instance, backend = excluded.backend, host = excluded.host,"
             " version = excluded.version, heartbeat = now(), parts = '{}', digest ="
