@@ -20,7 +20,9 @@ from stages import verify
 from stages.classify import Classify
 from stages.delivery.destinations import Destinations
 from stages.delivery.lanes import Lanes
+from stages.delivery.peers import Peers
 from stages.delivery.staging import Staging
+from stages.delivery.staging_shared import SharedStaging
 from stages.delivery.volumes import Volumes
 from stages.download import Download, retry_as_source_says
 from stages.render import Render
@@ -28,12 +30,21 @@ from stages.write import Write
 
 
 class Shared:
-    """What stages share with each other or keep open: made once, files in state_dir."""
+    """What stages share with each other or keep open: made once, files in state_dir.
 
-    def __init__(self, state_dir: Path, ledger: Ledger, retry: RetryFetch) -> None:
+    peers: the other nodes that share the ledger; None without a cluster.
+    """
+
+    def __init__(
+        self, state_dir: Path, ledger: Ledger, retry: RetryFetch, peers: Peers | None = None
+    ) -> None:
         self.download = Download(state_dir / "spool", retry)
         self.lanes = Lanes()
-        staging = Staging(state_dir / "staging", self.lanes.mount_of)
+        staging: Staging | SharedStaging
+        if peers is None:
+            staging = Staging(state_dir / "staging", self.lanes.mount_of)
+        else:
+            staging = SharedStaging(ledger, peers, self.lanes.mount_of)
         volumes = Volumes(state_dir / "volumes", self.lanes.is_mounted)
         self.write = Write(ledger, staging, volumes, self.lanes)
 
@@ -78,13 +89,18 @@ STAGE_NAMES = tuple(spec.name for spec in FLOW)
 class Flow:
     """The stages of the table, ready for the engine.
 
-    retry: runs each fetch of a document; the circuit breaker of the engine.
+    retry: runs each fetch of a document; the circuit breaker of the engine. peers: the other nodes
+    that share the ledger; None without a cluster.
     """
 
     def __init__(
-        self, state_dir: Path, ledger: Ledger, retry: RetryFetch = retry_as_source_says
+        self,
+        state_dir: Path,
+        ledger: Ledger,
+        retry: RetryFetch = retry_as_source_says,
+        peers: Peers | None = None,
     ) -> None:
-        self._shared = shared = Shared(state_dir, ledger, retry)
+        self._shared = shared = Shared(state_dir, ledger, retry, peers)
         self.stages = tuple(
             Stage(
                 spec.name,

@@ -15,7 +15,7 @@ docs/delivery.md explains why no crash loses or doubles a document.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import anyio
@@ -26,13 +26,19 @@ from pipeline.records import DeliveredTo
 from pipeline.stage import Result
 from stages.delivery.allocate import allocate_names
 from stages.delivery.destinations import Destinations
+from stages.delivery.document_files import remove_files
+from stages.delivery.forward import remove_all
 from stages.delivery.lanes import Lane, Lanes
 from stages.delivery.plan import Plan, plan_of
 from stages.delivery.publish_group import GroupPublisher
+from stages.delivery.publish_shared import SharedPublisher
 from stages.delivery.record import record_group
 from stages.delivery.recovery import Recovery
+from stages.delivery.recovery_alone import RecoveryAlone
+from stages.delivery.recovery_shared import RecoveryShared
 from stages.delivery.results import WriteResult
 from stages.delivery.staging import Staging
+from stages.delivery.staging_shared import SharedStaging
 from stages.delivery.temporary_files import remove_temporary_files, stage_group
 from stages.delivery.volumes import Volumes
 from stages.model import Classified
@@ -41,18 +47,28 @@ from stages.model import Classified
 class Write:
     """Delivers groups of documents; in each lane, one group at a time gets its names.
 
+    staging: SharedStaging where several nodes share the ledger.
     destinations: what is known of their folders. recovery: completes the deliveries that this
     process or an earlier one left staged.
     """
 
-    def __init__(self, ledger: Ledger, staging: Staging, volumes: Volumes, lanes: Lanes) -> None:
+    def __init__(
+        self, ledger: Ledger, staging: Staging | SharedStaging, volumes: Volumes, lanes: Lanes
+    ) -> None:
         self._ledger = ledger
         self._staging = staging
         self._volumes = volumes
         self._lanes = lanes
         self.destinations = Destinations(lanes)
-        self.recovery = Recovery(ledger, staging, volumes, lanes, self.destinations)
-        self._publisher = GroupPublisher(ledger, self.recovery)
+        self.recovery: Recovery
+        if isinstance(staging, SharedStaging):
+            self.recovery = RecoveryShared(ledger, staging, volumes, lanes, self.destinations)
+            self._publisher: GroupPublisher = SharedPublisher(ledger, self.recovery, staging)
+            self._remove: Callable[[Path, Sequence[str]], None] = remove_all
+        else:
+            self.recovery = RecoveryAlone(ledger, staging, volumes, lanes, self.destinations)
+            self._publisher = GroupPublisher(ledger, self.recovery)
+            self._remove = remove_files
 
     async def work(self, documents: Sequence[Document[Classified]]) -> list[Result]:
         """Deliver a group; each document's result, in order."""
@@ -77,6 +93,9 @@ class Write:
         self, lane: Lane, plans: Sequence[Plan], results: dict[Key, WriteResult]
     ) -> None:
         """Deliver documents to the folders of one volume; each one gets its result."""
+        if isinstance(self._staging, SharedStaging):
+            folders = {plan.folder: plan.delivery.folder_mode for plan in plans}
+            await self._staging.learn(lane, folders)
         staged = await stage_group(lane, plans, self._staging, self._volumes, results)
         # A stop waits from here on: a group that is published in part would need recovery.
         with anyio.CancelScope(shield=True):
@@ -87,7 +106,7 @@ class Write:
                 # Only after the record: to recovery, a staged row without its file is delivered.
                 unneeded = [(one.plan, one.staged) for one in unnamed]
                 unneeded += [(one.plan, one.staged) for one in unpublished]
-                await remove_temporary_files(lane, unneeded)
+                await remove_temporary_files(lane, unneeded, self._remove)
         self.destinations.record(plans, results)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from msgspec import Struct
 
-from pipeline.app.clustering import joined
+from pipeline.app.clustering import is_alive_by, joined
 from pipeline.app.control import Control
 from pipeline.app.retention import Retention
 from pipeline.app.shutdown import Shutdown
@@ -79,7 +79,9 @@ class CatchUp:
         with shutdown.handled():
             async with (
                 joined(config) as cluster,
-                open_application(config, LEDGER_TIMEOUT, sink=sink) as application,
+                open_application(
+                    config, LEDGER_TIMEOUT, sink=sink, is_alive=is_alive_by(cluster)
+                ) as application,
                 AsyncExitStack() as closing,
             ):
                 self._engine = application.engine

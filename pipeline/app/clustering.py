@@ -61,6 +61,11 @@ async def joined(config: Config) -> AsyncIterator[Cluster | None]:
         ended.set()
 
 
+def is_alive_by(cluster: Cluster | None) -> Callable[[str], bool]:
+    """Whether a node is counted on, by its name; without a cluster each is, and is never asked."""
+    return cluster.is_alive if cluster is not None else lambda _: True
+
+
 def unit_poller(
     settings: object,
     source: Source,

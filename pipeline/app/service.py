@@ -18,7 +18,7 @@ from msgspec import structs
 
 from pipeline.alerts.alerts import Alerts
 from pipeline.alerts.settings import AlertSettings
-from pipeline.app.clustering import joined, unit_poller
+from pipeline.app.clustering import is_alive_by, joined, unit_poller
 from pipeline.app.companies import Companies
 from pipeline.app.control import Control
 from pipeline.app.logging import ProgramLog
@@ -81,7 +81,9 @@ async def serve(
         async with (
             reporting(link or NoLink(), shutdown, config) as reporter,
             joined(config) as cluster,
-            open_application(config, sink=program_log.record) as application,
+            open_application(
+                config, sink=program_log.record, is_alive=is_alive_by(cluster)
+            ) as application,
             open_service(application, config, cluster) as service,
         ):
             reporter.watch(application, lambda: service.paused)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from functools import partial
 
 import anyio
@@ -29,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds until another try to tell the cluster something; and between two hints that are told.
 AGAIN, HINT_PACE = 1.0, 1.0
+#: Seconds between two looks how the source is by the polls of other nodes.
+WATCH = 5.0
 
 
 class UnitPoller:
@@ -61,7 +64,7 @@ class UnitPoller:
         self._chores = {"publish": self._publish}
         self._wake = anyio.Event()
         self._wake.set()
-        self._is_removed = False
+        self._is_removed = self._is_polling = False
         self._failed: str | None = None
         self._awaits_sign_in = False
         self._scope = anyio.CancelScope()
@@ -70,12 +73,13 @@ class UnitPoller:
     async def run(self) -> None:
         """Poll until stopped. Raises StateError alone, in a group: it has to end the program."""
         try:
-            with self._scope:
+            with self._jobs, self._scope:
                 async with anyio.create_task_group() as group:
                     group.start_soon(
                         heed_hints, self.source, self._application, self._interval, self._heed
                     )
                     group.start_soon(self._tell)
+                    group.start_soon(self._watch)
                     async for job in self._jobs:
                         try:
                             await self._do(job, group.start_soon)
@@ -142,6 +146,23 @@ class UnitPoller:
                 if name == "hint":
                     await anyio.sleep(HINT_PACE)
 
+    async def _watch(self) -> None:
+        """Note how the source is by the polls of all nodes: this one may have few of them, or none.
+
+        So each tells the same of it.
+        """
+        name, observer = self.source.name, self._application.engine.observer
+        while True:
+            await anyio.sleep(WATCH)
+            with suppress(DatabaseLost):
+                state = (await self._cluster.states([name]))[name]
+                if self._is_polling:
+                    continue
+                if (failure := failure_in(state)) is not None:
+                    observer.poll_failed(name, failure)
+                elif state.complete_at is not None:
+                    observer.polled_elsewhere(name, state.complete_at)
+
     async def _publish(self) -> None:
         config, name = self._config, self.source.name
         self.parts = {ALL: ()}
@@ -164,9 +185,12 @@ class UnitPoller:
         try:
             claimed = await self._cluster.claim(job)
             if claimed is not None:
+                self._is_polling = True
                 await self._poll(claimed, start_soon)
         except DatabaseLost as error:
             log.warning("a poll can't be recorded", source=job.source, reason=str(error))
+        finally:
+            self._is_polling = False
 
     async def _poll(self, claimed: Claimed, start_soon: Callable[..., object]) -> None:
         application, name = self._application, self.source.name

@@ -7,7 +7,7 @@ import what they need of `stages` from these two: see __all__.
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -37,6 +37,7 @@ from pipeline.stage import Instrument
 from stages.check import Finding, examine, examine_folders
 from stages.classify import FileClassification, classify_among, classify_file
 from stages.configuration import load_config as load
+from stages.delivery.peers import Peers
 from stages.flow import STAGE_NAMES, Flow
 from stages.kind import Kind
 from stages.list import Lister
@@ -223,24 +224,27 @@ async def open_application(
     ledger_timeout: float = math.inf,
     instrument: Instrument | None = None,
     sink: RecordSink = ignore,
+    is_alive: Callable[[str], bool] = lambda _: True,
 ) -> AsyncIterator[Application]:
     """Open the ledger, recover what a crash left behind, and join the stages to an engine.
 
     ledger_timeout: seconds to wait for a disk that refuses the ledger; in a cluster, no longer than
     CLUSTER_TIMEOUT for its database, so that another node takes over. instrument: is put around
     the work of each stage and around the acknowledging. sink: takes the records of delivered
-    documents. Raises StateError when the state folder can't be used.
+    documents. is_alive: whether another node of the cluster is counted on. Raises StateError when
+    the state folder can't be used.
     """
-    service, node = config.service, ""
+    service, node, peers = config.service, "", None
     if config.cluster is not None:
         node, ledger_timeout = config.cluster.name, min(ledger_timeout, CLUSTER_TIMEOUT)
+        peers = Peers(node, is_alive)
     async with (
         open_ledger(ledger_place(config), ledger_timeout, node) as ledger,
         AsyncExitStack() as stack,
     ):
         breaker, error_reporter = Breaker(), ErrorReporter()
         try:
-            flow = Flow(service.state_dir, ledger, BreakerRetry(breaker))
+            flow = Flow(service.state_dir, ledger, BreakerRetry(breaker), peers)
             stack.callback(flow.close)
             await flow.recover()
         except OSError as error:

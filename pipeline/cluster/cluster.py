@@ -109,7 +109,7 @@ class Cluster:
         """Take part in polling a source, once it is published; where its jobs arrive.
 
         throttles: of its requests, as large as the source bears them. One job comes at a time. What
-        served a source of this name before has no more jobs.
+        served a source of this name before has no more jobs. The caller closes what it gets.
         """
         send, jobs = anyio.create_memory_object_stream[Job](10)
         if before := self._served.get(source):

@@ -141,6 +141,10 @@ class Observer:
         finally:
             self._note(source, polling=False)
 
+    def polled_elsewhere(self, source: str, at: float) -> None:
+        """Note that other nodes have read a source through, then, in seconds since 1970."""
+        self._note(source, succeeded_at=at, error="", failing_since=None, reason="", remedy="")
+
     def poll_failed(self, source: str, error: SynqupError) -> None:
         """Note why a source could not be read through, or not even be opened."""
         now = time.time()

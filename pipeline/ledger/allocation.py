@@ -25,6 +25,7 @@ from pipeline.ledger.models import (
     Unrecorded,
     columns,
 )
+from pipeline.ledger.takeover import is_retired
 
 #: Entries of NextNumbers, at most.
 CACHE_SIZE = 10_000
@@ -66,6 +67,9 @@ def allocate(
     is staged under the very same temporary file has its name from an earlier call, whose answer was
     lost, and keeps it. node: by which one they are staged.
     """
+    if node and documents and is_retired(documents[0].staged, connection):
+        # Its leftovers are being removed: whoever does that takes this process for a dead one.
+        return [_own(connection, one) or Unrecorded(None) for one in documents]
     names = [alternative(document.path, document.first) for document in documents]
     hashes = [name_hash(name) for name in names]
     taken = _existing(connection, "name_hash", hashes)

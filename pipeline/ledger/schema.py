@@ -52,6 +52,16 @@ CREATE INDEX orders_document ON orders (source, id);
 CREATE INDEX orders_action ON orders (action);
 """
 
+#: Of several nodes that share a ledger (`takeover`): where the temporary files of each folder lie,
+#: and the processes whose leftovers were removed.
+_NODES = """
+CREATE TABLE volumes (
+    folder TEXT PRIMARY KEY, place TEXT NOT NULL, uuid TEXT NOT NULL
+) STRICT;
+CREATE INDEX volumes_place ON volumes (place);
+CREATE TABLE retired (mark TEXT PRIMARY KEY) STRICT;
+"""
+
 #: The SQL that brings a ledger of this version to the next one. A new ledger gets SCHEMA at once.
 MIGRATIONS = {
     1: """
@@ -74,8 +84,9 @@ ALTER TABLE sources ADD COLUMN paused_at REAL;
 ALTER TABLE sources ADD COLUMN paused_by TEXT NOT NULL DEFAULT '';
 {_ACTIONS}
 """,
-    5: """
+    5: f"""
 ALTER TABLE documents ADD COLUMN node TEXT NOT NULL DEFAULT '';
+{_NODES}
 """,
 }
 
@@ -110,5 +121,6 @@ CREATE TABLE sources (
 ) STRICT;
 {_NOTES}
 {_ACTIONS}
+{_NODES}
 PRAGMA user_version = {VERSION};
 """

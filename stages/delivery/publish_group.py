@@ -48,7 +48,7 @@ class GroupPublisher:
         Each one gets its result. Returns those that certainly are not visible; any other that was
         not delivered stays staged, and recovery knows of it.
         """
-        unpublished: list[Named] = []
+        failed: list[tuple[Named, Attempt]] = []
         for attempts_left in reversed(range(MAX_NAMES)):
             attempts, not_flushed = await self._attempt(lane, named)
             taken: list[Named] = []
@@ -61,13 +61,27 @@ class GroupPublisher:
                 else:
                     results[one.plan.key] = not_visible(one.plan, attempt.error)
                     if not self._left_to_recovery(one, attempt):
-                        unpublished.append(one)
+                        failed.append((one, attempt))
             if not taken:
                 break
             named = await allocate_next_names(self._ledger, lane, taken)
             ours = {one.plan.key for one in named}
             results |= {k: taken_over(o.plan) for o in taken if (k := o.plan.key) not in ours}
-        return unpublished
+        return await self._settle(lane, failed, results)
+
+    async def _settle(
+        self,
+        lane: Lane,  # noqa: ARG002 - of several nodes
+        failed: Sequence[tuple[Named, Attempt]],
+        results: dict[Key, WriteResult],  # noqa: ARG002 - the same
+    ) -> list[Named]:
+        """Those of the documents without a name that nobody can give one any more."""
+        return [one for one, _ in failed]
+
+    def _give_names(self, one: Named, visible: Sequence[str], *, last: bool) -> Attempt:
+        """Publish a document, in the lane. visible, last: as in publish()."""
+        staged, target = local_name(one.staged.staged), local_name(one.claim.path)
+        return publish(staged, one.sidecars, target, visible=visible, last=last)
 
     async def _attempt(
         self, lane: Lane, named: Sequence[Named]
@@ -118,13 +132,7 @@ class GroupPublisher:
         visible = before.unrestored if before else ()
 
         def rename(_: Heartbeat) -> Attempt:
-            attempt = publish(
-                local_name(one.staged.staged),
-                one.sidecars,
-                local_name(one.claim.path),
-                visible=visible,
-                last=last,
-            )
+            attempt = self._give_names(one, visible, last=last)
             if attempt.error is None:
                 folders.add(one.plan.folder)
             return attempt

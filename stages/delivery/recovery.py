@@ -1,14 +1,11 @@
 """Recovery: brings documents that are staged in the ledger, and not in flight, to their end.
 
 They are left by a crash, by a folder that refused or hung, or by a folder that could not be
-flushed. What this process saw decides. Only for a document that an earlier process left does the
-temporary file decide: if it is there, the document is not visible and is published now; if it is
-gone, the document became visible, and only its folder has to be flushed.
+flushed. How it is found out whether one is visible: recovery_alone.py, recovery_shared.py.
 """
 
 from __future__ import annotations
 
-import errno
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,15 +17,11 @@ import structlog
 from msgspec import Struct, structs
 
 from pipeline.document import Key
-from pipeline.durable import flush_folder, make_folder
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import NameTaken, Unfinished
 from pipeline.long_paths import local_path
 from stages.delivery.destinations import Destinations
-from stages.delivery.document_files import free_number, remove_files
 from stages.delivery.lanes import Lane, Lanes
-from stages.delivery.publish import Vanished, is_unpublished, resume
-from stages.delivery.staging import Staging, is_private
 from stages.delivery.volumes import Volumes
 from stages.delivery.watchdog import Call, Hanging, Heartbeat
 
@@ -36,26 +29,24 @@ log = structlog.get_logger(__name__)
 
 #: Names that are tried for a document whose names are taken, until it waits for the next poll.
 MAX_NAMES = 10
+
 #: Why a staged document has to be fetched again.
 VANISHED = "its temporary file was removed before it became visible; it will be fetched again"
-ELSEWHERE = "its temporary file lies on another volume by now; it will be fetched again"
-UNKNOWN = (
-    "its temporary file is gone, and other accounts can write to that folder, so it may not have"
-    " become visible; it will be fetched again"
-)
 
 
 class Recovered(Struct, frozen=True):
     """The result of one attempt to recover a document: delivered, lost, or still staged.
 
     visible: whether it has become visible; None if that could not be found out. durable: its name
-    is durable, so it is delivered. lost: why it has to be fetched again. error: why it stays
-    staged. next_number: of the alternative name to try, for its own is taken.
+    is durable, so it is delivered. lost: why it has to be fetched again; is_aside: its
+    files are put aside for that. error: why it stays staged. next_number: of the alternative name
+    to try, for its own is taken.
     """
 
     visible: bool | None
     durable: bool = False
     lost: str = ""
+    is_aside: bool = False
     error: OSError | None = None
     next_number: int = 0
 
@@ -69,13 +60,11 @@ class Recovery:
     def __init__(
         self,
         ledger: Ledger,
-        staging: Staging,
         volumes: Volumes,
         lanes: Lanes,
         destinations: Destinations,
     ) -> None:
         self._ledger = ledger
-        self._staging = staging
         self._volumes = volumes
         self._lanes = lanes
         self._destinations = destinations
@@ -109,25 +98,18 @@ class Recovery:
                 self._returned_early.add(key)
 
     async def recover(self) -> None:
-        """Recover what an earlier process left staged, and clear its other temporary files.
-
-        To be called at the start, before the first document flows.
-        """
+        """Recover what is left staged; to be called before the first document flows."""
         await self.retry(lambda _: False)
-        kept = [Path(one.staged).name for one in await self._ledger.unfinished()]
-        await anyio.to_thread.run_sync(self._staging.keep, kept)
 
     async def retry(self, is_in_flight: Callable[[Key], bool]) -> None:
         """Recover the documents that are staged and not in flight; once in each poll."""
         async with self._running:
-            before = {
-                one.key for one in await self._ledger.unfinished() if not is_in_flight(one.key)
-            }
+            before = {one.key for one in await self._unfinished() if not is_in_flight(one.key)}
             if not before - self._waiting_for:
                 return
             # The ledger is asked twice: a document that ended between its answer and the question
             # whether it is in flight was still staged in the first answer.
-            unfinished = [one for one in await self._ledger.unfinished() if one.key in before]
+            unfinished = [one for one in await self._unfinished() if one.key in before]
             self._lanes.refresh_mounts()
             by_lane: dict[Lane, list[Unfinished]] = {}
             for one in unfinished:
@@ -137,9 +119,34 @@ class Recovery:
                 for lane, its in by_lane.items():
                     lanes.start_soon(self._recover_all, lane, its)
 
+    async def _unfinished(self) -> list[Unfinished]:
+        """The staged documents that are for this process to recover, unless they are in flight."""
+        return await self._ledger.unfinished()
+
+    async def _taken_up(
+        self,
+        lane: Lane,  # noqa: ARG002 - of several nodes
+        unfinished: Sequence[Unfinished],
+    ) -> Sequence[Unfinished]:
+        """Those that nobody has brought to their end meanwhile."""
+        return unfinished
+
+    async def _record(
+        self,
+        lane: Lane,  # noqa: ARG002 - of several nodes
+        delivered: Sequence[Unfinished],
+        lost: Sequence[tuple[Unfinished, Recovered]],
+    ) -> Sequence[Unfinished]:
+        """Record what became of documents, durably; those that are delivered."""
+        now = time.time()
+        await self._ledger.delivered([(one.key, one.staged) for one in delivered], now)
+        await self._ledger.unstaged([(one.key, one.staged, why.lost) for one, why in lost], now)
+        return delivered
+
     async def _recover_all(self, lane: Lane, unfinished: Sequence[Unfinished]) -> None:
         with anyio.CancelScope(shield=True):
             async with lane.publish_lock:
+                unfinished = await self._taken_up(lane, unfinished)
                 for _ in range(MAX_NAMES):
                     unfinished = await self._attempt(lane, unfinished)
                     if not unfinished:
@@ -148,7 +155,7 @@ class Recovery:
     async def _attempt(self, lane: Lane, unfinished: Sequence[Unfinished]) -> list[Unfinished]:
         """Try to recover each document once; those that have got another name to be tried."""
         delivered: list[Unfinished] = []
-        lost: list[tuple[Key, str, str]] = []
+        lost: list[tuple[Unfinished, Recovered]] = []
         taken: list[tuple[Unfinished, NameTaken]] = []
         taking: set[Path] = set()
         refusing: dict[Path, OSError] = {}
@@ -167,7 +174,7 @@ class Recovery:
                 delivered.append(one)
             elif result.lost:
                 log.warning("document will be fetched again", path=one.path, reason=result.lost)
-                lost.append((one.key, one.staged, result.lost))
+                lost.append((one, result))
             elif result.next_number:
                 taken.append((one, NameTaken(one.key, one.path, result.next_number, one.staged)))
             else:
@@ -175,13 +182,11 @@ class Recovery:
                     refusing[folder] = result.error
                 self._log_postponed(one, result.error)
         self._destinations.record_folders(taking, refusing)
-        now = time.time()
-        await self._ledger.delivered([(one.key, one.staged) for one in delivered], now)
-        await self._ledger.unstaged(lost, now)
-        claims = await self._ledger.reallocate([wanted for _, wanted in taken], now)
-        for key in (*(one.key for one in delivered), *(key for key, *_ in lost)):
-            self._visible.pop(key, None)
-        _log_recovered(delivered, len(lost))
+        ended = await self._record(lane, delivered, lost)
+        claims = await self._ledger.reallocate([wanted for _, wanted in taken], time.time())
+        for one in (*delivered, *(one for one, _ in lost)):
+            self._visible.pop(one.key, None)
+        _log_recovered(ended, len(lost))
         return [
             structs.replace(one, path=claim.path)
             for (one, _), claim in zip(taken, claims, strict=True)
@@ -201,35 +206,7 @@ class Recovery:
 
         visible: whether this process saw it become visible; None if only an earlier one knows.
         """
-        staged, target = local_path(one.staged), local_path(one.path)
-        if not visible:
-            if self._staging.is_gone(staged.parent, target.parent):
-                raise OSError(errno.ENODEV, "its volume is not there", str(target.parent))
-            if not staged.parent.is_dir():
-                return Recovered(False, lost=VANISHED)
-            if is_unpublished(staged):
-                return self._publish(one, staged, target)
-            if visible is not None:
-                return Recovered(False, lost=VANISHED)
-            if not is_private(staged.parent):
-                return Recovered(False, lost=UNKNOWN)
-        heartbeat()
-        return _make_durable(one, staged, target)
-
-    def _publish(self, one: Unfinished, staged: Path, target: Path) -> Recovered:
-        """Give a document that is not visible its name."""
-        self._volumes.check(target.parent)
-        make_folder(target.parent, target.parent.parent.stat().st_mode & 0o777)
-        attempt = resume(staged, one.sidecars, target)
-        if attempt.taken:
-            return Recovered(False, next_number=free_number(target, one.sidecars, 2))
-        if isinstance(attempt.error, Vanished):
-            return Recovered(False, lost=VANISHED)
-        if attempt.error is not None and attempt.error.errno == errno.EXDEV:
-            return Recovered(False, lost=ELSEWHERE)
-        if attempt.error is not None:
-            return Recovered(False, error=attempt.error)
-        return _make_durable(one, staged, target)
+        raise NotImplementedError
 
     def _log_postponed(self, one: Unfinished, reason: OSError | None) -> None:
         log.warning(
@@ -253,15 +230,3 @@ def _log_recovered(delivered: Sequence[Unfinished], lost: int) -> None:
         )
     if delivered or lost:
         log.info("recovered", documents=len(delivered), fetched_again=lost)
-
-
-def _make_durable(one: Unfinished, staged: Path, target: Path) -> Recovered:
-    """Make the name of a visible document durable: the process that gave it may not have."""
-    try:
-        if target.parent.is_dir():
-            flush_folder(target.parent)
-        # Where a rename takes two steps, the temporary name may not have been removed.
-        remove_files(staged, one.sidecars)
-    except OSError as error:
-        return Recovered(True, error=error)
-    return Recovered(True, durable=True)

@@ -41,6 +41,11 @@ def rename_exclusively(source: StrPath, target: StrPath) -> None:
         _link(source, target)
 
 
+def rename_in_one_step(source: StrPath, target: StrPath) -> None:
+    """The same, but an OSError where the file system can't do that in one step."""
+    _rename(os.fspath(source), os.fspath(target))
+
+
 def renames_in_one_step(folder: Path) -> bool:
     """Whether rename_exclusively() is one step in the file system of a staging folder. OSError."""
     probe = _probe(folder)

@@ -13,6 +13,7 @@ from pipeline.errors import AlreadyDelivered, RetryableError
 from pipeline.files import os_reason
 from pipeline.ledger.models import AllocatedName, Duplicate, State, Unrecorded
 from pipeline.stage import retryable_os_error
+from stages.delivery.markers import WrongVolume
 from stages.delivery.plan import Plan
 from stages.delivery.publish import Vanished
 from stages.delivery.watchdog import Hanging
@@ -31,7 +32,10 @@ def not_staged(plan: Plan, error: OSError) -> RetryableError:
 
     Its __cause__ is what the system says of the folder, as that of the other functions here.
     """
-    waits = retryable_os_error(plan.label, error)
+    if isinstance(error, WrongVolume):
+        waits = RetryableError(plan.label, f"{error.strerror} ({plan.folder})", error.remedy)
+    else:
+        waits = retryable_os_error(plan.label, error)
     waits.__cause__ = error
     return waits
 
@@ -56,6 +60,8 @@ def taken_over(plan: Plan) -> RetryableError:
 def folder_words(error: OSError) -> tuple[str, str]:
     """The reason and the remedy of a folder that does not work, which name no path."""
     waiting = "its documents wait and will be retried"
+    if isinstance(error, WrongVolume):
+        return str(error.strerror), f"{error.remedy}; {waiting}"
     if isinstance(error, Hanging):
         return os_reason(error), f"Check the share or the disk; {waiting}"
     # An error without the system's own words may name the path in its place.

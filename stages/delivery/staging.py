@@ -25,7 +25,7 @@ OWN_MODE = 0o700
 #: The name of a staging folder within or beside a destination.
 NAME = ".synqup"
 #: Names of temporary files: no other file is ever removed from a staging folder.
-TEMPORARY_NAME = re.compile(r"[0-9a-f]{64}(-[0-9a-f]+)*(\.\w+)?")
+TEMPORARY_NAME = re.compile(r"[0-9a-f]{64}(-[0-9a-f]+)*(\.\w+){0,2}")
 
 
 class Staging:
@@ -45,7 +45,7 @@ class Staging:
         self._mark = secrets.token_hex(4)
         self._numbers = itertools.count(1)
         make_folder(own.parent, 0o750)
-        _make_own(own)
+        make_own(own)
         self._own_path = own.resolve()
         self._volume = own.stat().st_dev
 
@@ -68,7 +68,7 @@ class Staging:
         """
         make_folder(folder, mode)
         place = self._place(folder)
-        _make_own(place)
+        make_own(place)
         if place not in self._cleared:
             self._clear(place)
         return place
@@ -119,7 +119,7 @@ def is_private(place: Path) -> bool:
     return found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
-def _make_own(place: Path) -> None:
+def make_own(place: Path) -> None:
     """Make a staging folder, unless it is there; OSError if it is not Synqup's own."""
     with suppress(FileNotFoundError):
         _check_own(place)

@@ -7,7 +7,7 @@ then, and the ledger does not know of it yet.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from stages.delivery.lanes import Lane
 from stages.delivery.plan import Plan, staged_row
 from stages.delivery.results import WriteResult, not_staged
 from stages.delivery.staging import Staging
+from stages.delivery.staging_shared import SharedStaging
 from stages.delivery.volumes import Volumes
 from stages.delivery.watchdog import Call, Heartbeat
 
@@ -36,7 +37,7 @@ from stages.delivery.watchdog import Call, Heartbeat
 async def stage_group(
     lane: Lane,
     plans: Sequence[Plan],
-    staging: Staging,
+    staging: Staging | SharedStaging,
     volumes: Volumes,
     results: dict[Key, WriteResult],
 ) -> list[tuple[Plan, Staged]]:
@@ -67,14 +68,19 @@ async def stage_group(
     return [pair for pair in staged if pair[0].key not in failed]
 
 
-async def remove_temporary_files(lane: Lane, documents: Sequence[tuple[Plan, Staged]]) -> None:
+async def remove_temporary_files(
+    lane: Lane,
+    documents: Sequence[tuple[Plan, Staged]],
+    remove_of: Callable[[Path, Sequence[str]], None] = remove_files,
+) -> None:
     """Remove temporary files that are not needed.
 
-    A file that can't be removed stays until a later process clears the temporary folder.
+    remove_of: removes those of one document, by its temporary file and its sidecars. A file that
+    can't be removed stays until a later process clears the temporary folder.
     """
 
     def remove(one: Staged, _: Heartbeat) -> None:
-        remove_files(local_path(one.staged), one.sidecars)
+        remove_of(local_path(one.staged), one.sidecars)
 
     if documents:
         await lane.each([Call(plan.folder, partial(remove, one)) for plan, one in documents])
@@ -87,7 +93,7 @@ class TemporaryFiles:
     file, where the system can do that.
     """
 
-    def __init__(self, staging: Staging, volumes: Volumes, size: int) -> None:
+    def __init__(self, staging: Staging | SharedStaging, volumes: Volumes, size: int) -> None:
         self._staging = staging
         self._mounted = volumes
         self._flush_volumes = size >= MIN_GROUP and can_flush_volumes()

@@ -106,7 +106,8 @@ class Mailbox:
         return lines(self.folder / "journal.jsonl")
 
     def delivered(self) -> list[Path]:
-        return [path for path in (self.folder / "out").rglob("*") if path.is_file()]
+        found = (self.folder / "out").rglob("*")
+        return [path for path in found if path.is_file() and ".synqup" not in path.parts]
 
     def log(self) -> str:
         """What the program has logged so far."""

@@ -106,5 +106,12 @@ UPDATE sources SET paused_at = 7.0, paused_by = 'jan' WHERE name = 'other';
 UPDATE documents SET details = 'F-7' || char(10) || 'Customer' WHERE id = 'delivered';
 UPDATE documents SET node = 'n1' WHERE id = 'staged';
 
+CREATE TABLE volumes (
+    folder TEXT PRIMARY KEY, place TEXT NOT NULL, uuid TEXT NOT NULL
+) STRICT;
+CREATE INDEX volumes_place ON volumes (place);
+CREATE TABLE retired (mark TEXT PRIMARY KEY) STRICT;
+INSERT INTO volumes VALUES ('/books', '/books/.synqup', '0b7d7a0e-6d0c-4c55-9a0c-1a53a5a7cf52');
+
 PRAGMA user_version = 6;
 COMMIT;

@@ -1,0 +1,276 @@
+"""Nodes of a cluster as real processes: they share the work, and take over what one leaves."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.processes import PATIENCE, SYNQUP, Mailbox, mailbox, synqup
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name != "posix", reason="processes are stopped by POSIX signals"),
+]
+
+CLUSTER = """
+[cluster]
+dsn = {{ file = "dsn" }}
+node = "{name}"
+"""
+
+
+class Node:
+    """A process that is a node, with its own configuration, state and output."""
+
+    def __init__(self, folder: Path, box: Mailbox, dsn: str, name: str, interval: str) -> None:
+        folder.mkdir()
+        self.config = folder / "synqup.toml"
+        self.output = folder / "output"
+        for one in box.folder.iterdir():
+            if one.is_file() and one.suffix not in (".jsonl", ".toml"):
+                shutil.copy(one, folder)
+        (folder / "dsn").write_text(dsn)
+        text = box.config.read_text().replace('"out/', f'"{box.folder}/out/')
+        text = text.replace('poll_interval = "5m"', f'poll_interval = "{interval}"')
+        self.config.write_text(text + CLUSTER.format(name=name))
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, command: str = "run") -> None:
+        with self.output.open("ab") as output:
+            self.process = subprocess.Popen(
+                [*SYNQUP, command, "--config", self.config], stdout=output, stderr=output
+            )
+
+    def send(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def wait(self) -> int:
+        assert self.process is not None
+        return self.process.wait(PATIENCE)
+
+    def end(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+            self.process.wait(PATIENCE)
+
+
+class World:
+    """A mailbox, a database, and nodes."""
+
+    def __init__(self, box: Mailbox, folder: Path, dsn: str, stack: ExitStack) -> None:
+        self.box = box
+        self.folder = folder
+        self.dsn = dsn
+        self._stack = stack
+
+    def node(self, name: str, interval: str = "2s", folder: str = "") -> Node:
+        node = Node(self.folder / (folder or name), self.box, self.dsn, name, interval)
+        self._stack.callback(node.end)
+        return node
+
+    def rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        import psycopg  # noqa: PLC0415 - an extra
+
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            try:
+                cursor = connection.execute(sql.encode(), parameters)
+            except psycopg.errors.UndefinedTable:
+                return []
+            return cursor.fetchall() if cursor.description else []
+
+    def delivered(self) -> int:
+        found = self.rows("SELECT count(*) FROM documents WHERE state = 'delivered'")
+        return int(found[0][0]) if found else 0
+
+    def until(self, condition: Callable[[], object], patience: float = PATIENCE) -> None:
+        end = time.monotonic() + patience
+        while not condition():
+            assert time.monotonic() < end, self.told()
+            time.sleep(0.1)
+
+    def told(self) -> str:
+        """What the nodes have printed last, and the units: for a test that fails."""
+        said = [path.read_text()[-1500:] for path in self.folder.glob("*/output")]
+        return "\n".join([*said, str(self.rows("SELECT * FROM cluster_units"))])
+
+
+@contextmanager
+def worlds(dsn: str, *options: object) -> Iterator[World]:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mailbox(Path(folder) / "box", *options) as box,
+        ExitStack() as stack,
+    ):
+        yield World(box, Path(folder), dsn, stack)
+
+
+def test_two_nodes_deliver_all_of_a_hundred_companies_once(postgres: str) -> None:
+    with worlds(postgres, "--companies", 100, "--documents", 600) as world:
+        nodes = [world.node(name) for name in "ab"]
+        for node in nodes:
+            node.start()
+        world.until(lambda: world.delivered() == 600)
+        world.until(lambda: len(world.box.journal()) >= 600)
+        for node in nodes:
+            node.send(signal.SIGTERM)
+        assert [node.wait() for node in nodes] == [0, 0]
+        world.box.assert_everything_stands_once()
+        both = world.rows("SELECT DISTINCT node FROM documents WHERE node <> ''")
+        assert sorted(both) == [("a",), ("b",)]
+        # What is not theirs any more is nobody's.
+        assert world.rows("SELECT count(*) FROM cluster_nodes") == [(0,)]
+        assert world.rows("SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing'") == [
+            (0,)
+        ]
+
+
+def test_a_second_process_of_a_name_is_refused_in_words(postgres: str) -> None:
+    with worlds(postgres, "--documents", 1) as world:
+        world.node("a").start()
+        world.until(lambda: world.delivered() == 1)
+        other = world.node("a", folder="another")
+        said = synqup("run", "--config", other.config, expect=1)
+        assert "another process of this name is at work" in said
+
+
+@pytest.mark.parametrize("how", ["kill", "stop"])
+def test_what_a_node_leaves_is_taken_over(postgres: str, how: str) -> None:
+    with worlds(postgres, "--companies", 60, "--documents", 30, "--new-every", 0.2) as world:
+        a, b = world.node("a"), world.node("b")
+        a.start()
+        b.start()
+        world.until(lambda: world.rows(
+            "SELECT 1 FROM cluster_units u JOIN cluster_units v ON u.node = 'a' AND v.node = 'b'"
+        ))  # fmt: skip
+        a.send(signal.SIGKILL if how == "kill" else signal.SIGSTOP)
+        began = time.monotonic()
+        units = world.rows("SELECT source, slice, token FROM cluster_units")
+        # Each unit is polled again by the node that is left.
+        world.until(
+            lambda: all(
+                world.rows(
+                    "SELECT 1 FROM cluster_units WHERE slice = %s AND token > %s + 1"
+                    " AND node = 'b' AND completed > began",
+                    slice_, token,
+                )
+                for _, slice_, token in units
+            )
+        )  # fmt: skip
+        print(f"taken over {time.monotonic() - began:.1f} s after {how}")
+        if how == "stop":
+            a.send(signal.SIGCONT)
+            assert a.wait() == 1
+            said = a.output.read_text()
+            assert re.search(r"node a: (it has not reached|another process)", said)
+
+
+def test_jobs_that_are_lost_hold_nothing_up(postgres: str) -> None:
+    with worlds(postgres, "--companies", 100, "--documents", 400) as world:
+        world.node("a").start()
+        world.until(lambda: world.delivered() > 50)
+        world.rows("TRUNCATE procrastinate_jobs CASCADE")
+        world.until(lambda: world.delivered() == 400)
+
+
+def test_a_source_that_is_paused_on_one_node_rests_on_all(postgres: str) -> None:
+    with worlds(postgres, "--companies", 100, "--documents", 10) as world:
+        nodes = [world.node(name) for name in "ab"]
+        for node in nodes:
+            node.start()
+        world.until(lambda: world.delivered() == 10)
+        synqup("pause", "billtobox", "--config", nodes[0].config)
+        time.sleep(4)
+        tokens = world.rows("SELECT slice, token FROM cluster_units ORDER BY slice")
+        time.sleep(5)
+        assert world.rows("SELECT slice, token FROM cluster_units ORDER BY slice") == tokens
+        # Whoever is asked lets it go on.
+        synqup("resume", "billtobox", "--config", nodes[1].config)
+        world.until(
+            lambda: all(
+                after > before
+                for (_, before), (_, after) in zip(
+                    tokens,
+                    world.rows("SELECT slice, token FROM cluster_units ORDER BY slice"),
+                    strict=True,
+                )
+            )
+        )
+
+
+def test_a_poll_that_is_asked_for_is_of_all_parts(postgres: str) -> None:
+    with worlds(postgres, "--companies", 100, "--documents", 10) as world:
+        node = world.node("a", interval="1h")
+        node.start()
+        world.until(lambda: world.delivered() == 10)
+        idle = "SELECT 1 FROM cluster_units WHERE ended IS NULL OR ended < began"
+        world.until(lambda: not world.rows(idle))
+        before = world.rows("SELECT slice, token FROM cluster_units ORDER BY slice")
+        synqup("poll", "billtobox", "--config", node.config)
+        sql = "SELECT slice, token - 1 FROM cluster_units ORDER BY slice"
+        world.until(lambda: world.rows(sql) == before)
+
+
+def test_companies_that_come_and_go_are_followed(postgres: str) -> None:
+    with worlds(postgres, "--companies", 100, "--documents", 200) as world:
+        node = world.node("a")
+        text = node.config.read_text()
+        head, *companies = text.split("[[companies]]")
+        *companies, last = companies
+        last, cluster = last.split("[cluster]")
+        few = [head, *companies[:9], companies[9] + "\n[cluster]" + cluster]
+        node.config.write_text("[[companies]]".join(few))
+        node.start()
+        world.until(lambda: world.rows("SELECT slice FROM cluster_units") == [("all",)])
+        node.config.write_text(text)
+        world.until(lambda: world.delivered() == 200)
+        assert len(world.rows("SELECT slice FROM cluster_units")) > 1
+        node.config.write_text("[[companies]]".join(few))
+        world.until(lambda: world.rows("SELECT slice FROM cluster_units") == [("all",)])
+
+
+def test_nodes_that_are_configured_differently_say_so(postgres: str) -> None:
+    with worlds(postgres, "--companies", 2, "--documents", 2) as world:
+        a, b = world.node("a"), world.node("b")
+        text = b.config.read_text()
+        at = text.index("[[companies]]")
+        name = re.findall(r'name = "([^"]*)"', text[at:])[0]
+        after = text.index("[[companies]]", at + 1)
+        b.config.write_text(text[:at] + text[after:])
+        a.start()
+        b.start()
+        world.until(lambda: f"node b does not have company {name}" in a.output.read_text())
+        world.until(lambda: f"node b does not have company {name}" in b.output.read_text())
+
+
+def test_a_catch_up_ends_when_all_parts_are_done_beside_a_node(postgres: str) -> None:
+    with worlds(postgres, "--companies", 100, "--documents", 300) as world:
+        a, other = world.node("a", interval="1h"), world.node("b")
+        a.start()
+        other.start("catch-up")
+        assert other.wait() == 0
+        assert world.delivered() == 300
+        world.until(lambda: len(world.box.journal()) >= 300)
+        assert world.rows("SELECT count(*) FROM cluster_units WHERE completed IS NULL") == [(0,)]
+
+
+def test_a_catch_up_alone_brings_all(postgres: str) -> None:
+    with worlds(postgres, "--companies", 60, "--documents", 120) as world:
+        node = world.node("a")
+        node.start("catch-up")
+        assert node.wait() == 0
+        world.box.assert_everything_stands_once()
+        said = node.output.read_text()
+        assert "120" in said
