@@ -139,7 +139,8 @@ class Service:
         self._pollers: dict[str, Poller | UnitPoller] = {}
         self._paused: dict[str, tuple[float, str]] = {}
         #: What people ask of it.
-        self.control = Control(application, self)
+        claim = cluster.sight.claim_orders if cluster is not None else None
+        self.control = Control(application, self, claim)
         self._control_server = ControlServer(
             application.service.state_dir,
             {
@@ -260,6 +261,9 @@ class Service:
         """Let the next poll of a source begin at once."""
         if poller := self._pollers.get(source):
             poller.poll_now()
+        elif self._cluster is not None:
+            # It can't be opened here; another node may poll it.
+            self._group.start_soon(self._cluster.sight.poll_now, source)
 
     def hold(self, source: str, since: float | None, by: str) -> None:
         """Poll a source no more, since then; None: poll it again."""

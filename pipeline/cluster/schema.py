@@ -53,7 +53,7 @@ CREATE TABLE cluster_shares (
     PRIMARY KEY (source, node)
 );
 """,
-    # What people see of it: see `view`, `reports` and `telling`.
+    # What people see of it (`view`, `sight`, `telling`), and who does what they ask for (`claims`).
     1: """
 ALTER TABLE cluster_nodes ADD COLUMN ended timestamptz, ADD COLUMN configured timestamptz;
 ALTER TABLE cluster_units ADD COLUMN since timestamptz NOT NULL DEFAULT now(),
@@ -66,6 +66,7 @@ CREATE TABLE cluster_telling (
     node text NOT NULL DEFAULT '', until timestamptz NOT NULL DEFAULT now(), state bytea
 );
 INSERT INTO cluster_telling DEFAULT VALUES;
+CREATE TABLE cluster_orders (number bigint PRIMARY KEY, node text NOT NULL);
 """,
 }
 VERSION = max(MIGRATIONS) + 1

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 import anyio
 import anyio.to_thread
 import msgspec
 
-from pipeline.cluster.database import Connection, Database
+from pipeline.cluster.claims import claim
+from pipeline.cluster.database import Connection, Database, DatabaseLost
 from pipeline.cluster.nodes import FORGET
 from pipeline.cluster.telling import Telling
+from pipeline.cluster.units import due_now
 from pipeline.cluster.view import Viewer
 from pipeline.nodes import ClusterView, NodeReport
 
@@ -47,6 +50,15 @@ class Sight:
             )
 
         await self._do(write)
+
+    async def claim_orders(self, numbers: Sequence[int]) -> set[int]:
+        """Claim orders for this node, by their numbers; those that are its. Raises DatabaseLost."""
+        return await self._do(lambda connection: claim(connection, self.node, numbers))
+
+    async def poll_now(self, source: str) -> None:
+        """Have all parts of a source polled at once, by whoever can; where that fails, later."""
+        with suppress(DatabaseLost):
+            await self._do(lambda connection: due_now(connection, source))
 
     def close(self) -> None:
         """Close the connections. It blocks, for a moment."""

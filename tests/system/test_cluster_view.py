@@ -11,10 +11,13 @@ import pytest
 
 from pipeline.app.command_status import print_status
 from pipeline.app.wiring import load_config
+from pipeline.errors import ControlError
+from pipeline.ledger.place import PostgresPlace
+from pipeline.ledger.search import find
 from pipeline.monitor.page import live, overview
 from tests.helpers.services import PATIENCE, Visitor, until, watched
 from tests.helpers.trial import trial
-from tests.helpers.two_nodes import node, node_of, two_nodes
+from tests.helpers.two_nodes import two_nodes
 
 pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 
@@ -82,3 +85,37 @@ async def test_either_node_tells_of_both(
         assert next(iter(told_json)) == "cluster"
         assert told_json["cluster"]["nodes"] == []
         assert load_config(path).cluster is not None
+
+
+async def test_what_is_asked_at_one_node_is_done_once_by_all(tmp_path: Path, postgres: str) -> None:
+    async with trial(tmp_path, documents=20, companies=120) as it:
+        config = watched(it.config(), interval=0.5)
+        async with two_nodes(config, tmp_path, postgres) as (one, two):
+            await until(lambda: it.delivered() == it.held())
+            keys = [found.key for found in find(PostgresPlace(postgres), "invoice")]
+            assert keys
+            # Each of them asks for all, at the other's side as well.
+            first, second = one.service.control.actions, two.service.control.actions
+            results = [
+                await first.redeliver(keys, who="ann", wait=PATIENCE),
+                await second.redeliver(keys, who="jan", wait=PATIENCE),
+            ]
+            assert [(of.open, of.failed, of.orders) for of in results] == [(0, 0, len(keys))] * 2
+            assert (it.delivered() - it.held()).total() == 2 * len(keys)
+            # Paused at one, it is paused at both, and on both pages.
+            name = config.sources[0].name
+            await first.pause(name, "ann")
+            await until(lambda: name in two.service.paused)
+            it.mailbox.grow(3)
+            with anyio.fail_after(PATIENCE):
+                while not (await two.service.collector.current()).sources[0].paused_since:
+                    await anyio.sleep(0.1)
+            with pytest.raises(ControlError, match="paused"):
+                await second.poll(None, "jan")
+            before = it.delivered()
+            await anyio.sleep(2)
+            assert it.delivered() == before
+            await second.resume(name, "jan")
+            await until(lambda: name not in one.service.paused)
+            await until(lambda: it.delivered().total() == before.total() + 3)
+            await first.poll(name, "ann")
