@@ -13,10 +13,12 @@ from msgspec import structs
 
 from pipeline.document import Sidecar
 from pipeline.errors import RetryableError
+from pipeline.ledger import takeover
 from pipeline.ledger.ledger import open_ledger
 from pipeline.ledger.models import State
 from pipeline.ledger.place import LedgerPlace
 from pipeline.payload import Payload
+from stages.check import examine_folders
 from stages.delivery import forward, staging_shared
 from stages.delivery.forward import Kept, aside, go_forward, put_aside, remove_all
 from stages.delivery.markers import MARKER
@@ -121,6 +123,21 @@ async def test_a_missing_file_says_nothing_where_the_marker_is_not_seen(
         await two.write.recovery.retry(lambda _: False)
         assert await two.state(document) is State.DELIVERED
         assert len(list(out(tmp_path).iterdir())) == 1
+
+
+async def test_a_check_says_what_volume_is_missing(tmp_path: Path, place: LedgerPlace) -> None:
+    async with node(tmp_path, place) as one:
+        await one.bring(invoice("F-1"), "1")
+        folder = str(out(tmp_path))
+        known = await one.ledger.ask(lambda connection: takeover.volumes([folder], connection))
+        assert list(known) == [folder]
+        (found,) = await examine_folders(one.config, {out(tmp_path)}, known)
+        assert found.ok
+        (tmp_path / "out").rename(tmp_path / "unmounted")
+        (found,) = await examine_folders(one.config, {out(tmp_path)}, known)
+        assert not found.ok
+        assert "its volume is not there" in found.sentence
+        assert not (tmp_path / "out").exists()
 
 
 async def test_a_file_system_without_such_a_rename_is_refused(
