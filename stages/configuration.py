@@ -81,6 +81,7 @@ def load_config(
         companies=tuple(_located(base, company) for company in config.companies),
         monitor=config.monitor.located(base),
         alerts=config.alerts.located(base),
+        cluster=config.cluster and config.cluster.located(base),
     )
 
 

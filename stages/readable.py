@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 import anyio
 import anyio.to_thread
@@ -24,6 +24,7 @@ from pipeline.errors import ControlError, NotKnown, Rejected
 from pipeline.files import os_reason, read_file
 from pipeline.ledger.details import decoded
 from pipeline.ledger.models import State
+from pipeline.ledger.place import LedgerPlace
 from pipeline.ledger.selection import Selected, row_of
 from pipeline.long_paths import local_path
 from pipeline.payload import Payload
@@ -60,7 +61,7 @@ class ReadableDocuments:
 
     def __init__(
         self,
-        ledger: Path,
+        ledger: LedgerPlace,
         copies: Copies,
         quarantine: Quarantine,
         config: Callable[[], Config],

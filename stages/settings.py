@@ -12,6 +12,7 @@ from typing import Annotated, Any, Self
 from msgspec import Struct, structs
 
 from pipeline.alerts.settings import AlertSettings
+from pipeline.config.cluster import ClusterSettings
 from pipeline.config.loader import LoadContext
 from pipeline.config.monitor import MonitorSettings
 from pipeline.config.push import PushSettings
@@ -200,6 +201,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     monitor: MonitorSettings = MonitorSettings()
     push: PushSettings = PushSettings()
     alerts: AlertSettings = AlertSettings()
+    cluster: ClusterSettings | None = None
     include: tuple[str, ...] = ()
 
     @property

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from pipeline.alerts.settings import AlertSettings
 from pipeline.health.model import Health
+from pipeline.ledger.place import LedgerPlace
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +60,7 @@ class Alerts:
         companies: Iterable[Company],
         health: Callable[[], Awaitable[Health]],
         state_dir: Path,
-        ledger: Path,
+        ledger: LedgerPlace,
     ) -> None:
         """health: tells how the service is. ledger: the path of the ledger."""
         self.settings = settings

@@ -37,6 +37,7 @@ from pipeline.errors import RetryableError, StateError, SynqupError
 from pipeline.health.model import Health
 from pipeline.language.codes import DEFAULT
 from pipeline.language.languages import Language
+from pipeline.ledger.place import LedgerPlace
 from pipeline.network.routes import Routes
 from pipeline.retry import MAX_RETRY_AFTER, RetryPolicy
 
@@ -68,7 +69,7 @@ class World(Struct, frozen=True):
 
     health: ReadHealth
     folder: Path
-    ledger: Path
+    ledger: LedgerPlace
     clock: Callable[[], float] = time.time
     zone: tzinfo | None = None
     retries: RetryPolicy = RETRIES

@@ -9,12 +9,15 @@ from rich.filesize import decimal
 
 from pipeline.app.backup import Manifest, restore_backup, write_backup
 from pipeline.app.lock import single_instance
-from pipeline.app.wiring import load_config
+from pipeline.app.wiring import Config, load_config
+from pipeline.errors import StateError
 
 
 def back_up(file: Path, config: Path) -> None:
     """Write a backup, and say what is in it."""
-    manifest = write_backup(load_config(config).service.state_dir, file)
+    settings = load_config(config)
+    _refuse_cluster(settings)
+    manifest = write_backup(settings.service.state_dir, file)
     Console(highlight=False).print(
         f"{file}: {_contents(manifest)}. It holds tokens: keep it as you keep passwords",
         soft_wrap=True,
@@ -23,7 +26,9 @@ def back_up(file: Path, config: Path) -> None:
 
 def put_back(file: Path, config: Path, *, replace: bool) -> None:
     """Restore a backup, and say what it means."""
-    state_dir = load_config(config).service.state_dir
+    settings = load_config(config)
+    _refuse_cluster(settings)
+    state_dir = settings.service.state_dir
     with single_instance(state_dir):
         restored = restore_backup(file, state_dir, replace=replace)
     console = Console(highlight=False)
@@ -46,6 +51,18 @@ def put_back(file: Path, config: Path, *, replace: bool) -> None:
         " compare the folders of that time",
         soft_wrap=True,
     )
+
+
+def _refuse_cluster(settings: Config) -> None:
+    """Raise StateError where the ledger is no file of the state folder."""
+    if settings.cluster is not None:
+        raise StateError(
+            "[cluster]",
+            "a backup is of a state folder with its ledger, and here the ledger is in PostgreSQL",
+            "Back up the database with PostgreSQL's own tools, write-ahead log and all, and each"
+            " node's state folder as any other; an old state of the database delivers twice what"
+            " came since",
+        )
 
 
 def _contents(manifest: Manifest) -> str:

@@ -18,7 +18,7 @@ from pipeline.app.logging import configure_logging
 from pipeline.app.loop import run_loop
 from pipeline.app.process import exit_now
 from pipeline.app.progress import Display
-from pipeline.app.wiring import Config, ledger_path, load_config
+from pipeline.app.wiring import Config, ledger_place, load_config
 from pipeline.engine.error_reporter import leaf_exceptions
 from pipeline.errors import SynqupError
 from pipeline.ledger.summary import Summary, summarise
@@ -41,7 +41,7 @@ def bring_backlog(path: Path, *, take_over: bool) -> None:
         claim_state(settings.service.state_dir, path, take_over=take_over)
         work = partial(running.run, Display(console).show, abandon, log.record)
         result = run_loop(partial(_with_heartbeats, settings, work))
-    output.result(console, result, summarise(ledger_path(settings.service.state_dir)))
+    output.result(console, result, summarise(ledger_place(settings)))
     end_with(result)
 
 

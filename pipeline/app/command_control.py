@@ -16,9 +16,10 @@ from pipeline.app.cli_common import leave_with
 from pipeline.app.command_find import one_key
 from pipeline.app.exit_codes import ExitCode
 from pipeline.app.output import in_json
-from pipeline.app.wiring import Config, ledger_path, load_config
+from pipeline.app.wiring import Config, ledger_place, load_config
 from pipeline.control.actions import ActionResult
 from pipeline.control.client import NoService, ask, own_name
+from pipeline.ledger.place import LedgerPlace
 
 #: Seconds that a command waits for what comes of it.
 WAIT = 30.0
@@ -34,7 +35,7 @@ def control(
 ) -> None:
     """Ask for an action, and print what comes of it. ids: of the documents that it is of."""
     settings = load_config(path)
-    asked = {**arguments, **_documents(ledger_path(settings.service.state_dir), action, ids)}
+    asked = {**arguments, **_documents(ledger_place(settings), action, ids)}
     try:
         answer = ask(settings.service.state_dir, action, asked)
         result = msgspec.convert(answer, ActionResult)
@@ -48,7 +49,7 @@ def control(
     leave_with(ExitCode.INCOMPLETE if result.failed else ExitCode.OK)
 
 
-def _documents(ledger: Path, action: str, ids: Sequence[str]) -> dict[str, Any]:
+def _documents(ledger: LedgerPlace, action: str, ids: Sequence[str]) -> dict[str, Any]:
     if action in ("poll", "pause", "resume"):
         return {}
     keys = [(key.source, key.id, key.revision) for key in (one_key(ledger, id_) for id_ in ids)]

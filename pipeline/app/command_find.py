@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.text import Text
 
 from pipeline.app.output import in_json
-from pipeline.app.wiring import ledger_path, load_config
+from pipeline.app.wiring import ledger_place, load_config
 from pipeline.document import Key
 from pipeline.errors import NotKnown, StateError
 from pipeline.ledger.orders import OrderRecord
+from pipeline.ledger.place import LedgerPlace
 from pipeline.ledger.search import FoundDocument, Story, find, keys_of, story
 from pipeline.text import printable
 
@@ -24,7 +25,7 @@ def print_found(path: Path, text: str, limit: int, *, as_json: bool) -> None:
     """Print the documents that a text finds, the latest first."""
     settings = load_config(path)
     names = {one.identifier: one.name for one in settings.companies}
-    ledger = _existing(ledger_path(settings.service.state_dir))
+    ledger = _existing(ledger_place(settings))
     found = find(ledger, text, limit=limit, companies=names)
     if as_json:
         print(in_json(found))
@@ -47,7 +48,7 @@ def print_found(path: Path, text: str, limit: int, *, as_json: bool) -> None:
 def print_story(path: Path, name: str, *, as_json: bool) -> None:
     """Print all that is known of one document."""
     settings = load_config(path)
-    ledger = _existing(ledger_path(settings.service.state_dir))
+    ledger = _existing(ledger_place(settings))
     told = story(ledger, one_key(ledger, name))
     if told is None:
         raise _unknown(name)
@@ -60,7 +61,7 @@ def print_story(path: Path, name: str, *, as_json: bool) -> None:
         console.print(Text(f"{label:14}{printable(text)}"), soft_wrap=True)
 
 
-def one_key(ledger: Path, name: str) -> Key:
+def one_key(ledger: LedgerPlace, name: str) -> Key:
     """The one document that a person means. NotKnown if there is none, or there are several."""
     keys = keys_of(_existing(ledger), name)
     if not keys:
@@ -126,8 +127,8 @@ def _unknown(name: str) -> NotKnown:
     return NotKnown(name, "the ledger has no such document", "Look for it: synqup find TEXT")
 
 
-def _existing(ledger: Path) -> Path:
-    if not ledger.exists():
+def _existing(ledger: LedgerPlace) -> LedgerPlace:
+    if isinstance(ledger, Path) and not ledger.exists():
         raise StateError(str(ledger), "there is no ledger so far", "Start synqup first")
     return ledger
 

@@ -18,7 +18,7 @@ from pipeline.app.command_find import one_key
 from pipeline.app.wiring import (
     ReadableDocuments,
     copies_in,
-    ledger_path,
+    ledger_place,
     load_config,
     quarantine_in,
 )
@@ -40,7 +40,7 @@ def write_pdf(path: Path, name: str, file: Path, language: str) -> None:
         raise typer.BadParameter(f'--language: "{language}" is none of {", ".join(LANGUAGES)}')
     settings = load_config(path)
     state_dir = settings.service.state_dir
-    ledger = ledger_path(state_dir)
+    ledger = ledger_place(settings)
     key = one_key(ledger, name)
     asked = {"key": (key.source, key.id, key.revision), "language": language}
     try:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from pipeline.app import output
 from pipeline.app.push_findings import push_addresses
-from pipeline.app.wiring import ledger_path, load_config
+from pipeline.app.wiring import ledger_place, load_config
 from pipeline.ledger.summary import summarise
 
 
@@ -21,7 +21,7 @@ def print_status(path: Path, *, as_json: bool) -> None:
     settings = load_config(path)
     state_dir = settings.service.state_dir
     configured = [source.name for source in settings.sources]
-    summary = summarise(ledger_path(state_dir), configured)
+    summary = summarise(ledger_place(settings), configured)
     names = {company.identifier: company.name for company in settings.companies}
     states = (source.sign_in_state(state_dir) for source in settings.sources)
     sign_ins = {state.source: state for state in states if state is not None}

@@ -23,11 +23,12 @@ from pipeline.app.redaction import (
 )
 from pipeline.app.state_findings import state_findings
 from pipeline.app.support import Installation, write_support
-from pipeline.app.wiring import Config, examine, folders_of, load_config
+from pipeline.app.wiring import Config, examine, folders_of, ledger_path, ledger_place, load_config
 from pipeline.config.loader import read_toml
 from pipeline.config.types import Secret, absolute
-from pipeline.errors import ConfigurationError, StateError
+from pipeline.errors import ConfigurationError, StateError, SynqupError
 from pipeline.files import os_reason
+from pipeline.ledger.place import LedgerPlace
 
 #: Seconds that the check is given.
 CHECK_TIMEOUT = 60.0
@@ -69,7 +70,15 @@ def _of(config: Config) -> tuple[Installation, list[str]]:
         described(config),
         run_loop(lambda: _findings(config)),
         [state_dir, *sorted(folders_of(config))][:MAX_FOLDERS],
+        _ledger(config),
     ), secrets
+
+
+def _ledger(config: Config) -> LedgerPlace | None:
+    try:
+        return ledger_place(config)
+    except SynqupError:
+        return None
 
 
 def _of_invalid(path: Path, error: ConfigurationError) -> tuple[Installation, list[str]]:
@@ -86,7 +95,10 @@ def _of_invalid(path: Path, error: ConfigurationError) -> tuple[Installation, li
     secrets += _read_where_said(raw, path.parent)
     if state_dir is not None:
         secrets += secrets_stored(state_dir / "tokens")
-    return Installation(state_dir, told, [], [state_dir] if state_dir else []), secrets
+    if state_dir is None:
+        return Installation(None, told, []), secrets
+    # Where there is a cluster, no other place is known than one in which no ledger lies.
+    return Installation(state_dir, told, [], [state_dir], ledger_path(state_dir)), secrets
 
 
 def _read_where_said(raw: Any, base: Path) -> Iterator[str]:

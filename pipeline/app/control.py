@@ -13,7 +13,6 @@ from pipeline.app.wiring import (
     OrderDocuments,
     ReadableDocuments,
     company_named,
-    ledger_path,
 )
 from pipeline.config.types import CONTROL
 from pipeline.control.actions import Actions, Running
@@ -44,7 +43,7 @@ class Control:
     """The actions on one application. worker: has to run for those that concern documents."""
 
     def __init__(self, application: Application, polling: Polling) -> None:
-        path = ledger_path(application.service.state_dir)
+        place = application.ledger.place
         self.book = OrderBook(application.ledger)
         documents = OrderDocuments(
             application.keeper.copies,
@@ -54,7 +53,7 @@ class Control:
         )
         #: Makes what was brought readable.
         self.readables = ReadableDocuments(
-            path,
+            place,
             application.keeper.copies,
             application.quarantine,
             lambda: polling.config,
@@ -63,14 +62,14 @@ class Control:
         self.worker = Worker(
             self.book,
             application.ledger,
-            path,
+            place,
             application.dispatcher,
             documents.make,
             application.recover_staged,
         )
         self.actions = Actions(
             self.book,
-            path,
+            place,
             application.quarantine,
             _Running(polling, application.service.state_dir),
             application.dispatcher.is_id_in_flight,

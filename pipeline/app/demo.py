@@ -17,7 +17,7 @@ from pipeline.app.catch_up import CatchUp, CatchUpResult
 from pipeline.app.lock import single_instance
 from pipeline.app.logging import configure_logging
 from pipeline.app.progress import Display
-from pipeline.app.wiring import ledger_path, load_config
+from pipeline.app.wiring import ledger_place, load_config
 from pipeline.app.wiring_sandbox import (
     Mailbox,
     Served,
@@ -66,7 +66,7 @@ async def run_demo(
             log = configure_logging(config.service.state_dir / "logs", config.service, quiet=True)
             result = await CatchUp(config).run(Display(console).show, sink=log.record)
     output.tree(console, folder / "out")
-    summary = summarise(ledger_path(config.service.state_dir))
+    summary = summarise(ledger_place(config))
     names = {company.identifier: company.name for company in config.companies}
     output.result(console, result, summary)
     output.counts(console, summary, names)

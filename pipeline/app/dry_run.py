@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio.to_thread
 from msgspec import Struct
 
-from pipeline.app.wiring import Config, Lister, ledger_path, open_source
+from pipeline.app.wiring import Config, Lister, ledger_place, open_source
 from pipeline.engine.engine import Engine
 from pipeline.engine.error_reporter import ErrorReporter
 from pipeline.engine.quarantine import Quarantine
 from pipeline.errors import StateError, SynqupError
+from pipeline.ledger.connection import NoLedger
 from pipeline.ledger.database import copy_database
-from pipeline.ledger.ledger import open_ledger
+from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.source import Entry
 
 
@@ -31,7 +34,7 @@ class DryRun(Struct, frozen=True):
 
 
 async def perform_dry_run(config: Config) -> DryRun:
-    """Read every list and compare it with a copy of the ledger.
+    """Read every list and compare it with a copy of the ledger, or with the one of the cluster.
 
     Nothing is fetched, acknowledged or written, not even in the state folder; except that a source
     whose refresh token is good for one sign-in stores the next one. Raises StateError where the
@@ -41,9 +44,7 @@ async def perform_dry_run(config: Config) -> DryRun:
     failures: dict[str, str] = {}
     error_reporter = ErrorReporter()
     with tempfile.TemporaryDirectory(prefix="synqup-") as folder:
-        copy = Path(folder) / "ledger.sqlite"
-        await anyio.to_thread.run_sync(copy_database, ledger_path(config.service.state_dir), copy)
-        async with open_ledger(copy) as ledger:
+        async with _unchanged_ledger(config, Path(folder) / "ledger.sqlite") as ledger:
             engine = Engine((), ledger, Quarantine(Path(folder) / "quarantine"))
             for settings in config.sources:
                 try:
@@ -60,3 +61,22 @@ async def perform_dry_run(config: Config) -> DryRun:
                     failures[settings.name] = str(words)
             staged = len(await ledger.unfinished())
     return DryRun(found, failures, staged)
+
+
+@asynccontextmanager
+async def _unchanged_ledger(config: Config, copy: Path) -> AsyncIterator[Ledger]:
+    """The ledger as it is now: a file is copied, a database only read; a new one if there is none.
+
+    copy: a path for the copy.
+    """
+    place = ledger_place(config)
+    async with AsyncExitStack() as stack:
+        if isinstance(place, Path):
+            await anyio.to_thread.run_sync(copy_database, place, copy)
+            ledger = await stack.enter_async_context(open_ledger(copy))
+        else:
+            try:
+                ledger = await stack.enter_async_context(open_ledger(place, 0.0, read_only=True))
+            except NoLedger:
+                ledger = await stack.enter_async_context(open_ledger(copy))
+        yield ledger

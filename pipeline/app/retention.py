@@ -17,7 +17,7 @@ import anyio
 import anyio.to_thread
 import structlog
 
-from pipeline.app.wiring import Application, Config, ledger_path, quarantine_in
+from pipeline.app.wiring import Application, Config, quarantine_in
 from pipeline.document import Key
 from pipeline.engine.quarantine import Kept
 from pipeline.errors import StateError
@@ -93,7 +93,7 @@ class Retention:
         self._copies = application.keeper.copies
         self._quarantine = quarantine_in(application.service.state_dir)
         self._is_in_flight = application.dispatcher.is_id_in_flight
-        self._reader = LedgerReader(ledger_path(application.service.state_dir))
+        self._reader = LedgerReader(application.ledger.place)
         self._clock = ClockGuard(None)
 
     async def prepare(self) -> None:

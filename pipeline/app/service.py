@@ -30,7 +30,6 @@ from pipeline.app.wiring import (
     Config,
     examine_folders,
     folders_of,
-    ledger_path,
     load_config,
     open_application,
 )
@@ -144,11 +143,12 @@ class Service:
             observer,
             tally,
             Companies(lambda: self._config),
-            ledger_path(state_dir),
+            application.ledger.place,
             lambda: alert_settings(self._config),
             self.control.actions,
             config.alerts.name or socket.gethostname(),
             self.control.readables,
+            str(state_dir),
         )
         self.monitor = Monitor(config.monitor, self.collector, observer, deliveries, page)
         #: Takes what platforms push.
@@ -158,7 +158,7 @@ class Service:
             config.companies,
             self.collector.current,
             state_dir,
-            ledger_path(state_dir),
+            application.ledger.place,
         )
 
     @property
@@ -250,6 +250,8 @@ class Service:
         in_use = self._config.service.state_dir
         if config.service.state_dir != in_use:
             log.warning("state_dir changes at the next start", in_use=in_use)
+        if config.cluster != self._config.cluster:
+            log.warning("[cluster] changes at the next start")
         before, self._config = self._config, config
         self._application.engine.resize(config.stages, config.connections, config.shares)
         self._update_pollers()

@@ -32,6 +32,7 @@ from pipeline.app.redaction import Redactor
 from pipeline.durable import replace_file
 from pipeline.errors import StateError
 from pipeline.files import os_reason
+from pipeline.ledger.place import LedgerPlace
 from pipeline.ledger.summary import summarise
 
 #: Bytes of the log, at most.
@@ -69,13 +70,14 @@ class Installation(Struct, frozen=True):
     """What an archive is made of.
 
     state_dir: None where no configuration says which it is. configuration, findings: as JSON.
-    folders: of which the free room is told.
+    folders: of which the free room is told. ledger: where it lies, if that is known.
     """
 
     state_dir: Path | None
     configuration: Any
     findings: Any
     folders: Sequence[Path] = ()
+    ledger: LedgerPlace | None = None
 
 
 def write_support(
@@ -90,7 +92,7 @@ def write_support(
         "versions.json": _versions,
         "configuration.json": lambda: installation.configuration,
         "findings.json": lambda: installation.findings,
-        "ledger.json": lambda: _ledger(state_dir),
+        "ledger.json": lambda: _ledger(installation.ledger),
         "state.json": lambda: _state(state_dir),
         "machine.json": lambda: _machine(installation.folders),
     }
@@ -133,12 +135,11 @@ def _versions() -> dict[str, Any]:
     }
 
 
-def _ledger(state_dir: Path | None) -> dict[str, Any]:
-    if state_dir is None:
+def _ledger(place: LedgerPlace | None) -> dict[str, Any]:
+    if place is None:
         return {}
-    path = state_dir / "ledger.sqlite"
     try:
-        summary = summarise(path)
+        summary = summarise(place)
     except StateError as error:
         return {"error": str(error)}
     counts: Counter[str] = Counter()

@@ -16,6 +16,7 @@ import anyio
 import structlog
 from msgspec import Struct
 
+from pipeline.config.secrets import SecretMissing, read_secret
 from pipeline.config.types import ServiceSettings
 from pipeline.engine.breaker import Breaker
 from pipeline.engine.breaker_retry import BreakerRetry
@@ -28,6 +29,7 @@ from pipeline.engine.quarantine import Quarantine
 from pipeline.errors import InternalError, StateError, SynqupError
 from pipeline.health.progress import VitalSigns
 from pipeline.ledger.ledger import Ledger, open_ledger
+from pipeline.ledger.place import LedgerPlace, PostgresPlace
 from pipeline.records import RecordSink, ignore
 from pipeline.source import Source
 from pipeline.stage import Instrument
@@ -63,6 +65,7 @@ __all__ = [
     "examine_folders",
     "folders_of",
     "ledger_path",
+    "ledger_place",
     "load_config",
     "open_application",
     "open_sign_in",
@@ -75,6 +78,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds that a source is given to close its connections.
 CLOSE_TIMEOUT = 5.0
+#: Seconds that a node of a cluster waits for the ledger before it ends.
+CLUSTER_TIMEOUT = 10.0
 
 
 class Application(Struct, frozen=True):
@@ -165,8 +170,18 @@ def load_config(path: Path) -> Config:
 
 
 def ledger_path(state_dir: Path) -> Path:
-    """The path of the ledger in a state folder."""
+    """The path of the ledger in a state folder, where there is no cluster."""
     return state_dir / "ledger.sqlite"
+
+
+def ledger_place(config: Config) -> LedgerPlace:
+    """Where the ledger of a configuration lies. Raises StateError if that can't be read."""
+    if config.cluster is None:
+        return ledger_path(config.service.state_dir)
+    try:
+        return PostgresPlace(read_secret(config.cluster.dsn))
+    except SecretMissing as error:
+        raise StateError(f"[cluster] dsn, {error.subject}", error.reason, error.remedy) from None
 
 
 def quarantine_in(state_dir: Path) -> Quarantine:
@@ -188,13 +203,16 @@ async def open_application(
 ) -> AsyncIterator[Application]:
     """Open the ledger, recover what a crash left behind, and join the stages to an engine.
 
-    ledger_timeout: seconds to wait for a disk that refuses the ledger. instrument: is put around
+    ledger_timeout: seconds to wait for a disk that refuses the ledger; in a cluster, no longer than
+    CLUSTER_TIMEOUT for its database, so that another node takes over. instrument: is put around
     the work of each stage and around the acknowledging. sink: takes the records of delivered
     documents. Raises StateError when the state folder can't be used.
     """
-    service = config.service
+    service, node = config.service, ""
+    if config.cluster is not None:
+        node, ledger_timeout = config.cluster.name, min(ledger_timeout, CLUSTER_TIMEOUT)
     async with (
-        open_ledger(ledger_path(service.state_dir), ledger_timeout) as ledger,
+        open_ledger(ledger_place(config), ledger_timeout, node) as ledger,
         AsyncExitStack() as stack,
     ):
         breaker, error_reporter = Breaker(), ErrorReporter()

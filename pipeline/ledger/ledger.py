@@ -315,17 +315,18 @@ class Ledger:
 
 @asynccontextmanager
 async def open_ledger(
-    place: LedgerPlace, write_timeout: float = math.inf, node: str = ""
+    place: LedgerPlace, write_timeout: float = math.inf, node: str = "", *, read_only: bool = False
 ) -> AsyncIterator[Ledger]:
     """Open or create the ledger and run its writer; on leaving, all changes are committed.
 
     write_timeout: seconds to retry while the disk refuses, or the database does not answer. node:
-    which one of a cluster this is. A file that is no ledger, or a damaged one, is kept aside under
+    which one of a cluster this is. read_only: whether a database is only read; raises NoLedger if
+    there is none. A file that is no ledger, or a damaged one, is kept aside under
     another name, and a new one begins; one of an earlier version is migrated. Raises StateError
     when it is a newer program's, can't be migrated, or the disk refuses; on leaving, when changes
     that no caller waits for could not be written.
     """
-    store = await anyio.to_thread.run_sync(open_store, place, node)
+    store = await anyio.to_thread.run_sync(partial(open_store, place, node, read_only=read_only))
     with closing(store):
         writer = Writer(store, write_timeout)
         async with anyio.create_task_group() as group:

@@ -33,15 +33,22 @@ class PostgresPlace(Struct, frozen=True):
 LedgerPlace = Path | PostgresPlace
 
 
-def open_store(place: LedgerPlace, node: str = "") -> Store:
+def open_store(place: LedgerPlace, node: str = "", *, read_only: bool = False) -> Store:
     """Open the ledger at a place, which is created or migrated, to be written.
 
-    node: which one of a cluster this is. Raises StateError, as open_ledger() says.
+    node: which one of a cluster this is. read_only: whether a database is only read; a file is
+    copied for that instead. Raises StateError, as open_ledger() says.
     """
     if isinstance(place, Path):
         return SqliteStore(open_database(place))
-    store: Store = _postgres().open_postgres(place.dsn, node)
+    store: Store = _postgres().open_postgres(place.dsn, node, read_only=read_only)
     return store
+
+
+def check_place(place: PostgresPlace) -> str:
+    """Try whether a database can hold a ledger; what it is, for people. Raises StateError."""
+    found: str = _postgres().check_postgres(place.dsn)
+    return found
 
 
 @contextmanager

@@ -37,15 +37,18 @@ class PostgresStore:
 
     dialect = POSTGRES
 
-    def __init__(self, dsn: str, node: str) -> None:
+    def __init__(self, dsn: str, node: str, *, read_only: bool = False) -> None:
         self._dsn = dsn
+        self._read_only = read_only
         self._name = f"synqup {node}".strip()
         self._connection: PostgresConnection | None = None
 
     def open(self) -> None:
-        """Connect, and make or migrate the tables. Raises StateError."""
+        """Connect, and make or migrate the tables, unless they are only read. Raises StateError."""
         try:
-            prepare(self._connected())
+            connection = self._connected()
+            if not self._read_only:
+                prepare(connection)
         except (psycopg.Error, Unsuitable) as error:
             reason, remedy = _words(error)
             raise StateError(
@@ -114,8 +117,11 @@ class PostgresStore:
         self.close()
         connection = connect(self._dsn, self._name)
         try:
-            check_settings(connection, self._dsn)
-            known_version(connection)
+            if self._read_only:
+                only_read(connection)
+            else:
+                check_settings(connection, self._dsn)
+                _refuse_newer(connection)
         except BaseException:
             connection.close()
             raise
@@ -123,9 +129,12 @@ class PostgresStore:
         return connection
 
 
-def open_postgres(dsn: str, node: str) -> PostgresStore:
-    """Open the ledger in a database, which is created or migrated. Raises StateError."""
-    store = PostgresStore(dsn, node)
+def open_postgres(dsn: str, node: str, *, read_only: bool = False) -> PostgresStore:
+    """Open the ledger in a database, which is created or migrated. Raises StateError.
+
+    read_only: whether nothing is to be changed; raises NoLedger if there is none.
+    """
+    store = PostgresStore(dsn, node, read_only=read_only)
     try:
         store.open()
     except BaseException:
@@ -141,12 +150,7 @@ def reading_postgres(dsn: str, patience: float | None = None) -> Iterator[Postgr
         connection = connect(dsn, "synqup reader")
         try:
             limit_statements(connection, READ_TIMEOUT if patience is None else patience)
-            connection.execute("SET default_transaction_read_only = on")
-            version = known_version(connection)
-            if not version:
-                raise NoLedger(SUBJECT)
-            if version != VERSION:
-                raise StateError(SUBJECT, "an earlier synqup has written it", NoLedger.remedy)
+            only_read(connection)
             yield connection
         finally:
             connection.close()
@@ -154,9 +158,44 @@ def reading_postgres(dsn: str, patience: float | None = None) -> Iterator[Postgr
         raise StateError(
             SUBJECT, "the search took too long", "Search for less, or at a quieter time"
         ) from None
-    except psycopg.Error as error:
+    except (psycopg.Error, Unsuitable) as error:
         reason, remedy = _words(error)
         raise StateError(SUBJECT, f"it can't be read: {reason}", remedy) from None
+
+
+def only_read(connection: PostgresConnection) -> None:
+    """Let a connection change nothing. Raises StateError where no ledger of this version is."""
+    connection.execute("SET default_transaction_read_only = on")
+    version = known_version(connection)
+    if not version:
+        raise NoLedger(SUBJECT)
+    if version != VERSION:
+        raise StateError(SUBJECT, "an earlier synqup has written it", NoLedger.remedy)
+
+
+def check_postgres(dsn: str) -> str:
+    """Try whether a database can hold a ledger, and change nothing; what it is. Raises StateError.
+
+    It is asked as the ledger would ask; the tables may be missing.
+    """
+    store = PostgresStore(dsn, "")
+    try:
+        connection = store.begin(durable=False, reading=True)
+        row = connection.execute("SELECT current_database(), current_setting('server_version')")
+        name, version = row.fetchone() or ("", "")
+    except (psycopg.Error, Unsuitable) as error:
+        raise StateError(SUBJECT, *_words(error)) from None
+    finally:
+        store.close()
+    return f"database {name} of PostgreSQL {version}"
+
+
+def _refuse_newer(connection: PostgresConnection) -> None:
+    """Raise Unsuitable where a newer program has migrated the ledger since it was opened."""
+    try:
+        known_version(connection)
+    except StateError as error:
+        raise Unsuitable(error.reason, error.remedy) from None
 
 
 def _words(error: psycopg.Error | Unsuitable) -> tuple[str, str]:

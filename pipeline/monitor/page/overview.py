@@ -121,7 +121,7 @@ class Overviewer:
         sources = source_rows(health, snapshot)
         companies = company_rows(members, parts.tally, found, groups, self._by_folder(members))
         names = {one.identifier: one.name for one in members.companies.values()}
-        names[STATE] = str(parts.ledger.parent)
+        names[STATE] = parts.state_dir
         for folder, owners in self._by_folder(members).items():
             if len(owners) == 1:
                 names[folder] = f"{owners[0].name} ({folder})"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
@@ -13,6 +12,7 @@ from pipeline.alerts.settings import AlertSettings
 from pipeline.control.actions import Actions
 from pipeline.engine.observer import Observer
 from pipeline.health.collector import Collector
+from pipeline.ledger.place import LedgerPlace
 from pipeline.monitor.page.tally import Tally
 from pipeline.readable import ReadableMaker
 
@@ -53,18 +53,20 @@ class Roster(Protocol):
 
 
 class Parts(Struct, frozen=True):
-    """What the page tells of. ledger: its path. settings: the rules by which something is wrong.
+    """What the page tells of. ledger: where it lies. state_dir: the state folder, for people.
 
-    actions: by what it acts; None where nothing can be done. machine: how people call it.
-    readables: makes documents readable; None where nothing does.
+    settings: the rules by which something is wrong. actions: by what it acts; None where nothing
+    can be done. machine: how people call it. readables: makes documents readable; None where
+    nothing does.
     """
 
     collector: Collector
     observer: Observer
     tally: Tally
     roster: Roster
-    ledger: Path
+    ledger: LedgerPlace
     settings: Callable[[], AlertSettings]
     actions: Actions | None = None
     machine: str = ""
     readables: ReadableMaker | None = None
+    state_dir: str = ""
