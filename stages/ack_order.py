@@ -7,7 +7,7 @@ order and the members, and on the ledger, which knows what became of each.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -32,14 +32,22 @@ class AckOrder:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._lanes: dict[str, dict[str, str]] = {}
+        self._companies: dict[str, str] = {}
 
     def __len__(self) -> int:
         """How many entries it holds."""
         return sum(map(len, self._lanes.values()))
 
-    def add(self, entries: Sequence[Entry]) -> None:
-        """Add a page of the list; an entry that is shown twice keeps its first place."""
+    def add(
+        self, entries: Sequence[Entry], company_of: Callable[[Entry], str] = lambda _: ""
+    ) -> None:
+        """Add a page of the list; an entry that is shown twice keeps its first place.
+
+        company_of: as a document's; that of a lane is the one of its first entry.
+        """
         for entry in entries:
+            if entry.lane not in self._companies:
+                self._companies[entry.lane] = company_of(entry)
             self._lanes.setdefault(entry.lane, {}).setdefault(entry.id, entry.label)
 
     def ids(self) -> list[str]:
@@ -67,7 +75,7 @@ class AckOrder:
                     (Key(self._source.name, id_, revision), ends[revision]) for revision in ends
                 ]
             if safe and (by_offset or len(safe) >= len(entries)):
-                acks.append(self._ack(safe))
+                acks.append(self._ack(safe, self._companies.get(lane, "")))
         return acks, blocked
 
     async def _open_reason(
@@ -85,11 +93,12 @@ class AckOrder:
                     return f"the quarantine has no copy of it ({row.reason})"
         return None
 
-    def _ack(self, safe: Sequence[tuple[Key, Known]]) -> PendingAck:
+    def _ack(self, safe: Sequence[tuple[Key, Known]], company: str) -> PendingAck:
         *before, (last, row) = safe
         refused = next((one.reason for _, one in safe if one.state not in ACKED), None)
         ack = Ack(self._source, last.id, last.revision)
         by_offset = self._source.traits.acknowledges is Acknowledging.OFFSET
         accepted = row.state in ACKED if by_offset else refused is None
         outcome = ack.ack() if accepted else ack.nack(row.reason or refused or "", kept=True)
-        return PendingAck(last, self._source, outcome, covers=tuple(key for key, _ in before))
+        covers = tuple(key for key, _ in before)
+        return PendingAck(last, self._source, outcome, covers=covers, company=company)

@@ -12,6 +12,7 @@ import anyio
 import structlog
 from msgspec import Struct, structs
 
+from pipeline.behalf import UNKNOWN
 from pipeline.dispatcher import Dispatcher, PendingAck
 from pipeline.document import Ack, Document, Key
 from pipeline.errors import (
@@ -26,6 +27,7 @@ from pipeline.ledger.models import ACKED, Known, State
 from pipeline.source import Entry, Source, UnreadableItems
 from pipeline.text import first_few
 from stages.ack_order import AckOrder, Blocked
+from stages.comparison import Comparison, next_revision, superseded
 from stages.gone import Absent
 from stages.model import Listed
 from stages.settings import Config, members
@@ -37,8 +39,6 @@ AHEAD = 8
 #: Entries whose acknowledgement depends on the order of the list that are gathered, at most, before
 #: the walk waits for them.
 GATHERED = 5000
-#: Unfinished revisions of one id that are remembered, at most.
-REMEMBERED = 16
 
 
 class PassResult(Struct, frozen=True):
@@ -52,19 +52,6 @@ class PassResult(Struct, frozen=True):
     shown: int
     failure: SynqupError | None
     fatal: bool
-
-
-class Comparison(Struct, frozen=True):
-    """A page of the list compared with the ledger.
-
-    fresh: entries to be started. forgotten: documents that were acknowledged, seem to have been
-    forgotten by the source, and are unchanged by their revision. superseded: rows that entries in
-    `fresh` replace.
-    """
-
-    fresh: list[Entry]
-    forgotten: list[PendingAck]
-    superseded: list[Key]
 
 
 class Lister:
@@ -90,6 +77,9 @@ class Lister:
         self._number: float = math.inf
         self._unreadable: dict[str, UnreadableItems] = {}
         self._traits = source.traits
+        self._has_many = len(members(config, source.name)) > 1
+        #: Companies that are late, of which this pass starts nothing more.
+        self._postponed: set[str] = set()
         self._order = AckOrder(source)
         self._blocked: dict[str, Blocked] = {}
         self._cursor = ""
@@ -232,6 +222,7 @@ class Lister:
         """Make one pass: start new documents page by page, while further pages are being read."""
         started = shown = self._open = 0
         self._staying.clear()
+        self._postponed.clear()
         self._source.cursor = self._cursor
         failure: SynqupError | None = None
         fatal = False
@@ -254,7 +245,7 @@ class Lister:
                 if self._traits.in_order:
                     if len(self._order) + len(page) > GATHERED:
                         await self._acknowledge_in_order()
-                    self._order.add(page)
+                    self._order.add(page, self._company_of)
                 started += await self._start(page)
                 shown += len(page)
                 if (reason := self._dispatcher.open_reason(self._source.name)) is not None:
@@ -274,7 +265,27 @@ class Lister:
         documents = [self._document(entry, now) for entry in comparison.fresh]
         await self._ledger.forget(comparison.superseded)
         await self._ledger.seen([(d.key, d.entry.label) for d in documents], now)
-        return sum([await self._dispatcher.submit(document) for document in documents])
+        return sum([await self._submit(document) for document in documents])
+
+    async def _submit(self, document: Document[Listed]) -> bool:
+        """Start a document; if its company is late a later poll does, and starts what follows."""
+        if document.company in self._postponed:
+            self._open += 1
+            return False
+        if await self._dispatcher.submit(document):
+            return True
+        id_ = document.key.id
+        if document.company and not self._dispatcher.is_id_in_flight(self._source.name, id_):
+            self._postponed.add(document.company)
+            self._open += 1
+        return False
+
+    def _company_of(self, entry: Entry) -> str:
+        """The company of an entry; "" where the source has no other."""
+        if not self._has_many:
+            return ""
+        company: str | None = entry.meta.company
+        return company or UNKNOWN
 
     async def _compare(self, page: Sequence[Entry]) -> Comparison:
         """Compare a page with the ledger."""
@@ -284,6 +295,10 @@ class Lister:
         for entry in page:
             if not self._dispatcher.is_id_in_flight(self._source.name, entry.id):
                 entries.setdefault(entry.id, entry)
+                continue
+            # A poll does not wait for what is late.
+            self._open += 1
+            self._absent.shown.add(entry.id)
         contents = await self._ledger.contents(self._source.name, entries)
         comparison = Comparison([], [], [])
         for entry in entries.values():
@@ -312,13 +327,16 @@ class Lister:
             if row.state in ACKED:
                 if entry.revision and self._traits.exact_revisions:
                     ack = Ack(self._source, entry.id, entry.revision).ack()
-                    comparison.forgotten.append(PendingAck(self._key(entry), self._source, ack))
+                    company = self._company_of(entry)
+                    comparison.forgotten.append(
+                        PendingAck(self._key(entry), self._source, ack, company=company)
+                    )
                     return
                 # The source may have forgotten the acknowledgement, or the id may stand for another
                 # document now. Only the content tells; a new one gets a revision of our own.
                 if not all(self._was_acknowledged(one) for one in rows.values() if one.has_ended):
                     return
-                entry = structs.replace(entry, revision=_next(rows, entry.revision))
+                entry = structs.replace(entry, revision=next_revision(rows, entry.revision))
         # Whatever the list states, the same bytes are not delivered twice under one id.
         hashes = frozenset(one.sha256 for one in rows.values() if one.state is State.DELIVERED)
         first_seen = None if row is None else row.seen_at
@@ -327,7 +345,7 @@ class Lister:
         comparison.fresh.append(entry)
         comparison.superseded.extend(
             Key(self._source.name, entry.id, revision)
-            for revision in _superseded(entry.revision, rows)
+            for revision in superseded(entry.revision, rows)
         )
 
     def _had_its_turn(self, row: Known) -> bool:
@@ -357,42 +375,13 @@ class Lister:
             outcome = ack.ack()
         else:
             outcome = ack.nack(row.reason, kept=await self._dispatcher.kept(key))
-        return PendingAck(key, self._source, outcome)
+        company = row.company or UNKNOWN if self._has_many else ""
+        return PendingAck(key, self._source, outcome, company=company)
 
     def _key(self, entry: Entry) -> Key:
         return Key(self._source.name, entry.id, entry.revision)
 
     def _document(self, entry: Entry, now: float) -> Document[Listed]:
         ack = Ack(self._source, entry.id, entry.revision)
-        return Document(self._key(entry), entry, ack, seen_at=now, meta=entry.meta)
-
-
-def _next(rows: Mapping[str, Known], listed: str) -> str:
-    """The first revision of our own (`~1`, `~2` …) that has not been delivered.
-
-    listed: the revision that the source states, if any, to which ours is added.
-    """
-    revision, number = listed, 0
-    while (row := rows.get(revision)) is not None and row.state is State.DELIVERED:
-        number += 1
-        revision = f"{listed}~{number}"
-    return revision
-
-
-def _superseded(revision: str, rows: Mapping[str, Known]) -> list[str]:
-    """The revisions that a new one replaces: unfinished ones, and all others above a bound.
-
-    Otherwise a list whose revisions change at each poll would fill the ledger.
-    """
-    idle = [
-        other
-        for other, row in rows.items()
-        if other != revision and row.state not in (State.STAGED, State.DELIVERED)
-    ]
-    if len(idle) > REMEMBERED:
-        return idle
-    return [
-        other
-        for other in idle
-        if rows[other].state in (State.SEEN, State.WAITING) or rows[other].is_gone
-    ]
+        company = self._company_of(entry)
+        return Document(self._key(entry), entry, ack, now, entry.meta, company=company)

@@ -31,7 +31,7 @@ LAYERS = (
     ("pipeline.push",),
     ("stages.digest_text",),
     ("stages", "stages.kind", "stages.naming", "stages.checksums", "stages.values"),
-    ("stages.settings", "stages.ack_order", "stages.gone"),
+    ("stages.settings", "stages.ack_order", "stages.gone", "stages.comparison"),
     ("stages.configuration",),
     ("stages.formats",),
     ("stages.model",),
