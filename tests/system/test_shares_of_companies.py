@@ -18,7 +18,7 @@ from tests.helpers.services import often, running, until
 pytestmark = pytest.mark.anyio
 
 CONNECTIONS = 4
-KINDS = ("document", "acknowledgement")
+KINDS = ("list", "document", "acknowledgement")
 
 
 def files(folder: Path, mailbox: Mailbox, company: int) -> int:
