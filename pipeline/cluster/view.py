@@ -63,6 +63,11 @@ FROM cluster_nodes n LEFT JOIN cluster_reports r
 ORDER BY n.node LIMIT {NODES}
 """  # noqa: S608 - constants only
 
+_LEFT = f"""
+SELECT r.node, r.report::text FROM cluster_reports r WHERE r.at > now() - interval '{REPORT_AGE} s'
+AND NOT EXISTS (SELECT 1 FROM cluster_nodes n WHERE n.node = r.node) ORDER BY 1 LIMIT {NODES}
+"""  # noqa: S608 - constants only
+
 _IN_HAND = f"""
 SELECT u.node, u.source, u.slice, extract(epoch FROM u.began)::float8, u.taken_from
 FROM procrastinate_jobs j JOIN cluster_units u ON u.name = j.lock
@@ -153,6 +158,7 @@ class Viewer:
             jobs=JobCounts(*jobs),
             pauses=dict(paused.fetchall()),
             differs_since=since,
+            left=_left(connection),
         )
 
     def _nodes(self, connection: Connection) -> tuple[tuple[NodeView, ...], float | None]:
@@ -204,6 +210,11 @@ class Viewer:
             }
             self._differs = (frozenset(found), most, told)
         return self._differs[2]
+
+
+def _left(connection: Connection) -> dict[str, NodeReport]:
+    told = ((row[0], _report(row[1])) for row in connection.execute(_LEFT))
+    return {node: report for node, report in told if report is not None}
 
 
 def _report(text: str | None) -> NodeReport | None:

@@ -192,7 +192,10 @@ def test_what_a_node_tells_of_itself_is_told_on_for_a_while(database: Database) 
         "INSERT INTO cluster_reports VALUES ('n1', now(), %s), ('n0', now(), '{}')",
         msgspec.json.encode(report).decode(),
     )
-    assert view(database).nodes[0].report == report
+    found = view(database)
+    assert found.nodes[0].report == report
+    # One that was stopped.
+    assert found.left == {"n0": NodeReport()}
     execute(database, "UPDATE cluster_reports SET report = '[]'")
     assert view(database).nodes[0].report is None
     execute(database, "UPDATE cluster_reports SET at = at - interval '1 h', report = '{}'")
