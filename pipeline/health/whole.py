@@ -66,7 +66,7 @@ class WholeCollector:
         self._deliveries = deliveries
         self._unopened = unopened
         self._view: Refreshed[ClusterView | None]
-        self._view = Refreshed("the cluster", sight.view, None, VIEW_AGE)
+        self._view = Refreshed("nodes", sight.view, None, VIEW_AGE)
 
     async def run(self) -> None:
         """Read what takes time, and tell the others of this node; until cancelled."""
