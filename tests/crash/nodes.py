@@ -155,6 +155,18 @@ def stopping(at: int, how: signal.Signals) -> Callable[[], None]:
     return lambda: _watch(lambda number, _: os.kill(os.getpid(), how) if number == at else None)
 
 
+def stopping_at(*steps: str) -> Callable[[], None]:
+    """What stops a node the first time that it passes each step, such as "before stage"."""
+    passed: list[str] = []
+
+    def stop(_: int, name: str) -> None:
+        passed.append(name)
+        if name in steps and passed.count(name) == 1:
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    return lambda: _watch(stop)
+
+
 def tracing(path: Path) -> Callable[[], None]:
     """What writes each passage of a step into a file, a line each."""
 
