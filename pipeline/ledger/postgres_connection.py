@@ -19,7 +19,7 @@ from psycopg.abc import RV, PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 
-from pipeline.ledger.postgres_errors import ConnectionLost
+from pipeline.ledger.postgres_errors import ConnectionLost, Unsuitable
 from pipeline.ledger.postgres_text import BoolDumper, TextDumper, TextLoader
 
 #: Seconds: to connect to one host; for a session that holds a transaction open and does nothing; to
@@ -159,11 +159,19 @@ class PostgresConnection:
 
 
 def connect(dsn: str, name: str = "synqup") -> PostgresConnection:
-    """Connect to a database. Raises what psycopg does.
+    """Connect to a database. Raises what psycopg does; Unsuitable for what is no dsn.
 
     name: under which the server's own views show it.
     """
-    settings: dict[str, Any] = {"application_name": name, **_KEEPALIVE, **conninfo_to_dict(dsn)}
+    try:
+        said = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        # Its message repeats the dsn, with the password.
+        raise Unsuitable(
+            "the dsn of [cluster] is no connection string of PostgreSQL",
+            "Write it like postgresql://USER:PASSWORD@HOST/DATABASE",
+        ) from None
+    settings: dict[str, Any] = {"application_name": name, **_KEEPALIVE, **said}
     conninfo = make_conninfo(**(settings | {"client_encoding": "UTF8"}))
     link = _Link.connect(conninfo, autocommit=True, cursor_factory=RawCursor)
     link.adapters.register_dumper(str, TextDumper)

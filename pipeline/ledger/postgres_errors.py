@@ -94,7 +94,8 @@ def explain(error: BaseException | None) -> tuple[str, str]:
     """The reason and the remedy of a recoverable error, without a final period."""
     if isinstance(error, Unsuitable):
         return error.reason, error.remedy
-    said = " ".join(str(error).split())
+    # What follows the first line is of libpq, and for programmers.
+    said = next(iter(str(error).splitlines()), "")
     for kinds, (reason, remedy) in _WORDS:
         if isinstance(error, kinds):
             return f"{reason} ({said})", remedy

@@ -92,7 +92,7 @@ class _Change:
 class Writer:
     """Takes changes from many tasks and commits them, one group after the other.
 
-    timeout: seconds to retry a commit that is refused.
+    timeout: seconds to retry while commits are refused.
     """
 
     def __init__(self, store: Store, timeout: float) -> None:
@@ -104,6 +104,8 @@ class Writer:
         self._refused: list[_Change] = []
         #: Why some of them could not be written until the end; None if all were written.
         self.failure: StateError | None = None
+        #: When the first of the attempts since then was refused, by the monotonic clock.
+        self._refused_since: float | None = None
         #: Why the latest attempt to commit was refused; None while all goes well.
         self.unwritable: Unwritable | None = None
 
@@ -190,18 +192,23 @@ class Writer:
 
         Of what is still refused then, changes that no caller waits for go into the next commit.
         """
-        began = time.monotonic()
         while group := await anyio.to_thread.run_sync(_commit, self._store, group):
             error = group[0].error
-            is_late = time.monotonic() - began > self._timeout or self._retries_stopped.is_set()
-            if is_late or not self._store.is_recoverable(error):
+            if not self._store.is_recoverable(error):
+                break
+            # Since the first refusal: what comes later waits no longer than what came then.
+            self._refused_since = self._refused_since or time.monotonic()
+            is_late = time.monotonic() - self._refused_since > self._timeout
+            if is_late or self._retries_stopped.is_set():
                 break
             self._note_refusal(error)
             with anyio.move_on_after(RETRY_DELAY):
                 await self._retries_stopped.wait()
-        if self.unwritable is not None and not group:
-            self.unwritable = None
-            log.info("ledger can be written again")
+        if not group:
+            self._refused_since = None
+            if self.unwritable is not None:
+                self.unwritable = None
+                log.info("ledger can be written again")
         for change in group:
             change.error = error
         self._refused = [change for change in group if change.done is None]

@@ -67,7 +67,8 @@ def missing() -> str:
 class PostgresServer:
     """The server. folder: of its data, its sockets and its log; port: on loopback."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, primary: PostgresServer | None = None) -> None:
+        """primary: the server that it follows, as a standby."""
         found = programs()
         assert found is not None
         self._programs = found
@@ -80,14 +81,19 @@ class PostgresServer:
         if os.getuid() == 0:
             self._as = {"user": ACCOUNT, "group": ACCOUNT}
             shutil.chown(folder, ACCOUNT, ACCOUNT)
+        if primary is None:
+            self.run("initdb", "-U", "synqup", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+        else:
+            self.run("pg_basebackup", "-R", "-X", "stream", "-c", "fast", "-N", "-d", primary.dsn())
+        with (self.data / "postgresql.conf").open("a") as file:
+            file.write(CONFIG.format(port=self.port, folder=folder))
+
+    def run(self, program: str, *arguments: object) -> None:
+        """Run one of its programs, for the folder of its data."""
         subprocess.run(
-            [found / "initdb", "-D", self.data, "-U", "synqup", "-A", "trust", "-E", "UTF8",
-             "--locale=C", "--no-sync"],
+            [self._programs / program, "-D", self.data, *map(str, arguments)],
             check=True, capture_output=True, timeout=PATIENCE, cwd="/", **self._as,
         )  # fmt: skip
-        config = CONFIG.format(port=self.port, folder=folder)
-        with (self.data / "postgresql.conf").open("a") as file:
-            file.write(config)
 
     def dsn(self, database: str = ACCOUNT, *, host: str = "", port: int = 0) -> str:
         """A connection string: by the Unix socket, unless a host is named."""
@@ -137,11 +143,69 @@ class PostgresServer:
         self._process = None
 
     def execute(self, sql: str) -> None:
-        """Execute a statement outside of a transaction."""
+        """Execute a statement outside of a transaction, whatever the server is set to."""
+        import psycopg  # noqa: PLC0415 - an extra
+
+        options = "-c synchronous_commit=local -c default_transaction_read_only=off"
+        with psycopg.connect(self.dsn(), autocommit=True, options=options) as connection:
+            connection.execute(sql.encode())
+
+    def reload(self) -> None:
+        """Have it read its settings again, and wait until it has."""
         import psycopg  # noqa: PLC0415 - an extra
 
         with psycopg.connect(self.dsn(), autocommit=True) as connection:
-            connection.execute(sql.encode())
+            asked = "SELECT pg_conf_load_time()"
+            before = connection.execute(asked).fetchone()
+            connection.execute("SELECT pg_reload_conf()")
+            while connection.execute(asked).fetchone() == before:
+                time.sleep(0.01)
+
+    def wait_for(self, sql: str) -> None:
+        """Wait until a statement finds something other than 0."""
+        import psycopg  # noqa: PLC0415 - an extra
+
+        until = time.monotonic() + PATIENCE
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            while connection.execute(sql.encode()).fetchone() in {None, (0,)}:
+                assert time.monotonic() < until, sql
+                time.sleep(0.02)
+
+    @contextmanager
+    def standby(self, name: str) -> Iterator[PostgresServer]:
+        """A server that follows this one, under a name."""
+        folder = Path(tempfile.mkdtemp(prefix="synqup-pg-", dir="/tmp"))
+        try:
+            one = PostgresServer(folder, self)
+            with (one.data / "postgresql.auto.conf").open("a") as file:
+                file.write(f"primary_conninfo = '{self.dsn()} application_name={name}'\n")
+            one.start()
+            try:
+                self.wait_for("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")
+                yield one
+            finally:
+                self.execute("ALTER SYSTEM RESET synchronous_standby_names")
+                self.reload()
+                one.stop()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def log_receiver(self) -> Iterator[None]:
+        """A program that keeps the log of this server, and follows it no further."""
+        folder = self.folder / "received"
+        folder.mkdir(exist_ok=True)
+        if self._as:
+            shutil.chown(folder, ACCOUNT, ACCOUNT)
+        with subprocess.Popen(
+            [self._programs / "pg_receivewal", "-D", folder, "-d", self.dsn()],
+            cwd="/", stderr=subprocess.DEVNULL, **self._as,
+        ) as running:  # fmt: skip
+            try:
+                self.wait_for("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")
+                yield
+            finally:
+                running.terminate()
 
     @contextmanager
     def database(self) -> Iterator[str]:

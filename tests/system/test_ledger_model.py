@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import hypothesis.strategies as st
 import pytest
@@ -17,6 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from pipeline.document import Key
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.ledger.models import AllocatedName, Duplicate, NameTaken, Staged, State
+from pipeline.ledger.place import LedgerPlace, PostgresPlace
+from tests.helpers.postgres import PostgresServer
 
 #: Few of each, so that they meet.
 KEYS = [Key("box", str(number), "") for number in range(6)]
@@ -43,14 +45,18 @@ class LedgerMachine(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="synqup-ledger-"))
         self.stack = ExitStack()
+        self.place = self.new_place()
         self.portal = self.stack.enter_context(start_blocking_portal())
         self.rows: dict[Key, Row] = {}
         self.at = 0.0
         self.open()
 
+    def new_place(self) -> LedgerPlace:
+        return self.folder / "ledger"
+
     def open(self) -> None:
         opened: AbstractContextManager[Ledger] = self.portal.wrap_async_context_manager(
-            open_ledger(self.folder / "ledger")
+            open_ledger(self.place)
         )
         self.closing = ExitStack()
         self.ledger = self.closing.enter_context(opened)
@@ -195,5 +201,22 @@ def temporary(key: Key) -> str:
     return f"t/{key.id}"
 
 
+class PostgresMachine(LedgerMachine):
+    """The same, with the ledger in PostgreSQL."""
+
+    server: ClassVar[PostgresServer]
+
+    def new_place(self) -> LedgerPlace:
+        return PostgresPlace(self.stack.enter_context(self.server.database()))
+
+
+@pytest.fixture(scope="class")
+def served(postgres_server: PostgresServer) -> None:
+    PostgresMachine.server = postgres_server
+
+
 TestLedger = pytest.mark.slow(LedgerMachine.TestCase)
 TestLedger.settings = settings(max_examples=40, stateful_step_count=30)
+
+TestLedgerInPostgres = pytest.mark.usefixtures("served")(pytest.mark.slow(PostgresMachine.TestCase))
+TestLedgerInPostgres.settings = settings(max_examples=25, stateful_step_count=30)
