@@ -138,7 +138,9 @@ def test_parts_are_overdue_by_more_than_two_intervals(database: Database) -> Non
     by_source = {one.source: one for one in found.sources}
     assert by_source["box"].completed_at is not None
     assert by_source["failing"].failed is not None
-    assert by_source["failing"].failed.reason == "it is ill (2 of the 2 parts of the source fail)"
+    assert by_source["failing"].failed.reason == (
+        "it is ill; there is trouble too with source failing"
+    )
     assert by_source["paused"].paused_at == 1
 
 
