@@ -88,7 +88,7 @@ class WholeCollector:
         view = await self._view.get()
         return whole(health, view, self._sight.node) if view is not None else health
 
-    def of_all(self) -> tuple[NodeView, ...]:
+    def others(self) -> tuple[NodeView, ...]:
         """The other nodes that are alive, as they were seen last."""
         view = self._view.value
         alive = view.alive if view is not None else ()
@@ -96,7 +96,7 @@ class WholeCollector:
 
     async def _report(self) -> NodeReport:
         health = await self._own.current()
-        others = self.of_all()
+        others = self.others()
         refusing = {
             folder for one in others if one.report is not None for folder in one.report.folders
         }
