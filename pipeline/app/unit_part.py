@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from pipeline.cluster.units import Claimed, Ended, Failure, SourceState
+from pipeline.cluster.units import Claimed, Ended, Failure, SourceState, reason_of
 from pipeline.errors import PartFailed, RetryableError, SourceError, SynqupError
 from pipeline.ledger.ledger import Ledger
 from pipeline.part import Begun, Part
@@ -75,8 +75,5 @@ def failure_in(state: SourceState) -> SynqupError | None:
     if not state.failures:
         return None
     first = state.failures[0]
-    reason = first.reason
-    if state.units > 1:
-        reason += f" ({state.failing:,} of the {state.units:,} parts of the source fail)"
     kind = SourceError if state.failing == state.units else PartFailed
-    return kind(first.subject, reason, first.remedy)
+    return kind(first.subject, reason_of(state.failures, state.failing), first.remedy)
