@@ -27,6 +27,9 @@ from pipeline.stage import Bound
 #: Consumers that a late company has at most, once it is known to be late: of its documents one may
 #: hang and the others not.
 TRIES = 4
+#: Items of one company that are taken in a row while others wait: so what is delivered together is
+#: in few folders.
+IN_A_ROW = 64
 
 
 class Lined(Sized, Protocol):
@@ -71,6 +74,7 @@ class FairQueue(Queue[T]):
         self._busy: dict[Source, int] = {}
         #: How many items of each line have been done, since there are any.
         self._earned: dict[Line, int] = {}
+        self._in_a_row = 0
 
     @property
     def waiting(self) -> int:
@@ -239,8 +243,11 @@ class FairQueue(Queue[T]):
         assert line is not None, "something may be taken"
         waiting = lines[line]
         if len(lines) > 1:
-            # The others have their turns before it has its next one.
-            lines[line] = lines.pop(line)
+            self._in_a_row += 1
+            if not line[1] or self._in_a_row >= IN_A_ROW:
+                # The others have their turns before it has its next one.
+                lines[line] = lines.pop(line)
+                self._in_a_row = 0
         items = self._from(waiting, line, most)
         begun = self._in_hand.get(line)
         if begun is None:

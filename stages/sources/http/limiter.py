@@ -50,16 +50,16 @@ class ConcurrencyLimiter:
     all slots are held by late requests nevertheless, the company that holds most of them gives one
     up.
 
-    most: slots, at most.
+    most: slots, at most. places: of all limiters whose requests go by the same connections.
     """
 
-    def __init__(self, most: int, retries: RetryPolicy) -> None:
+    def __init__(self, most: int, retries: RetryPolicy, places: Places | None = None) -> None:
         self._most = most
         self._limit = ConcurrencyLimit(most)
         self._pace = Pace()
         self._retries = retries
         self._in_flight = 0
-        self._places = Places()
+        self._places = places if places is not None else Places()
         self._fetching: Turns[Waiter] = Turns()
         self._ending: Turns[Waiter] = Turns()
         #: Looks again at who is late.
