@@ -28,7 +28,7 @@ ELSEWHERE = {
     "pipeline/ledger/place.py": "as database.py",
     "pipeline/ledger/postgres_schema.py": "as database.py",
     "pipeline/ledger/postgres_settings.py": "as database.py",
-    "pipeline/ledger/postgres_connection.py": "expressions of SQL; a wrong dsn is seen at the start",
+    "pipeline/ledger/postgres_connection.py": "expressions of SQL; a wrong dsn: at the start",
     "pipeline/ledger/postgres_store.py": "as database.py; names of sessions",
     "pipeline/ledger/sqlite_connection.py": "expressions of SQL; the rest as summary.py",
     "pipeline/ledger/summary.py": "`synqup status`",
