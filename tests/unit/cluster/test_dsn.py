@@ -6,8 +6,8 @@ import pytest
 
 pytest.importorskip("psycopg", reason="psycopg is not installed (the extra 'cluster')")
 
-from pipeline.cluster.database import Database  # noqa: E402 - needs psycopg
-from pipeline.errors import StateError  # noqa: E402
+from pipeline.cluster.database import Database
+from pipeline.errors import StateError
 
 
 @pytest.mark.parametrize("dsn", ["geheim", "host=h password='geheim", "geheim = x"])
