@@ -122,7 +122,7 @@ class Database:
             conninfo_to_dict(self._dsn)
         except psycopg.ProgrammingError:
             # Its message repeats the dsn, with the password.
-            raise StateError("[cluster] dsn", NO_DSN, NO_DSN_REMEDY) from None
+            raise StateError(SUBJECT, NO_DSN, NO_DSN_REMEDY) from None
         connection = Connection.connect(self._dsn, autocommit=True, **arguments(self._name))
         try:
             for name, value in _SESSION.items():
@@ -141,7 +141,7 @@ class Database:
             self._connection = None
 
 
-NO_DSN = "this is no connection string of PostgreSQL"
+NO_DSN = "the dsn of [cluster] is no connection string of PostgreSQL"
 NO_DSN_REMEDY = "Write it like postgresql://USER:PASSWORD@HOST/DATABASE"
 #: How errors call it.
 SUBJECT = "the cluster's database"
