@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import _WaitTimeout
 
 from pipeline.errors import RetryableError, StateError
@@ -117,6 +118,11 @@ class Database:
             raise StateError(SUBJECT, f"it refuses a statement ({words(error)})") from error
 
     def _connect(self) -> Connection:
+        try:
+            conninfo_to_dict(self._dsn)
+        except psycopg.ProgrammingError:
+            # Its message repeats the dsn, with the password.
+            raise StateError(SUBJECT, NO_DSN, NO_DSN_REMEDY) from None
         connection = Connection.connect(self._dsn, autocommit=True, **arguments(self._name))
         try:
             for name, value in _SESSION.items():
@@ -135,6 +141,8 @@ class Database:
             self._connection = None
 
 
+NO_DSN = "the dsn of [cluster] is no connection string of PostgreSQL"
+NO_DSN_REMEDY = "Write it like postgresql://USER:PASSWORD@HOST/DATABASE"
 #: How errors call it.
 SUBJECT = "the cluster's database"
 

@@ -51,10 +51,15 @@ async def test_a_folder_that_is_a_file_is_in_trouble_until_it_takes_a_document(
         )
         assert isinstance(await one.bring(invoice(2), "2"), RetryableError)
         assert known.troubles()[folder(one)].since == first.since
+        # When it refused one last, other nodes are told.
+        assert known.refused[folder(one)] >= first.since
+        assert not known.taken
         assert not known.delivered
         folder(one).unlink()
         assert isinstance(await one.bring(invoice(1), "1"), Document)
         assert not known.troubles()
+        assert not known.refused
+        assert known.taken[folder(one)] >= first.since
         assert known.delivered == {("box", "sales"): 1}
 
 
