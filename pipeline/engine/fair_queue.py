@@ -72,8 +72,8 @@ class FairQueue(Queue[T]):
         #: how many consumers have something of each source, without what is late.
         self._in_hand: dict[Line, dict[int, float]] = {}
         self._busy: dict[Source, int] = {}
-        #: How many items of each line have been done, since there are any.
-        self._earned: dict[Line, int] = {}
+        #: How many items of each company have been done since one was late.
+        self._earned: dict[str, int] = {}
         self._in_a_row = 0
         #: The line that something may be taken of, between _is_ready() and _there().
         self._ready: Line | None = None
@@ -162,13 +162,14 @@ class FairQueue(Queue[T]):
             self._wake_for_waiting()
 
     def _earn(self, line: Line) -> None:
-        """Have a company have one more consumer at once, as long as anything of it is there."""
-        if line not in self._items_of:
-            self._earned.pop(line, None)
+        """Have a company have one more consumer at once, unless something of it is late."""
+        company = line[1]
+        if self._late and line in self._late:
+            self._earned.pop(company, None)
             return
-        earned = self._earned.get(line, 0)
+        earned = self._earned.get(company, 0)
         if earned < self._consumers:
-            self._earned[line] = earned + 1
+            self._earned[company] = earned + 1
             if self._takers and line in self._lines:
                 self._wake_taker()
 
@@ -211,7 +212,9 @@ class FairQueue(Queue[T]):
         source, company = line
         if company and (begun := self._in_hand.get(line)):
             count = len(begun)
-            earned = TRIES - 1 if self._late and line in self._late else self._earned.get(line, 0)
+            earned = (
+                TRIES - 1 if self._late and line in self._late else self._earned.get(company, 0)
+            )
             shares, most = self._shares, self._consumers
             if count > earned or count >= (shares.get(source.name, most) if shares else most) - 1:
                 return False

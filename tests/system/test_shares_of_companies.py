@@ -131,3 +131,16 @@ async def test_companies_for_which_another_platform_hangs_keep_no_other_waiting(
             faults.release()
             await until(are_all_there)
     assert faults.most <= CONNECTIONS
+
+
+async def test_a_document_that_hangs_keeps_none_of_its_own_company_waiting(tmp_path: Path) -> None:
+    mailbox = Mailbox(60, 2, seed=1)
+    hanging = next(one for one in mailbox if one.company == mailbox.companies[0])
+    faults = HangsFor(["document"], only=[hanging.id])
+    async with serve_platform("billtobox", mailbox, faults=faults) as sandbox:
+        config = configured(tmp_path, "billtobox", Served(sandbox, mailbox))
+        async with running(often(config)):
+            await until(lambda: pending(mailbox) == {hanging.id})
+            assert faults.hit == 1
+            faults.release()
+            await until(lambda: not pending(mailbox))
