@@ -36,7 +36,9 @@ def check_sizes(folder: Path, items: Sequence[Item]) -> list[str]:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, int]]:
-    for parent, _, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder):
+        # What lies in hidden folders, such as a cluster's markers of volumes, nobody imports.
+        folders[:] = [one for one in folders if not one.startswith(".")]
         for name in names:
             path = os.path.join(parent, name)  # noqa: PTH118 - a Path for each costs too much
             yield path, os.stat(path).st_size  # noqa: PTH116

@@ -10,6 +10,7 @@ from benchmarks.scenarios import (
     backpressure,
     ceilings,
     classify,
+    cluster,
     durable,
     far,
     page,
@@ -32,7 +33,8 @@ SCENARIOS: Mapping[str, Callable[[Workplace], Report]] = {
     "shares": shares.measure,
     "classify": classify.measure,
     "page": page.measure,
+    "cluster": cluster.measure,
 }
 
 #: Those that are measured only where they are named, for they take minutes.
-ON_REQUEST = frozenset({"page"})
+ON_REQUEST = frozenset({"page", "cluster"})
