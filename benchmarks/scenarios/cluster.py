@@ -82,7 +82,7 @@ def _notes(takeover: float, polling: dict[str, float]) -> tuple[str, ...]:
     round_ += f" {polling['seconds']:.0f} s, {node:.0f} s of its processor and {server:.0f} s of"
     return (
         "documents/s: from the first listing to the last acknowledgement",
-        f"{takeover:.1f} s until another polls what a killed node had; 15 of them it counts as alive",
+        f"{takeover:.1f} s until another polls what a killed node had; for 15 it counts as alive",
         f"{round_} PostgreSQL's: {(node + server) / INTERVAL:.0%} of one, every {INTERVAL:.0f} s",
     )
 
