@@ -8,7 +8,6 @@ runs as the account `postgres`: it refuses to run as root.
 from __future__ import annotations
 
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -57,6 +56,8 @@ def missing() -> str:
     if find_spec("psycopg") is None:
         return "psycopg is not installed (the extra 'cluster')"
     if os.getuid() == 0:
+        import pwd  # noqa: PLC0415 - Windows has none
+
         try:
             pwd.getpwnam(ACCOUNT)
         except KeyError:
