@@ -1,0 +1,322 @@
+"""Torture: brings documents by several nodes under faults, and counts what comes of it."""
+
+from __future__ import annotations
+
+import random
+import re
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import NamedTuple
+
+import psycopg
+
+from .inside import OPEN, RESUMING, STEPS, Fate
+from .nodes import Node, nodes
+from .rig import Rig, Takeovers, rigged
+
+TICK = 0.1
+#: Seconds: after which others no longer count on a node that is silent, and a little more.
+STALLED = 16.0
+#: Seconds for which a node that hangs at a step is left, at most.
+HANGING = 24.0
+#: Seconds after which a node that has not come to its step is given another one.
+BORED = 20.0
+#: Share of the documents that are there from the beginning.
+BACKLOG = 0.3
+#: The faults of each mode.
+MODES: Mapping[str, Sequence[str]] = {
+    "none": (),
+    "kill": ("kill",),
+    "stop": ("stop",),
+    "cut": ("cut",),
+    "postgres": ("postgres",),
+    "steps": ("steps",),
+    "jobs": ("jobs", "kill"),
+    "all": ("kill", "stop", "cut", "postgres", "steps", "jobs"),
+}
+#: Seconds between two faults of a kind, on average.
+PACE = {"kill": 4.0, "stop": 9.0, "cut": 8.0, "postgres": 12.0, "jobs": 3.0}
+#: What a node never has to say.
+BUG = re.compile(r"Traceback \(most recent|because of a bug")
+
+
+class Order(NamedTuple):
+    """What is to be run. seconds: for which there are faults; naive: a design known to be wrong."""
+
+    mode: str
+    documents: int = 300
+    nodes: int = 3
+    companies: int = 120
+    seconds: float = 60.0
+    seed: int = 1
+    naive: str = ""
+    patience: float = 90.0
+
+
+class Result(NamedTuple):
+    """What came of it. acks: of all documents, repeated ones too; after: seconds from the last
+    fault until all was delivered and told; bugs: what nodes have said that none should."""
+
+    order: Order
+    documents: int
+    arrived: int
+    acks: int
+    faults: dict[str, int]
+    ends: dict[int, int]
+    takeovers: Takeovers
+    lost: int
+    twice: int
+    wrong_acks: int
+    torn: int
+    seconds: float
+    after: float
+    problems: list[str]
+    bugs: list[str]
+
+    @property
+    def is_wrong(self) -> bool:
+        return bool(self.problems or self.bugs)
+
+    def __str__(self) -> str:
+        order, takeovers = self.order, self.takeovers
+        counted = self.lost + self.twice + self.wrong_acks + self.torn
+        text = (
+            f"{order.mode} {order.naive}: {order.nodes} nodes, {self.documents} documents,"
+            f" {self.arrived} delivered, {self.acks} acknowledgements, seed {order.seed}\n"
+            f"  faults {self.faults or 'none'}, ends of processes {self.ends or 'none'}\n"
+            f"  takeovers of staged rows by other nodes {takeovers.by_others}"
+            f" {takeovers.of or ''}, by a restart {takeovers.by_restart}\n"
+            f"  lost {self.lost}, twice {self.twice}, wrong acknowledgements {self.wrong_acks},"
+            f" torn {self.torn}, other problems {len(self.problems) - counted},"
+            f" bugs {len(self.bugs)}\n"
+            f"  {self.seconds:.0f} s, {self.after:.0f} s of them after the last fault"
+        )
+        lines = [text]
+        if not self.takeovers.by_others:
+            lines.append("  no row was taken over by another node: this run proves little")
+        lines += [
+            f"  ! {one}" for one in [*self.problems[:10], *self.problems[10:][-4:], *self.bugs[:5]]
+        ]
+        return "\n".join(lines)
+
+
+class Torture:
+    """One run. hidden: whether the last node does not see the volume of the folders."""
+
+    def __init__(self, rig: Rig, its: Sequence[Node], order: Order) -> None:
+        self._rig = rig
+        self._nodes = its
+        self._order = order
+        self._rng = random.Random(order.seed)
+        self._kinds = MODES[order.mode]
+        self._began = time.monotonic()
+        self._faults_end = self._began + (order.seconds if self._kinds else 0.0)
+        self._last_fault = self._began
+        self._due = {kind: self._next(kind) + 3.0 for kind in self._kinds if kind in PACE}
+        self._later: list[tuple[float, Callable[[], object]]] = []
+        self._backlog = rig.documents
+        self._grown = self._began
+        self.faults: Counter[str] = Counter()
+
+    def run(self) -> float:
+        """Run until all is delivered and told, or patience ends; seconds after the last fault."""
+        for node in self._nodes:
+            node.fate = self._fate(node)
+            node.start()
+        while True:
+            self._tick()
+            is_calm = time.monotonic() >= self._faults_end and not self._later
+            if is_calm and self._is_done():
+                break
+            if time.monotonic() > max(self._faults_end, self._last_fault) + self._order.patience:
+                break
+            time.sleep(TICK)
+        return time.monotonic() - max(self._last_fault, self._grown)
+
+    def _is_done(self) -> bool:
+        total = self._order.documents
+        return (
+            self._rig.documents >= total
+            and self._rig.arrived() >= total
+            and self._rig.told() >= total
+        )
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self._grow(now)
+        due = [action for at, action in self._later if at <= now]
+        self._later = [one for one in self._later if one[0] > now]
+        for action in due:
+            action()
+            self._last_fault = now
+        has_faults = now < self._faults_end
+        for node in self._nodes:
+            node.supervise(partial(self._fate, node), partial(self._ended, node))
+            if node.fate.step and node.stopped_at is None and node.is_stopped:
+                self._hangs(node)
+        for kind, at in self._due.items():
+            if has_faults and at <= now:
+                self._due[kind] = now + self._next(kind)
+                getattr(self, f"_{kind}")()
+                self._last_fault = now
+        if "steps" in self._kinds and has_faults:
+            self._hurry(now)
+
+    def _next(self, kind: str) -> float:
+        return self._rng.uniform(0.4, 1.6) * PACE[kind]
+
+    def _grow(self, now: float) -> None:
+        """Let the mailbox receive the rest of its documents in two thirds of the time of faults."""
+        total = self._order.documents
+        span = max((self._faults_end - self._began) * 0.9, 1.0)
+        wanted = self._backlog + (total - self._backlog) * min((now - self._began) / span, 1.0)
+        if (more := int(wanted) - self._rig.documents) > 0:
+            self._rig.grow(more)
+            self._grown = now
+
+    # --- nodes that hang or die at a step
+
+    def _fate(self, node: Node) -> Fate:
+        """What the next process of a node meets: a step for all but one node at a time."""
+        fate = Fate(naive=self._order.naive, hidden=node.fate.hidden)
+        armed = sum(bool(one.fate.step) and one is not node for one in self._nodes)
+        has_steps = "steps" in self._kinds and time.monotonic() < self._faults_end
+        if not has_steps or armed >= len(self._nodes) - 1 or fate.hidden:
+            return fate
+        how = self._rng.choice([signal.SIGSTOP, signal.SIGKILL])
+        luck = self._rng.random()
+        if luck < 0.2:
+            # Passed only by a node that resumes what another has left.
+            return fate._replace(step=self._rng.choice(RESUMING), how=how)
+        names = OPEN if luck < 0.8 else [one for one in STEPS if one not in RESUMING]
+        return fate._replace(step=self._rng.choice(names), number=self._rng.randint(1, 3), how=how)
+
+    def _ended(self, node: Node) -> None:
+        """Note at which step a node died. By turns it goes on itself, or others have to."""
+        if node.fate.step and node.fate.how == signal.SIGKILL:
+            self.faults[f"died: {node.fate.step}"] += 1
+            self._last_fault = time.monotonic()
+            if self._rng.random() < 0.6:
+                node.rest(STALLED + self._rng.uniform(1, 5))
+        node.fate = node.fate._replace(step="")
+
+    def _hangs(self, node: Node) -> None:
+        """Note that a node hangs, and wake it once another has taken over what it had in hand."""
+        node.stopped_at = time.monotonic()
+        self.faults[f"hung: {node.fate.step}"] += 1
+        self._watch(node, self._rig.takeovers().of.get(node.name, 0), node.stopped_at)
+
+    def _watch(self, node: Node, before: int, since: float) -> None:
+        """Look again in a second whether what a node has left was taken over, and wake it."""
+        is_open = node.fate.step in (*OPEN, *RESUMING)
+        patience = HANGING if is_open else self._rng.uniform(2, STALLED)
+
+        def look() -> None:
+            taken = self._rig.takeovers().of.get(node.name, 0) > before
+            if taken or time.monotonic() > since + patience:
+                self.faults["woken after a takeover" if taken else "woken"] += 1
+                node.stopped_at = None
+                node.fate = node.fate._replace(step="")
+                self._later.append(
+                    (time.monotonic() + self._rng.uniform(0, 1), lambda: node.send(signal.SIGCONT))
+                )
+            else:
+                self._watch(node, before, since)
+
+        self._later.append((time.monotonic() + 1.0, look))
+
+    def _hurry(self, now: float) -> None:
+        """Kill what has not come to its step for long, so that it gets another one."""
+        for node in self._nodes:
+            bored = node.is_alive and node.stopped_at is None and now > node.started_at + BORED
+            if bored and not node.is_stopped and not node.fate.hidden:
+                others = [one.fate.step for one in self._nodes if one is not node]
+                if node.fate.step not in RESUMING and (node.fate.step or others.count("") > 1):
+                    self.faults["kill, never at its step"] += 1
+                    node.fate = node.fate._replace(step="")
+                    node.send(signal.SIGKILL)
+
+    # --- faults that come from outside
+
+    def _kill(self) -> None:
+        node = self._rng.choice(self._nodes)
+        if node.is_alive and not node.is_stopped:
+            self.faults["kill"] += 1
+            node.fate = node.fate._replace(step="")
+            node.send(signal.SIGKILL)
+            if self._rng.random() < 0.25:
+                node.rest(STALLED + self._rng.uniform(1, 5))
+
+    def _stop(self) -> None:
+        node = self._rng.choice(self._nodes)
+        if node.is_alive and not node.is_stopped:
+            seconds = self._rng.choice([self._rng.uniform(2, 9), self._rng.uniform(16, 22)])
+            self.faults["stop" if seconds < STALLED else "stop beyond the heartbeat"] += 1
+            node.fate = node.fate._replace(step="")
+            node.send(signal.SIGSTOP)
+            self._later.append((time.monotonic() + seconds, lambda: node.send(signal.SIGCONT)))
+
+    def _cut(self) -> None:
+        node = self._rng.choice(self._nodes)
+        if not node.link.is_cut:
+            requests, reset = self._rng.random() < 0.5, self._rng.random() < 0.5
+            seconds = self._rng.choice([self._rng.uniform(1, 6), self._rng.uniform(8, 20)])
+            self.faults["cut" if requests else "cut, answers only"] += 1
+            node.link.cut(requests=requests)
+            self._later.append((time.monotonic() + seconds, lambda: node.link.heal(reset=reset)))
+
+    def _postgres(self) -> None:
+        self.faults["postgres"] += 1
+        self._rig.server.kill()
+        self._due["postgres"] += 6.0
+        self._later.append((time.monotonic() + self._rng.uniform(0, 4), self._rig.server.start))
+
+    def _jobs(self) -> None:
+        with suppress(psycopg.Error):
+            self._rig.rows("TRUNCATE procrastinate_jobs CASCADE")
+            self.faults["jobs truncated"] += 1
+
+
+def torture(order: Order) -> Result:
+    """Run what was ordered, in a rig of its own."""
+    backlog = max(1, round(order.documents * BACKLOG))
+    with rigged(backlog, companies=order.companies, seed=order.seed) as rig:
+        with nodes(rig, order.nodes) as its:
+            run = Torture(rig, its, order)
+            began = time.monotonic()
+            after = run.run()
+            seconds = time.monotonic() - began
+            ends: Counter[int] = sum((one.ends for one in its), Counter())
+        time.sleep(0.5)  # the importer's
+        return result(rig, its, order, run.faults, ends, seconds, after)
+
+
+def result(
+    rig: Rig, its: Sequence[Node], order: Order, faults: Counter[str], ends: Counter[int],
+    seconds: float, after: float,
+) -> Result:  # fmt: skip
+    """Count what came of a run."""
+    problems = rig.problems()
+
+    def count(beginning: str) -> int:
+        return sum(bool(re.match(beginning, one)) for one in problems)
+
+    if rig.arrived() < order.documents:
+        for node in its:
+            name, text = [one for one in node.said() if one[1]][-1]
+            problems.append(f"last words of {name}: {text[-1000:]}")
+    bugs = [
+        f"{name}: {text[max(0, found.start() - 200) : found.start() + 1500]}"
+        for node in its
+        for name, text in node.said()
+        if (found := BUG.search(text))
+    ]
+    return Result(
+        order, rig.documents, rig.arrived(), rig.acks, dict(sorted(faults.items())),
+        dict(sorted(ends.items())), rig.takeovers(), count("lost"), count(r"\d+ times"),
+        len(rig.wrong_acks), count("partial"), seconds, after, problems, bugs,
+    )  # fmt: skip
