@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from pipeline.document import Document, Key
+from pipeline.document import Document, Key, Line
 from pipeline.errors import SynqupError
 from pipeline.records import DocumentRecord
 from pipeline.source import Outcome, Source
@@ -20,7 +20,7 @@ class PendingAck(Struct, frozen=True):
     """A document whose end the ledger has recorded and that its source has yet to be told of.
 
     covers: further documents that are acknowledged by the same outcome. record: what the log is to
-    say of it when the source was told.
+    say of it when the source was told. company: as of a document.
     """
 
     key: Key
@@ -28,6 +28,12 @@ class PendingAck(Struct, frozen=True):
     outcome: Outcome
     record: DocumentRecord | None = None
     covers: tuple[Key, ...] = ()
+    company: str = ""
+
+    @property
+    def line(self) -> Line:
+        """Which acknowledgements it waits in one line with."""
+        return self.source, self.company
 
     @property
     def held(self) -> int:
@@ -44,7 +50,11 @@ class Dispatcher(Protocol):
     """
 
     async def submit(self, document: Document[Any], /) -> bool:
-        """Start a document, once there is room; False if its id is in flight already."""
+        """Start a document, once there is room; False if its id is in flight already.
+
+        Also False if its company is late and has as much in flight as it may: a later walk shows
+        the document again.
+        """
 
     async def acknowledge(self, pending: PendingAck, /) -> None:
         """Tell a source of an end that an earlier run or poll recorded and could not tell.
@@ -62,7 +72,7 @@ class Dispatcher(Protocol):
         """The documents of a source that are in flight."""
 
     def in_flight_count(self, source: str, /) -> int:
-        """How many of them there are, without those of a source that has retired."""
+        """How many there are, without those of a source that has retired, or of a late company."""
 
     def is_id_in_flight(self, source: str, id_: str, /) -> bool:
         """Whether any revision of this id is in flight."""

@@ -14,6 +14,9 @@ from pipeline.text import sanitized
 #: Characters of the reason that a source is told, at most.
 MAX_REASON = 8000
 
+#: A source, and the company of it whose documents wait in one line; "" where it has one alone.
+Line = tuple[Source, str]
+
 MetaT = TypeVar("MetaT")
 Next = TypeVar("Next")
 
@@ -71,6 +74,8 @@ class Document(Struct, Generic[MetaT], frozen=True):
     payload: its bytes, once they are fetched. sidecars: the files to deliver beside it.
     meta: what the last stage found out.
     fetched: SHA-256 (hexadecimal) of the bytes as the source sent them, whatever is made of them.
+    company: whose it is by the list, where its source has several companies, which wait for each
+        other nowhere; "" where it has one.
     """
 
     key: Key
@@ -81,6 +86,12 @@ class Document(Struct, Generic[MetaT], frozen=True):
     payload: Payload | None = None
     sidecars: tuple[Sidecar, ...] = ()
     fetched: str = ""
+    company: str = ""
+
+    @property
+    def line(self) -> Line:
+        """Which documents it waits in one line with."""
+        return self.ack.source, self.company
 
     @property
     def source(self) -> Source:
@@ -110,4 +121,5 @@ class Document(Struct, Generic[MetaT], frozen=True):
             payload or self.payload,
             self.sidecars,
             self.fetched or (payload.sha256 if payload is not None else ""),
+            self.company,
         )

@@ -7,7 +7,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -18,11 +18,13 @@ from msgspec import Struct
 
 from pipeline.errors import SynqupError
 from pipeline.files import os_remedy
+from pipeline.ledger.takeover import Volume
 from pipeline.long_paths import MAX_PATH
 from pipeline.shared_folder import problem_of
 from pipeline.sign_in import NotSignedIn
 from pipeline.text import enumerated
 from stages.delivery.lanes import Lane, Lanes
+from stages.delivery.markers import WrongVolume, check_marker
 from stages.delivery.watchdog import Call, Heartbeat
 from stages.kind import Kind
 from stages.matching.evidence import named
@@ -40,6 +42,9 @@ from stages.settings import (
     formats_of,
 )
 from stages.sources.registry import open_source
+
+#: Without a cluster no volume is known by a marker.
+NO_VOLUMES: Mapping[str, Volume] = {}
 
 #: Free bytes that the disk of a folder must have at least.
 MIN_FREE = 500_000_000
@@ -66,10 +71,13 @@ class Finding(Struct, frozen=True):
     sentence: str
 
 
-async def examine(config: Config) -> list[Finding]:
-    """Try every folder, then every source; nothing is written but a file that is removed again."""
+async def examine(config: Config, volumes: Mapping[str, Volume] = NO_VOLUMES) -> list[Finding]:
+    """Try every folder, then every source; nothing is written but a file that is removed again.
+
+    volumes: what the ledger of a cluster knows of folders.
+    """
     findings = _shared_numbers(config)
-    findings += await examine_folders(config)
+    findings += await examine_folders(config, None, volumes)
     if sys.platform == "win32":
         findings += longest_paths(config, allowed=_long_paths_allowed())
     for settings in config.sources:
@@ -154,10 +162,15 @@ async def _check_source(config: Config, settings: SourceSettings) -> Finding:
     return Finding("source", True, f"source {settings.name}: {found}")
 
 
-async def examine_folders(config: Config, only: Collection[Path] | None = None) -> list[Finding]:
+async def examine_folders(
+    config: Config,
+    only: Collection[Path] | None = None,
+    volumes: Mapping[str, Volume] = NO_VOLUMES,
+) -> list[Finding]:
     """Try every folder on the lane of its volume: one that hangs must not hold up the others.
 
-    only: those of them that are to be tried.
+    only: those of them that are to be tried. volumes: as in examine(); where the marker is not
+    seen, nothing is tried.
     """
     wanted = [("state_dir", config.service.state_dir, True)]
     if config.cluster is not None:
@@ -180,7 +193,7 @@ async def examine_folders(config: Config, only: Collection[Path] | None = None) 
     findings: dict[int, Finding] = {}
 
     async def try_all(lane: Lane, numbers: Sequence[int]) -> None:
-        calls = [Call(wanted[n][1], _trial(*wanted[n], shared)) for n in numbers]
+        calls = [Call(wanted[n][1], _trial(*wanted[n], shared, volumes)) for n in numbers]
         found = await lane.each(calls)
         for number, end in zip(numbers, found, strict=True):
             whose, path, _ = wanted[number]
@@ -206,11 +219,15 @@ def _whose(delivery: Delivery, company: Company, kind: Kind) -> str:
 
 
 def _trial(
-    whose: str, path: Path, private: bool, shared: Path | None
+    whose: str,
+    path: Path,
+    private: bool,
+    shared: Path | None,
+    volumes: Mapping[str, Volume],
 ) -> Callable[[Heartbeat], Finding]:
     if path == shared:
         return partial(_try_shared, whose, path)
-    return partial(_try_folder, whose, path, private)
+    return partial(_try_volume, volumes, whose, path, private)
 
 
 def _try_shared(whose: str, path: Path, _: Heartbeat) -> Finding:
@@ -218,6 +235,21 @@ def _try_shared(whose: str, path: Path, _: Heartbeat) -> Finding:
     problem = problem_of(path) or _rights_of_others(path)
     said = "is ready: it is written to, its files are renamed and locked"
     return Finding("folder", not problem, f"{whose}: {path} {problem or said}")
+
+
+def _try_volume(
+    volumes: Mapping[str, Volume], whose: str, path: Path, private: bool, heartbeat: Heartbeat
+) -> Finding:
+    """Try a folder, unless it is not on the volume on which the other nodes have it."""
+    if volume := volumes.get(str(path)):
+        try:
+            check_marker(Path(volume.place), volume.uuid)
+        except WrongVolume as error:
+            said = f"{whose}: {path}: {error.strerror}. {error.remedy}"
+            return Finding("folder", False, said)
+        except OSError as error:
+            return Finding("folder", False, f"{whose}: {path}: {error.strerror}. Check the share")
+    return _try_folder(whose, path, private, heartbeat)
 
 
 def _try_folder(whose: str, path: Path, private: bool, _: Heartbeat) -> Finding:

@@ -12,12 +12,12 @@ import anyio
 import structlog
 from msgspec import Struct, structs
 
+from pipeline.behalf import UNKNOWN
 from pipeline.dispatcher import Dispatcher, PendingAck
 from pipeline.document import Ack, Document, Key
 from pipeline.errors import (
     RetryableError,
     SignInRefused,
-    SourceError,
     SourceUnreachable,
     SynqupError,
 )
@@ -26,10 +26,10 @@ from pipeline.ledger.models import ACKED, Known, State
 from pipeline.ledger.whole import WholeSource
 from pipeline.part import Begun, Part
 from pipeline.source import Entry, Source
-from stages.ack_order import AckOrder, Blocked
+from stages.ack_order import AckOrder, Blocked, check_progress
+from stages.comparison import Comparison, next_revision, superseded
 from stages.gone import Absent
 from stages.model import Listed
-from stages.revisions import next_revision, superseded
 from stages.settings import Config, members
 from stages.unreadable import Unreadable
 
@@ -53,19 +53,6 @@ class PassResult(Struct, frozen=True):
     shown: int
     failure: SynqupError | None
     fatal: bool
-
-
-class Comparison(Struct, frozen=True):
-    """A page of the list compared with the ledger.
-
-    fresh: entries to be started. forgotten: documents that were acknowledged, seem to have been
-    forgotten by the source, and are unchanged by their revision. superseded: rows that entries in
-    `fresh` replace.
-    """
-
-    fresh: list[Entry]
-    forgotten: list[PendingAck]
-    superseded: list[Key]
 
 
 class Lister:
@@ -97,6 +84,9 @@ class Lister:
         self._began_at: float | None = None
         self._unreadable = Unreadable(source)
         self._traits = source.traits
+        self._has_many = len(members(config, source.name)) > 1
+        #: Companies that are late, of which this pass starts nothing more.
+        self._postponed: set[str] = set()
         self._order = AckOrder(source)
         self._blocked: dict[str, Blocked] = {}
         self._cursor = ""
@@ -167,7 +157,7 @@ class Lister:
                 self._dispatcher,
                 is_whole=self._part.companies is None,
             )
-        self._check_progress()
+        check_progress(self._source, self._blocked.values(), self._staying)
         await self._part.complete(time.time())
 
     @property
@@ -217,31 +207,11 @@ class Lister:
         self._blocked |= {one.lane: one for one in blocked}
         self._order = AckOrder(self._source)
 
-    def _check_progress(self) -> None:
-        """Raise SourceError where documents that wait keep others from being fetched at all."""
-        for one in self._blocked.values():
-            where = f" in {one.lane}" if one.lane else ""
-            raise SourceError(
-                f"source {self._source.name}",
-                f"{one.label} keeps all after it{where} from being acknowledged: {one.reason}",
-                "Remove the cause; nothing is lost, and what comes after it is delivered",
-            )
-        window = self._traits.window
-        for lane, count in self._staying.items():
-            if window is not None and count >= window:
-                where = f" of {lane}" if lane else ""
-                raise SourceError(
-                    f"source {self._source.name}",
-                    f"its list{where} shows {window} documents at once, and {count} of them wait:"
-                    " newer ones can't be seen",
-                    "See `synqup status` for what they wait for; what can't be fetched at all has"
-                    " to be settled at the platform",
-                )
-
     async def _pass(self) -> PassResult:
         """Make one pass: start new documents page by page, while further pages are being read."""
         started = shown = self._open = 0
         self._staying.clear()
+        self._postponed.clear()
         self._source.cursor, self._source.only = self._cursor, self._part.companies
         failure: SynqupError | None = None
         fatal = False
@@ -264,7 +234,7 @@ class Lister:
                 if self._traits.in_order:
                     if len(self._order) + len(page) > GATHERED:
                         await self._acknowledge_in_order()
-                    self._order.add(page)
+                    self._order.add(page, self._company_of)
                 started += await self._start(page)
                 shown += len(page)
                 if self.more:
@@ -292,7 +262,7 @@ class Lister:
             if self._is_over():
                 self.more = True
                 break
-            started += await self._dispatcher.submit(document)
+            started += await self._submit(document)
         return started
 
     def _is_over(self) -> bool:
@@ -302,6 +272,26 @@ class Lister:
             self._began_at = now
         return now - self._began_at > self._part.starting
 
+    async def _submit(self, document: Document[Listed]) -> bool:
+        """Start a document; if its company is late a later poll does, and starts what follows."""
+        if document.company in self._postponed:
+            self._open += 1
+            return False
+        if await self._dispatcher.submit(document):
+            return True
+        id_ = document.key.id
+        if document.company and not self._dispatcher.is_id_in_flight(self._source.name, id_):
+            self._postponed.add(document.company)
+            self._open += 1
+        return False
+
+    def _company_of(self, entry: Entry) -> str:
+        """The company of an entry; "" where the source has no other."""
+        if not self._has_many:
+            return ""
+        company: str | None = entry.meta.company
+        return company or UNKNOWN
+
     async def _compare(self, page: Sequence[Entry]) -> Comparison:
         """Compare a page with the ledger."""
         # Documents in flight are left out before the ledger is read, as their rows may still
@@ -310,6 +300,10 @@ class Lister:
         for entry in page:
             if not self._dispatcher.is_id_in_flight(self._source.name, entry.id):
                 entries.setdefault(entry.id, entry)
+                continue
+            # A poll does not wait for what is late.
+            self._open += 1
+            self._absent.shown.add(entry.id)
         contents = await self._ledger.contents(self._source.name, entries)
         comparison = Comparison([], [], [])
         for entry in entries.values():
@@ -338,7 +332,10 @@ class Lister:
             if row.state in ACKED:
                 if entry.revision and self._traits.exact_revisions:
                     ack = Ack(self._source, entry.id, entry.revision).ack()
-                    comparison.forgotten.append(PendingAck(self._key(entry), self._source, ack))
+                    company = self._company_of(entry)
+                    comparison.forgotten.append(
+                        PendingAck(self._key(entry), self._source, ack, company=company)
+                    )
                     return
                 # The source may have forgotten the acknowledgement, or the id may stand for another
                 # document now. Only the content tells; a new one gets a revision of our own.
@@ -383,11 +380,13 @@ class Lister:
             outcome = ack.ack()
         else:
             outcome = ack.nack(row.reason, kept=await self._dispatcher.kept(key))
-        return PendingAck(key, self._source, outcome)
+        company = row.company or UNKNOWN if self._has_many else ""
+        return PendingAck(key, self._source, outcome, company=company)
 
     def _key(self, entry: Entry) -> Key:
         return Key(self._source.name, entry.id, entry.revision)
 
     def _document(self, entry: Entry, now: float) -> Document[Listed]:
         ack = Ack(self._source, entry.id, entry.revision)
-        return Document(self._key(entry), entry, ack, seen_at=now, meta=entry.meta)
+        company = self._company_of(entry)
+        return Document(self._key(entry), entry, ack, now, entry.meta, company=company)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +18,8 @@ import structlog
 from msgspec import Struct
 
 from pipeline.alerts.settings import AlertSettings
+from pipeline.alerts.store import Kept
+from pipeline.errors import RetryableError
 from pipeline.health.model import Health
 from pipeline.ledger.place import LedgerPlace
 
@@ -24,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds until alerts begin again after a fault of their own.
 RESTART = 60.0
+#: Seconds until a node tries again to tell for all.
+AGAIN = 5.0
 #: Seconds that their end may take.
 END_TIMEOUT = 3.0
 
@@ -51,6 +56,20 @@ class Watched(Struct, frozen=True):
     sources: frozenset[str]
 
 
+class Turn(Kept, Protocol):
+    """The turn of one node of a cluster to tell for all of them, and where what was told lies."""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is certain that this node has it."""
+
+    def held(self) -> AbstractAsyncContextManager[float]:
+        """Wait for it, and have it while the block runs, which is ended when it is lost.
+
+        Gives when it began, in seconds since 1970.
+        """
+
+
 class Alerts:
     """The alerts of [alerts]. For the event loop alone."""
 
@@ -61,14 +80,19 @@ class Alerts:
         health: Callable[[], Awaitable[Health]],
         state_dir: Path,
         ledger: LedgerPlace,
+        turn: Turn | None = None,
     ) -> None:
-        """health: tells how the service is. ledger: the path of the ledger."""
+        """health: tells how the service is. ledger: where it lies.
+
+        turn: where several nodes take turns to tell, of all of which the health is.
+        """
         self.settings = settings
         #: The configured companies by their identifiers.
         self.companies = watched(companies)
         self.health = health
         self.folder = state_dir / "alerts"
         self.ledger = ledger
+        self.turn = turn
         self._applied = anyio.Event()
         #: What tells; imported only when somebody is to be told.
         self._watch: Any = None
@@ -98,16 +122,32 @@ class Alerts:
 
     async def _tell(self) -> None:
         while True:
+            # In a thread: it takes longer than all that one poll does.
+            watch: Any = await anyio.to_thread.run_sync(import_module, "pipeline.alerts.watch")
             try:
+                if self.turn is not None:
+                    await self._tell_in_turn(watch, self.turn)
+                    continue
                 if self._watch is None:
-                    # In a thread: it takes longer than all that one poll does.
-                    name = "pipeline.alerts.watch"
-                    found: Any = await anyio.to_thread.run_sync(import_module, name)
-                    self._watch = await found.begin(self)
+                    self._watch = await watch.begin(self)
                 await self._watch.run(self.settings)
+            except RetryableError as error:
+                log.info("alerts are told later", reason=str(error))
+                await anyio.sleep(AGAIN)
+                continue
             except Exception as error:
                 log.error("alerts begin anew after a fault of synqup's own", exc_info=error)
             await anyio.sleep(RESTART)
+
+    async def _tell_in_turn(self, watch: Any, turn: Turn) -> None:
+        """Tell for all nodes while it is this one's turn."""
+        async with turn.held() as began:
+            one = await watch.begin_turn(self, turn, began)
+            try:
+                await one.run(self.settings)
+            finally:
+                with anyio.move_on_after(END_TIMEOUT, shield=True):
+                    await one.end_turn()
 
 
 def watched(companies: Iterable[Company]) -> dict[str, Watched]:

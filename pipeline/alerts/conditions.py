@@ -16,6 +16,7 @@ from pipeline.alerts import texts
 from pipeline.alerts.alerts import Watched
 from pipeline.alerts.facts import Facts
 from pipeline.alerts.memory import Condition, Memory
+from pipeline.alerts.node_conditions import node_conditions, places_of
 from pipeline.alerts.settings import AlertSettings
 from pipeline.health.model import Health, SourceHealth, Trouble
 from pipeline.text import sanitized
@@ -72,12 +73,15 @@ def look_at(seen: Seen, memory: Memory) -> Look:
     """Order what is seen by names."""
     health = seen.health
     places = {one.folder: (one.free_bytes, one.trouble) for one in health.destinations}
+    state: dict[str, tuple[int | None, Trouble | None]] = {STATE: (health.disk_free, health.state)}
+    if health.cluster is not None:
+        state = {name: (free, None) for name, free in places_of(health).items()}
     disks = [one for one in memory.incidents if one.cause == "disk"]
     return Look(
         seen,
         memory,
         {one.name: one for one in health.sources},
-        {STATE: (health.disk_free, health.state), **places},
+        {**state, **places},
         frozenset(member for one in disks for member in one.members),
         frozenset(member for one in disks if one.level >= IS_FULL for member in one.members),
     )
@@ -118,6 +122,8 @@ def _disks(look: Look) -> Iterable[Condition]:
 
 def _stuck(look: Look) -> Iterable[Condition]:
     seen, since = look.seen, look.seen.health.progress_at
+    if seen.health.cluster is not None:
+        return
     # A ledger that can't be written keeps everything waiting; that is told instead.
     if seen.health.state is None and since + seen.settings.stuck <= seen.now:
         minutes = int((seen.now - since) / 60)
@@ -126,8 +132,12 @@ def _stuck(look: Look) -> Iterable[Condition]:
 
 
 def _ended(look: Look) -> Iterable[Condition]:
-    if look.memory.ended:
+    if look.memory.ended and look.seen.health.cluster is None:
         yield Condition("ended", ENGINE, look.memory.ended[-1], texts.KILLED)
+
+
+def _nodes(look: Look) -> Iterable[Condition]:
+    return node_conditions(look.seen.health, look.seen.settings, look.seen.now)
 
 
 CONDITIONS: tuple[Callable[[Look], Iterable[Condition]], ...] = (
@@ -136,6 +146,7 @@ CONDITIONS: tuple[Callable[[Look], Iterable[Condition]], ...] = (
     _stuck,
     _sources,
     _folders,
+    _nodes,
 )
 
 
@@ -191,6 +202,9 @@ def is_known(cause: str, member: str, run: float, look: Look) -> bool:
             return run == health.started_at or settled(health, now, look.seen.settings.grace)
         case "disk":
             return look.places.get(member, (None, None))[0] is not None
+        case "node" | "configuration" | "overdue":
+            # As long as nobody sees the others, nothing is known of them.
+            return health.cluster is not None
         case _:
             return True
 
@@ -198,8 +212,11 @@ def is_known(cause: str, member: str, run: float, look: Look) -> bool:
 def is_gone(cause: str, member: str, look: Look) -> bool:
     """Whether the configuration does not name what a message was about any more."""
     match cause:
-        case "source" | "sign-in":
+        case "source" | "sign-in" | "overdue":
             return member not in look.sources
+        case "node":
+            view = look.seen.health.cluster
+            return view is not None and member not in {one.node for one in view.nodes}
         case "folder" | "disk":
             return member not in look.places
         case "quiet":

@@ -21,7 +21,7 @@ DAY = 86_400.0
 #: Members of an incident that are remembered as told, one by one.
 MAX_TOLD = 50
 #: The causes that have to last before they are told.
-LASTING = ("source", "folder", "state")
+LASTING = ("source", "folder", "state", "node")
 
 
 class Change(Struct, frozen=True):

@@ -78,8 +78,9 @@ def name_of(cause: str, member: str, seen: Seen) -> str | Sentence:
     """How people know what a condition concerns."""
     if cause == "quiet" and (company := seen.companies.get(member)):
         return sanitized(company.name, MAX_NAME)
-    if member == STATE:
-        return Sentence(member)
+    if member.startswith(STATE):
+        # With a cluster, the name of its node follows.
+        return Sentence(sanitized(member, MAX_NAME))
     return sanitized(member, MAX_NAME)
 
 
@@ -129,7 +130,11 @@ def _over(incident: Incident, gone: bool, memory: Memory, seen: Seen) -> News:
         incident.id,
         cause,
         OVER,
-        texts.GONE if gone else words,
+        _gone(cause) if gone else words,
         values,
         few(lines) if len(members) > 1 else (),
     )
+
+
+def _gone(cause: str) -> Words:
+    return texts.NODE_GONE if cause == "node" else texts.GONE

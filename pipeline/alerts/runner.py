@@ -52,6 +52,8 @@ HEALTH_TIMEOUT = 30.0
 DISK_TIMEOUT = 20.0
 #: Seconds for one message by one channel, at most.
 SEND_TIMEOUT = 90.0
+#: Seconds until it is asked again whether something may be sent.
+SOON = 1.0
 #: Seconds that a stop waits for a message that is on its way.
 LAST_SEND = 2.0
 #: Waits between two tries to send, for as long as it takes; and how often a message is tried that
@@ -64,7 +66,7 @@ class World(Struct, frozen=True):
 
     health: tells how the service is. folder: for the files of alerts. ledger: its path. clock: the
     seconds since 1970. zone: of the times in messages; None: that of this machine. retries: of
-    messages that can't be sent.
+    messages that can't be sent. may_tell: whether something may be sent at this moment.
     """
 
     health: ReadHealth
@@ -73,6 +75,7 @@ class World(Struct, frozen=True):
     clock: Callable[[], float] = time.time
     zone: tzinfo | None = None
     retries: RetryPolicy = RETRIES
+    may_tell: Callable[[], bool] = lambda: True
 
 
 class Runner:
@@ -217,6 +220,9 @@ class Runner:
             message = first_for(self._store.state.outbox, channel.name)
             if message is None:
                 await news.wait()
+                continue
+            if not self._world.may_tell():
+                await anyio.sleep(SOON)
                 continue
             tries = tries + 1 if message.id == tried else 1
             tried = message.id

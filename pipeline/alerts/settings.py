@@ -45,6 +45,9 @@ CAUSES = (
     "sign-in",
     "quarantine",
     "quiet",
+    "node",
+    "configuration",
+    "overdue",
     "summary",
 )
 Causes = tuple[Annotated[str, one_of(*CAUSES)], ...]

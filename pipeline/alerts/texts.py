@@ -162,8 +162,55 @@ CAUSES = {
         Words(_("{name} gets documents again"), _("It had got none since {since}.")),
         Words(_("{count} companies get documents again"), _("They had got none since {since}.")),
     ),
+    "node": Texts(
+        Words(
+            _("node {name} is silent"),
+            _("Nothing has been heard of it since {since}, and {reason}. No document is lost."),
+            _("See whether its machine runs and reaches the database, and start synqup there."),
+        ),
+        Words(
+            _("{count} nodes are silent"),
+            _(
+                "Nothing has been heard of the first since {since}, and {reason}. No document is"
+                " lost."
+            ),
+            _("See whether their machines run and reach the database, and start synqup there."),
+        ),
+        Words(_("node {name} works again"), _("It was silent since {since}.")),
+        Words(_("{count} nodes work again"), _("They were silent since {since}.")),
+    ),
+    "configuration": _single(
+        Words(
+            _("the nodes are configured differently"),
+            _("Since {since}: {reason}. What one node does another may do otherwise."),
+            _("Give all nodes the same configuration; synqup status names the differences."),
+        ),
+        Words(
+            _("the nodes are configured alike again"),
+            _("Their configurations differed since {since}."),
+        ),
+    ),
+    "overdue": Texts(
+        Words(
+            _("source {name} is not polled in time"),
+            _("Since {since}: {reason}. Its documents wait, and none is lost."),
+            _("See in synqup status what the nodes do, and in their logs what keeps them."),
+        ),
+        Words(
+            _("{count} sources are not polled in time"),
+            _("The first since {since}: {reason}. Their documents wait, and none is lost."),
+            _("See in synqup status what the nodes do, and in their logs what keeps them."),
+        ),
+        Words(_("source {name} is polled in time again"), _("It was overdue since {since}.")),
+        Words(_("{count} sources are polled in time again"), _("They were overdue since {since}.")),
+    ),
 }
 
+#: Where a node that was silent is not waited for any more.
+NODE_GONE = Words(
+    _("node {name} is forgotten"),
+    _("It was silent since {since}; the other nodes have its work, and do not wait for it."),
+)
 #: Where something is over because nobody asks for it any more.
 GONE = Words(
     _("{name} is not in the configuration any more"),
@@ -202,6 +249,16 @@ KINDS = {
 FREE = "{free} free"
 FULL = "{free} free, and {reason}"
 NO_MOVE = "nothing has moved for {minutes} minutes, though documents are under way"
+NO_MOVE_ON = (
+    "nothing has moved on node {node} for {minutes} minutes, though documents are under way"
+)
+SILENT = "the other nodes take over its work"
+OVERDUE = "it should have been polled {minutes} minutes ago"
+OVERDUE_PARTS = (
+    "{overdue} of its {parts} parts should have been polled, the first of them {minutes} minutes"
+    " ago"
+)
+KILLED_NODE = "on node {node}, by a kill, an error, a crash of the machine or the like"
 KILLED = "by a kill, an error, a crash of the machine or the like"
 ENDS = "ends at {at}, within {days} days"
 QUIET = "no document has come since {since}; usually one comes within {days} days"

@@ -153,9 +153,17 @@ class CatchUp:
         closing.push_async_callback(application.close, source)
 
     async def _poll(self, source: Source, application: Application) -> None:
+        before = -1
         try:
-            if unreadable := await application.poll(source, self._config):
-                self._unreadable[source.name] = unreadable
+            while True:
+                if unreadable := await application.poll(source, self._config):
+                    self._unreadable[source.name] = unreadable
+                is_postponed = await application.dispatcher.settled(source.name)
+                delivered, last = application.engine.counters.delivered, before
+                if not is_postponed or delivered == last:
+                    break
+                # A company was late, and not all of it was let in.
+                before = delivered
         except StateError:
             raise
         except SynqupError as error:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from pipeline.app.exit_codes import exit_code_of_error
 from pipeline.app.process import exit_now
 from pipeline.app.wiring import Application, Config, cluster_dsn
 from pipeline.errors import StateError
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a node is given to end by itself when the others take over its work.
 LAST_RESORT = 4.0
+#: Its exit status then: that of any StateError, by exit_codes, which knows of what imports this.
+STATUS = 1
 
 
 @asynccontextmanager
@@ -46,7 +47,7 @@ async def joined(config: Config) -> AsyncIterator[Cluster | None]:
 
     def abandon(error: StateError) -> None:
         if not ended.wait(LAST_RESORT):
-            exit_now(exit_code_of_error(error), lambda: print(error, file=sys.stderr))
+            exit_now(STATUS, lambda: print(error, file=sys.stderr))
 
     try:
         name = config.cluster.name

@@ -40,7 +40,7 @@ def control(
         answer = ask(settings.service.state_dir, action, asked)
         result = msgspec.convert(answer, ActionResult)
     except NoService as error:
-        if action == "poll":
+        if action == "poll" and settings.cluster is None:
             raise NoService(
                 error.subject, error.reason, "Start it; or bring everything once: synqup catch-up"
             ) from None

@@ -16,7 +16,7 @@ from pipeline.app.wiring import (
 )
 from pipeline.config.types import CONTROL
 from pipeline.control.actions import Actions, Running
-from pipeline.control.worker import Worker
+from pipeline.control.worker import Claim, Worker
 from pipeline.ledger.orders import OrderBook
 from pipeline.source import Source
 from pipeline.traits import Traits
@@ -42,7 +42,10 @@ class Polling(Protocol):
 class Control:
     """The actions on one application. worker: has to run for those that concern documents."""
 
-    def __init__(self, application: Application, polling: Polling) -> None:
+    def __init__(
+        self, application: Application, polling: Polling, claim: Claim | None = None
+    ) -> None:
+        """claim: where several nodes have the same orders."""
         place = application.ledger.place
         self.book = OrderBook(application.ledger)
         documents = OrderDocuments(
@@ -66,6 +69,7 @@ class Control:
             application.dispatcher,
             documents.make,
             application.recover_staged,
+            claim,
         )
         self.actions = Actions(
             self.book,

@@ -10,6 +10,7 @@ from pipeline.app.catch_up import LEDGER_TIMEOUT
 from pipeline.app.control import Control
 from pipeline.app.wiring import Application, Config, open_application
 from pipeline.control.actions import ActionResult
+from pipeline.control.client import NoService
 from pipeline.control.handlers import handlers_of
 from pipeline.errors import SynqupError
 from pipeline.records import RecordSink
@@ -24,6 +25,8 @@ class Unpolled:
         self._application = application
         self._stack = stack
         self._open: dict[str, Source | None] = {}
+        #: The sources that were to be polled at once.
+        self.asked: list[str] = []
 
     def source(self, name: str) -> Source | None:
         """A source that is open; None if that is not possible."""
@@ -35,10 +38,13 @@ class Unpolled:
         return self._open[name]
 
     def poll_now(self, source: str) -> None:
-        """Nothing is polled here: the next poll is that of a service to come."""
+        """Nothing is polled here: the next poll is that of a service to come, or another node."""
+        self.asked.append(source)
 
-    def hold(self, source: str, since: float | None, by: str) -> None:
+    def hold(self, source: str, since: float | None, by: str) -> None:  # noqa: ARG002
         """As poll_now(): the ledger keeps it."""
+        if since is None:
+            self.asked.append(source)
 
     def _opened(self, settings: Any) -> Source | None:
         try:
@@ -53,14 +59,28 @@ async def do_alone(
     config: Config, action: str, arguments: Mapping[str, Any], who: str, sink: RecordSink
 ) -> ActionResult:
     """Do an action and all orders that are open. SynqupError if it can't be done."""
+    result: ActionResult
     async with (
         open_application(config, LEDGER_TIMEOUT, sink=sink) as application,
         AsyncExitStack() as stack,
     ):
-        control = Control(application, Unpolled(config, application, stack))
+        unpolled = Unpolled(config, application, stack)
+        control = Control(application, unpolled)
         handler = handlers_of(control.actions)[action]
+        if config.cluster is not None:
+            # The other nodes do it, if there are any.
+            from pipeline.app.control_nodes import Nodes  # noqa: PLC0415 - an extra
+
+            nodes = Nodes(config)
+            stack.callback(nodes.close)
+            if await nodes.are_alive():
+                result = await handler({**arguments}, who)
+                await nodes.poll_now(unpolled.asked)
+                return result
+        if action == "poll":
+            raise NoService(str(config.service.state_dir))
         async with application.engine.running():
-            result: ActionResult = await handler({**arguments, "wait": 0.0}, who)
+            result = await handler({**arguments, "wait": 0.0}, who)
             if not result.orders:
                 return result
             await control.worker.work()

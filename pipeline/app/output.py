@@ -133,10 +133,10 @@ def summary(
         if (address := pushes.get(source.name)) is not None:
             console.print(_text(f"  pushes are taken at {address}"), soft_wrap=True)
         if source.error:
-            words = f"  error {_local_time(source.error_at)}: {source.error}"
+            words = f"  error {local_time(source.error_at)}: {source.error}"
             console.print(_text(words, "red"), soft_wrap=True)
         if source.paused_at is not None:
-            words = f"  paused since {_local_time(source.paused_at)}, by {source.paused_by}"
+            words = f"  paused since {local_time(source.paused_at)}, by {source.paused_by}"
             console.print(_text(words, "yellow"), soft_wrap=True)
         if source.unreadable:
             console.print(_text(f"  {_unreadable(source.unreadable)}", "red"), soft_wrap=True)
@@ -183,7 +183,7 @@ def answers(console: Console, read: Summary, names: Mapping[str, str]) -> None:
         for one in refused[company]:
             why = f": {one.reason}" if one.reason else ""
             what = f"{one.reference or 'a document without a number'}, by {one.party}{why}"
-            line = f"  {_local_time(one.at)} rejected {what}"
+            line = f"  {local_time(one.at)} rejected {what}"
             console.print(_text(line, "red"), soft_wrap=True)
 
 
@@ -238,8 +238,9 @@ def _text(text: str, style: str = "") -> Text:
 def _last_poll(at: float | None) -> str:
     if at is None:
         return "not read through to its end so far"
-    return f"last read through {_local_time(at)}"
+    return f"last read through {local_time(at)}"
 
 
-def _local_time(at: float | None) -> str:
+def local_time(at: float | None) -> str:
+    """A time as this machine has it."""
     return "never" if at is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))

@@ -42,9 +42,11 @@ from pipeline.control.handlers import handlers_of, reading_handlers
 from pipeline.control.server import ControlServer
 from pipeline.errors import ControlError, SynqupError
 from pipeline.health.collector import Collector
+from pipeline.health.whole import WholeCollector
 from pipeline.hints import HintOutcome, Pushed
 from pipeline.monitor.monitor import Monitor
 from pipeline.monitor.page.parts import Parts
+from pipeline.monitor.page.shared_tally import SharedTally
 from pipeline.monitor.page.tally import Tally
 from pipeline.push.receiver import PushReceiver
 from pipeline.source import Source
@@ -137,7 +139,8 @@ class Service:
         self._pollers: dict[str, Poller | UnitPoller] = {}
         self._paused: dict[str, tuple[float, str]] = {}
         #: What people ask of it.
-        self.control = Control(application, self)
+        claim = cluster.sight.claim_orders if cluster is not None else None
+        self.control = Control(application, self, claim)
         self._control_server = ControlServer(
             application.service.state_dir,
             {
@@ -152,10 +155,15 @@ class Service:
         observer, deliveries = application.engine.observer, application.flow.destinations
         state_dir = application.service.state_dir
         #: Tells how the service is, to whoever asks.
-        self.collector = Collector(
+        self.collector: Collector | WholeCollector = Collector(
             application.vital_signs, application.ledger, deliveries, self, state_dir
         )
         tally = Tally()
+        if cluster is not None:
+            self.collector = WholeCollector(
+                self.collector, cluster.sight, observer.snapshot, deliveries, self.unopened
+            )
+            tally = SharedTally()
         application.engine.journal.attach(tally.record)
         page = Parts(
             self.collector,
@@ -168,6 +176,7 @@ class Service:
             config.alerts.name or socket.gethostname(),
             self.control.readables,
             str(state_dir),
+            cluster is not None,
         )
         self.monitor = Monitor(config.monitor, self.collector, observer, deliveries, page)
         #: Takes what platforms push.
@@ -178,6 +187,7 @@ class Service:
             self.collector.current,
             state_dir,
             application.ledger.place,
+            cluster.sight.telling if cluster is not None else None,
         )
 
     @property
@@ -234,6 +244,10 @@ class Service:
         """A source of the configuration in force; None for one that can't be opened."""
         return self.sources().get(name)
 
+    def unopened(self) -> list[str]:
+        """The configured sources that can't be opened."""
+        return [name for name, source in self.sources().items() if source is None]
+
     def pushed(self, source: str) -> Pushed | None:
         """What takes the pushes of a source of the configuration in force; None: nothing does."""
         found = self.source(source)
@@ -247,6 +261,9 @@ class Service:
         """Let the next poll of a source begin at once."""
         if poller := self._pollers.get(source):
             poller.poll_now()
+        elif self._cluster is not None:
+            # It can't be opened here; another node may poll it.
+            self._group.start_soon(self._cluster.sight.poll_now, source)
 
     def hold(self, source: str, since: float | None, by: str) -> None:
         """Poll a source no more, since then; None: poll it again."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pipeline.app.identity import check_state
 from pipeline.app.node_turns import compare_shared_folder
-from pipeline.app.wiring import Config, Finding
+from pipeline.app.wiring import Config, Finding, ledger_place
 from pipeline.config.types import SECONDS
 from pipeline.errors import StateError, SynqupError
+from pipeline.ledger.place import PostgresPlace, check_place
 
 
 def state_findings(config: Config) -> list[Finding]:
@@ -16,6 +17,8 @@ def state_findings(config: Config) -> list[Finding]:
     """
     service = config.service
     findings = []
+    if config.cluster is not None:
+        findings.append(_ledger_finding(config))
     try:
         check_state(service.state_dir)
     except StateError as error:
@@ -55,6 +58,17 @@ def state_findings(config: Config) -> list[Finding]:
             )
         )
     return findings
+
+
+def _ledger_finding(config: Config) -> Finding:
+    """Whether the ledger of a cluster can be used."""
+    try:
+        place = ledger_place(config)
+        assert isinstance(place, PostgresPlace)
+        found = check_place(place)
+    except StateError as error:
+        return Finding("service", False, str(error))
+    return Finding("service", True, f"[cluster]: the ledger lies in {found}")
 
 
 def _days(seconds: float) -> str:

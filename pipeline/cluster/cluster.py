@@ -24,6 +24,7 @@ from pipeline.cluster.digests import parts
 from pipeline.cluster.nodes import Membership, NodeState
 from pipeline.cluster.planner import MANY, PLAN_INTERVAL, RESCUE_INTERVAL, Planner, analyze
 from pipeline.cluster.shares import Ask, exchange
+from pipeline.cluster.sight import Sight
 from pipeline.cluster.units import Claimed, Ended, SourceState
 from pipeline.cluster.worker import JobWorker
 from pipeline.throttle import Throttle
@@ -77,6 +78,8 @@ class Cluster:
         self._work = Database(dsn, f"synqup {node}")
         self._planning = Database(dsn, f"synqup {node}: planner")
         self._sharing = Database(dsn, f"synqup {node}: shares")
+        #: What is seen of all nodes.
+        self.sight = Sight(dsn, node)
         self._planner = Planner()
         self._served: dict[str, Served] = {}
         self._worker = JobWorker(dsn, node, self._hand_over)
@@ -232,6 +235,7 @@ class Cluster:
         await anyio.to_thread.run_sync(self._worker.stop)
         for database in (self._work, self._planning, self._sharing):
             await anyio.to_thread.run_sync(database.close)
+        await anyio.to_thread.run_sync(self.sight.close)
 
     async def _plan_again_and_again(self) -> None:
         """Plan in each interval, and as soon as something is due."""

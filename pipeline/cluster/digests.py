@@ -22,7 +22,7 @@ from pipeline.text import first_few
 Parts = Mapping[str, str]
 
 #: Sections that each node has for itself.
-OWN = frozenset({"service", "stages", "monitor", "push", "alerts", "include", "cluster"})
+OWN = frozenset({"service", "stages", "monitor", "push", "include", "cluster"})
 #: Sections that are lists of entries with names, and what one entry is called.
 _ENTRIES = {"companies": "company", "sources": "source"}
 #: Differences that are named between two nodes.

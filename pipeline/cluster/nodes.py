@@ -32,6 +32,8 @@ TRY, PAUSE = 4.0, 0.5
 #: Days after which a node that is not there any more is forgotten.
 FORGET = 1
 
+#: SQL: whether a row is written again by the process that has written it.
+_SAME = "cluster_nodes.instance = excluded.instance"
 #: SQL: whether the node `n` is alive.
 ALIVE = f"n.heartbeat > now() - interval '{STALLED} seconds'"
 
@@ -199,8 +201,10 @@ class Membership:
             changed = True
         if changed:
             connection.execute(
-                "UPDATE cluster_nodes SET digest = %s, parts = %s WHERE node = %s",
-                (self._digest, json.dumps(self._parts), who.node),
+                "UPDATE cluster_nodes SET configured = CASE WHEN digest = %(digest)s"
+                " THEN configured ELSE now() END, digest = %(digest)s, parts = %(parts)s"
+                " WHERE node = %(node)s",
+                {"digest": self._digest, "parts": json.dumps(self._parts), "node": who.node},
             )
         published = self._digest
         self._look(connection)
@@ -241,12 +245,13 @@ class Membership:
             if not self._lock(connection):
                 raise _in_use(who.node)
         connection.execute(
-            "INSERT INTO cluster_nodes (node, instance, backend, host, version)"
+            "INSERT INTO cluster_nodes (node, instance, backend, host, version)"  # noqa: S608 - below
             " VALUES (%s, %s, pg_backend_pid(), %s, %s) ON CONFLICT (node) DO UPDATE SET"
             " instance = excluded.instance, backend = excluded.backend, host = excluded.host,"
-            " version = excluded.version, heartbeat = now(), digest = '', parts = '{}', started ="
-            " CASE WHEN cluster_nodes.instance = excluded.instance THEN cluster_nodes.started"
-            " ELSE now() END",
+            " version = excluded.version, heartbeat = now(), parts = '{}', digest ="
+            f" CASE WHEN {_SAME} THEN cluster_nodes.digest ELSE '' END, started = CASE WHEN {_SAME}"
+            " THEN cluster_nodes.started ELSE now() END, ended = CASE WHEN"
+            f" {_SAME} THEN cluster_nodes.ended ELSE cluster_nodes.heartbeat END",
             (who.node, who.instance, who.host, who.version),
         )
         self._published = ""

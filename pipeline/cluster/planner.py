@@ -59,14 +59,15 @@ WHERE j.status = 'doing' AND (
 ) ORDER BY j.id FOR UPDATE OF j SKIP LOCKED
 """  # noqa: S608 - constants only
 
-#: Jobs that wait where nobody fetches them: for a node that is gone, or of a unit that is.
+#: Jobs that wait where nobody fetches them: of a unit that is gone, or for a node that is, or that
+#: has let a whole interval pass.
 _LEFT = f"""
 SELECT j.id, j.args ->> 'source', j.args ->> 'slice' FROM procrastinate_jobs j
+LEFT JOIN cluster_units u ON u.name = j.lock
 WHERE j.status = 'todo' AND (
-    j.args ->> 'node' <> '' AND NOT EXISTS (
+    u.name IS NULL OR j.args ->> 'node' <> '' AND (u.due < now() OR NOT EXISTS (
         SELECT 1 FROM cluster_sources c JOIN cluster_nodes n ON n.node = c.node
-        WHERE n.node = j.args ->> 'node' AND c.source = j.args ->> 'source' AND {ALIVE})
-    OR NOT EXISTS (SELECT 1 FROM cluster_units u WHERE u.name = j.lock)
+        WHERE n.node = j.args ->> 'node' AND c.source = j.args ->> 'source' AND {ALIVE}))
 ) ORDER BY j.id FOR UPDATE OF j SKIP LOCKED
 """  # noqa: S608 - constants only
 
@@ -106,6 +107,11 @@ class Planner:
         for id_, source, slice_ in left:
             connection.execute("SELECT procrastinate_cancel_job_v1(%s, false, true)", (id_,))
             _set_due(connection, source, slice_)
+            # Whoever comes first may have it.
+            connection.execute(
+                "UPDATE cluster_units SET node = '' WHERE source = %s AND slice = %s",
+                (source, slice_),
+            )
         return len(stalled) + len(left)
 
 

@@ -53,6 +53,21 @@ CREATE TABLE cluster_shares (
     PRIMARY KEY (source, node)
 );
 """,
+    # What people see of it (`view`, `sight`, `telling`), and who does what they ask for (`claims`).
+    1: """
+ALTER TABLE cluster_nodes ADD COLUMN ended timestamptz, ADD COLUMN configured timestamptz;
+ALTER TABLE cluster_units ADD COLUMN since timestamptz NOT NULL DEFAULT now(),
+    ADD COLUMN taken_from text NOT NULL DEFAULT '';
+CREATE TABLE cluster_reports (
+    node text PRIMARY KEY, at timestamptz NOT NULL, report jsonb NOT NULL
+);
+CREATE TABLE cluster_telling (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one), holder text NOT NULL DEFAULT '',
+    node text NOT NULL DEFAULT '', until timestamptz NOT NULL DEFAULT now(), state bytea
+);
+INSERT INTO cluster_telling DEFAULT VALUES;
+CREATE TABLE cluster_orders (number bigint PRIMARY KEY, node text NOT NULL);
+""",
 }
 VERSION = max(MIGRATIONS) + 1
 

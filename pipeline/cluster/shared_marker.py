@@ -14,9 +14,9 @@ from pipeline.cluster.database import Connection, Database
 from pipeline.durable import replace_file
 from pipeline.errors import StateError
 from pipeline.files import os_reason, read_file
+from pipeline.shared_mount import MARKER
 
-#: The file with the id, and its bytes at most.
-MARKER = ".synqup-shared"
+#: Bytes of the file with the id, at most.
 MAX_BYTES = 100
 
 _LOCK = 0x53796E05
@@ -55,12 +55,11 @@ def claim_marker(folder: Path, database: Database) -> None:
 
 def _compare(folder: Path, found: str, known: str) -> None:
     if known and found != known:
-        what = "another folder than" if found else "not"
         raise StateError(
             str(folder),
-            f"this is {what} the one that the other nodes share",
+            "this is not the folder that the other nodes share",
             "Mount that one here, and see shared_dir in [cluster]; which one it is its file"
-            f" {MARKER} tells, which has to be put back with the folder",
+            " .synqup-shared tells, which has to be put back with the folder",
         )
 
 

@@ -143,12 +143,13 @@ def claim(connection: Connection, node: str, source: str, slice_: str) -> Claime
     None if there is no such unit any more, or somebody has paused its source.
     """
     row = connection.execute(
-        "UPDATE cluster_units SET token = token + 1, node = %s, began = now(),"
+        "UPDATE cluster_units SET token = token + 1, taken_from = CASE WHEN node <> %(node)s AND"
+        " (ended IS NULL OR ended < began) THEN node ELSE '' END, node = %(node)s, began = now(),"
         " wanted = NULL, due = now() + every * interval '1 second'"
-        " WHERE source = %s AND slice = %s AND NOT EXISTS (SELECT 1 FROM sources l"
+        " WHERE source = %(source)s AND slice = %(slice)s AND NOT EXISTS (SELECT 1 FROM sources l"
         " WHERE l.name = cluster_units.source AND l.paused_at IS NOT NULL)"
         " RETURNING token, poll, cursor, failures",
-        (node, source, slice_),
+        {"node": node, "source": source, "slice": slice_},
     ).fetchone()
     return Claimed(source, slice_, *row) if row is not None else None
 

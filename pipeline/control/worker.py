@@ -16,7 +16,7 @@ import structlog
 
 from pipeline.document import Document
 from pipeline.engine.dispatcher import EngineDispatcher
-from pipeline.errors import StateError, SynqupError
+from pipeline.errors import RetryableError, StateError, SynqupError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import ACKED, ENDED, State
 from pipeline.ledger.orders import AGAIN, REDELIVER, Ended, Order, OrderBook
@@ -28,6 +28,12 @@ log = structlog.get_logger(__name__)
 #: Seconds between two tries of what waits.
 AGAIN_AFTER = 60.0
 
+#: With other nodes: seconds between two looks for what was asked for on another one, and between
+#: two tries of what is another's, or waits.
+LOOK, AGAIN_AMONG_NODES = 2.0, 20.0
+
+#: Claims orders, by their numbers, for this node alone; those that are its. RetryableError.
+Claim = Callable[[Sequence[int]], Awaitable[set[int]]]
 #: Makes the document of an order; a SynqupError says why that is not possible.
 Make = Callable[[Order, Selected], Awaitable[Document[Any]]]
 
@@ -43,13 +49,18 @@ class Worker:
         dispatcher: EngineDispatcher,
         make: Make,
         recover: Callable[[], Awaitable[None]],
+        claim: Claim | None = None,
     ) -> None:
+        """claim: where several nodes have the same orders."""
         self._book = book
         self._ledger = ledger
         self._path = path
         self._dispatcher = dispatcher
         self._make = make
         self._recover = recover
+        self._claim = claim
+        #: The latest order that was seen.
+        self._seen = 0
         self._woken = anyio.Event()
 
     def wake(self) -> None:
@@ -61,8 +72,21 @@ class Worker:
         while True:
             self._woken = anyio.Event()
             left = await self.work()
-            with anyio.move_on_after(AGAIN_AFTER if left else None):
+            if self._claim is None:
+                with anyio.move_on_after(AGAIN_AFTER if left else None):
+                    await self._woken.wait()
+            else:
+                with anyio.move_on_after(AGAIN_AMONG_NODES if left else None):
+                    await self._woken_or_asked_elsewhere()
+
+    async def _woken_or_asked_elsewhere(self) -> None:
+        """Wait until there is something new to do, which was asked for on any node."""
+        while True:
+            with anyio.move_on_after(LOOK):
                 await self._woken.wait()
+                return
+            if await self._book.has_newer(self._seen):
+                return
 
     async def work(self) -> int:
         """Try each open order once; how many are left for a later try."""
@@ -70,12 +94,26 @@ class Worker:
         recovered = False
         while page := await self._book.open(after):
             after = page[-1].number
-            if not recovered:
+            self._seen = max(self._seen, after)
+            mine = await self._own(page)
+            left += len(page) - len(mine)
+            if mine and not recovered:
                 await self._recover()
                 self._dispatcher.reset_breaker(AGAIN)
                 recovered = True
-            left += await self._carry_out(page)
+            left += await self._carry_out(mine)
         return left
+
+    async def _own(self, orders: Sequence[Order]) -> Sequence[Order]:
+        """Those of the orders that are for this node to carry out."""
+        if self._claim is None:
+            return orders
+        try:
+            claimed = await self._claim([one.number for one in orders])
+        except RetryableError as error:
+            log.info("orders are carried out later", reason=str(error))
+            return ()
+        return [one for one in orders if one.number in claimed]
 
     async def _carry_out(self, orders: Sequence[Order]) -> int:
         """Try some orders; how many of them are left."""

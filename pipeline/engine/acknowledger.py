@@ -17,8 +17,9 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
+from pipeline.behalf import company_at_work
 from pipeline.dispatcher import PendingAck
-from pipeline.document import Key
+from pipeline.document import Key, Line
 from pipeline.engine.breaker import Breaker
 from pipeline.engine.error_reporter import ErrorReporter
 from pipeline.engine.fair_queue import FairQueue
@@ -41,7 +42,8 @@ class Acknowledger:
     """The queue of pending acknowledgements, and the workers that send them.
 
     finished: called with the key of each document, acknowledged or not, when it is not in flight
-    any more. instrument: is put around `acknowledge` of each source. retired: as in FairQueue.
+    any more. instrument: is put around `acknowledge` of each source. retired, late: as in
+    FairQueue.
     """
 
     def __init__(
@@ -53,8 +55,9 @@ class Acknowledger:
         journal: Journal,
         instrument: Instrument | None = None,
         retired: Collection[Source] = (),
+        late: Collection[Line] = (),
     ) -> None:
-        self.queue: FairQueue[PendingAck] = FairQueue(BOUND, retired)
+        self.queue: FairQueue[PendingAck] = FairQueue(BOUND, retired, late)
         self._ledger = ledger
         self._finished = finished
         self._breaker = breaker
@@ -75,14 +78,14 @@ class Acknowledger:
         total = sum(shares.values())
         parts = {one: max(connections * share // total, 1) for one, share in shares.items()}
         self._wanted = max(connections, sum(parts.values()))
-        self.queue.share(parts)
+        self.queue.share(parts, self._wanted)
         # Twice as many: a group that has been delivered comes at once.
         self.queue.resize(Bound(max(BOUND.documents, 2 * connections), BOUND.bytes))
         self._add_workers()
 
-    async def room(self, source: Source) -> None:
-        """Wait until fewer of a source wait than are to wait at most."""
-        await self.queue.room(source)
+    async def room(self, line: Line) -> bool:
+        """Wait until fewer of a source wait than are to wait at most; as FairQueue.room()."""
+        return await self.queue.room(line)
 
     def put(self, pending: PendingAck) -> None:
         """Leave it to the workers; after a stop, to a later run.
@@ -151,9 +154,11 @@ class Acknowledger:
                 self._finished(pending.key)
 
     async def _send_all(self, taken: Sequence[PendingAck]) -> None:
-        source = taken[0].source
+        source, company = taken[0].line
+        company_at_work.set(company)
         for start in range(0, len(taken), source.ack_batch):
             await self._send(source, taken[start : start + source.ack_batch])
+        self.queue.answered(taken)
 
     async def _send(self, source: Source, batch: Sequence[PendingAck]) -> None:
         acknowledge: Callable[..., Awaitable[Collection[str]]] = source.acknowledge

@@ -11,11 +11,11 @@ from typing import Any
 from pipeline.dispatcher import Dispatcher, PendingAck
 from pipeline.document import Document, Key
 from pipeline.engine.acknowledger import Acknowledger
+from pipeline.engine.admission import Admission
 from pipeline.engine.breaker import Breaker
 from pipeline.engine.counters import RunCounters
 from pipeline.engine.in_flight import InFlight
 from pipeline.engine.outcomes import Outcomes
-from pipeline.engine.queue import Queue
 from pipeline.errors import SynqupError
 from pipeline.source import Source
 
@@ -25,7 +25,7 @@ class EngineDispatcher(Dispatcher):
 
     def __init__(
         self,
-        first: Queue[Document[Any]],
+        first: Admission,
         in_flight: InFlight,
         outcomes: Outcomes,
         acknowledger: Acknowledger,
@@ -39,17 +39,26 @@ class EngineDispatcher(Dispatcher):
         self._acknowledger = acknowledger
         self._breaker = breaker
         self._counters = counters
+        #: The sources of which a document has not been let in since they were asked for.
+        self._postponed: set[str] = set()
 
     async def submit(self, document: Document[Any], /) -> bool:
-        """Start a document, once there is room; False if its id is in flight already."""
+        """Start a document, once there is room; False if its id is in flight already.
+
+        Also False if its company is late and has as much in flight as it may.
+        """
         if not self._in_flight.add(document.key, document):
             return False
+        is_in = False
         try:
-            await self._acknowledger.room(document.source)
-            await self._first.put(document)
-        except BaseException:
-            self._in_flight.remove(document.key)
-            raise
+            room = await self._acknowledger.room(document.line)
+            is_in = room and await self._first.admit(document)
+        finally:
+            if not is_in:
+                self._in_flight.remove(document.key)
+        if not is_in:
+            self._postponed.add(document.key.source)
+            return False
         self._counters.count_listed(document.key.source)
         return True
 
@@ -59,8 +68,10 @@ class EngineDispatcher(Dispatcher):
         if not self._in_flight.add(pending.key, pending):
             return
         try:
-            await self._acknowledger.room(pending.source)
-            self._acknowledger.put(pending)
+            if await self._acknowledger.room(pending.line):
+                self._acknowledger.put(pending)
+            else:
+                self._in_flight.remove(pending.key)
         except BaseException:
             self._in_flight.remove(pending.key)
             raise
@@ -78,7 +89,7 @@ class EngineDispatcher(Dispatcher):
         return self._in_flight.of(source)
 
     def in_flight_count(self, source: str, /) -> int:
-        """How many of them there are, without those of a source that has retired."""
+        """How many there are, without those of a source that has retired, or of a late company."""
         return self._in_flight.count(source)
 
     def is_in_flight(self, key: Key) -> bool:
@@ -92,6 +103,17 @@ class EngineDispatcher(Dispatcher):
     async def drained(self, source: str, /) -> None:
         """Wait until in_flight_count() is 0."""
         await self._in_flight.drained(source)
+
+    async def settled(self, source: str) -> bool:
+        """Wait until nothing of a source is in flight, also of a company that is late.
+
+        Returns whether something was not let in since this was asked, and has to be listed again.
+        """
+        for key in self._in_flight.of(source):
+            await self._in_flight.ended(key)
+        is_postponed = source in self._postponed
+        self._postponed.discard(source)
+        return is_postponed
 
     async def ended(self, key: Key) -> None:
         """Wait until a document is not in flight."""

@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
+from pipeline.behalf import LATE, company_at_work
 from pipeline.document import Document
 from pipeline.engine.acknowledger import Acknowledger
 from pipeline.engine.admission import Admission
@@ -33,6 +34,9 @@ from pipeline.engine.runner import Size, StageRunner
 from pipeline.ledger.ledger import Ledger
 from pipeline.records import RecordSink, ignore
 from pipeline.stage import Bound, Instrument, Stage
+
+#: Seconds between two looks at who is late.
+WATCH = LATE / 5
 
 
 class Engine:
@@ -66,17 +70,20 @@ class Engine:
         self.journal = Journal(counters, sink)
         # A dry run has no stages: its dispatcher is only asked.
         first = self._first = Admission(
-            stages[0].queue if stages else Bound(0, 0), in_flight.retired
+            stages[0].queue if stages else Bound(0, 0), in_flight.retired, in_flight.late
         )
         queues: list[Queue[Document[Any]]] = [first]
         for stage in stages[1:]:
-            fair = FairQueue[Document[Any]](stage.queue, in_flight.retired) if stage.asks else None
-            queues.append(fair or Queue(stage.queue))
+            if stage.asks:
+                queues.append(FairQueue(stage.queue, in_flight.retired, in_flight.late))
+            else:
+                queues.append(Queue(stage.queue))
         runners = [
             StageRunner(stage, self.breaker, reporter, instrument, queue)
             for stage, queue in zip(stages, queues, strict=False)
         ]
         self._runners = runners
+        self._stages = stages
         #: The last stage that asks the sources of the documents.
         self._last_asking = max((i for i, stage in enumerate(stages) if stage.asks), default=0)
         self._acknowledger = Acknowledger(
@@ -87,6 +94,7 @@ class Engine:
             self.journal,
             instrument,
             in_flight.retired,
+            in_flight.late,
         )
         self._outcomes = Outcomes(
             first,
@@ -116,6 +124,9 @@ class Engine:
             async with AsyncExitStack() as stack:
                 for runner in self._runners:
                     stack.enter_context(runner.queue)
+                watching = await stack.enter_async_context(anyio.create_task_group())
+                watching.start_soon(self._watch)
+                stack.callback(watching.cancel_scope.cancel)
                 acknowledging = await stack.enter_async_context(anyio.create_task_group())
                 acknowledging.start_soon(self._acknowledger.run)
                 try:
@@ -147,8 +158,23 @@ class Engine:
             self._add_workers(runner)
         self._acknowledger.resize(connections, shares)
 
+    async def _watch(self) -> None:
+        """See at which companies something is late, for as long as the engine runs."""
+        asking = [
+            runner.queue
+            for runner, stage in zip(self._runners, self._stages, strict=True)
+            if stage.asks and isinstance(runner.queue, FairQueue)
+        ]
+        while True:
+            await anyio.sleep(WATCH)
+            now = time.monotonic()
+            late = set(self._acknowledger.queue.overdue(now))
+            for queue in asking:
+                late.update(queue.overdue(now))
+            self._in_flight.set_late(late)
+
     def _look_again(self) -> None:
-        """Make up for the workers, and the room, of what is in flight of a source that retires."""
+        """Make up for the workers, and the room, of what is in flight and takes none of others."""
         for runner in self._runners:
             runner.queue.look_again()
             self._add_workers(runner)
@@ -193,8 +219,11 @@ class Engine:
         if runner.active < runner.most:
             self._add_workers(runner)
         began = time.perf_counter()
+        if runner.stage.asks:
+            company_at_work.set(documents[0].company)
         try:
             results = await runner.work(documents)
+            runner.queue.answered(documents)
             counters.count_group(time.perf_counter() - began)
             for document, result in zip(documents, results, strict=True):
                 if not isinstance(result, Document):

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 
 from pipeline.dispatcher import PendingAck
-from pipeline.document import Document, Key
+from pipeline.document import Document, Key, Line
 from pipeline.source import Source
 
 
@@ -26,7 +26,7 @@ class InFlightItem:
     @property
     def source(self) -> Source:
         """The source that it is fetched from and acknowledged to."""
-        return self.item.source
+        return self.item.line[0]
 
 
 class InFlight:
@@ -36,13 +36,17 @@ class InFlight:
     """
 
     def __init__(self, retires: Callable[[], None] = lambda: None) -> None:
-        """retires: called whenever a source has retired that has something in flight."""
+        """retires: called when a source with something in flight has, or others are late."""
         self._retires = retires
         self._items: dict[str, dict[str, InFlightItem]] = {}
         #: How many items each source has listed that are in flight; no source has 0.
         self._counts: dict[Source, int] = {}
         #: Sources that are polled no more, while something of theirs is in flight.
         self._retired: set[Source] = set()
+        #: The same by company, where the source has several.
+        self._counts_of: dict[Line, int] = {}
+        #: The lines of companies of which something is late.
+        self._late: set[Line] = set()
         #: Events for those who wait until a source, a name of sources, or a document has drained.
         self._drained: dict[Hashable, anyio.Event] = {}
 
@@ -51,8 +55,12 @@ class InFlight:
         items = self._items.setdefault(key.source, {})
         if key.id in items:
             return False
-        items[key.id] = added = InFlightItem(key, item)
-        self._counts[added.source] = self._counts.get(added.source, 0) + 1
+        items[key.id] = InFlightItem(key, item)
+        line = item.line
+        source, company = line
+        self._counts[source] = self._counts.get(source, 0) + 1
+        if company:
+            self._counts_of[line] = self._counts_of.get(line, 0) + 1
         return True
 
     def remove(self, key: Key) -> None:
@@ -62,7 +70,12 @@ class InFlight:
             return
         del self._items[key.source][key.id]
         self._notify(key)
-        source = removed.source
+        line = removed.item.line
+        source, company = line
+        if company:
+            self._counts_of[line] -= 1
+            if not self._counts_of[line]:
+                del self._counts_of[line]
         self._counts[source] -= 1
         if not self._counts[source]:
             del self._counts[source]
@@ -91,17 +104,43 @@ class InFlight:
         return frozenset(item.key for item in self._items.get(source, {}).values())
 
     def count(self, source: str) -> int:
-        """How many documents of a source are in flight, without those of one that has retired."""
+        """How many documents of a source are in flight.
+
+        Those of one that has retired do not count, nor do those of a company that is late.
+        """
         count = len(self._items.get(source, ()))
         for one in self._retired:
             if one.name == source:
                 count -= self._counts[one]
+        for line in self._late:
+            if line[0].name == source and line[0] not in self._retired:
+                count -= self._counts_of.get(line, 0)
         return count
 
     @property
     def retired(self) -> Collection[Source]:
         """The sources that are polled no more, while something of them is in flight; it is live."""
         return self._retired
+
+    @property
+    def late(self) -> Collection[Line]:
+        """The lines of companies of which something is late; it is live.
+
+        No poll waits for their documents, and no other company's document has their room.
+        """
+        return self._late
+
+    def set_late(self, lines: set[Line]) -> None:
+        """Set whose documents are late."""
+        before = self._late.copy()
+        if lines == before:
+            return
+        self._late.clear()
+        self._late.update(lines)
+        self._retires()
+        for name in {line[0].name for line in lines - before}:
+            if not self.count(name):
+                self._notify(name)
 
     def sources(self) -> list[str]:
         """The names of the sources that have, or had, something in flight."""

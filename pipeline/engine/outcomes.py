@@ -214,8 +214,9 @@ class Outcomes:
         """Release a document whose end the ledger has recorded, and have its source told."""
         await self._release(document)
         await self.clear_quarantine(document.key, outcome)
-        pending = PendingAck(document.key, document.ack.source, outcome, record)
-        if document.ack.source.traits.in_order:
+        source, company = document.line
+        pending = PendingAck(document.key, source, outcome, record, (), company)
+        if source.traits.in_order:
             # The list stage acknowledges it, which knows what else the acknowledgement is of.
             self._journal.told([pending], time.time(), acknowledged=False)
             self._in_flight.remove(document.key)

@@ -17,12 +17,13 @@ from typing import Any
 
 import anyio.to_thread
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from pipeline.document import Document, Key
 from pipeline.durable import make_folder, replace_file
 from pipeline.files import read_file
 from pipeline.folder_lock import folder_lock
+from pipeline.shared_mount import ensure_mounted
 
 #: Bytes of the label in a file's name, so that the whole name fits into 255.
 LABEL_BYTES = 120
@@ -87,7 +88,7 @@ class Quarantine:
     async def remove(self, key: Key) -> None:
         """Remove what is kept of a document, if anything is. Raises OSError."""
         if self._is_shared:
-            await anyio.to_thread.run_sync(self._remove_listed, key)
+            await self._remove_shared(key)
             return
         if self._kept is None:
             self._kept = await anyio.to_thread.run_sync(self._look)
@@ -115,7 +116,12 @@ class Quarantine:
             self._kept.discard(_mark(kept.key))
         return is_same
 
+    def _ensure_there(self) -> None:
+        if self._is_shared:
+            ensure_mounted(self.folder.parent)
+
     def _all_kept(self) -> list[Kept]:
+        self._ensure_there()
         found = [self._kept_by(path) for path in sorted(self.folder.glob("*/*.json"))]
         return [one for one in found if one is not None]
 
@@ -131,6 +137,7 @@ class Quarantine:
         return Kept(key, at, note.sent_sha256 or note.sha256 or "", tuple(files))
 
     def _keep(self, document: Document[Any], reason: str) -> None:
+        self._ensure_there()
         folder = self._folder(document.key)
         make_folder(folder, 0o750)
         with self._locked(folder):
@@ -187,25 +194,37 @@ class Quarantine:
         for path in self._files(key):
             path.unlink(missing_ok=True)
 
-    def _remove_listed(self, key: Key) -> None:
-        """As remove(), of what the names in a shared folder show, as far as they are known."""
+    async def _remove_shared(self, key: Key) -> None:
+        """As remove(); what another node has kept in the last RELIST seconds may stay."""
         folder = self._folder(key)
-        with suppress(FileNotFoundError):
-            if _mark(key) in self._marks(folder):
-                with self._locked(folder):
-                    self._remove(key)
-
-    def _marks(self, folder: Path) -> frozenset[str]:
-        """The marks of what is kept in a folder; they may be RELIST seconds old."""
-        changed, now = folder.stat().st_mtime_ns, time.monotonic()
         known = self._listings.get(folder)
-        is_known = known is not None and known.changed == changed and not known.is_doubtful
-        if known is None or not (is_known or now - known.at < RELIST):
+        if known is None or time.monotonic() - known.at >= RELIST:
+            known = await anyio.to_thread.run_sync(self._list, folder)
+        if known.marks and _mark(key) in known.marks:
+            await anyio.to_thread.run_sync(self._remove_locked, key)
+
+    def _remove_locked(self, key: Key) -> None:
+        with suppress(FileNotFoundError), self._locked(self._folder(key)):
+            self._remove(key)
+
+    def _list(self, folder: Path) -> _Listing:
+        """What is kept in a folder; its names are read where it may have changed."""
+        now = time.monotonic()
+        try:
+            changed = folder.stat().st_mtime_ns
+        except FileNotFoundError:
+            found = self._listings[folder] = _Listing(-1, now, True, frozenset())
+            return found
+        known = self._listings.get(folder)
+        if known is not None and known.changed == changed and not known.is_doubtful:
+            found = structs.replace(known, at=now)
+        else:
             is_doubtful = abs(time.time() - changed / 1e9) < DOUBTFUL
             names = [Path(one.name) for one in os.scandir(folder)]
             marks = frozenset(one.stem[-DIGITS:] for one in names if one.suffix in ENDINGS)
-            known = self._listings[folder] = _Listing(changed, now, is_doubtful, marks)
-        return known.marks
+            found = _Listing(changed, now, is_doubtful, marks)
+        self._listings[folder] = found
+        return found
 
     def _discard(self, kept: Kept) -> bool:
         folder = self._folder(kept.key)

@@ -120,6 +120,9 @@ class Queue(Generic[T]):
             self._idle_since = time.monotonic()
         self._wake()
 
+    def answered(self, taken: Sequence[T]) -> None:
+        """Note that the work of the stage on these is done, before they are handed on."""
+
     def close(self) -> None:
         """Nothing will be put any more; consumers take what is left."""
         self._closed = True
@@ -161,7 +164,7 @@ class Queue(Generic[T]):
         self.documents += 1
         self.bytes += held
         if self._takers:
-            self._wake_taker()
+            self._wake_for(item)
 
     async def _arrival(self) -> None:
         """Wait until an item may be there; another consumer may be the first to take it."""
@@ -178,6 +181,10 @@ class Queue(Generic[T]):
                 # Cancelled after it was woken: what it was woken for is another one's.
                 self._wake_taker()
             raise
+
+    def _wake_for(self, item: T) -> None:  # noqa: ARG002 - FairQueue uses it
+        """Wake a consumer for an item that has come."""
+        self._wake_taker()
 
     def _wake_all(self) -> None:
         while self._takers:

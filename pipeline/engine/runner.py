@@ -95,8 +95,8 @@ class StageRunner:
         if isinstance(self.queue, FairQueue):
             # Where the stage has workers of its own, each source has as many as a single one.
             each = dict.fromkeys(shares, self.wanted) if own.workers else shares
-            self.queue.share(each)
             self.wanted = max(self.wanted, sum(each.values()))
+            self.queue.share(each, self.wanted)
         self.queue.resize(
             Bound(
                 (size and size.queue) or own.queue.documents + in_hand,

@@ -35,6 +35,14 @@ class Deliveries(Protocol):
     def troubles(self) -> Mapping[Path, Trouble]:
         """The folders that refuse documents, or hang, and why."""
 
+    @property
+    def taken(self) -> Mapping[Path, float]:
+        """When each folder took a document last, in seconds since 1970."""
+
+    @property
+    def refused(self) -> Mapping[Path, float]:
+        """When each folder that is in trouble refused a document last."""
+
     async def free_bytes(self, folders: Iterable[Path]) -> Mapping[Path, int | Trouble | None]:
         """The bytes free on the disk of each folder; a Trouble where the disk hangs."""
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from pipeline.nodes import ClusterView
+
 
 class Trouble(Struct, frozen=True):
     """Why something does not work. since: when that began; remedy: what its user can do."""
@@ -51,6 +53,9 @@ class Health(Struct, frozen=True):
     progress_at: when the engine last made progress, or had nothing to do. quarantined, waiting,
     unacknowledged, staged: documents by the ledger. disk_free: bytes free on the disk of the state
     folder. state: why the ledger can't be written, so that everything waits.
+
+    cluster: where it is that of several nodes; node: the one that tells. started_at, progress_at,
+    disk_free and state are those of this one then, and all else is of all of them.
     """
 
     at: float
@@ -65,6 +70,8 @@ class Health(Struct, frozen=True):
     disk_free: int | None = None
     staged: int = 0
     state: Trouble | None = None
+    cluster: ClusterView | None = None
+    node: str = ""
 
     @property
     def ready(self) -> bool:

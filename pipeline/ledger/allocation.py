@@ -1,8 +1,9 @@
 """Name allocation: gives each staged document a name of its own, unless it is a duplicate.
 
 Each SQL statement releases the interpreter's lock (GIL) and has to win it back from the event
-loop, which takes longer than the statement itself. So one query for each column finds what may
-collide with any document of a group, and only a document that may collide is looked up by itself.
+loop, which takes longer than the statement itself; and a server is a network away. So one query for
+each column finds what may collide with any document of a group, only a document that may collide is
+looked up by itself, and the others are recorded together.
 Nothing here touches the folders: a transaction must not wait for them.
 """
 
@@ -76,7 +77,12 @@ def allocate(
     identities = _existing(connection, "identity", [one.identity for one in documents])
     known_numbers = _existing(connection, "number_hash", [one.number_hash for one in documents])
     allocations: list[Allocation] = []
+    recorder = _Recorder(connection, at, node, allocations)
     for document, name, hash_ in zip(documents, names, hashes, strict=True):
+        has_number = document.number_hash in known_numbers
+        if hash_ in taken or has_number or document.identity in identities:
+            # What is looked up now has to see all that went before.
+            recorder.flush()
         original = _original(connection, document) if document.identity in identities else None
         if original is not None and not document.may_repeat:
             allocations.append(_own(connection, document) or original)
@@ -85,21 +91,18 @@ def allocate(
         if hash_ in taken:
             allocated = _free_name(connection, document.key, document.path, document.first, numbers)
             hash_ = name_hash(allocated.path)  # noqa: PLW2901 - of the name that it gets
-        has_number = document.number_hash in known_numbers
-        corrects = _same_number(connection, document) if has_number else ""
         repeats = original.label if original else ""
-        corrects = "" if original else corrects
-        if not _record_staged(connection, document, allocated.path, hash_, at, node):
-            own = _own(connection, document, corrects, repeats)
-            allocations.append(own or Unrecorded(_state(connection, document.key)))
-            continue
+        corrects = _same_number(connection, document) if has_number and not original else ""
+        recorder.add(
+            document, AllocatedName(allocated.path, allocated.number, corrects, repeats), hash_
+        )
         # The rest of the group has to see them as taken.
         taken.add(hash_)
         if document.identity is not None:
             identities.add(document.identity)
         if document.number_hash is not None:
             known_numbers.add(document.number_hash)
-        allocations.append(AllocatedName(allocated.path, allocated.number, corrects, repeats))
+    recorder.flush()
     return allocations
 
 
@@ -173,25 +176,63 @@ def _same_number(connection: Connection, document: Staged) -> str:
     return next((row[3] for row in rows if Key(*row[:3]) != document.key), "")
 
 
-def _record_staged(
-    connection: Connection, document: Staged, path: str, hash_: int, at: float, node: str
-) -> bool:
-    """Record a document as staged; False if it has no row, or is staged or delivered already."""
-    updated = connection.execute(
-        "UPDATE documents SET state = 'staged', staged = ?4, path = ?5, name_hash = ?6,"
-        " company = ?7, kind = ?8, sha256 = ?9, size = ?10, checksum = ?11, warnings = ?12,"
-        " verified_at = ?13, changed_at = ?14, companions = ?15, identity = ?16,"
-        " number_hash = ?17, marks = ?18, details = ?19, node = ?20"
-        " WHERE source = ?1 AND id = ?2 AND revision = ?3 AND state NOT IN ('staged', 'delivered')",
-        (
-            *columns(document.key),
-            *(document.staged, path, hash_, document.company, document.kind),
-            *(document.sha256, document.size, document.checksum, document.warnings),
-            *(document.verified_at, at, " ".join(document.sidecars)),
-            *(document.identity, document.number_hash, document.marks, document.details, node),
-        ),
-    )
-    return updated.rowcount == 1
+class _Recorder:
+    """Records documents as staged, as many by one statement as nothing is looked up between.
+
+    allocations: what each document gets is appended, and replaced where it can't be recorded.
+    """
+
+    def __init__(
+        self, connection: Connection, at: float, node: str, allocations: list[Allocation]
+    ) -> None:
+        self._connection = connection
+        self._at = at
+        self._node = node
+        self._allocations = allocations
+        #: Documents that are not recorded yet, with their places in the allocations.
+        self._pending: list[tuple[int, Staged]] = []
+        self._rows: list[tuple[object, ...]] = []
+
+    def add(self, document: Staged, allocated: AllocatedName, hash_: int) -> None:
+        """Record a document under a name, no later than at the next flush()."""
+        self._pending.append((len(self._allocations), document))
+        self._allocations.append(allocated)
+        self._rows.append(
+            (
+                *columns(document.key),
+                *(document.staged, allocated.path, hash_, document.company, document.kind),
+                *(document.sha256, document.size, document.checksum, document.warnings),
+                *(document.verified_at, self._at, " ".join(document.sidecars)),
+                *(document.identity, document.number_hash, document.marks, document.details),
+                self._node,
+            )
+        )
+
+    def flush(self) -> None:
+        """Record what is not recorded yet, unless its row is missing, staged or delivered."""
+        if not self._rows:
+            return
+        updated = self._connection.executemany(
+            "UPDATE documents SET state = 'staged', staged = ?4, path = ?5, name_hash = ?6,"
+            " company = ?7, kind = ?8, sha256 = ?9, size = ?10, checksum = ?11, warnings = ?12,"
+            " verified_at = ?13, changed_at = ?14, companions = ?15, identity = ?16,"
+            " number_hash = ?17, marks = ?18, details = ?19, node = ?20 WHERE source = ?1"
+            " AND id = ?2 AND revision = ?3 AND state NOT IN ('staged', 'delivered')",
+            self._rows,
+        )
+        if updated.rowcount != len(self._rows):
+            self._look_up()
+        updated.close()
+        self._pending.clear()
+        self._rows.clear()
+
+    def _look_up(self) -> None:
+        """Find out which documents were not recorded, and why."""
+        for place, document in self._pending:
+            hoped = self._allocations[place]
+            assert isinstance(hoped, AllocatedName)
+            own = _own(self._connection, document, hoped.corrects, hoped.repeats)
+            self._allocations[place] = own or Unrecorded(_state(self._connection, document.key))
 
 
 def _own(

@@ -121,6 +121,10 @@ class OrderBook:
         """The next orders that are not done, by their numbers, at most PAGE."""
         return await self._ledger.change(partial(_open, after))
 
+    async def has_newer(self, number: int) -> bool:
+        """Whether there is an open order of a higher number, which any node has recorded."""
+        return bool(await self._ledger.ask(partial(_open, number)))
+
     async def end(self, ended: Sequence[Ended], at: float) -> None:
         """Record what came of orders; one that has ended stays as it is."""
         sql = (

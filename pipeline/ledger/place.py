@@ -45,6 +45,12 @@ def open_store(place: LedgerPlace, node: str = "", *, read_only: bool = False) -
     return store
 
 
+def check_place(place: PostgresPlace) -> str:
+    """Try whether a database can hold a ledger; what it is, for people. Raises StateError."""
+    found: str = _postgres().check_postgres(place.dsn)
+    return found
+
+
 @contextmanager
 def reading(place: LedgerPlace, patience: float | None = None) -> Iterator[Connection]:
     """A connection that only reads, beside all writers, of whom it keeps none waiting.

@@ -12,7 +12,11 @@ import psycopg
 import structlog
 
 from pipeline.errors import StateError
-from pipeline.ledger.postgres_connection import PostgresConnection
+from pipeline.ledger.postgres_connection import (
+    STATEMENT_TIMEOUT,
+    PostgresConnection,
+    limit_statements,
+)
 from pipeline.ledger.schema import MIGRATIONS, SCHEMA, VERSION
 
 log = structlog.get_logger(__name__)
@@ -20,8 +24,8 @@ log = structlog.get_logger(__name__)
 SUBJECT = "the ledger in PostgreSQL"
 #: The key of the lock under which one node at a time makes or migrates the tables ("synqup").
 SCHEMA_LOCK = 0x73796E717570
-#: The oldest version that a ledger in PostgreSQL can have.
-FIRST = 6
+#: Seconds that a migration may take: it reads all rows.
+MIGRATION_TIMEOUT = 3600.0
 #: What is written otherwise: the order matters.
 _WORDS = (
     (
@@ -34,6 +38,12 @@ _WORDS = (
     (r"\bTEXT\b", 'text COLLATE "C"'),
     (r"\) STRICT(?:, WITHOUT ROWID)?;", ");"),
     (r"PRAGMA user_version = \d+;", ""),
+)
+
+#: What was delivered of late is asked for again and again there: by no node alone is it counted.
+_DELIVERED = (
+    "CREATE INDEX IF NOT EXISTS documents_delivered ON documents (delivered_at)"
+    " WHERE state = 'delivered'"
 )
 
 
@@ -52,6 +62,7 @@ def prepare(connection: PostgresConnection) -> None:
     version = known_version(connection)
     if version == VERSION:
         return
+    limit_statements(connection, MIGRATION_TIMEOUT)
     connection.execute("BEGIN")
     connection.execute(f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})")
     # Another node may have done it meanwhile.
@@ -60,6 +71,7 @@ def prepare(connection: PostgresConnection) -> None:
         steps = [MIGRATIONS[step] for step in range(version, VERSION)] if version else [SCHEMA]
         _make(connection, version, translated_schema("".join(steps)))
     connection.execute("COMMIT")
+    limit_statements(connection, STATEMENT_TIMEOUT)
     if not version:
         log.info("new ledger created", path=SUBJECT)
     elif version < VERSION:
@@ -85,7 +97,8 @@ def known_version(connection: PostgresConnection) -> int:
 def _make(connection: PostgresConnection, version: int, steps: str) -> None:
     try:
         connection.execute(
-            f"{steps}; CREATE TABLE IF NOT EXISTS ledger_version (version bigint NOT NULL);"  # noqa: S608 - a number
+            f"{steps}; {_DELIVERED};"  # noqa: S608 - a number
+            " CREATE TABLE IF NOT EXISTS ledger_version (version bigint NOT NULL);"
             f" DELETE FROM ledger_version; INSERT INTO ledger_version VALUES ({VERSION})"
         )
     except psycopg.errors.DuplicateTable as error:

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 import psycopg
 
 from pipeline.errors import StateError
+from pipeline.ledger import postgres_connection
 from pipeline.ledger.connection import NoLedger
 from pipeline.ledger.postgres_connection import (
     POSTGRES,
@@ -41,7 +42,7 @@ class PostgresStore:
         self._dsn = dsn
         self._read_only = read_only
         self._name = f"synqup {node}".strip()
-        self._connection: PostgresConnection | None = None
+        self.connection: PostgresConnection | None = None
 
     def open(self) -> None:
         """Connect, and make or migrate the tables, unless they are only read. Raises StateError."""
@@ -59,12 +60,17 @@ class PostgresStore:
         """See Store. Whatever is committed is flushed; what only reads has no transaction."""
         connection = self._connected()
         if not reading:
-            connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({CHANGES_LOCK})")
+            try:
+                connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({CHANGES_LOCK})")
+            except psycopg.errors.LockNotAvailable:
+                connection.execute("ROLLBACK")
+                end_idle_holders(connection)
+                raise
         return connection
 
     def commit(self) -> None:
         """See Store."""
-        connection = self._connection
+        connection = self.connection
         if connection is None:
             raise ConnectionLost("the connection has ended")
         if not connection.is_in_transaction:
@@ -76,7 +82,7 @@ class PostgresStore:
 
     def rollback(self, error: BaseException) -> None:  # noqa: ARG002 - as Store
         """See Store."""
-        connection = self._connection
+        connection = self.connection
         if connection is None:
             return
         try:
@@ -102,18 +108,18 @@ class PostgresStore:
 
     def close(self) -> None:
         """See Store."""
-        connection, self._connection = self._connection, None
+        connection, self.connection = self.connection, None
         if connection is not None:
             with suppress(psycopg.Error):
                 connection.close()
 
     def _connected(self) -> PostgresConnection:
         """A connection to a server that can hold a ledger, without an open transaction."""
-        if self._connection is not None and self._connection.is_usable:
-            if self._connection.is_in_transaction:
+        if self.connection is not None and self.connection.is_usable:
+            if self.connection.is_in_transaction:
                 # The rollback of the transaction before failed as well.
-                self._connection.execute("ROLLBACK")
-            return self._connection
+                self.connection.execute("ROLLBACK")
+            return self.connection
         self.close()
         connection = connect(self._dsn, self._name)
         try:
@@ -121,12 +127,29 @@ class PostgresStore:
                 only_read(connection)
             else:
                 check_settings(connection, self._dsn)
-                known_version(connection)
+                _refuse_newer(connection)
         except BaseException:
             connection.close()
             raise
-        self._connection = connection
+        self.connection = connection
         return connection
+
+
+def end_idle_holders(connection: PostgresConnection) -> None:
+    """End each session that holds the lock of all changes, and does nothing for IDLE_TIMEOUT.
+
+    The server does that by itself, but not where the last that it got was a request to flush, with
+    which psycopg ends the statements of an executemany() (seen with PostgreSQL 15 and psycopg 3.3).
+    """
+    connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+        " WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        " AND (CAST(classid AS bigint) << 32) + CAST(objid AS bigint) = CAST(?1 AS bigint)"
+        " AND state LIKE 'idle in transaction%'"
+        " AND state_change < now() - ?2 * interval '1 second'",
+        (CHANGES_LOCK, postgres_connection.IDLE_TIMEOUT),
+    )
 
 
 def open_postgres(dsn: str, node: str, *, read_only: bool = False) -> PostgresStore:
@@ -171,6 +194,31 @@ def only_read(connection: PostgresConnection) -> None:
         raise NoLedger(SUBJECT)
     if version != VERSION:
         raise StateError(SUBJECT, "an earlier synqup has written it", NoLedger.remedy)
+
+
+def check_postgres(dsn: str) -> str:
+    """Try whether a database can hold a ledger, and change nothing; what it is. Raises StateError.
+
+    It is asked as the ledger would ask; the tables may be missing.
+    """
+    store = PostgresStore(dsn, "")
+    try:
+        connection = store.begin(durable=False, reading=True)
+        row = connection.execute("SELECT current_database(), current_setting('server_version')")
+        name, version = row.fetchone() or ("", "")
+    except (psycopg.Error, Unsuitable) as error:
+        raise StateError(SUBJECT, *_words(error)) from None
+    finally:
+        store.close()
+    return f"database {name} of PostgreSQL {version}"
+
+
+def _refuse_newer(connection: PostgresConnection) -> None:
+    """Raise Unsuitable where a newer program has migrated the ledger since it was opened."""
+    try:
+        known_version(connection)
+    except StateError as error:
+        raise Unsuitable(error.reason, error.remedy) from None
 
 
 def _words(error: psycopg.Error | Unsuitable) -> tuple[str, str]:

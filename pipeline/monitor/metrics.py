@@ -25,6 +25,7 @@ from pipeline.engine.counters import BUCKETS
 from pipeline.engine.observer import QueueSnapshot, Snapshot, StageSnapshot
 from pipeline.health.model import Health
 from pipeline.ledger.models import State
+from pipeline.monitor.cluster_metrics import cluster_metrics
 
 #: The media type of generate_latest().
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -54,6 +55,7 @@ class Metrics(Collector):
             *_sources(health, snapshot),
             *_destinations(health),
             *_ledger(health),
+            *cluster_metrics(health),
         ]
         return generate_latest(self._registry)
 

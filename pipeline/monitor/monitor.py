@@ -15,8 +15,8 @@ import structlog
 
 from pipeline.config.monitor import Address, MonitorSettings
 from pipeline.engine.observer import Observer
-from pipeline.health.collector import Collector, Deliveries
-from pipeline.monitor.page.parts import Parts
+from pipeline.health.collector import Deliveries
+from pipeline.monitor.page.parts import Collects, Parts
 from pipeline.network.kept_server import KeptServer
 
 if TYPE_CHECKING:  # it takes longer to import than all that one poll does
@@ -31,7 +31,7 @@ class Monitor:
     def __init__(
         self,
         settings: MonitorSettings,
-        collector: Collector,
+        collector: Collects,
         observer: Observer,
         deliveries: Deliveries,
         page: Parts | None = None,

@@ -10,9 +10,10 @@ from aiohttp import web
 from msgspec import Struct
 
 from pipeline.engine.observer import Observer
-from pipeline.health.collector import Collector, Deliveries
+from pipeline.health.collector import Deliveries
 from pipeline.health.model import Health
 from pipeline.monitor.metrics import CONTENT_TYPE, Metrics
+from pipeline.monitor.page.parts import Collects
 from pipeline.monitor.readiness import readiness
 
 #: A page is good for so many times as long as it took to make: however often it is asked for, that
@@ -23,7 +24,7 @@ MAX_SHARE = 20
 class Watched(Struct, frozen=True):
     """What the pages tell of."""
 
-    collector: Collector
+    collector: Collects
     observer: Observer
     deliveries: Deliveries
     metrics: Metrics

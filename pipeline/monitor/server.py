@@ -13,11 +13,11 @@ from msgspec import Struct
 
 from pipeline.config.monitor import Address, MonitorSettings, is_loopback
 from pipeline.engine.observer import Observer
-from pipeline.health.collector import Collector, Deliveries
+from pipeline.health.collector import Deliveries
 from pipeline.monitor.connections import keep, serving
 from pipeline.monitor.guard import Guard
 from pipeline.monitor.metrics import Metrics
-from pipeline.monitor.page.parts import Parts
+from pipeline.monitor.page.parts import Collects, Parts
 from pipeline.monitor.page.site import Site
 from pipeline.monitor.pages import WATCHED, Watched, routes
 
@@ -46,7 +46,7 @@ class Listening(Struct, frozen=True):
 @asynccontextmanager
 async def listening(
     settings: MonitorSettings,
-    collector: Collector,
+    collector: Collects,
     observer: Observer,
     deliveries: Deliveries,
     page: Parts | None = None,

@@ -32,6 +32,9 @@ class Destinations:
         self._delivered: Counter[tuple[str, str]] = Counter()
         self._lanes = lanes
         self._troubles: dict[Path, Trouble] = {}
+        #: When each folder took a document last, and when one refused it last.
+        self._taken: dict[Path, float] = {}
+        self._refused: dict[Path, float] = {}
 
     def record(self, plans: Sequence[Plan], results: Mapping[Key, WriteResult]) -> None:
         """Record what became of a group of documents."""
@@ -48,12 +51,16 @@ class Destinations:
 
     def record_folders(self, taking: set[Path], refusing: Mapping[Path, OSError]) -> None:
         """Record which folders have taken a document, and which have refused one."""
+        now = time.time()
         for folder in taking:
             self._troubles.pop(folder, None)
+            self._refused.pop(folder, None)
+            self._taken[folder] = now
         for folder, error in refusing.items():
             if folder not in taking:
+                self._refused[folder] = now
                 known = self._troubles.get(folder)
-                since = known.since if known else time.time()
+                since = known.since if known else now
                 self._troubles[folder] = Trouble(since, *folder_words(error))
 
     @property
@@ -64,6 +71,16 @@ class Destinations:
     def troubles(self) -> Mapping[Path, Trouble]:
         """The folders that refuse documents, or hang, and why."""
         return self._troubles
+
+    @property
+    def taken(self) -> Mapping[Path, float]:
+        """When each folder took a document last, in seconds since 1970."""
+        return self._taken
+
+    @property
+    def refused(self) -> Mapping[Path, float]:
+        """When each folder that is in trouble refused a document last."""
+        return self._refused
 
     async def free_bytes(self, folders: Iterable[Path]) -> dict[Path, int | Trouble | None]:
         """The bytes that this account may still write to the disk of each folder.

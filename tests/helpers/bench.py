@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -21,6 +22,9 @@ from pipeline.stage import Stage, one_by_one
 from stages.list import Lister
 from tests.helpers.farm import Farm
 
+#: A configuration without companies, which is all that a poll of a farm asks it for.
+NOBODY: Any = SimpleNamespace(companies=())
+
 
 class Bench:
     def __init__(self, engine: Engine, ledger: Ledger) -> None:
@@ -31,7 +35,7 @@ class Bench:
 
     async def poll(self, farm: Farm) -> None:
         with anyio.fail_after(100):
-            await Lister(farm, None, self.ledger, self.engine.dispatcher).poll()  # type: ignore[arg-type]
+            await Lister(farm, NOBODY, self.ledger, self.engine.dispatcher).poll()
 
 
 @asynccontextmanager

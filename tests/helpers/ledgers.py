@@ -35,7 +35,7 @@ def query(place: LedgerPlace, sql: str) -> list[tuple[Any, ...]]:
 
 
 def connection_of(ledger: Ledger) -> Any:
-    """The writer's own connection to a file of SQLite."""
+    """The writer's own connection."""
     return ledger._writer._store.connection
 
 

@@ -30,6 +30,7 @@ ELSEWHERE = {
     "pipeline/hints.py": "why a push is refused is for the log",
     "pipeline/push/*": "as pipeline/hints.py",
     "stages/check.py": "`synqup check`",
+    "pipeline/shared_folder.py": "`synqup check`",
     "stages/configuration.py": "as pipeline/config",
     "stages/settings.py": "as pipeline/config",
     "stages/*settings.py": "as pipeline/config",

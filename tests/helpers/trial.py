@@ -71,7 +71,8 @@ class Trial:
         return summarise(self.folder / "state" / "ledger.sqlite")
 
     def delivered(self) -> Counter[str]:
-        files = [path for path in (self.folder / "out").rglob("*") if path.is_file()]
+        found = (self.folder / "out").rglob("*")
+        files = [path for path in found if path.is_file() and ".synqup" not in path.parts]
         return Counter(sha256(path.read_bytes()).hexdigest() for path in files)
 
     def held(self) -> Counter[str]:

@@ -12,7 +12,9 @@ from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.ledger.models import State
 from pipeline.stage import Result
 from stages.delivery.lanes import Lanes
+from stages.delivery.peers import Peers
 from stages.delivery.staging import NAME, Staging
+from stages.delivery.staging_shared import SharedStaging
 from stages.delivery.volumes import Volumes
 from stages.model import Classified
 from stages.settings import Config
@@ -23,13 +25,19 @@ from tests.helpers.documents import classified, configured
 
 
 class Bench:
-    def __init__(self, folder: Path, ledger: Ledger, config: Config) -> None:
+    def __init__(
+        self, folder: Path, ledger: Ledger, config: Config, peers: Peers | None = None
+    ) -> None:
         self.folder = folder
         self.ledger = ledger
         self.config = config
         self.lanes = Lanes()
         volumes = Volumes(folder / "volumes")
-        staging = Staging(folder / "staging", self.lanes.mount_of)
+        staging: Staging | SharedStaging
+        if peers is None:
+            staging = Staging(folder / "staging", self.lanes.mount_of)
+        else:
+            staging = SharedStaging(ledger, peers, self.lanes.mount_of)
         self.write = Write(ledger, staging, volumes, self.lanes)
         self.at = 1.0
 

@@ -62,6 +62,7 @@ def all_told(box: Mailbox) -> None:
 
 
 def test_a_catch_up_delivers_everything_once(box: Mailbox, postgres: str) -> None:
+    assert "[cluster]: the ledger lies in database test_" in synqup("check", "--config", box.config)
     assert [source["polled_at"] for source in box.status()["sources"]] == [None]
     told = synqup("catch-up", "--config", box.config, "--dry-run")
     assert f"{DOCUMENTS}" in told
@@ -129,6 +130,7 @@ def test_what_can_not_be_done_is_said(box: Mailbox, tmp_path: Path) -> None:
         told = synqup(command, tmp_path / "file.zip", "--config", box.config, expect=1)
         assert "PostgreSQL's own tools" in " ".join(told.split())
     (tmp_path / "dsn").write_text("geheim")
+    assert "no connection string" in synqup("check", "--config", box.config, expect=1)
     for command in ("status", "catch-up"):
         told = synqup(command, "--config", box.config, expect=1)
         assert "no connection string" in " ".join(told.split())

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("psycopg")
 
-from pipeline.cluster.shared_marker import MARKER
+from pipeline.shared_mount import MARKER
 from tests.helpers.browsing import decide, shown_address
 from tests.helpers.processes import (
     PATIENCE,
@@ -78,13 +78,14 @@ def test_a_person_signs_in_once_for_all_nodes_while_they_run(nodes: Nodes) -> No
     one, other = nodes.configs
     with process("run", "--config", one) as first, process("run", "--config", other) as second:
         logs = [nodes.folder / f"state-{name}" / "logs" / "synqup.log" for name in ("one", "other")]
-        for log in logs:
-            wait_until(
-                lambda log=log: log.exists() and "Sign in: synqup sign-in" in log.read_text()
-            )
+
+        def is_said(words: str) -> bool:
+            """Whether it is said by the node that polls the source now."""
+            return any(log.exists() and words in log.read_text() for log in logs)
+
+        wait_until(lambda: is_said("Sign in: synqup sign-in"))
         assert "signed in as jan@firm.example" in nodes.sign_in(one)
-        for log in logs:
-            wait_until(lambda log=log: "there is a new sign-in" in log.read_text())
+        wait_until(lambda: is_said("there is a new sign-in"))
         wait_until(lambda: "access" in nodes.stored())
         for running in (first, second):
             assert running.poll() is None
@@ -117,7 +118,7 @@ def test_a_node_that_sees_another_folder_does_not_begin(nodes: Nodes) -> None:
     # As where it is not mounted: the bare mount point.
     nodes.shared.rename(nodes.folder / "mounted-elsewhere")
     nodes.shared.mkdir(0o700)
-    words = "this is not the one that the other nodes share"
+    words = "this is not the folder that the other nodes share"
     assert words in synqup("check", "--before-sign-in", "--config", other, expect=1)
     assert words in synqup("catch-up", "--config", other, expect=1)
     assert words in nodes.sign_in(other)

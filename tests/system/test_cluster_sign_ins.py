@@ -20,7 +20,8 @@ pytest.importorskip("psycopg")
 
 from pipeline.cluster.database import Database
 from pipeline.cluster.turns import NodeTurns
-from pipeline.errors import SignInRefused
+from pipeline.errors import RetryableError, SignInRefused
+from pipeline.shared_mount import MARKER
 from stages.sources.http.oauth import SignIn
 from stages.sources.http.oauth_client import OAuthClient
 from stages.sources.http.token import TokenCache
@@ -69,6 +70,7 @@ async def node(
 async def it(tmp_path: Path) -> AsyncIterator[Issuer]:
     (tmp_path / "secret").write_text("s3cret-one")
     (tmp_path / "refresh").write_text("r0")
+    (tmp_path / MARKER).touch()
     async with issuer() as one:
         one.rotates = True
         yield one
@@ -310,3 +312,20 @@ async def test_nodes_with_configured_tokens_of_their_own_agree_on_the_latest(
     assert sent.count("r0") == 1
     assert sent.count("anew") == 1
     assert len(set(sent)) == len(sent)
+
+
+async def test_a_folder_that_is_not_mounted_any_more_costs_no_sign_in(
+    tmp_path: Path, it: Issuer, postgres: str
+) -> None:
+    async with node(tmp_path, it, postgres) as one:
+        one.token.reject(await one.token.get())
+        (tmp_path / MARKER).rename(tmp_path / "elsewhere")
+        (tmp_path / "tokens").rename(tmp_path / "tokens-elsewhere")
+        with pytest.raises(RetryableError, match="is not mounted there"):
+            await one.token.get()
+        assert not (tmp_path / "tokens").exists()
+        assert used(it) == ["r0"]
+        (tmp_path / "elsewhere").rename(tmp_path / MARKER)
+        (tmp_path / "tokens-elsewhere").rename(tmp_path / "tokens")
+        assert await one.token.get() == "t2"
+    assert used(it) == ["r0", "r1"]

@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg.conninfo import make_conninfo
 
+from tests.helpers.half_open import way_to
+from tests.helpers.postgres import PostgresServer
 from tests.helpers.processes import PATIENCE, SYNQUP, Mailbox, mailbox, synqup
 
 pytestmark = [
@@ -26,6 +29,7 @@ pytestmark = [
 CLUSTER = """
 [cluster]
 dsn = {{ file = "dsn" }}
+shared_dir = "{shared}"
 node = "{name}"
 """
 
@@ -43,7 +47,9 @@ class Node:
         (folder / "dsn").write_text(dsn)
         text = box.config.read_text().replace('"out/', f'"{box.folder}/out/')
         text = text.replace('poll_interval = "5m"', f'poll_interval = "{interval}"')
-        self.config.write_text(text + CLUSTER.format(name=name))
+        shared = box.folder / "shared"
+        shared.mkdir(exist_ok=True)
+        self.config.write_text(text + CLUSTER.format(name=name, shared=shared))
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, command: str = "run") -> None:
@@ -175,6 +181,24 @@ def test_what_a_node_leaves_is_taken_over(postgres: str, how: str) -> None:
             assert a.wait() == 1
             said = a.output.read_text()
             assert re.search(r"node a: (it has not reached|another process)", said)
+
+
+@pytest.mark.parametrize("how", ["half open", "cut"])
+def test_a_node_that_reaches_nobody_ends_with_a_sentence(
+    postgres_server: PostgresServer, postgres: str, how: str
+) -> None:
+    with (
+        worlds(postgres, "--documents", 5) as world,
+        way_to(postgres_server.port) as way,
+    ):
+        node = world.node("a")
+        dsn = make_conninfo(postgres, host="127.0.0.1", port=way.port)
+        (node.config.parent / "dsn").write_text(dsn)
+        node.start()
+        world.until(lambda: world.delivered() == 5)
+        way.mute.set() if how == "half open" else way.cut()
+        assert node.wait() == 1
+        assert re.search("(node a|the ledger).*: ", node.output.read_text().splitlines()[-1])
 
 
 def test_jobs_that_are_lost_hold_nothing_up(postgres: str) -> None:

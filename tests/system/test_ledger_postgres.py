@@ -17,9 +17,9 @@ from pipeline.errors import StateError
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.ledger.models import AllocatedName, Duplicate, NameTaken, Staged, State, Unrecorded
 from pipeline.ledger.orders import REDELIVER, NewAction, NewOrder, OrderBook
-from pipeline.ledger.place import PostgresPlace
+from pipeline.ledger.place import PostgresPlace, open_store
 from tests.helpers.cutting import Cut, CuttingProxy, cutting_proxy
-from tests.helpers.ledgers import KEY, psycopg_of, query, row, staged
+from tests.helpers.ledgers import KEY, connection_of, psycopg_of, query, row, staged
 from tests.helpers.postgres import PostgresServer, running_postgres
 
 pytestmark = pytest.mark.anyio
@@ -167,18 +167,49 @@ async def test_a_name_that_was_allocated_without_an_answer_is_the_one_that_is_re
         assert other.path in {one.path for one in await ledger.unfinished()}
 
 
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seconds of what takes some in earnest."""
+    monkeypatch.setattr("pipeline.ledger.postgres_connection.IDLE_TIMEOUT", 0.5)
+    monkeypatch.setattr("pipeline.ledger.postgres_connection.LOCK_TIMEOUT", 1.0)
+    monkeypatch.setattr("pipeline.ledger.postgres_connection._Link.limit", 2.0)
+
+
+@pytest.mark.usefixtures("short")
 async def test_a_connection_that_has_gone_silent_is_given_up(
-    place: PostgresPlace, proxy: CuttingProxy, monkeypatch: pytest.MonkeyPatch
+    place: PostgresPlace, proxy: CuttingProxy
 ) -> None:
-    monkeypatch.setattr("pipeline.ledger.postgres_connection._Link.limit", 1.0)
-    monkeypatch.setattr("pipeline.ledger.postgres_connection.IDLE_TIMEOUT", 0.3)
     async with open_ledger(place, 60.0, "n1") as ledger:
+        connection_of(ledger).set_limit(1.0)
         await ledger.seen([(KEY, "invoice 1")], 1.0)
         await ledger.contents("box", ["1"])
         proxy.next = Cut.SILENCE
-        # The server ends the session that holds the lock and says nothing.
+        # The session that holds the lock is ended, and says nothing.
         await stage(ledger)
+        assert proxy.cuts == 1
         assert (await row(ledger)).state is State.STAGED
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("last", ["one statement", "many"])
+async def test_a_node_that_hangs_in_a_transaction_keeps_no_other_waiting(
+    postgres: str, last: str
+) -> None:
+    place = PostgresPlace(postgres)
+    with closing(open_store(place, "hanging")) as hanging:
+        connection = hanging.begin(durable=True, reading=False)
+        sql = "INSERT INTO sources (name) VALUES (?)"
+        if last == "many":
+            connection.executemany(sql, [("a",), ("b",)])
+        else:
+            connection.execute(sql, ("a",))
+        async with open_ledger(place, 60.0, "n1") as ledger:
+            await ledger.quarantined([(KEY, "why")], 1.0)
+            assert query(place, "SELECT name FROM sources") == []
+        # Whoever hung finds that nothing was committed.
+        with pytest.raises(Exception, match=r"terminat|connection") as failed:
+            hanging.commit()
+        assert hanging.is_recoverable(failed.value)
 
 
 async def test_a_server_that_is_gone_is_waited_for_and_then_said() -> None:
@@ -311,3 +342,16 @@ async def test_one_document_that_two_nodes_have_fetched_is_staged_by_one(postgre
         for ledger in (two, one):
             await ledger.delivered([(KEY, "t/1a")], 3.0)
         assert await two.unfinished() == []
+
+
+async def test_a_ledger_that_a_newer_program_has_migrated_is_left_to_it(
+    place: PostgresPlace, proxy: CuttingProxy
+) -> None:
+    async with open_ledger(place, 0.2, "n1") as ledger:
+        await ledger.seen([(KEY, "")], 1.0)
+        await ledger.contents("box", ["1"])
+        with closing(psycopg_of(place)) as connection:
+            connection.execute("UPDATE ledger_version SET version = version + 1")
+        proxy.next = Cut.REQUEST
+        with pytest.raises(StateError, match=r"newer synqup.*Install that version"):
+            await stage(ledger)

@@ -45,7 +45,7 @@ class Tract(Farm):
     def entry(self, id_: str) -> Entry:
         revision = "2" if id_ in self.revised else ""
         hints = {"company": self.whose.get(id_, "")}
-        return Entry(id_, revision, f"document {id_}", SimpleNamespace(hints=hints))
+        return Entry(id_, revision, f"document {id_}", SimpleNamespace(hints=hints, company=None))
 
     revised: frozenset[str] = frozenset()
 

@@ -106,6 +106,34 @@ WORDS: Mapping[str, Words] = {
             " for it, and whether it has approved synqup"
         ),
     ),
+    "node": Words(
+        "bad",
+        2,
+        _("node"),
+        both("Node {name} is silent", "{n} nodes are silent"),
+        _("See whether its machine runs and reaches the database, and start synqup there"),
+    ),
+    "overdue": Words(
+        "bad",
+        3,
+        _("overdue"),
+        both("{name} is not read in time", "{n} sources are not read in time"),
+        _("See below what the nodes do, and in their logs what keeps them"),
+    ),
+    "configuration": Words(
+        "warn",
+        5,
+        _("configuration"),
+        both("The nodes are configured differently", "The nodes are configured differently"),
+        _("Give all nodes the same companies, sources and folders"),
+    ),
+    "ended": Words(
+        "warn",
+        6,
+        _("restart"),
+        both("{name} was ended without a stop", "{n} nodes were ended without a stop"),
+        _("Nothing is lost. If nobody has ended it, see in its log what has"),
+    ),
     "paused": Words(
         "warn",
         9,

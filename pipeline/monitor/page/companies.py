@@ -10,6 +10,7 @@ from pipeline.engine.observer import Snapshot
 from pipeline.health.model import Health, SourceHealth
 from pipeline.language.texts import Text, mark as _, said
 from pipeline.monitor.page.model import ORDER, CompanyRow, Group, Level, SourceRow
+from pipeline.monitor.page.nodes import others_of
 from pipeline.monitor.page.parts import Member, Members
 from pipeline.monitor.page.tally import Tally
 
@@ -22,9 +23,10 @@ QUARANTINE: State = ("bad", said(_("quarantine")))
 WAITING: State = ("warn", said(_("waiting")))
 QUIET: State = ("warn", said(_("silence")))
 PAUSED: State = ("warn", said(_("paused")))
+OVERDUE: State = ("warn", said(_("overdue")))
 WELL: State = ("ok", said(_("well")))
 #: The worst first: a company is told by the first that concerns it.
-_RANKS = (FAILS, REFUSES, QUARANTINE, DISK, PAUSED, QUIET, WAITING, WELL)
+_RANKS = (FAILS, REFUSES, QUARANTINE, DISK, PAUSED, OVERDUE, QUIET, WAITING, WELL)
 
 
 def company_rows(
@@ -35,7 +37,7 @@ def company_rows(
     by_folder: Mapping[str, Sequence[Member]],
 ) -> tuple[CompanyRow, ...]:
     """A row for each company, the worst first, then by name."""
-    failing, paused, states = _states(conditions, by_folder)
+    of_source, states = _states(conditions, by_folder)
     opened: dict[str, int] = {}
     for group in groups:
         why = QUARANTINE if group.state == "quarantined" else WAITING
@@ -45,10 +47,7 @@ def company_rows(
     rows = []
     for one in members.companies.values():
         found = states.get(one.identifier, [])
-        if one.sources & failing:
-            found = [FAILS, *found]
-        if one.sources & paused:
-            found = [PAUSED, *found]
+        found = [*(state for name in one.sources for state in of_source.get(name, ())), *found]
         level, state = min(found, key=_RANKS.index, default=WELL)
         last, today, counts = tally.of(one.identifier)
         rows.append(
@@ -73,34 +72,47 @@ def company_rows(
     )
 
 
+#: What is wrong with all companies of a source, by the cause.
+_OF_SOURCE = {"source": FAILS, "paused": PAUSED, "overdue": OVERDUE}
+
+
 def _states(
     conditions: Iterable[Condition], by_folder: Mapping[str, Sequence[Member]]
-) -> tuple[set[str], set[str], dict[str, list[State]]]:
-    """The sources that fail, those that are paused, and what else is wrong with companies."""
-    failing: set[str] = set()
-    paused: set[str] = set()
+) -> tuple[dict[str, list[State]], dict[str, list[State]]]:
+    """What is wrong with sources, and what else is wrong with companies."""
+    of_source: dict[str, list[State]] = {}
     states: dict[str, list[State]] = {}
     for one in conditions:
-        if one.cause == "source":
-            failing.add(one.member)
-        elif one.cause == "paused":
-            paused.add(one.member)
+        if one.cause in _OF_SOURCE:
+            of_source.setdefault(one.member, []).append(_OF_SOURCE[one.cause])
         elif one.cause == "quiet":
             states.setdefault(one.member, []).append(QUIET)
         elif one.cause in ("folder", "disk"):
             state = REFUSES if one.cause == "folder" or one.level > 1 else DISK
             for member in by_folder.get(one.member, ()):
                 states.setdefault(member.identifier, []).append(state)
-    return failing, paused, states
+    return of_source, states
 
 
 def source_rows(health: Health, snapshot: Snapshot) -> tuple[SourceRow, ...]:
     """A row for each source, those that fail first."""
-    rows = [_source(one, snapshot) for one in health.sources]
+    others = others_of(health)
+    polling = {part.source for node in others for part in node.in_hand}
+    in_flight: dict[str, int] = {}
+    for node in others:
+        for name, documents in (node.report.in_flight if node.report else {}).items():
+            in_flight[name] = in_flight.get(name, 0) + documents
+    rows = [
+        _source(one, snapshot, in_flight.get(one.name, 0), is_polled=one.name in polling)
+        for one in health.sources
+    ]
     return tuple(sorted(rows, key=lambda one: (ORDER[one.level], one.name.casefold())))
 
 
-def _source(source: SourceHealth, snapshot: Snapshot) -> SourceRow:
+def _source(
+    source: SourceHealth, snapshot: Snapshot, in_flight: int, *, is_polled: bool
+) -> SourceRow:
+    """in_flight: documents on other nodes. is_polled: whether one of those polls it."""
     seen = snapshot.sources.get(source.name)
     level, state = WELL
     if source.paused_since is not None:
@@ -111,13 +123,13 @@ def _source(source: SourceHealth, snapshot: Snapshot) -> SourceRow:
         level, state = "warn", said(_("serves badly"))
     elif source.last_good_poll is None:
         level, state = "warn", said(_("first poll"))
-    elif seen is not None and seen.poll.polling:
+    elif is_polled or (seen is not None and seen.poll.polling):
         level, state = "ok", said(_("being read"))
     return SourceRow(
         source.name,
         level,
         state,
         source.last_good_poll,
-        seen.in_flight if seen is not None else 0,
+        in_flight + (seen.in_flight if seen is not None else 0),
         source.paused_since is not None,
     )

@@ -72,6 +72,23 @@ class SourceRow(Struct, frozen=True):
     paused: bool = False
 
 
+class NodeRow(Struct, frozen=True):
+    """One node of a cluster. is_own: whether this page is its. silent_since: None if it is not.
+
+    work: what it has in hand. problems: what is wrong with it alone.
+    """
+
+    name: str
+    host: str
+    version: str
+    level: Level
+    state: Text
+    is_own: bool
+    silent_since: float | None = None
+    work: tuple[Text, ...] = ()
+    problems: tuple[Text | Sentence, ...] = ()
+
+
 class Flow(Struct, frozen=True):
     """What moves. hours: documents of each hour of today by kind, from midnight on; now: the hour.
 
@@ -101,6 +118,9 @@ class Overview(Struct, frozen=True):
 
     more: things that need attention beyond those that are told. polled_at: when a source was read
     last. began: whether every source has been polled since the start.
+
+    cluster: whether it is of several nodes. staged: what is said of documents that have lain ready
+    for long.
     """
 
     items: tuple[Item, ...]
@@ -112,3 +132,6 @@ class Overview(Struct, frozen=True):
     polled_at: float | None
     began: bool
     well: int
+    cluster: bool = False
+    nodes: tuple[NodeRow, ...] = ()
+    staged: Text | None = None

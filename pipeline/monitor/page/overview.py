@@ -26,7 +26,9 @@ from pipeline.monitor.page.attention import items_of
 from pipeline.monitor.page.companies import company_rows, source_rows
 from pipeline.monitor.page.groups import grouped
 from pipeline.monitor.page.model import Flow, Group, Overview
+from pipeline.monitor.page.nodes import node_rows, others_of, staged
 from pipeline.monitor.page.parts import Members, Parts
+from pipeline.monitor.page.shared_tally import LATE, MINUTE, SharedTally
 from pipeline.monitor.page.tally import DAY, DAYS, HOUR, LOOKED_BACK, day_start
 
 T = TypeVar("T")
@@ -35,6 +37,8 @@ T = TypeVar("T")
 MAX_ITEMS = 30
 #: Seconds for which what the ledger says of undelivered documents is good.
 UNDELIVERED_AGE = 2.0
+#: Seconds for which what other nodes have delivered is good.
+SHARED_AGE = 2.0
 #: Seconds between two readings of how often companies get documents.
 HISTORIES_EVERY = 3600.0
 #: Seconds between two looks at the ends of sign-ins, also while nobody asks.
@@ -57,7 +61,8 @@ class Overviewer:
         self._histories: Refreshed[tuple[History, ...] | None]
         self._histories = Refreshed("histories", self._read_histories, None, HISTORIES_EVERY)
         self._deliveries: Refreshed[bool]
-        self._deliveries = Refreshed("deliveries", self._read_deliveries, False)
+        age = SHARED_AGE if isinstance(parts.tally, SharedTally) else None
+        self._deliveries = Refreshed("deliveries", self._read_deliveries, False, age)
         #: The groups, and out of what they were made.
         self._groups: tuple[Group, ...] = ()
         self._groups_of: object = None
@@ -132,11 +137,14 @@ class Overviewer:
             more=max(len(items) - MAX_ITEMS, 0),
             companies=companies,
             sources=sources,
-            flow=_flow(snapshot, parts),
+            flow=_flow(snapshot, parts, health),
             groups=groups,
             polled_at=max(polls, default=None),
             began=all(one.works or one.trouble is not None for one in health.sources),
             well=sum(one.level == "ok" for one in companies),
+            cluster=parts.cluster,
+            nodes=node_rows(health),
+            staged=staged(health),
         )
 
     def _seen(self, health: Health, members: Members, facts: Facts = Facts()) -> Seen:  # noqa: B008 - frozen
@@ -178,21 +186,31 @@ class Overviewer:
         return facts.histories
 
     async def _read_deliveries(self) -> bool:
-        """Have the tally know what was delivered before this process, once."""
-        if self._counted:
-            return True
+        """Have the tally know what was delivered before this process, once; or what others do."""
         tally, ledger = self._parts.tally, self._parts.ledger
-        began = tally.began
-        today, first = day_start(began), day_start(began, DAYS - 1)
-        for since, until, zero, bucket in (
-            (began - LOOKED_BACK, first, 0.0, 2 * began),
-            (first, today, today, DAY),
-            (today, began, 0.0, HOUR),
-        ):
-            found = await _in_thread(read_deliveries, ledger, since, until, zero, bucket)
-            tally.add(found)
-        self._counted = True
+        if not self._counted:
+            began = tally.began
+            today, first = day_start(began), day_start(began, DAYS - 1)
+            for since, until, zero, bucket in (
+                (began - LOOKED_BACK, first, 0.0, 2 * began),
+                (first, today, today, DAY),
+                (today, began, 0.0, HOUR),
+            ):
+                found = await _in_thread(read_deliveries, ledger, since, until, zero, bucket)
+                tally.add(found)
+            self._counted = True
+        if isinstance(tally, SharedTally):
+            await self._read_of_late(tally)
         return True
+
+    async def _read_of_late(self, tally: SharedTally) -> None:
+        """Have the tally know what all nodes have delivered of late."""
+        ledger, now = self._parts.ledger, time.time()
+        until = max(now - LATE, tally.settled)
+        settled = await _in_thread(read_deliveries, ledger, tally.settled, until, 0.0, HOUR)
+        # Another node's clock may be ahead.
+        last = (until, now + HOUR, now - MINUTE, MINUTE)
+        tally.count(settled, until, await _in_thread(read_deliveries, ledger, *last))
 
 
 def _companies_of(members: Members) -> dict[str, int]:
@@ -203,18 +221,25 @@ def _companies_of(members: Members) -> dict[str, int]:
     return found
 
 
-def _flow(snapshot: Snapshot, parts: Parts) -> Flow:
+def _flow(snapshot: Snapshot, parts: Parts, health: Health) -> Flow:
     hours, now = parts.tally.hours()
+    others = [one.report for one in others_of(health) if one.report is not None]
+    queues = {
+        name: (stage.queue.documents, stage.queue.max_documents)
+        for name, stage in snapshot.stages.items()
+    }
+    for report in others:
+        for name, (documents, most) in report.queues.items():
+            if name in queues:
+                queues[name] = (queues[name][0] + documents, queues[name][1] + most)
+    in_flight = sum(one.in_flight for one in snapshot.sources.values())
     return Flow(
         hours=hours,
         now=now,
         total=sum(sum(one.values()) for one in hours),
         rate=parts.tally.rate(),
-        in_flight=sum(one.in_flight for one in snapshot.sources.values()),
-        queues=tuple(
-            (name, stage.queue.documents, stage.queue.max_documents)
-            for name, stage in snapshot.stages.items()
-        ),
+        in_flight=in_flight + sum(sum(one.in_flight.values()) for one in others),
+        queues=tuple((name, *one) for name, one in queues.items()),
     )
 
 

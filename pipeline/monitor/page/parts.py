@@ -11,7 +11,7 @@ from pipeline.alerts.alerts import Watched
 from pipeline.alerts.settings import AlertSettings
 from pipeline.control.actions import Actions
 from pipeline.engine.observer import Observer
-from pipeline.health.collector import Collector
+from pipeline.health.model import Health
 from pipeline.ledger.place import LedgerPlace
 from pipeline.monitor.page.tally import Tally
 from pipeline.readable import ReadableMaker
@@ -52,15 +52,22 @@ class Roster(Protocol):
         """Its companies; the same object as long as they are the same."""
 
 
+class Collects(Protocol):
+    """What tells the health, of one process or of all nodes of a cluster."""
+
+    async def current(self) -> Health:
+        """The health now."""
+
+
 class Parts(Struct, frozen=True):
     """What the page tells of. ledger: where it lies. state_dir: the state folder, for people.
 
     settings: the rules by which something is wrong. actions: by what it acts; None where nothing
     can be done. machine: how people call it. readables: makes documents readable; None where
-    nothing does.
+    nothing does. cluster: whether it is one of several nodes, all of which the health is of.
     """
 
-    collector: Collector
+    collector: Collects
     observer: Observer
     tally: Tally
     roster: Roster
@@ -70,3 +77,4 @@ class Parts(Struct, frozen=True):
     machine: str = ""
     readables: ReadableMaker | None = None
     state_dir: str = ""
+    cluster: bool = False

@@ -35,7 +35,7 @@ STATIC = {
     "icon.svg": "image/svg+xml",
 }
 #: The sections of the first screen that are kept up to date.
-SECTIONS = ("state", "attention", "companies", "flow", "sources")
+SECTIONS = ("state", "attention", "companies", "flow", "sources", "nodes")
 #: Companies on the first screen; the others stand on a page of their own.
 FIRST_COMPANIES = 15
 

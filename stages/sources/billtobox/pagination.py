@@ -8,18 +8,27 @@ one, so the caller reads the lists again until nothing new is found.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Hashable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from functools import partial
 from typing import Generic, TypeVar
 
-import anyio
 import structlog
 
-from pipeline.errors import SignInRefused, SourceError, SynqupError
+from pipeline.errors import PartFailed, SignInRefused, SourceError, SynqupError
 from stages.sources.billtobox.api import Page
+from stages.sources.http.stragglers import Step, Stragglers, unanswered
 
 log = structlog.get_logger(__name__)
 
-ListT = TypeVar("ListT")
+ListT = TypeVar("ListT", bound=Hashable)
 
 #: Pages that are requested at once to begin with: as long as nobody knows how large they are.
 FIRST_PAGES = 8
@@ -35,12 +44,19 @@ MAX_PAGES = 100_000
 FetchPage = Callable[[ListT, int], Awaitable[Page]]
 
 
+#: Requests that are late, by their list and page.
+Late = Stragglers[tuple[ListT, int], Page | SourceError]
+
+
 class Pagination(Generic[ListT]):
     """One pass over all lists of an account.
 
     The first pages of all lists are requested before any further pages, so that the total is
     known early. size: documents of a full page, unless the page itself states another number.
     connections: pages that are requested at once, at most; it is begun with FIRST_PAGES.
+    late: requests of earlier passes that have not been answered. company_of: whose a list is, where
+    there are several companies; else "". subject_of: names it in errors. A list of which a request
+    is late is left out until that is answered.
     """
 
     def __init__(
@@ -49,8 +65,16 @@ class Pagination(Generic[ListT]):
         fetch_page: FetchPage[ListT],
         size: int,
         connections: int = FIRST_PAGES,
+        late: Late[ListT] | None = None,
+        company_of: Callable[[ListT], str] = lambda _: "",
+        subject_of: Callable[[ListT], str] = str,
     ) -> None:
-        self._cursors = [ListCursor(one, size) for one in lists]
+        self._late = late if late is not None else Stragglers()
+        self._company_of = company_of
+        self._subject_of = subject_of
+        self._left = self._late.answered()
+        left = {list_ for list_, _ in (*self._late.keys, *(key for key, _ in self._left))}
+        self._cursors = [ListCursor(one, size) for one in lists if one not in left]
         self._unanswered = len(self._cursors)
         self._fetch_page = fetch_page
         self._totals: list[int | None] = []
@@ -72,6 +96,8 @@ class Pagination(Generic[ListT]):
 
         An error of the whole source is raised at once, the SourceError of a list at the end.
         """
+        for came in self._answered_since():
+            yield came
         while self._cursors:
             asked = list(self._next_requests())
             answers = await self._request_all(asked)
@@ -98,8 +124,21 @@ class Pagination(Generic[ListT]):
                     "the lists have too many pages and are left there", pages=self._pages_read
                 )
                 break
-        if self._failure is not None:
-            raise self._failure
+        if (failure := self._failure or self._lateness()) is not None:
+            raise failure
+
+    def _answered_since(self) -> Iterator[tuple[ListT, Page]]:
+        """The pages that were late in an earlier pass and have come since."""
+        for (list_, _), answer in self._left:
+            if isinstance(answer, Page):
+                yield list_, answer
+            else:
+                self._failure = self._failure or answer
+
+    def _lateness(self) -> SourceError | None:
+        """What is told of lists that are late."""
+        late = self._late.keys
+        return unanswered(self._subject_of(late[0][0])) if late else None
 
     def _adapt_concurrency(self, answers: Sequence[Page | SourceError]) -> None:
         """Request twice as many pages at once if there are so many, but fewer of large ones."""
@@ -128,25 +167,33 @@ class Pagination(Generic[ListT]):
     async def _request_all(
         self, asked: Sequence[tuple[ListCursor[ListT], int]]
     ) -> Sequence[Page | SourceError]:
-        answers: list[Page | SourceError] = [Page([])] * len(asked)
-        fatal: list[SynqupError] = []
-
-        async def ask(place: int, cursor: ListCursor[ListT], number: int) -> None:
+        async def ask(cursor: ListCursor[ListT], number: int) -> Page | SourceError:
             try:
-                answers[place] = await self._fetch_page(cursor.list, number)
+                return await self._fetch_page(cursor.list, number)
+            except SignInRefused:
+                raise
+            except SourceError as error:
+                return error
             except SynqupError as error:
-                if isinstance(error, SourceError) and not isinstance(error, SignInRefused):
-                    answers[place] = error
-                else:
-                    fatal.append(error)
-                    group.cancel_scope.cancel()
+                if (cursor.list, number) in self._late:
+                    # It was late, and the others have been answered meanwhile.
+                    return PartFailed(error.subject, error.reason, error.remedy)
+                raise
 
-        async with anyio.create_task_group() as group:
-            for place, (cursor, number) in enumerate(asked):
-                group.start_soon(ask, place, cursor, number)
-        if fatal:
-            raise fatal[0]
-        return answers
+        steps = [
+            Step(
+                (cursor.list, number),
+                self._company_of(cursor.list),
+                partial(ask, cursor, number),
+            )
+            for cursor, number in asked
+        ]
+        leave = bool(self._totals) or len(self._cursors) > len({one for one, _ in asked})
+        answers = await self._late.gather(steps, leave=leave)
+        return [
+            answer if answer is not None else unanswered(self._subject_of(cursor.list))
+            for (cursor, _), answer in zip(asked, answers, strict=True)
+        ]
 
 
 class ListCursor(Generic[ListT]):

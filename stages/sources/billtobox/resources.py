@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -72,3 +72,11 @@ def scoped_lists(lists: Iterable[Resource], members: Sequence[Member]) -> Iterat
     for resource in lists:
         for platform_id in [None] if None in ids else ids:
             yield ScopedList(resource, platform_id)
+
+
+def company_of(at_source: Sequence[Member]) -> Callable[[ScopedList], str]:
+    """Finds the identifier of the company whose list is; "" if there is one company alone."""
+    if len(at_source) < 2:
+        return lambda _: ""
+    by_id = {one.platform_id: one.company.identifier for one in at_source if one.platform_id}
+    return lambda scoped: by_id.get(scoped.platform_id or "", "")

@@ -27,8 +27,15 @@ from stages.sources.billtobox.pages import (
     read_items,
     read_page,
 )
-from stages.sources.billtobox.pagination import Pagination
-from stages.sources.billtobox.resources import Owners, Resource, ScopedList, resources, scoped_lists
+from stages.sources.billtobox.pagination import Late, Pagination
+from stages.sources.billtobox.resources import (
+    Owners,
+    Resource,
+    ScopedList,
+    company_of,
+    resources,
+    scoped_lists,
+)
 from stages.sources.billtobox.settings import Billtobox
 from stages.sources.http.auth import BearerAuth
 from stages.sources.http.client import HttpClient
@@ -39,6 +46,7 @@ from stages.sources.http.limiter import ConcurrencyLimiter
 from stages.sources.http.oauth import SignIn
 from stages.sources.http.probe import probe
 from stages.sources.http.session import ApiRequest, ApiSession
+from stages.sources.http.stragglers import Stragglers
 from stages.sources.http.token import TokenCache
 from stages.sources.http.token_store import token_path
 
@@ -117,6 +125,7 @@ class BilltoboxSource(Source):
         self._session = ApiSession(self.name, self._http, BearerAuth(self._token), self._limiter)
         self._resources = {resource.prefix: resource for resource in resources(settings)}
         self._pagination: Pagination[ScopedList] | None = None
+        self._late: Late[ScopedList] = Stragglers()
         #: Whether the latest walk was over the lists of all companies at once.
         self._is_of_all = False
 
@@ -140,6 +149,9 @@ class BilltoboxSource(Source):
             self._fetch_page_retrying,
             self.settings.page_size,
             self.settings.connections,
+            self._late,
+            company_of(at_source),
+            lambda scoped: f"source {self.name}, list of {scoped}",
         )
         left_out = LeftOut()
         try:
@@ -211,7 +223,8 @@ class BilltoboxSource(Source):
         return f"signed in; to be fetched: {', '.join(found)}"
 
     async def close(self) -> None:
-        """Store a renewed refresh token if that is pending, and close the connections."""
+        """Store a renewed refresh token if that is pending, and end all that is open."""
+        await self._late.close()
         await self._sign_in.close()
         await self._http.close()
 

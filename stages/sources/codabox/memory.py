@@ -23,6 +23,7 @@ from msgspec import Struct, structs
 from pipeline.durable import make_folder, replace_file
 from pipeline.files import read_file
 from pipeline.folder_lock import folder_lock
+from pipeline.shared_mount import ensure_mounted
 from stages.sources.codabox.api import FeedEntry, PodClient
 
 #: Bytes of a file, at most.
@@ -110,7 +111,8 @@ Change = Callable[[FeedState], FeedState]
 class FeedMemory:
     """The files of one source. All methods are for threads that may block; they raise OSError.
 
-    shared: whether other nodes change them as well.
+    folder: feeds/SOURCE/FEED of the state folder. shared: of the one that nodes share, who change
+    them as well.
     """
 
     def __init__(self, folder: Path, *, shared: bool = False) -> None:
@@ -119,6 +121,7 @@ class FeedMemory:
 
     def feed(self, id_: str) -> FeedState:
         """What is known of a feed; nothing if its file can't be read."""
+        self._ensure_there()
         return self._read(self._path(id_), FeedState) or FeedState()
 
     def keep_feed(self, id_: str, state: FeedState) -> None:
@@ -133,6 +136,7 @@ class FeedMemory:
         if not self.is_shared:
             self.keep_feed(id_, state)
             return state
+        self._ensure_there()
         make_folder(self._folder, 0o750)
         with folder_lock(self._folder, LOCK_TIMEOUT):
             before = self.feed(id_)
@@ -143,6 +147,7 @@ class FeedMemory:
 
     def pod(self) -> PodClient | None:
         """What the platform said of the account when it was asked last."""
+        self._ensure_there()
         return self._read(self._folder / "pod.json", PodClient)
 
     def keep_pod(self, pod: PodClient) -> None:
@@ -158,6 +163,11 @@ class FeedMemory:
         except (FileNotFoundError, ValueError):
             return None
 
+    def _ensure_there(self) -> None:
+        if self.is_shared:
+            ensure_mounted(self._folder.parents[2])
+
     def _write(self, path: Path, kept: Struct) -> None:
+        self._ensure_there()
         make_folder(self._folder, 0o750)
         replace_file(path, BytesIO(msgspec.json.encode(kept)))

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
-import anyio
 import anyio.to_thread
 from msgspec import Struct
 
@@ -26,6 +25,7 @@ from stages.sources.einvoice_be.walk import NoSuchPage, Rules, TooLarge, Walk, W
 from stages.sources.http.keyed import Failure, Matched, failure_of, mismatches
 from stages.sources.http.left_out import LeftOut
 from stages.sources.http.lenient_json import JSON_ERRORS
+from stages.sources.http.stragglers import Step, Stragglers, unanswered
 
 T = TypeVar("T")
 
@@ -58,8 +58,14 @@ class Reading(Struct, frozen=True):
         return list_name(self.company, self.box)
 
 
+#: A list, and a page of its items or why there is none.
+Answered = tuple[Reading, Sequence[Item | str] | Failure]
+
+
 class Listing:
     """One walk over all lists. marks: of the lists, which change as their ends are reached.
+
+    late: requests of earlier walks that have not been answered.
 
     What keeps one company's lists from being read does not stop those of the others: it is raised
     in the end. What concerns the platform itself ends the walk at once.
@@ -72,7 +78,9 @@ class Listing:
         matched: Matched[Lane],
         marks: Mapping[str, Mark],
         retries: RetryPolicy,
+        late: Stragglers[str, Answered],
     ) -> None:
+        self._late = late
         self._settings = settings
         self._config = config
         self._retries = retries
@@ -83,9 +91,8 @@ class Listing:
             for company, _ in matched.lanes
             for box in boxes
         }
-        self._waiting = deque(
-            (company, lane, box) for company, lane in matched.lanes for box in boxes
-        )
+        self._all = [(company, lane, box) for company, lane in matched.lanes for box in boxes]
+        self._waiting = deque(self._all)
         self._rules = Rules(
             settings.page_size,
             timedelta(seconds=settings.overlap),
@@ -104,9 +111,13 @@ class Listing:
 
     async def entries(self) -> AsyncGenerator[Sequence[Entry], None]:
         """Yield the entries, a page at a time."""
-        active: list[Reading] = []
-        while active := self._filled(active):
-            for reading, answer in await self._read_all(active):
+        # What was late goes on where it was left.
+        found: Sequence[Answered] = [one for _, one in self._late.answered()]
+        left = {*self._late.keys, *(reading.name for reading, _ in found)}
+        self._waiting = deque(one for one in self._waiting if list_name(one[0], one[2]) not in left)
+        active: Sequence[Reading] = ()
+        while True:
+            for reading, answer in found:
                 if isinstance(answer, SourceError | RetryableError):
                     self._failed(reading, answer)
                     continue
@@ -116,6 +127,12 @@ class Listing:
                 if reading.walk.done:
                     self.marks[reading.name] = reading.walk.mark()
             self._check_platform()
+            if not (active := self._filled([reading for reading, _ in found])):
+                break
+            found = await self._read_all(active)
+        for company, lane, box in self._all:
+            if list_name(company, box) in self._late:
+                self._failures.setdefault(lane, unanswered(f"{lane.subject}, {box}"))
         failures = [*self._failures.values(), *mismatches(self._settings.name, self._companies)]
         if failures:
             raise failure_of(failures, len(self._companies.lanes), self._settings.name)
@@ -147,21 +164,22 @@ class Listing:
         mark = self.marks[list_name(company, box)]
         return Reading(company, lane, box, Walk(subject, mark, self._rules, ask, read_items))
 
-    async def _read_all(
-        self, active: Sequence[Reading]
-    ) -> Sequence[tuple[Reading, Sequence[Item | str] | Failure]]:
-        answers: list[Sequence[Item | str] | Failure] = [()] * len(active)
+    async def _read_all(self, active: Sequence[Reading]) -> Sequence[Answered]:
+        """Read a page of each list: those that have been answered."""
 
-        async def read(place: int, walk: Walk) -> None:
+        async def read(reading: Reading) -> Answered:
             try:
-                answers[place] = await walk.next()
+                return reading, await reading.walk.next()
             except (SourceError, RetryableError) as error:
-                answers[place] = error
+                return reading, error
 
-        async with anyio.create_task_group() as group:
-            for place, one in enumerate(active):
-                group.start_soon(read, place, one.walk)
-        return list(zip(active, answers, strict=True))
+        has_others = len(self._companies.lanes) > 1
+        steps = [
+            Step(one.name, one.company.identifier if has_others else "", partial(read, one))
+            for one in active
+        ]
+        answers = await self._late.gather(steps, leave=self._read or bool(self._waiting))
+        return [one for one in answers if one is not None]
 
     def _entries(self, reading: Reading, items: Sequence[Item | str]) -> Sequence[Entry]:
         self._left_out.add(f"{reading.box} of {reading.lane.key.label}", items)

@@ -21,7 +21,7 @@ from stages.sources.einvoice_be.api import Me
 from stages.sources.einvoice_be.documents import Box, locate
 from stages.sources.einvoice_be.fetching import Fetching
 from stages.sources.einvoice_be.lanes import Lane
-from stages.sources.einvoice_be.listing import Listing, list_name
+from stages.sources.einvoice_be.listing import Answered, Listing, list_name
 from stages.sources.einvoice_be.marks import read_marks, write_marks
 from stages.sources.einvoice_be.push import is_signed
 from stages.sources.einvoice_be.settings import EInvoiceBe
@@ -32,6 +32,7 @@ from stages.sources.http.lenient_json import JSON_ERRORS
 from stages.sources.http.limiter import ConcurrencyLimiter
 from stages.sources.http.settings import is_this_machine
 from stages.sources.http.signed_address import SignedAddresses
+from stages.sources.http.stragglers import Stragglers
 from stages.values.identifiers import company_identifier
 
 #: Keys whose companies are asked for at once.
@@ -81,12 +82,13 @@ class EInvoiceBeSource(Source):
         if settings.push_secret is not None:
             self.push = PushInbox(f"source {self.name}", settings.push_secret, is_signed)
         self._matched: tuple[Config, Matched[Lane]] | None = None
+        self._late: Stragglers[str, Answered] = Stragglers()
 
     async def list(self, config: Config) -> AsyncGenerator[Sequence[Entry], None]:
         """Read the lists of all companies, each from a little before its high-water mark."""
         marks = read_marks(self.cursor, self.settings.url)
         matched = self._match(config).only(self.only)
-        listing = Listing(self.settings, config, matched, marks, self._list_retries)
+        listing = Listing(self.settings, config, matched, marks, self._list_retries, self._late)
         try:
             async with aclosing(listing.entries()) as pages:
                 async for page in pages:
@@ -154,7 +156,8 @@ class EInvoiceBeSource(Source):
         return f"signed in; {found}"
 
     async def close(self) -> None:
-        """Close the connections."""
+        """End what is late, and close the connections."""
+        await self._late.close()
         await self._http.close()
 
     def _new_limiter(self) -> ConcurrencyLimiter:

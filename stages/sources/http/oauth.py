@@ -18,6 +18,7 @@ from msgspec import structs
 
 from pipeline.errors import RetryableError, SignInRefused, SynqupError
 from pipeline.files import os_reason
+from pipeline.shared_mount import ensure_mounted
 from pipeline.turns import Turn, Turns, taken
 from stages.sources.http.client import HttpClient
 from stages.sources.http.oauth_client import OAuthClient
@@ -129,6 +130,15 @@ class SignIn:
         """The access token that another node has stored; None if there is none to be used."""
         if self._turns is None:
             return None
+        try:
+            await anyio.to_thread.run_sync(ensure_mounted, self._store.path.parent.parent)
+        except OSError as error:
+            # To renew it here would use it up for all others.
+            raise RetryableError(
+                f"source {self._name}",
+                f"its sign-in is not there ({os_reason(error)})",
+                "Mount the folder again; it will be retried",
+            ) from None
         form = await anyio.to_thread.run_sync(self._adopted_form)
         found = await anyio.to_thread.run_sync(self._store.access)
         if found is None or not self._is_stored or found.token == self._given:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -10,7 +11,7 @@ from functools import partial
 import aiohttp
 from yarl import URL
 
-from pipeline.errors import SignInRefused, SourceUnavailable, WebPage
+from pipeline.errors import RetryableError, SignInRefused, SourceUnavailable, WebPage
 from stages.sources.http.auth import Auth
 from stages.sources.http.client import HttpClient, status_error
 from stages.sources.http.headers import HTML, is_part, media_type, retry_after
@@ -23,6 +24,13 @@ MAX_NEW_TOKENS = 2
 #: Statuses of an overloaded source.
 TOO_MANY_REQUESTS = 429
 OVERLOADED = (TOO_MANY_REQUESTS, 503)
+
+
+class GivenUp(RetryableError):
+    """A request that was late while other companies waited for its place."""
+
+    reason = "it was given up for now: several requests of its company are not answered"
+    remedy = "It will be retried; other companies are served meanwhile"
 
 
 class ApiRequest(AbstractAsyncContextManager[aiohttp.ClientResponse]):
@@ -46,11 +54,26 @@ class ApiRequest(AbstractAsyncContextManager[aiohttp.ClientResponse]):
         self._whole = whole
         self._also = accepted
         self._response: aiohttp.ClientResponse | None = None
+        self._company = ""
+        #: The task that waits for the answer, and how often others had cancelled it.
+        self._task: asyncio.Task[object] | None = None
+        self._cancelled: int | None = None
+
+    def give_up(self) -> None:
+        """End it, so that its place is free: its body breaks off, or GivenUp is raised."""
+        if self._response is not None:
+            connection = self._response.connection
+            if connection is not None and connection.transport is not None:
+                connection.transport.abort()
+        elif self._task is not None and self._cancelled is None:
+            self._cancelled = self._task.cancelling()
+            self._task.cancel()
 
     async def __aenter__(self) -> aiohttp.ClientResponse:
-        await self._limiter.acquire(self._subject, ending=not self._whole)
+        limiter = self._limiter
+        self._company = await limiter.acquire(self._subject, self, ending=not self._whole)
         try:
-            self._response = response = await self._send()
+            self._response = response = await self._answer()
             status = response.status
             is_success = status == 200 or (not self._whole and 200 <= status < 300)
             if not (is_success or status in self._also) or (self._whole and is_part(response)):
@@ -64,8 +87,22 @@ class ApiRequest(AbstractAsyncContextManager[aiohttp.ClientResponse]):
             raise
         return response
 
+    async def _answer(self) -> aiohttp.ClientResponse:
+        if not self._company:
+            return await self._send()
+        task = self._task = asyncio.current_task()
+        try:
+            return await self._send()
+        except asyncio.CancelledError:
+            if task is None or self._cancelled is None or task.uncancel() > self._cancelled:
+                raise
+            # As asyncio.timeout() does.
+            raise GivenUp(self._subject) from None
+        finally:
+            self._task = None
+
     async def __aexit__(self, *_: object) -> None:
-        self._limiter.release()
+        self._limiter.release(self._company, self)
         if self._response is not None:
             self._response.release()
             await self._response.wait_for_close()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.app.catch_up import CatchUpResult
+from pipeline.app.clustering import STATUS
 from pipeline.app.exit_codes import (
     ExitCode,
     exit_code_of_error,
@@ -50,6 +51,10 @@ def test_the_documentation_has_a_row_for_each_code() -> None:
 )
 def test_of_an_error(error: SynqupError, code: int) -> None:
     assert exit_code_of_error(error) == code
+
+
+def test_a_node_that_has_to_end_does_so_with_that_of_its_error() -> None:
+    assert exit_code_of_error(StateError("node a")) == STATUS
 
 
 def test_of_a_catch_up_the_gravest_counts() -> None:

@@ -200,6 +200,19 @@ def test_a_sticky_unit_stays_with_its_node_until_that_dies(database: Database) -
     assert name == queue("s")
 
 
+def test_a_node_that_lets_an_interval_pass_loses_its_unit(database: Database) -> None:
+    publish(database, "s", ["all"], sticky=True)
+    claimed = claim(database, "s")
+    database.run(lambda connection: units.end(connection, claimed, Ended(0, 1)))
+    plan(database)
+    let_pass(database, 200)
+    assert rescue(database) == 0
+    let_pass(database, 200)
+    assert (rescue(database), plan(database)) == (1, 1)
+    [(name,)] = rows(database, "SELECT queue_name FROM procrastinate_jobs")
+    assert name == queue("s")
+
+
 def test_jobs_of_units_that_are_gone_go_too(database: Database) -> None:
     publish(database, "s", ["all"])
     plan(database)

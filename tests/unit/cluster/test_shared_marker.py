@@ -11,8 +11,9 @@ import pytest
 pytest.importorskip("psycopg")
 
 from pipeline.cluster.database import Database
-from pipeline.cluster.shared_marker import MARKER, claim_marker, compare_marker
+from pipeline.cluster.shared_marker import claim_marker, compare_marker
 from pipeline.errors import RetryableError, StateError
+from pipeline.shared_mount import MARKER
 
 pytestmark = pytest.mark.slow
 
@@ -45,9 +46,9 @@ def test_an_empty_mount_point_and_another_folder_are_refused(
     claim_marker(right, database)
     (other / MARKER).write_text("of-another-cluster\n")
     for check in (claim_marker, compare_marker):
-        with pytest.raises(StateError, match="not the one that the other nodes share"):
+        with pytest.raises(StateError, match="not the folder that the other nodes share"):
             check(bare, database)
-        with pytest.raises(StateError, match="another folder than the one"):
+        with pytest.raises(StateError, match="not the folder that the other nodes share"):
             check(other, database)
         with pytest.raises(StateError, match="is not there"):
             check(tmp_path / "none", database)

@@ -164,13 +164,13 @@ async def test_a_source_that_has_too_much_waits_for_room_of_its_own() -> None:
     with FairQueue[Document[Any]](Bound(1, 1000), ()) as queue:
         queue.put_back(ONE.document("a"))
         with anyio.fail_after(60):
-            await queue.room(TWO)
+            await queue.room((TWO, ""))
         async with anyio.create_task_group() as group:
-            group.start_soon(queue.room, ONE)
+            group.start_soon(queue.room, (ONE, ""))
             await anyio.wait_all_tasks_blocked()
             assert group.cancel_scope.cancel_called is False
             with anyio.move_on_after(0.02) as scope:
-                await queue.room(ONE)
+                await queue.room((ONE, ""))
             assert scope.cancelled_caught
             queue.done(await queue.take())
 

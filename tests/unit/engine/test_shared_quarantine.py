@@ -16,6 +16,7 @@ from pipeline.engine import quarantine as module
 from pipeline.engine.quarantine import Quarantine
 from pipeline.folder_lock import folder_lock
 from pipeline.payload import Payload
+from pipeline.shared_mount import MARKER
 from pipeline.source import Entry
 from tests.helpers.farm import Farm
 
@@ -50,12 +51,18 @@ def document(id_: str, label: str, data: bytes, revision: str = "r") -> Document
     )
 
 
+def mounted(folder: Path) -> Path:
+    """The quarantine in a folder that nodes share."""
+    (folder / MARKER).touch()
+    return folder / "quarantine"
+
+
 def files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix in module.ENDINGS)
 
 
 async def test_two_that_keep_one_document_under_two_labels_keep_it_whole(tmp_path: Path) -> None:
-    folder = tmp_path / "quarantine"
+    folder = mounted(tmp_path)
     script = WRITER.format(root=str(ROOT))
 
     async def write(name: str) -> None:
@@ -72,9 +79,9 @@ async def test_two_that_keep_one_document_under_two_labels_keep_it_whole(tmp_pat
 
 
 async def test_what_another_node_kept_goes_when_this_one_has_delivered_it(tmp_path: Path) -> None:
-    folder = tmp_path / "quarantine"
+    folder = mounted(tmp_path)
     one, other = Quarantine(folder, shared=True), Quarantine(folder, shared=True)
-    await one.remove(Key("box", "1", "r"))  # there is no folder yet
+    await Quarantine(folder, shared=True).remove(Key("box", "1", "r"))  # there is no folder yet
     await other.keep(document("1", "x", b"1"), "why")
     await other.keep(document("2", "x", b"2"), "why")
     await one.remove(Key("box", "1", "r"))
@@ -91,7 +98,7 @@ async def test_what_another_node_kept_goes_when_this_one_has_delivered_it(tmp_pa
 async def test_names_are_read_again_only_where_the_folder_has_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "quarantine"
+    folder = mounted(tmp_path)
     one = Quarantine(folder, shared=True)
     await one.keep(document("1", "x", b"1"), "why")
     long_ago = time.time() - 3600
@@ -106,7 +113,7 @@ async def test_names_are_read_again_only_where_the_folder_has_changed(
 
 
 async def test_what_is_kept_anew_is_not_discarded_with_what_was_before(tmp_path: Path) -> None:
-    folder = tmp_path / "quarantine"
+    folder = mounted(tmp_path)
     one, other = Quarantine(folder, shared=True), Quarantine(folder, shared=True)
     await one.keep(document("1", "x", b"1"), "why")
     (before,) = await one.kept()
@@ -123,7 +130,7 @@ async def test_what_is_kept_anew_is_not_discarded_with_what_was_before(tmp_path:
 async def test_a_node_that_can_not_have_the_folder_says_so_and_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "quarantine"
+    folder = mounted(tmp_path)
     one = Quarantine(folder, shared=True)
     await one.keep(document("1", "x", b"1"), "why")
     before = {path: path.read_bytes() for path in files(folder)}
@@ -140,3 +147,12 @@ async def test_alone_it_leaves_no_lock_there(tmp_path: Path) -> None:
     one = Quarantine(tmp_path / "quarantine")
     await one.keep(document("1", "x", b"1"), "why")
     assert {path.suffix for path in one.folder.rglob("*") if path.is_file()} == {".bin", ".json"}
+
+
+async def test_nothing_is_kept_where_the_shared_folder_is_not_mounted(tmp_path: Path) -> None:
+    one = Quarantine(tmp_path / "quarantine", shared=True)
+    with pytest.raises(OSError, match="is not mounted there"):
+        await one.keep(document("1", "x", b"1"), "why")
+    with pytest.raises(OSError, match="is not mounted there"):
+        await one.kept()
+    assert not list(tmp_path.iterdir())

@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio.lowlevel
 import pytest
+from msgspec import structs
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -21,7 +22,9 @@ from pipeline.errors import Rejected
 from pipeline.health.model import DestinationHealth, Health, SourceHealth, Trouble
 from pipeline.hints import HintOutcome
 from pipeline.ledger.ledger import open_ledger
+from pipeline.monitor.cluster_metrics import cluster_metrics
 from pipeline.monitor.metrics import Metrics
+from pipeline.nodes import ClusterView, DatabaseView, JobCounts, NodeView, Overdue
 from pipeline.stage import Stage, one_by_one
 from tests.helpers.farm import Farm
 from tests.helpers.imports import ROOT
@@ -44,6 +47,16 @@ HEALTH = Health(
     staged=4,
     ledger_bytes=5,
     disk_free=6,
+    cluster=ClusterView(
+        100.0,
+        DatabaseView(0.25, "on"),
+        (NodeView("n1", "h", "1", 2.5, True, 1.0), NodeView("n2", "h", "1", 40.0, False, 1.0)),
+        overdue=(Overdue("farm", 3, 10, 5.0), Overdue(NAME, 1, 1, 6.0)),
+        staged_count=7,
+        jobs=JobCounts(4, 2, 1),
+        differs_since=9.0,
+    ),
+    node="n1",
 )
 
 
@@ -118,9 +131,23 @@ async def test_the_values_are_those_of_the_engine_and_of_the_health(told: str) -
         'synqup_ledger_documents{state="staged"}': 4,
         "synqup_ledger_bytes": 5,
         "synqup_ledger_writable": 1,
+        'synqup_cluster_nodes{state="alive"}': 1,
+        'synqup_cluster_nodes{state="silent"}': 1,
+        "synqup_cluster_heartbeat_age_seconds": 2.5,
+        "synqup_cluster_overdue_parts": 4,
+        'synqup_cluster_jobs{state="waiting"}': 4,
+        'synqup_cluster_jobs{state="doing"}': 2,
+        'synqup_cluster_jobs{state="stalled"}': 1,
+        "synqup_cluster_staged_documents": 7,
+        "synqup_cluster_configurations_differ": 1,
+        "synqup_cluster_round_trip_seconds": 0.25,
     }
     assert {key: found.get(key) for key in expected} == expected
     assert 'synqup_source_last_good_poll_timestamp_seconds{source="' + name not in str(found)
+
+
+def test_nothing_is_told_of_a_cluster_where_there_is_none() -> None:
+    assert not list(cluster_metrics(structs.replace(HEALTH, cluster=None)))
 
 
 async def test_the_buckets_add_up(told: str) -> None:

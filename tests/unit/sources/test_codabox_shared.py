@@ -11,6 +11,7 @@ import anyio
 import pytest
 from msgspec import structs
 
+from pipeline.shared_mount import MARKER
 from pipeline.source import Entry, Outcome
 from pipeline.turns import Turn, Turns, taken
 from stages.sources.codabox.api import Feed, FeedEntry
@@ -33,6 +34,8 @@ class Free(Turns):
 @asynccontextmanager
 async def node(it: CodaBoxWorld) -> AsyncIterator[CodaBoxSource]:
     config = it.config()
+    config.shared_dir.mkdir(exist_ok=True)
+    (config.shared_dir / MARKER).touch()
     source = open_source(config.sources[0], config.shared_dir, Free())
     assert isinstance(source, CodaBoxSource)
     try:
@@ -53,10 +56,12 @@ def kept(it: CodaBoxWorld, feed: str) -> FeedState:
 def test_changes_by_two_at_once_are_all_kept(tmp_path: Path) -> None:
     indexes = [f"{number:03}" for number in range(80)]
     start = FeedState(gone=tuple(FeedEntry(one) for one in indexes))
-    FeedMemory(tmp_path / "feeds").keep_feed("1", start)
+    (tmp_path / MARKER).touch()
+    folder = tmp_path / "feeds" / "codabox" / "download"
+    FeedMemory(folder).keep_feed("1", start)
 
     def change(mine: list[str]) -> None:
-        memory = FeedMemory(tmp_path / "feeds", shared=True)
+        memory = FeedMemory(folder, shared=True)
         for index in mine:
             memory.change_feed(
                 "1", start.without(index), lambda known, one=index: known.without(one)
@@ -67,7 +72,11 @@ def test_changes_by_two_at_once_are_all_kept(tmp_path: Path) -> None:
         one.start()
     for one in threads:
         one.join(60)
-    assert FeedMemory(tmp_path / "feeds").feed("1") == FeedState()
+    assert FeedMemory(folder).feed("1") == FeedState()
+    # Where the folder is not mounted, nobody takes it for an empty one.
+    (tmp_path / MARKER).unlink()
+    with pytest.raises(OSError, match="is not mounted there"):
+        FeedMemory(folder, shared=True).feed("1")
 
 
 async def test_nodes_that_walk_at_once_ask_for_each_feed_once(tmp_path: Path) -> None:

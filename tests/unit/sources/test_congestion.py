@@ -237,3 +237,20 @@ def test_the_way_back_is_a_cubic_with_a_plateau() -> None:
         268.75,
         500,
     ]
+
+
+@given(st.lists(st.one_of(st.integers(1, 64), st.none()), max_size=40), st.integers(1, 64))
+def test_another_bound_holds_at_once(changes: list[int | None], most: int) -> None:
+    limit = ConcurrencyLimit(most)
+    now = 100.0
+    for change in changes:
+        now += 1.0
+        if change is None:
+            limit.refused(now, now)
+        else:
+            most = change
+            limit.resize(most)
+        assert 1 <= limit.limit <= most
+    limit = ConcurrencyLimit(4)
+    limit.resize(64)
+    assert limit.limit == START

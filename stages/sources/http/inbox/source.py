@@ -23,7 +23,7 @@ from stages.sources.http.inbox.account import ApiAccount
 from stages.sources.http.inbox.api import InboxApi
 from stages.sources.http.inbox.item import Item
 from stages.sources.http.inbox.owners import Owners
-from stages.sources.http.inbox.walk import walk
+from stages.sources.http.inbox.walk import Walk
 from stages.sources.http.keyed import Failure
 from stages.sources.http.known_companies import compared
 from stages.sources.http.left_out import LeftOut
@@ -63,6 +63,7 @@ class InboxSource(Source):
         self._told: frozenset[str] = frozenset()
         self._has_compared = False
         self._indexed: tuple[Config, Owners] | None = None
+        self._walk: Walk[Lane] = Walk(self._company_of, lambda lane: lane.account.subject)
 
     @abstractmethod
     def lanes(self, config: Config) -> Sequence[Lane]:
@@ -95,7 +96,7 @@ class InboxSource(Source):
         shown = 0
         lists = [(one, self._api.pages(one.account)) for one in self.lanes(config)]
         try:
-            async with aclosing(walk(lists, failures)) as pages:
+            async with aclosing(self._walk.pages(lists, failures)) as pages:
                 async for lane, page in pages:
                     left_out.add(
                         f"list of {lane.account.id}" if lane.account.id else "list", page.items
@@ -177,8 +178,13 @@ class InboxSource(Source):
         raise type(failure)(failure.subject, f"{failure.reason} ({found})", failure.remedy)
 
     async def close(self) -> None:
-        """Close the connections."""
+        """End what is late, and close the connections."""
+        await self._walk.close()
         await self._http.close()
+
+    def _company_of(self, lane: Lane) -> str:
+        """Whose a list is, if there are others."""
+        return lane.company.identifier if lane.company and len(self.accounts) > 1 else ""
 
     async def _compare_once(self, config: Config) -> None:
         """Log which companies an account of many knows, and which it does not."""

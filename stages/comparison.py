@@ -1,13 +1,31 @@
-"""Revisions: of what is listed under one id, which is the next, and which ones it replaces."""
+"""Comparison: what a page of a list is by the ledger; which revision of an id comes next."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec import Struct
+
+from pipeline.dispatcher import PendingAck
+from pipeline.document import Key
 from pipeline.ledger.models import Known, State
+from pipeline.source import Entry
 
 #: Unfinished revisions of one id that are remembered, at most.
 REMEMBERED = 16
+
+
+class Comparison(Struct, frozen=True):
+    """A page of the list compared with the ledger.
+
+    fresh: entries to be started. forgotten: documents that were acknowledged, seem to have been
+    forgotten by the source, and are unchanged by their revision. superseded: rows that entries in
+    `fresh` replace.
+    """
+
+    fresh: list[Entry]
+    forgotten: list[PendingAck]
+    superseded: list[Key]
 
 
 def next_revision(rows: Mapping[str, Known], listed: str) -> str:
