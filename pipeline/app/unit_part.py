@@ -76,7 +76,9 @@ def failure_in(state: SourceState) -> SynqupError | None:
         return None
     first = state.failures[0]
     reason = first.reason
-    if state.units > 1:
-        reason += f" ({state.failing:,} of the {state.units:,} parts of the source fail)"
+    if others := [one.subject for one in state.failures[1:]]:
+        hidden = state.failing - len(state.failures)
+        more = f" and {hidden:,} more" if hidden else ""
+        reason += f"; there is trouble too with {', '.join(others)}{more}"
     kind = SourceError if state.failing == state.units else PartFailed
     return kind(first.subject, reason, first.remedy)

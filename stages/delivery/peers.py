@@ -26,7 +26,7 @@ class Peers:
 
     def __init__(self, node: str, is_alive: Callable[[str], bool]) -> None:
         if "/" in node:
-            raise ValueError(f"the name of a node has no slash: {node!r}")
+            raise ValueError(node)
         self.node = node
         self._is_alive = is_alive
         self._node_mark = hashlib.sha256(node.encode()).hexdigest()[:NODE_DIGITS]

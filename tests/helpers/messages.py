@@ -18,6 +18,8 @@ from tests.helpers.imports import ROOT, sources
 ELSEWHERE = {
     "pipeline/app/*": "commands, and the start of the program: at a terminal",
     "pipeline/alerts/*": "texts.py has its catalog; why an alert can't be sent is for the log",
+    "pipeline/cluster/[!d]*": "the node does not start, or ends, as it says at a terminal",
+    "pipeline/cluster/digests.py": "for the log",
     "pipeline/config/*": "a configuration is refused at a terminal, before it is in force",
     "pipeline/control/[!aw]*": "the socket, and the commands that use it: at a terminal",
     "pipeline/language/*": "it says what others have said",

@@ -8,13 +8,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import anyio
+import anyio.to_thread
 import pytest
 from structlog.testing import capture_logs
 
 from pipeline.cluster.cluster import Cluster, Job
 from pipeline.cluster.database import Database
 from pipeline.cluster.join import open_cluster
+from pipeline.cluster.schema import NODE_LOCK
 from pipeline.cluster.units import Claimed, Ended
+from pipeline.engine.error_reporter import leaf_exceptions
 from pipeline.errors import StateInUse
 from tests.helpers.clustering import eventually, execute, prepared, rows
 
@@ -243,27 +246,30 @@ async def test_a_pause_holds_on_all_nodes(postgres: str, database: Database) -> 
     database.close()
 
 
-async def test_the_loss_of_the_database_ends_the_block(postgres: str, database: Database) -> None:
+async def test_the_loss_of_its_name_ends_the_block(postgres: str, database: Database) -> None:
+    holder = Database(postgres, "holder")
+
+    def hold() -> None:
+        holder.run(
+            lambda connection: connection.execute(
+                "SELECT pg_advisory_lock(%s, hashtext('a'))", (NODE_LOCK,)
+            )
+        )
+
     with capture_logs(), pytest.raises(ExceptionGroup) as raised:
-        async with open_cluster(postgres, "a", "1"):
-            # Another process has its name, as after a long stop.
+        async with open_cluster(postgres, "a", "1"), anyio.create_task_group() as group:
+            # Another process waits for the name, and has it once the session is gone.
+            group.start_soon(anyio.to_thread.run_sync, hold)
+            waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            await until(lambda: bool(rows(database, waiting)))
             execute(
                 database,
                 "UPDATE cluster_nodes SET instance = 'another', heartbeat = now() + interval '1 h'",
             )
             execute(database, "SELECT pg_terminate_backend(backend) FROM cluster_nodes")
-            holder = Database(postgres, "holder")
-            holder.run(
-                lambda connection: connection.execute(
-                    "SELECT pg_advisory_lock(%s, hashtext('a'))", (0x53796E03,)
-                )
-            )
-            try:
-                await anyio.sleep(60)
-            finally:
-                holder.close()
-    [error] = raised.value.exceptions
-    assert isinstance(error, StateInUse)
+            await anyio.sleep(60)
+    assert isinstance(next(leaf_exceptions(raised.value)), StateInUse)
+    holder.close()
     database.close()
 
 
