@@ -26,6 +26,7 @@ dsn = {{ file = "dsn" }}
 shared_dir = "{shared}"
 node = "{name}"
 """
+COMPANY = "[[companies]]"
 #: Seconds after which a node is started again that has ended by itself, or was killed.
 AGAIN = 0.3
 
@@ -76,6 +77,14 @@ class Node:
         except OSError:
             return False
         return state == "T"
+
+    def forget_companies(self, every: int) -> None:
+        """Leave each n-th company out of its configuration."""
+        head, *companies = self.config.read_text().split(COMPANY)
+        *companies, last = companies
+        last, mark, rest = last.partition("\n[cluster]")
+        kept = [one for number, one in enumerate([*companies, last], 1) if number % every]
+        self.config.write_text(COMPANY.join([head, *kept]) + mark + rest)
 
     def start(self) -> None:
         self._lives += 1

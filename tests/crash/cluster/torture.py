@@ -10,9 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import psycopg
+
+from tests.crash.world import wait_until
 
 from .inside import OPEN, RESUMING, STEPS, Fate
 from .nodes import Node, nodes
@@ -36,8 +39,13 @@ MODES: Mapping[str, Sequence[str]] = {
     "postgres": ("postgres",),
     "steps": ("steps",),
     "jobs": ("jobs", "kill"),
+    "volume": ("steps",),
+    "differ": ("steps",),
     "all": ("kill", "stop", "cut", "postgres", "steps", "jobs"),
 }
+#: In this mode the last node does not see the volume of the folders; in this one it is configured
+#: without some of the companies.
+HIDDEN, DIFFERING = "volume", "differ"
 #: Seconds between two faults of a kind, on average.
 PACE = {"kill": 4.0, "stop": 9.0, "cut": 8.0, "postgres": 12.0, "jobs": 3.0}
 #: What a node never has to say.
@@ -45,7 +53,10 @@ BUG = re.compile(r"Traceback \(most recent|because of a bug")
 
 
 class Order(NamedTuple):
-    """What is to be run. seconds: for which there are faults; naive: a design known to be wrong."""
+    """What is to be run. seconds: for which there are faults; naive: a design known to be wrong.
+
+    fates: what the first processes of the nodes meet, besides.
+    """
 
     mode: str
     documents: int = 300
@@ -55,6 +66,7 @@ class Order(NamedTuple):
     seed: int = 1
     naive: str = ""
     patience: float = 90.0
+    fates: tuple[Fate, ...] = ()
 
 
 class Result(NamedTuple):
@@ -105,7 +117,7 @@ class Result(NamedTuple):
 
 
 class Torture:
-    """One run. hidden: whether the last node does not see the volume of the folders."""
+    """One run."""
 
     def __init__(self, rig: Rig, its: Sequence[Node], order: Order) -> None:
         self._rig = rig
@@ -124,8 +136,16 @@ class Torture:
 
     def run(self) -> float:
         """Run until all is delivered and told, or patience ends; seconds after the last fault."""
+        late = self._nodes[-1:] if self._order.mode == HIDDEN else []
+        given = dict(zip((one.name for one in self._nodes), self._order.fates, strict=False))
         for node in self._nodes:
-            node.fate = self._fate(node)
+            if node not in late:
+                node.fate = given.get(node.name, self._fate(node))
+                node.start()
+        for node in late:
+            # Whoever delivers into a folder first decides what its volume is.
+            wait_until(lambda: self._rig.told() >= self._backlog)
+            node.fate = Fate(hidden=self._rig.out)
             node.start()
         while True:
             self._tick()
@@ -284,23 +304,42 @@ class Torture:
 def torture(order: Order) -> Result:
     """Run what was ordered, in a rig of its own."""
     backlog = max(1, round(order.documents * BACKLOG))
+
+    def edit(node: Node) -> None:
+        if order.mode == DIFFERING and node.name == f"n{order.nodes}":
+            node.forget_companies(3)
+
     with rigged(backlog, companies=order.companies, seed=order.seed) as rig:
-        with nodes(rig, order.nodes) as its:
+        with nodes(rig, order.nodes, edit=edit) as its:
             run = Torture(rig, its, order)
             began = time.monotonic()
             after = run.run()
             seconds = time.monotonic() - began
             ends: Counter[int] = sum((one.ends for one in its), Counter())
+            found = misled(its[-1], rig) if order.mode == HIDDEN else []
         time.sleep(0.5)  # the importer's
-        return result(rig, its, order, run.faults, ends, seconds, after)
+        return result(rig, its, order, run.faults, ends, seconds, after, found)
+
+
+def misled(node: Node, rig: Rig) -> list[str]:
+    """What a node that does not see the volume has done in its place, or not said."""
+    place = Path(f"/proc/{node.pid}/root{rig.out}")
+    found = [
+        f"delivered where its volume is not: {one.relative_to(place)}"
+        for one in place.rglob("*")
+        if one.is_file() and not one.name.startswith(".")
+    ]
+    if not any(".synqup-volume" in text for _, text in node.said()):
+        found.append("the node without the volume does not say so")
+    return found
 
 
 def result(
     rig: Rig, its: Sequence[Node], order: Order, faults: Counter[str], ends: Counter[int],
-    seconds: float, after: float,
+    seconds: float, after: float, found: Sequence[str] = (),
 ) -> Result:  # fmt: skip
-    """Count what came of a run."""
-    problems = rig.problems()
+    """Count what came of a run. found: problems that are known already."""
+    problems = [*rig.problems(), *found]
 
     def count(beginning: str) -> int:
         return sum(bool(re.match(beginning, one)) for one in problems)
@@ -310,10 +349,10 @@ def result(
             name, text = [one for one in node.said() if one[1]][-1]
             problems.append(f"last words of {name}: {text[-1000:]}")
     bugs = [
-        f"{name}: {text[max(0, found.start() - 200) : found.start() + 1500]}"
+        f"{name}: {text[max(0, hit.start() - 200) : hit.start() + 1500]}"
         for node in its
         for name, text in node.said()
-        if (found := BUG.search(text))
+        if (hit := BUG.search(text))
     ]
     return Result(
         order, rig.documents, rig.arrived(), rig.acks, dict(sorted(faults.items())),
