@@ -46,13 +46,16 @@ RESUMING = ("claimed", "resumed")
 class Fate(NamedTuple):
     """What a node meets. step: at which it stops, the number-th time that it passes it; "" none.
 
-    how: the signal. naive: the name of a design that is known to be wrong. hidden: a folder in
-    whose place it sees an empty one, as where a volume is not mounted.
+    how: the signal. then: what strikes it from outside before it is woken: "cut" or "postgres"; ""
+    it is left until another has taken over what it had in hand. naive: the name of a design that is
+    known to be wrong. hidden: a folder in whose place it sees an empty one, as where a volume is
+    not mounted.
     """
 
     step: str = ""
     number: int = 1
     how: signal.Signals = signal.SIGKILL
+    then: str = ""
     naive: str = ""
     hidden: Path | None = None
 

@@ -35,14 +35,16 @@ MODES: Mapping[str, Sequence[str]] = {
     "none": (),
     "kill": ("kill",),
     "stop": ("stop",),
-    "cut": ("cut",),
-    "postgres": ("postgres",),
+    "cut": ("cut", "steps"),
+    "postgres": ("postgres", "steps"),
     "steps": ("steps",),
     "jobs": ("jobs", "kill"),
     "volume": ("steps",),
     "differ": ("steps",),
     "all": ("kill", "stop", "cut", "postgres", "steps", "jobs"),
 }
+#: What strikes a node that has stopped at a step, in each mode; in others nothing.
+STRIKES = {"cut": ("cut",), "postgres": ("postgres",), "all": ("", "", "cut", "postgres")}
 #: In this mode the last node does not see the volume of the folders; in this one it is configured
 #: without some of the companies.
 HIDDEN, DIFFERING = "volume", "differ"
@@ -140,7 +142,7 @@ class Torture:
         given = dict(zip((one.name for one in self._nodes), self._order.fates, strict=False))
         for node in self._nodes:
             if node not in late:
-                node.fate = given.get(node.name, self._fate(node))
+                node.fate = given.get(node.name, Fate() if late else self._fate(node))
                 node.start()
         for node in late:
             # Whoever delivers into a folder first decides what its volume is.
@@ -207,13 +209,15 @@ class Torture:
         has_steps = "steps" in self._kinds and time.monotonic() < self._faults_end
         if not has_steps or armed >= len(self._nodes) - 1 or fate.hidden:
             return fate
-        how = self._rng.choice([signal.SIGSTOP, signal.SIGKILL])
+        then = self._rng.choice(STRIKES.get(self._order.mode, ("",)))
+        how = signal.SIGSTOP if then else self._rng.choice([signal.SIGSTOP, signal.SIGKILL])
+        fate = fate._replace(how=how, then=then)
         luck = self._rng.random()
         if luck < 0.2:
             # Passed only by a node that resumes what another has left.
-            return fate._replace(step=self._rng.choice(RESUMING), how=how)
+            return fate._replace(step=self._rng.choice(RESUMING))
         names = OPEN if luck < 0.8 else [one for one in STEPS if one not in RESUMING]
-        return fate._replace(step=self._rng.choice(names), number=self._rng.randint(1, 3), how=how)
+        return fate._replace(step=self._rng.choice(names), number=self._rng.randint(1, 3))
 
     def _ended(self, node: Node) -> None:
         """Note at which step a node died. By turns it goes on itself, or others have to."""
@@ -225,10 +229,19 @@ class Torture:
         node.fate = node.fate._replace(step="")
 
     def _hangs(self, node: Node) -> None:
-        """Note that a node hangs, and wake it once another has taken over what it had in hand."""
-        node.stopped_at = time.monotonic()
-        self.faults[f"hung: {node.fate.step}"] += 1
-        self._watch(node, self._rig.takeovers().of.get(node.name, 0), node.stopped_at)
+        """Note that a node stands at its step, and do to it what its fate says."""
+        step, then = node.fate.step, node.fate.then
+        self.faults[f"{then or 'hung'}: {step}"] += 1
+        if not then:
+            node.stopped_at = time.monotonic()
+            self._watch(node, self._rig.takeovers().of.get(node.name, 0), node.stopped_at)
+            return
+        node.fate = node.fate._replace(step="")
+        if then == "cut":
+            self._cut_off(node, self._rng.choice([self._rng.uniform(1, 8), HANGING]))
+        elif self._rig.server.is_running:
+            self._postgres()
+        node.send(signal.SIGCONT)
 
     def _watch(self, node: Node, before: int, since: float) -> None:
         """Look again in a second whether what a node has left was taken over, and wake it."""
@@ -283,17 +296,21 @@ class Torture:
     def _cut(self) -> None:
         node = self._rng.choice(self._nodes)
         if not node.link.is_cut:
-            requests, reset = self._rng.random() < 0.5, self._rng.random() < 0.5
-            seconds = self._rng.choice([self._rng.uniform(1, 6), self._rng.uniform(8, 20)])
-            self.faults["cut" if requests else "cut, answers only"] += 1
-            node.link.cut(requests=requests)
-            self._later.append((time.monotonic() + seconds, lambda: node.link.heal(reset=reset)))
+            self._cut_off(node, self._rng.choice([self._rng.uniform(1, 6), HANGING]))
+
+    def _cut_off(self, node: Node, seconds: float) -> None:
+        """Cut a node off from PostgreSQL for so long: both ways, or of its answers only."""
+        requests, reset = self._rng.random() < 0.5, self._rng.random() < 0.5
+        self.faults["cut" if requests else "cut, answers only"] += 1
+        node.link.cut(requests=requests)
+        self._later.append((time.monotonic() + seconds, lambda: node.link.heal(reset=reset)))
 
     def _postgres(self) -> None:
-        self.faults["postgres"] += 1
-        self._rig.server.kill()
-        self._due["postgres"] += 6.0
-        self._later.append((time.monotonic() + self._rng.uniform(0, 4), self._rig.server.start))
+        if self._rig.server.is_running:
+            self.faults["postgres"] += 1
+            self._rig.server.kill()
+            self._due["postgres"] = time.monotonic() + 6.0 + self._next("postgres")
+            self._later.append((time.monotonic() + self._rng.uniform(0, 4), self._rig.server.start))
 
     def _jobs(self) -> None:
         with suppress(psycopg.Error):
