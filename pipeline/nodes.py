@@ -154,6 +154,7 @@ class ClusterView(Struct, frozen=True):
     jobs: JobCounts = JobCounts()
     pauses: dict[str, float] = {}
     differs_since: float | None = None
+    left: dict[str, NodeReport] = {}
 
     @property
     def alive(self) -> tuple[NodeView, ...]:

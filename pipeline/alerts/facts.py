@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from msgspec import Struct
 
 from pipeline.ledger.connection import Connection
@@ -15,6 +17,8 @@ HISTORY = 400 * DAY
 FEW = 5
 #: Seconds after which a row of the ledger is sure to be committed.
 COMMITTED = 5.0
+#: The same where several nodes write it, whose clocks may differ.
+COMMITTED_BY_ALL = 180.0
 
 
 class Needs(Struct, frozen=True):
@@ -64,15 +68,16 @@ def read_facts(place: LedgerPlace, needs: Needs, now: float) -> Facts:
     """Read what is needed from the ledger at a place. It blocks, and raises StateError."""
     with reading(place) as connection:
         after, since = needs.quarantined_after, needs.delivered_after
+        until = now - (COMMITTED if isinstance(place, Path) else COMMITTED_BY_ALL)
         return Facts(
-            _quarantined(connection, after, now) if after is not None else None,
+            _quarantined(connection, after, until) if after is not None else None,
             _histories(connection, now) if needs.histories else None,
             _delivered(connection, since, now) if since is not None else None,
         )
 
 
-def _quarantined(connection: Connection, after: float, now: float) -> Quarantined:
-    until = max(after, now - COMMITTED)
+def _quarantined(connection: Connection, after: float, until: float) -> Quarantined:
+    until = max(after, until)
     # The first condition is what makes SQLite use the index documents_kept.
     found = (
         "FROM documents WHERE state IN ('quarantined', 'waiting') AND state = 'quarantined'"

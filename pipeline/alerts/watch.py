@@ -53,7 +53,10 @@ async def begin_turn(alerts: Alerts, turn: Turn, began: float) -> Watch:
     async def health() -> Health:
         if not turn.is_held:
             raise RetryableError("alerts", "another node may have the turn to tell them by now")
-        return structs.replace(await alerts.health(), started_at=began)
+        found = await alerts.health()
+        if found.cluster is None:
+            raise RetryableError("alerts", "the other nodes are not seen yet")
+        return structs.replace(found, started_at=began)
 
     world = World(health, alerts.folder, alerts.ledger)
     store = Store(alerts.folder, world.clock(), turn)

@@ -59,29 +59,34 @@ async def do_alone(
     config: Config, action: str, arguments: Mapping[str, Any], who: str, sink: RecordSink
 ) -> ActionResult:
     """Do an action and all orders that are open. SynqupError if it can't be done."""
-    result: ActionResult
-    async with (
-        open_application(config, LEDGER_TIMEOUT, sink=sink) as application,
-        AsyncExitStack() as stack,
-    ):
-        unpolled = Unpolled(config, application, stack)
-        control = Control(application, unpolled)
-        handler = handlers_of(control.actions)[action]
-        if config.cluster is not None:
-            # The other nodes do it, if there are any.
-            from pipeline.app.control_nodes import Nodes  # noqa: PLC0415 - an extra
+    nodes = None
+    if config.cluster is not None:
+        # The nodes do it, if there are any.
+        from pipeline.app.control_nodes import Nodes  # noqa: PLC0415 - an extra
 
-            nodes = Nodes(config)
-            stack.callback(nodes.close)
-            if await nodes.are_alive():
-                result = await handler({**arguments}, who)
+        nodes = Nodes(config)
+    try:
+        is_for_nodes = nodes is not None and await nodes.are_alive()
+        if action == "poll" and not is_for_nodes:
+            raise NoService(str(config.service.state_dir))
+        result: ActionResult
+        async with (
+            open_application(config, LEDGER_TIMEOUT, sink=sink) as application,
+            AsyncExitStack() as stack,
+        ):
+            unpolled = Unpolled(config, application, stack)
+            control = Control(application, unpolled)
+            handler = handlers_of(control.actions)[action]
+            if nodes is not None and is_for_nodes:
+                result = await handler(arguments, who)
                 await nodes.poll_now(unpolled.asked)
                 return result
-        if action == "poll":
-            raise NoService(str(config.service.state_dir))
-        async with application.engine.running():
-            result = await handler({**arguments, "wait": 0.0}, who)
-            if not result.orders:
-                return result
-            await control.worker.work()
-            return await control.actions.outcome(result)
+            async with application.engine.running():
+                result = await handler({**arguments, "wait": 0.0}, who)
+                if not result.orders:
+                    return result
+                await control.worker.work()
+                return await control.actions.outcome(result)
+    finally:
+        if nodes is not None:
+            nodes.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from pipeline.cluster.units import Claimed, Ended, Failure, SourceState
+from pipeline.cluster.units import Claimed, Ended, Failure, SourceState, reason_of
 from pipeline.errors import PartFailed, RetryableError, SourceError, SynqupError
 from pipeline.ledger.ledger import Ledger
 from pipeline.part import Begun, Part
@@ -75,10 +75,5 @@ def failure_in(state: SourceState) -> SynqupError | None:
     if not state.failures:
         return None
     first = state.failures[0]
-    reason = first.reason
-    if others := [one.subject for one in state.failures[1:]]:
-        hidden = state.failing - len(state.failures)
-        more = f" and {hidden:,} more" if hidden else ""
-        reason += f"; there is trouble too with {', '.join(others)}{more}"
     kind = SourceError if state.failing == state.units else PartFailed
-    return kind(first.subject, reason, first.remedy)
+    return kind(first.subject, reason_of(state.failures, state.failing), first.remedy)

@@ -83,13 +83,15 @@ class Membership:
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
-        self._parts: Parts = {}
-        self._digest = ""
+        #: The digest and the parts that the others are to know of, and the digest that they know.
+        self._current: tuple[str, Parts] = ("", {})
         self._published = ""
         self._told: Mapping[str, Sequence[str]] = {}
         #: The others' parts, by the digests of them.
         self._known: dict[str, tuple[str, Parts]] = {}
         self._reached = time.monotonic()
+        #: Why the latest try failed; None if it did not.
+        self._failure: DatabaseLost | None = None
         self.nodes: Mapping[str, NodeState] = {}
 
     @property
@@ -123,7 +125,7 @@ class Membership:
 
     def publish(self, parts: Parts) -> None:
         """Tell the others of a configuration, with the next heartbeat, which comes at once."""
-        self._parts, self._digest = parts, digest_of(parts)
+        self._current = (digest_of(parts), parts)
         self._wake.set()
 
     def start(self) -> None:
@@ -169,15 +171,16 @@ class Membership:
         """Let the heart beat once; why that failed. StateError where there is no going on."""
         left = SILENCE - (time.monotonic() - self._reached)
         if left <= 0:
-            # It was stopped, or hung, for so long: others may have its work already.
-            return DatabaseLost(SUBJECT, "this process stood still")
+            # Others may have its work already. Where nothing failed before, it was stopped or hung.
+            return self._failure or DatabaseLost(SUBJECT, "this process stood still")
         began = time.monotonic()
         try:
             self._database.run(self._beat, min(TRY, max(left, 0.1)))
         except DatabaseLost as error:
             log.warning("no heartbeat", node=self._who.node, reason=str(error))
+            self._failure = error
             return error
-        self._reached = began
+        self._reached, self._failure = began, None
         return None
 
     def _beat(self, connection: Connection) -> None:
@@ -190,7 +193,9 @@ class Membership:
         if mine is None:
             # The connection is a new one.
             self._take(connection)
-        changed = self._digest != self._published
+        # Another configuration may be published meanwhile: the next beat tells of that.
+        digest, parts = self._current
+        changed = digest != self._published
         row = connection.execute(
             "UPDATE cluster_nodes SET heartbeat = now() WHERE node = %s AND instance = %s"
             " RETURNING 1",
@@ -204,13 +209,12 @@ class Membership:
                 "UPDATE cluster_nodes SET configured = CASE WHEN digest = %(digest)s"
                 " THEN configured ELSE now() END, digest = %(digest)s, parts = %(parts)s"
                 " WHERE node = %(node)s",
-                {"digest": self._digest, "parts": json.dumps(self._parts), "node": who.node},
+                {"digest": digest, "parts": json.dumps(parts), "node": who.node},
             )
-        published = self._digest
-        self._look(connection)
-        self._published = published
+        self._look(connection, digest, parts)
+        self._published = digest
 
-    def _look(self, connection: Connection) -> None:
+    def _look(self, connection: Connection, own: str, parts: Parts) -> None:
         """See who else is there, and in what they differ."""
         rows = connection.execute(
             "SELECT node, host, version, extract(epoch FROM now() - heartbeat)::float8, digest"
@@ -220,14 +224,14 @@ class Membership:
         others = {row[0]: row[4] for row in rows if row[3] < STALLED and row[0] != self._who.node}
         told = {}
         for node, digest in others.items():
-            if not digest or not self._digest or digest == self._digest:
+            if not digest or not own or digest == own:
                 continue
             if self._known.get(node, ("", {}))[0] != digest:
                 row = connection.execute(
                     "SELECT parts FROM cluster_nodes WHERE node = %s", (node,)
                 ).fetchone()
                 self._known[node] = (digest, row[0] if row else {})
-            told[node] = differences(self._who.node, self._parts, node, self._known[node][1])
+            told[node] = differences(self._who.node, parts, node, self._known[node][1])
         for node, sentences in told.items():
             if self._told.get(node) != sentences:
                 log.warning(

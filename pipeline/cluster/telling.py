@@ -60,17 +60,22 @@ class Telling:
         """
         await self._wait()
         log.info("this node tells what is wrong in the cluster", node=self._node)
+        failure: Exception | None = None
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._renew, group.cancel_scope)
                 try:
                     yield time.time()
+                except Exception as error:  # noqa: BLE001 - it is raised outside of the group
+                    failure = error
                 finally:
                     group.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True), suppress(DatabaseLost, StateError):
                 await anyio.to_thread.run_sync(self._database.run, self._give_back)
             self._holder = ""
+        if failure is not None:
+            raise failure
 
     def read(self) -> bytes | None:
         """What was told, and is still to be sent; None if there is nothing.

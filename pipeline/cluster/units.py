@@ -95,6 +95,16 @@ class SourceState(Struct, frozen=True):
     failures: Sequence[Failure] = ()
 
 
+def reason_of(failures: Sequence[Failure], failing: int) -> str:
+    """Why parts of a source fail. failures: the first of them, at least one; failing: of all."""
+    reason = failures[0].reason
+    if others := [one.subject for one in failures[1:]]:
+        hidden = failing - len(failures)
+        more = f" and {hidden:,} more" if hidden else ""
+        reason += f"; there is trouble too with {', '.join(others)}{more}"
+    return reason
+
+
 def publish(
     connection: Connection, node: str, source: str, slices: Sequence[str], every: float,
     *, sticky: bool,

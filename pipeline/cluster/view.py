@@ -17,7 +17,7 @@ from pipeline.cluster.database import SUBJECT, Connection
 from pipeline.cluster.digests import differences
 from pipeline.cluster.nodes import ALIVE, STALLED
 from pipeline.cluster.schema import VERSION
-from pipeline.cluster.units import SERVED
+from pipeline.cluster.units import NAMED, SERVED, Failure, reason_of
 from pipeline.errors import StateError
 from pipeline.nodes import (
     ClusterView,
@@ -63,6 +63,11 @@ FROM cluster_nodes n LEFT JOIN cluster_reports r
 ORDER BY n.node LIMIT {NODES}
 """  # noqa: S608 - constants only
 
+_LEFT = f"""
+SELECT r.node, r.report::text FROM cluster_reports r WHERE r.at > now() - interval '{REPORT_AGE} s'
+AND NOT EXISTS (SELECT 1 FROM cluster_nodes n WHERE n.node = r.node) ORDER BY 1 LIMIT {NODES}
+"""  # noqa: S608 - constants only
+
 _IN_HAND = f"""
 SELECT u.node, u.source, u.slice, extract(epoch FROM u.began)::float8, u.taken_from
 FROM procrastinate_jobs j JOIN cluster_units u ON u.name = j.lock
@@ -82,7 +87,8 @@ _SOURCES = f"""
 SELECT u.source, count(*), count(*) FILTER (WHERE u.failures > 0),
     CASE WHEN count(*) = count(u.completed) THEN extract(epoch FROM min(u.completed))::float8 END,
     extract(epoch FROM min(u.failed_since) FILTER (WHERE u.failures > 0))::float8,
-    (array_agg(u.error ORDER BY u.failed_since, u.slice) FILTER (WHERE u.failures > 0))[1],
+    (array_agg(u.error ORDER BY u.failed_since, u.slice)
+        FILTER (WHERE u.failures > 0))[1:{NAMED}],
     l.paused_at, coalesce(l.paused_by, '')
 FROM cluster_units u LEFT JOIN sources l ON l.name = u.source
 WHERE {SERVED} GROUP BY u.source, l.paused_at, l.paused_by ORDER BY u.source LIMIT {SOURCES}
@@ -153,6 +159,7 @@ class Viewer:
             jobs=JobCounts(*jobs),
             pauses=dict(paused.fetchall()),
             differs_since=since,
+            left=_left(connection),
         )
 
     def _nodes(self, connection: Connection) -> tuple[tuple[NodeView, ...], float | None]:
@@ -206,6 +213,11 @@ class Viewer:
         return self._differs[2]
 
 
+def _left(connection: Connection) -> dict[str, NodeReport]:
+    told = ((row[0], _report(row[1])) for row in connection.execute(_LEFT))
+    return {node: report for node, report in told if report is not None}
+
+
 def _report(text: str | None) -> NodeReport | None:
     """What a node tells of itself; None also where another version has told it otherwise."""
     if text is None:
@@ -222,16 +234,14 @@ def _source(
     failing: int,
     completed: float | None,
     since: float | None,
-    error: Mapping[str, Any] | None,
+    errors: Sequence[Mapping[str, Any]] | None,
     paused_at: float | None,
     paused_by: str,
 ) -> PolledSource:
     failed = None
-    if error is not None and since is not None:
-        reason = str(error.get("reason", ""))
-        if parts > 1:
-            reason += f" ({failing:,} of the {parts:,} parts of the source fail)"
-        failed = Reason(since, reason, str(error.get("remedy", "")))
+    if errors and since is not None:
+        failures = [Failure(**one) for one in errors]
+        failed = Reason(since, reason_of(failures, failing), failures[0].remedy)
     return PolledSource(source, parts, failing, completed, failed, paused_at, paused_by)
 
 

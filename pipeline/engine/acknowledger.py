@@ -158,7 +158,6 @@ class Acknowledger:
         company_at_work.set(company)
         for start in range(0, len(taken), source.ack_batch):
             await self._send(source, taken[start : start + source.ack_batch])
-        self.queue.answered(taken)
 
     async def _send(self, source: Source, batch: Sequence[PendingAck]) -> None:
         acknowledge: Callable[..., Awaitable[Collection[str]]] = source.acknowledge

@@ -29,9 +29,8 @@ class Admission(FairQueue[Document[Any]]):
 
     async def admit(self, document: Document[Any]) -> bool:
         """Wait for room, then add a document; False if its company is late and has no room."""
-        line = document.line
         while not self._has_room(document):
-            if line in self._late:
+            if document.line in self._late:
                 return False
             await self._freeing()
         self._add(document, document.held)
@@ -53,10 +52,9 @@ class Admission(FairQueue[Document[Any]]):
     def _has_room(self, item: Document[Any]) -> bool:
         name = item.key.source
         share = self._shares.get(name)
-        line = item.line
-        if line in self._late:
+        if self._late and item.line in self._late:
             most = self.bound.documents if share is None else share
-            return len(self._places.get(line, ())) < most
+            return len(self._places.get(item.line, ())) < most
         if share is None:
             return self._fits_beside(item.held)
         count = sum(

@@ -64,10 +64,11 @@ class EngineDispatcher(Dispatcher):
 
     async def acknowledge(self, pending: PendingAck, /) -> None:
         """Tell a source of an end that an earlier run or poll recorded and could not tell."""
-        await self._outcomes.clear_quarantine(pending.key, pending.outcome)
         if not self._in_flight.add(pending.key, pending):
             return
         try:
+            # Only now: what is told meanwhile by another way must not be told once more.
+            await self._outcomes.clear_quarantine(pending.key, pending.outcome)
             if await self._acknowledger.room(pending.line):
                 self._acknowledger.put(pending)
             else:

@@ -27,6 +27,9 @@ from pipeline.stage import Bound
 #: Consumers that a late company has at most, once it is known to be late: of its documents one may
 #: hang and the others not.
 TRIES = 4
+#: Items of one company that are taken in a row while others wait: so what is delivered together is
+#: in few folders.
+IN_A_ROW = 64
 
 
 class Lined(Sized, Protocol):
@@ -71,6 +74,9 @@ class FairQueue(Queue[T]):
         self._busy: dict[Source, int] = {}
         #: How many items of each line have been done, since there are any.
         self._earned: dict[Line, int] = {}
+        self._in_a_row = 0
+        #: The line that something may be taken of, between _is_ready() and _there().
+        self._ready: Line | None = None
 
     @property
     def waiting(self) -> int:
@@ -179,7 +185,9 @@ class FairQueue(Queue[T]):
         return count < self.bound.documents
 
     def _has_room(self, item: T) -> bool:
-        return bool(self._shares) or item.line in self._late or self._fits_beside(item.held)
+        if self._shares or (self._late and item.line in self._late):
+            return True
+        return self._fits_beside(item.held)
 
     def _fits_beside(self, held: int) -> bool:
         """Whether there is room beside what is of sources that are polled, and not late."""
@@ -202,9 +210,10 @@ class FairQueue(Queue[T]):
         """Whether one more consumer may take something of a line."""
         source, company = line
         if company and (begun := self._in_hand.get(line)):
-            most = self._shares.get(source.name, self._consumers) - 1
-            earned = TRIES if line in self._late else self._earned.get(line, 0) + 1
-            if len(begun) >= min(most, earned):
+            count = len(begun)
+            earned = TRIES - 1 if self._late and line in self._late else self._earned.get(line, 0)
+            shares, most = self._shares, self._consumers
+            if count > earned or count >= (shares.get(source.name, most) if shares else most) - 1:
                 return False
         return not self._shares or line in self._late or self._may_take_of(source)
 
@@ -228,19 +237,24 @@ class FairQueue(Queue[T]):
         return None
 
     def _is_ready(self) -> bool:
-        return self._next() is not None
+        self._ready = self._next()
+        return self._ready is not None
 
     def _is_empty(self) -> bool:
         return not self._lines
 
     def _there(self, most: int) -> list[T]:
         lines = self._lines
-        line = self._next()
+        # As _is_ready() has found it just now.
+        line, self._ready = self._ready, None
         assert line is not None, "something may be taken"
         waiting = lines[line]
         if len(lines) > 1:
-            # The others have their turns before it has its next one.
-            lines[line] = lines.pop(line)
+            self._in_a_row += 1
+            if not line[1] or self._in_a_row >= IN_A_ROW:
+                # The others have their turns before it has its next one.
+                lines[line] = lines.pop(line)
+                self._in_a_row = 0
         items = self._from(waiting, line, most)
         begun = self._in_hand.get(line)
         if begun is None:

@@ -6,7 +6,6 @@ two that keep the same document under two labels would each remove what the othe
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,7 @@ from typing import Any
 
 import anyio.to_thread
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from pipeline.document import Document, Key
 from pipeline.durable import make_folder, replace_file
@@ -33,10 +32,6 @@ DIGITS = 12
 MAX_NOTE = 1_000_000
 #: The files of one document.
 ENDINGS = (".bin", ".json")
-#: Seconds between two looks at the names in a shared folder, at least; and for which the time of
-#: its latest change does not tell whether there was another one.
-RELIST = 2.0
-DOUBTFUL = 5.0
 
 
 class Kept(Struct, frozen=True):
@@ -79,7 +74,7 @@ class Quarantine:
         #: The marks of all that is kept, where nobody else changes it; and by folder, where others
         #: do.
         self._kept: set[str] | None = None
-        self._listings: dict[Path, _Listing] = {}
+        self._listings: dict[Path, frozenset[str]] = {}
 
     async def keep(self, document: Document[Any], reason: str) -> None:
         """Keep a document, in place of what was kept under the same id before. Raises OSError."""
@@ -122,6 +117,7 @@ class Quarantine:
 
     def _all_kept(self) -> list[Kept]:
         self._ensure_there()
+        self._listings.clear()
         found = [self._kept_by(path) for path in sorted(self.folder.glob("*/*.json"))]
         return [one for one in found if one is not None]
 
@@ -195,35 +191,22 @@ class Quarantine:
             path.unlink(missing_ok=True)
 
     async def _remove_shared(self, key: Key) -> None:
-        """As remove(); what another node has kept in the last RELIST seconds may stay."""
+        """As remove(); what another node has kept since the latest kept() stays until the next."""
         folder = self._folder(key)
         known = self._listings.get(folder)
-        if known is None or time.monotonic() - known.at >= RELIST:
+        if known is None:
             known = await anyio.to_thread.run_sync(self._list, folder)
-        if known.marks and _mark(key) in known.marks:
+        if known and _mark(key) in known:
             await anyio.to_thread.run_sync(self._remove_locked, key)
 
     def _remove_locked(self, key: Key) -> None:
         with suppress(FileNotFoundError), self._locked(self._folder(key)):
             self._remove(key)
 
-    def _list(self, folder: Path) -> _Listing:
-        """What is kept in a folder; its names are read where it may have changed."""
-        now = time.monotonic()
-        try:
-            changed = folder.stat().st_mtime_ns
-        except FileNotFoundError:
-            found = self._listings[folder] = _Listing(-1, now, True, frozenset())
-            return found
-        known = self._listings.get(folder)
-        if known is not None and known.changed == changed and not known.is_doubtful:
-            found = structs.replace(known, at=now)
-        else:
-            is_doubtful = abs(time.time() - changed / 1e9) < DOUBTFUL
-            names = [Path(one.name) for one in os.scandir(folder)]
-            marks = frozenset(one.stem[-DIGITS:] for one in names if one.suffix in ENDINGS)
-            found = _Listing(changed, now, is_doubtful, marks)
-        self._listings[folder] = found
+    def _list(self, folder: Path) -> frozenset[str]:
+        """The marks of what is kept in a folder."""
+        names = [path for path in folder.glob("*") if path.suffix in ENDINGS]
+        found = self._listings[folder] = frozenset(path.stem[-DIGITS:] for path in names)
         return found
 
     def _discard(self, kept: Kept) -> bool:
@@ -259,18 +242,6 @@ class _Note(Struct):
     sha256: str | None = None
     sent_sha256: str | None = None
     listed: Mapping[str, str] = {}
-
-
-class _Listing(Struct, frozen=True):
-    """The marks in a folder, as it was changed then. at: when they were read, monotonic.
-
-    is_doubtful: whether the folder may have changed again without another time of change.
-    """
-
-    changed: int
-    at: float
-    is_doubtful: bool
-    marks: frozenset[str]
 
 
 def _discard(kept: Kept) -> bool:

@@ -7,6 +7,7 @@ that it happens to, as a folder that refuses documents, each node tells the othe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +26,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two reports; and for which a view is good.
 REPORT_INTERVAL, VIEW_AGE = 5.0, 2.0
+#: Reports after which a node looks at the others, should nobody ask it how they are.
+LOOK_EVERY = 6
 #: Folders, and sources, that a report names.
 NAMED = 50
 #: Seconds for which a folder counts as refusing documents that only one node can't deliver there.
@@ -63,14 +66,16 @@ class WholeCollector:
         self._deliveries = deliveries
         self._unopened = unopened
         self._view: Refreshed[ClusterView | None]
-        self._view = Refreshed("the cluster", sight.view, None, VIEW_AGE)
+        self._view = Refreshed("nodes", sight.view, None, VIEW_AGE)
 
     async def run(self) -> None:
         """Read what takes time, and tell the others of this node; until cancelled."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._own.run)
             group.start_soon(self._view.run)
-            while True:
+            for number in count():
+                if number % LOOK_EVERY == 0:
+                    await self._view.get()
                 try:
                     await self._sight.report(await self._report())
                 except SynqupError as error:
@@ -83,7 +88,7 @@ class WholeCollector:
         view = await self._view.get()
         return whole(health, view, self._sight.node) if view is not None else health
 
-    def of_all(self) -> tuple[NodeView, ...]:
+    def others(self) -> tuple[NodeView, ...]:
         """The other nodes that are alive, as they were seen last."""
         view = self._view.value
         alive = view.alive if view is not None else ()
@@ -91,7 +96,7 @@ class WholeCollector:
 
     async def _report(self) -> NodeReport:
         health = await self._own.current()
-        others = self.of_all()
+        others = self.others()
         refusing = {
             folder for one in others if one.report is not None for folder in one.report.folders
         }
@@ -152,7 +157,9 @@ def report_of(
 
 def whole(own: Health, view: ClusterView, node: str) -> Health:
     """The health of all nodes, by what one of them knows itself and what it sees."""
+    # What is wrong with a folder is so, too, when the node that has found it is stopped.
     reports = [(one.node, one.report) for one in view.nodes if one.report is not None]
+    reports += view.left.items()
     polled = {one.source: one for one in view.sources}
     sources = tuple(
         _source(one, polled.get(one.name), [report for _, report in reports]) for one in own.sources

@@ -19,13 +19,18 @@ ELSEWHERE = {
     "pipeline/app/*": "commands, and the start of the program: at a terminal",
     "pipeline/alerts/*": "texts.py has its catalog; why an alert can't be sent is for the log",
     "pipeline/cluster/[!d]*": "the node does not start, or ends, as it says at a terminal",
-    "pipeline/cluster/digests.py": "for the log",
     "pipeline/config/*": "a configuration is refused at a terminal, before it is in force",
     "pipeline/control/[!aw]*": "the socket, and the commands that use it: at a terminal",
     "pipeline/language/*": "it says what others have said",
     "pipeline/monitor/[!r]*": "the page has its catalog; the others are answers to programs",
     "pipeline/ledger/database.py": "at a terminal: the service does not start",
     "pipeline/ledger/migration.py": "as database.py",
+    "pipeline/ledger/place.py": "as database.py",
+    "pipeline/ledger/postgres_schema.py": "as database.py",
+    "pipeline/ledger/postgres_settings.py": "as database.py",
+    "pipeline/ledger/postgres_connection.py": "expressions of SQL; a wrong dsn: at the start",
+    "pipeline/ledger/postgres_store.py": "as database.py; names of sessions",
+    "pipeline/ledger/sqlite_connection.py": "expressions of SQL; the rest as summary.py",
     "pipeline/ledger/summary.py": "`synqup status`",
     "pipeline/ledger/terms.py": "names of months; actions.py says that something is no day",
     "pipeline/network/kept_server.py": "why a server can't listen is for the log",
@@ -76,7 +81,7 @@ NO_SENTENCES = {
 NO_PROSE = re.compile(
     r"\b(SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|PRAGMA|BEGIN|WHERE|FROM|ORDER|LIKE|AND|NULL)\b"
     r"|\bIN \(|state = |[=>] \?|%Y|\bcoalesce\(|\binstr\(|, staged = "
-    r"|descendant-or-self|\\\d|\\s|\|\||\(\?:|application/"
+    r"|_at - \?\d|ESCAPE '|descendant-or-self|\\\d|\\s|\|\||\(\?:|application/"
 )
 #: Texts that nobody reads on the page or in an alert, and why.
 QUIET = {
@@ -86,6 +91,11 @@ QUIET = {
         "{} is no result",
         "the last format recognises any document",
         "the last try has returned or raised",
+    ),
+    "what PostgreSQL says, by which a refusal is recognised": (
+        "authentication failed",
+        "does not exist",
+        "no pg_hba.conf",
     ),
     "for the log, or the name of a thread": (
         "document delivered",

@@ -117,8 +117,11 @@ def start(command: list[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command)
 
 
-async def test_a_node_that_is_killed_is_told_of_once_by_another(postgres: str) -> None:
-    """The one that tells is killed: the next one knows what was told."""
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+async def test_a_node_that_dies_or_hangs_is_told_of_once_by_another(
+    postgres: str, how: signal.Signals
+) -> None:
+    """It is the one that tells: the next one knows what was told. One that wakes tells nothing."""
     with tempfile.TemporaryDirectory() as name:
         async with receiving() as receiver:
             folder = Path(name)
@@ -130,11 +133,12 @@ async def test_a_node_that_is_killed_is_told_of_once_by_another(postgres: str) -
                 try:
                     await until(lambda: "/beat" in receiver.paths)
                     first = teller(postgres)
-                    running[first].kill()
-                    running[first].wait()
+                    running[first].send_signal(how)
                     await until(lambda: told(receiver) == ["node problem"])
                     second = teller(postgres)
                     assert second not in ("", first)
+                    running[first].send_signal(signal.SIGCONT)
+                    await until(lambda: running[first].poll() is not None)
                     running[first] = start(commands[first])
                     await until(lambda: told(receiver) == ["node problem", "node over"])
                     assert teller(postgres) == second

@@ -10,14 +10,17 @@ import anyio
 import pytest
 
 from pipeline.app.command_status import print_status
+from pipeline.app.control_alone import do_alone
 from pipeline.app.wiring import load_config
+from pipeline.control.actions import ActionResult
+from pipeline.control.client import NoService
 from pipeline.errors import ControlError
 from pipeline.ledger.place import PostgresPlace
 from pipeline.ledger.search import find
 from pipeline.monitor.page import live, overview
 from tests.helpers.services import PATIENCE, Visitor, until, watched
 from tests.helpers.trial import trial
-from tests.helpers.two_nodes import two_nodes
+from tests.helpers.two_nodes import node, node_of, two_nodes
 
 pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 
@@ -119,3 +122,38 @@ async def test_what_is_asked_at_one_node_is_done_once_by_all(tmp_path: Path, pos
             await until(lambda: name not in one.service.paused)
             await until(lambda: it.delivered().total() == before.total() + 3)
             await first.poll(name, "ann")
+
+
+async def test_a_command_without_a_service_of_its_own_is_done_by_the_nodes(
+    tmp_path: Path, postgres: str
+) -> None:
+    async with trial(tmp_path, documents=6, companies=3) as it:
+        config = watched(it.config(), interval=600)
+        mine = node_of(config, tmp_path, postgres, "mine")
+        name = config.sources[0].name
+
+        async def asked(action: str, **arguments: object) -> ActionResult:
+            return await do_alone(mine, action, arguments, "ann", lambda _: None)
+
+        with pytest.raises(NoService):
+            await asked("poll", source=name)
+        async with node(node_of(config, tmp_path, postgres, "n1")) as one:
+            await until(lambda: it.delivered() == it.held())
+            it.mailbox.grow(2)
+            assert (await asked("poll", source=name)).done == 1
+            await until(lambda: it.delivered() == it.held())
+            await asked("pause", source=name)
+            await until(lambda: name in one.service.paused)
+            await asked("resume", source=name)
+            await until(lambda: name not in one.service.paused)
+            keys = [
+                (found.key.source, found.key.id, found.key.revision)
+                for found in find(PostgresPlace(postgres), "invoice")
+            ]
+            result = await asked("redeliver", keys=keys, wait=PATIENCE)
+            assert (result.open, result.failed, result.orders) == (0, 0, len(keys))
+            assert (it.delivered() - it.held()).total() == len(keys)
+        # Where no node runs, the command does it itself.
+        result = await asked("redeliver", keys=keys[:1])
+        assert (result.open, result.failed) == (0, 0)
+        assert (it.delivered() - it.held()).total() == len(keys) + 1

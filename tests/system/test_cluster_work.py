@@ -18,7 +18,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from tests.helpers.half_open import way_to
-from tests.helpers.postgres import PostgresServer
+from tests.helpers.postgres import PostgresServer, running_postgres
 from tests.helpers.processes import PATIENCE, SYNQUP, Mailbox, mailbox, synqup
 
 pytestmark = [
@@ -199,6 +199,33 @@ def test_a_node_that_reaches_nobody_ends_with_a_sentence(
         way.mute.set() if how == "half open" else way.cut()
         assert node.wait() == 1
         assert re.search("(node a|the ledger).*: ", node.output.read_text().splitlines()[-1])
+
+
+def test_a_database_that_is_killed_and_comes_back_holds_nothing_up_for_long() -> None:
+    with (
+        running_postgres() as server,
+        server.database() as dsn,
+        worlds(dsn, "--companies", 100, "--documents", 600) as world,
+    ):
+        nodes = [world.node(name) for name in "ab"]
+        for node in nodes:
+            node.start()
+        world.until(lambda: world.delivered() > 30)
+        server.kill()
+        time.sleep(2)
+        server.start()
+
+        def all_are_there() -> bool:
+            # Where the server took too long, they have ended; as a service manager does:
+            for node in nodes:
+                if node.process is not None and node.process.poll() == 1:
+                    node.start()
+            return world.delivered() == 600
+
+        world.until(all_are_there)
+        for node in nodes:
+            node.send(signal.SIGTERM)
+        assert [node.wait() for node in nodes] == [0, 0]
 
 
 def test_jobs_that_are_lost_hold_nothing_up(postgres: str) -> None:

@@ -23,6 +23,8 @@ QUARANTINE: State = ("bad", said(_("quarantine")))
 WAITING: State = ("warn", said(_("waiting")))
 QUIET: State = ("warn", said(_("silence")))
 PAUSED: State = ("warn", said(_("paused")))
+#: Seconds for which a source has to have asked to be left alone before that is told.
+RESTING = 30.0
 OVERDUE: State = ("warn", said(_("overdue")))
 WELL: State = ("ok", said(_("well")))
 #: The worst first: a company is told by the first that concerns it.
@@ -102,17 +104,27 @@ def source_rows(health: Health, snapshot: Snapshot) -> tuple[SourceRow, ...]:
     for node in others:
         for name, documents in (node.report.in_flight if node.report else {}).items():
             in_flight[name] = in_flight.get(name, 0) + documents
+    pauses = health.cluster.pauses if health.cluster is not None else {}
     rows = [
-        _source(one, snapshot, in_flight.get(one.name, 0), is_polled=one.name in polling)
+        _source(
+            one,
+            snapshot,
+            in_flight.get(one.name, 0),
+            is_polled=one.name in polling,
+            is_resting=pauses.get(one.name, 0.0) > RESTING,
+        )
         for one in health.sources
     ]
     return tuple(sorted(rows, key=lambda one: (ORDER[one.level], one.name.casefold())))
 
 
 def _source(
-    source: SourceHealth, snapshot: Snapshot, in_flight: int, *, is_polled: bool
+    source: SourceHealth, snapshot: Snapshot, in_flight: int, *, is_polled: bool, is_resting: bool
 ) -> SourceRow:
-    """in_flight: documents on other nodes. is_polled: whether one of those polls it."""
+    """in_flight: documents on other nodes. is_polled: whether one of those polls it.
+
+    is_resting: whether it has asked all nodes to leave it alone for a while.
+    """
     seen = snapshot.sources.get(source.name)
     level, state = WELL
     if source.paused_since is not None:
@@ -121,6 +133,8 @@ def _source(
         level, state = FAILS
     elif seen is not None and seen.breaker is BreakerState.OPEN:
         level, state = "warn", said(_("serves badly"))
+    elif is_resting:
+        level, state = "warn", said(_("asks to wait"))
     elif source.last_good_poll is None:
         level, state = "warn", said(_("first poll"))
     elif is_polled or (seen is not None and seen.poll.polling):

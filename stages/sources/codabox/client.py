@@ -34,6 +34,7 @@ from stages.sources.http.client import HttpClient
 from stages.sources.http.headers import NO_CODING, retry_after
 from stages.sources.http.lenient_json import JSON_ERRORS
 from stages.sources.http.limiter import ConcurrencyLimiter
+from stages.sources.http.places import Places
 from stages.sources.http.session import TOO_MANY_REQUESTS, ApiRequest, ApiSession
 from stages.sources.http.slash import SlashGet
 
@@ -86,8 +87,10 @@ class ApiClient:
         auth = StaticAuth(self._headers, "the platform refuses its user and password", remedy)
         self._used: Credentials | None = None
 
+        places = Places()
+
         def session(connections: int) -> ApiSession:
-            limiter = ConcurrencyLimiter(connections, settings.retries)
+            limiter = ConcurrencyLimiter(connections, settings.retries, places)
             return ApiSession(settings.name, self.http, auth, limiter)
 
         # A list that was asked for too early must not hold up documents.

@@ -30,6 +30,7 @@ from stages.sources.http.keyed import Failure, Matched, failure_of, match, misma
 from stages.sources.http.known_companies import KnownCompanies, compared
 from stages.sources.http.lenient_json import JSON_ERRORS
 from stages.sources.http.limiter import ConcurrencyLimiter
+from stages.sources.http.places import Places
 from stages.sources.http.settings import is_this_machine
 from stages.sources.http.signed_address import SignedAddresses
 from stages.sources.http.stragglers import Stragglers
@@ -63,6 +64,7 @@ class EInvoiceBeSource(Source):
         self.retries = settings.retries
         self._list_retries = settings.list_retries
         self._http = HttpClient.of(settings)
+        self._places = Places()
         shared = self._new_limiter()
         by_key = settings.rate_limit == "key"
         self._lanes = [
@@ -161,7 +163,7 @@ class EInvoiceBeSource(Source):
         await self._http.close()
 
     def _new_limiter(self) -> ConcurrencyLimiter:
-        return ConcurrencyLimiter(self.settings.connections, self.retries)
+        return ConcurrencyLimiter(self.settings.connections, self.retries, self._places)
 
     def _match(self, config: Config) -> Matched[Lane]:
         """The companies of the keys under a configuration; the latest one is remembered."""

@@ -50,20 +50,22 @@ class ConcurrencyLimiter:
     all slots are held by late requests nevertheless, the company that holds most of them gives one
     up.
 
-    most: slots, at most.
+    most: slots, at most. places: of all limiters whose requests go by the same connections.
     """
 
-    def __init__(self, most: int, retries: RetryPolicy) -> None:
+    def __init__(self, most: int, retries: RetryPolicy, places: Places | None = None) -> None:
         self._most = most
         self._limit = ConcurrencyLimit(most)
         self._pace = Pace()
         self._retries = retries
         self._in_flight = 0
-        self._places = Places()
+        self._places = places if places is not None else Places()
         self._fetching: Turns[Waiter] = Turns()
         self._ending: Turns[Waiter] = Turns()
         #: Looks again at who is late.
         self._looking: asyncio.TimerHandle | None = None
+        #: How many requests of companies were late when it last looked.
+        self._late = 0
         #: Whether a slot is free that nobody may take who waits.
         self._spares = False
         #: Whose answer came last, and when.
@@ -137,7 +139,7 @@ class ConcurrencyLimiter:
         """Give back the slot of a request that has ended in any way; as acquire() gave it."""
         self._in_flight -= 1
         self._places.leave(company, holder, time.monotonic())
-        if self._ending or self._fetching:
+        if self._ending.lines or self._fetching.lines:
             self._serve()
 
     def record_answer(self, kind: Hashable, seconds: float) -> None:
@@ -192,14 +194,12 @@ class ConcurrencyLimiter:
     def _slots(self) -> int:
         """Slots at this moment. Late requests of companies take none from the limit, if it can."""
         limit = self._limit.limit
-        if limit < self._most and self._in_flight >= limit:
-            return min(limit + self._places.late(time.monotonic()), self._most)
-        return limit
+        return min(limit + self._late, self._most) if self._late else limit
 
     def _is_free(self, company: str) -> bool:
         """Whether there is a slot for a company, for which nobody waits."""
         slots = self._limit.limit
-        if self._in_flight >= slots or self._ending or self._fetching:
+        if self._in_flight >= slots or self._ending.lines or self._fetching.lines:
             return False
         return not company or self._places.may_take(company, slots, time.monotonic())
 
@@ -214,7 +214,7 @@ class ConcurrencyLimiter:
         def may_take(company: str) -> bool:
             return self._places.may_take(company, slots, now)
 
-        while self._in_flight < slots and (self._ending or self._fetching):
+        while self._in_flight < slots and (self._ending.lines or self._fetching.lines):
             order = (self._ending, self._fetching)
             first, second = order if self._ends_next else order[::-1]
             granted, waiter = first, first.next(may_take)
@@ -224,7 +224,7 @@ class ConcurrencyLimiter:
                 self._spares = True
                 return
             if not waiter.granted.done():  # else its task has been cancelled
-                if self._ending or self._fetching:
+                if self._ending.lines or self._fetching.lines:
                     self._ends_next = granted is self._fetching
                 self._in_flight += 1
                 self._places.take(waiter.company, waiter.holder, now)
@@ -234,10 +234,12 @@ class ConcurrencyLimiter:
     def _look(self) -> None:
         """See who is late, and let those that wait have what the late ones must not have."""
         self._looking = None
-        if not (self._ending or self._fetching):
-            return
         now = time.monotonic()
-        if self._in_flight >= self._most and self._places.late(now) >= self._in_flight:
+        self._late = 0
+        if not (self._ending.lines or self._fetching.lines):
+            return
+        self._late = self._places.late(now)
+        if self._in_flight >= self._most and self._late >= self._in_flight:
             victim = self._places.to_give_up(now)
             if victim is not None:
                 victim.give_up()
@@ -245,7 +247,7 @@ class ConcurrencyLimiter:
         self._look_later()
 
     def _look_later(self) -> None:
-        if self._looking is None and (self._ending or self._fetching):
+        if self._looking is None and (self._ending.lines or self._fetching.lines):
             self._looking = asyncio.get_running_loop().call_later(LOOK, self._look)
 
     async def _wait_for_slot(

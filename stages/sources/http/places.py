@@ -97,40 +97,38 @@ class Turns(Generic[WaiterT]):
     """Those who wait for a place: the companies by turns, and the waiters of each in order."""
 
     def __init__(self) -> None:
-        self._lines: dict[str, deque[WaiterT]] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._lines)
+        #: Of each company that waits; it is read, and changed by the methods alone.
+        self.lines: dict[str, deque[WaiterT]] = {}
 
     def add(self, company: str, waiter: WaiterT) -> None:
         """Have one wait behind the others of its company."""
-        line = self._lines.get(company)
+        line = self.lines.get(company)
         if line is None:
-            line = self._lines[company] = deque()
+            line = self.lines[company] = deque()
         line.append(waiter)
 
     def remove(self, company: str, waiter: WaiterT) -> None:
         """Have one wait no longer; does nothing if it does not wait."""
-        line = self._lines.get(company)
+        line = self.lines.get(company)
         if line is not None and waiter in line:
             line.remove(waiter)
             if not line:
-                del self._lines[company]
+                del self.lines[company]
 
     def next(self, may_take: Callable[[str], bool]) -> WaiterT | None:
         """Take the next one whose company may take a place out of the line; None if none may."""
-        company = next((one for one in self._lines if may_take(one)), None)
+        company = next((one for one in self.lines if may_take(one)), None)
         if company is None:
             return None
-        line = self._lines.pop(company)
+        line = self.lines.pop(company)
         waiter = line.popleft()
         if line:
             # The others have their turns before it has its next one.
-            self._lines[company] = line
+            self.lines[company] = line
         return waiter
 
     def clear(self) -> list[WaiterT]:
         """Take all out of the line."""
-        waiters = [one for line in self._lines.values() for one in line]
-        self._lines.clear()
+        waiters = [one for line in self.lines.values() for one in line]
+        self.lines.clear()
         return waiters

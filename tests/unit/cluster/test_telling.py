@@ -115,3 +115,14 @@ async def test_a_turn_that_was_not_moved_on_in_time_is_not_certain(
             while one.is_held:
                 await anyio.sleep(0.05)
     one.close()
+
+
+async def test_what_the_block_raises_is_raised_as_it_is(postgres: str, database: Database) -> None:
+    one, two = of(postgres, "n1"), of(postgres, "n2")
+    with pytest.raises(RetryableError, match="no answer"):
+        async with one.held():
+            raise RetryableError("alerts", "no answer")
+    async with two.held():
+        assert two.is_held
+    one.close()
+    two.close()

@@ -138,7 +138,9 @@ def test_parts_are_overdue_by_more_than_two_intervals(database: Database) -> Non
     by_source = {one.source: one for one in found.sources}
     assert by_source["box"].completed_at is not None
     assert by_source["failing"].failed is not None
-    assert by_source["failing"].failed.reason == "it is ill (2 of the 2 parts of the source fail)"
+    assert by_source["failing"].failed.reason == (
+        "it is ill; there is trouble too with source failing"
+    )
     assert by_source["paused"].paused_at == 1
 
 
@@ -192,7 +194,10 @@ def test_what_a_node_tells_of_itself_is_told_on_for_a_while(database: Database) 
         "INSERT INTO cluster_reports VALUES ('n1', now(), %s), ('n0', now(), '{}')",
         msgspec.json.encode(report).decode(),
     )
-    assert view(database).nodes[0].report == report
+    found = view(database)
+    assert found.nodes[0].report == report
+    # One that was stopped.
+    assert found.left == {"n0": NodeReport()}
     execute(database, "UPDATE cluster_reports SET report = '[]'")
     assert view(database).nodes[0].report is None
     execute(database, "UPDATE cluster_reports SET at = at - interval '1 h', report = '{}'")

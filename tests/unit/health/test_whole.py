@@ -63,6 +63,9 @@ def test_a_folder_that_another_node_can_not_deliver_into_is_in_trouble() -> None
     assert troubles(found) == {"/a": "it is full (node n2)", "/b": None}
     assert found.destinations[0].free_bytes == 7
     assert (found.node, found.cluster is not None) == ("n1", True)
+    # The node that has found it is stopped.
+    left = structs.replace(view(node("n1")), left={"n2": full})
+    assert troubles(whole(OWN, left, "n1"))["/a"] == "it is full (node n2)"
     # Its own trouble comes first.
     own = structs.replace(
         OWN, destinations=(DestinationHealth("/a", Trouble(NOW, "own")), OWN.destinations[1])

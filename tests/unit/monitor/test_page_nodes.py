@@ -104,6 +104,17 @@ async def test_nodes_stand_on_the_page_those_in_trouble_first(tmp_path: Path) ->
         assert "have lain ready" not in renderers()[code].sections(it, acts=True)["nodes"]
 
 
+@pytest.mark.parametrize(("seconds", "state"), [(5.0, "well"), (90.0, "asks to wait")])
+async def test_a_source_that_has_asked_all_nodes_to_wait(
+    tmp_path: Path, seconds: float, state: str
+) -> None:
+    world = Cluster(tmp_path)
+    world.view = structs.replace(VIEW, pauses={"sftp": seconds})
+    async with overviewer(world, parts=parts_of(world)) as one:
+        it, _ = await one.make()
+    assert {row.name: SAY(row.state) for row in it.sources}["sftp"] == state
+
+
 async def test_before_the_nodes_are_seen_and_without_a_cluster(tmp_path: Path) -> None:
     world = Cluster(tmp_path)
     world.view = None
