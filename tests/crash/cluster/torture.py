@@ -170,7 +170,7 @@ class Torture:
             return
         node.fate = node.fate._replace(step="")
         if then == "cut":
-            self._cut_off(node, self._rng.choice([self._rng.uniform(1, 8), HANGING]))
+            self._cut_off(node, self._rng.choice([self._rng.uniform(1, 8), HANGING, HANGING]))
         elif self._rig.server.is_running:
             self._postgres()
         node.send(signal.SIGCONT)
