@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from pipeline.document import Key
 from pipeline.ledger import takeover
 from pipeline.ledger.ledger import Ledger
-from stages.delivery import forward, publish_group, staging_shared
+from stages.delivery import forward, publish_group
 from stages.delivery.peers import Peers
 from stages.delivery.recovery_shared import RecoveryShared
 from stages.delivery.temporary_files import TemporaryFiles
@@ -150,12 +150,6 @@ def _acknowledge_early() -> None:
     Ledger.stage = stage  # type: ignore[method-assign]
 
 
-def _sweep_all() -> None:
-    """Temporary files of others are leftovers, which are removed at the start."""
-    Peers.is_of_earlier = lambda self, mark: mark != self.mark  # type: ignore[method-assign]
-    staging_shared.takeover.retire = lambda *_: set()  # type: ignore[attr-defined]
-
-
 def _release_all(rows: Any, node: str, at: float, connection: Any) -> set[Key]:
     for key, staged, _ in rows:
         connection.execute(
@@ -172,5 +166,4 @@ NAIVE: dict[str, Callable[[], None]] = {
     "again": _write_again,
     "replace": _replace_staged,
     "early": _acknowledge_early,
-    "sweep": _sweep_all,
 }
