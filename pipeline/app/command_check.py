@@ -11,7 +11,7 @@ from pipeline.app.cli_common import leave_with
 from pipeline.app.exit_codes import exit_code_of_findings
 from pipeline.app.loop import run_loop
 from pipeline.app.push_findings import push_findings
-from pipeline.app.state_findings import state_findings
+from pipeline.app.state_findings import known_volumes, state_findings
 from pipeline.app.wiring import examine, load_config
 
 
@@ -22,7 +22,7 @@ def print_findings(path: Path, *, before_sign_in: bool) -> None:
     """
     settings = load_config(path)
     findings = [
-        *run_loop(lambda: examine(settings)),
+        *run_loop(lambda: examine(settings, known_volumes(settings))),
         *push_findings(settings),
         *state_findings(settings),
     ]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import msgspec
 from rich.console import Console
 from rich.filesize import decimal
@@ -21,7 +22,7 @@ from pipeline.app.redaction import (
     secrets_written,
     shape,
 )
-from pipeline.app.state_findings import state_findings
+from pipeline.app.state_findings import known_volumes, state_findings
 from pipeline.app.support import Installation, write_support
 from pipeline.app.wiring import Config, examine, folders_of, ledger_path, ledger_place, load_config
 from pipeline.config.loader import read_toml
@@ -135,5 +136,6 @@ async def _findings(config: Config) -> list[Any]:
     late = f"the check took longer than {CHECK_TIMEOUT:g} s"
     found: list[Any] = [{"ok": False, "sentence": late}]
     with anyio.move_on_after(CHECK_TIMEOUT):
-        found = [msgspec.to_builtins(one) for one in await examine(config)]
+        volumes = await anyio.to_thread.run_sync(known_volumes, config, abandon_on_cancel=True)
+        found = [msgspec.to_builtins(one) for one in await examine(config, volumes)]
     return [*found, *(msgspec.to_builtins(one) for one in state_findings(config))]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pipeline.app.identity import check_state
 from pipeline.app.node_turns import compare_shared_folder
-from pipeline.app.wiring import Config, Finding, ledger_place
+from pipeline.app.wiring import Config, Finding, folders_of, ledger_place
 from pipeline.config.types import SECONDS
 from pipeline.errors import StateError, SynqupError
-from pipeline.ledger.place import PostgresPlace, check_place
+from pipeline.ledger import takeover
+from pipeline.ledger.place import PostgresPlace, check_place, reading
 
 
 def state_findings(config: Config) -> list[Finding]:
@@ -58,6 +61,17 @@ def state_findings(config: Config) -> list[Finding]:
             )
         )
     return findings
+
+
+def known_volumes(config: Config) -> Mapping[str, takeover.Volume]:
+    """On which volumes the nodes of a cluster have the folders; none where that can't be asked."""
+    if config.cluster is None:
+        return {}
+    try:
+        with reading(ledger_place(config)) as connection:
+            return takeover.volumes([str(one) for one in folders_of(config)], connection)
+    except StateError:  # the finding of the ledger says why
+        return {}
 
 
 def _ledger_finding(config: Config) -> Finding:
