@@ -34,8 +34,12 @@ class Order(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What came of it. acks: of all documents, repeated ones too; after: seconds from the last
-    fault until all was delivered and told; bugs: what nodes have said that none should."""
+    """What came of it.
+
+    acks: of all documents, repeated ones too. waits: seconds from a node's standing still until
+    another took over. after: seconds from the last fault until all was delivered and told. bugs:
+    what nodes have said that none should.
+    """
 
     order: Order
     documents: int
@@ -44,6 +48,7 @@ class Result(NamedTuple):
     faults: dict[str, int]
     ends: dict[int, int]
     takeovers: Takeovers
+    waits: list[int]
     lost: int
     twice: int
     wrong_acks: int
@@ -65,7 +70,8 @@ class Result(NamedTuple):
             f" {self.arrived} delivered, {self.acks} acknowledgements, seed {order.seed}\n"
             f"  faults {self.faults or 'none'}, ends of processes {self.ends or 'none'}\n"
             f"  takeovers of staged rows by other nodes {takeovers.by_others}"
-            f" {takeovers.of or ''}, by a restart {takeovers.by_restart}\n"
+            f" {takeovers.of or ''}, by a restart {takeovers.by_restart};"
+            f" begun {self.waits or 'never'} s after a node stood still\n"
             f"  lost {self.lost}, twice {self.twice}, wrong acknowledgements {self.wrong_acks},"
             f" torn {self.torn}, other problems {len(self.problems) - counted},"
             f" bugs {len(self.bugs)}\n"
@@ -95,7 +101,7 @@ def misled(node: Node, rig: Rig) -> list[str]:
 
 def result(
     rig: Rig, its: Sequence[Node], order: Order, faults: Counter[str], ends: Counter[int],
-    seconds: float, after: float, found: Sequence[str] = (),
+    waits: list[int], seconds: float, after: float, found: Sequence[str] = (),
 ) -> Result:  # fmt: skip
     """Count what came of a run. found: problems that are known already."""
     problems = [*rig.problems(), *found]
@@ -105,8 +111,8 @@ def result(
 
     if rig.arrived() < order.documents:
         for node in its:
-            name, text = [one for one in node.said() if one[1]][-1]
-            problems.append(f"last words of {name}: {text[-1000:]}")
+            said = [f"last words of {name}: {text[-1000:]}" for name, text in node.said() if text]
+            problems += said[-1:]
     bugs = [
         f"{name}: {text[max(0, hit.start() - 200) : hit.start() + 1500]}"
         for node in its
@@ -115,6 +121,6 @@ def result(
     ]
     return Result(
         order, rig.documents, rig.arrived(), rig.acks, dict(sorted(faults.items())),
-        dict(sorted(ends.items())), rig.takeovers(), count("lost"), count(r"\d+ times"),
+        dict(sorted(ends.items())), rig.takeovers(), waits, count("lost"), count(r"\d+ times"),
         len(rig.wrong_acks), count("partial"), seconds, after, problems, bugs,
     )  # fmt: skip

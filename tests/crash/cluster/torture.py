@@ -31,18 +31,20 @@ BACKLOG = 0.3
 #: The faults of each mode.
 MODES: Mapping[str, Sequence[str]] = {
     "none": (),
-    "kill": ("kill",),
-    "stop": ("stop",),
+    "kill": ("kill", "steps"),
+    "stop": ("stop", "steps"),
     "cut": ("cut", "steps"),
     "postgres": ("postgres", "steps"),
     "steps": ("steps",),
-    "jobs": ("jobs", "kill"),
+    "jobs": ("jobs", "kill", "steps"),
     "volume": ("steps",),
     "differ": ("steps",),
     "all": ("kill", "stop", "cut", "postgres", "steps", "jobs"),
 }
 #: What strikes a node that has stopped at a step, in each mode; in others nothing.
 STRIKES = {"cut": ("cut",), "postgres": ("postgres",), "all": ("", "", "cut", "postgres")}
+#: How a node ends at a step in these modes; in others either way.
+HOW = {"kill": (signal.SIGKILL,), "stop": (signal.SIGSTOP,)}
 #: In this mode the last node does not see the volume of the folders; in this one it is configured
 #: without some of the companies.
 HIDDEN, DIFFERING = "volume", "differ"
@@ -67,6 +69,8 @@ class Torture:
         self._backlog = rig.documents
         self._grown = self._began
         self.faults: Counter[str] = Counter()
+        #: Seconds until another node took over what a node had in hand that stood still.
+        self.waits: list[int] = []
 
     def run(self) -> float:
         """Run until all is delivered and told, or patience ends; seconds after the last fault."""
@@ -142,7 +146,8 @@ class Torture:
         if not has_steps or armed >= len(self._nodes) - 1 or fate.hidden:
             return fate
         then = self._rng.choice(STRIKES.get(self._order.mode, ("",)))
-        how = signal.SIGSTOP if then else self._rng.choice([signal.SIGSTOP, signal.SIGKILL])
+        ways = HOW.get(self._order.mode, (signal.SIGSTOP, signal.SIGKILL))
+        how = signal.SIGSTOP if then else self._rng.choice(ways)
         fate = fate._replace(how=how, then=then)
         luck = self._rng.random()
         if luck < 0.2:
@@ -184,6 +189,8 @@ class Torture:
             taken = self._rig.takeovers().of.get(node.name, 0) > before
             if taken or time.monotonic() > since + patience:
                 self.faults["woken after a takeover" if taken else "woken"] += 1
+                if taken:
+                    self.waits.append(round(time.monotonic() - since))
                 node.stopped_at = None
                 node.fate = node.fate._replace(step="")
                 self._later.append(
@@ -267,4 +274,4 @@ def torture(order: Order) -> Result:
             ends: Counter[int] = sum((one.ends for one in its), Counter())
             found = misled(its[-1], rig) if order.mode == HIDDEN else []
         time.sleep(0.5)  # the importer's
-        return result(rig, its, order, run.faults, ends, seconds, after, found)
+        return result(rig, its, order, run.faults, ends, run.waits, seconds, after, found)
