@@ -150,7 +150,7 @@ class Torture:
         how = signal.SIGSTOP if then else self._rng.choice(ways)
         fate = fate._replace(how=how, then=then)
         luck = self._rng.random()
-        if luck < 0.2:
+        if luck < 0.2 and not any(one.fate.step in RESUMING for one in self._nodes):
             # Passed only by a node that resumes what another has left.
             return fate._replace(step=self._rng.choice(RESUMING))
         names = OPEN if luck < 0.8 else [one for one in STEPS if one not in RESUMING]
