@@ -80,6 +80,9 @@ class Torture:
             if node not in late:
                 node.fate = given.get(node.name, Fate() if late else self._fate(node))
                 node.start()
+                if node.name in given and node.fate.step:
+                    # Before others have brought what it is to bring.
+                    wait_until(lambda node=node: node.is_stopped or not node.is_alive)
         for node in late:
             # Whoever delivers into a folder first decides what its volume is.
             wait_until(lambda: self._rig.told() >= self._backlog)
