@@ -13,9 +13,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from typing import Any
 
 import structlog
 from procrastinate import App, PsycopgConnector
+from procrastinate.exceptions import ConnectorException
 from procrastinate.worker import Worker
 
 from pipeline.cluster.database import LIMIT, AsyncConnection, arguments, words
@@ -87,6 +89,7 @@ class JobWorker:
 
     async def _main(self) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        self._loop.set_exception_handler(_tell)
         self._ready.set()
         while not self._stopping.is_set():
             try:
@@ -165,6 +168,18 @@ class JobWorker:
             if self._workers.get(source) is not worker:
                 return
             await asyncio.sleep(AGAIN)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say in a line what the engine could not note of a job that another node has ended.
+
+    So it is after this process stood still, or was cut off. Nobody waits for those tasks.
+    """
+    error = context.get("exception")
+    if isinstance(error, ConnectorException):
+        log.warning("the end of a job can't be noted", reason=words(error.__cause__ or error))
+    else:
+        loop.default_exception_handler(context)
 
 
 async def _first(event: asyncio.Event, seconds: float) -> None:

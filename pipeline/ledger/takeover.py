@@ -21,6 +21,8 @@ from pipeline.ledger.models import Unfinished, columns
 
 #: Values of one query, at most.
 PAGE_SIZE = 500
+#: Neighbours of a folder on either side, at most: some of them may have been removed by people.
+NEIGHBOURS = 8
 
 
 class Volume(Struct, frozen=True):
@@ -59,6 +61,25 @@ def uuid_of(place: str, connection: Connection) -> str:
     """What the marker of a place of temporary files has to say; "" if the place is not known."""
     row = connection.execute("SELECT uuid FROM volumes WHERE place = ? LIMIT 1", (place,))
     return "".join(row.fetchone() or ("",))
+
+
+def neighbours(folder: str, within: str, connection: Connection) -> list[Volume]:
+    """Places of the folders that are known within another one, the nearest by name.
+
+    within: with a separator at its end. What shares most of its path with the folder is among them.
+    """
+    end = within[:-1] + chr(ord(within[-1]) + 1)
+    found: dict[str, Volume] = {}
+    for sql, parameters in (
+        ("folder < ?1 AND folder > ?2 ORDER BY folder DESC", (folder, within)),
+        ("folder > ?1 AND folder < ?2 ORDER BY folder", (folder, end)),
+    ):
+        rows = connection.execute(
+            f"SELECT place, uuid FROM volumes WHERE {sql} LIMIT {NEIGHBOURS}",  # noqa: S608 - constants only
+            parameters,
+        )
+        found.update({row[0]: Volume(row[0], row[1]) for row in rows})
+    return list(found.values())
 
 
 def register(found: Mapping[str, Volume], connection: Connection) -> dict[str, Volume]:

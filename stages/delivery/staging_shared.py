@@ -117,8 +117,12 @@ class SharedStaging:
             else:
                 places[one] = place
         await self.learn_places({str(place) for place in places.values()})
+        near = {one: await self._neighbours(one, place) for one, place in places.items()}
         marked = await lane.each(
-            [Call(one, partial(self._mark, one, places[one], folders[one])) for one in places]
+            [
+                Call(one, partial(self._mark, one, places[one], folders[one], near[one]))
+                for one in places
+            ]
         )
         found: dict[str, Volume] = {}
         for one, uuid in zip(places, marked, strict=True):
@@ -140,12 +144,32 @@ class SharedStaging:
             return folder / NAME
         return parent / NAME
 
-    def _mark(self, folder: Path, place: Path, mode: int, _: Heartbeat) -> str:
-        """What the marker of a place says, which is made if nobody knows it. OSError."""
+    async def _neighbours(self, folder: Path, place: Path) -> Sequence[Volume]:
+        """The places of some folders that have to be on the same volume as one that is not known.
+
+        They are those beside it, or beside the folder that holds it, unless a mount is in between.
+        """
+        within = folder.parent.parent
+        if str(place) in self._uuids or within == within.parent:
+            return []
+        ask = partial(takeover.neighbours, str(folder), f"{within}{os.sep}")
+        return await self._ledger.ask(ask)
+
+    def _mark(
+        self, folder: Path, place: Path, mode: int, near: Sequence[Volume], _: Heartbeat
+    ) -> str:
+        """What the marker of a place says, which is made if nobody knows it. OSError.
+
+        near: places of which one has to be seen first: else the volume is not there, and what is
+        in its stead, an empty mount point for instance, would be taken for it for good.
+        """
         known = self._uuids.get(str(place))
         if known:
             check_marker(place, known)
             return known
+        mount = self._mount_of(folder)
+        if mount == self._mount_of(folder.parent.parent):
+            _see_one([one for one in near if self._mount_of(local_path(one.place)) == mount])
         make_folder(folder, mode)
         make_own(place)
         return marker_of(place)
@@ -192,6 +216,20 @@ class SharedStaging:
             for name in os.listdir(place)  # noqa: PTH208 - their names only
             if TEMPORARY_NAME.fullmatch(name) and self.peers.is_of_earlier(mark_of(name))
         ]
+
+
+def _see_one(places: Sequence[Volume]) -> None:
+    """Raise WrongVolume, or what the first one has brought, unless a marker is seen in one."""
+    failure: OSError | None = None
+    for one in places:
+        try:
+            check_marker(local_path(one.place), one.uuid)
+        except OSError as error:
+            failure = failure or error
+        else:
+            return
+    if failure is not None:
+        raise failure
 
 
 def _remove(place: Path, names: Sequence[str], heartbeat: Heartbeat) -> None:

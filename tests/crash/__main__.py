@@ -13,7 +13,10 @@ from typing import Annotated
 
 import typer
 
+from tests.helpers.postgres import missing
+
 from . import kill as killing, power as cutting, soak as soaking, traced
+from .cluster import inside, torture as torturing
 from .world import hosting
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
@@ -145,6 +148,33 @@ def soak(documents: int = 20_000, seed: int = 1, minutes: float = 10) -> None:
     print(result)
     if result.problems:
         raise typer.Exit(1)
+
+
+@app.command()
+def cluster(
+    modes: Annotated[list[str], typer.Argument(help=", ".join(torturing.MODES))],
+    documents: int = 300,
+    nodes: int = 3,
+    companies: int = 120,
+    seconds: Annotated[float, typer.Option(help="For which there are faults.")] = 60.0,
+    seed: int = 1,
+    naive: Annotated[str, typer.Option(help=", ".join(inside.NAIVE))] = "",
+    patience: Annotated[float, typer.Option(help="Seconds after the last fault.")] = 90.0,
+) -> None:
+    """Several nodes under faults, with PostgreSQL and an importer; each mode by itself.
+
+    With --naive all nodes are of a design that is known to be wrong, and the run has to find it.
+    """
+    if why := missing():
+        print(why)
+        raise typer.Exit(2)
+    wrong = False
+    for mode in modes:
+        order = torturing.Order(mode, documents, nodes, companies, seconds, seed, naive, patience)
+        result = torturing.torture(order)
+        print(result, flush=True)
+        wrong |= result.is_wrong
+    _end(wrong)
 
 
 if __name__ == "__main__":

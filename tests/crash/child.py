@@ -7,6 +7,7 @@ import logging
 import os
 import struct
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -25,10 +26,16 @@ for connector in CONNECTORS:
     resolve_name(connector.source)
 
 
-def be(arguments: list[str], output: Path, plan: Plan | None, mortal: bool) -> None:
+def be(
+    arguments: list[str],
+    output: Path,
+    plan: Plan | None,
+    mortal: bool,
+    prepare: Callable[[], object] | None = None,
+) -> None:
     """Be `synqup ARGUMENTS` as planned, with both outputs in a file.
 
-    mortal: permissions hold, also for root.
+    mortal: permissions hold, also for root. prepare: called before synqup begins.
     """
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     os.dup2(file, 1)
@@ -39,6 +46,8 @@ def be(arguments: list[str], output: Path, plan: Plan | None, mortal: bool) -> N
     if plan is not None:
         lanes.TIMEOUT = plan.patience
     hook.arm(plan)
+    if prepare is not None:
+        prepare()
     try:
         main()
     finally:

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,10 @@ _server.set_forkserver_preload([f"{__package__}.child"])
 
 
 class Process:
-    """One synqup process. mortal: permissions hold for it, also when root runs the tests."""
+    """One synqup process. mortal: permissions hold for it, also when root runs the tests.
+
+    prepare: called in the process before synqup begins; it has to be picklable.
+    """
 
     def __init__(
         self,
@@ -32,10 +35,11 @@ class Process:
         output: Path,
         plan: Plan | None = None,
         mortal: bool = False,
+        prepare: Callable[[], object] | None = None,
     ) -> None:
         self.output = output
         self._process = _server.Process(
-            target=_be, args=([str(one) for one in arguments], output, plan, mortal)
+            target=_be, args=([str(one) for one in arguments], output, plan, mortal, prepare)
         )
         with _import_path():
             self._process.start()

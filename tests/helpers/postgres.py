@@ -106,6 +106,11 @@ class PostgresServer:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started, and neither stopped nor killed since."""
+        return self._process is not None
+
     def start(self, *options: str) -> None:
         """Start it, and wait until it answers. options: settings, NAME=VALUE each."""
         settings = [part for one in options for part in ("-c", one)]

@@ -14,6 +14,7 @@ from msgspec import structs
 from pipeline.document import Sidecar
 from pipeline.errors import RetryableError
 from pipeline.ledger import takeover
+from pipeline.ledger.connection import Connection
 from pipeline.ledger.ledger import open_ledger
 from pipeline.ledger.models import State
 from pipeline.ledger.place import LedgerPlace
@@ -97,6 +98,62 @@ async def test_nothing_is_written_where_the_marker_is_not_seen(
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
         (tmp_path / "unmounted").rename(tmp_path / "out")
         assert not isinstance((await two.work(document))[0], RetryableError)
+
+
+@pytest.mark.parametrize("instead", ["an empty folder", "another volume"])
+async def test_a_folder_that_nobody_knows_is_not_decided_where_its_neighbours_are_not_seen(
+    tmp_path: Path, place: LedgerPlace, instead: str
+) -> None:
+    async with node(tmp_path, place) as one:
+        await one.bring(invoice("F-1"), "1")
+        # As of another company, whose first document comes after the volume has gone away.
+        known = await one.ledger.change(_rename_known)
+    assert known
+    (tmp_path / "out").rename(tmp_path / "unmounted")
+    (tmp_path / "out").mkdir()
+    if instead == "another volume":
+        (tmp_path / "out" / "BE0000000000" / NAME).mkdir(parents=True, mode=0o700)
+        (tmp_path / "out" / "BE0000000000" / NAME / MARKER).write_text("another\n")
+    before = sorted(tmp_path.glob("out/**/*"))
+    async with node(tmp_path, place, "n2") as two:
+        document = await two.make(invoice("F-2"), "2")
+        (result,) = await two.work(document)
+        assert isinstance(result, RetryableError)
+        assert "Mount the volume" in str(result)
+        assert sorted(tmp_path.glob("out/**/*")) == before
+        shutil.rmtree(tmp_path / "out")
+        (tmp_path / "unmounted").rename(tmp_path / "out")
+        # Its neighbour is seen.
+        (tmp_path / "out" / SUPPLIER).rename(tmp_path / "out" / "BE0000000000")
+        assert not isinstance((await two.work(document))[0], RetryableError)
+        assert len(list(out(tmp_path).iterdir())) == 1
+
+
+async def test_a_neighbour_that_was_removed_holds_nothing_up(
+    tmp_path: Path, place: LedgerPlace
+) -> None:
+    async with node(tmp_path, place) as one:
+        await one.bring(invoice("F-1"), "1")
+        await one.ledger.change(_rename_known)
+        await one.ledger.change(
+            lambda connection: _add_known(connection, tmp_path / "out" / "gone" / "out")
+        )
+        (tmp_path / "out" / SUPPLIER).rename(tmp_path / "out" / "BE0000000000")
+    async with node(tmp_path, place, "n2") as two:
+        assert not isinstance(await two.bring(invoice("F-2"), "2"), RetryableError)
+
+
+async def test_neighbours_are_the_nearest_folders_within_one(
+    tmp_path: Path, place: LedgerPlace
+) -> None:
+    async with node(tmp_path, place) as one:
+        for name in ("a", "a/b/c", "a/b/d", "a/b/f", "a/bc/g", "x/y"):
+            folder = Path(f"/{name}")
+            await one.ledger.change(lambda connection, at=folder: _add_known(connection, at))
+        found = await one.ledger.ask(
+            lambda connection: takeover.neighbours("/a/b/e", "/a/b/", connection)
+        )
+    assert {volume.place for volume in found} == {"/a/b/c.place", "/a/b/d.place", "/a/b/f.place"}
 
 
 @pytest.mark.parametrize("instead", ["nothing", "an empty folder", "another volume"])
@@ -234,6 +291,22 @@ def test_files_go_forward_or_aside(tmp_path: Path) -> None:
 def test_a_node_name_has_no_slash() -> None:
     with pytest.raises(ValueError, match="a/b"):
         Peers("a/b", lambda _: True)
+
+
+def _rename_known(connection: Connection) -> int:
+    """Let what is known of the volumes be of another company."""
+    for column in ("folder", "place"):
+        connection.execute(
+            f"UPDATE volumes SET {column} = replace({column}, ?1, ?2)", (SUPPLIER, "BE0000000000")
+        )
+    return len(connection.execute("SELECT 1 FROM volumes").fetchall())
+
+
+def _add_known(connection: Connection, folder: Path) -> None:
+    connection.execute(
+        "INSERT INTO volumes (folder, place, uuid) VALUES (?1, ?2, ?3)",
+        (str(folder), f"{folder}.place", "uuid"),
+    )
 
 
 def _refuse(source: Path, target: Path) -> None:

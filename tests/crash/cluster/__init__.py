@@ -1,0 +1,1 @@
+"""The proof of a cluster from outside: real nodes, a real PostgreSQL, faults, an exact count."""
