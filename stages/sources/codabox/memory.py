@@ -34,6 +34,8 @@ MARGIN = 0.5
 
 #: Why a list was not read if the process has ended meanwhile.
 LOST = "it was asked for, and the answer was lost"
+#: Seconds for which a feed that another node has asked for may still be answered.
+ASKING = 60.0
 
 Kept = TypeVar("Kept", bound=Struct)
 
@@ -64,6 +66,10 @@ class FeedState(Struct, frozen=True, omit_defaults=True):
     def remaining(self, now: float) -> float:
         """Seconds until it may be asked for; no more than its rest, if a clock was set back."""
         return max(0.0, min(self.asked_at + self.rest - now, self.rest))
+
+    def may_be_answered(self, now: float) -> bool:
+        """Whether a node may still be waiting for its list."""
+        return self.problem == LOST and 0 <= now - self.asked_at < ASKING
 
     def asked(self, rest: float, problem: str = LOST) -> FeedState:
         """The same when it is being asked for, or has been in vain."""

@@ -112,7 +112,7 @@ class CodaBoxSource(Source):
                         await self._ask(feed)
                 elif 0 < remaining <= self.settings.longest_asked_wait:
                     later.append(feed)
-                elif remaining and (problem := self._feeds[feed.client.id].problem):
+                elif remaining and (problem := self._problem(feed)):
                     walk.fail(feed.label, problem, remaining)
                 if entries := self._entries(feed, config):
                     walk.brought = True
@@ -239,6 +239,12 @@ class CodaBoxSource(Source):
                 " `synqup check` shows them",
             )
         return feeds
+
+    def _problem(self, feed: OwnedFeed) -> str:
+        """Why a feed was not read; "" where another node may be about to read it."""
+        known = self._feeds[feed.client.id]
+        is_in_hand = self._memory.is_shared and known.may_be_answered(time.time())
+        return "" if is_in_hand else known.problem
 
     def _tell_rest(self, asked: bool) -> None:
         if self._feeds and not asked:

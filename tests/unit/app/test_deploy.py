@@ -45,7 +45,7 @@ def test_the_container_runs_as_nobody_and_is_drained() -> None:
     assert json.loads(command)[:2] == ["run", "--config"]
     for copied in re.findall(r"(?m)^COPY (?!--from)(.*) \S+$", text):
         for name in copied.split():
-            assert (ROOT / name).exists(), name
+            assert list(ROOT.glob(name)), name
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ import anyio
 import pytest
 from msgspec import structs
 
+from pipeline.errors import SourceError
 from pipeline.shared_mount import MARKER
 from pipeline.source import Entry, Outcome
 from pipeline.turns import Turn, Turns, taken
 from stages.sources.codabox.api import Feed, FeedEntry
 from stages.sources.codabox.entries import split_id
-from stages.sources.codabox.memory import FeedMemory, FeedState
+from stages.sources.codabox.memory import ASKING, FeedMemory, FeedState
 from stages.sources.codabox.source import CodaBoxSource
 from stages.sources.registry import open_source
 from tests.helpers.codabox import CodaBoxWorld, codabox, feed_of
@@ -96,6 +97,20 @@ async def test_nodes_that_walk_at_once_ask_for_each_feed_once(tmp_path: Path) ->
         assert {entry.id for entry in await walked(one, it)} == found
         assert {entry.id for entry in await walked(other, it)} == found
         assert it.wire.lists == 3
+
+
+async def test_what_another_node_is_asking_for_has_not_failed(tmp_path: Path) -> None:
+    async with codabox(tmp_path, companies=1) as it, node(it) as one:
+        assert await walked(one, it)
+        feed = feed_of(0)
+        (file,) = (it.folder / "state" / "feeds").rglob(f"feed-{feed}.json")
+        asking = kept(it, feed).asked(3600.0)
+        FeedMemory(file.parent).keep_feed(feed, asking)
+        assert len(await walked(one, it)) == 30
+        long_ago = structs.replace(asking, asked_at=asking.asked_at - ASKING)
+        FeedMemory(file.parent).keep_feed(feed, long_ago)
+        with pytest.raises(SourceError, match="the answer was lost"):
+            await walked(one, it)
 
 
 async def test_a_late_acknowledgement_moves_no_offset_back(tmp_path: Path) -> None:
