@@ -40,6 +40,8 @@ class PushInbox:
         self._secrets: Sequence[bytes] = ()
         self._missing: SecretMissing | None = None
         self._read_at: float | None = None
+        #: Whether the secrets have been read once, or that took too long.
+        self._known = anyio.Event()
         #: Of their own: what hangs or takes long may hold one thread, and none that others need.
         self._reading, self._verifying = anyio.CapacityLimiter(1), anyio.CapacityLimiter(1)
         self._came = anyio.Event()
@@ -72,14 +74,18 @@ class PushInbox:
         now = time.monotonic()
         if self._read_at is None or now - self._read_at > REREAD:
             self._read_at = now
-            with anyio.move_on_after(PATIENCE):
-                try:
+            try:
+                with anyio.move_on_after(PATIENCE):
                     text = await anyio.to_thread.run_sync(
                         read_secret, self._secret, abandon_on_cancel=True, limiter=self._reading
                     )
                     self._secrets, self._missing = secrets_in(text), None
-                except SecretMissing as error:
-                    self._missing = error
+            except SecretMissing as error:
+                self._missing = error
+            finally:
+                self._known.set()
+        # Pushes that come while they are read for the first time must not be refused for it.
+        await self._known.wait()
         if self._missing is not None:
             raise SecretMissing(self._missing.subject, self._missing.reason, self._missing.remedy)
         return self._secrets

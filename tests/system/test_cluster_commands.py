@@ -26,12 +26,13 @@ from tests.helpers.services import until, visiting, watched
 from tests.helpers.trial import trial
 
 DOCUMENTS = 12
-CLUSTER = '\n[cluster]\ndsn = {{ file = "{file}" }}\nnode = "n1"\n'
+CLUSTER = '\n[cluster]\ndsn = {{ file = "{file}" }}\nnode = "n1"\nshared_dir = "shared"\n'
 
 
 def cluster(folder: Path, config: Path, dsn: str) -> None:
     """Let a configuration share the ledger in a database."""
     (folder / "dsn").write_text(f"{dsn} password=geheim\n")
+    (config.parent / "shared").mkdir(exist_ok=True)
     text = config.read_text("utf-8")
     config.write_text(text + CLUSTER.format(file=(folder / "dsn").as_posix()), "utf-8")
 
@@ -68,7 +69,7 @@ def test_a_catch_up_delivers_everything_once(box: Mailbox, postgres: str) -> Non
     assert f"{DOCUMENTS}" in told
     # There is none yet, and a look makes none.
     with closing(psycopg_of(PostgresPlace(postgres))) as connection:
-        tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+        tables = "SELECT count(*) FROM pg_tables WHERE tablename = 'documents'"
         assert connection.execute(tables).fetchone() == (0,)
     synqup("catch-up", "--config", box.config)
     box.assert_everything_stands_once()
@@ -195,16 +196,17 @@ def test_the_section_is_checked(tmp_path: Path, postgres: str) -> None:
         wrong = {
             'dsn = "postgresql://jan:geheim@host/db"': "a secret may not stand in the file",
             'node = "n1"': "this key is missing",
-            'dsn = { env = "DSN" }\nnode = " "': "this can't be empty",
-            'dsn = { env = "DSN" }\nnode = "a\\u0000b"': "printable characters",
+            'dsn = { env = "DSN" }\nnode = " "': "is no name of a node",
+            'dsn = { env = "DSN" }\nnode = "a\\u0000b"': "is no name of a node",
             'dsn = { env = "DSN" }\nledger = "x"': "no such key",
         }
         for section, words in wrong.items():
-            box.config.write_text(f"{text}\n[cluster]\n{section}\n")
+            box.config.write_text(f'{text}\n[cluster]\nshared_dir = "shared"\n{section}\n')
             told = " ".join(synqup("status", "--config", box.config, expect=2).split())
             assert words in told, (section, told)
             assert "geheim" not in told
-        box.config.write_text(f'{text}\n[cluster]\ndsn = {{ file = "dsn" }}\n')
+        section = 'dsn = { file = "dsn" }\nshared_dir = "shared"'
+        box.config.write_text(f"{text}\n[cluster]\n{section}\n")
         (tmp_path / "dsn").write_text(postgres)
         settings = load_config(box.config)
         assert ledger_place(settings) == PostgresPlace(postgres)

@@ -34,7 +34,8 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def in_cluster(config: Config, folder: Path, dsn: str, interval: float = 0.3) -> Config:
     (folder / "dsn").write_text(dsn)
-    cluster = ClusterSettings(Secret(file=str(folder / "dsn")), "a")
+    (folder / "shared").mkdir(exist_ok=True)
+    cluster = ClusterSettings(Secret(file=str(folder / "dsn")), folder / "shared", "a")
     return structs.replace(often(config, interval), cluster=cluster)
 
 

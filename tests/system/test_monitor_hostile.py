@@ -183,7 +183,7 @@ def test_what_serves_is_imported_only_where_a_monitor_is_configured() -> None:
     said = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    page = ["pipeline.monitor.page", "pipeline.monitor.page.parts", "pipeline.monitor.page.tally"]
+    page = [f"pipeline.monitor.page{one}" for one in ("", ".parts", ".shared_tally", ".tally")]
     assert sorted(eval(said)) == ["pipeline.monitor", "pipeline.monitor.monitor", *page]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -40,6 +41,24 @@ async def test_each_line_is_a_secret_and_no_other_is_taken(tmp_path: Path) -> No
             await inbox.take(request(other))
         assert refused.value.is_signed
         assert "push_secret" in refused.value.reason
+
+
+async def test_pushes_that_come_while_the_secrets_are_read_first_wait_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox, may_read = inbox_of(tmp_path), threading.Event()
+    read = inbox_module.read_secret
+
+    def held_up(secret: Secret) -> str:
+        assert may_read.wait(30)
+        return read(secret)
+
+    monkeypatch.setattr(inbox_module, "read_secret", held_up)
+    async with anyio.create_task_group() as group:
+        for secret in (b"one", b"two", b"one"):
+            group.start_soon(inbox.take, request(secret))
+        await anyio.wait_all_tasks_blocked()
+        may_read.set()
 
 
 async def test_many_pushes_make_one_hint_until_it_is_heeded(tmp_path: Path) -> None:
