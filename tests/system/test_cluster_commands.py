@@ -196,8 +196,8 @@ def test_the_section_is_checked(tmp_path: Path, postgres: str) -> None:
         wrong = {
             'dsn = "postgresql://jan:geheim@host/db"': "a secret may not stand in the file",
             'node = "n1"': "this key is missing",
-            'dsn = { env = "DSN" }\nnode = " "': "is no name of a node",
-            'dsn = { env = "DSN" }\nnode = "a\\u0000b"': "is no name of a node",
+            'dsn = { env = "DSN" }\nnode = " "': "this can't be empty",
+            'dsn = { env = "DSN" }\nnode = "a\\u0000b"': "printable characters",
             'dsn = { env = "DSN" }\nledger = "x"': "no such key",
         }
         for section, words in wrong.items():
