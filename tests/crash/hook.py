@@ -82,7 +82,7 @@ def install() -> None:
     for name in SENDS:
         setattr(socket.socket, name, _sending(name))
     connect = sqlite3.connect
-    sqlite3.connect = lambda *a, **k: connect(*a, **({"factory": _Connection} | k))
+    sqlite3.connect = lambda *a, **k: connect(*a, **(k | {"factory": _counted(k.get("factory"))}))
     lookup = ctypes.CDLL.__getattr__
 
     def find(self: ctypes.CDLL, name: str) -> Any:
@@ -277,6 +277,11 @@ def _sending(name: str) -> Callable[..., Any]:
         return _call(name, (path,), lambda: real(self, *args))
 
     return call
+
+
+def _counted(factory: type[sqlite3.Connection] | None) -> type[sqlite3.Connection]:
+    """The class of a connection whose calls are counted; factory: the program's own class."""
+    return _Connection if factory is None else type(factory.__name__, (_Connection, factory), {})
 
 
 class _Connection(sqlite3.Connection):
