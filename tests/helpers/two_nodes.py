@@ -25,13 +25,12 @@ def node_of(config: Config, folder: Path, dsn: str, name: str) -> Config:
     secret.chmod(0o600)
     state_dir = folder / f"state-{name}"
     state_dir.mkdir(exist_ok=True)
-    fields = {"dsn": Secret(file=str(secret)), "node": name}
-    if "shared_dir" in ClusterSettings.__struct_fields__:
-        fields["shared_dir"] = folder / "shared"
+    shared = folder / "shared"
+    shared.mkdir(exist_ok=True)
     return structs.replace(
         config,
         service=structs.replace(config.service, state_dir=state_dir),
-        cluster=ClusterSettings(**fields),
+        cluster=ClusterSettings(Secret(file=str(secret)), shared, name),
     )
 
 

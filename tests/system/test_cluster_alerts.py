@@ -42,6 +42,7 @@ name = "hook"
 url = "{url}hook"
 [cluster]
 dsn = {{ file = "dsn" }}
+shared_dir = "{shared}"
 node = "{name}"
 """
 
@@ -99,6 +100,8 @@ async def test_the_next_node_goes_on_with_what_one_has_told(
 def processes(box: Mailbox, folder: Path, dsn: str, url: str) -> Iterator[dict[str, list[str]]]:
     """The commands of two nodes, by their names."""
     commands = {}
+    shared = folder / "shared"
+    shared.mkdir()
     for name in ("n1", "n2"):
         own = folder / name
         own.mkdir()
@@ -108,7 +111,7 @@ def processes(box: Mailbox, folder: Path, dsn: str, url: str) -> Iterator[dict[s
         (own / "dsn").write_text(dsn)
         text = box.config.read_text().replace('"out/', f'"{box.folder}/out/')
         text = text.replace('poll_interval = "5m"', 'poll_interval = "2s"')
-        (own / "synqup.toml").write_text(text + SECTION.format(url=url, name=name))
+        (own / "synqup.toml").write_text(text + SECTION.format(url=url, name=name, shared=shared))
         commands[name] = [*SYNQUP, "run", "--config", str(own / "synqup.toml")]
     yield commands
 

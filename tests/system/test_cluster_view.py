@@ -78,7 +78,8 @@ async def test_either_node_tells_of_both(
             text = it.path.read_text("utf-8")
         # From any machine, also where no node runs.
         path = tmp_path / "any.toml"
-        path.write_text(f'{text}\n[cluster]\ndsn = {{ file = "{tmp_path}/dsn" }}\nnode = "x"\n')
+        section = f'dsn = {{ file = "{tmp_path}/dsn" }}\nshared_dir = "shared"\nnode = "x"'
+        path.write_text(f"{text}\n[cluster]\n{section}\n")
         print_status(path, as_json=False)
         said = capsys.readouterr().out
         assert "cluster: no node has joined it" in said
