@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from pipeline.ledger.place import LedgerPlace
     from tests.crash.world import Host
     from tests.helpers.postgres import PostgresServer
+
+# anyio imports its parts when they are first used, and pytest rewrites each of them then. Where two
+# threads do so at once, CPython 3.11 may raise a SystemError.
+for name in dir(anyio):
+    getattr(anyio, name)
 
 # By a proxy of this machine's environment no test would reach its servers on loopback.
 for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
