@@ -14,13 +14,7 @@ from msgspec import Struct, structs
 
 from pipeline.dispatcher import Dispatcher, PendingAck
 from pipeline.document import Ack, Document, Key
-from pipeline.errors import (
-    RetryableError,
-    SignInRefused,
-    SourceError,
-    SourceUnreachable,
-    SynqupError,
-)
+from pipeline.errors import SourceError, SynqupError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import ACKED, Known, State
 from pipeline.ledger.whole import WholeSource
@@ -29,14 +23,13 @@ from pipeline.source import Entry, Source
 from stages.ack_order import AckOrder, Blocked
 from stages.gone import Absent
 from stages.model import Listed
+from stages.reading import Reading
 from stages.revisions import next_revision, superseded
 from stages.settings import Config, members
 from stages.unreadable import Unreadable
 
 log = structlog.get_logger(__name__)
 
-#: Pages that are read ahead of the one whose documents are being started.
-AHEAD = 8
 #: Entries whose acknowledgement depends on the order of the list that are gathered, at most, before
 #: the walk waits for them.
 GATHERED = 5000
@@ -243,39 +236,25 @@ class Lister:
         started = shown = self._open = 0
         self._staying.clear()
         self._source.cursor, self._source.only = self._cursor, self._part.companies
-        failure: SynqupError | None = None
-        fatal = False
-        send, receive = anyio.create_memory_object_stream[Sequence[Entry]](AHEAD)
-
-        async def read() -> None:
-            nonlocal failure, fatal
-            async with send, aclosing(self._source.list(self._config)) as pages:
-                try:
-                    async for page in pages:
-                        self._page_read()
-                        await send.send(page)
-                except SynqupError as error:
-                    failure = error
-                    fatal = isinstance(error, RetryableError | SourceUnreachable | SignInRefused)
-
-        async with receive, anyio.create_task_group() as reading:
-            reading.start_soon(read)
-            async for page in receive:
+        reading = Reading(self._source, self._config, self._page_read)
+        async with anyio.create_task_group() as group, aclosing(reading.pages()) as pages:
+            group.start_soon(reading.run)
+            async for entries in pages:
                 if self._traits.in_order:
-                    if len(self._order) + len(page) > GATHERED:
+                    if len(self._order) + len(entries) > GATHERED:
                         await self._acknowledge_in_order()
-                    self._order.add(page)
-                started += await self._start(page)
-                shown += len(page)
+                    self._order.add(entries)
+                started += await self._start(entries)
+                shown += len(entries)
                 if self.more:
-                    reading.cancel_scope.cancel()
+                    group.cancel_scope.cancel()
                     break
                 if (reason := self._dispatcher.open_reason(self._source.name)) is not None:
-                    reading.cancel_scope.cancel()
-                    failure, fatal = reason, True
+                    group.cancel_scope.cancel()
+                    reading.fail(reason, fatal=True)
                     break
         self._unreadable.note()
-        return PassResult(started, shown, failure, fatal)
+        return PassResult(started, shown, reading.failure, reading.fatal)
 
     async def _start(self, page: Sequence[Entry]) -> int:
         comparison = await self._compare(page)

@@ -179,8 +179,8 @@ def _polling(
 
 def _is_polled(dsn: str, since: float) -> bool:
     polled = f"completed > to_timestamp({since})"
-    rows = ask(dsn, f"SELECT count(*), count(*) FILTER (WHERE {polled}) FROM cluster_units")
-    return bool(rows[0][0]) and rows[0][0] == rows[0][1]
+    rows = _asked(dsn, f"SELECT count(*), count(*) FILTER (WHERE {polled}) FROM cluster_units")
+    return bool(rows) and bool(rows[0][0]) and rows[0][0] == rows[0][1]
 
 
 def _cpu_below(pid: int) -> float:
@@ -198,11 +198,17 @@ def _cpu_below(pid: int) -> float:
 
 
 def _told_by(dsn: str) -> tuple[int, float, float]:
+    rows = _asked(dsn, TOLD)
+    return _told(rows) if rows else (0, 0.0, 0.0)
+
+
+def _asked(dsn: str, sql: str) -> list[Any]:
+    """What the database answers; nothing as long as no node has made the tables."""
     try:
-        return _told(ask(dsn, TOLD))
+        return ask(dsn, sql)
     except Exception as error:
         if type(error).__name__ == "UndefinedTable":
-            return 0, 0.0, 0.0
+            return []
         raise BenchmarkError(str(error)) from error
 
 

@@ -35,7 +35,7 @@ LAYERS = (
     ("stages.settings", "stages.ack_order", "stages.gone", "stages.revisions", "stages.unreadable"),
     ("stages.configuration",),
     ("stages.formats",),
-    ("stages.model",),
+    ("stages.model", "stages.reading"),
     ("stages.rendering.fonts", "stages.rendering.tables"),
     ("stages.matching", "stages.rendering"),
     ("stages.delivery", "stages.sandbox", "stages.setup", "stages.sources.http"),
