@@ -40,7 +40,8 @@ class Pagination(Generic[ListT]):
 
     The first pages of all lists are requested before any further pages, so that the total is
     known early. size: documents of a full page, unless the page itself states another number.
-    connections: pages that are requested at once, at most; it is begun with FIRST_PAGES.
+    connections: pages that are requested at once, at most. at_once: to begin with; FIRST_PAGES, or
+    what the pass before has ended with.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Pagination(Generic[ListT]):
         fetch_page: FetchPage[ListT],
         size: int,
         connections: int = FIRST_PAGES,
+        at_once: int = FIRST_PAGES,
     ) -> None:
         self._cursors = [ListCursor(one, size) for one in lists]
         self._unanswered = len(self._cursors)
@@ -56,7 +58,7 @@ class Pagination(Generic[ListT]):
         self._totals: list[int | None] = []
         self._failure: SourceError | None = None
         self._connections = connections
-        self._concurrency = min(FIRST_PAGES, connections)
+        self.at_once = min(at_once, connections)
         self._pages_read = 0
 
     @property
@@ -107,12 +109,12 @@ class Pagination(Generic[ListT]):
         largest = max(
             (answer.size_in_bytes for answer in answers if isinstance(answer, Page)), default=0
         )
-        if len(answers) == self._concurrency:
-            self._concurrency = min(2 * self._concurrency, self._connections)
-        self._concurrency = max(min(MAX_BYTES // max(largest, 1), self._concurrency), 1)
+        if len(answers) == self.at_once:
+            self.at_once = min(2 * self.at_once, self._connections)
+        self.at_once = max(min(MAX_BYTES // max(largest, 1), self.at_once), 1)
 
     def _next_requests(self) -> Iterator[tuple[ListCursor[ListT], int]]:
-        free = self._concurrency
+        free = self.at_once
         begun = [one for one in self._cursors if one.begun]
         fresh = [one for one in self._cursors if not one.begun]
         ahead = max(MAX_LISTS_AHEAD - len(begun), 0)

@@ -27,7 +27,7 @@ from stages.sources.billtobox.pages import (
     read_items,
     read_page,
 )
-from stages.sources.billtobox.pagination import Pagination
+from stages.sources.billtobox.pagination import FIRST_PAGES, Pagination
 from stages.sources.billtobox.resources import Owners, Resource, ScopedList, resources, scoped_lists
 from stages.sources.billtobox.settings import Billtobox
 from stages.sources.http.auth import BearerAuth
@@ -117,6 +117,9 @@ class BilltoboxSource(Source):
         self._session = ApiSession(self.name, self._http, BearerAuth(self._token), self._limiter)
         self._resources = {resource.prefix: resource for resource in resources(settings)}
         self._pagination: Pagination[ScopedList] | None = None
+        #: Pages that a walk begins with requesting at once: as many as the latest one has ended
+        #: with, if nothing went wrong with it, and no more than there were lists.
+        self._pages_at_once = FIRST_PAGES
         #: Whether the latest walk was over the lists of all companies at once.
         self._is_of_all = False
 
@@ -135,12 +138,15 @@ class BilltoboxSource(Source):
         at_source = members(config, self.name)
         owners = Owners(at_source)
         self._is_of_all = any(one.platform_id is None for one in at_source)
+        lists = list(scoped_lists(self._resources.values(), self._asked(at_source)))
         self._pagination = Pagination(
-            scoped_lists(self._resources.values(), self._asked(at_source)),
+            lists,
             self._fetch_page_retrying,
             self.settings.page_size,
             self.settings.connections,
+            self._pages_at_once,
         )
+        self._pages_at_once = FIRST_PAGES
         left_out = LeftOut()
         try:
             async with aclosing(self._pagination.pages()) as pages:
@@ -154,6 +160,7 @@ class BilltoboxSource(Source):
                             if isinstance(item, Item)
                             and (entry := self._entry(item, scoped, config, owners)) is not None
                         ]
+            self._pages_at_once = max(min(self._pagination.at_once, len(lists)), FIRST_PAGES)
         finally:
             self.unreadable = left_out.lists()
 

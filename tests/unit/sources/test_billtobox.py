@@ -176,6 +176,37 @@ async def test_each_company_is_asked_for_by_its_own_id(tmp_path: Path, says_whos
         assert len(one.asked) == 6 + 6
 
 
+async def test_a_walk_begins_with_as_many_lists_at_once_as_the_one_before_came_to(
+    tmp_path: Path,
+) -> None:
+    companies = 'platform_id = "0"\n' + "".join(
+        f'{SECOND.replace("BE0428759497", whose)}platform_id = "{whose}"\n'
+        for whose in (f"BE{one:08}{97 - one % 97:02}" for one in range(4_000_000, 4_000_020))
+    )
+    async with platform() as one:
+        config = configure(tmp_path, one, companies)
+        handle, enough = one.handle, anyio.Event()
+        enough.set()
+        asked = 0
+
+        async def held(request: web.Request) -> web.Response:
+            nonlocal asked
+            if request.method == "GET":
+                asked += 1
+                if asked > FIRST_PAGES:
+                    enough.set()
+                await enough.wait()
+            return await handle(request)
+
+        one.answer = held
+        async with opened(config) as source:
+            assert await entries(source, config) == []
+            asked, enough = 0, anyio.Event()
+            with anyio.fail_after(100):
+                assert await entries(source, config) == []
+            assert asked == 21 * 3
+
+
 async def test_where_one_company_has_no_id_all_are_asked_for_at_once(tmp_path: Path) -> None:
     async with platform() as one:
         one.lists = {"purchase-invoices": [{"id": 1, "platform_id": 11}, {"id": 3}]}
