@@ -5,7 +5,7 @@ The engine fulfils it (pipeline/engine/dispatcher.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -20,7 +20,7 @@ class PendingAck(Struct, frozen=True):
     """A document whose end the ledger has recorded and that its source has yet to be told of.
 
     covers: further documents that are acknowledged by the same outcome. record: what the log is to
-    say of it when the source was told.
+    say of it when the source was told. company: whose it is, where that is known.
     """
 
     key: Key
@@ -28,6 +28,7 @@ class PendingAck(Struct, frozen=True):
     outcome: Outcome
     record: DocumentRecord | None = None
     covers: tuple[Key, ...] = ()
+    company: str = ""
 
     @property
     def held(self) -> int:
@@ -70,8 +71,14 @@ class Dispatcher(Protocol):
     async def drained(self, source: str, /) -> None:
         """Wait until in_flight_count() is 0."""
 
-    def reset_breaker(self, source: str, /) -> None:
-        """Close the circuit breaker of a source, since a new poll of it begins."""
+    def reset_breaker(self, source: str, /, *, several: bool = False) -> None:
+        """Close the circuit breaker of a source, since a new poll of it begins.
+
+        several: whether it is polled for several companies.
+        """
 
     def open_reason(self, source: str, /) -> SynqupError | None:
         """Why the circuit breaker of a source is open; None if it is closed."""
+
+    def given_up(self, source: str, /) -> Mapping[str, SynqupError]:
+        """The companies of which a source that may serve others serves nothing, and why."""

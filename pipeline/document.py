@@ -88,6 +88,11 @@ class Document(Struct, Generic[MetaT], frozen=True):
         return self.ack.source
 
     @property
+    def company(self) -> str:
+        """Whose it is by its list; see Entry."""
+        return self.entry.company
+
+    @property
     def held(self) -> int:
         """Bytes of memory that its payloads occupy."""
         held = self.payload.held if self.payload is not None else 0

@@ -89,6 +89,11 @@ class Entry(Struct, frozen=True):
     known_hashes: frozenset[str] = frozenset()
     first_seen: float | None = None
 
+    @property
+    def company(self) -> str:
+        """Whose it is by the list, as the company's configured identifier; "" if it is unknown."""
+        return getattr(self.meta, "company", None) or ""
+
     def __post_init__(self) -> None:
         """Sanitize the label: it is shown, and it becomes a part of a file's name."""
         label = sanitized(self.label, MAX_LABEL)

@@ -37,10 +37,13 @@ SLICE = 0.005
 class RetryFetch(Protocol):
     """Runs a fetch from a source and decides how often it is tried: what the engine gives a stage.
 
-    Raises as `work` does; a RetryableError also while the source is out of order.
+    Raises as `work` does; a RetryableError also while the source is out of order, or serves nothing
+    of the company whose document it is.
     """
 
-    def __call__(self, source: Source, work: Callable[[], Awaitable[T]], /) -> Awaitable[T]:
+    def __call__(
+        self, source: Source, work: Callable[[], Awaitable[T]], company: str = "", /
+    ) -> Awaitable[T]:
         """Await `work` until it succeeds or is not to be tried any more; return what it returns."""
 
 

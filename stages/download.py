@@ -2,7 +2,7 @@
 
 Documents up to spool_threshold bytes stay in memory; larger ones go to a private file in the spool
 folder, and where very many are fetched at once already those that exceed their share of the memory
-for all: it is bounded whatever arrives. Bytes are counter and hashed (SHA-256) as they come.
+for all: it is bounded whatever arrives. Bytes are counted and hashed (SHA-256) as they come.
 """
 
 from __future__ import annotations
@@ -38,7 +38,11 @@ T = TypeVar("T")
 IN_MEMORY = 64 * MEBIBYTE
 
 
-async def retry_as_source_says(source: Source, work: Callable[[], Awaitable[T]]) -> T:
+async def retry_as_source_says(
+    source: Source,
+    work: Callable[[], Awaitable[T]],
+    company: str = "",  # noqa: ARG001 - of no breaker
+) -> T:
     """Try a fetch as often as the `retries` of its source say, without a circuit breaker."""
     return await source.retries.run(work)
 
@@ -68,7 +72,8 @@ class Download:
         source no longer has it; Corrupt when it is empty; AlreadyDelivered when these bytes were
         delivered under its id before.
         """
-        return await self._retry(document.ack.source, partial(self._fetch_new, document))
+        work = partial(self._fetch_new, document)
+        return await self._retry(document.ack.source, work, document.company)
 
     async def fetch_form(self, document: Document[Any], form: str) -> tuple[Payload, Announced]:
         """Fetch another form of a document, with retries, and what the source states of its bytes.

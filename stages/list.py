@@ -14,12 +14,13 @@ from msgspec import Struct, structs
 
 from pipeline.dispatcher import Dispatcher, PendingAck
 from pipeline.document import Ack, Document, Key
-from pipeline.errors import SourceError, SynqupError
+from pipeline.errors import PartFailed, SourceError, SynqupError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import ACKED, Known, State
 from pipeline.ledger.whole import WholeSource
 from pipeline.part import Begun, Part
 from pipeline.source import Entry, Source
+from pipeline.text import enumerated
 from stages.ack_order import AckOrder, Blocked
 from stages.gone import Absent
 from stages.model import Listed
@@ -110,7 +111,8 @@ class Lister:
         SignInRefused; or any other SourceError, after the readable parts of the list have been
         processed.
         """
-        self._dispatcher.reset_breaker(self._source.name)
+        several = len(self._companies()) > 1
+        self._dispatcher.reset_breaker(self._source.name, several=several)
         begun = await self._part.begin()
         self._number, self._cursor = begun.number, begun.cursor
         self._absent = Absent(self._source, self._ledger, begun.number, begun.before)
@@ -150,8 +152,9 @@ class Lister:
         # company's trouble must not have the lists of the others read from further and further off.
         if not self._open and not result.started and self._source.cursor != self._cursor:
             await self._part.keep_cursor(self._source.cursor)
-        if result.failure is not None:
-            raise result.failure
+        failure = result.failure or self._not_served()
+        if failure is not None:
+            raise failure
         if not self._unreadable.items:
             await self._absent.note(
                 self._config,
@@ -209,6 +212,21 @@ class Lister:
         await self._dispatcher.drained(name)
         self._blocked |= {one.lane: one for one in blocked}
         self._order = AckOrder(self._source)
+
+    def _not_served(self) -> PartFailed | None:
+        """The failure of companies of which the source serves no document at the moment."""
+        name = self._source.name
+        found = self._dispatcher.given_up(name)
+        if not found:
+            return None
+        names = [
+            f"{one.company.name} ({one.company.identifier})"
+            for one in members(self._config, name)
+            if one.company.identifier in found
+        ]
+        first = next(iter(found.values()))
+        reason = f"it serves no document of {enumerated(names)} ({first.reason})"
+        return PartFailed(f"source {name}", reason, first.remedy)
 
     def _check_progress(self) -> None:
         """Raise SourceError where documents that wait keep others from being fetched at all."""
@@ -317,7 +335,8 @@ class Lister:
             if row.state in ACKED:
                 if entry.revision and self._traits.exact_revisions:
                     ack = Ack(self._source, entry.id, entry.revision).ack()
-                    comparison.forgotten.append(PendingAck(self._key(entry), self._source, ack))
+                    pending = PendingAck(self._key(entry), self._source, ack, company=entry.company)
+                    comparison.forgotten.append(pending)
                     return
                 # The source may have forgotten the acknowledgement, or the id may stand for another
                 # document now. Only the content tells; a new one gets a revision of our own.
@@ -362,7 +381,7 @@ class Lister:
             outcome = ack.ack()
         else:
             outcome = ack.nack(row.reason, kept=await self._dispatcher.kept(key))
-        return PendingAck(key, self._source, outcome)
+        return PendingAck(key, self._source, outcome, company=row.company)
 
     def _key(self, entry: Entry) -> Key:
         return Key(self._source.name, entry.id, entry.revision)

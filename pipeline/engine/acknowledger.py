@@ -3,7 +3,8 @@
 A document gets here only after the ledger has recorded its end. An acknowledgement that fails stays
 open in the ledger, and the next poll of its source repeats it: one that is lost costs a delay and
 nothing else. While too many of a source wait, no further document of it starts; those of the others
-go on.
+go on. A source that takes none of them, or none of one company, is given up until its next poll, as
+where it serves no documents.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from anyio.abc import TaskGroup
 from pipeline.dispatcher import PendingAck
 from pipeline.document import Key
 from pipeline.engine.breaker import Breaker
+from pipeline.engine.breaker_retry import BreakerRetry
 from pipeline.engine.error_reporter import ErrorReporter
 from pipeline.engine.fair_queue import FairQueue
 from pipeline.engine.journal import Journal
@@ -61,6 +63,9 @@ class Acknowledger:
         self._error_reporter = error_reporter
         self._journal = journal
         self._instrument = instrument
+        #: Of acknowledgements alone: who takes none may serve documents.
+        self._own_breaker = Breaker()
+        self._retry = BreakerRetry(self._own_breaker)
         self._batch = 1
         #: Workers, how many of them are busy, and how many there are to be at most.
         self._active = self._busy = 0
@@ -79,6 +84,10 @@ class Acknowledger:
         # Twice as many: a group that has been delivered comes at once.
         self.queue.resize(Bound(max(BOUND.documents, 2 * connections), BOUND.bytes))
         self._add_workers()
+
+    def reset(self, source: str, *, several: bool) -> None:
+        """Let a source be told anew, since a poll of it begins. several: as in Breaker.reset()."""
+        self._own_breaker.reset(source, several=several)
 
     async def room(self, source: Source) -> None:
         """Wait until fewer of a source wait than are to wait at most."""
@@ -161,12 +170,17 @@ class Acknowledger:
             acknowledge = nothing_to_tell
         elif self._instrument is not None:
             acknowledge = self._instrument(NAME, acknowledge)
+        # What is told together may be of several.
+        company = batch[0].company if len(batch) == 1 else ""
+        work = partial(acknowledge, [one.outcome for one in batch])
         try:
-            taken = await source.retries.run(partial(acknowledge, [one.outcome for one in batch]))
+            taken = await self._retry(source, work, company)
         except Exception as error:  # noqa: BLE001 - whatever a source raises concerns it alone
             reason = self._error_reporter.report(f"source {source.name}", error)
             if isinstance(reason, InternalError):
                 self._breaker.stop(source.name, reason)
+            else:
+                self._own_breaker.record_failure(source.name, reason, company)
             log.warning(
                 "acknowledgements wait",
                 source=source.name,
@@ -175,6 +189,7 @@ class Acknowledger:
             )
             self._journal.told(batch, time.time(), acknowledged=False)
             return
+        self._own_breaker.record_success(source.name, company)
         now = time.time()
         told = [one for one in batch if one.outcome.id in taken]
         keys = [key for one in told for key in (*one.covers, one.key)]

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from enum import StrEnum
 
+from pipeline.engine.company_breaker import SUSPECT_AFTER, CompanyBreaker
 from pipeline.errors import (
     InternalError,
     RetryableError,
@@ -19,8 +20,6 @@ from pipeline.errors import (
     SynqupError,
 )
 
-#: Documents of a source that fail in a row before the source is suspect.
-SUSPECT_AFTER = 8
 #: Documents, and seconds, that fail in a row before the source is given up for this poll.
 GIVE_UP_AFTER = 128
 GIVE_UP_SECONDS = 30.0
@@ -35,13 +34,19 @@ class BreakerState(StrEnum):
 
 
 class _Failures:
-    """Failures in a row: documents, tries, the time of the first one, and the latest one."""
+    """Failures in a row: documents, tries, the time of the first one, and the latest one.
+
+    companies: whose documents they were, where they may be the trouble of a company alone.
+    is_of_all: whether one of them can be nobody's alone.
+    """
 
     def __init__(self, since: float, latest: SynqupError) -> None:
         self.documents = 0
         self.tries = 0
         self.since = since
         self.latest = latest
+        self.companies: set[str] = set()
+        self.is_of_all = False
 
 
 class Breaker:
@@ -55,7 +60,8 @@ class Breaker:
     order from one that fails a part of its documents, even where they come in a row. The breaker
     opens when a source serves nothing among GIVE_UP_AFTER documents or for GIVE_UP_SECONDS; and,
     once nothing of a suspect source is in flight any more, when it has served nothing in the whole
-    poll.
+    poll. Where a source is polled for several companies it does neither by the failures of one of
+    them alone: that company is given up, and the others go on (`company_breaker`).
 
     A fault of synqup's own opens it at once by stop().
     """
@@ -69,27 +75,39 @@ class Breaker:
         self._failures: dict[str, _Failures] = {}
         self._served: set[str] = set()
         self._clock = clock
+        #: The companies of sources that are polled for several.
+        self.companies = CompanyBreaker(clock)
 
-    def record_failure(self, source: str, error: SynqupError) -> None:
+    def record_failure(self, source: str, error: SynqupError, company: str = "") -> None:
         """Count a document of the source that has to wait for this reason."""
         if isinstance(error, InternalError):
             self.record_fault(source, error)
         elif _concerns_source(error):
-            failures = self._in_a_row(source, error)
+            failures = self._in_a_row(source, error, company)
             failures.documents += 1
             failures.tries = max(failures.tries, failures.documents)
+            self.companies.record_document(source, company)
 
-    def record_try(self, source: str, error: SynqupError) -> bool:
-        """Count a try that has failed; return whether that gives the source up."""
+    def record_try(
+        self, source: str, error: SynqupError, company: str = "", began: float | None = None
+    ) -> bool:
+        """Count a try that has failed; return whether that gives the source up, or the company.
+
+        began: when, by the clock; by default just now.
+        """
         if not _concerns_source(error):
+            self.companies.record_answer(source, company)
             return False
-        self._in_a_row(source, error).tries += 1
-        return self._is_given_up(source)
+        self._in_a_row(source, error, company).tries += 1
+        began = self._clock() if began is None else began
+        is_company = self.companies.record_try(source, company, error, began)
+        return self._is_given_up(source) or is_company
 
-    def record_success(self, source: str) -> None:
+    def record_success(self, source: str, company: str = "") -> None:
         """The source has served a document."""
         self._served.add(source)
         self._failures.pop(source, None)
+        self.companies.record_success(source, company)
 
     def record_fault(self, source: str, fault: InternalError) -> None:
         """A fault of synqup's own has kept something of this source from being done."""
@@ -101,17 +119,27 @@ class Breaker:
         self.record_fault(source, fault)
         self.stopped.setdefault(source, fault)
 
-    def reset(self, source: str) -> None:
-        """Close it, since a new poll begins, which finds out anew whether the source serves."""
+    def now(self) -> float:
+        """The time by its clock, in seconds."""
+        return self._clock()
+
+    def reset(self, source: str, *, several: bool = False) -> None:
+        """Close it, since a new poll begins, which finds out anew whether the source serves.
+
+        several: whether it is polled for several companies.
+        """
+        self.companies.reset(source, several=several)
         self._failures.pop(source, None)
         self._served.discard(source)
         self._faults.pop(source, None)
         self.stopped.pop(source, None)
 
-    def is_suspect(self, source: str) -> bool:
+    def is_suspect(self, source: str, company: str = "") -> bool:
         """Whether one try of each document is enough, until one is served."""
+        if self.companies.is_suspect(source, company):
+            return True
         failures = self._failures.get(source)
-        return failures is not None and failures.documents >= SUSPECT_AFTER
+        return failures is not None and failures.documents >= SUSPECT_AFTER and self._is_its(source)
 
     def give_up_reason(self, source: str) -> SynqupError | None:
         """The latest failure of a source of which nothing more is to be tried; else None."""
@@ -143,15 +171,26 @@ class Breaker:
         """The sources of which it has recorded anything since their last reset."""
         return self._failures.keys() | self._served | self._faults.keys() | self.stopped.keys()
 
-    def _in_a_row(self, source: str, error: SynqupError) -> _Failures:
+    def _in_a_row(self, source: str, error: SynqupError, company: str) -> _Failures:
         """The failures in a row of a source, of which this is the latest."""
         failures = self._failures.get(source)
         if failures is None:
             failures = self._failures[source] = _Failures(self._clock(), error)
         failures.latest = error
+        if self.companies.counts(source, company) and not _concerns_all(error):
+            failures.companies.add(company)
+        else:
+            failures.is_of_all = True
         return failures
 
+    def _is_its(self, source: str) -> bool:
+        """Whether its failures are not those of one company of several alone."""
+        failures = self._failures[source]
+        return failures.is_of_all or len(failures.companies) > 1
+
     def _is_given_up(self, source: str) -> bool:
+        if not self._is_its(source):
+            return False
         failures = self._failures[source]
         seconds = self._clock() - failures.since
         lasting = failures.tries >= SUSPECT_AFTER and seconds >= GIVE_UP_SECONDS
@@ -162,3 +201,7 @@ def _concerns_source(error: SynqupError) -> bool:
     if isinstance(error, SourceUnavailable | SourceUnreachable | SignInRefused):
         return True
     return isinstance(error, RetryableError) and error.retry_after is not None
+
+
+def _concerns_all(error: SynqupError) -> bool:
+    return isinstance(error, SourceUnreachable | SignInRefused)

@@ -5,7 +5,7 @@ Backpressure: a submission waits until the first queue has room.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.dispatcher import Dispatcher, PendingAck
@@ -106,10 +106,15 @@ class EngineDispatcher(Dispatcher):
         """
         await self._in_flight.retire(source)
 
-    def reset_breaker(self, source: str, /) -> None:
+    def reset_breaker(self, source: str, /, *, several: bool = False) -> None:
         """Close the circuit breaker of a source, since a new poll of it begins."""
-        self._breaker.reset(source)
+        self._breaker.reset(source, several=several)
+        self._acknowledger.reset(source, several=several)
 
     def open_reason(self, source: str, /) -> SynqupError | None:
         """Why the circuit breaker of a source is open; None if it is closed."""
         return self._breaker.open_reason(source, idle=not self._in_flight.count(source))
+
+    def given_up(self, source: str, /) -> Mapping[str, SynqupError]:
+        """The companies of which a source that may serve others serves nothing, and why."""
+        return self._breaker.companies.given_up(source)

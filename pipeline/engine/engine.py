@@ -204,7 +204,7 @@ class Engine:
                         self._first.leave(document)
                     continue
                 if not index:
-                    self.breaker.record_success(document.key.source)
+                    self.breaker.record_success(document.key.source, document.company)
                 if following is not None:
                     await following.queue.put(result)
                 else:

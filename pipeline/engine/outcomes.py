@@ -164,7 +164,7 @@ class Outcomes:
 
     async def _postpone(self, document: Document[Any], error: SynqupError) -> State:
         """Leave a document to a later poll."""
-        self._breaker.record_failure(document.key.source, error)
+        self._breaker.record_failure(document.key.source, error, document.company)
         log.warning("document waits", document=document.entry.label, reason=str(error))
         hints = getattr(document.entry.meta, "hints", {})
         record = partial(self._ledger.waiting, company=hints.get("company", ""))
@@ -214,7 +214,9 @@ class Outcomes:
         """Release a document whose end the ledger has recorded, and have its source told."""
         await self._release(document)
         await self.clear_quarantine(document.key, outcome)
-        pending = PendingAck(document.key, document.ack.source, outcome, record)
+        pending = PendingAck(
+            document.key, document.ack.source, outcome, record, company=document.company
+        )
         if document.ack.source.traits.in_order:
             # The list stage acknowledges it, which knows what else the acknowledgement is of.
             self._journal.told([pending], time.time(), acknowledged=False)

@@ -7,6 +7,7 @@ hit the same documents in every run.
 from __future__ import annotations
 
 import json
+import re
 import time
 import tomllib
 from collections import Counter
@@ -64,6 +65,7 @@ class Faults:
         if (
             not _meets(spec.on or FAULTS[spec.name].on, _target(request, wire))
             or not spec.after <= now < spec.until
+            or (spec.where and re.search(spec.where, request.path_qs) is None)
             or self._drawn(spec.name, place[1]) >= spec.share
             or (spec.times is not None and self._times[number] >= spec.times)
             or (spec.each is not None and self._each[place] >= spec.each)

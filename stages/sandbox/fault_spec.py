@@ -16,6 +16,7 @@ class FaultSpec(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: one of FAULTS. on: the requests that it hits; by default those that the fault is about.
     share: of the documents or pages, which are then always hit. rate: of the attempts at each.
+    where: a regular expression that has to be found in the path and query of a request.
     after, until: seconds since the sandbox was started. times, each: the largest number of hits,
     in all and for each document or page.
     seconds: of waiting, or between two bytes. hours: by which the clock is off. size: bytes that
@@ -27,6 +28,7 @@ class FaultSpec(Struct, frozen=True, forbid_unknown_fields=True):
     on: Target | None = None
     share: Annotated[float, Meta(ge=0, le=1)] = 1.0
     rate: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    where: str = ""
     after: float = 0.0
     until: float = math.inf
     times: int | None = None

@@ -19,7 +19,7 @@ from pipeline.ledger.models import Staged
 from pipeline.payload import Payload
 from pipeline.stage import Stage, one_by_one
 from stages.list import Lister
-from tests.helpers.farm import Farm
+from tests.helpers.farm import NOBODY, Farm
 
 
 class Bench:
@@ -31,7 +31,7 @@ class Bench:
 
     async def poll(self, farm: Farm) -> None:
         with anyio.fail_after(100):
-            await Lister(farm, None, self.ledger, self.engine.dispatcher).poll()  # type: ignore[arg-type]
+            await Lister(farm, NOBODY, self.ledger, self.engine.dispatcher).poll()
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -12,6 +13,9 @@ from pipeline.document import Ack, Document, Key
 from pipeline.payload import Payload
 from pipeline.source import Entry, Incoming, Outcome, Source
 from pipeline.traits import Traits
+
+#: A configuration in which no source has any company.
+NOBODY: Any = SimpleNamespace(companies=())
 
 
 class Farm(Source):

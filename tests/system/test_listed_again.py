@@ -28,7 +28,7 @@ from stages.sandbox import FaultSpec
 from stages.sandbox.corpus import Revision
 from stages.sandbox.mailbox import Page
 from stages.sandbox.state_index import State as MailboxState
-from tests.helpers.farm import Farm
+from tests.helpers.farm import NOBODY, Farm
 from tests.helpers.trial import Trial, trial
 
 pytestmark = pytest.mark.anyio
@@ -179,7 +179,7 @@ class Bench:
             stage = Stage("only", one_by_one(self.process), workers=4)
             engine = Engine([stage], ledger, Quarantine(self.folder / "quarantine"))
             async with engine.running():
-                yield lambda farm: Lister(farm, None, ledger, engine.dispatcher)  # type: ignore[arg-type]
+                yield lambda farm: Lister(farm, NOBODY, ledger, engine.dispatcher)
             self.rows = await ledger.contents("farm", [str(number) for number in range(9)])
 
     async def poll(self, farm: Farm, times: int) -> None:

@@ -23,7 +23,7 @@ from pipeline.errors import (
 from pipeline.source import Entry
 from stages.list import Lister
 from tests.helpers.bench import bench
-from tests.helpers.farm import Farm
+from tests.helpers.farm import NOBODY, Farm
 
 pytestmark = pytest.mark.anyio
 
@@ -188,7 +188,7 @@ async def test_a_walk_that_is_cancelled_closes_the_list(tmp_path: Path) -> None:
 
     async with bench(tmp_path) as it:
         async with anyio.create_task_group() as group:
-            group.start_soon(Lister(Endless(0), None, it.ledger, it.engine.dispatcher).poll)  # type: ignore[arg-type]
+            group.start_soon(Lister(Endless(0), NOBODY, it.ledger, it.engine.dispatcher).poll)
             for _ in range(50):
                 await pages.acquire()
             assert not closed
@@ -199,7 +199,7 @@ async def test_a_walk_that_is_cancelled_closes_the_list(tmp_path: Path) -> None:
 async def test_waiting_is_looked_up_and_left_alone(tmp_path: Path) -> None:
     farm = Platform(25)
     async with bench(tmp_path) as it:
-        lister = Lister(farm, None, it.ledger, it.engine.dispatcher)  # type: ignore[arg-type]
+        lister = Lister(farm, NOBODY, it.ledger, it.engine.dispatcher)
         assert len(await lister.waiting()) == 25
         await it.poll(farm)
         assert await lister.waiting() == []

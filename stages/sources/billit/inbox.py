@@ -9,7 +9,7 @@ import anyio
 import structlog
 from msgspec import Struct
 
-from pipeline.errors import SourceError, SynqupError
+from pipeline.errors import RetryableError, SourceError
 from pipeline.source import Entry
 from pipeline.text import first_few, quoted
 from pipeline.traits import Traits
@@ -19,6 +19,7 @@ from stages.sources.billit.api import InboxItem, inbox_items
 from stages.sources.billit.doors import Api, Door
 from stages.sources.billit.parties import Owners, Place, Scope, scopes
 from stages.sources.billit.settings import INBOX
+from stages.sources.http.keyed import Failure, failure_of
 from stages.sources.http.left_out import LeftOut
 
 log = structlog.get_logger(__name__)
@@ -64,18 +65,18 @@ class InboxDoor(Door):
         if only is not None:
             members = [one for one in members if one.company.identifier in only]
         wanted = scopes(self._api.settings, members)
-        failures: list[SynqupError] = []
+        failures: list[Failure] = []
         foreign: dict[Scope, list[str]] = {}
         seen: set[str] = set()
         shown = 0
         for start in range(0, len(wanted), AT_ONCE):
-            found: dict[Scope, Sequence[InboxItem | str] | SynqupError] = {}
+            found: dict[Scope, Sequence[InboxItem | str] | Failure] = {}
             async with anyio.create_task_group() as group:
                 for scope in wanted[start : start + AT_ONCE]:
                     group.start_soon(self._try, scope, found)
             for scope in wanted[start : start + AT_ONCE]:
                 items = found[scope]
-                if isinstance(items, SynqupError):
+                if isinstance(items, Failure):
                     failures.append(items)
                     continue
                 left_out.add(f"inbox {scope}".strip(), items)
@@ -94,7 +95,7 @@ class InboxDoor(Door):
         self.shown = shown
         failures += self._of_others(foreign, is_part=only is not None)
         if failures:
-            raise failures[0]
+            raise failure_of(failures, len(wanted), self._api.settings.name)
 
     async def shown_since(self, place: Place, since: float) -> Collection[str] | None:
         """Ask for the inbox again, unless that was done meanwhile."""
@@ -121,11 +122,11 @@ class InboxDoor(Door):
         return f"to be fetched: {count}{' or more' if is_full else ''} documents of the inbox"
 
     async def _try(
-        self, scope: Scope, found: dict[Scope, Sequence[InboxItem | str] | SynqupError]
+        self, scope: Scope, found: dict[Scope, Sequence[InboxItem | str] | Failure]
     ) -> None:
         try:
             found[scope] = (await self._ask(scope)).items
-        except SynqupError as error:
+        except (SourceError, RetryableError) as error:
             found[scope] = error
 
     async def _ask(self, scope: Scope) -> Shown:
@@ -160,7 +161,7 @@ class InboxDoor(Door):
             forms=(),
         )
 
-    def _of_others(self, foreign: dict[Scope, list[str]], *, is_part: bool) -> list[SynqupError]:
+    def _of_others(self, foreign: dict[Scope, list[str]], *, is_part: bool) -> list[Failure]:
         """Tell of documents of other companies; an error where they fill an inbox."""
         names = frozenset(one for found in foreign.values() for one in found)
         if names - self._told:

@@ -8,14 +8,23 @@ one, so the caller reads the lists again until nothing new is found.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Hashable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from typing import Generic, TypeVar
 
 import anyio
 import structlog
 
-from pipeline.errors import SignInRefused, SourceError, SynqupError
+from pipeline.errors import RetryableError, SignInRefused, SourceError, SynqupError
 from stages.sources.billtobox.api import Page
+from stages.sources.http.keyed import Failure
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +50,10 @@ class Pagination(Generic[ListT]):
     The first pages of all lists are requested before any further pages, so that the total is
     known early. size: documents of a full page, unless the page itself states another number.
     connections: pages that are requested at once, at most. at_once: to begin with; FIRST_PAGES, or
-    what the pass before has ended with.
+    what the pass before has ended with. failures: the lists that can't be read, with their errors.
+
+    owner: whose a list is. late: the owners of lists that could not be had for now, in this pass or
+    the one before: whatever else is theirs is asked for when all other lists have been read.
     """
 
     def __init__(
@@ -51,12 +63,16 @@ class Pagination(Generic[ListT]):
         size: int,
         connections: int = FIRST_PAGES,
         at_once: int = FIRST_PAGES,
+        owner: Callable[[ListT], Hashable] = lambda list_: list_,
+        late: Iterable[Hashable] = (),
     ) -> None:
         self._cursors = [ListCursor(one, size) for one in lists]
+        self._owner = owner
+        self.late = set(late)
         self._unanswered = len(self._cursors)
         self._fetch_page = fetch_page
         self._totals: list[int | None] = []
-        self._failure: SourceError | None = None
+        self.failures: list[tuple[ListT, Failure]] = []
         self._connections = connections
         self.at_once = min(at_once, connections)
         self._pages_read = 0
@@ -72,7 +88,8 @@ class Pagination(Generic[ListT]):
     async def pages(self) -> AsyncGenerator[tuple[ListT, Page], None]:
         """Yield every page, with its list. A list that can't be read does not stop the others.
 
-        An error of the whole source is raised at once, the SourceError of a list at the end.
+        Raises an error of the whole source at once. One that is of a list is among the failures,
+        unless nothing at all can be read: then the source is at fault, and no list.
         """
         while self._cursors:
             asked = list(self._next_requests())
@@ -88,22 +105,23 @@ class Pagination(Generic[ListT]):
                     for page in cursor.accept(number, answer):
                         yield cursor.list, page
                 else:
-                    self._failure = self._failure or answer
+                    self.failures.append((cursor.list, answer))
+                    if isinstance(answer, RetryableError):
+                        self.late.add(self._owner(cursor.list))
                     for page in cursor.abandon():
                         yield cursor.list, page
             self._cursors = [one for one in self._cursors if not one.done]
-            if self._failure is not None and not self._totals:
-                # None of several lists could be read, so the source is at fault and not a list.
-                break
+            if self.failures and not self._totals:
+                raise self.failures[0][1]
+            if _is_down(answers):
+                raise self.failures[-1][1]
             if self._pages_read >= MAX_PAGES:
                 log.warning(
                     "the lists have too many pages and are left there", pages=self._pages_read
                 )
                 break
-        if self._failure is not None:
-            raise self._failure
 
-    def _adapt_concurrency(self, answers: Sequence[Page | SourceError]) -> None:
+    def _adapt_concurrency(self, answers: Sequence[Page | Failure]) -> None:
         """Request twice as many pages at once if there are so many, but fewer of large ones."""
         self._pages_read += len(answers)
         largest = max(
@@ -116,7 +134,9 @@ class Pagination(Generic[ListT]):
     def _next_requests(self) -> Iterator[tuple[ListCursor[ListT], int]]:
         free = self.at_once
         begun = [one for one in self._cursors if one.begun]
-        fresh = [one for one in self._cursors if not one.begun]
+        fresh = [one for one in self._cursors if not one.begun and not self._is_late(one)]
+        if not fresh and not begun:
+            fresh = self._cursors
         ahead = max(MAX_LISTS_AHEAD - len(begun), 0)
         if sum(one.held_back_bytes for one in begun) > MAX_BYTES:
             ahead = 0
@@ -127,21 +147,26 @@ class Pagination(Generic[ListT]):
             if not free:
                 return
 
+    def _is_late(self, cursor: ListCursor[ListT]) -> bool:
+        return bool(self.late) and self._owner(cursor.list) in self.late
+
     async def _request_all(
         self, asked: Sequence[tuple[ListCursor[ListT], int]]
-    ) -> Sequence[Page | SourceError]:
-        answers: list[Page | SourceError] = [Page([])] * len(asked)
+    ) -> Sequence[Page | Failure]:
+        answers: list[Page | Failure] = [Page([])] * len(asked)
         fatal: list[SynqupError] = []
 
         async def ask(place: int, cursor: ListCursor[ListT], number: int) -> None:
             try:
                 answers[place] = await self._fetch_page(cursor.list, number)
-            except SynqupError as error:
-                if isinstance(error, SourceError) and not isinstance(error, SignInRefused):
-                    answers[place] = error
-                else:
+            except (SourceError, RetryableError) as error:
+                if _concerns_all(error):
                     fatal.append(error)
                     group.cancel_scope.cancel()
+                answers[place] = error
+            except SynqupError as error:
+                fatal.append(error)
+                group.cancel_scope.cancel()
 
         async with anyio.create_task_group() as group:
             for place, (cursor, number) in enumerate(asked):
@@ -252,3 +277,15 @@ class ListCursor(Generic[ListT]):
         if self._first is not None and self._first.results:
             yield self._first
         self._first = None
+
+
+def _concerns_all(error: Failure) -> bool:
+    """Whether an error is none of one list alone: it is about the sign-in, or asks for a rest."""
+    if isinstance(error, RetryableError):
+        return error.retry_after is not None
+    return isinstance(error, SignInRefused)
+
+
+def _is_down(answers: Sequence[Page | Failure]) -> bool:
+    """Whether nothing of many pages could be had for now: it is not the trouble of one company."""
+    return len(answers) >= FIRST_PAGES and all(isinstance(one, RetryableError) for one in answers)

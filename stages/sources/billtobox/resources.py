@@ -23,10 +23,19 @@ class Resource(Struct, frozen=True):
 
 
 class ScopedList(Struct, frozen=True):
-    """A list that is to be read: of all companies, or of the one with this platform_id."""
+    """A list that is to be read: of all companies, or of the one with this platform_id.
+
+    whose: the name of that company.
+    """
 
     resource: Resource
     platform_id: str | None
+    whose: str = ""
+
+    @property
+    def subject(self) -> str:
+        """What it is called in errors."""
+        return f"list of {self.resource.plural}{f' of {self.whose}' if self.whose else ''}"
 
     def __str__(self) -> str:
         whose = f" of {self.platform_id}" if self.platform_id else ""
@@ -68,7 +77,8 @@ class Owners:
 
 def scoped_lists(lists: Iterable[Resource], members: Sequence[Member]) -> Iterator[ScopedList]:
     """Each list of each company; of all at once if one of them has no platform_id."""
-    ids = dict.fromkeys(member.platform_id for member in members)
+    names = {member.platform_id: member.company.name for member in reversed(members)}
+    ids = {None: ""} if None in names else dict(reversed(names.items()))
     for resource in lists:
-        for platform_id in [None] if None in ids else ids:
-            yield ScopedList(resource, platform_id)
+        for platform_id, whose in ids.items():
+            yield ScopedList(resource, platform_id, whose)

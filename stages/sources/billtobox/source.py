@@ -12,7 +12,7 @@ import msgspec
 import structlog
 from yarl import URL
 
-from pipeline.errors import Rejected, SourceError
+from pipeline.errors import Rejected, RetryableError, SourceError
 from pipeline.source import Entry, Incoming, Outcome, Source
 from pipeline.text import quoted
 from pipeline.traits import Traits
@@ -33,6 +33,7 @@ from stages.sources.billtobox.settings import Billtobox
 from stages.sources.http.auth import BearerAuth
 from stages.sources.http.client import HttpClient
 from stages.sources.http.headers import NO_CODING, announced
+from stages.sources.http.keyed import failure_of
 from stages.sources.http.left_out import LeftOut
 from stages.sources.http.lenient_json import JSON_ERRORS
 from stages.sources.http.limiter import ConcurrencyLimiter
@@ -120,6 +121,10 @@ class BilltoboxSource(Source):
         #: Pages that a walk begins with requesting at once: as many as the latest one has ended
         #: with, if nothing went wrong with it, and no more than there were lists.
         self._pages_at_once = FIRST_PAGES
+        #: Whether the latest walk was over lists of several companies; and of which, by their
+        #: platform_id, it could not read a list for now.
+        self._has_several = False
+        self._late: set[str | None] = set()
         #: Whether the latest walk was over the lists of all companies at once.
         self._is_of_all = False
 
@@ -139,12 +144,15 @@ class BilltoboxSource(Source):
         owners = Owners(at_source)
         self._is_of_all = any(one.platform_id is None for one in at_source)
         lists = list(scoped_lists(self._resources.values(), self._asked(at_source)))
+        self._has_several = len({one.platform_id for one in lists}) > 1
         self._pagination = Pagination(
             lists,
             self._fetch_page_retrying,
             self.settings.page_size,
             self.settings.connections,
             self._pages_at_once,
+            lambda scoped: scoped.platform_id,
+            self._late,
         )
         self._pages_at_once = FIRST_PAGES
         left_out = LeftOut()
@@ -163,6 +171,12 @@ class BilltoboxSource(Source):
             self._pages_at_once = max(min(self._pagination.at_once, len(lists)), FIRST_PAGES)
         finally:
             self.unreadable = left_out.lists()
+            failures = self._pagination.failures
+            self._late = {
+                one.platform_id for one, error in failures if isinstance(error, RetryableError)
+            }
+        if failures:
+            raise failure_of([error for _, error in failures], len(lists), self.name)
 
     def by_company(self, config: Config) -> bool:
         """Where the platform tells companies apart, each has lists of its own."""
@@ -223,8 +237,11 @@ class BilltoboxSource(Source):
         await self._http.close()
 
     async def _fetch_page_retrying(self, scoped: ScopedList, number: int) -> Page:
-        """A page of a list; temporary failures are retried."""
+        """A page of a list; temporary failures are retried, unless its company has them already."""
         ask = partial(self._fetch_page, scoped, number, self.settings.page_size)
+        assert self._pagination is not None
+        if self._has_several and scoped.platform_id in self._pagination.late:
+            return await ask()
         return await self._list_retries.run(ask, NotAList)
 
     async def _fetch_page(self, scoped: ScopedList, number: int, size: int) -> Page:
@@ -233,7 +250,7 @@ class BilltoboxSource(Source):
             query["sort"] = self.settings.sort
         if scoped.platform_id is not None:
             query["platform_id"] = scoped.platform_id
-        subject = f"source {self.name}, list of {scoped.resource.plural}"
+        subject = f"source {self.name}, {scoped.subject}"
         url = self._url(scoped.resource).with_query(query)
         async with self._session.request(
             "GET", url, subject=subject, headers={"Accept": "application/json"}, accepted=NOT_A_PAGE

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, strategies as st
 from msgspec import Raw
 
-from pipeline.errors import SignInRefused, SourceError
+from pipeline.errors import RetryableError, SignInRefused, SourceError, SourceUnavailable
 from stages.sources.billtobox.api import Page
 from stages.sources.billtobox.pagination import FIRST_PAGES, MAX_LISTS_AHEAD, Pagination
+from stages.sources.http.keyed import Failure
 
 pytestmark = pytest.mark.anyio
 
@@ -119,19 +120,63 @@ def test_whatever_arrives_and_leaves_meanwhile_walks_until_quiet_miss_none(
     assert not shelf.ids
 
 
-async def test_lists_that_fail_stop_no_other_and_are_told_at_the_end() -> None:
+@pytest.mark.parametrize("error", [SourceError("b", "no list"), SourceUnavailable("b")])
+async def test_lists_that_fail_stop_no_other_and_are_told_at_the_end(error: Failure) -> None:
     async def ask(name: str, number: int) -> Page:
         if name == "b":
-            raise SourceError("b", "no list")
+            raise error
         return Page([Raw(b"1")] if not number else [], 1)
 
     walk = Pagination(["a", "b", "c"], ask, 10)
-    seen = []
-    with pytest.raises(SourceError, match="no list"):
-        async for name, _ in walk.pages():
-            seen.append(name)
-    assert seen == ["a", "c"]
+    assert [name async for name, _ in walk.pages()] == ["a", "c"]
+    assert walk.failures == [("b", error)]
     assert walk.total == 2
+
+
+async def test_a_list_that_failed_before_is_asked_for_when_all_others_are_read() -> None:
+    asked: list[str] = []
+
+    async def ask(name: str, number: int) -> Page:
+        asked.append(name)
+        return Page([Raw(f"{number}".encode())] if number < 3 else [], 3)
+
+    walk = Pagination(["a", "b", "c"], ask, 1, late={"a"})
+    assert len([name async for name, _ in walk.pages()]) == 9
+    assert asked[-4:] == ["a"] * 4
+    assert "a" not in asked[:-4]
+
+
+@pytest.mark.parametrize("at", [0, 20])
+async def test_when_nothing_of_many_lists_can_be_had_the_others_are_not_asked(at: int) -> None:
+    """A platform that is down is not asked for each of three hundred companies in turn."""
+    asked: list[int] = []
+
+    async def ask(name: int, number: int) -> Page:
+        asked.append(name)
+        if name >= at:
+            raise SourceUnavailable("source")
+        return Page([], 0)
+
+    with pytest.raises(SourceUnavailable):
+        async for _ in Pagination(list(range(500)), ask, 10).pages():
+            pass
+    assert len(asked) <= at + 2 * FIRST_PAGES
+
+
+async def test_a_rest_that_is_asked_for_ends_the_walk_at_once() -> None:
+    asked: list[int] = []
+
+    async def ask(name: int, number: int) -> Page:
+        asked.append(name)
+        if name == 3:
+            raise RetryableError("source", retry_after=3600)
+        await anyio.lowlevel.checkpoint()
+        return Page([], 0)
+
+    with pytest.raises(RetryableError):
+        async for _ in Pagination(list(range(500)), ask, 10).pages():
+            pass
+    assert len(asked) <= FIRST_PAGES
 
 
 async def test_the_total_is_told_once_every_list_has_said_which_it_does_before_the_rest() -> None:
