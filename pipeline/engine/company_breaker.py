@@ -35,6 +35,11 @@ class _Row:
         self.is_on_trial = self.is_tried = False
         self.turn = self.refused = 0
 
+    @property
+    def is_met(self) -> bool:
+        """Whether there has been anything of the company in this poll."""
+        return self.is_tried or self.refused > 0 or not self.is_on_trial
+
 
 class CompanyBreaker:
     """The circuit breakers of the companies of all sources that are polled for several.
@@ -105,7 +110,7 @@ class CompanyBreaker:
         return {
             company: row.latest
             for (name, company), row in self._rows.items()
-            if name == source and self._is_given_up(row)
+            if name == source and row.is_met and self._is_given_up(row)
         }
 
     def reset(self, source: str, *, several: bool) -> None:
@@ -113,7 +118,7 @@ class CompanyBreaker:
         (self._several.add if several else self._several.discard)(source)
         for key in [one for one in self._rows if one[0] == source]:
             row = self._rows[key]
-            if several and self._is_given_up(row):
+            if several and row.is_met and self._is_given_up(row):
                 row.turn = row.turn + 1 if row.is_tried and row.turn < row.refused else 0
                 row.is_on_trial, row.is_tried, row.refused = True, False, 0
             else:

@@ -135,6 +135,14 @@ def test_where_there_are_fewer_documents_than_before_the_first_has_its_turn_agai
     assert not refused(one, "a")
 
 
+def test_nothing_is_said_any_more_of_one_that_has_no_documents(one: Breaker, clock: Clock) -> None:
+    hang(one, clock, "a")
+    one.reset("box", several=True)
+    assert one.companies.given_up("box") == {}
+    one.reset("box", several=True)
+    assert [refused(one, "a") for _ in range(3)] == [False] * 3
+
+
 def test_an_answer_of_any_kind_ends_the_trial(one: Breaker, clock: Clock) -> None:
     hang(one, clock, "a")
     one.reset("box", several=True)
