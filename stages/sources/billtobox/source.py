@@ -144,7 +144,8 @@ class BilltoboxSource(Source):
         owners = Owners(at_source)
         self._is_of_all = any(one.platform_id is None for one in at_source)
         lists = list(scoped_lists(self._resources.values(), self._asked(at_source)))
-        self._has_several = len({one.platform_id for one in lists}) > 1
+        asked = {one.platform_id for one in lists}
+        self._has_several = len(asked) > 1
         self._pagination = Pagination(
             lists,
             self._fetch_page_retrying,
@@ -154,7 +155,8 @@ class BilltoboxSource(Source):
             lambda scoped: scoped.platform_id,
             self._late,
         )
-        self._pages_at_once = FIRST_PAGES
+        # Unless it gets to its end, for then it was not the trouble of one company.
+        self._pages_at_once, self._late = FIRST_PAGES, self._late - asked
         left_out = LeftOut()
         try:
             async with aclosing(self._pagination.pages()) as pages:
@@ -171,11 +173,10 @@ class BilltoboxSource(Source):
             self._pages_at_once = max(min(self._pagination.at_once, len(lists)), FIRST_PAGES)
         finally:
             self.unreadable = left_out.lists()
-            failures = self._pagination.failures
-            self._late = {
+        if failures := self._pagination.failures:
+            self._late |= {
                 one.platform_id for one, error in failures if isinstance(error, RetryableError)
             }
-        if failures:
             raise failure_of([error for _, error in failures], len(lists), self.name)
 
     def by_company(self, config: Config) -> bool:
