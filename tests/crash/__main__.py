@@ -16,7 +16,8 @@ import typer
 from tests.helpers.postgres import missing
 
 from . import kill as killing, power as cutting, soak as soaking, traced
-from .cluster import inside, torture as torturing
+from .cluster import torture as torturing
+from .naive import NAIVE
 from .world import hosting
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
@@ -158,7 +159,7 @@ def cluster(
     companies: int = 120,
     seconds: Annotated[float, typer.Option(help="For which there are faults.")] = 60.0,
     seed: int = 1,
-    naive: Annotated[str, typer.Option(help=", ".join(inside.NAIVE))] = "",
+    naive: Annotated[str, typer.Option(help=", ".join(NAIVE))] = "",
     patience: Annotated[float, typer.Option(help="Seconds after the last fault.")] = 90.0,
 ) -> None:
     """Several nodes under faults, with PostgreSQL and an importer; each mode by itself.

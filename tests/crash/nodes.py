@@ -24,14 +24,7 @@ from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.ledger.models import State
 from pipeline.ledger.place import LedgerPlace
 from pipeline.payload import Payload
-from stages.delivery import (
-    forward,
-    publish_group,
-    publish_shared,
-    recovery_shared,
-    staging_shared,
-    temporary_files,
-)
+from stages.delivery import forward, publish_group, recovery_shared, temporary_files
 from stages.delivery.lanes import Lanes
 from stages.delivery.peers import Peers
 from stages.delivery.staging import NAME
@@ -103,6 +96,16 @@ class Mailroom:
         self.taken = folder / "taken"
         self.taken.mkdir()
         self._importer = 0
+        self._document: Document[Classified] | None = None
+
+    async def document(self) -> Document[Classified]:
+        """The document as it comes to be written."""
+        if self._document is None:
+            one = await classified(self.config, ubl(), "1")
+            if self.sidecar:
+                one = structs.replace(one, sidecars=(Sidecar("pdf", Payload(8, "", PDF)),))
+            self._document = one
+        return self._document
 
     def node(self, name: str, *prepare: Callable[[], object]) -> Node:
         """Start a node. prepare: called in its process before it does anything."""
@@ -110,13 +113,13 @@ class Mailroom:
         def work() -> None:
             for one in prepare:
                 one()
-            anyio.run(_deliver, self, name)
+            anyio.run(deliver, self, name)
 
-        return Node(_forked(work))
+        return Node(forked(work))
 
     def start_importer(self) -> None:
         """Take every file from now on, the instant that it appears."""
-        self._importer = _forked(self._take)
+        self._importer = forked(self._take)
 
     def stop_importer(self) -> None:
         """Let it take what is there, and end."""
@@ -221,24 +224,32 @@ def losing_answers(*, applied: bool) -> None:
     PostgresStore.commit = lose  # type: ignore[method-assign]
 
 
-async def _deliver(room: Mailroom, name: str) -> None:
-    """One node: recover, then look at the document until it is delivered, and tell the source."""
-    document = await classified(room.config, ubl(), "1")
-    if room.sidecar:
-        document = structs.replace(document, sidecars=(Sidecar("pdf", Payload(8, "", PDF)),))
+async def deliver(room: Mailroom, name: str, patience: float = 10.0) -> None:
+    """One node: recover, then look at the document until it is delivered, and tell the source.
+
+    patience: seconds for which it sends a change to the ledger again that has had no answer.
+    """
+    document = await room.document()
     state = room.folder / name
     state.mkdir(exist_ok=True)
-    async with open_ledger(room.place, 10.0, name) as ledger:
+    async with open_ledger(room.place, patience, name) as ledger:
         lanes = Lanes()
         staging = SharedStaging(ledger, Peers(name, lambda _: False), lanes.mount_of)
         write = Write(ledger, staging, Volumes(state / "volumes", lanes.is_mounted), lanes)
-        await write.recovery.recover()
-        for _ in range(LOOKS):
-            if await _look(ledger, write, document):
-                (room.folder / f"told-{name}").touch()
-                await ledger.acknowledged([KEY], time.time())
-                break
-        lanes.close()
+        try:
+            await write.recovery.recover()
+            for _ in range(LOOKS):
+                if await _look(ledger, write, document):
+                    tell(room, name)
+                    await ledger.acknowledged([KEY], time.time())
+                    break
+        finally:
+            lanes.close()
+
+
+def tell(room: Mailroom, name: str) -> None:
+    """Tell the source that the document was brought."""
+    (room.folder / f"told-{name}").touch()
 
 
 async def _look(ledger: Ledger, write: Write, document: Document[Classified]) -> bool:
@@ -285,7 +296,7 @@ def _watch(passed: Callable[[int, str], object]) -> None:
         setattr(owner, name, wrapped(getattr(owner, name), name))
 
 
-def _forked(work: Callable[[], object]) -> int:
+def forked(work: Callable[[], object]) -> int:
     """A process of its own that does something and ends."""
     pid = os.fork()
     if pid:
@@ -296,30 +307,3 @@ def _forked(work: Callable[[], object]) -> int:
         traceback.print_exc()
         os._exit(1)
     os._exit(0)
-
-
-#: What naive variants do instead, as `prepare` of a node.
-def aside_is_nothing() -> None:
-    """Take back as one process alone does: the row first, then the files."""
-    publish_shared.put_aside = lambda *_: forward.Kept.ASIDE
-
-
-def fetch_again() -> None:
-    """Take a file that is missing for one that was removed, whoever staged it."""
-    Peers.is_own = lambda *_: True  # type: ignore[method-assign]
-    publish_shared.takeover.release = _release_all  # type: ignore[attr-defined]
-
-
-def share_names() -> None:
-    """Give the temporary file of a document the same name in each attempt."""
-    staging_shared.SharedStaging.new_name = lambda _, digest: f"{digest}-0-1"  # type: ignore[method-assign]
-
-
-def _release_all(rows: Any, node: str, at: float, connection: Any) -> set[Key]:
-    for key, staged, _ in rows:
-        connection.execute(
-            "UPDATE documents SET state = 'waiting', staged = '' WHERE source = ?1 AND id = ?2"
-            " AND revision = ?3 AND staged = ?4",
-            (key.source, key.id, key.revision, staged),
-        )
-    return {key for key, *_ in rows}
