@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,24 +25,19 @@ import anyio
 
 from pipeline.ledger.place import PostgresPlace
 from pipeline.ledger.postgres_store import open_postgres
-from tests.helpers.invoices import ubl
 from tests.helpers.ledgers import psycopg_of
 from tests.helpers.postgres import running_postgres
 
 from .cluster.rig import AUDIT
-from .gates import GO, MADE, MAY_FAIL, NOT_MADE, REFUSE, Gated, gated
+from .gates import MADE, MAY_FAIL, NOT_MADE, REFUSE, Gated
 from .naive import NAIVE
-from .nodes import PDF, Mailroom
+from .nodes import Mailroom
+from .scene import EMPTY, Scene
 
-#: What another program has put in the place of a document.
-FOREIGN = b"of another program"
 #: Who tries: nodes of their own, or processes that take one another for an earlier one of theirs.
 NAMES = (("n1", "n2", "n3"), ("n1", "n2", "n3"), ("n1", "n1", "n2"), ("n1", "n1", "n1"))
 #: Steps of a play, at most.
 MOST = 3000
-EMPTY = "; ".join(
-    f"DELETE FROM {one}" for one in ("documents", "volumes", "retired", "sources", "takeovers")
-)
 
 
 class Luck(NamedTuple):
@@ -76,157 +70,85 @@ class Played(NamedTuple):
         return "\n".join([f"play {self.number}: {'; '.join(self.problems)}", *self.trace])
 
 
-class Play:
-    """One play. sidecar: whether the document has one."""
+class Play(Scene):
+    """One play."""
 
     def __init__(self, room: Mailroom, rng: random.Random, naive: str) -> None:
-        self._room = room
+        super().__init__(room, [NAIVE[naive]] if naive else [])
         self._rng = rng
-        self._prepare = [NAIVE[naive]] if naive else []
         self._luck = _luck(rng)
-        self._wanted = {".xml": ubl().encode()} | ({".pdf": PDF} if room.sidecar else {})
-        self._nodes: dict[Gated, str] = {}
         self._asleep: dict[Gated, str] = {}
         self._current: Gated | None = None
-        self._last = False
-        self.steps: Counter[str] = Counter()
-        self.trace: list[str] = []
-        self.problems: list[str] = []
+        #: Whether nothing is wrong any more but what was.
+        self._is_calm = False
 
     def run(self) -> None:
         """Play it to its end."""
         try:
-            # Nobody has put anything in its place before its first attempt.
             for number, name in enumerate(self._rng.choice(NAMES)):
-                self._start(name, f"{name}{'abc'[number]}")
+                # One that is patient sends a change again that has had no answer.
+                patience = 10.0 if self._rng.random() < 0.6 else 0.0
+                self.start(name, f"{name}{'abc'[number]}", patience=patience)
             self._go_on()
             late, self._asleep = self._asleep, {}
-            self._last = True
-            self._start("n4", "n4")
+            self._is_calm = True
+            self.start("n4", "n4")
             self._go_on()
-            self._check()
-            self._nodes = late
+            self.check()
+            self.nodes = late
             self._go_on()
-            self._check()
+            self.check()
         finally:
-            for node in (*self._nodes, *self._asleep):
-                node.kill()
-                node.ended()
-
-    def _start(self, node: str, name: str) -> None:
-        # One that is patient sends a change again that has had no answer; another gives up.
-        patience = 10.0 if self._last or self._rng.random() < 0.6 else 0.0
-        said = self._room.folder / "said"
-        one = gated(self._room, node, said, self._prepare, patience)._replace(name=name)
-        self._see(one)
+            self.nodes |= self._asleep
+            self.close()
 
     def _go_on(self) -> None:
         """Let the nodes go on until all have ended, or sleep until after the last one."""
-        while self._nodes or (self._asleep and self._rng.random() < 0.6):
-            if sum(self.steps.values()) > MOST:
+        while self.nodes or (self._asleep and self._rng.random() < 0.6):
+            if len(self.trace) > MOST:
                 raise TimeoutError("a play does not end")
-            if self._asleep and (not self._nodes or self._rng.random() < self._luck.wakes):
+            if self._asleep and (not self.nodes or self._rng.random() < self._luck.wakes):
                 node = self._rng.choice(list(self._asleep))
-                self._nodes[node] = self._asleep.pop(node)
+                self.nodes[node] = self._asleep.pop(node)
                 self.trace.append(f"{node.name} wakes")
             self._happen()
             node = self._next()
-            while node in self._nodes:
-                step = self._nodes[node]
-                self._do(node, step)
-                # A transaction that is open would keep the others waiting: it ends before.
-                if not self._nodes.get(node, "").startswith("commit"):
-                    break
+            self._do(node)
+            # A transaction that is open would keep the others waiting: it ends before.
+            while self.nodes.get(node, "").startswith("commit"):
+                self._do(node)
 
     def _next(self) -> Gated:
-        if self._current not in self._nodes or self._rng.random() >= self._luck.stays:
-            self._current = self._rng.choice(list(self._nodes))
+        if self._current not in self.nodes or self._rng.random() >= self._luck.stays:
+            self._current = self._rng.choice(list(self.nodes))
         assert self._current is not None
         return self._current
 
-    def _do(self, node: Gated, step: str) -> None:
-        luck, chance = self._luck, self._rng.random()
+    def _do(self, node: Gated) -> None:
+        luck, chance, step = self._luck, self._rng.random(), self.nodes[node]
         is_commit = step.startswith("commit")
-        if self._last:
-            self._let(node, step, GO)
+        if self._is_calm:
+            self.let(node)
         elif chance < luck.dies:
-            self._note(node, step, "dies")
-            node.kill()
-            del self._nodes[node]
-            node.ended()
+            self.kill(node)
         elif chance < luck.dies + luck.sleeps and not is_commit:
-            self._note(node, step, "sleeps")
-            self._asleep[node] = self._nodes.pop(node)
+            self.note(node, step, "sleeps")
+            self._asleep[node] = self.nodes.pop(node)
         elif is_commit and self._rng.random() < luck.cut:
-            self._let(node, step, self._rng.choice([MADE, NOT_MADE]))
+            self.let(node, self._rng.choice([MADE, NOT_MADE]))
         elif step in MAY_FAIL and self._rng.random() < (
             luck.refuses if step == "rename" else luck.refuses / 4
         ):
-            self._let(node, step, REFUSE)
+            self.let(node, REFUSE)
         else:
-            self._let(node, step, GO)
-
-    def _let(self, node: Gated, step: str, how: bytes) -> None:
-        words = {GO: "", REFUSE: "refused", MADE: "answer lost", NOT_MADE: "request lost"}
-        self._note(node, step, words[how])
-        if step == "tell":
-            self._check_told(node)
-        node.let(how)
-        self._see(node)
-
-    def _see(self, node: Gated) -> None:
-        """Wait until a node stands before its next step, or has ended."""
-        if step := node.step():
-            self._nodes[node] = step
-            return
-        self._nodes.pop(node, None)
-        self.trace.append(f"{node.name} ends")
-        if problem := node.ended():
-            self.problems.append(problem)
-
-    def _note(self, node: Gated, step: str, what: str) -> None:
-        self.steps[f"{step}: {what}" if what else step] += 1
-        self.trace.append(f"{node.name} {step} {what}".rstrip())
+            self.let(node)
 
     def _happen(self) -> None:
         """What others do in the folder."""
-        luck, out = self._luck, self._room.out
-        if len(self.trace) >= luck.occupied and out.is_dir():
-            self._luck = luck._replace(occupied=MOST)
-            with suppress(FileExistsError), (out / "F-1.xml").open("xb") as file:
-                file.write(FOREIGN)
-                self.trace.append("another program takes the name")
-        if luck.quick or self._rng.random() < 0.05:
-            for path in self._visible():
-                number = len(list(self._room.taken.iterdir()))
-                path.rename(self._room.taken / f"{number}-{path.name}")
-                self.trace.append(f"the importer takes {path.name}")
-
-    def _visible(self) -> list[Path]:
-        out = self._room.out
-        if not out.is_dir():
-            return []
-        return [one for one in sorted(out.iterdir()) if one.read_bytes() != FOREIGN]
-
-    def _check_told(self, node: Gated) -> None:
-        if any(self._copies(suffix) == 0 for suffix in self._wanted):
-            self.problems.append(f"{node.name} tells before it is there")
-
-    def _copies(self, suffix: str) -> int:
-        paths = [*self._visible(), *self._room.taken.iterdir()]
-        return sum(one.read_bytes() == self._wanted[suffix] for one in paths)
-
-    def _check(self) -> None:
-        for suffix in self._wanted:
-            if (copies := self._copies(suffix)) != 1:
-                self.problems.append(f"{suffix} is there {copies} times")
-        paths = [*self._visible(), *self._room.taken.iterdir()]
-        if any(one.read_bytes() not in self._wanted.values() for one in paths):
-            self.problems.append("a file is torn")
-        with psycopg_of(self._room.place) as connection:
-            found = connection.execute("SELECT state, acknowledged_at IS NULL FROM documents")
-            if (rows := found.fetchall()) != [("delivered", False)]:
-                self.problems.append(f"the ledger says {rows}")
+        if len(self.trace) >= self._luck.occupied and self.occupy():
+            self._luck = self._luck._replace(occupied=MOST)
+        if self._luck.quick or self._rng.random() < 0.05:
+            self.take()
 
 
 def _luck(rng: random.Random) -> Luck:
@@ -243,14 +165,14 @@ def _luck(rng: random.Random) -> Luck:
 
 
 def play(dsn: str, folder: Path, seed: int, number: int, naive: str = "") -> Played:
-    """Play the number-th play of a seed, in an empty folder and a database that has a ledger."""
+    """Play the number-th play of a seed."""
     rng = random.Random(f"{seed}/{number}")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     room = Mailroom(folder, PostgresPlace(dsn), sidecar=rng.random() < 0.6)
     anyio.run(room.document)
     with psycopg_of(room.place) as connection:
-        connection.execute(EMPTY)
+        connection.execute(f"{EMPTY}; DELETE FROM takeovers")
         one = Play(room, rng, naive)
         try:
             one.run()
@@ -272,9 +194,7 @@ def prepare(dsn: str) -> None:
 def plays(
     dsn: str, folder: Path, seed: int, numbers: Iterable[int], naive: str = ""
 ) -> Iterator[Played]:
-    """Play some plays of a seed."""
-    prepare(dsn)
-    gc.freeze()
+    """Play some plays of a seed, in a database that has a ledger; see prepare()."""
     for number in numbers:
         yield play(dsn, folder / "play", seed, number, naive)
 
@@ -310,13 +230,14 @@ class Sum:
 
 
 def run(seed: int, minutes: float, numbers: Sequence[int] = (), naive: str = "") -> Sum:
-    """Play for so long, by as many processes as there are processors; tell of each wrong play.
+    """Play for so long, by several processes; tell of each wrong play.
 
     numbers: of the plays, if not all that there is time for.
     """
     print(f"schedules: seed {seed}", flush=True)
     until = time.monotonic() + minutes * 60
-    workers = 1 if numbers else os.cpu_count() or 1
+    # A step waits for disks more than it computes.
+    workers = 1 if numbers else 2 * (os.cpu_count() or 1)
     with running_postgres() as server, tempfile.TemporaryDirectory(prefix="synqup-play-") as name:
         results: Any = multiprocessing.get_context("fork").SimpleQueue()
 
@@ -324,6 +245,8 @@ def run(seed: int, minutes: float, numbers: Sequence[int] = (), naive: str = "")
             folder = Path(name) / str(first)
             folder.mkdir()
             with server.database() as dsn:
+                prepare(dsn)
+                gc.freeze()
                 for one in plays(dsn, folder, seed, numbers or count(first, workers), naive):
                     results.put(one if one.problems else one._replace(trace=[]))
                     if time.monotonic() > until:
