@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.cluster import shares
 from pipeline.document import Key
 from pipeline.errors import StateError
 from pipeline.ledger import allocation, takeover
@@ -86,6 +87,11 @@ def missing_is_visible() -> None:
     forward.PutAside = forward.Vanished  # type: ignore[assignment, misc]
 
 
+def use_all_connections() -> None:
+    """Use all that a source bears, as if there were no other node."""
+    shares.share = lambda _node, _shares, most: most
+
+
 def _release_all(rows: Any, node: str, at: float, connection: Any) -> set[Key]:
     for key, staged, _ in rows:
         connection.execute(
@@ -97,7 +103,7 @@ def _release_all(rows: Any, node: str, at: float, connection: Any) -> set[Key]:
     return {key for key, *_ in rows}
 
 
-#: Each of them by a name.
+#: Those of a delivery, by a name.
 NAIVE: dict[str, Callable[[], None]] = {
     "again": fetch_again,
     "replace": replace_staged,
@@ -108,3 +114,5 @@ NAIVE: dict[str, Callable[[], None]] = {
     "doubt": clean_in_doubt,
     "missing": missing_is_visible,
 }
+#: All of them.
+ALL = NAIVE | {"connections": use_all_connections}

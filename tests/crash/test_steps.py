@@ -55,7 +55,7 @@ PARTS = {
 }
 
 
-def killed(scene: Scene, node: Gated, server: PostgresServer) -> None:  # noqa: ARG001 - as the others
+def killed(scene: Scene, node: Gated, server: PostgresServer) -> None:
     scene.kill(node)
 
 
@@ -63,15 +63,15 @@ def stopped(scene: Scene, node: Gated, server: PostgresServer) -> None:
     pass
 
 
-def not_made(scene: Scene, node: Gated, server: PostgresServer) -> None:  # noqa: ARG001 - as the others
+def not_made(scene: Scene, node: Gated, server: PostgresServer) -> None:
     scene.let(node, NOT_MADE)
 
 
-def made(scene: Scene, node: Gated, server: PostgresServer) -> None:  # noqa: ARG001 - as the others
+def made(scene: Scene, node: Gated, server: PostgresServer) -> None:
     scene.let(node, MADE)
 
 
-def postgres(scene: Scene, node: Gated, server: PostgresServer) -> None:  # noqa: ARG001 - as the others
+def postgres(scene: Scene, node: Gated, server: PostgresServer) -> None:
     server.kill()
     server.start()
 

@@ -19,7 +19,7 @@ from pipeline.ledger.ledger import Ledger
 from stages.delivery import forward, publish_group
 from stages.delivery.recovery_shared import RecoveryShared
 from stages.delivery.temporary_files import TemporaryFiles
-from tests.crash.naive import NAIVE
+from tests.crash.naive import ALL
 
 #: The steps by name: where the function is, its name, and whether it is passed before the call.
 STEPS: dict[str, tuple[Any, str, bool]] = {
@@ -63,7 +63,7 @@ def meet(fate: Fate) -> None:
     if fate.hidden is not None:
         hide(fate.hidden)
     if fate.naive:
-        NAIVE[fate.naive]()
+        ALL[fate.naive]()
     if fate.step:
         owner, name, before = STEPS[fate.step]
         setattr(owner, name, _watched(getattr(owner, name), fate, before=before))
