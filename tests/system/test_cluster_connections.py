@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -29,20 +28,27 @@ from tests.crash.cluster.rig import Rig, rigged
 pytestmark = pytest.mark.slow
 
 MOST = 4
+#: The name of the server for the first node, by which its requests are known.
+OWN = "localhost"
 #: Seconds that the server takes to answer, so that requests meet there.
-LATENCY = 0.05
+LATENCY = 0.2
 #: More companies than one part of a source has, for each of three nodes.
 COMPANIES = 180
 PATIENCE = 120
 
 
 class Meter:
-    """Counts the requests that a server works on at once. most: of them, ever."""
+    """Counts the requests that a server works on at once. most: of them, ever.
+
+    own: those of the node that asks under the name OWN. strike: called in the middle of a request
+    when there are as many of those as it says.
+    """
 
     def __init__(self) -> None:
         self.most = 0
         self.now = 0
-        self._lock = threading.Lock()
+        self.own = 0
+        self.strike: tuple[int, Callable[[], object]] | None = None
 
     def watch(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Count at each server that is started from now on."""
@@ -50,26 +56,29 @@ class Meter:
 
         def application(*arguments: Any) -> web.Application:
             app = make(*arguments)
-            app.middlewares.insert(0, self._count)
+            app.middlewares.insert(0, self._count())
             return app
 
         monkeypatch.setattr(server, "_application", application)
 
-    @property
     def _count(self) -> Any:
         @web.middleware
         async def count(
             request: web.Request,
             handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
         ) -> web.StreamResponse:
-            with self._lock:
-                self.now += 1
-                self.most = max(self.most, self.now)
+            is_own = request.host.startswith(OWN)
+            self.now += 1
+            self.own += is_own
+            self.most = max(self.most, self.now)
+            if self.strike is not None and self.own == self.strike[0]:
+                (_, strike), self.strike = self.strike, None
+                strike()
             try:
                 return await handler(request)
             finally:
-                with self._lock:
-                    self.now -= 1
+                self.now -= 1
+                self.own -= is_own
 
         return count
 
@@ -78,7 +87,10 @@ def limited(node: Node) -> None:
     text = node.config.read_text()
     kind = 'kind = "billtobox"\n'
     assert kind in text
-    node.config.write_text(text.replace(kind, f"{kind}connections = {MOST}\n"))
+    text = text.replace(kind, f"{kind}connections = {MOST}\n")
+    if node.name == "n1":
+        text = text.replace("http://127.0.0.1:", f"http://{OWN}:")
+    node.config.write_text(text)
 
 
 def until(rig: Rig, condition: Callable[[], object], what: str) -> None:
@@ -91,14 +103,16 @@ def until(rig: Rig, condition: Callable[[], object], what: str) -> None:
         time.sleep(0.05)
 
 
-def shares(rig: Rig) -> list[int]:
+def shares(rig: Rig) -> dict[str, int]:
+    """What each node that is alive may use."""
     with suppress(psycopg.errors.UndefinedTable):
-        found = rig.rows(
-            "SELECT slots FROM cluster_shares JOIN cluster_nodes USING (node)"
-            " WHERE heartbeat > now() - interval '15 s' ORDER BY slots"
+        return dict(
+            rig.rows(
+                "SELECT node, slots FROM cluster_shares JOIN cluster_nodes USING (node)"
+                " WHERE heartbeat > now() - interval '15 s'"
+            )
         )
-        return [slots for (slots,) in found]
-    return []
+    return {}
 
 
 def test_three_nodes_of_which_one_hangs_and_wakes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,22 +123,22 @@ def test_three_nodes_of_which_one_hangs_and_wakes(monkeypatch: pytest.MonkeyPatc
         nodes(rig, 3, edit=limited) as its,
     ):
         for node in its:
-            node.fate = Fate()
             node.start()
-        until(rig, lambda: shares(rig) == [1, 1, 2], "all have theirs")
-        until(rig, lambda: meter.now >= MOST - 1, "they are at work")
-        # In the middle of a request.
+        until(rig, lambda: sorted(shares(rig).values()) == [1, 1, 2], "all have theirs")
+        # It is stopped when all that it may use is in use, so that it has nothing on its way.
         first = its[0]
-        first.send(signal.SIGSTOP)
-        until(rig, lambda: shares(rig) == [2, 2], "the others have it")
+        meter.strike = (shares(rig)["n1"], lambda: first.send(signal.SIGSTOP))
+        until(rig, lambda: shares(rig) == {"n2": 2, "n3": 2}, "the others have it")
+        assert first.is_stopped
         told = rig.told()
         until(rig, lambda: rig.told() > told + 30, "they go on")
+        until(rig, lambda: meter.now == MOST, "they are at work")
         first.send(signal.SIGCONT)
         until(rig, lambda: not first.is_alive, "it ends")
         first.supervise(Fate, lambda: None)
         time.sleep(0.5)
         first.supervise(Fate, lambda: None)
-        until(rig, lambda: shares(rig) == [1, 1, 2], "all have theirs again")
+        until(rig, lambda: sorted(shares(rig).values()) == [1, 1, 2], "all have theirs again")
         assert meter.most == MOST, "it bears no more, and that is used"
 
 
