@@ -54,10 +54,14 @@ CALLS: tuple[tuple[Any, str, str], ...] = (
     (staging_shared, "_remove", "sweep"),
     (nodes, "tell", "tell"),
 )
-#: What of it may be refused.
-MAY_FAIL = ("rename", "rename aside", "write", "flush names", "flush folder")
+#: What of it may be refused, and how often where the folder refuses its name.
+MAY_FAIL = {
+    "rename": 1.0, "rename aside": 0.2, "write": 0.1, "flush names": 0.2, "flush folder": 0.2,
+}  # fmt: skip
 #: The changes of the ledger that have a name of their own.
-CHANGES = ("stage", "reallocate", "delivered", "unstaged", "acknowledged", "seen", "waiting")
+CHANGES = (
+    "stage", "reallocate", "delivered", "unstaged", "acknowledged", "seen", "waiting", "duplicates",
+)  # fmt: skip
 
 
 class Gated(NamedTuple):

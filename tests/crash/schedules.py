@@ -52,7 +52,6 @@ class Luck(NamedTuple):
     sleeps: float
     wakes: float
     cut: float
-    refuses: float
     quick: bool
     occupied: int
 
@@ -78,6 +77,8 @@ class Play(Scene):
         self._rng = rng
         self._luck = _luck(rng)
         self._asleep: dict[Gated, str] = {}
+        #: How often the folder refuses each of them, of what it asks for.
+        self._refuses: dict[Gated, float] = {}
         self._current: Gated | None = None
         #: Whether nothing is wrong any more but what was.
         self._is_calm = False
@@ -88,7 +89,8 @@ class Play(Scene):
             for number, name in enumerate(self._rng.choice(NAMES)):
                 # One that is patient sends a change again that has had no answer.
                 patience = 10.0 if self._rng.random() < 0.6 else 0.0
-                self.start(name, f"{name}{'abc'[number]}", patience=patience)
+                node = self.start(name, f"{name}{'abc'[number]}", patience=patience)
+                self._refuses[node] = self._rng.choice([0.0, 0.0, 0.3, 1.0])
             self._go_on()
             late, self._asleep = self._asleep, {}
             self._is_calm = True
@@ -97,7 +99,7 @@ class Play(Scene):
             self.check()
             self.nodes = late
             self._go_on()
-            self.check()
+            self.check(late=True)
         finally:
             self.nodes |= self._asleep
             self.close()
@@ -136,9 +138,7 @@ class Play(Scene):
             self._asleep[node] = self.nodes.pop(node)
         elif is_commit and self._rng.random() < luck.cut:
             self.let(node, self._rng.choice([MADE, NOT_MADE]))
-        elif step in MAY_FAIL and self._rng.random() < (
-            luck.refuses if step == "rename" else luck.refuses / 4
-        ):
+        elif step in MAY_FAIL and self._rng.random() < self._refuses[node] * MAY_FAIL[step]:
             self.let(node, REFUSE)
         else:
             self.let(node)
@@ -158,7 +158,6 @@ def _luck(rng: random.Random) -> Luck:
         sleeps=rng.choice([0.01, 0.03, 0.06]),
         wakes=rng.choice([0.0, 0.02, 0.1]),
         cut=rng.choice([0.0, 0.1, 0.3]),
-        refuses=rng.choice([0.0, 0.0, 0.3, 1.0]),
         quick=rng.random() < 0.7,
         occupied=rng.randrange(80) if rng.random() < 0.25 else MOST,
     )
@@ -170,7 +169,8 @@ def play(dsn: str, folder: Path, seed: int, number: int, naive: str = "") -> Pla
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     room = Mailroom(folder, PostgresPlace(dsn), sidecar=rng.random() < 0.6)
-    anyio.run(room.document)
+    room.twins = rng.random() < 0.3
+    anyio.run(room.documents)
     with psycopg_of(room.place) as connection:
         connection.execute(f"{EMPTY}; DELETE FROM takeovers")
         one = Play(room, rng, naive)

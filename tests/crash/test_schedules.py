@@ -15,9 +15,9 @@ from .naive import NAIVE
 from .schedules import Sum, plays, prepare
 
 #: Plays within which each naive design has to be found out. Those of this seed are always the same.
-SEED, ENOUGH = 1, 250
+SEED, ENOUGH = 2, 1000
 #: The first play of the seed that finds it out, where it is an early one.
-EARLY = {"again": 3, "names": 0, "fence": 4}
+EARLY = {"again": 1, "doubt": 0, "missing": 4}
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def dsn(postgres: str) -> str:
 
 def test_no_order_loses_or_doubles_anything(dsn: str, tmp_path: Path) -> None:
     total = Sum(SEED)
-    for one in plays(dsn, tmp_path, SEED, range(16)):
+    for one in plays(dsn, tmp_path, SEED, range(12)):
         total.add(one)
     assert not total.wrong, "\n".join(map(str, total.wrong))
     assert total.takeovers
@@ -50,15 +50,17 @@ def test_a_naive_design_is_found_out_at_once(dsn: str, tmp_path: Path, naive: st
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_no_one_of_many_orders_loses_or_doubles_anything(dsn: str, tmp_path: Path) -> None:
     total = Sum(SEED)
-    for one in plays(dsn, tmp_path, SEED, range(16, 316)):
+    for one in plays(dsn, tmp_path, SEED, range(12, 312)):
         total.add(one)
     assert not total.wrong, "\n".join(map(str, total.wrong))
     assert total.with_takeover > 60
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("naive", NAIVE)
 def test_each_naive_design_is_found_out(dsn: str, tmp_path: Path, naive: str) -> None:
     """A check that can't fail is none."""
