@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.cluster import shares
 from pipeline.document import Key
 from pipeline.errors import StateError
 from pipeline.ledger import allocation, takeover
@@ -89,6 +88,8 @@ def missing_is_visible() -> None:
 
 def use_all_connections() -> None:
     """Use all that a source bears, as if there were no other node."""
+    from pipeline.cluster import shares  # noqa: PLC0415 - an extra
+
     shares.share = lambda _node, _shares, most: most
 
 

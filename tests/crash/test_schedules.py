@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import sys
 from pathlib import Path
 
 import pytest
 
-if os.name != "posix":
-    pytest.skip("it forks, and kills", allow_module_level=True)
-pytest.importorskip("psycopg")
+from tests.helpers.postgres import missing
+
+if sys.platform != "linux":
+    pytest.skip("what it imports watches by inotify", allow_module_level=True)
+if why := missing():
+    pytest.skip(why, allow_module_level=True)
 
 from .naive import NAIVE
 from .schedules import Sum, plays, prepare

@@ -6,21 +6,23 @@ its end meanwhile, and an importer takes it; then whoever stands wakes.
 
 from __future__ import annotations
 
-import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-if os.name != "posix":
-    pytest.skip("it forks, and kills", allow_module_level=True)
-pytest.importorskip("psycopg")
+from tests.helpers.postgres import PostgresServer, missing, running_postgres
+
+if sys.platform != "linux":
+    pytest.skip("what it imports watches by inotify", allow_module_level=True)
+if why := missing():
+    pytest.skip(why, allow_module_level=True)
 
 from pipeline.ledger import postgres_connection
 from pipeline.ledger.place import PostgresPlace
 from tests.helpers.ledgers import psycopg_of
-from tests.helpers.postgres import PostgresServer, running_postgres
 
 from .gates import GO, MADE, NOT_MADE, REFUSE, Gated
 from .naive import NAIVE
