@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -22,6 +23,9 @@ class Throttle(Protocol):
 
     def resize(self, most: int) -> None:
         """Have so many in flight, at most, from now on; those that are go on. At least one."""
+
+    def guard(self, is_sure: Callable[[], bool]) -> None:
+        """Send nothing while a function says that what it may have in flight may be another's."""
 
     def rest(self, seconds: float) -> None:
         """Leave the source alone for so long, at least."""

@@ -114,6 +114,9 @@ class Cluster:
         send, jobs = anyio.create_memory_object_stream[Job](10)
         if before := self._served.get(source):
             _turn_down(before)
+        for one in throttles:
+            # A process that has stood still does not know yet that others have its work.
+            one.guard(lambda: self.membership.is_sure)
         full = max((one.most for one in throttles), default=0)
         self._served[source] = Served(throttles, full, is_divided=False, send=send, jobs=jobs)
         return jobs

@@ -104,6 +104,11 @@ class Membership:
         """In what the other nodes' configurations differ from this one's, a sentence each."""
         return self._told
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether the others certainly count on this node still. Asks nobody."""
+        return time.monotonic() - self._reached < SILENCE
+
     def is_alive(self, node: str) -> bool:
         """Whether a node was counted on when this one's heart beat last. Asks nobody."""
         if node == self._who.node:

@@ -15,8 +15,9 @@ import typer
 
 from tests.helpers.postgres import missing
 
-from . import kill as killing, power as cutting, soak as soaking, traced
-from .cluster import inside, torture as torturing
+from . import kill as killing, power as cutting, schedules as scheduling, soak as soaking, traced
+from .cluster import torture as torturing
+from .naive import NAIVE
 from .world import hosting
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
@@ -28,6 +29,9 @@ Platform = Annotated[
     str, typer.Option(help="The kind of source, and options of it: billit,door=inbox,pause=0.")
 ]
 Every = Annotated[int, typer.Option(min=1, help="Try every n-th only.")]
+
+#: A mode of its own.
+SCHEDULES = "schedules"
 
 #: The name of each, whether the process died there, and what is wrong then.
 Trials = Iterable[tuple[str, bool, list[str]]]
@@ -152,17 +156,20 @@ def soak(documents: int = 20_000, seed: int = 1, minutes: float = 10) -> None:
 
 @app.command()
 def cluster(
-    modes: Annotated[list[str], typer.Argument(help=", ".join(torturing.MODES))],
+    modes: Annotated[list[str], typer.Argument(help=", ".join([*torturing.MODES, SCHEDULES]))],
     documents: int = 300,
     nodes: int = 3,
     companies: int = 120,
     seconds: Annotated[float, typer.Option(help="For which there are faults.")] = 60.0,
-    seed: int = 1,
-    naive: Annotated[str, typer.Option(help=", ".join(inside.NAIVE))] = "",
+    seed: Annotated[int, typer.Option(help="Of what is drawn; 0: any, for schedules.")] = 0,
+    naive: Annotated[str, typer.Option(help=", ".join(NAIVE))] = "",
     patience: Annotated[float, typer.Option(help="Seconds after the last fault.")] = 90.0,
+    minutes: Annotated[float, typer.Option(help="Of schedules.")] = 10.0,
+    only: Annotated[list[int] | None, typer.Option(help="Plays of a seed, of schedules.")] = None,
 ) -> None:
     """Several nodes under faults, with PostgreSQL and an importer; each mode by itself.
 
+    Schedules are three attempts at one document, a step of one of them at a time, in any order.
     With --naive all nodes are of a design that is known to be wrong, and the run has to find it.
     """
     if why := missing():
@@ -170,7 +177,15 @@ def cluster(
         raise typer.Exit(2)
     wrong = False
     for mode in modes:
-        order = torturing.Order(mode, documents, nodes, companies, seconds, seed, naive, patience)
+        if mode == SCHEDULES:
+            drawn = seed or random.SystemRandom().randrange(1, 1_000_000)
+            total = scheduling.run(drawn, minutes, only or (), naive)
+            print(total, flush=True)
+            wrong |= bool(total.wrong)
+            continue
+        order = torturing.Order(
+            mode, documents, nodes, companies, seconds, seed or 1, naive, patience
+        )
         result = torturing.torture(order)
         print(result, flush=True)
         wrong |= result.is_wrong

@@ -12,26 +12,20 @@ import signal
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import anyio
 from msgspec import structs
 
-from pipeline.document import Document, Key, Sidecar
+from pipeline.document import Document, Sidecar
+from pipeline.errors import AlreadyDelivered
 from pipeline.ledger.ledger import Ledger, open_ledger
 from pipeline.ledger.models import State
 from pipeline.ledger.place import LedgerPlace
 from pipeline.payload import Payload
-from stages.delivery import (
-    forward,
-    publish_group,
-    publish_shared,
-    recovery_shared,
-    staging_shared,
-    temporary_files,
-)
+from stages.delivery import forward, publish_group, recovery_shared, temporary_files
 from stages.delivery.lanes import Lanes
 from stages.delivery.peers import Peers
 from stages.delivery.staging import NAME
@@ -44,7 +38,6 @@ from tests.helpers.documents import SUPPLIER, classified, configured
 from tests.helpers.invoices import ubl
 
 PDF = b"%PDF-1.7"
-KEY = Key("box", "sales/1", "")
 #: Looks at the document by one node, at most.
 LOOKS = 6
 PATIENCE = 60.0
@@ -91,18 +84,35 @@ class Node(NamedTuple):
 
 
 class Mailroom:
-    """The folders and the ledger of one document, and the importer that empties its folder."""
+    """The folders and the ledger of one document, and the importer that empties its folder.
 
-    def __init__(self, folder: Path, place: LedgerPlace, *, sidecar: bool) -> None:
+    sidecar: whether it has one. twins: whether it comes by two routes.
+    """
+
+    def __init__(
+        self, folder: Path, place: LedgerPlace, *, sidecar: bool, twins: bool = False
+    ) -> None:
         self.folder = folder
         self.place = place
         self.sidecar = sidecar
+        self.twins = twins
         self.config: Config = configured(folder)
         self.out = folder / "out" / SUPPLIER / "out"
         self.staging = self.out.parent / ".synqup"
         self.taken = folder / "taken"
         self.taken.mkdir()
         self._importer = 0
+        self._documents: list[Document[Classified]] = []
+
+    async def documents(self) -> list[Document[Classified]]:
+        """What is to be written, as it comes to be."""
+        if not self._documents:
+            for id_ in ("1", "2") if self.twins else ("1",):
+                one = await classified(self.config, ubl(), id_)
+                if self.sidecar:
+                    one = structs.replace(one, sidecars=(Sidecar("pdf", Payload(8, "", PDF)),))
+                self._documents.append(one)
+        return self._documents
 
     def node(self, name: str, *prepare: Callable[[], object]) -> Node:
         """Start a node. prepare: called in its process before it does anything."""
@@ -110,13 +120,13 @@ class Mailroom:
         def work() -> None:
             for one in prepare:
                 one()
-            anyio.run(_deliver, self, name)
+            anyio.run(deliver, self, name)
 
-        return Node(_forked(work))
+        return Node(forked(work))
 
     def start_importer(self) -> None:
         """Take every file from now on, the instant that it appears."""
-        self._importer = _forked(self._take)
+        self._importer = forked(self._take)
 
     def stop_importer(self) -> None:
         """Let it take what is there, and end."""
@@ -221,35 +231,65 @@ def losing_answers(*, applied: bool) -> None:
     PostgresStore.commit = lose  # type: ignore[method-assign]
 
 
-async def _deliver(room: Mailroom, name: str) -> None:
-    """One node: recover, then look at the document until it is delivered, and tell the source."""
-    document = await classified(room.config, ubl(), "1")
-    if room.sidecar:
-        document = structs.replace(document, sidecars=(Sidecar("pdf", Payload(8, "", PDF)),))
+async def deliver(room: Mailroom, name: str, patience: float = 10.0) -> None:
+    """One node: recover, then look at what is there until it is delivered, and tell the source.
+
+    patience: seconds for which it sends a change to the ledger again that has had no answer.
+    """
+    documents = await room.documents()
     state = room.folder / name
     state.mkdir(exist_ok=True)
-    async with open_ledger(room.place, 10.0, name) as ledger:
+    async with open_ledger(room.place, patience, name) as ledger:
         lanes = Lanes()
         staging = SharedStaging(ledger, Peers(name, lambda _: False), lanes.mount_of)
         write = Write(ledger, staging, Volumes(state / "volumes", lanes.is_mounted), lanes)
-        await write.recovery.recover()
-        for _ in range(LOOKS):
-            if await _look(ledger, write, document):
-                (room.folder / f"told-{name}").touch()
-                await ledger.acknowledged([KEY], time.time())
-                break
-        lanes.close()
+        try:
+            await write.recovery.recover()
+            for _ in range(LOOKS):
+                documents = await _look(room, name, ledger, documents)
+                if not documents:
+                    break
+                await _bring(ledger, write, documents)
+        finally:
+            lanes.close()
 
 
-async def _look(ledger: Ledger, write: Write, document: Document[Classified]) -> bool:
-    known = (await ledger.contents("box", [KEY.id])).get(KEY.id, {}).get("")
-    if known is not None and known.state is State.DELIVERED:
-        return True
-    if known is None or known.state is not State.STAGED:
-        await ledger.seen([(KEY, "invoice 1")], time.time())
-        await write.work([document])
+def tell(room: Mailroom, name: str) -> None:
+    """Tell the source that a document was brought."""
+    (room.folder / f"told-{name}").touch()
+
+
+async def _look(
+    room: Mailroom, name: str, ledger: Ledger, documents: Sequence[Document[Classified]]
+) -> list[Document[Classified]]:
+    """Tell of what has come to its end; the others."""
+    known = await ledger.contents("box", [one.key.id for one in documents])
+    left = []
+    for one in documents:
+        found = known.get(one.key.id, {}).get("")
+        if found is not None and found.state in (State.DELIVERED, State.DUPLICATE):
+            tell(room, name)
+            await ledger.acknowledged([one.key], time.time())
+        else:
+            left.append(one)
+    return left
+
+
+async def _bring(ledger: Ledger, write: Write, documents: Sequence[Document[Classified]]) -> None:
+    """Deliver what nobody has staged, and recover what somebody has."""
+    known = await ledger.contents("box", [one.key.id for one in documents])
+    staged = {id_ for id_, found in known.items() if found[""].state is State.STAGED}
+    fetched = [one for one in documents if one.key.id not in staged]
+    if fetched:
+        await ledger.seen([(one.key, one.key.id) for one in fetched], time.time())
+        results = await write.work(fetched)
+        same = [
+            (one.key, str(result))
+            for one, result in zip(fetched, results, strict=True)
+            if isinstance(result, AlreadyDelivered)
+        ]
+        await ledger.duplicates(same, time.time())
     await write.recovery.retry(lambda _: False)
-    return False
 
 
 def _watch(passed: Callable[[int, str], object]) -> None:
@@ -285,7 +325,7 @@ def _watch(passed: Callable[[int, str], object]) -> None:
         setattr(owner, name, wrapped(getattr(owner, name), name))
 
 
-def _forked(work: Callable[[], object]) -> int:
+def forked(work: Callable[[], object]) -> int:
     """A process of its own that does something and ends."""
     pid = os.fork()
     if pid:
@@ -296,30 +336,3 @@ def _forked(work: Callable[[], object]) -> int:
         traceback.print_exc()
         os._exit(1)
     os._exit(0)
-
-
-#: What naive variants do instead, as `prepare` of a node.
-def aside_is_nothing() -> None:
-    """Take back as one process alone does: the row first, then the files."""
-    publish_shared.put_aside = lambda *_: forward.Kept.ASIDE
-
-
-def fetch_again() -> None:
-    """Take a file that is missing for one that was removed, whoever staged it."""
-    Peers.is_own = lambda *_: True  # type: ignore[method-assign]
-    publish_shared.takeover.release = _release_all  # type: ignore[attr-defined]
-
-
-def share_names() -> None:
-    """Give the temporary file of a document the same name in each attempt."""
-    staging_shared.SharedStaging.new_name = lambda _, digest: f"{digest}-0-1"  # type: ignore[method-assign]
-
-
-def _release_all(rows: Any, node: str, at: float, connection: Any) -> set[Key]:
-    for key, staged, _ in rows:
-        connection.execute(
-            "UPDATE documents SET state = 'waiting', staged = '' WHERE source = ?1 AND id = ?2"
-            " AND revision = ?3 AND staged = ?4",
-            (key.source, key.id, key.revision, staged),
-        )
-    return {key for key, *_ in rows}

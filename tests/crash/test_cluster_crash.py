@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
@@ -49,6 +50,14 @@ def test_a_design_that_fetches_anew_what_a_dead_node_has_staged_is_found_out() -
     fates = (HANGS._replace(naive="replace"), Fate(naive="replace"))
     result = torture(Order("none", 60, 2, COMPANIES, naive="replace", fates=fates))
     assert result.twice, str(result)
+
+
+@slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root hides a folder from one process")
+def test_a_node_that_does_not_see_the_volume_decides_nothing_and_it_is_told() -> None:
+    result = torture(Order("volume", 300, 3, COMPANIES, seconds=30.0))
+    assert not result.is_wrong, str(result)
+    assert result.arrived == 300
 
 
 def test_an_acknowledgement_before_the_file_is_there_is_found_out() -> None:

@@ -17,14 +17,12 @@ import pytest
 from pipeline.ledger.place import LedgerPlace, PostgresPlace
 from tests.helpers.ledgers import psycopg_of
 
+from .naive import aside_is_nothing, fetch_again, share_names
 from .nodes import (
     Mailroom,
-    aside_is_nothing,
-    fetch_again,
     losing_answers,
     refusing,
     refusing_all,
-    share_names,
     stopping,
     stopping_at,
     tracing,

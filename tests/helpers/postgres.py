@@ -141,12 +141,19 @@ class PostgresServer:
         """Kill all of its processes at once (SIGKILL), as a crash of its machine's memory would."""
         if self._process is None:
             return
+        # So that it starts none that would be missed.
+        self._process.send_signal(signal.SIGSTOP)
         # Each backend is the leader of a group of its own: the session alone does not reach them.
-        for pid in [self._process.pid, *_children(self._process.pid)]:
+        children = _children(self._process.pid)
+        for pid in [self._process.pid, *children]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._process.wait(PATIENCE)
         self._process = None
+        # The next one does not start as long as the memory that they shared is in use.
+        until = time.monotonic() + PATIENCE
+        while any(_is_running(pid) for pid in children) and time.monotonic() < until:
+            time.sleep(0.005)
 
     def execute(self, sql: str) -> None:
         """Execute a statement outside of a transaction, whatever the server is set to."""
@@ -266,6 +273,15 @@ def _children(pid: int) -> list[int]:
             if int(fields[1]) == pid:
                 found.append(int(path.parent.name))
     return found
+
+
+def _is_running(pid: int) -> bool:
+    """Whether there is a process that has not ended yet; one that nobody has waited for has."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
 
 
 def _free_port() -> int:

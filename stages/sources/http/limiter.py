@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 
 import anyio
@@ -21,6 +21,8 @@ from stages.sources.http.congestion import ConcurrencyLimit, Pace
 #: A task that waits for a slot; the result is whether it is granted. (An anyio.Event for each would
 #: cost several times as much.)
 Waiter = asyncio.Future[bool]
+#: Seconds until it is asked again whether the slots are still this process's.
+UNSURE = 0.1
 
 
 class ConcurrencyLimiter:
@@ -47,6 +49,7 @@ class ConcurrencyLimiter:
         self._pauses: set[anyio.Event] = set()
         self._paused_until = 0.0
         self._refusals_in_a_row = 0
+        self._is_sure: Callable[[], bool] = lambda: True
 
     @property
     def limit(self) -> int:
@@ -73,6 +76,10 @@ class ConcurrencyLimiter:
         self._limit.resize(max(most, 1))
         self._grant()
 
+    def guard(self, is_sure: Callable[[], bool]) -> None:
+        """Let no request begin while a function says that the slots may be another's by now."""
+        self._is_sure = is_sure
+
     def rest(self, seconds: float) -> None:
         """Send nothing for so long, as if the source had asked for that."""
         now = time.monotonic()
@@ -84,13 +91,16 @@ class ConcurrencyLimiter:
 
         RetryableError if the source has asked for a longer pause than `longest_asked` allows.
         """
-        if not self._paused_until and not self._pace.is_set and self._is_free():
+        is_free = not self._paused_until and not self._pace.is_set and self._is_free()
+        if is_free and self._is_sure():
             self._in_flight += 1
             return
         while True:
             await self._wait_for_slot(subject, ending)
             try:
                 await self._pause(subject)
+                while not self._is_sure():  # noqa: ASYNC110 - it is a clock that says so
+                    await anyio.sleep(UNSURE)
             except BaseException:
                 self.release()
                 raise

@@ -11,17 +11,15 @@ import inspect
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.document import Key
 from pipeline.ledger import takeover
 from pipeline.ledger.ledger import Ledger
 from stages.delivery import forward, publish_group
-from stages.delivery.peers import Peers
 from stages.delivery.recovery_shared import RecoveryShared
 from stages.delivery.temporary_files import TemporaryFiles
+from tests.crash.naive import ALL
 
 #: The steps by name: where the function is, its name, and whether it is passed before the call.
 STEPS: dict[str, tuple[Any, str, bool]] = {
@@ -65,7 +63,7 @@ def meet(fate: Fate) -> None:
     if fate.hidden is not None:
         hide(fate.hidden)
     if fate.naive:
-        NAIVE[fate.naive]()
+        ALL[fate.naive]()
     if fate.step:
         owner, name, before = STEPS[fate.step]
         setattr(owner, name, _watched(getattr(owner, name), fate, before=before))
@@ -117,53 +115,3 @@ def hide(folder: Path) -> None:
     ):
         if answer:
             raise OSError(ctypes.get_errno(), "a folder can't be hidden")
-
-
-def _write_again() -> None:
-    """A file that is missing was removed, so the document is fetched again, whoever staged it."""
-    Peers.is_own = lambda *_: True  # type: ignore[method-assign]
-    takeover.release = _release_all
-
-
-def _replace_staged() -> None:
-    """What a dead node has staged is fetched anew, rather than finished."""
-
-    async def _taken_up(self: Any, lane: Any, unfinished: Sequence[Any]) -> list[Any]:
-        others = [one for one in unfinished if not self._peers.is_own(one)]
-        await self._staging.learn_places({str(Path(one.staged).parent) for one in unfinished})
-        rows = [(one.key, one.staged, "its node is dead") for one in others]
-        await self._ledger.change(lambda connection: _release_all(rows, "", 0.0, connection))
-        return [one for one in unfinished if self._peers.is_own(one)]
-
-    RecoveryShared._taken_up = _taken_up  # type: ignore[method-assign]
-
-
-def _acknowledge_early() -> None:
-    """A document counts as delivered once it is staged."""
-    real = Ledger.stage
-
-    async def stage(self: Ledger, documents: Any, at: float) -> Any:
-        found = await real(self, documents, at)
-        await self.delivered([(one.key, one.staged) for one in documents], at)
-        return found
-
-    Ledger.stage = stage  # type: ignore[method-assign]
-
-
-def _release_all(rows: Any, node: str, at: float, connection: Any) -> set[Key]:
-    for key, staged, _ in rows:
-        connection.execute(
-            "UPDATE documents SET state = 'waiting', staged = '', name_hash = NULL,"
-            " identity = NULL, number_hash = NULL WHERE source = ?1 AND id = ?2"
-            " AND revision = ?3 AND state = 'staged' AND staged = ?4",
-            (key.source, key.id, key.revision, staged),
-        )
-    return {key for key, *_ in rows}
-
-
-#: Designs that are known to be wrong, by name: the harness has to find each of them out.
-NAIVE: dict[str, Callable[[], None]] = {
-    "again": _write_again,
-    "replace": _replace_staged,
-    "early": _acknowledge_early,
-}

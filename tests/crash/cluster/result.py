@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.helpers.processes import synqup
+
 from .inside import Fate
 from .nodes import Node
 from .rig import Rig, Takeovers
@@ -86,8 +88,11 @@ class Result(NamedTuple):
         return "\n".join(lines)
 
 
-def misled(node: Node, rig: Rig) -> list[str]:
-    """What a node that does not see the volume has done in its place, or not said."""
+def misled(node: Node, other: Node, rig: Rig) -> list[str]:
+    """What a node that does not see the volume has done in its place, or not said.
+
+    other: a node that sees it, which is asked for the status of all.
+    """
     place = Path(f"/proc/{node.pid}/root{rig.out}")
     found = [
         f"delivered where its volume is not: {one.relative_to(place)}"
@@ -96,6 +101,9 @@ def misled(node: Node, rig: Rig) -> list[str]:
     ]
     if not any(".synqup-volume" in text for _, text in node.said()):
         found.append("the node without the volume does not say so")
+    status = synqup("status", "--config", other.config)
+    if not re.search(r"can't deliver into .*: its volume is not there", status):
+        found.append(f"the status does not say which node is without the volume: {status}")
     return found
 
 

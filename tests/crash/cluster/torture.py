@@ -275,6 +275,6 @@ def torture(order: Order) -> Result:
             after = run.run()
             seconds = time.monotonic() - began
             ends: Counter[int] = sum((one.ends for one in its), Counter())
-            found = misled(its[-1], rig) if order.mode == HIDDEN else []
+            found = misled(its[-1], its[0], rig) if order.mode == HIDDEN else []
         time.sleep(0.5)  # the importer's
         return result(rig, its, order, run.faults, ends, run.waits, seconds, after, found)

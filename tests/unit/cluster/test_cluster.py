@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from pipeline.cluster.cluster import Cluster, Job
 from pipeline.cluster.database import Database
 from pipeline.cluster.join import open_cluster
+from pipeline.cluster.nodes import STALLED
 from pipeline.cluster.schema import NODE_LOCK
 from pipeline.cluster.units import Claimed, Ended
 from pipeline.engine.error_reporter import leaf_exceptions
@@ -31,6 +32,7 @@ class Slots:
         self.most = most
         self.is_busy = False
         self.pause = 0.0
+        self.is_sure: Callable[[], bool] = lambda: True
 
     @property
     def in_flight(self) -> int:
@@ -38,6 +40,9 @@ class Slots:
 
     def resize(self, most: int) -> None:
         self.most = most
+
+    def guard(self, is_sure: Callable[[], bool]) -> None:
+        self.is_sure = is_sure
 
     def rest(self, seconds: float) -> None:
         self.pause = max(self.pause, seconds)
@@ -243,6 +248,21 @@ async def test_a_pause_holds_on_all_nodes(postgres: str, database: Database) -> 
     ):
         one.pause = 50.0
         await until(lambda: other.pause > 30.0)
+    database.close()
+
+
+async def test_a_node_that_stood_still_is_not_sure_of_its_share(
+    postgres: str, database: Database
+) -> None:
+    throttle = Slots(4)
+    async with node(postgres, "a", ["s"], ["0", "1"], Worked(), throttle) as a:
+        await until(lambda: bool(a._served))
+        assert throttle.is_sure()
+        # As if it had been stopped for so long.
+        a.membership._reached -= STALLED
+        is_sure = throttle.is_sure()
+        a.membership._reached += STALLED
+        assert not is_sure
     database.close()
 
 

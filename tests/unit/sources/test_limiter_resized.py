@@ -104,3 +104,34 @@ async def test_a_long_pause_ends_the_wait_of_those_who_wait() -> None:
         await settle()
         assert it.refused == 2
         it.go.set()
+
+
+async def test_nobody_enters_while_it_is_not_sure_whose_the_slots_are() -> None:
+    it = Crowd(2)
+    is_sure = True
+    it.limiter.guard(lambda: is_sure)
+    async with anyio.create_task_group() as group:
+        group.start_soon(it.visit)
+        await settle()
+        is_sure = False
+        # One comes in vain, and one waits until those before it have left.
+        for _ in range(2):
+            group.start_soon(it.visit)
+        await settle()
+        assert it.inside == 1
+        it.go.set()
+        await settle()
+        assert it.inside == 0
+        is_sure = True
+    assert it.inside == it.limiter.in_flight == 0
+
+
+async def test_who_gives_up_while_it_is_not_sure_leaves_its_slot() -> None:
+    it = Crowd(1)
+    it.limiter.guard(lambda: False)
+    async with anyio.create_task_group() as group:
+        group.start_soon(it.visit)
+        await settle()
+        assert it.limiter.in_flight == 1
+        group.cancel_scope.cancel()
+    assert it.limiter.in_flight == 0
