@@ -223,6 +223,7 @@ class UnitPoller:
         """Poll a part, and record how that ended; what all parts say then, and why it failed."""
         error: SynqupError | None = None
         more = done = False
+        began = time.monotonic()
         try:
             with anyio.CancelScope() as self._poll_scope:
                 try:
@@ -239,7 +240,8 @@ class UnitPoller:
                 due_in = 0.0 if more else pause(self._interval(), error, claimed.failures + 1)
                 if error is None and not more:
                     due_in = self._interval()
-                ended = part.ended(due_in, error, more=more) if done else None
+                refused = self._application.flow.destinations.refused_of(self.source.name, began)
+                ended = part.ended(due_in, error, more=more, refused=refused) if done else None
                 state = await self._cluster.end(claimed, ended)
         return state, error
 

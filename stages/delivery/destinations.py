@@ -35,6 +35,8 @@ class Destinations:
         #: When each folder took a document last, and when one refused it last.
         self._taken: dict[Path, float] = {}
         self._refused: dict[Path, float] = {}
+        #: When a document was refused last, by its source and company; by the monotonic clock.
+        self._refused_of: dict[tuple[str, str], float] = {}
 
     def record(self, plans: Sequence[Plan], results: Mapping[Key, WriteResult]) -> None:
         """Record what became of a group of documents."""
@@ -47,6 +49,8 @@ class Destinations:
                 taking.add(plan.folder)
             elif isinstance(result.__cause__, OSError):
                 refusing[plan.folder] = result.__cause__
+                company = plan.document.meta.company.identifier
+                self._refused_of[plan.key.source, company] = time.monotonic()
         self.record_folders(taking, refusing)
 
     def record_folders(self, taking: set[Path], refusing: Mapping[Path, OSError]) -> None:
@@ -81,6 +85,17 @@ class Destinations:
     def refused(self) -> Mapping[Path, float]:
         """When each folder that is in trouble refused a document last."""
         return self._refused
+
+    def refused_of(self, source: str, since: float) -> set[str]:
+        """The companies for which a folder has refused documents of a source since a moment.
+
+        since: by the monotonic clock.
+        """
+        return {
+            company
+            for (name, company), at in self._refused_of.items()
+            if name == source and at >= since
+        }
 
     async def free_bytes(self, folders: Iterable[Path]) -> dict[Path, int | Trouble | None]:
         """The bytes that this account may still write to the disk of each folder.
