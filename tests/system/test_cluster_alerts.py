@@ -12,9 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
-import psycopg
 import pytest
 from msgspec import structs
+
+pytest.importorskip("procrastinate", reason="procrastinate is not installed (the extra 'cluster')")
+
+import psycopg
 
 from pipeline.alerts.settings import AlertSettings, WebhookSettings
 from pipeline.cluster import telling

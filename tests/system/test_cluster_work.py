@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytest.importorskip("procrastinate", reason="procrastinate is not installed (the extra 'cluster')")
+
 from psycopg.conninfo import make_conninfo
 
 from tests.helpers.half_open import way_to
