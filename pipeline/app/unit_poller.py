@@ -166,9 +166,7 @@ class UnitPoller:
     async def _publish(self) -> None:
         config, name = self._config, self.source.name
         self.parts = {ALL: ()}
-        # Where a sign-in uses up a credential, one node alone may make it.
-        is_exclusive = getattr(self.settings, "exclusive_sign_in", False)
-        if not is_exclusive and self.source.by_company(config):
+        if self.source.by_company(config):
             self.parts = await anyio.to_thread.run_sync(lambda: slices(companies_of(config, name)))
         is_one = len(self.parts) == 1
         await self._cluster.publish(name, list(self.parts), self._interval(), sticky=is_one)
