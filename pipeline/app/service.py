@@ -156,7 +156,8 @@ class Service:
         state_dir = application.service.state_dir
         #: Tells how the service is, to whoever asks.
         self.collector: Collector | WholeCollector = Collector(
-            application.vital_signs, application.ledger, deliveries, self, state_dir
+            *(application.vital_signs, application.ledger, deliveries, self, state_dir),
+            shared_dir=application.shared_dir if cluster is not None else None,
         )
         tally = Tally()
         if cluster is not None:
