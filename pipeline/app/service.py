@@ -226,6 +226,7 @@ class Service:
             self._cluster.start()
             group.start_soon(self._cluster.run)
             group.start_soon(self._heed_pauses)
+            group.start_soon(self._application.flow.watch_volumes, self.folders)
         self._update_pollers()
         group.start_soon(self.control.worker.run)
         group.start_soon(self._control_server.run)

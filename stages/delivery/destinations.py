@@ -35,6 +35,8 @@ class Destinations:
         #: When each folder took a document last, and when one refused it last.
         self._taken: dict[Path, float] = {}
         self._refused: dict[Path, float] = {}
+        #: Those whose volume is away, or another one.
+        self._away: set[Path] = set()
         #: When a document was refused last, by its source and company; by the monotonic clock.
         self._refused_of: dict[tuple[str, str], float] = {}
 
@@ -59,6 +61,7 @@ class Destinations:
         for folder in taking:
             self._troubles.pop(folder, None)
             self._refused.pop(folder, None)
+            self._away.discard(folder)
             self._taken[folder] = now
         for folder, error in refusing.items():
             if folder not in taking:
@@ -66,6 +69,17 @@ class Destinations:
                 known = self._troubles.get(folder)
                 since = known.since if known else now
                 self._troubles[folder] = Trouble(since, *folder_words(error))
+                if error.errno == errno.ENODEV:
+                    self._away.add(folder)
+                else:
+                    self._away.discard(folder)
+
+    def record_seen(self, folders: set[Path]) -> None:
+        """Record that the volumes of folders are there: those that were away work again."""
+        for folder in self._away & folders:
+            self._away.remove(folder)
+            self._troubles.pop(folder, None)
+            self._refused.pop(folder, None)
 
     @property
     def delivered(self) -> Mapping[tuple[str, str], int]:
@@ -75,6 +89,11 @@ class Destinations:
     def troubles(self) -> Mapping[Path, Trouble]:
         """The folders that refuse documents, or hang, and why."""
         return self._troubles
+
+    @property
+    def away(self) -> frozenset[Path]:
+        """The folders whose volume is away, or another one, as far as that is known."""
+        return frozenset(self._away)
 
     @property
     def taken(self) -> Mapping[Path, float]:

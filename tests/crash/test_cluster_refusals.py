@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,13 @@ def stop(node: Node) -> None:
     wait_until(lambda: not node.is_alive)
 
 
+def refusing(config: Path, node: str) -> str:
+    """What a node says of the folders that it can't deliver to, by the status on any machine."""
+    status = json.loads(synqup("status", "--json", "--config", config))
+    reports = [one["report"] for one in status["cluster"]["nodes"] if one["node"] == node]
+    return " ".join(str(one["folders"]) for one in reports if one and one["folders"])
+
+
 def all_arrives(rig: Rig, its: Sequence[Node]) -> None:
     """Wait until everything has been delivered and told, and see that nothing came twice."""
     try:
@@ -78,9 +86,7 @@ def test_a_source_stays_with_no_node_that_does_not_see_the_volume() -> None:
         rig.grow(LATER)
         all_arrives(rig, (blind, seeing))
         # It is said which node can't.
-        status = json.loads(synqup("status", "--json", "--config", seeing.config, expect=0))
-        (report,) = [one["report"] for one in status["cluster"]["nodes"] if one["node"] == "n1"]
-        assert "its volume is not there" in str(report["folders"])
+        wait_until(lambda: "its volume is not there" in refusing(seeing.config, "n1"))
 
 
 def test_nodes_that_see_different_folders_deliver_together() -> None:
@@ -91,3 +97,18 @@ def test_nodes_that_see_different_folders_deliver_together() -> None:
         wait_until(lambda: len(rig.rows("SELECT 1 FROM cluster_sources")) == 2)
         rig.grow(LATER)
         all_arrives(rig, its)
+
+
+def test_a_node_that_was_first_and_did_not_see_the_volume_is_found_out_by_the_others() -> None:
+    with rigged(FIRST, companies=3, seed=3) as rig, nodes(rig, 2) as (blind, seeing):
+        blind.fate = Fate(hidden=rig.out)
+        blind.start()
+        wait_until(lambda: rig.told() == FIRST)
+        # A check on the second machine says it, before anything runs there.
+        said = " ".join(synqup("check", "--config", seeing.config, expect=1).split())
+        assert "its volume is not there (no file .synqup-volume in" in said
+        assert "Mount the volume" in said
+        # And so does its node, whichever of them has the documents.
+        seeing.start()
+        wait_until(lambda: "its volume is not there" in refusing(seeing.config, "n2"))
+        assert not refusing(seeing.config, "n1")
