@@ -110,8 +110,10 @@ def _check_service(raw: Mapping[str, Any], context: LoadContext) -> None:
 
 
 def _check_cluster(base: Path, context: LoadContext) -> None:
-    """What all nodes share can't lie where each of them has its own."""
+    """What all nodes share can't lie where each of them has its own; and each has a name."""
     for key, cluster in context.structs(ClusterSettings):
+        if context.is_valid(key, "node") and (what := cluster.problem_of_name()):
+            context.add_problem(f"{key}.node", what, 'write node = "NAME"')
         for service_key, service in context.structs(ServiceSettings):
             if not context.is_valid(key, "shared_dir"):
                 continue

@@ -8,7 +8,7 @@ makes its workers and its queue from that line, and [stages] of the configuratio
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -23,6 +23,7 @@ from stages.delivery.lanes import Lanes
 from stages.delivery.peers import Peers
 from stages.delivery.staging import Staging
 from stages.delivery.staging_shared import SharedStaging
+from stages.delivery.volume_watch import VolumeWatch
 from stages.delivery.volumes import Volumes
 from stages.download import Download, retry_as_source_says
 from stages.render import Render
@@ -47,6 +48,7 @@ class Shared:
             staging = SharedStaging(ledger, peers, self.lanes.mount_of)
         volumes = Volumes(state_dir / "volumes", self.lanes.is_mounted)
         self.write = Write(ledger, staging, volumes, self.lanes)
+        self.volume_watch = VolumeWatch(ledger, self.lanes, self.write.destinations)
 
 
 BOUND = Bound(32, 8 * MEBIBYTE)
@@ -126,6 +128,13 @@ class Flow:
     def destinations(self) -> Destinations:
         """What is known of the folders that documents are delivered to."""
         return self._shared.write.destinations
+
+    async def watch_volumes(self, folders: Callable[[], Awaitable[Sequence[Path]]]) -> None:
+        """Look every so often whether this node of a cluster sees the volumes of its destinations.
+
+        folders: the destinations of the configuration in force.
+        """
+        await self._shared.volume_watch.run(folders)
 
     async def recover(self) -> None:
         """Recover what an earlier process left staged; call it before the first document flows."""

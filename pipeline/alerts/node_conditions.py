@@ -22,11 +22,12 @@ MAX_REASON = 500
 BEGUN = 60.0
 CLUSTER = "the cluster"
 STATE_OF = "the state folder of node {node}"
+SHARED = "the shared folder"
 
 
 def places_of(health: Health) -> dict[str, int | None]:
-    """The state folder of each node, and the bytes that are free there."""
-    found: dict[str, int | None] = {}
+    """The folder that all nodes share, and the state folder of each; the bytes free there."""
+    found: dict[str, int | None] = {SHARED: health.shared_free}
     for one in health.cluster.nodes if health.cluster is not None else ():
         free = one.report.disk_free if one.report is not None else None
         found[STATE_OF.format(node=one.node)] = (

@@ -9,6 +9,7 @@ from pipeline.alerts.conditions import STATE, Seen
 from pipeline.alerts.incidents import Change, stable_id
 from pipeline.alerts.memory import Condition, Incident, Memory
 from pipeline.alerts.message import NOTICE, OVER, PROBLEM, News
+from pipeline.alerts.node_conditions import SHARED
 from pipeline.alerts.texts import Words
 from pipeline.language.texts import Moment, Sentence, Text, Value, said
 from pipeline.text import sanitized
@@ -78,7 +79,7 @@ def name_of(cause: str, member: str, seen: Seen) -> str | Sentence:
     """How people know what a condition concerns."""
     if cause == "quiet" and (company := seen.companies.get(member)):
         return sanitized(company.name, MAX_NAME)
-    if member.startswith(STATE):
+    if member.startswith((STATE, SHARED)):
         # With a cluster, the name of its node follows.
         return Sentence(sanitized(member, MAX_NAME))
     return sanitized(member, MAX_NAME)

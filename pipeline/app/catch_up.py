@@ -18,6 +18,7 @@ from pipeline.app.wiring import Application, Config, SourceSettings, open_applic
 from pipeline.engine.counters import Counters
 from pipeline.engine.engine import Engine
 from pipeline.errors import StateError, SynqupError
+from pipeline.ledger.orders import AGAIN
 from pipeline.records import RecordSink, ignore
 from pipeline.source import Source
 
@@ -99,10 +100,18 @@ class CatchUp:
                 retention = Retention(application, lambda: config)
                 await retention.prepare()
 
-                control = Control(application, self)
+                claim = cluster.sight.claim_orders if cluster is not None else None
+                control = Control(application, self, claim)
 
                 async def bring_and_tidy() -> None:
-                    await poll_all()
+                    async with anyio.create_task_group() as working:
+                        if cluster is not None:
+                            # The others take it for a node: what is asked for is not to wait.
+                            working.start_soon(control.worker.run)
+                        await poll_all()
+                        working.cancel_scope.cancel()
+                    for name in (AGAIN, *(one.name for one in self._sources)):
+                        await application.dispatcher.drained(name)
                     await control.worker.work()
                     with anyio.move_on_after(TIDY_TIMEOUT):
                         await retention.sweep()

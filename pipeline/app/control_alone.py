@@ -80,11 +80,14 @@ async def do_alone(
             if nodes is not None and is_for_nodes:
                 result = await handler(arguments, who)
                 await nodes.poll_now(unpolled.asked)
+                # The last one may have left, a catch-up for instance, before it knew of this.
+                is_done = not result.open or await nodes.are_alive()
+            else:
+                result = await handler({**arguments, "wait": 0.0}, who)
+                is_done = not result.orders
+            if is_done:
                 return result
             async with application.engine.running():
-                result = await handler({**arguments, "wait": 0.0}, who)
-                if not result.orders:
-                    return result
                 await control.worker.work()
                 return await control.actions.outcome(result)
     finally:

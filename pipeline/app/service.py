@@ -156,7 +156,8 @@ class Service:
         state_dir = application.service.state_dir
         #: Tells how the service is, to whoever asks.
         self.collector: Collector | WholeCollector = Collector(
-            application.vital_signs, application.ledger, deliveries, self, state_dir
+            *(application.vital_signs, application.ledger, deliveries, self, state_dir),
+            shared_dir=application.shared_dir if cluster is not None else None,
         )
         tally = Tally()
         if cluster is not None:
@@ -225,6 +226,7 @@ class Service:
             self._cluster.start()
             group.start_soon(self._cluster.run)
             group.start_soon(self._heed_pauses)
+            group.start_soon(self._application.flow.watch_volumes, self.folders)
         self._update_pollers()
         group.start_soon(self.control.worker.run)
         group.start_soon(self._control_server.run)

@@ -50,8 +50,17 @@ class UnitPart(Part):
     async def complete(self, at: float) -> None:
         """The end says so, by the time of the database."""
 
-    def ended(self, due_in: float, error: SynqupError | None, *, more: bool) -> Ended:
-        """How its poll has ended. more: whether documents are left for the next one."""
+    def ended(
+        self, due_in: float, error: SynqupError | None, *, more: bool, refused: Collection[str] = ()
+    ) -> Ended:
+        """How its poll has ended. more: whether documents are left for the next one.
+
+        refused: companies of the source whose folders refuse documents on this node.
+        """
+        # Else it was asked for a longer pause, or has to recover: neither a hint nor another node
+        # changes that.
+        goes_on = error is None or isinstance(error, PartFailed)
+        is_its = any(self.companies is None or one in self.companies for one in refused)
         return Ended(
             due_in,
             self._poll,
@@ -59,8 +68,8 @@ class UnitPart(Part):
             self._unreadable,
             failure_of(error) if error is not None else None,
             is_complete=not more,
-            # Else it was asked for a longer pause, or has to recover: a hint changes nothing.
-            heeds_hints=error is None or isinstance(error, PartFailed),
+            heeds_hints=goes_on,
+            is_refused=goes_on and is_its,
         )
 
 

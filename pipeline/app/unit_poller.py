@@ -166,9 +166,7 @@ class UnitPoller:
     async def _publish(self) -> None:
         config, name = self._config, self.source.name
         self.parts = {ALL: ()}
-        # Where a sign-in uses up a credential, one node alone may make it.
-        is_exclusive = getattr(self.settings, "exclusive_sign_in", False)
-        if not is_exclusive and self.source.by_company(config):
+        if self.source.by_company(config):
             self.parts = await anyio.to_thread.run_sync(lambda: slices(companies_of(config, name)))
         is_one = len(self.parts) == 1
         await self._cluster.publish(name, list(self.parts), self._interval(), sticky=is_one)
@@ -223,6 +221,7 @@ class UnitPoller:
         """Poll a part, and record how that ended; what all parts say then, and why it failed."""
         error: SynqupError | None = None
         more = done = False
+        began = time.monotonic()
         try:
             with anyio.CancelScope() as self._poll_scope:
                 try:
@@ -239,7 +238,8 @@ class UnitPoller:
                 due_in = 0.0 if more else pause(self._interval(), error, claimed.failures + 1)
                 if error is None and not more:
                     due_in = self._interval()
-                ended = part.ended(due_in, error, more=more) if done else None
+                refused = self._application.flow.destinations.refused_of(self.source.name, began)
+                ended = part.ended(due_in, error, more=more, refused=refused) if done else None
                 state = await self._cluster.end(claimed, ended)
         return state, error
 

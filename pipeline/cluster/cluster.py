@@ -185,7 +185,7 @@ class Cluster:
             return None
 
         state = await self._do(record)
-        if ended is None or not ended.is_complete:
+        if ended is None or ended.is_refused or not ended.is_complete:
             self._plan_now.set()
         return state
 

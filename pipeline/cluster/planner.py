@@ -1,7 +1,9 @@
 """Planner: makes a job of each unit that is due, and sets those free whose node has died.
 
-Each node plans; a unit is planned by one of them. A stalled job is never set to be retried: beside
-one that waits with the same lock it would block both for ever. It is ended, and its unit is due.
+Each node plans; a unit is planned by one of them. Whoever comes first has it, but for a unit that
+stays with a node, or that some nodes can't deliver. A stalled job is never set to be retried:
+beside one that waits with the same lock it would block both for ever. It is ended, and its unit is
+due.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 
 from pipeline.cluster.database import Connection
 from pipeline.cluster.nodes import ALIVE, STALLED
-from pipeline.cluster.units import SERVED
+from pipeline.cluster.units import ABLE, LOOK_AGAIN, SERVED
 
 #: Seconds between two looks for what is due, and for what is stalled.
 PLAN_INTERVAL, RESCUE_INTERVAL = 1.0, 2.0
@@ -25,8 +27,15 @@ AT_ONCE, MANY = 1000, 100
 #: The engine's name of the only kind of job.
 TASK = "poll"
 
+#: SQL: the node that is to poll a unit of which some can't deliver all documents: one that can, or
+#: the one that has tried the longest ago.
+_CHOSEN = f"SELECT n.node FROM {ABLE} ORDER BY r.at NULLS FIRST, n.node <> u.node, random() LIMIT 1"  # noqa: S608 - constants only
+
 _DUE = f"""
-SELECT u.source, u.slice, u.name, CASE WHEN u.sticky AND EXISTS (
+SELECT u.source, u.slice, u.name, CASE WHEN EXISTS (
+    SELECT 1 FROM cluster_refusals r WHERE r.source = u.source AND r.slice = u.slice
+    AND r.at > now() - interval '{LOOK_AGAIN} seconds'
+) THEN coalesce(({_CHOSEN}), '') WHEN u.sticky AND EXISTS (
     SELECT 1 FROM cluster_sources c JOIN cluster_nodes n ON n.node = c.node
     WHERE c.source = u.source AND c.node = u.node AND u.slice = ANY (c.slices) AND {ALIVE}
 ) THEN u.node ELSE '' END

@@ -68,6 +68,15 @@ CREATE TABLE cluster_telling (
 INSERT INTO cluster_telling DEFAULT VALUES;
 CREATE TABLE cluster_orders (number bigint PRIMARY KEY, node text NOT NULL);
 """,
+    # Which nodes can't deliver what parts of sources hold (`units`).
+    2: """
+CREATE TABLE cluster_refusals (
+    source text NOT NULL, slice text NOT NULL,
+    node text NOT NULL REFERENCES cluster_nodes ON DELETE CASCADE, at timestamptz NOT NULL,
+    PRIMARY KEY (source, slice, node),
+    FOREIGN KEY (source, slice) REFERENCES cluster_units ON DELETE CASCADE
+);
+""",
 }
 VERSION = max(MIGRATIONS) + 1
 

@@ -3,6 +3,9 @@
 A unit is due by this table alone: the engine's jobs are hints, so that one that is lost costs an
 interval at most. Its token counts the polls that have begun; what an earlier one has to say, of a
 node that was given up and came back, is not taken.
+
+A node on which a folder has refused documents of a unit leaves that unit to others, as they may see
+the folder; for a while, and unless all of them refuse.
 """
 
 from __future__ import annotations
@@ -17,11 +20,23 @@ from pipeline.cluster.nodes import ALIVE
 
 #: Units that failed which are named in what is said of their source, at most.
 NAMED = 3
+#: Seconds for which a node is not given a unit whose documents a folder has refused there.
+LOOK_AGAIN = 300.0
 
 #: SQL: whether some node that is alive can poll the unit `u`.
 SERVED = (
     "EXISTS (SELECT 1 FROM cluster_sources c JOIN cluster_nodes n ON n.node = c.node"  # noqa: S608 - constants only
     f" WHERE c.source = u.source AND u.slice = ANY (c.slices) AND {ALIVE})"
+)
+
+#: SQL: the nodes that can poll the unit `u`, as `c` and `n`, with what a folder has refused there
+#: lately, as `r`. One that may use no connection of a source takes none of its jobs.
+ABLE = (
+    "cluster_sources c JOIN cluster_nodes n ON n.node = c.node LEFT JOIN cluster_refusals r"  # noqa: S608 - constants only
+    " ON r.source = u.source AND r.slice = u.slice AND r.node = n.node"
+    f" AND r.at > now() - interval '{LOOK_AGAIN} seconds'"
+    f" WHERE c.source = u.source AND u.slice = ANY (c.slices) AND {ALIVE} AND NOT EXISTS ("
+    "SELECT 1 FROM cluster_shares h WHERE (h.source, h.node, h.slots) = (u.source, n.node, 0))"
 )
 
 
@@ -68,7 +83,7 @@ class Ended(Struct, frozen=True):
     poll: its number in the ledger. cursor: where a later walk may begin, None as before.
     unreadable: documents that had to be left out, None if that was not found out. is_complete:
     whether nothing was left for a next poll. heeds_hints: whether a hint may have the next one come
-    sooner.
+    sooner. is_refused: whether a folder has refused documents, which another node may deliver.
     """
 
     due_in: float
@@ -78,6 +93,7 @@ class Ended(Struct, frozen=True):
     failure: Failure | None = None
     is_complete: bool = True
     heeds_hints: bool = True
+    is_refused: bool = False
 
 
 class SourceState(Struct, frozen=True):
@@ -164,21 +180,42 @@ def claim(connection: Connection, node: str, source: str, slice_: str) -> Claime
     return Claimed(source, slice_, *row) if row is not None else None
 
 
+#: SQL: note that a folder has refused documents of a unit on the node that polls it, or that none
+#: has.
+_REFUSE = (
+    "INSERT INTO cluster_refusals (source, slice, node, at) SELECT u.source, u.slice, n.node, now()"
+    " FROM cluster_units u JOIN cluster_nodes n ON n.node = u.node WHERE u.source = %(source)s"
+    " AND u.slice = %(slice)s AND u.token = %(token)s"
+    " ON CONFLICT (source, slice, node) DO UPDATE SET at = excluded.at"
+)
+_TAKE = (
+    "DELETE FROM cluster_refusals r USING cluster_units u WHERE r.source = u.source"
+    " AND r.slice = u.slice AND r.node = u.node AND u.source = %(source)s"
+    " AND u.slice = %(slice)s AND u.token = %(token)s"
+)
+
+
 def end(connection: Connection, claimed: Claimed, ended: Ended) -> bool:
     """Record how a poll has ended; False if another one has begun since, and nothing is recorded.
 
-    The next one is due sooner if a hint came meanwhile.
+    The next one is due sooner if a hint came meanwhile; and at once, and this one not complete, if
+    a folder has refused documents here and another node has not tried them yet.
     """
     failure = ended.failure
     said = json.dumps(_fields(failure)) if failure is not None else None
+    refusal = _REFUSE if ended.is_refused else _TAKE
+    left = f"%(refused)s AND EXISTS (SELECT 1 FROM {ABLE} AND n.node <> u.node AND r.at IS NULL)"  # noqa: S608 - constants only
     row = connection.execute(
-        "UPDATE cluster_units SET ended = now(), poll = %(poll)s,"
-        " due = least(now() + %(due_in)s * interval '1 second',"
-        " CASE WHEN %(hints)s THEN wanted END),"
+        f"WITH refusal AS ({refusal})"  # noqa: S608 - constants only
+        " UPDATE cluster_units u SET ended = now(), poll = %(poll)s,"
+        f" due = CASE WHEN {left} THEN now()"
+        " ELSE least(now() + %(due_in)s * interval '1 second',"
+        " CASE WHEN %(hints)s THEN wanted END) END,"
         " cursor = coalesce(%(cursor)s, cursor), unreadable = coalesce(%(unreadable)s, unreadable),"
         " error = %(error)s::jsonb, failures = CASE WHEN %(failed)s THEN failures + 1 ELSE 0 END,"
         " failed_since = CASE WHEN %(failed)s THEN coalesce(failed_since, now()) END,"
-        " completed = CASE WHEN %(complete)s THEN now() ELSE completed END, heeds_hints = %(hints)s"
+        f" completed = CASE WHEN %(complete)s AND NOT ({left}) THEN now() ELSE completed END,"
+        " heeds_hints = %(hints)s"
         " WHERE source = %(source)s AND slice = %(slice)s AND token = %(token)s RETURNING 1",
         {
             "poll": ended.poll,
@@ -189,6 +226,7 @@ def end(connection: Connection, claimed: Claimed, ended: Ended) -> bool:
             "error": said,
             "failed": failure is not None,
             "complete": ended.is_complete and failure is None,
+            "refused": ended.is_refused,
             "source": claimed.source,
             "slice": claimed.slice,
             "token": claimed.token,

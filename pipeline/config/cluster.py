@@ -18,8 +18,11 @@ MAX_NAME = 63
 def node_name(text: str) -> str:
     """Validate the name of a node. Raises ValueError with what would be right."""
     name = not_blank(text).strip()
-    if len(name) > MAX_NAME or not name.isprintable():
-        raise ValueError(f"a node has a name of up to {MAX_NAME} printable characters")
+    # A slash ends the name where the ledger says what process of the node has a document in hand.
+    if len(name) > MAX_NAME or not name.isprintable() or "/" in name:
+        raise ValueError(
+            f"a node has a name of up to {MAX_NAME} printable characters, without a slash"
+        )
     return name
 
 
@@ -39,6 +42,14 @@ class ClusterSettings(Struct, frozen=True, forbid_unknown_fields=True):
     def name(self) -> str:
         """The name of this node."""
         return self.node or socket.gethostname()
+
+    def problem_of_name(self) -> str:
+        """Why the name of the machine can't be that of this node, which has none of its own."""
+        try:
+            node_name(self.name)
+        except ValueError as error:
+            return f"this is missing, and the name of this machine, {self.name!r}, is none: {error}"
+        return ""
 
     def located(self, base: Path) -> Self:
         """The same section with its paths absolute."""

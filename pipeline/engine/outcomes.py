@@ -182,12 +182,33 @@ class Outcomes:
             reported = self._error_reporter.report("the quarantine", failure, document.entry.label)
             return await self._postpone(document, reported)
         kept = document.payload is not None
-        log.error("document quarantined", document=document.entry.label, reason=str(error))
         if not await self._record(self._ledger.quarantined, document, error):
             return State.WAITING
+        if (brought := await self._brought(document.key)) is not None:
+            return await self._leave_to_other(document, brought)
+        log.error("document quarantined", document=document.entry.label, reason=str(error))
         self._count(document, State.QUARANTINED)
         await self._settle(document, document.ack.nack(str(error), kept=kept))
         return State.QUARANTINED
+
+    async def _brought(self, key: Key) -> State | None:
+        """The state of a document that is staged or delivered, by another node; else None."""
+        row = (await self._ledger.contents(key.source, [key.id])).get(key.id, {}).get(key.revision)
+        return row.state if row and row.state in (State.STAGED, State.DELIVERED) else None
+
+    async def _leave_to_other(self, document: Document[Any], brought: State) -> State:
+        """End here a document that another node has brought to its end, or has in hand."""
+        log.info("another node has the document", document=document.entry.label)
+        try:
+            await self._quarantine.remove(document.key)
+        except OSError as error:
+            log.warning("quarantine can't be cleared", id=document.key.id, reason=str(error))
+        if brought is State.STAGED:
+            await self._wait(document)
+            return State.WAITING
+        self._count(document, State.DUPLICATE)
+        await self._settle(document, document.ack.ack())
+        return State.DUPLICATE
 
     async def _record(
         self,

@@ -74,12 +74,15 @@ class Collector:
         deliveries: Deliveries,
         configured: Configured,
         state_dir: Path,
+        shared_dir: Path | None = None,
     ) -> None:
+        """shared_dir: the folder that all nodes share; None without a cluster."""
         self._vital_signs = vital_signs
         self._ledger = ledger
         self._deliveries = deliveries
         self._configured = configured
         self._state_dir = state_dir
+        self._shared_dir = shared_dir
         self._started_at = time.time()
         self._progress = ProgressMonitor(math.inf)
         self._counts = Refreshed("the ledger", ledger.counts, LedgerCounts())
@@ -106,7 +109,6 @@ class Collector:
         snapshot = signs.snapshot
         paused = self._configured.paused
         polls = {name: one.poll for name, one in snapshot.sources.items()}
-        free = disks.get(self._state_dir)
         return Health(
             at=snapshot.at,
             started_at=self._started_at,
@@ -123,7 +125,8 @@ class Collector:
             unacknowledged=counts.unacknowledged,
             staged=counts.staged,
             ledger_bytes=counts.bytes,
-            disk_free=free if isinstance(free, int) else None,
+            disk_free=_free(disks.get(self._state_dir)),
+            shared_free=_free(disks.get(self._shared_dir)) if self._shared_dir else None,
             state=_state(self._ledger.unwritable),
         )
 
@@ -142,9 +145,14 @@ class Collector:
 
     async def _read_disks(self) -> Mapping[Path, int | Trouble | None]:
         before = self._disks.value
+        own = [one for one in (self._state_dir, self._shared_dir) if one is not None]
         folders = await self._configured.folders()
-        found = await self._deliveries.free_bytes([self._state_dir, *folders])
+        found = await self._deliveries.free_bytes([*own, *folders])
         return {folder: _since(before.get(folder), now) for folder, now in found.items()}
+
+
+def _free(disk: int | Trouble | None) -> int | None:
+    return disk if isinstance(disk, int) else None
 
 
 def _source(

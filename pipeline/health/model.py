@@ -52,10 +52,12 @@ class Health(Struct, frozen=True):
 
     progress_at: when the engine last made progress, or had nothing to do. quarantined, waiting,
     unacknowledged, staged: documents by the ledger. disk_free: bytes free on the disk of the state
-    folder. state: why the ledger can't be written, so that everything waits.
+    folder; shared_free: on that of the folder that all nodes share. state: why the ledger can't be
+    written, so that everything waits.
 
     cluster: where it is that of several nodes; node: the one that tells. started_at, progress_at,
-    disk_free and state are those of this one then, and all else is of all of them.
+    disk_free and state are those of this one then, shared_free is as it sees it, and all else is of
+    all of them.
     """
 
     at: float
@@ -68,6 +70,7 @@ class Health(Struct, frozen=True):
     unacknowledged: int
     ledger_bytes: int
     disk_free: int | None = None
+    shared_free: int | None = None
     staged: int = 0
     state: Trouble | None = None
     cluster: ClusterView | None = None

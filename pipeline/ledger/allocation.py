@@ -111,17 +111,26 @@ def reallocate(
 ) -> list[AllocatedName | None]:
     """Allocate another name to each staged document, within the transaction that is open.
 
-    None for one that is not staged under its temporary file any more: it keeps what it has.
+    One whose name is another than the one that was found taken has it from another node, or from an
+    earlier call, whose answer was lost, and keeps it. None for one that is not staged under its
+    temporary file any more.
     """
     names: list[AllocatedName | None] = []
     for one in documents:
-        allocated = _free_name(connection, one.key, one.path, one.first, numbers)
-        updated = connection.execute(
-            "UPDATE documents SET path = ?4, name_hash = ?5, changed_at = ?6 WHERE source = ?1"
-            " AND id = ?2 AND revision = ?3 AND state = 'staged' AND staged = ?7",
-            (*columns(one.key), allocated.path, name_hash(allocated.path), at, one.staged),
-        )
-        names.append(allocated if updated.rowcount == 1 else None)
+        allocated = _name_of(connection, one.key, one.staged, one.path)
+        if allocated is not None and allocated.path == one.taken:
+            allocated = _free_name(connection, one.key, one.path, one.first, numbers)
+            updated = connection.execute(
+                "UPDATE documents SET path = ?4, name_hash = ?5, changed_at = ?6 WHERE source = ?1"
+                " AND id = ?2 AND revision = ?3 AND state = 'staged' AND staged = ?7 AND path = ?8",
+                (
+                    *columns(one.key),
+                    *(allocated.path, name_hash(allocated.path), at, one.staged, one.taken),
+                ),
+            )
+            if updated.rowcount != 1:
+                allocated = _name_of(connection, one.key, one.staged, one.path)
+        names.append(allocated)
     return names
 
 
@@ -239,14 +248,18 @@ def _own(
     connection: Connection, document: Staged, corrects: str = "", repeats: str = ""
 ) -> AllocatedName | None:
     """The name under which a document is staged with this very temporary file, if it is."""
+    name = _name_of(connection, document.key, document.staged, document.path)
+    return name and AllocatedName(name.path, name.number, corrects, repeats)
+
+
+def _name_of(connection: Connection, key: Key, staged: str, preferred: str) -> AllocatedName | None:
+    """The name of a document that is staged under a temporary file; None if it is not."""
     row = connection.execute(
         "SELECT path FROM documents WHERE source = ?1 AND id = ?2 AND revision = ?3"
         " AND state = 'staged' AND staged = ?4",
-        (*columns(document.key), document.staged),
+        (*columns(key), staged),
     ).fetchone()
-    if row is None:
-        return None
-    return AllocatedName(row[0], number_of(row[0], document.path), corrects, repeats)
+    return AllocatedName(row[0], number_of(row[0], preferred)) if row is not None else None
 
 
 def _state(connection: Connection, key: Key) -> State | None:

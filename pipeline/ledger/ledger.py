@@ -136,7 +136,8 @@ class Ledger:
     async def reallocate(self, taken: Sequence[NameTaken], at: float) -> list[AllocatedName | None]:
         """Allocate other names to staged documents whose names were taken: durable on return.
 
-        None for one that is not staged under its temporary file any more, which stays as it is.
+        One that another node has given another name meanwhile keeps that. None for one that is not
+        staged under its temporary file any more, which stays as it is.
         """
         if not taken:
             return []

@@ -166,13 +166,14 @@ class NameTaken(Struct, frozen=True):
     """A staged document whose allocated name another program took before it became visible.
 
     path: the preferred name; first: the number of the first alternative to try now. staged: its
-    temporary file.
+    temporary file. taken: the name that was allocated.
     """
 
     key: Key
     path: str
     first: int
     staged: str
+    taken: str
 
 
 def columns(key: Key) -> tuple[str, str, str]:

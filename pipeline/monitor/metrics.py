@@ -207,11 +207,14 @@ def _destinations(health: Health) -> Iterator[Metric]:
     yield states
     free = Gauge(
         "synqup_disk_free_bytes",
-        "Bytes free on the disk of the state folder, and on the fullest disk of destinations.",
+        "Bytes free on the disk of the state folder, of the folder that all nodes of a cluster"
+        " share, and on the fullest disk of destinations.",
         labels=["disk"],
     )
     if health.disk_free is not None:
         free.add_metric(["state"], health.disk_free)
+    if health.shared_free is not None:
+        free.add_metric(["shared"], health.shared_free)
     known = [one.free_bytes for one in health.destinations if one.free_bytes is not None]
     if known:
         free.add_metric(["destinations"], min(known))

@@ -71,6 +71,7 @@ async def allocate_next_names(ledger: Ledger, lane: Lane, taken: Sequence[Named]
             str(one.plan.target),
             number if isinstance(number, int) else one.claim.number + 1,
             one.staged.staged,
+            one.claim.path,
         )
         for one, number in zip(taken, numbers, strict=True)
     ]

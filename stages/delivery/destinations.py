@@ -35,6 +35,10 @@ class Destinations:
         #: When each folder took a document last, and when one refused it last.
         self._taken: dict[Path, float] = {}
         self._refused: dict[Path, float] = {}
+        #: Those whose volume is away, or another one.
+        self._away: set[Path] = set()
+        #: When a document was refused last, by its source and company; by the monotonic clock.
+        self._refused_of: dict[tuple[str, str], float] = {}
 
     def record(self, plans: Sequence[Plan], results: Mapping[Key, WriteResult]) -> None:
         """Record what became of a group of documents."""
@@ -47,6 +51,8 @@ class Destinations:
                 taking.add(plan.folder)
             elif isinstance(result.__cause__, OSError):
                 refusing[plan.folder] = result.__cause__
+                company = plan.document.meta.company.identifier
+                self._refused_of[plan.key.source, company] = time.monotonic()
         self.record_folders(taking, refusing)
 
     def record_folders(self, taking: set[Path], refusing: Mapping[Path, OSError]) -> None:
@@ -55,6 +61,7 @@ class Destinations:
         for folder in taking:
             self._troubles.pop(folder, None)
             self._refused.pop(folder, None)
+            self._away.discard(folder)
             self._taken[folder] = now
         for folder, error in refusing.items():
             if folder not in taking:
@@ -62,6 +69,17 @@ class Destinations:
                 known = self._troubles.get(folder)
                 since = known.since if known else now
                 self._troubles[folder] = Trouble(since, *folder_words(error))
+                if error.errno == errno.ENODEV:
+                    self._away.add(folder)
+                else:
+                    self._away.discard(folder)
+
+    def record_seen(self, folders: set[Path]) -> None:
+        """Record that the volumes of folders are there: those that were away work again."""
+        for folder in self._away & folders:
+            self._away.remove(folder)
+            self._troubles.pop(folder, None)
+            self._refused.pop(folder, None)
 
     @property
     def delivered(self) -> Mapping[tuple[str, str], int]:
@@ -73,6 +91,11 @@ class Destinations:
         return self._troubles
 
     @property
+    def away(self) -> frozenset[Path]:
+        """The folders whose volume is away, or another one, as far as that is known."""
+        return frozenset(self._away)
+
+    @property
     def taken(self) -> Mapping[Path, float]:
         """When each folder took a document last, in seconds since 1970."""
         return self._taken
@@ -81,6 +104,17 @@ class Destinations:
     def refused(self) -> Mapping[Path, float]:
         """When each folder that is in trouble refused a document last."""
         return self._refused
+
+    def refused_of(self, source: str, since: float) -> set[str]:
+        """The companies for which a folder has refused documents of a source since a moment.
+
+        since: by the monotonic clock.
+        """
+        return {
+            company
+            for (name, company), at in self._refused_of.items()
+            if name == source and at >= since
+        }
 
     async def free_bytes(self, folders: Iterable[Path]) -> dict[Path, int | Trouble | None]:
         """The bytes that this account may still write to the disk of each folder.

@@ -176,7 +176,8 @@ class Recovery:
                 log.warning("document will be fetched again", path=one.path, reason=result.lost)
                 lost.append((one, result))
             elif result.next_number:
-                taken.append((one, NameTaken(one.key, one.path, result.next_number, one.staged)))
+                wanted = NameTaken(one.key, one.path, result.next_number, one.staged, one.path)
+                taken.append((one, wanted))
             else:
                 if result.error is not None:
                     refusing[folder] = result.error

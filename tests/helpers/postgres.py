@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,7 +79,7 @@ class PostgresServer:
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         #: Nobody but root can run it as another account.
-        self._as: dict[str, str] = {}
+        self._as: dict[str, Any] = {}
         if os.getuid() == 0:
             self._as = {"user": ACCOUNT, "group": ACCOUNT}
             shutil.chown(folder, ACCOUNT, ACCOUNT)

@@ -21,6 +21,17 @@ from yarl import URL
 
 from tests.helpers.serving import serving
 
+#: The section of a configuration whose alerts go to a receiver.
+ALERTS = """
+[alerts]
+grace = "1s"
+[[alerts.heartbeats]]
+url = "{url}beat"
+[[alerts.webhooks]]
+name = "hook"
+url = "{url}hook"
+"""
+
 #: Seconds that the end of a server may take.
 CLOSING = 1.0
 
@@ -52,6 +63,11 @@ class WebReceiver:
         path = request.raw_path
         self.calls.append(Call(request.method, path, body, dict(request.headers)))
         return web.Response(status=self.status, text="said", headers=self.headers)
+
+    def told(self) -> list[str]:
+        """The cause and the state of each message that the webhook of ALERTS has brought."""
+        hooked = [call.json for call in self.calls if call.path == "/hook"]
+        return [f"{one['cause']} {one['state']}" for one in hooked]
 
     @property
     def paths(self) -> list[str]:

@@ -16,26 +16,11 @@ from pipeline.alerts.settings import AlertSettings, HeartbeatSettings, WebhookSe
 from pipeline.config.types import Duration
 from stages.sandbox import FaultSpec
 from tests.helpers.processes import mailbox, process, synqup
-from tests.helpers.receivers import WebReceiver, receiving
+from tests.helpers.receivers import ALERTS, WebReceiver, receiving
 from tests.helpers.services import often, running, until
 from tests.helpers.trial import trial
 
 pytestmark = [pytest.mark.slow, pytest.mark.anyio]
-
-SECTION = """
-[alerts]
-grace = "1s"
-[[alerts.heartbeats]]
-url = "{url}beat"
-[[alerts.webhooks]]
-name = "hook"
-url = "{url}hook"
-"""
-
-
-def told(receiver: WebReceiver) -> list[str]:
-    hooked = [call.json for call in receiver.calls if call.path == "/hook"]
-    return [f"{one['cause']} {one['state']}" for one in hooked]
 
 
 def alerted(receiver: WebReceiver) -> AlertSettings:
@@ -52,7 +37,7 @@ async def test_a_service_that_was_killed_says_so_when_it_starts_again(tmp_path: 
     async with receiving() as receiver:
         with mailbox(tmp_path, "--documents", 10) as box:
             with box.config.open("a") as file:
-                file.write(SECTION.format(url=receiver.url))
+                file.write(ALERTS.format(url=receiver.url))
             running = tmp_path / "state" / "alerts" / "running"
             with process("run", "--config", box.config) as service:
                 await until(lambda: "/beat/start" in receiver.paths and running.exists())
@@ -60,7 +45,7 @@ async def test_a_service_that_was_killed_says_so_when_it_starts_again(tmp_path: 
                 await until(lambda: service.poll() is not None)
             assert running.exists()
             with process("run", "--config", box.config) as service:
-                await until(lambda: told(receiver) == ["ended problem", "ended over"])
+                await until(lambda: receiver.told() == ["ended problem", "ended over"])
                 service.send_signal(signal.SIGTERM)
                 await until(lambda: service.poll() is not None)
                 assert service.returncode == 0
@@ -68,7 +53,7 @@ async def test_a_service_that_was_killed_says_so_when_it_starts_again(tmp_path: 
             with process("run", "--config", box.config) as service:
                 await until(lambda: receiver.paths.count("/beat/start") == 3)
                 await until(running.exists)
-            assert told(receiver) == ["ended problem", "ended over"]
+            assert receiver.told() == ["ended problem", "ended over"]
 
 
 async def test_a_source_that_fails_is_told_by_the_service_itself(
@@ -79,9 +64,9 @@ async def test_a_source_that_fails_is_told_by_the_service_itself(
     async with receiving() as receiver, trial(tmp_path, FaultSpec("error", on="token")) as it:
         config = structs.replace(often(it.config()), alerts=alerted(receiver))
         async with running(config):
-            await until(lambda: told(receiver) == ["source problem"])
+            await until(lambda: receiver.told() == ["source problem"])
             it.faults.specs = ()
-            await until(lambda: told(receiver) == ["source problem", "source over"])
+            await until(lambda: receiver.told() == ["source problem", "source over"])
             await until(lambda: "/beat" in receiver.paths)
         assert receiver.paths.count("/beat/fail") == 1
         assert not (config.service.state_dir / "alerts" / "running").exists()
@@ -106,7 +91,7 @@ async def test_a_catch_up_tells_monitors_that_it_begins_and_how_it_ends(tmp_path
     async with receiving() as receiver:
         with mailbox(tmp_path, "--documents", 10) as box:
             with box.config.open("a") as file:
-                file.write(SECTION.format(url=receiver.url))
+                file.write(ALERTS.format(url=receiver.url))
             command = partial(synqup, "catch-up", "--config", box.config)
             await anyio.to_thread.run_sync(command)
             assert receiver.paths == ["/beat/start", "/beat/0"]
@@ -125,7 +110,7 @@ async def test_a_monitor_that_is_not_there_changes_nothing_of_a_catch_up(tmp_pat
         gone = receiver.url
     with mailbox(tmp_path, "--documents", 5) as box:
         with box.config.open("a") as file:
-            file.write(SECTION.format(url=gone))
+            file.write(ALERTS.format(url=gone))
         said = await anyio.to_thread.run_sync(partial(synqup, "catch-up", "--config", box.config))
         assert "5 delivered" in said
 
@@ -137,7 +122,7 @@ async def test_a_test_of_alerts_says_what_came_of_each(tmp_path: Path) -> None:
             command = partial(synqup, "alert", "--config", box.config)
             said = await anyio.to_thread.run_sync(partial(command, "--test", expect=2))
             assert "nobody is told" in said
-            box.config.write_text(bare + SECTION.format(url=receiver.url))
+            box.config.write_text(bare + ALERTS.format(url=receiver.url))
             assert "--test" in await anyio.to_thread.run_sync(partial(command, expect=2))
             said = await anyio.to_thread.run_sync(partial(command, "--test"))
             assert "ok    heartbeat 1: the message was taken." in said

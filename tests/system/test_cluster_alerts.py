@@ -12,16 +12,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
-import psycopg
 import pytest
 from msgspec import structs
+
+pytest.importorskip("procrastinate", reason="procrastinate is not installed (the extra 'cluster')")
+
+import psycopg
 
 from pipeline.alerts.settings import AlertSettings, WebhookSettings
 from pipeline.cluster import telling
 from pipeline.config.types import Duration
 from stages.sandbox import FaultSpec
 from tests.helpers.processes import SYNQUP, Mailbox, mailbox
-from tests.helpers.receivers import WebReceiver, receiving
+from tests.helpers.receivers import ALERTS, receiving
 from tests.helpers.services import often, until
 from tests.helpers.trial import trial
 from tests.helpers.two_nodes import node, node_of
@@ -32,14 +35,7 @@ pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="processes are stopped by POSIX signals"),
 ]
 
-SECTION = """
-[alerts]
-grace = "1s"
-[[alerts.heartbeats]]
-url = "{url}beat"
-[[alerts.webhooks]]
-name = "hook"
-url = "{url}hook"
+CLUSTER = """
 [cluster]
 dsn = {{ file = "dsn" }}
 shared_dir = "{shared}"
@@ -50,11 +46,6 @@ node = "{name}"
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-def told(receiver: WebReceiver) -> list[str]:
-    hooked = [call.json for call in receiver.calls if call.path == "/hook"]
-    return [f"{one['cause']} {one['state']}" for one in hooked]
 
 
 def teller(dsn: str) -> str:
@@ -82,18 +73,18 @@ async def test_the_next_node_goes_on_with_what_one_has_told(
         async with node(node_of(config, tmp_path, postgres, "n1")):
             await until(lambda: teller(postgres) == "n1")
             async with node(node_of(config, tmp_path, postgres, "n2")):
-                await until(lambda: told(receiver) == ["source problem"])
+                await until(lambda: receiver.told() == ["source problem"])
                 await anyio.sleep(2)
                 assert teller(postgres) == "n1"
         # It was stopped: another one is told of nothing anew, and of what is over once.
         async with node(node_of(config, tmp_path, postgres, "n3")):
             await until(lambda: teller(postgres) == "n3")
             await anyio.sleep(2)
-            assert told(receiver) == ["source problem"]
+            assert receiver.told() == ["source problem"]
             it.faults.specs = ()
-            await until(lambda: told(receiver) == ["source problem", "source over"])
+            await until(lambda: receiver.told() == ["source problem", "source over"])
             await anyio.sleep(1)
-        assert told(receiver) == ["source problem", "source over"]
+        assert receiver.told() == ["source problem", "source over"]
 
 
 @contextmanager
@@ -111,7 +102,9 @@ def processes(box: Mailbox, folder: Path, dsn: str, url: str) -> Iterator[dict[s
         (own / "dsn").write_text(dsn)
         text = box.config.read_text().replace('"out/', f'"{box.folder}/out/')
         text = text.replace('poll_interval = "5m"', 'poll_interval = "2s"')
-        (own / "synqup.toml").write_text(text + SECTION.format(url=url, name=name, shared=shared))
+        (own / "synqup.toml").write_text(
+            text + ALERTS.format(url=url) + CLUSTER.format(name=name, shared=shared)
+        )
         commands[name] = [*SYNQUP, "run", "--config", str(own / "synqup.toml")]
     yield commands
 
@@ -137,19 +130,19 @@ async def test_a_node_that_dies_or_hangs_is_told_of_once_by_another(
                     await until(lambda: "/beat" in receiver.paths)
                     first = teller(postgres)
                     running[first].send_signal(how)
-                    await until(lambda: told(receiver) == ["node problem"])
+                    await until(lambda: receiver.told() == ["node problem"])
                     second = teller(postgres)
                     assert second not in ("", first)
                     running[first].send_signal(signal.SIGCONT)
                     await until(lambda: running[first].poll() is not None)
                     running[first] = start(commands[first])
-                    await until(lambda: told(receiver) == ["node problem", "node over"])
+                    await until(lambda: receiver.told() == ["node problem", "node over"])
                     assert teller(postgres) == second
                     assert "/beat/start" not in receiver.paths
                     for one in running.values():
                         one.send_signal(signal.SIGTERM)
                     await until(lambda: all(one.poll() == 0 for one in running.values()))
-                    assert told(receiver) == ["node problem", "node over"]
+                    assert receiver.told() == ["node problem", "node over"]
                 finally:
                     for one in running.values():
                         one.kill()

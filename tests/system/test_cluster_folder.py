@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("psycopg")
+pytest.importorskip("psycopg", reason="psycopg is not installed (the extra 'cluster')")
 
 from pipeline.shared_mount import MARKER
 from tests.helpers.browsing import decide, shown_address

@@ -11,6 +11,8 @@ import anyio
 import pytest
 from msgspec import structs
 
+pytest.importorskip("procrastinate", reason="procrastinate is not installed (the extra 'cluster')")
+
 from pipeline.app import unit_poller
 from pipeline.app.clustering import joined
 from pipeline.app.service import Service, open_service

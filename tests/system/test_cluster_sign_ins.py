@@ -16,7 +16,7 @@ from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
 from msgspec import structs
 
-pytest.importorskip("psycopg")
+pytest.importorskip("psycopg", reason="psycopg is not installed (the extra 'cluster')")
 
 from pipeline.cluster.database import Database
 from pipeline.cluster.turns import NodeTurns

@@ -59,6 +59,7 @@ async def test_either_node_tells_of_both(
                         found.get('synqup_cluster_nodes{state="alive"}') == 2
                         and found['synqup_cluster_nodes{state="silent"}'] == 0
                         and found["synqup_cluster_overdue_parts"] == 0
+                        and found['synqup_disk_free_bytes{disk="shared"}'] > 0
                         and found["synqup_cluster_round_trip_seconds"] > 0
                         and found["synqup_cluster_heartbeat_age_seconds"] < 60
                     ),

@@ -119,7 +119,7 @@ class LedgerMachine(RuleBasedStateMachine):
         key = data.draw(st.sampled_from(self.staged()))
         row = self.rows[key]
         for first in range(2, 2 + times):
-            wanted = NameTaken(key, row.name, first, temporary(key))
+            wanted = NameTaken(key, row.name, first, temporary(key), row.name)
             (allocated,) = self.ask("reallocate", [wanted], self.now())
             assert allocated.path != row.name
             row.name = allocated.path

@@ -161,7 +161,7 @@ async def test_a_name_that_was_allocated_without_an_answer_is_the_one_that_is_re
         assert [end.number for end in named.values()] == [*range(1, 8)]
         assert all(isinstance(end, Duplicate) for end in ends[7:])
         proxy.next = Cut.ANSWER
-        wanted = [NameTaken(group[0].key, "out/a.xml", 2, "t/0")]
+        wanted = [NameTaken(group[0].key, "out/a.xml", 2, "t/0", "out/a.xml")]
         (other,) = await ledger.reallocate(wanted, 3.0)
         assert other is not None
         assert other.path in {one.path for one in await ledger.unfinished()}

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import psycopg
 import pytest
+
+pytest.importorskip("procrastinate", reason="procrastinate is not installed (the extra 'cluster')")
+
+import psycopg
 
 from pipeline.health import whole
 from pipeline.monitor.page import live, overview

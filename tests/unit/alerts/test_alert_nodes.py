@@ -33,6 +33,7 @@ class Nodes:
         self.changed: dict[str, dict[str, Any]] = {}
         self.reports: dict[str, NodeReport] = {}
         self.view: dict[str, Any] = {}
+        self.shared_free: int | None = ROOM
         self.settings = AlertSettings(summary="never")
         self.memory: Memory = new_memory(self.now)
 
@@ -64,6 +65,7 @@ class Nodes:
             unacknowledged=0,
             ledger_bytes=1,
             disk_free=self.reports.get(self.teller, NodeReport(disk_free=ROOM)).disk_free,
+            shared_free=self.shared_free,
             cluster=ClusterView(self.now, DATABASE, nodes, **self.view),
             node=self.teller,
         )
@@ -170,6 +172,24 @@ def test_a_disk_and_what_is_stuck_are_told_of_their_node(it: Nodes) -> None:
     it.reports["n1"] = NodeReport(disk_free=10**9)
     (own,) = it.run(HOUR)
     assert "the state folder of node n1" in own.text.lower()
+
+
+def test_the_disk_of_the_folder_that_all_share_is_told_once(it: Nodes) -> None:
+    it.shared_free = 10**9
+    (begun,) = it.run(HOUR)
+    assert begun.cause == "disk"
+    assert "the shared folder" in begun.text.lower()
+    # Whichever node tells of it.
+    it.teller = "n2"
+    assert not it.run(HOUR)
+    it.shared_free = None
+    assert not it.run(HOUR)
+    it.shared_free = 10_000_000
+    (worse,) = it.run(HOUR, "nl")
+    assert "de gedeelde map" in worse.text.lower()
+    it.shared_free = ROOM
+    (over,) = it.run(HOUR)
+    assert (over.cause, over.state) == ("disk", "over")
 
 
 def test_a_node_that_was_ended_and_was_back_at_once_is_told(it: Nodes) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+pytest.importorskip("procrastinate", reason="procrastinate is not installed (the extra 'cluster')")
+
 from pipeline.cluster.claims import alive, claim
 from pipeline.cluster.database import Database
 from pipeline.ledger.place import PostgresPlace, open_store

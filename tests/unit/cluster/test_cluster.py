@@ -12,6 +12,8 @@ import anyio.to_thread
 import pytest
 from structlog.testing import capture_logs
 
+pytest.importorskip("procrastinate", reason="procrastinate is not installed (the extra 'cluster')")
+
 from pipeline.cluster.cluster import Cluster, Job
 from pipeline.cluster.database import Database
 from pipeline.cluster.join import open_cluster

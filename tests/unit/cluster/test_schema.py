@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+pytest.importorskip("procrastinate", reason="procrastinate is not installed (the extra 'cluster')")
+
 from pipeline.cluster.database import Database
 from pipeline.cluster.schema import VERSION, prepare
 from pipeline.errors import StateError

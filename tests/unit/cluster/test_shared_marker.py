@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("psycopg")
+pytest.importorskip("psycopg", reason="psycopg is not installed (the extra 'cluster')")
 
 from pipeline.cluster.database import Database
 from pipeline.cluster.shared_marker import claim_marker, compare_marker

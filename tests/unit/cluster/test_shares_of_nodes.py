@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
+pytest.importorskip("procrastinate", reason="procrastinate is not installed (the extra 'cluster')")
+
 from pipeline.cluster.database import Database
 from pipeline.cluster.shares import Ask, Grant, exchange, share
 from tests.helpers.clustering import add_node, prepared, rows

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import anyio
 import pytest
 
+pytest.importorskip("procrastinate", reason="procrastinate is not installed (the extra 'cluster')")
+
 from pipeline.cluster import telling
 from pipeline.cluster.database import Database
 from pipeline.cluster.telling import NotOurTurn, Telling

@@ -9,7 +9,7 @@ from typing import TypeVar
 import anyio
 import pytest
 
-pytest.importorskip("psycopg")
+pytest.importorskip("psycopg", reason="psycopg is not installed (the extra 'cluster')")
 
 import psycopg
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+pytest.importorskip("procrastinate", reason="procrastinate is not installed (the extra 'cluster')")
+
 from pipeline.cluster import units
 from pipeline.cluster.database import Database
 from pipeline.cluster.planner import Planner

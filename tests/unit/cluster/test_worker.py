@@ -9,6 +9,8 @@ from concurrent.futures import Future
 import pytest
 from structlog.testing import capture_logs
 
+pytest.importorskip("procrastinate", reason="procrastinate is not installed (the extra 'cluster')")
+
 from pipeline.cluster.planner import Planner
 from pipeline.cluster.worker import JobWorker
 from tests.helpers.clustering import add_node, eventually, execute, prepared, publish

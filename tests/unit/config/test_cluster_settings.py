@@ -49,6 +49,8 @@ def test_the_file_of_its_dsn_lies_beside_the_configuration(tmp_path: Path) -> No
         ("shared_dir", "share_dir", ["cluster.share_dir", 'mean "shared_dir"']),
         ('"shared"', '"shared"\nnode = " "', ["cluster.node", "can't be empty"]),
         ('"shared"', '"shared"\nnode = "n\\n1"', ["cluster.node", "63 printable characters"]),
+        ('"shared"', '"shared"\nnode = "a/b"', ["cluster.node", "without a slash"]),
+        ('"shared"', '"shared"\nnode = ""', ["cluster.node", "can't be empty"]),
         ('"shared"', f'"shared"\nnode = "{"n" * 64}"', ["cluster.node", "63 printable"]),
     ],
 )
@@ -56,3 +58,14 @@ def test_what_is_wrong_with_it_is_said(tmp_path: Path, old: str, new: str, said:
     found = "\n".join(problems(tmp_path, GOOD + CLUSTER.replace(old, new)))
     for words in said:
         assert words in found
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "n\t1", "n" * 64])
+def test_the_name_of_a_machine_that_is_none_for_a_node_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: name)
+    (found,) = problems(tmp_path, GOOD + CLUSTER)
+    assert "cluster.node: this is missing, and the name of this machine" in found
+    assert 'write node = "NAME"' in found
+    assert load(tmp_path, GOOD + CLUSTER + 'node = "n1"\n').cluster is not None

@@ -38,7 +38,7 @@ class SignedIn(Farm):
 class World:
     """A collector and its parts."""
 
-    def __init__(self, folder: Path, ledger: Ledger) -> None:
+    def __init__(self, folder: Path, ledger: Ledger, shared: Path | None) -> None:
         self.ledger = ledger
         stage = Stage("stage", one_by_one(anyio.lowlevel.checkpoint))  # type: ignore[arg-type]
         self.engine = Engine([stage], ledger, Quarantine(folder / "quarantine"))
@@ -53,6 +53,7 @@ class World:
             self.destinations,
             self,
             folder / "state",
+            shared,
         )
 
     def sources(self) -> Mapping[str, Source | None]:
@@ -66,9 +67,9 @@ class World:
 
 
 @asynccontextmanager
-async def world(folder: Path) -> AsyncIterator[World]:
+async def world(folder: Path, shared: Path | None = None) -> AsyncIterator[World]:
     async with open_ledger(folder / "ledger") as ledger:
-        one = World(folder, ledger)
+        one = World(folder, ledger, shared)
         async with one.engine.running(), anyio.create_task_group() as group:
             group.start_soon(one.collector.run)
             yield one
@@ -83,6 +84,7 @@ async def test_it_is_ready_once_every_source_was_polled_well(tmp_path: Path) -> 
         assert health.started_at <= health.progress_at <= health.at
         assert health.ledger_bytes > 0
         assert health.disk_free
+        assert health.shared_free is None
         with one.engine.observer.polling("farm"):
             pass
         health = await one.health()
@@ -91,6 +93,13 @@ async def test_it_is_ready_once_every_source_was_polled_well(tmp_path: Path) -> 
         assert (source.trouble, source.sign_in_ends_at) == (None, None)
         assert [Path(to.folder) for to in health.destinations] == list(one.into)
         assert all(to.free_bytes for to in health.destinations)
+
+
+async def test_the_room_in_the_folder_that_nodes_share_is_told(tmp_path: Path) -> None:
+    async with world(tmp_path, tmp_path / "shared") as one:
+        health = await one.health()
+        assert health.shared_free
+        assert len(health.destinations) == len(one.into)
 
 
 async def test_the_sources_are_those_of_the_configuration_in_its_order(tmp_path: Path) -> None:

@@ -116,9 +116,9 @@ async def test_a_name_that_somebody_took_meanwhile_is_followed_by_another(
         await ledger.seen([(KEY, "")], 1.0)
         await ledger.stage([staged(first=3)], 2.0)
         assert [one.path for one in await ledger.unfinished()] == ["out/7-3.xml"]
-        assert await ledger.reallocate([NameTaken(KEY, "out/7.xml", 5, "t/1")], 3.0) == [
-            AllocatedName("out/7-5.xml", 5)
-        ]
+        assert await ledger.reallocate(
+            [NameTaken(KEY, "out/7.xml", 5, "t/1", "out/7-3.xml")], 3.0
+        ) == [AllocatedName("out/7-5.xml", 5)]
         assert [one.path for one in await ledger.unfinished()] == ["out/7-5.xml"]
 
 

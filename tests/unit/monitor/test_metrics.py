@@ -47,6 +47,7 @@ HEALTH = Health(
     staged=4,
     ledger_bytes=5,
     disk_free=6,
+    shared_free=8,
     cluster=ClusterView(
         100.0,
         DatabaseView(0.25, "on"),
@@ -126,6 +127,7 @@ async def test_the_values_are_those_of_the_engine_and_of_the_health(told: str) -
         'synqup_destinations{state="working"}': 1,
         'synqup_destinations{state="failing"}': 1,
         'synqup_disk_free_bytes{disk="state"}': 6,
+        'synqup_disk_free_bytes{disk="shared"}': 8,
         'synqup_disk_free_bytes{disk="destinations"}': 5,
         'synqup_ledger_documents{state="unacknowledged"}': 3,
         'synqup_ledger_documents{state="staged"}': 4,
