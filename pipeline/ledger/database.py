@@ -117,6 +117,18 @@ def prepare_restored(path: Path) -> None:
         ) from None
 
 
+def close_file(path: Path) -> None:
+    """Have one file hold all of a ledger that nobody uses, so that it can be moved. StateError."""
+    try:
+        with closing(sqlite3.connect(path, BUSY_TIMEOUT, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = DELETE").fetchone()
+    except (OSError, sqlite3.Error) as error:
+        reason, remedy = str(error), "If it goes on, send this line to support"
+        if isinstance(error, OSError) or is_recoverable(error):
+            reason, remedy = explain(error)
+        raise StateError(str(path), f"the ledger can't be closed: {reason}", remedy) from None
+
+
 def mark_suspect(connection: sqlite3.Connection) -> None:
     """Have the next start check a ledger of any size: SQLite has found the file damaged."""
     with suppress(sqlite3.Error, OSError):
