@@ -1,4 +1,4 @@
-"""Cluster commands: `synqup cluster adopt`."""
+"""Cluster commands: `adopt` a machine that has worked alone, `accept` an older database."""
 
 from __future__ import annotations
 
@@ -9,14 +9,10 @@ from pipeline.app.exit_codes import ExitCode
 
 cluster = typer.Typer(
     name="cluster",
-    help="Make this machine the first node of a cluster.",
+    help="Make this machine the first node of a cluster, and look after its database.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-
-
-@cluster.callback()
-def _group() -> None: ...
 
 
 @cluster.command()
@@ -30,3 +26,16 @@ def adopt(config: ConfigFile) -> None:
         from pipeline.app.command_cluster import adopt_ledger
 
         adopt_ledger(config.resolve())
+
+
+@cluster.command()
+def accept(config: ConfigFile) -> None:
+    """Let the nodes go on with a database that is older than it was: one put back from a backup.
+
+    No node may run meanwhile. What was delivered since its time, and not acknowledged, comes once
+    more.
+    """
+    with stopped_by_signals(ExitCode.INTERRUPTED):
+        from pipeline.app.command_cluster import accept_database
+
+        accept_database(config.resolve())

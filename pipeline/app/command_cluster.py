@@ -1,4 +1,4 @@
-"""What `synqup cluster adopt` does."""
+"""What `synqup cluster adopt` and `synqup cluster accept` do."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pipeline.app.adopting import Show, adopt
 from pipeline.app.identity import claim_state
+from pipeline.app.idle_cluster import idle_cluster
 from pipeline.app.lock import single_instance
 from pipeline.app.logging import configure_logging
-from pipeline.app.wiring import Config, load_config
+from pipeline.app.wiring import Config, cluster_dsn, ledger_place, load_config
 from pipeline.errors import StateError
+from pipeline.ledger.database import STAGED_WAIT
+from pipeline.ledger.place import open_store
 
 #: Seconds between two lines that tell how far it is, where there is no terminal.
 LINES_INTERVAL = 5.0
@@ -47,6 +50,28 @@ def adopt_ledger(path: Path) -> None:
         " the others",
         soft_wrap=True,
     )
+
+
+def accept_database(path: Path) -> None:
+    """Let the nodes go on with a database that is older than it was, and say what it means."""
+    settings = load_config(path)
+    _ensure_cluster(settings)
+    assert settings.cluster is not None
+    with idle_cluster(cluster_dsn(settings)) as database:
+        from pipeline.cluster.generation import accept_generation  # noqa: PLC0415 - of an extra
+        from pipeline.cluster.schema import prepare  # noqa: PLC0415 - as above
+
+        open_store(ledger_place(settings)).close()
+        prepare(database)
+        is_older = accept_generation(settings.cluster.shared_dir, database, STAGED_WAIT)
+    if is_older:
+        print("The nodes go on with this database when they are started.")
+        print(
+            "What was delivered since its time, and not acknowledged to the platform, comes once"
+            " more: compare the folders of that time"
+        )
+    else:
+        print("The database is not older than the shared folder: there is nothing to accept")
 
 
 def _ensure_cluster(settings: Config) -> None:

@@ -68,6 +68,15 @@ CREATE TABLE cluster_telling (
 INSERT INTO cluster_telling DEFAULT VALUES;
 CREATE TABLE cluster_orders (number bigint PRIMARY KEY, node text NOT NULL);
 """,
+    # By which a database is noticed that is older than it was (`generation`, `nodes`).
+    2: """
+CREATE TABLE cluster_generation (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one), number bigint NOT NULL DEFAULT 0,
+    at timestamptz NOT NULL DEFAULT now()
+);
+INSERT INTO cluster_generation DEFAULT VALUES;
+ALTER TABLE cluster_nodes ADD COLUMN beats bigint NOT NULL DEFAULT 0;
+""",
 }
 VERSION = max(MIGRATIONS) + 1
 
