@@ -14,19 +14,20 @@ from pathlib import Path
 
 import msgspec
 import structlog
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from pipeline.cluster.database import SUBJECT, Connection, Database
 from pipeline.cluster.shared_marker import claim_marker
-from pipeline.durable import replace_file
+from pipeline.durable import flush_folder, replace_file
 from pipeline.errors import StateError
 from pipeline.files import os_reason, read_file
 from pipeline.shared_mount import ensure_mounted
 
 log = structlog.get_logger(__name__)
 
-#: The file in the shared folder.
-NAME = ".synqup-generation"
+#: The file in the shared folder; and one beside it where running nodes have seen the database go
+#: back, which no raise may take away.
+NAME, WENT_BACK = ".synqup-generation", ".synqup-older"
 #: Bytes of it, at most.
 MAX_BYTES = 10_000
 #: Seconds between two raises while nodes run.
@@ -40,14 +41,10 @@ _RAISE = (
 
 
 class Generation(Struct, frozen=True):
-    """A count, and when it was raised, in seconds since 1970 by the database.
-
-    is_lost: in the folder, that a running node has seen the database go back.
-    """
+    """A count, and when it was raised, in seconds since 1970 by the database."""
 
     number: int = 0
     at: float = 0.0
-    is_lost: bool = False
 
 
 class DatabaseOlder(StateError):
@@ -72,8 +69,14 @@ def compare_generation(folder: Path, database: Database) -> None:
     # The folder first: what is raised meanwhile is raised in the database before.
     in_folder = _read(folder)
     in_database = database.run(_known)
-    if in_folder.is_lost or in_folder.number > in_database.number:
+    if in_folder.number > in_database.number:
         raise DatabaseOlder(SUBJECT, _sentence(in_database, in_folder))
+    if (folder / WENT_BACK).exists():
+        raise DatabaseOlder(
+            SUBJECT,
+            remedy=f"Put back the newer one, and remove {folder / WENT_BACK}; or, if it is lost,"
+            " say so once: synqup cluster accept, and compare the folders of that time",
+        )
 
 
 def begin_generation(folder: Path, database: Database) -> None:
@@ -96,7 +99,7 @@ def go_on_with_generation(folder: Path, database: Database) -> None:
 def note_older(folder: Path) -> None:
     """Note for all starts to come that the database has gone back. OSError, StateError."""
     ensure_mounted(folder)
-    _write(folder, structs.replace(_read(folder), is_lost=True))
+    _replace(folder / WENT_BACK, b"See synqup cluster accept.\n")
 
 
 def accept_generation(folder: Path, database: Database, statement: str) -> bool:
@@ -116,6 +119,7 @@ def accept_generation(folder: Path, database: Database, statement: str) -> bool:
         compare_generation(folder, database)
     except DatabaseOlder:
         _write(folder, database.run(work))
+        _remove(folder / WENT_BACK)
         return True
     return False
 
@@ -131,8 +135,7 @@ def _raise(folder: Path, database: Database, age: float) -> None:
     raised = database.run(lambda connection: _first(connection, sql))
     # Where another node was faster, the folder has a higher one, and keeps it. Should both write at
     # once, the lower one may stay until the next raise: that says less, and nothing wrong.
-    in_folder = _read(folder)
-    if raised.number > in_folder.number and not in_folder.is_lost:
+    if raised.number > _read(folder).number:
         _write(folder, raised)
 
 
@@ -157,28 +160,37 @@ def _read(folder: Path) -> Generation:
         log.warning("the generation of the shared folder can't be read", reason=str(error))
         return Generation()
     except OSError as error:
-        raise _unusable(folder, error) from None
+        raise _unusable(folder / NAME, error) from None
 
 
 def _write(folder: Path, generation: Generation) -> None:
-    text = msgspec.json.encode(generation) + b"\n"
+    _replace(folder / NAME, msgspec.json.encode(generation) + b"\n")
+
+
+def _replace(path: Path, content: bytes) -> None:
     try:
-        replace_file(folder / NAME, BytesIO(text), 0o640)
+        replace_file(path, BytesIO(content), 0o640)
     except OSError as error:
-        raise _unusable(folder, error) from None
+        raise _unusable(path, error) from None
 
 
-def _unusable(folder: Path, error: OSError) -> StateError:
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+        flush_folder(path.parent)
+    except OSError as error:
+        raise _unusable(path, error) from None
+
+
+def _unusable(path: Path, error: OSError) -> StateError:
     return StateError(
-        str(folder / NAME),
+        str(path),
         f"the generation of the database can't be kept there ({os_reason(error)})",
         "Let the account that runs synqup read and write there",
     )
 
 
 def _sentence(in_database: Generation, in_folder: Generation) -> str:
-    if in_folder.is_lost and in_folder.number <= in_database.number:
-        return DatabaseOlder.reason
     here = f"of {_when(in_database.at)}" if in_database.number else "new"
     return (
         f"it is {here} (generation {in_database.number:,}), and nodes have worked with one of"

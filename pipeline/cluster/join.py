@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds that a node which ends gives to a note in the shared folder.
 NOTING = 2.0
+#: Seconds that a connection which nobody needs is given to be closed.
+CLOSING = 1.0
 #: Seconds for which the start waits for the database.
 PATIENCE = 20.0
 
@@ -74,24 +76,13 @@ async def open_cluster(
         await lost.wait()
         raise failure[0]
 
-    async def go_on(folder: Path) -> None:
-        counting = Database(dsn, f"synqup {node}: generation")
-        while True:
-            await anyio.sleep(INTERVAL)
-            try:
-                # The folder may hang, and has nothing to do with the heartbeat.
-                work = partial(go_on_with_generation, folder, counting)
-                await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
-            except DatabaseOlder as error:
-                await anyio.to_thread.run_sync(on_lost, error, abandon_on_cancel=True)
-            except (DatabaseLost, StateError, OSError) as error:
-                log.warning("the generation can't be raised", reason=str(error))
-
     try:
         async with anyio.create_task_group() as group:
             group.start_soon(watch)
             if shared_dir is not None:
-                group.start_soon(go_on, shared_dir)
+                group.start_soon(
+                    _count, shared_dir, Database(dsn, f"synqup {node}: count"), on_lost
+                )
             try:
                 yield cluster
             finally:
@@ -99,6 +90,24 @@ async def open_cluster(
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(membership.close)
+
+
+async def _count(folder: Path, database: Database, on_older: Callable[[StateError], None]) -> None:
+    """Raise the generation again and again; on_older: called in a thread if it went back."""
+    try:
+        while True:
+            await anyio.sleep(INTERVAL)
+            try:
+                # The folder may hang, and has nothing to do with the heartbeat.
+                work = partial(go_on_with_generation, folder, database)
+                await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+            except DatabaseOlder as error:
+                await anyio.to_thread.run_sync(on_older, error, abandon_on_cancel=True)
+            except (DatabaseLost, StateError, OSError) as error:
+                log.warning("the generation can't be raised", reason=str(error))
+    finally:
+        with anyio.move_on_after(CLOSING, shield=True):
+            await anyio.to_thread.run_sync(database.close, abandon_on_cancel=True)
 
 
 def _remember(folder: Path) -> None:
