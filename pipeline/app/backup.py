@@ -39,7 +39,8 @@ LEDGER = "ledger.sqlite"
 TOKENS = "tokens"
 #: What is not in a backup: what is made anew, or of use to this very process alone.
 LEFT_OUT = re.compile(
-    rf"{re.escape(LEDGER)}.*|delivered\.sqlite.*|control\..*|staging|spool|feeds|.*\.part"
+    rf"{re.escape(LEDGER)}.*|delivered\.sqlite.*|control\..*|node\.json|staging|spool|feeds"
+    r"|.*\.part"
 )
 #: What stands in no name: on Windows some of it leads to other places.
 UNSAFE = re.compile(r'[\\:\x00-\x1f"<>|?*]')

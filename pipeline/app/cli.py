@@ -20,6 +20,7 @@ import typer
 from pipeline.app import (
     cli_alert,
     cli_backup,
+    cli_cluster,
     cli_control,
     cli_inspect,
     cli_logs,
@@ -78,6 +79,7 @@ for name, command in COMMANDS.items():
 
 app.add_typer(cli_setup.companies)
 app.add_typer(cli_service.service)
+app.add_typer(cli_cluster.cluster)
 
 
 def _show_version(wanted: bool) -> None:

@@ -35,7 +35,8 @@ async def joined(config: Config) -> AsyncIterator[Cluster | None]:
     """Be a node of the cluster while the block runs; None where there is no [cluster].
 
     Raises StateError where the node can't join; and in the block, from a task beside it, when it
-    has lost the others. Should the process not end then by itself, it is ended.
+    has lost the others, or the database went back. Should the process not end then by itself, it is
+    ended.
     """
     if config.cluster is None:
         yield None
@@ -51,7 +52,8 @@ async def joined(config: Config) -> AsyncIterator[Cluster | None]:
 
     try:
         name = config.cluster.name
-        async with open_cluster(dsn, name, version("synqup"), abandon) as cluster:
+        shared_dir = config.cluster.shared_dir
+        async with open_cluster(dsn, name, version("synqup"), abandon, shared_dir) as cluster:
             cluster.configured(config)
             try:
                 yield cluster

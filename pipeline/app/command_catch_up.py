@@ -16,6 +16,7 @@ from pipeline.app.identity import claim_state
 from pipeline.app.lock import single_instance
 from pipeline.app.logging import configure_logging
 from pipeline.app.loop import run_loop
+from pipeline.app.node_note import claim_kind
 from pipeline.app.process import exit_now
 from pipeline.app.progress import Display
 from pipeline.app.wiring import Config, ledger_place, load_config
@@ -39,6 +40,7 @@ def bring_backlog(path: Path, *, take_over: bool) -> None:
         folder = settings.service.state_dir / "logs"
         log = configure_logging(folder, settings.service, quiet=True)
         claim_state(settings.service.state_dir, path, take_over=take_over)
+        claim_kind(settings)
         work = partial(running.run, Display(console).show, abandon, log.record)
         result = run_loop(partial(_with_heartbeats, settings, work))
     output.result(console, result, summarise(ledger_place(settings)))

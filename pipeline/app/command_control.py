@@ -65,9 +65,11 @@ def _alone(settings: Config, path: Path, action: str, asked: Mapping[str, Any]) 
     from pipeline.app.lock import single_instance  # noqa: PLC0415
     from pipeline.app.logging import configure_logging  # noqa: PLC0415
     from pipeline.app.loop import run_loop  # noqa: PLC0415
+    from pipeline.app.node_note import claim_kind  # noqa: PLC0415
 
     state_dir = settings.service.state_dir
     with single_instance(state_dir):
         log = configure_logging(state_dir / "logs", settings.service, quiet=True)
         claim_state(state_dir, path, take_over=False)
+        claim_kind(settings)
         return run_loop(partial(do_alone, settings, action, asked, own_name(), log.record))

@@ -11,6 +11,7 @@ from pipeline.app.identity import claim_state
 from pipeline.app.lock import single_instance
 from pipeline.app.logging import configure_logging
 from pipeline.app.loop import run_loop
+from pipeline.app.node_note import claim_kind
 from pipeline.app.process import exit_now
 from pipeline.app.service import serve
 from pipeline.app.service_manager.link import Link
@@ -35,4 +36,5 @@ def run_service(
     with single_instance(settings.service.state_dir):
         log = configure_logging(settings.service.state_dir / "logs", settings.service)
         claim_state(settings.service.state_dir, path, take_over=take_over)
+        claim_kind(settings)
         run_loop(lambda: serve(path, settings, abandon, link, log))

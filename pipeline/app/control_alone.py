@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
+import anyio.to_thread
+
 from pipeline.app.catch_up import LEDGER_TIMEOUT
 from pipeline.app.control import Control
+from pipeline.app.node_turns import compare_shared_folder
 from pipeline.app.wiring import Application, Config, open_application
 from pipeline.control.actions import ActionResult
 from pipeline.control.client import NoService
@@ -69,6 +72,8 @@ async def do_alone(
         is_for_nodes = nodes is not None and await nodes.are_alive()
         if action == "poll" and not is_for_nodes:
             raise NoService(str(config.service.state_dir))
+        if config.cluster is not None:
+            await anyio.to_thread.run_sync(compare_shared_folder, config.cluster)
         result: ActionResult
         async with (
             open_application(config, LEDGER_TIMEOUT, sink=sink) as application,

@@ -34,6 +34,17 @@ def run_loop(work: Callable[[], Awaitable[T]]) -> T:
         raise _first_error(group) from None
 
 
+def run_briefly(work: Callable[[], Awaitable[T]]) -> T:
+    """Run a part of the work of a command in an event loop; a signal interrupts all of it.
+
+    Errors as of run_loop().
+    """
+    try:
+        return anyio.run(work)
+    except BaseExceptionGroup as group:
+        raise _first_error(group) from None
+
+
 def _first_error(group: BaseException) -> BaseException:
     errors = (one for one in leaf_exceptions(group) if not isinstance(one, CancelledError))
     return next(errors, KeyboardInterrupt())

@@ -34,11 +34,16 @@ def node_turns(cluster: ClusterSettings | None) -> Iterator[Turns | None]:
 
 
 def compare_shared_folder(cluster: ClusterSettings) -> None:
-    """See whether the shared folder is the one of the other nodes; errors as of node_turns()."""
+    """See whether the shared folder is the one of the other nodes; errors as of node_turns().
+
+    StateError also if the database is older than one with which they have worked.
+    """
     with _database(cluster) as database:
+        from pipeline.cluster.generation import compare_generation  # noqa: PLC0415 - an extra
         from pipeline.cluster.shared_marker import compare_marker  # noqa: PLC0415 - an extra
 
         compare_marker(cluster.shared_dir, database)
+        compare_generation(cluster.shared_dir, database)
 
 
 @contextmanager

@@ -22,8 +22,8 @@ PART = "restore.part"
 READY = "restore.ready-"
 PLACING = "restore.placing-"
 BEFORE = "before-restore-"
-#: A folder of such a step.
-STEP = re.compile(r"restore\.(part|(ready|placing)-\w+)|before-restore-\w+")
+#: A folder of such a step, or of the state from before a cluster.
+STEP = re.compile(r"restore\.(part|(ready|placing)-\w+)|before-(restore|cluster)-\w+")
 #: What stays where it is: the lock that is held, and the log.
 STAYING = frozenset({"lock", "owner", "logs", "control.sock", "control.json"})
 #: In the content, the names of further entries that stay, one a line; it is not moved up.

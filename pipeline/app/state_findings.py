@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from pipeline.app.identity import check_state
+from pipeline.app.node_note import check_kind
 from pipeline.app.node_turns import compare_shared_folder
 from pipeline.app.wiring import Config, Finding, folders_of, ledger_place
 from pipeline.config.types import SECONDS
@@ -14,7 +16,7 @@ from pipeline.ledger.place import PostgresPlace, check_place, reading
 
 
 def state_findings(config: Config) -> list[Finding]:
-    """Whether the state folder is a copy of another, and what is removed when.
+    """Whether the state folder is a copy of another, or one of another kind; what is removed when.
 
     In a cluster also whether the shared folder is the one of the other nodes.
     """
@@ -22,10 +24,11 @@ def state_findings(config: Config) -> list[Finding]:
     findings = []
     if config.cluster is not None:
         findings.append(_ledger_finding(config))
-    try:
-        check_state(service.state_dir)
-    except StateError as error:
-        findings.append(Finding("folder", False, str(error)))
+    for check in (partial(check_state, service.state_dir), partial(check_kind, config)):
+        try:
+            check()
+        except StateError as error:
+            findings.append(Finding("folder", False, str(error)))
     # That it is not there the trial of the folders tells.
     if config.cluster is not None and config.cluster.shared_dir.is_dir():
         try:

@@ -36,6 +36,8 @@ _SESSION = {
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "10000",
+    # Heartbeats that are forgotten by a crash would look like a database that went back.
+    "synchronous_commit": "on",
 }
 
 

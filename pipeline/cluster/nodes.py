@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from pipeline.cluster.database import SUBJECT, Connection, Database, DatabaseLost
 from pipeline.cluster.digests import Parts, differences, digest_of
+from pipeline.cluster.generation import DatabaseOlder, known_number
 from pipeline.cluster.schema import NODE_LOCK
 from pipeline.errors import StateError, StateInUse
 
@@ -45,6 +46,13 @@ class Identity(Struct, frozen=True):
     host: str
     version: str
     instance: str
+
+
+class Progress(Struct, frozen=True):
+    """What only grows in a database, unless it is an older one. beats: of one process."""
+
+    beats: int = 0
+    generation: int = 0
 
 
 class NodeState(Struct, frozen=True):
@@ -90,6 +98,9 @@ class Membership:
         #: The others' parts, by the digests of them.
         self._known: dict[str, tuple[str, Parts]] = {}
         self._reached = time.monotonic()
+        #: Heartbeats of this process that are known to be in the database, and its generation; and
+        #: those of the transaction that is under way.
+        self._sure = self._unsure = Progress()
         #: Why the latest try failed; None if it did not.
         self._failure: DatabaseLost | None = None
         self.nodes: Mapping[str, NodeState] = {}
@@ -185,7 +196,7 @@ class Membership:
             log.warning("no heartbeat", node=self._who.node, reason=str(error))
             self._failure = error
             return error
-        self._reached, self._failure = began, None
+        self._reached, self._failure, self._sure = began, None, self._unsure
         return None
 
     def _beat(self, connection: Connection) -> None:
@@ -202,13 +213,14 @@ class Membership:
         digest, parts = self._current
         changed = digest != self._published
         row = connection.execute(
-            "UPDATE cluster_nodes SET heartbeat = now() WHERE node = %s AND instance = %s"
-            " RETURNING 1",
+            "UPDATE cluster_nodes SET heartbeat = now(), beats = beats + 1"
+            " WHERE node = %s AND instance = %s RETURNING beats",
             (who.node, who.instance),
         ).fetchone()
         if row is None:
             self._take(connection)
             changed = True
+        self._advance(connection, row[0] if row is not None else 0)
         if changed:
             connection.execute(
                 "UPDATE cluster_nodes SET configured = CASE WHEN digest = %(digest)s"
@@ -218,6 +230,13 @@ class Membership:
             )
         self._look(connection, digest, parts)
         self._published = digest
+
+    def _advance(self, connection: Connection, beats: int) -> None:
+        """See that the database has all that it had. beats: with this one; 0 for a new row."""
+        now = Progress(beats, known_number(connection))
+        if now.generation < self._sure.generation or 1 < now.beats <= self._sure.beats:
+            raise DatabaseOlder(SUBJECT)
+        self._unsure = now
 
     def _look(self, connection: Connection, own: str, parts: Parts) -> None:
         """See who else is there, and in what they differ."""
@@ -257,6 +276,7 @@ class Membership:
             "INSERT INTO cluster_nodes (node, instance, backend, host, version)"  # noqa: S608 - below
             " VALUES (%s, %s, pg_backend_pid(), %s, %s) ON CONFLICT (node) DO UPDATE SET"
             " instance = excluded.instance, backend = excluded.backend, host = excluded.host,"
+            f" beats = CASE WHEN {_SAME} THEN cluster_nodes.beats ELSE 0 END,"
             " version = excluded.version, heartbeat = now(), parts = '{}', digest ="
             f" CASE WHEN {_SAME} THEN cluster_nodes.digest ELSE '' END, started = CASE WHEN {_SAME}"
             " THEN cluster_nodes.started ELSE now() END, ended = CASE WHEN"

@@ -77,6 +77,15 @@ CREATE TABLE cluster_refusals (
     FOREIGN KEY (source, slice) REFERENCES cluster_units ON DELETE CASCADE
 );
 """,
+    # By which a database is noticed that is older than it was (`generation`, `nodes`).
+    3: """
+CREATE TABLE cluster_generation (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one), number bigint NOT NULL DEFAULT 0,
+    at timestamptz NOT NULL DEFAULT now()
+);
+INSERT INTO cluster_generation DEFAULT VALUES;
+ALTER TABLE cluster_nodes ADD COLUMN beats bigint NOT NULL DEFAULT 0;
+""",
 }
 VERSION = max(MIGRATIONS) + 1
 

@@ -32,6 +32,13 @@ log = structlog.get_logger(__name__)
 
 #: Bytes up to which a ledger is checked at each start; a larger one only after damage was found.
 CHECK_LIMIT = 8_000_000
+#: SQL: what was staged in a ledger that is put in place of a later one waits: nothing tells any
+#: more whether it became visible since, and to be fetched once more is better than never.
+STAGED_WAIT = (
+    "UPDATE documents SET state = 'waiting', staged = '', companions = '', name_hash = NULL,"
+    " identity = NULL, number_hash = NULL, reason ="
+    " 'it was staged when the backup was made; it will be fetched again' WHERE state = 'staged'"
+)
 #: Attempts to copy a ledger that another program is writing.
 COPY_ATTEMPTS = 5
 
@@ -99,22 +106,28 @@ def snapshot_database(path: Path, copy: Path) -> int:
 def prepare_restored(path: Path) -> None:
     """Prepare the copy of a ledger to be used in place of a later one. Raises StateError.
 
-    It is checked as a whole, and what was staged waits: nothing tells any more whether it became
-    visible since, and to be fetched once more is better than never.
+    It is checked as a whole, and what was staged waits (STAGED_WAIT).
     """
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             check_structure(connection)
-            connection.execute(
-                "UPDATE documents SET state = 'waiting', staged = '', companions = '',"
-                " name_hash = NULL, identity = NULL, number_hash = NULL, reason ="
-                " 'it was staged when the backup was made; it will be fetched again'"
-                " WHERE state = 'staged'"
-            )
+            connection.execute(STAGED_WAIT)
     except (OSError, sqlite3.Error) as error:
         raise StateError(
             str(path), f"the ledger of the backup can't be used ({error})", "Use another backup"
         ) from None
+
+
+def close_file(path: Path) -> None:
+    """Have one file hold all of a ledger that nobody uses, so that it can be moved. StateError."""
+    try:
+        with closing(sqlite3.connect(path, BUSY_TIMEOUT, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = DELETE").fetchone()
+    except (OSError, sqlite3.Error) as error:
+        reason, remedy = str(error), "If it goes on, send this line to support"
+        if isinstance(error, OSError) or is_recoverable(error):
+            reason, remedy = explain(error)
+        raise StateError(str(path), f"the ledger can't be closed: {reason}", remedy) from None
 
 
 def mark_suspect(connection: sqlite3.Connection) -> None:

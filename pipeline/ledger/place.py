@@ -65,6 +65,22 @@ def reading(place: LedgerPlace, patience: float | None = None) -> Iterator[Conne
             yield connection
 
 
+def described(place: LedgerPlace) -> str:
+    """Where a ledger lies, for people, without asking there. Raises StateError."""
+    if isinstance(place, Path):
+        return str(place)
+    name: str = _postgres().named(place.dsn)
+    return name
+
+
+def carrying() -> ModuleType:
+    """The module that carries ledgers over into PostgreSQL. Raises StateError."""
+    _postgres()
+    from pipeline.ledger import carrying  # noqa: PLC0415 - its library is an extra
+
+    return carrying
+
+
 def _postgres() -> ModuleType:
     """The module for PostgreSQL, which is imported only where there is a cluster."""
     try:

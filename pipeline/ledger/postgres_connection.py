@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -153,6 +153,14 @@ class PostgresConnection:
         cursor.executemany(translated(sql), rows)
         return cursor
 
+    def copy(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+        """Append rows to a table by one statement, however many there are; how many came."""
+        cursor = self._link.cursor()
+        with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN".encode()) as copy:
+            for row in rows:
+                copy.write_row(row)
+        return cursor.rowcount
+
     def close(self) -> None:
         """Close it, whatever state it is in."""
         self._link.close()
@@ -185,6 +193,16 @@ def connect(dsn: str, name: str = "synqup") -> PostgresConnection:
         connection.close()
         raise
     return connection
+
+
+def named(dsn: str) -> str:
+    """What people call the database of a connection string: never with its password."""
+    try:
+        said = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        return "the database of [cluster]"
+    name, host = said.get("dbname") or said.get("service"), said.get("host")
+    return f"database {name or 'of PostgreSQL'}" + (f" on {host}" if host else "")
 
 
 def limit_statements(connection: PostgresConnection, seconds: float) -> None:

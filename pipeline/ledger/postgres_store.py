@@ -21,11 +21,14 @@ from pipeline.ledger.postgres_connection import (
     PostgresConnection,
     connect,
     limit_statements,
+    named,
 )
 from pipeline.ledger.postgres_errors import ConnectionLost, Unsuitable, explain, is_recoverable
 from pipeline.ledger.postgres_schema import SUBJECT, known_version, prepare
 from pipeline.ledger.postgres_settings import check_settings
 from pipeline.ledger.schema import VERSION
+
+__all__ = ["PostgresStore", "check_postgres", "named", "open_postgres", "reading_postgres"]
 
 #: The key of the lock of all changes ("ledger").
 CHANGES_LOCK = 0x6C6564676572

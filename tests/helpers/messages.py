@@ -23,6 +23,7 @@ ELSEWHERE = {
     "pipeline/control/[!aw]*": "the socket, and the commands that use it: at a terminal",
     "pipeline/language/*": "it says what others have said",
     "pipeline/monitor/[!r]*": "the page has its catalog; the others are answers to programs",
+    "pipeline/ledger/carrying.py": "`synqup cluster adopt`",
     "pipeline/ledger/database.py": "at a terminal: the service does not start",
     "pipeline/ledger/migration.py": "as database.py",
     "pipeline/ledger/place.py": "as database.py",
