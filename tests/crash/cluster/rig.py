@@ -21,7 +21,7 @@ from pipeline.ledger.postgres_store import open_postgres
 from stages.sandbox.corpus import Document
 from stages.sandbox.state_index import State
 from tests.crash.world import Taken, World
-from tests.helpers.postgres import PostgresServer, running_postgres
+from tests.helpers.postgres import OwnServer, running_postgres
 
 from .importer import importing, place
 
@@ -68,7 +68,7 @@ class Rig:
     """All that the nodes have around them. out: where documents go; taken: where they end."""
 
     def __init__(
-        self, folder: Path, mailbox: WatchedMailbox, server: PostgresServer, dsn: str,
+        self, folder: Path, mailbox: WatchedMailbox, server: OwnServer, dsn: str,
         portal: BlockingPortal,
     ) -> None:  # fmt: skip
         self.folder = folder
