@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -19,12 +17,10 @@ from psycopg.conninfo import make_conninfo
 
 from tests.helpers.half_open import way_to
 from tests.helpers.postgres import PostgresServer, running_postgres
-from tests.helpers.processes import PATIENCE, SYNQUP, Mailbox, mailbox, synqup
+from tests.helpers.processes import PATIENCE, Mailbox, mailbox, process, send, synqup
+from tests.helpers.systems import posix_only
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(os.name != "posix", reason="processes are stopped by POSIX signals"),
-]
+pytestmark = pytest.mark.slow
 
 CLUSTER = """
 [cluster]
@@ -45,32 +41,32 @@ class Node:
             if one.is_file() and one.suffix not in (".jsonl", ".toml"):
                 shutil.copy(one, folder)
         (folder / "dsn").write_text(dsn)
-        text = box.config.read_text().replace('"out/', f'"{box.folder}/out/')
+        text = box.config.read_text().replace('"out/', f'"{box.folder.as_posix()}/out/')
         text = text.replace('poll_interval = "5m"', f'poll_interval = "{interval}"')
         shared = box.folder / "shared"
         shared.mkdir(exist_ok=True)
-        self.config.write_text(text + CLUSTER.format(name=name, shared=shared))
-        self.process: subprocess.Popen[bytes] | None = None
+        self.config.write_text(text + CLUSTER.format(name=name, shared=shared.as_posix()))
+        self.process: subprocess.Popen[str] | None = None
+        self._started = ExitStack()
 
     def start(self, command: str = "run") -> None:
-        with self.output.open("ab") as output:
-            self.process = subprocess.Popen(
-                [*SYNQUP, command, "--config", self.config], stdout=output, stderr=output
-            )
+        self._started.close()
+        output = self._started.enter_context(self.output.open("ab"))
+        self.process = self._started.enter_context(
+            process(command, "--config", self.config, output=output)
+        )
 
-    def send(self, number: int) -> None:
+    def send(self, name: str) -> None:
         assert self.process is not None
-        self.process.send_signal(number)
+        send(self.process, name)
 
     def wait(self) -> int:
         assert self.process is not None
         return self.process.wait(PATIENCE)
 
     def end(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.kill()
-            self.process.wait(PATIENCE)
+        # Also if it stands still.
+        self._started.close()
 
 
 class World:
@@ -131,7 +127,7 @@ def test_two_nodes_deliver_all_of_a_hundred_companies_once(postgres: str) -> Non
         world.until(lambda: world.delivered() == 600)
         world.until(lambda: len(world.box.journal()) >= 600)
         for node in nodes:
-            node.send(signal.SIGTERM)
+            node.send("SIGTERM")
         assert [node.wait() for node in nodes] == [0, 0]
         world.box.assert_everything_stands_once()
         both = world.rows("SELECT DISTINCT node FROM documents WHERE node <> ''")
@@ -152,7 +148,9 @@ def test_a_second_process_of_a_name_is_refused_in_words(postgres: str) -> None:
         assert "another process of this name is at work" in said
 
 
-@pytest.mark.parametrize("how", ["kill", "stop"])
+@pytest.mark.parametrize(
+    "how", ["kill", pytest.param("stop", marks=posix_only("no signal stops a process"))]
+)
 def test_what_a_node_leaves_is_taken_over(postgres: str, how: str) -> None:
     with worlds(postgres, "--companies", 60, "--documents", 30, "--new-every", 0.2) as world:
         a, b = world.node("a"), world.node("b")
@@ -161,7 +159,7 @@ def test_what_a_node_leaves_is_taken_over(postgres: str, how: str) -> None:
         world.until(lambda: world.rows(
             "SELECT 1 FROM cluster_units u JOIN cluster_units v ON u.node = 'a' AND v.node = 'b'"
         ))  # fmt: skip
-        a.send(signal.SIGKILL if how == "kill" else signal.SIGSTOP)
+        a.send("SIGKILL" if how == "kill" else "SIGSTOP")
         began = time.monotonic()
         units = world.rows("SELECT source, slice, token FROM cluster_units")
         # Each unit is polled again by the node that is left.
@@ -177,7 +175,7 @@ def test_what_a_node_leaves_is_taken_over(postgres: str, how: str) -> None:
         )  # fmt: skip
         print(f"taken over {time.monotonic() - began:.1f} s after {how}")
         if how == "stop":
-            a.send(signal.SIGCONT)
+            a.send("SIGCONT")
             assert a.wait() == 1
             said = a.output.read_text()
             assert re.search(r"node a: (it has not reached|another process)", said)
@@ -224,7 +222,7 @@ def test_a_database_that_is_killed_and_comes_back_holds_nothing_up_for_long() ->
 
         world.until(all_are_there)
         for node in nodes:
-            node.send(signal.SIGTERM)
+            node.send("SIGTERM")
         assert [node.wait() for node in nodes] == [0, 0]
 
 
