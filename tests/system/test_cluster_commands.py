@@ -149,7 +149,9 @@ def test_without_its_library_the_command_to_install_it_is_said(box: Mailbox) -> 
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "pip install 'synqup[cluster]'" in " ".join(done.stderr.split())
+    said = " ".join(done.stderr.split())
+    assert "pip install 'synqup[cluster]'" in said
+    assert "synqup-windows-cluster.zip" in said
 
 
 @pytest.mark.anyio

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import tempfile
 import time
@@ -16,36 +15,20 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from tests.helpers.half_open import way_to
+from tests.helpers.node_config import write_node
 from tests.helpers.postgres import PostgresServer, running_postgres
 from tests.helpers.processes import PATIENCE, Mailbox, mailbox, process, send, synqup
 from tests.helpers.systems import posix_only
 
 pytestmark = pytest.mark.slow
 
-CLUSTER = """
-[cluster]
-dsn = {{ file = "dsn" }}
-shared_dir = "{shared}"
-node = "{name}"
-"""
-
 
 class Node:
     """A process that is a node, with its own configuration, state and output."""
 
     def __init__(self, folder: Path, box: Mailbox, dsn: str, name: str, interval: str) -> None:
-        folder.mkdir()
-        self.config = folder / "synqup.toml"
+        self.config = write_node(folder, box, dsn, name, interval)
         self.output = folder / "output"
-        for one in box.folder.iterdir():
-            if one.is_file() and one.suffix not in (".jsonl", ".toml"):
-                shutil.copy(one, folder)
-        (folder / "dsn").write_text(dsn)
-        text = box.config.read_text().replace('"out/', f'"{box.folder.as_posix()}/out/')
-        text = text.replace('poll_interval = "5m"', f'poll_interval = "{interval}"')
-        shared = box.folder / "shared"
-        shared.mkdir(exist_ok=True)
-        self.config.write_text(text + CLUSTER.format(name=name, shared=shared.as_posix()))
         self.process: subprocess.Popen[str] | None = None
         self._started = ExitStack()
 

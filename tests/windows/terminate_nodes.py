@@ -3,8 +3,9 @@
     python -m tests.windows.terminate_nodes FOLDER NODES FAULTS SEED [NAIVE]
 
 FOLDER holds a folder n1, n2 and so on with the configuration of each. Prints a line for each start
-and each fault, and "calm" when there is none any more; then the nodes go on until there is a file
-`done`, and are asked to end. Meanwhile it is the importer of all, as in terminate.py.
+and each fault, "more" as often as documents are to come, and "calm" when there is no fault any
+more; then the nodes go on until there is a file `done`, and are asked to end. Whatever ends by
+itself is started again. Meanwhile it is the importer of all, as in terminate.py.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from tests.crash.cluster.inside import OPEN, RESUMING, STEPS
 from tests.windows.node import HANG, wake
 
 TICK = 0.05
+#: Seconds after which more documents come.
+MORE = 1.0
 #: Seconds after which others no longer count on a node that is silent, and in which they look.
 STALLED, LOOK = 16.0, 8.0
 #: Seconds after which a node that has not come to its step, or to so many files, is killed.
-BORED = 25.0
+BORED = 40.0
 #: Files that are taken before a kill at a random moment, at most.
 MOST_FILES = 40
 PATIENCE = 100
@@ -75,7 +78,8 @@ class Node:
 
     def end(self) -> int:
         """Ask it to end; its status."""
-        assert self.process is not None
+        if self.process is None:
+            return -1
         self._stop.touch()
         try:
             return self.process.wait(PATIENCE)
@@ -96,11 +100,18 @@ class Torture:
         self._rng = random.Random(seed)
         self._taken = taken
 
-    def run(self) -> None:
-        """Let them meet all faults; when it returns, each node runs, and nothing strikes it."""
-        while self._left > 0 or any(not self._is_calm(one) for one in self._nodes):
+    def run(self, done: Path) -> None:
+        """Let them meet all faults, and go on until there is a file."""
+        is_over, more_at = False, 0.0
+        while not (is_over and done.exists()):
+            if not is_over and time.monotonic() >= more_at:
+                say("more")
+                more_at = time.monotonic() + MORE
             for node in self._nodes:
                 self._look(node)
+            if not is_over and self._left <= 0 and all(map(self._is_calm, self._nodes)):
+                is_over = True
+                say("calm")
             time.sleep(TICK)
 
     def _is_calm(self, node: Node) -> bool:
@@ -150,9 +161,13 @@ class Torture:
             how = self._rng.choice((DIE, DIE, HANG, RANDOM))
             node.files = len(self._taken) + self._rng.randint(1, MOST_FILES)
             if how != RANDOM:
+                # RESUMING is passed only where another node has left something.
+                is_open = any(one.step in OPEN for one in armed)
                 luck = self._rng.random()
                 others = [one for one in STEPS if one not in RESUMING]
-                step = self._rng.choice(OPEN if luck < 0.6 else others if luck < 0.85 else RESUMING)
+                step = self._rng.choice(
+                    RESUMING if is_open and luck < 0.3 else OPEN if luck < 0.8 else others
+                )
         number = 1 if step in RESUMING else self._rng.randint(1, 3)
         say(f"start {node.name} {how} {step}")
         node.start(how, step, number, self._naive)
@@ -188,10 +203,7 @@ def main() -> None:
     with ExitStack() as stack:
         nodes = [Node(folder / f"n{number}", stack) for number in range(1, count + 1)]
         try:
-            Torture(nodes, faults, seed, naive, taken).run()
-            say("calm")
-            while not (folder / "done").exists():
-                time.sleep(TICK)
+            Torture(nodes, faults, seed, naive, taken).run(folder / "done")
             statuses = [node.end() for node in nodes]
         finally:
             for node in nodes:
