@@ -14,6 +14,7 @@ from msgspec import structs
 
 from pipeline.document import Sidecar
 from pipeline.errors import RetryableError
+from pipeline.files import read_file
 from pipeline.held import is_held
 from pipeline.ledger.models import State
 from pipeline.long_paths import MAX_PATH, StrPath, local_path
@@ -68,6 +69,14 @@ def test_a_rename_that_another_node_has_begun_keeps_others_from_it(tmp_path: Pat
     with pytest.raises(FileExistsError):
         rename_in_one_step(tmp_path / "a", tmp_path / "B")
     assert (tmp_path / "b").read_bytes() == b"new"
+
+
+def test_a_file_that_another_holds_for_a_moment_is_read(tmp_path: Path) -> None:
+    (tmp_path / "token").write_bytes(b"secret")
+    waiting = threading.Timer(0.3, hold(tmp_path / "token"))
+    waiting.start()
+    assert read_file(tmp_path / "token", 100) == b"secret"
+    waiting.join()
 
 
 @pytest.mark.parametrize("code", [53, 67])
