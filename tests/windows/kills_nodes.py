@@ -76,13 +76,22 @@ def _run(rig: Rig, nodes: int, faults: int, seed: int, naive: str) -> list[str]:
                 rig.grow(DOCUMENTS)
             elif line.startswith("calm"):
                 with suppress(AssertionError):
-                    wait_until(lambda: _is_done(rig), PATIENCE)
+                    wait_until(lambda: _is_done(rig, nodes), PATIENCE)
                 (rig.folder / "done").touch()
     return said
 
 
-def _is_done(rig: Rig) -> bool:
-    return rig.arrived() >= rig.documents and rig.told() >= rig.documents
+def _is_done(rig: Rig, nodes: int) -> bool:
+    """Whether all is delivered and told, and each node is at work: it can be asked to end."""
+    working = (
+        "SELECT count(*) FROM cluster_nodes"
+        " WHERE digest <> '' AND heartbeat > now() - interval '9 seconds'"
+    )
+    return (
+        rig.arrived() >= rig.documents
+        and rig.told() >= rig.documents
+        and rig.rows(working) == [(nodes,)]
+    )
 
 
 def _write_node(rig: Rig, name: str) -> None:
