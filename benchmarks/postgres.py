@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from benchmarks.failure import BenchmarkError
-from tests.helpers.postgres import PostgresServer, missing, running_postgres
+from tests.helpers.postgres import OwnServer, missing, running_postgres
 
-__all__ = ["PostgresServer", "ask", "postgres"]
+__all__ = ["OwnServer", "ask", "postgres"]
 
 #: As a server has them that is to bear something.
 SETTINGS = ("max_connections=200", "shared_buffers=128MB", "max_wal_size=1GB")
@@ -25,7 +25,7 @@ def ask(dsn: str, sql: str) -> list[tuple[Any, ...]]:
 
 
 @contextmanager
-def postgres() -> Iterator[PostgresServer]:
+def postgres() -> Iterator[OwnServer]:
     """A server for as long as the block runs. BenchmarkError where there is none."""
     if why := missing():
         raise BenchmarkError(why)

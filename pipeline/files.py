@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from pipeline.durable import BINARY, NO_LINK
+from pipeline.held import when_released
 
 #: What stands under a name in place of a file, by the type in its mode.
 _KINDS = {
@@ -22,13 +23,14 @@ _KINDS = {
 def read_file(path: Path, most: int, *, follow: bool = True) -> bytes:
     """Return all of a regular file of at most `most` bytes. Raises OSError, which says why not.
 
-    Anything else is refused: a pipe would keep its reader waiting for ever, a device would fill the
-    memory. follow: whether the name may be a link.
+    One that another program, or another node, holds for a moment is waited for. Anything else is
+    refused: a pipe would keep its reader waiting for ever, a device would fill the memory. follow:
+    whether the name may be a link.
     """
     check_file(path, most)
     # The file may have been replaced since by a pipe, which must not be waited for when opened.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | BINARY | (0 if follow else NO_LINK)
-    with os.fdopen(os.open(path, flags), "rb") as file:
+    with os.fdopen(when_released(lambda: os.open(path, flags)), "rb") as file:
         _check(path, os.fstat(file.fileno()), most)
         data = file.read(most + 1)
     if len(data) > most:

@@ -6,6 +6,7 @@ removing it. A scanner or an indexer does so for some milliseconds after a file 
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -30,7 +31,13 @@ def when_released(call: Callable[[], R], sleep: Callable[[float], object] = time
         try:
             return call()
         except OSError as error:
-            if not is_held(error):
+            if not is_held(error) and not _may_be_held(error):
                 raise
         sleep(pause)
     return call()
+
+
+def _may_be_held(error: OSError) -> bool:
+    """Of what os.open() can't open on Windows it does not tell whether it is held or forbidden."""
+    is_unclear = getattr(error, "winerror", None) is None
+    return sys.platform == "win32" and is_unclear and isinstance(error, PermissionError)

@@ -70,9 +70,9 @@ def host() -> Iterator[Host]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL server for all tests of this process, which none of them may stop."""
-    from tests.helpers.postgres import running_postgres  # noqa: PLC0415 - few need it
+    from tests.helpers.postgres import any_postgres  # noqa: PLC0415 - few need it
 
-    with running_postgres() as server:
+    with any_postgres() as server:
         yield server
 
 

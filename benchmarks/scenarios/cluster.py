@@ -19,7 +19,7 @@ from benchmarks.dataset import Dataset, render
 from benchmarks.failure import BenchmarkError
 from benchmarks.measure import Figure, Run, alternate, figure
 from benchmarks.nodes import Node, cluster, wait
-from benchmarks.postgres import PostgresServer, ask, postgres
+from benchmarks.postgres import OwnServer, ask, postgres
 from benchmarks.report import Report
 from benchmarks.server import Server, serve
 from benchmarks.workplace import Workplace, scratch
@@ -105,9 +105,7 @@ def _alone(base: Path, dataset: Dataset, server: Server) -> Run:
     return run
 
 
-def _together(
-    base: Path, dataset: Dataset, server: Server, database: PostgresServer, nodes: int
-) -> Run:
+def _together(base: Path, dataset: Dataset, server: Server, database: OwnServer, nodes: int) -> Run:
     with (
         scratch(base) as folder,
         database.database() as dsn,
@@ -130,7 +128,7 @@ def _bring(nodes: Sequence[Node], dataset: Dataset, told: Tell) -> Run:
     return Run(count, last - first, cpu * count / (count - few), sum(one.memory for one in nodes))
 
 
-def _takeover(base: Path, dataset: Dataset, server: Server, database: PostgresServer) -> float:
+def _takeover(base: Path, dataset: Dataset, server: Server, database: OwnServer) -> float:
     """Seconds from the kill of one of two nodes until another one polls a part that it had."""
     with (
         scratch(base) as folder,
@@ -156,9 +154,7 @@ def _takeover(base: Path, dataset: Dataset, server: Server, database: PostgresSe
     return took
 
 
-def _polling(
-    base: Path, idle: Dataset, server: Server, database: PostgresServer
-) -> dict[str, float]:
+def _polling(base: Path, idle: Dataset, server: Server, database: OwnServer) -> dict[str, float]:
     """What one round of polls takes that finds nothing: seconds, and those of processors."""
     with (
         scratch(base) as folder,

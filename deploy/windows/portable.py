@@ -1,6 +1,7 @@
 """Portable folder for Windows: interpreter, dependencies and program, from pinned parts.
 
     python deploy/windows/portable.py                    makes dist/synqup-windows.zip
+    python deploy/windows/portable.py --cluster          with what [cluster] needs besides
     python deploy/windows/portable.py --runtime FOLDER   a runtime for the tests, in a folder
 
 Runs on any system that has pip and the package `packaging`. The archive of the interpreter and each
@@ -56,24 +57,28 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 def main() -> None:
     """Make what the command line asks for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--output", type=Path, default=ROOT / "dist" / "synqup-windows.zip")
+    parser.add_argument("--output", type=Path, help="by default in dist, and named by its parts")
+    parser.add_argument("--cluster", action="store_true", help="with what [cluster] needs")
     parser.add_argument("--runtime", type=Path, help="make only this folder, which may not exist")
-    parser.add_argument("--requirements", type=Path, default=ROOT / "requirements.txt")
+    parser.add_argument("--requirements", type=Path, help="by default those of the program")
     parser.add_argument("--without", nargs="*", default=(), metavar="PACKAGE", help="of these")
     chosen = parser.parse_args()
+    part = "-cluster" if chosen.cluster else ""
+    requirements = chosen.requirements or ROOT / f"requirements{part}.txt"
+    output = chosen.output or ROOT / "dist" / f"synqup-windows{part}.zip"
     if chosen.runtime:
-        make_runtime(chosen.runtime, chosen.requirements, chosen.without)
+        make_runtime(chosen.runtime, requirements, chosen.without)
         return
     with tempfile.TemporaryDirectory(prefix="synqup-portable-") as name:
         folder = Path(name) / "synqup"
-        make_runtime(folder / "runtime", chosen.requirements)
+        make_runtime(folder / "runtime", requirements)
         # Without this file it would also take modules from the environment and the registry.
         (folder / "runtime" / "python311._pth").write_text(SEARCH_PATH, newline="\r\n")
         for part in (HERE / "synqup.cmd", ROOT / "LICENSE"):
             shutil.copy(part, folder)
-        chosen.output.parent.mkdir(parents=True, exist_ok=True)
-        archive(folder, chosen.output)
-    print(f"{chosen.output} is ready: unpack it, and run synqup.cmd")
+        output.parent.mkdir(parents=True, exist_ok=True)
+        archive(folder, output)
+    print(f"{output} is ready: unpack it, and run synqup.cmd")
 
 
 def make_runtime(folder: Path, requirements: Path, without: Collection[str] = ()) -> None:

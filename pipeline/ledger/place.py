@@ -29,6 +29,11 @@ class PostgresPlace(Struct, frozen=True):
         return "PostgresPlace(…)"
 
 
+#: The portable folder for Windows has no pip.
+_INSTALL = (
+    "Install it with: pip install 'synqup[cluster]'; or use the portable folder of Windows that has"
+    " it, synqup-windows-cluster.zip"
+)
 #: The path of a file, or a database.
 LedgerPlace = Path | PostgresPlace
 
@@ -91,13 +96,13 @@ def _postgres() -> ModuleType:
         raise StateError(
             "[cluster]",
             "what speaks to PostgreSQL is not installed",
-            "Install it with: pip install 'synqup[cluster]'",
+            _INSTALL,
         ) from None
     except ImportError as error:
         # psycopg without its compiled part and without libpq says so by an ImportError of its own.
         raise StateError(
             "[cluster]",
             f"what speaks to PostgreSQL can't be used ({error})",
-            "Install it with: pip install 'synqup[cluster]'",
+            _INSTALL,
         ) from None
     return postgres_store

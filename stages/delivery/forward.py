@@ -19,6 +19,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from pipeline.long_paths import StrPath
+from stages.delivery.absence import is_away
 from stages.delivery.document_files import file_path
 from stages.delivery.publish import Attempt, Vanished
 from stages.delivery.rename import rename_in_one_step
@@ -126,12 +127,17 @@ def _put_aside(path: StrPath) -> bool:
 
 
 def _is_there(path: StrPath) -> bool:
-    """Whether a file is in the staging folder, also where a share remembers that it is not."""
+    """Whether a file is in the staging folder, also where a share remembers that it is not.
+
+    OSError where the share is away.
+    """
     if os.path.lexists(path):
         return True
     folder, name = os.path.split(os.fspath(path))
     try:
         with os.scandir(Path(folder)) as found:
             return any(one.name == name for one in found)
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if is_away(error):
+            raise
         return False

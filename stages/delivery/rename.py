@@ -18,12 +18,12 @@ from pipeline.long_paths import StrPath
 RENAME_NOREPLACE = 1
 RENAME_EXCL = 4
 AT_FDCWD = -100
-#: Of Windows' MoveFileEx: return only once the file has its name on the disk. No folder can be
-#: flushed there.
-MOVEFILE_WRITE_THROUGH = 8
 
 #: Errors of file systems that have no such rename (an old NFS, some FUSE).
 UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
+#: The same on Windows, where EINVAL stands for whatever Python has no other number for, such as a
+#: connection to a share that was lost: ERROR_INVALID_FUNCTION, ERROR_NOT_SUPPORTED.
+UNSUPPORTED_BY_WINDOWS = {1, 50}
 
 
 def rename_exclusively(source: StrPath, target: StrPath) -> None:
@@ -36,14 +36,18 @@ def rename_exclusively(source: StrPath, target: StrPath) -> None:
     try:
         _rename(os.fspath(source), os.fspath(target))
     except OSError as error:
-        if error.errno not in UNSUPPORTED:
+        if not _is_unsupported(error):
             raise
         _link(source, target)
 
 
 def rename_in_one_step(source: StrPath, target: StrPath) -> None:
-    """The same, but an OSError where the file system can't do that in one step."""
-    _rename(os.fspath(source), os.fspath(target))
+    """The same, but an OSError where the file system can't do that in one step.
+
+    Of two who do so at once, of whatever machine, one gives the file its name, and the other is
+    told that it is not there, or that it is held.
+    """
+    _rename_alone(os.fspath(source), os.fspath(target))
 
 
 def renames_in_one_step(folder: Path) -> bool:
@@ -53,7 +57,7 @@ def renames_in_one_step(folder: Path) -> bool:
     try:
         _rename(os.fspath(probe), os.fspath(renamed))
     except OSError as error:
-        if error.errno not in UNSUPPORTED:
+        if not _is_unsupported(error):
             raise
         return False
     else:
@@ -78,6 +82,11 @@ def _probe(folder: Path) -> Path:
     return probe
 
 
+def _is_unsupported(error: OSError) -> bool:
+    code = getattr(error, "winerror", None)
+    return error.errno in UNSUPPORTED if code is None else code in UNSUPPORTED_BY_WINDOWS
+
+
 def _link(source: StrPath, target: StrPath) -> None:
     try:
         os.link(source, target)
@@ -97,17 +106,6 @@ def _is_same(source: StrPath, target: StrPath) -> bool:
 
 
 def _native() -> Callable[[str, str], None]:
-    if sys.platform == "win32":
-        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
-        kernel.MoveFileExW.argtypes = [ctypes.c_wchar_p, ctypes.c_wchar_p, ctypes.c_uint32]
-
-        def move(source: str, target: str) -> None:
-            # Without MOVEFILE_REPLACE_EXISTING it fails if the name is taken.
-            if not kernel.MoveFileExW(source, target, MOVEFILE_WRITE_THROUGH):
-                code = ctypes.get_last_error()
-                raise OSError(None, ctypes.FormatError(code).strip(), source, code, target)
-
-        return move
     library = ctypes.CDLL(None, use_errno=True)
     if sys.platform == "darwin":
         renamex = library.renamex_np
@@ -135,4 +133,7 @@ def _unsupported(source: str, target: str) -> None:
     raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), source, None, target)
 
 
-_rename = _native()
+if sys.platform == "win32":
+    from stages.delivery.rename_windows import move as _rename, move_alone as _rename_alone
+else:
+    _rename = _rename_alone = _native()

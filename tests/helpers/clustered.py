@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -12,53 +10,37 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.helpers.processes import PATIENCE, SYNQUP, Mailbox, mailbox
-
-CLUSTER = """
-[cluster]
-dsn = {{ file = "dsn" }}
-shared_dir = "{shared}"
-node = "{name}"
-"""
+from tests.helpers.node_config import write_node
+from tests.helpers.processes import PATIENCE, Mailbox, mailbox, process, send
 
 
 class Node:
     """A process that is a node, with its own configuration, state and output."""
 
     def __init__(self, folder: Path, box: Mailbox, dsn: str, name: str, interval: str) -> None:
-        folder.mkdir()
-        self.config = folder / "synqup.toml"
+        self.config = write_node(folder, box, dsn, name, interval)
         self.output = folder / "output"
-        for one in box.folder.iterdir():
-            if one.is_file() and one.suffix not in (".jsonl", ".toml"):
-                shutil.copy(one, folder)
-        (folder / "dsn").write_text(dsn)
-        text = box.config.read_text().replace('"out/', f'"{box.folder}/out/')
-        text = text.replace('poll_interval = "5m"', f'poll_interval = "{interval}"')
-        shared = box.folder / "shared"
-        shared.mkdir(exist_ok=True)
-        self.config.write_text(text + CLUSTER.format(name=name, shared=shared))
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[str] | None = None
+        self._started = ExitStack()
 
     def start(self, command: str = "run") -> None:
-        with self.output.open("ab") as output:
-            self.process = subprocess.Popen(
-                [*SYNQUP, command, "--config", self.config], stdout=output, stderr=output
-            )
+        self._started.close()
+        output = self._started.enter_context(self.output.open("ab"))
+        self.process = self._started.enter_context(
+            process(command, "--config", self.config, output=output)
+        )
 
-    def send(self, number: int) -> None:
+    def send(self, name: str) -> None:
         assert self.process is not None
-        self.process.send_signal(number)
+        send(self.process, name)
 
     def wait(self) -> int:
         assert self.process is not None
         return self.process.wait(PATIENCE)
 
     def end(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.kill()
-            self.process.wait(PATIENCE)
+        # Also if it stands still.
+        self._started.close()
 
 
 class World:

@@ -17,8 +17,15 @@ def held(code: int = SHARING) -> OSError:
     return error
 
 
-def hold(path: Path) -> Callable[[], None]:
-    """Open a file without sharing it, as an antivirus does; returns how it is let go."""
+#: What a rename of Windows itself opens a file for, and what others may do meanwhile: everything.
+RENAMING = {"access": 0x10000, "share": 7}
+
+
+def hold(path: Path, access: int = 0x80000000, share: int = 0) -> Callable[[], None]:
+    """Open a file without sharing it, as an antivirus does; returns how it is let go.
+
+    access: what it is opened for, to be read. share: what others may do meanwhile.
+    """
     assert sys.platform == "win32"
     import ctypes  # noqa: PLC0415 - WinDLL exists nowhere else
     from ctypes import wintypes  # noqa: PLC0415
@@ -30,8 +37,8 @@ def hold(path: Path) -> Callable[[], None]:
         *(wintypes.DWORD, wintypes.DWORD, wintypes.HANDLE),
     ]
     kernel.CloseHandle.argtypes = [wintypes.HANDLE]
-    generic_read, open_existing = 0x80000000, 3
-    handle = kernel.CreateFileW(str(path), generic_read, 0, None, open_existing, 0, None)
+    open_existing = 3
+    handle = kernel.CreateFileW(str(path), access, share, None, open_existing, 0, None)
     if handle in (None, wintypes.HANDLE(-1).value):
         raise ctypes.WinError(ctypes.get_last_error())
     return lambda: kernel.CloseHandle(handle)

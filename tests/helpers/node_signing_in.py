@@ -61,10 +61,14 @@ def _before_storing(number: int) -> None:
     TokenStore.renew = interrupted  # type: ignore[method-assign]
 
 
+#: TerminateProcess is what SIGTERM stands for on Windows, where no signal stops a process.
+NAMES = {"die": "SIGTERM" if os.name == "nt" else "SIGKILL", "stop": "SIGSTOP"}
+
+
 def main() -> None:
     folder, url, dsn, claim, how = sys.argv[1:]
     if how != "once":
-        _before_storing({"die": signal.SIGKILL, "stop": signal.SIGSTOP}[how])
+        _before_storing(getattr(signal, NAMES[how]))
     database = Database(dsn, "test")
     try:
         turns = NodeTurns(database, float(claim))

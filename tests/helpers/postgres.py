@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,6 +26,10 @@ import pytest
 
 PATIENCE = 60
 ACCOUNT = "postgres"
+#: The account in the database.
+OWNER = "synqup"
+#: The environment names by this the port on loopback of a server that is there already.
+GIVEN = "SYNQUP_POSTGRES"
 #: fsync stays on: what is proved about kills would mean little without it.
 CONFIG = """\
 listen_addresses = '127.0.0.1'
@@ -50,7 +55,7 @@ def programs() -> Path | None:
 
 def missing() -> str:
     """Why it can't run here; "" if it can."""
-    if os.name != "posix":
+    if sys.platform == "win32":
         return "the tests start PostgreSQL on POSIX systems only"
     if programs() is None:
         return "there is no PostgreSQL server (apt package postgresql)"
@@ -67,16 +72,79 @@ def missing() -> str:
 
 
 class PostgresServer:
-    """The server. folder: of its data, its sockets and its log; port: on loopback."""
+    """A server that is reached at a host and a port. The host may be the folder of its socket."""
 
-    def __init__(self, folder: Path, primary: PostgresServer | None = None) -> None:
+    def __init__(self, host: str, port: int) -> None:
+        self.host = host
+        self.port = port
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started, and neither stopped nor killed since."""
+        return True
+
+    def dsn(self, database: str = ACCOUNT, *, host: str = "", port: int = 0) -> str:
+        """A connection string, which leads elsewhere if another host or port is named."""
+        at = f"host={host or self.host} port={port or self.port}"
+        return f"{at} user={OWNER} dbname={database}"
+
+    def execute(self, sql: str) -> None:
+        """Execute a statement outside of a transaction, whatever the server is set to."""
+        import psycopg  # noqa: PLC0415 - an extra
+
+        options = "-c synchronous_commit=local -c default_transaction_read_only=off"
+        with psycopg.connect(self.dsn(), autocommit=True, options=options) as connection:
+            connection.execute(sql.encode())
+
+    def reload(self) -> None:
+        """Have it read its settings again, and wait until it has."""
+        import psycopg  # noqa: PLC0415 - an extra
+
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            asked = "SELECT pg_conf_load_time()"
+            before = connection.execute(asked).fetchone()
+            connection.execute("SELECT pg_reload_conf()")
+            while connection.execute(asked).fetchone() == before:
+                time.sleep(0.01)
+
+    def wait_for(self, sql: str) -> None:
+        """Wait until a statement finds something other than 0."""
+        import psycopg  # noqa: PLC0415 - an extra
+
+        until = time.monotonic() + PATIENCE
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            while connection.execute(sql.encode()).fetchone() in {None, (0,)}:
+                assert time.monotonic() < until, sql
+                time.sleep(0.02)
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """The connection string of a fresh database, which is dropped when the block ends.
+
+        Its order of texts is a language's, as in most installations.
+        """
+        name = f"test_{secrets.token_hex(6)}"
+        self.execute(
+            f"CREATE DATABASE {name} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
+        )
+        try:
+            yield self.dsn(name)
+        finally:
+            if self.is_running:
+                self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+class OwnServer(PostgresServer):
+    """A server of our own. folder: of its data, its sockets and its log."""
+
+    def __init__(self, folder: Path, primary: OwnServer | None = None) -> None:
         """primary: the server that it follows, as a standby."""
         found = programs()
         assert found is not None
+        super().__init__(str(folder), _free_port())
         self._programs = found
         self.folder = folder
         self.data = folder / "data"
-        self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         #: Nobody but root can run it as another account.
         self._as: dict[str, Any] = {}
@@ -84,7 +152,7 @@ class PostgresServer:
             self._as = {"user": ACCOUNT, "group": ACCOUNT}
             shutil.chown(folder, ACCOUNT, ACCOUNT)
         if primary is None:
-            self.run("initdb", "-U", "synqup", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+            self.run("initdb", "-U", OWNER, "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
         else:
             self.run("pg_basebackup", "-R", "-X", "stream", "-c", "fast", "-N", "-d", primary.dsn())
         with (self.data / "postgresql.conf").open("a") as file:
@@ -96,10 +164,6 @@ class PostgresServer:
             [self._programs / program, "-D", self.data, *map(str, arguments)],
             check=True, capture_output=True, timeout=PATIENCE, cwd="/", **self._as,
         )  # fmt: skip
-
-    def dsn(self, database: str = ACCOUNT, *, host: str = "", port: int = 0) -> str:
-        """A connection string: by the Unix socket, unless a host is named."""
-        return f"host={host or self.folder} port={port or self.port} user=synqup dbname={database}"
 
     @property
     def pid(self) -> int:
@@ -156,41 +220,12 @@ class PostgresServer:
         while any(_is_running(pid) for pid in children) and time.monotonic() < until:
             time.sleep(0.005)
 
-    def execute(self, sql: str) -> None:
-        """Execute a statement outside of a transaction, whatever the server is set to."""
-        import psycopg  # noqa: PLC0415 - an extra
-
-        options = "-c synchronous_commit=local -c default_transaction_read_only=off"
-        with psycopg.connect(self.dsn(), autocommit=True, options=options) as connection:
-            connection.execute(sql.encode())
-
-    def reload(self) -> None:
-        """Have it read its settings again, and wait until it has."""
-        import psycopg  # noqa: PLC0415 - an extra
-
-        with psycopg.connect(self.dsn(), autocommit=True) as connection:
-            asked = "SELECT pg_conf_load_time()"
-            before = connection.execute(asked).fetchone()
-            connection.execute("SELECT pg_reload_conf()")
-            while connection.execute(asked).fetchone() == before:
-                time.sleep(0.01)
-
-    def wait_for(self, sql: str) -> None:
-        """Wait until a statement finds something other than 0."""
-        import psycopg  # noqa: PLC0415 - an extra
-
-        until = time.monotonic() + PATIENCE
-        with psycopg.connect(self.dsn(), autocommit=True) as connection:
-            while connection.execute(sql.encode()).fetchone() in {None, (0,)}:
-                assert time.monotonic() < until, sql
-                time.sleep(0.02)
-
     @contextmanager
-    def standby(self, name: str) -> Iterator[PostgresServer]:
+    def standby(self, name: str) -> Iterator[OwnServer]:
         """A server that follows this one, under a name."""
         folder = Path(tempfile.mkdtemp(prefix="synqup-pg-", dir="/tmp"))
         try:
-            one = PostgresServer(folder, self)
+            one = OwnServer(folder, self)
             with (one.data / "postgresql.auto.conf").open("a") as file:
                 file.write(f"primary_conninfo = '{self.dsn()} application_name={name}'\n")
             one.start()
@@ -221,22 +256,6 @@ class PostgresServer:
             finally:
                 running.terminate()
 
-    @contextmanager
-    def database(self) -> Iterator[str]:
-        """The connection string of a fresh database, which is dropped when the block ends.
-
-        Its order of texts is a language's, as in most installations.
-        """
-        name = f"test_{secrets.token_hex(6)}"
-        self.execute(
-            f"CREATE DATABASE {name} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
-        )
-        try:
-            yield self.dsn(name)
-        finally:
-            if self._process is not None:
-                self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-
     def _answers(self) -> bool:
         done = subprocess.run(
             [self._programs / "pg_isready", "-q", "-h", self.folder, "-p", str(self.port)],
@@ -246,7 +265,7 @@ class PostgresServer:
 
 
 @contextmanager
-def running_postgres(*options: str) -> Iterator[PostgresServer]:
+def running_postgres(*options: str) -> Iterator[OwnServer]:
     """A server for as long as the block runs; skips the test where there is none.
 
     options: settings, NAME=VALUE each.
@@ -256,7 +275,7 @@ def running_postgres(*options: str) -> Iterator[PostgresServer]:
     # The path of a socket has 107 bytes at most, and another account has to reach it.
     folder = Path(tempfile.mkdtemp(prefix="synqup-pg-", dir="/tmp"))
     try:
-        one = PostgresServer(folder)
+        one = OwnServer(folder)
         one.start(*options)
         try:
             yield one
@@ -264,6 +283,16 @@ def running_postgres(*options: str) -> Iterator[PostgresServer]:
             one.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def any_postgres() -> Iterator[PostgresServer]:
+    """A server that nobody may stop: the one that is there already, or one of our own."""
+    if port := os.environ.get(GIVEN):
+        yield PostgresServer("127.0.0.1", int(port))
+    else:
+        with running_postgres() as server:
+            yield server
 
 
 def _children(pid: int) -> list[int]:

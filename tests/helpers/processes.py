@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 #: Seconds after which a process that ought to have done something has failed to.
 PATIENCE = 100
@@ -67,12 +67,15 @@ def output_of(
 
 
 @contextmanager
-def process(*arguments: object) -> Iterator[subprocess.Popen[str]]:
+def process(*arguments: object, output: IO[Any] | None = None) -> Iterator[subprocess.Popen[str]]:
+    """A process for as long as the block runs. output: where all goes that it prints."""
     command = [*SYNQUP, *map(str, arguments)]
     with tempfile.TemporaryDirectory() as name:
         if os.name == "nt":
             command = [sys.executable, "-c", BREAK, *map(str, arguments), str(Path(name) / "stop")]
-        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
+        with subprocess.Popen(
+            command, cwd=ROOT, stdout=output or subprocess.PIPE, stderr=output, text=True
+        ) as running:
             try:
                 yield running
             finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -38,7 +37,7 @@ def waiting_catch_up(world: World) -> Iterator[Node]:
     yield node
     assert node.process is not None
     assert node.process.poll() is None
-    node.send(signal.SIGTERM)
+    node.send("SIGTERM")
     node.wait()
 
 

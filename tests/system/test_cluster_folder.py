@@ -22,6 +22,7 @@ from tests.helpers.processes import (
     Mailbox,
     mailbox,
     process,
+    send,
     synqup,
     wait_until,
 )
@@ -89,7 +90,7 @@ def test_a_person_signs_in_once_for_all_nodes_while_they_run(nodes: Nodes) -> No
         wait_until(lambda: "access" in nodes.stored())
         for running in (first, second):
             assert running.poll() is None
-            running.terminate()
+            send(running, "SIGTERM")
             assert running.wait(PATIENCE) == 0
     assert is_private(nodes.tokens / "billtobox")
     assert not list(nodes.folder.glob("state-*/tokens"))

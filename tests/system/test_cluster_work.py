@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import time
 
 import pytest
@@ -17,11 +15,9 @@ from tests.helpers.clustered import worlds
 from tests.helpers.half_open import way_to
 from tests.helpers.postgres import PostgresServer, running_postgres
 from tests.helpers.processes import synqup
+from tests.helpers.systems import posix_only
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(os.name != "posix", reason="processes are stopped by POSIX signals"),
-]
+pytestmark = pytest.mark.slow
 
 
 def test_two_nodes_deliver_all_of_a_hundred_companies_once(postgres: str) -> None:
@@ -32,7 +28,7 @@ def test_two_nodes_deliver_all_of_a_hundred_companies_once(postgres: str) -> Non
         world.until(lambda: world.delivered() == 600)
         world.until(lambda: len(world.box.journal()) >= 600)
         for node in nodes:
-            node.send(signal.SIGTERM)
+            node.send("SIGTERM")
         assert [node.wait() for node in nodes] == [0, 0]
         world.box.assert_everything_stands_once()
         both = world.rows("SELECT DISTINCT node FROM documents WHERE node <> ''")
@@ -53,7 +49,9 @@ def test_a_second_process_of_a_name_is_refused_in_words(postgres: str) -> None:
         assert "another process of this name is at work" in said
 
 
-@pytest.mark.parametrize("how", ["kill", "stop"])
+@pytest.mark.parametrize(
+    "how", ["kill", pytest.param("stop", marks=posix_only("no signal stops a process"))]
+)
 def test_what_a_node_leaves_is_taken_over(postgres: str, how: str) -> None:
     with worlds(postgres, "--companies", 60, "--documents", 30, "--new-every", 0.2) as world:
         a, b = world.node("a"), world.node("b")
@@ -62,7 +60,7 @@ def test_what_a_node_leaves_is_taken_over(postgres: str, how: str) -> None:
         world.until(lambda: world.rows(
             "SELECT 1 FROM cluster_units u JOIN cluster_units v ON u.node = 'a' AND v.node = 'b'"
         ))  # fmt: skip
-        a.send(signal.SIGKILL if how == "kill" else signal.SIGSTOP)
+        a.send("SIGKILL" if how == "kill" else "SIGSTOP")
         began = time.monotonic()
         units = world.rows("SELECT source, slice, token FROM cluster_units")
         # Each unit is polled again by the node that is left.
@@ -78,7 +76,7 @@ def test_what_a_node_leaves_is_taken_over(postgres: str, how: str) -> None:
         )  # fmt: skip
         print(f"taken over {time.monotonic() - began:.1f} s after {how}")
         if how == "stop":
-            a.send(signal.SIGCONT)
+            a.send("SIGCONT")
             assert a.wait() == 1
             said = a.output.read_text()
             assert re.search(r"node a: (it has not reached|another process)", said)
@@ -125,7 +123,7 @@ def test_a_database_that_is_killed_and_comes_back_holds_nothing_up_for_long() ->
 
         world.until(all_are_there)
         for node in nodes:
-            node.send(signal.SIGTERM)
+            node.send("SIGTERM")
         assert [node.wait() for node in nodes] == [0, 0]
 
 

@@ -14,13 +14,16 @@ from msgspec import structs
 
 from pipeline.document import Sidecar
 from pipeline.errors import RetryableError
+from pipeline.files import read_file
+from pipeline.held import is_held
 from pipeline.ledger.models import State
 from pipeline.long_paths import MAX_PATH, StrPath, local_path
 from pipeline.payload import Payload
-from stages.delivery import publish as publishing
-from stages.delivery.rename import rename_exclusively
+from stages.delivery import publish as publishing, rename as renaming
+from stages.delivery.forward import go_forward, put_aside
+from stages.delivery.rename import rename_exclusively, rename_in_one_step, renames_in_one_step
 from stages.delivery.staging import NAME
-from tests.helpers.holding import hold
+from tests.helpers.holding import RENAMING, hold
 from tests.helpers.invoices import ubl
 from tests.helpers.systems import windows_only
 from tests.helpers.writing import bench
@@ -48,6 +51,66 @@ def test_a_name_that_is_taken_in_other_letters_is_taken(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         rename_exclusively(tmp_path / "a", tmp_path / "f-1.xml")
     assert (tmp_path / "F-1.XML").read_bytes() == b"old"
+
+
+def test_a_rename_that_another_node_has_begun_keeps_others_from_it(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"new")
+    # It would take the file from wherever it is by then.
+    let_go = hold(tmp_path / "a", **RENAMING)
+    with pytest.raises(PermissionError) as refused:
+        rename_in_one_step(tmp_path / "a", tmp_path / "b")
+    assert is_held(refused.value)
+    let_go()
+    rename_in_one_step(tmp_path / "a", tmp_path / "b")
+    assert [one.name for one in tmp_path.iterdir()] == ["b"]
+    with pytest.raises(FileNotFoundError):
+        rename_in_one_step(tmp_path / "a", tmp_path / "c")
+    (tmp_path / "a").write_bytes(b"another")
+    with pytest.raises(FileExistsError):
+        rename_in_one_step(tmp_path / "a", tmp_path / "B")
+    assert (tmp_path / "b").read_bytes() == b"new"
+
+
+def test_a_file_that_another_holds_for_a_moment_is_read(tmp_path: Path) -> None:
+    (tmp_path / "token").write_bytes(b"secret")
+    waiting = threading.Timer(0.3, hold(tmp_path / "token"))
+    waiting.start()
+    assert read_file(tmp_path / "token", 100) == b"secret"
+    waiting.join()
+
+
+@pytest.mark.parametrize("code", [53, 67])
+def test_a_share_that_is_away_is_no_missing_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    from stages.delivery.rename_windows import error_of  # noqa: PLC0415 - of Windows alone
+
+    assert not isinstance(error_of(code, "a", "b"), FileNotFoundError)
+    assert isinstance(error_of(2, "a", "b"), FileNotFoundError)
+
+    def away(path: StrPath) -> None:
+        raise OSError(None, "the share is away", str(path), code)
+
+    monkeypatch.setattr(os, "scandir", away)
+    for rename in (go_forward, lambda staged, *_: put_aside(staged, ("pdf",))):
+        with pytest.raises(OSError, match="the share is away"):
+            rename(tmp_path / "a", (), tmp_path / "b")
+
+
+@pytest.mark.parametrize("code", [59, 64, 121])
+def test_a_connection_that_is_lost_is_no_lack_of_the_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def lose(source: str, target: str) -> None:
+        raise OSError(None, "the connection is lost", source, code, target)
+
+    monkeypatch.setattr(renaming, "_rename", lose)
+    (tmp_path / "a").write_bytes(b"new")
+    with pytest.raises(OSError, match="the connection is lost"):
+        rename_exclusively(tmp_path / "a", tmp_path / "b")
+    assert [one.name for one in tmp_path.iterdir()] == ["a"]
+    with pytest.raises(OSError, match="the connection is lost"):
+        renames_in_one_step(tmp_path)
 
 
 class Antivirus:

@@ -11,6 +11,7 @@ import inspect
 import os
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,6 +42,10 @@ OPEN = ("staged", "renamed", "visible", "flushed")
 RESUMING = ("claimed", "resumed")
 
 
+#: TerminateProcess on Windows.
+KILL: signal.Signals = getattr(signal, "SIGKILL", signal.SIGTERM)
+
+
 class Fate(NamedTuple):
     """What a node meets. step: at which it stops, the number-th time that it passes it; "" none.
 
@@ -52,24 +57,29 @@ class Fate(NamedTuple):
 
     step: str = ""
     number: int = 1
-    how: signal.Signals = signal.SIGKILL
+    how: signal.Signals = KILL
     then: str = ""
     naive: str = ""
     hidden: Path | None = None
 
 
-def meet(fate: Fate) -> None:
-    """Prepare this process for what it is to meet."""
+def send_itself(fate: Fate) -> None:
+    """Strike this process by a signal."""
+    os.kill(os.getpid(), fate.how)
+
+
+def meet(fate: Fate, strike: Callable[[Fate], object] = send_itself) -> None:
+    """Prepare this process for what it is to meet. strike: what is done to it at its step."""
     if fate.hidden is not None:
         hide(fate.hidden)
     if fate.naive:
         ALL[fate.naive]()
     if fate.step:
         owner, name, before = STEPS[fate.step]
-        setattr(owner, name, _watched(getattr(owner, name), fate, before=before))
+        setattr(owner, name, _watched(getattr(owner, name), fate, strike, before=before))
 
 
-def _watched(function: Any, fate: Fate, *, before: bool) -> Any:
+def _watched(function: Any, fate: Fate, strike: Callable[[Fate], object], *, before: bool) -> Any:
     lock = threading.Lock()
     count = 0
 
@@ -78,7 +88,7 @@ def _watched(function: Any, fate: Fate, *, before: bool) -> Any:
         with lock:
             count += 1
             if count == fate.number:
-                os.kill(os.getpid(), fate.how)
+                strike(fate)
 
     if inspect.iscoroutinefunction(function):
 

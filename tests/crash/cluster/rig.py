@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from pipeline.ledger.postgres_store import open_postgres
 from stages.sandbox.corpus import Document
 from stages.sandbox.state_index import State
 from tests.crash.world import Taken, World
-from tests.helpers.postgres import PostgresServer, running_postgres
+from tests.helpers.postgres import OwnServer, running_postgres
 
 from .importer import importing, place
 
@@ -68,7 +68,7 @@ class Rig:
     """All that the nodes have around them. out: where documents go; taken: where they end."""
 
     def __init__(
-        self, folder: Path, mailbox: WatchedMailbox, server: PostgresServer, dsn: str,
+        self, folder: Path, mailbox: WatchedMailbox, server: OwnServer, dsn: str,
         portal: BlockingPortal,
     ) -> None:  # fmt: skip
         self.folder = folder
@@ -181,8 +181,11 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def rigged(documents: int, *, companies: int, seed: int, latency: float = 0.0) -> Iterator[Rig]:
-    """A rig for as long as the block runs. documents: of the backlog."""
+def rigged(
+    documents: int, *, companies: int, seed: int, latency: float = 0.0,
+    takes: Callable[[Path, Path], AbstractContextManager[None]] = importing,
+) -> Iterator[Rig]:  # fmt: skip
+    """A rig for as long as the block runs. documents: of the backlog; takes: the importer."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="synqup-cluster-")))
         server = stack.enter_context(running_postgres())
@@ -197,7 +200,7 @@ def rigged(documents: int, *, companies: int, seed: int, latency: float = 0.0) -
         serving = serve_platform(
             PLATFORM, mailbox, journal=folder / "journal.jsonl", latency=latency
         )
-        stack.enter_context(importing(rig.out, rig.taken))
+        stack.enter_context(takes(rig.out, rig.taken))
         rig.world.sandbox = stack.enter_context(portal.wrap_async_context_manager(serving))
         write_config(rig.world.config, rig.world.sandbox, mailbox)
         yield rig

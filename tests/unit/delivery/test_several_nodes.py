@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -31,10 +31,6 @@ from tests.helpers.documents import SUPPLIER, configured
 from tests.helpers.invoices import ubl
 from tests.helpers.writing import Bench
 
-if sys.platform == "win32":
-    pytest.skip("several nodes have not been tried on Windows", allow_module_level=True)
-
-
 pytestmark = pytest.mark.anyio
 
 PDF = (Sidecar("pdf", Payload(5, "", b"%PDF-")),)
@@ -60,8 +56,14 @@ def out(folder: Path) -> Path:
     return folder / "out" / SUPPLIER / "out"
 
 
-def staging(folder: Path) -> Path:
-    return folder / "out" / SUPPLIER / NAME
+def staging(folder: Path, company: str = SUPPLIER) -> Path:
+    """Beside the destination; on Windows within it."""
+    beside = folder / "out" / company
+    return (beside / "out" if os.name == "nt" else beside) / NAME
+
+
+def delivered(folder: Path) -> list[Path]:
+    return [one for one in out(folder).iterdir() if one.name != NAME]
 
 
 def left(folder: Path) -> list[str]:
@@ -72,7 +74,7 @@ async def test_two_nodes_deliver_to_one_folder(tmp_path: Path, place: LedgerPlac
     async with node(tmp_path, place) as one, node(tmp_path, place, "n2") as two:
         assert not isinstance(await one.bring(invoice("F-1"), "1"), RetryableError)
         assert not isinstance(await two.bring(invoice("F-2"), "2"), RetryableError)
-        assert len(list(out(tmp_path).iterdir())) == 2
+        assert len(delivered(tmp_path)) == 2
         assert left(tmp_path) == []
         assert not (one.folder / "staging").exists()
 
@@ -87,7 +89,7 @@ async def test_nothing_is_written_where_the_marker_is_not_seen(
     if instead != "nothing":
         out(tmp_path).mkdir(parents=True)
     if instead == "another volume":
-        staging(tmp_path).mkdir(mode=0o700)
+        staging(tmp_path).mkdir(mode=0o700, parents=True)
         (staging(tmp_path) / MARKER).write_text("4d0e6d3a-0000-4000-8000-000000000000\n")
     before = sorted(tmp_path.glob("out/**/*"))
     async with node(tmp_path, place, "n2") as two:
@@ -117,8 +119,8 @@ async def test_a_folder_that_nobody_knows_is_not_decided_where_its_neighbours_ar
     (tmp_path / "out").rename(tmp_path / "unmounted")
     (tmp_path / "out").mkdir()
     if instead == "another volume":
-        (tmp_path / "out" / "BE0000000000" / NAME).mkdir(parents=True, mode=0o700)
-        (tmp_path / "out" / "BE0000000000" / NAME / MARKER).write_text("another\n")
+        staging(tmp_path, "BE0000000000").mkdir(parents=True, mode=0o700)
+        (staging(tmp_path, "BE0000000000") / MARKER).write_text("another\n")
     before = sorted(tmp_path.glob("out/**/*"))
     async with node(tmp_path, place, "n2") as two:
         document = await two.make(invoice("F-2"), "2")
@@ -131,7 +133,7 @@ async def test_a_folder_that_nobody_knows_is_not_decided_where_its_neighbours_ar
         # Its neighbour is seen.
         (tmp_path / "out" / SUPPLIER).rename(tmp_path / "out" / "BE0000000000")
         assert not isinstance((await two.work(document))[0], RetryableError)
-        assert len(list(out(tmp_path).iterdir())) == 1
+        assert len(delivered(tmp_path)) == 1
 
 
 async def test_a_neighbour_that_was_removed_holds_nothing_up(
@@ -156,9 +158,12 @@ async def test_neighbours_are_the_nearest_folders_within_one(
             folder = Path(f"/{name}")
             await one.ledger.change(lambda connection, at=folder: _add_known(connection, at))
         found = await one.ledger.ask(
-            lambda connection: takeover.neighbours("/a/b/e", "/a/b/", connection)
+            lambda connection: takeover.neighbours(
+                str(Path("/a/b/e")), f"{Path('/a/b')}{os.sep}", connection
+            )
         )
-    assert {volume.place for volume in found} == {"/a/b/c.place", "/a/b/d.place", "/a/b/f.place"}
+    near = ("/a/b/c", "/a/b/d", "/a/b/f")
+    assert {volume.place for volume in found} == {f"{Path(one)}.place" for one in near}
 
 
 @pytest.mark.parametrize("instead", ["nothing", "an empty folder", "another volume"])
@@ -184,7 +189,7 @@ async def test_a_missing_file_says_nothing_where_the_marker_is_not_seen(
         (tmp_path / "unmounted").rename(tmp_path / "out")
         await two.write.recovery.retry(lambda _: False)
         assert await two.state(document) is State.DELIVERED
-        assert len(list(out(tmp_path).iterdir())) == 1
+        assert len(delivered(tmp_path)) == 1
 
 
 async def test_a_check_says_what_volume_is_missing(tmp_path: Path, place: LedgerPlace) -> None:
@@ -210,7 +215,7 @@ async def test_a_file_system_without_such_a_rename_is_refused(
         result = await one.bring(invoice("F-1"), "1")
         assert "in one step" in str(result)
         assert "SMB" in str(result)
-        assert list(out(tmp_path).iterdir()) == []
+        assert delivered(tmp_path) == []
 
 
 async def test_only_leftovers_of_its_own_earlier_processes_are_removed(
@@ -261,7 +266,7 @@ async def test_a_folder_that_refuses_leaves_nothing(
         assert await one.state(document) is State.WAITING
         assert left(tmp_path) == []
         await one.work(document)
-        assert sorted(path.suffix for path in out(tmp_path).iterdir()) == [".pdf", ".xml"]
+        assert sorted(path.suffix for path in delivered(tmp_path)) == [".pdf", ".xml"]
 
 
 def test_files_go_forward_or_aside(tmp_path: Path) -> None:

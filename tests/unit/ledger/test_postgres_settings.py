@@ -12,7 +12,7 @@ from pipeline.errors import StateError
 from pipeline.ledger.place import PostgresPlace, open_store
 from pipeline.ledger.schema import VERSION
 from tests.helpers.ledgers import psycopg_of, query
-from tests.helpers.postgres import PostgresServer, running_postgres
+from tests.helpers.postgres import OwnServer, PostgresServer, running_postgres
 
 pytest.importorskip("psycopg", reason="psycopg is not installed (the extra 'cluster')")
 
@@ -20,14 +20,14 @@ from pipeline.ledger import postgres_settings
 
 
 @pytest.fixture(scope="module")
-def own_server() -> Iterator[PostgresServer]:
+def own_server() -> Iterator[OwnServer]:
     """A server whose settings are changed by the tests, one after the other."""
     with running_postgres() as server:
         yield server
 
 
 @pytest.fixture
-def server(own_server: PostgresServer) -> Iterator[PostgresServer]:
+def server(own_server: OwnServer) -> Iterator[OwnServer]:
     yield own_server
     own_server.execute("ALTER SYSTEM RESET ALL")
     own_server.reload()
@@ -55,7 +55,7 @@ def opened(dsn: str) -> None:
     ],
 )
 def test_a_server_that_forgets_is_refused(
-    server: PostgresServer, settings: dict[str, str], words: str
+    server: OwnServer, settings: dict[str, str], words: str
 ) -> None:
     with server.database() as dsn:
         opened(dsn)
@@ -68,9 +68,7 @@ def test_a_server_that_forgets_is_refused(
 
 
 @pytest.mark.parametrize("commit", ["local", "remote_write", "remote_apply", "on"])
-def test_without_a_standby_what_is_flushed_here_is_enough(
-    server: PostgresServer, commit: str
-) -> None:
+def test_without_a_standby_what_is_flushed_here_is_enough(server: OwnServer, commit: str) -> None:
     with server.database() as dsn:
         server.execute(f"ALTER SYSTEM SET synchronous_commit = {commit}")
         server.reload()
@@ -85,7 +83,7 @@ def test_what_is_set_for_a_database_or_an_account_counts(postgres: str) -> None:
         opened(postgres)
 
 
-def test_an_edit_of_the_server_does_not_change_a_session(server: PostgresServer) -> None:
+def test_an_edit_of_the_server_does_not_change_a_session(server: OwnServer) -> None:
     with server.database() as dsn, closing(open_store(PostgresPlace(dsn))) as store:
         server.execute("ALTER SYSTEM SET synchronous_commit = off")
         server.reload()
@@ -188,7 +186,7 @@ def test_a_standby_that_follows_as_it_can_is_refused() -> None:
             opened(standby.dsn(name))
 
 
-def test_one_that_keeps_the_log_is_no_standby(own_server: PostgresServer) -> None:
+def test_one_that_keeps_the_log_is_no_standby(own_server: OwnServer) -> None:
     with own_server.database() as dsn, own_server.log_receiver():
         opened(dsn)
 
