@@ -212,3 +212,50 @@ def test_a_kill_around_the_commit_leaves_all_rows_or_none(
             rows = connection.execute("SELECT count(*) FROM documents").fetchone()
         assert bool(rows and rows[0]) is carried
         check(world, postgres)
+
+
+def test_a_folder_that_does_not_take_what_is_staged_keeps_all_as_it_is(
+    lasting: Host, tmp_path: Path, postgres: str
+) -> None:
+    with lasting.world(tmp_path, DOCUMENTS, companies=2) as world:
+        alone(world)
+        become_a_cluster(world, postgres)
+        with reading(world.state / "ledger.sqlite") as connection:
+            rows = connection.execute("SELECT path FROM documents WHERE state = 'staged'")
+            folders = {Path(path).parent for (path,) in rows}
+        for folder in folders:
+            folder.rename(tmp_path / f"away-{folder.parent.name}-{folder.name}")
+            folder.touch()
+        status, said = adopt(world)
+        assert status == 1
+        assert "can't become visible there" in said
+        assert not (world.state / "node.json").exists()
+        assert staged(world.state / "ledger.sqlite")
+        for folder in folders:
+            folder.unlink()
+            (tmp_path / f"away-{folder.parent.name}-{folder.name}").rename(folder)
+        check(world, postgres)
+
+
+@pytest.mark.parametrize("carried", [False, True])
+def test_who_stays_alone_after_a_kill_brings_nothing_twice_later_either(
+    lasting: Host, tmp_path: Path, postgres: str, carried: bool
+) -> None:
+    """What the database got would lack what comes meanwhile: so it is not taken for the whole."""
+    with lasting.world(tmp_path, DOCUMENTS, companies=2) as world:
+        alone(world)
+        become_a_cluster(world, postgres)
+        assert adopt(world, prepare=partial(die_at, "COMMIT", after=carried))[0] == KILLED
+        (world.state / "node.json").unlink()
+        text = world.config.read_text("utf-8")
+        world.config.write_text(text.partition("\n[cluster]")[0])
+        assert world.synqup("catch-up") in (0, 1), world.said()
+        world.take()
+        assert not world.problems()
+        world.config.write_text(text)
+        if not carried:
+            check(world, postgres)
+            return
+        status, said = adopt(world)
+        assert status == 1
+        assert "two ledgers can't be made one" in said
