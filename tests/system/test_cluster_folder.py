@@ -96,7 +96,9 @@ def test_a_person_signs_in_once_for_all_nodes_while_they_run(nodes: Nodes) -> No
     assert not list(nodes.folder.glob("state-*/tokens"))
     for config in nodes.configs:
         said = synqup("status", "--config", config, "--json")
-        assert json.loads(said)["sign_ins"]["billtobox"]["account"] == "jan@firm.example"
+        # Under Wine 8, libpq prints that it misses a function, on standard error.
+        told = json.loads(said.splitlines()[0])
+        assert told["sign_ins"]["billtobox"]["account"] == "jan@firm.example"
 
 
 def test_a_check_tries_the_folder_and_the_sign_in_that_lies_there(nodes: Nodes) -> None:
