@@ -88,7 +88,8 @@ def unacknowledged(
         (source, *last, PAGE_SIZE),
     )
     return [
-        (Key(source, r[0], r[1]), Known(State(r[2]), *r[3:6], company=r[6] or "")) for r in rows
+        (Key(source, r[0], r[1]), Known(State(r[2]), r[3], r[4], r[5], company=r[6] or ""))
+        for r in rows
     ]
 
 
