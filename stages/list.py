@@ -183,11 +183,16 @@ class Lister:
     def _companies(self) -> Collection[str]:
         if self._part.companies is not None:
             return self._part.companies
+        return self._members()
+
+    def _members(self) -> set[str]:
         return {one.company.identifier for one in members(self._config, self._source.name)}
 
     async def _acknowledge_again(self, begun: Begun) -> None:
-        """Acknowledge documents whose acknowledgement an earlier poll could not send."""
+        """Acknowledge what an earlier poll could not, but for the companies of other parts."""
         last: tuple[Key, Known] | None = None
+        mine = self._part.companies
+        others = self._members().difference(mine) if mine is not None else set[str]()
         while True:
             # Documents in flight are acknowledged on their own, perhaps before the ledger answers.
             in_flight = self._dispatcher.in_flight(self._source.name)
@@ -196,7 +201,8 @@ class Lister:
                 return
             last = found[-1]
             for key, known in found:
-                if key not in in_flight and known.poll < begun.settled:
+                is_ours = known.company not in others and known.poll < begun.settled
+                if is_ours and key not in in_flight:
                     await self._dispatcher.acknowledge(await self._pending_ack(key, known))
 
     async def _acknowledge_in_order(self) -> None:

@@ -51,7 +51,7 @@ class Known(Struct, frozen=True):
     acknowledged; a count, because clocks may go back. acknowledged_at: None before the source was
     told. sha256: of what the source sent, in hexadecimal; empty before it is staged. seen_at: when
     it was listed first, for a source that waits for what it does not have yet, and not for ever.
-    company: of what its source has not been told of; else empty.
+    company: its identifier, where the source has yet to be told.
     """
 
     state: State

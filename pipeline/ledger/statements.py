@@ -81,18 +81,15 @@ def unacknowledged(
     """The next page of the documents of which a source has not been told."""
     last = (after[1].state.value, *columns(after[0])[1:]) if after else ("", "", "")
     rows = connection.execute(
-        "SELECT id, revision, company, state, poll, acknowledged_at, reason FROM documents"  # noqa: S608 - constants only
+        "SELECT id, revision, state, poll, acknowledged_at, reason, company FROM documents"  # noqa: S608 - constants only
         f"{connection.dialect.indexed('documents_open')}"
         f" WHERE source = ?1 AND acknowledged_at IS NULL AND {IS_FINAL}"
         " AND (state, id, revision) > (?2, ?3, ?4) ORDER BY state, id, revision LIMIT ?5",
         (source, *last, PAGE_SIZE),
     )
     return [
-        (
-            Key(source, id_, revision),
-            Known(State(state), poll, acknowledged_at, reason, company=company),
-        )
-        for id_, revision, company, state, poll, acknowledged_at, reason in rows
+        (Key(source, r[0], r[1]), Known(State(r[2]), r[3], r[4], r[5], company=r[6] or ""))
+        for r in rows
     ]
 
 

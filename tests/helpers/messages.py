@@ -92,6 +92,7 @@ QUIET = {
         "{} is no result",
         "the last format recognises any document",
         "the last try has returned or raised",
+        "these are calls of Windows",
     ),
     "what PostgreSQL says, by which a refusal is recognised": (
         "authentication failed",

@@ -75,9 +75,15 @@ class Half(Part):
         self.said.append("complete")
 
 
-async def poll(it: Bench, farm: Farm, part: Part) -> Lister:
+def company(identifier: str) -> Any:
+    return SimpleNamespace(
+        identifier=identifier, memberships=[SimpleNamespace(source="farm", id=None)]
+    )
+
+
+async def poll(it: Bench, farm: Farm, part: Part, *companies: str) -> Lister:
     with anyio.fail_after(100):
-        config: Any = SimpleNamespace(companies=())
+        config: Any = SimpleNamespace(companies=[company(one) for one in companies])
         lister = Lister(farm, config, it.ledger, it.engine.dispatcher, part=part)
         await lister.poll()
         return lister
@@ -177,3 +183,24 @@ async def test_what_others_are_about_to_tell_is_left_to_them(tmp_path: Path) -> 
         assert not farm.told
         await poll(it, farm, Half(it, {"b"}, settled=number + 1))
         assert [one.id for one in farm.told] == ["a1"]
+
+
+async def test_what_is_of_the_companies_of_another_part_is_told_there(tmp_path: Path) -> None:
+    class Deaf(Halves):
+        traits = Traits(shrinks=False)
+
+    farm = Deaf("a1", "c1")
+    async with bench(tmp_path) as it:
+        farm.trouble = RetryableError("source farm", "it is down")
+        await poll(it, farm, Half(it, None), "a", "b")
+        farm.trouble = None
+        await it.ledger.change(
+            lambda connection: connection.execute(
+                "UPDATE documents SET company = substr(id, 1, 1)"
+            ).close()
+        )
+        # The company c is of no part any more: whoever comes first tells of it.
+        await poll(it, farm, Half(it, {"b"}), "a", "b")
+        assert [one.id for one in farm.told] == ["c1"]
+        await poll(it, farm, Half(it, {"a"}), "a", "b")
+        assert [one.id for one in farm.told] == ["c1", "a1"]
