@@ -6,7 +6,8 @@ answer to its commit may be lost.
 `volumes` says where the temporary files of a folder lie, and what is written in the marker there.
 `retired` holds the marks of processes whose leftovers are removed: nothing that bears one of them
 is staged any more. The column `node` of a staged document is the node that staged it; once another
-process has begun to resume it, a slash and the mark of that process follow its node.
+process has begun to resume it, a slash and the mark of that process follow its node; a slash alone
+once the node can't finish it.
 """
 
 from __future__ import annotations
@@ -39,8 +40,12 @@ def mark_of(staged: str) -> str:
 
 
 def node_of(row: Unfinished) -> str:
-    """The node that has a staged document in hand: that has staged it, or resumes it."""
-    return row.node.partition("/")[0]
+    """The node that has a staged document in hand: that has staged it, or resumes it.
+
+    "" if nobody has, so that it is for whoever comes.
+    """
+    node, slash, mark = row.node.partition("/")
+    return "" if slash and not mark else node
 
 
 def volumes(folders: Collection[str], connection: Connection) -> dict[str, Volume]:
@@ -131,6 +136,22 @@ def claim(rows: Sequence[tuple[Key, str]], claimant: str, connection: Connection
         if row is not None:
             claimed[key] = row[0]
     return claimed
+
+
+def give_up(
+    rows: Sequence[tuple[Key, str]], holder: str, node: str, connection: Connection
+) -> None:
+    """Leave staged documents, (key, temporary file) each, to whichever node can finish them.
+
+    node: the one that can't. holder: what it has written into them; what another one has begun to
+    resume stays with that.
+    """
+    for key, staged in rows:
+        connection.execute(
+            "UPDATE documents SET node = ?5 WHERE source = ?1 AND id = ?2 AND revision = ?3"
+            " AND state = 'staged' AND staged = ?4 AND node = ?6",
+            (*columns(key), staged, f"{node}/", holder),
+        )
 
 
 def finish(rows: Sequence[tuple[Key, str]], at: float, connection: Connection) -> set[Key]:

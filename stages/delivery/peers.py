@@ -51,4 +51,4 @@ class Peers:
     def may_resume(self, row: Unfinished) -> bool:
         """Whether it is for this process to finish a document that is not in flight here."""
         node = node_of(row)
-        return node == self.node or not self._is_alive(node)
+        return node in ("", self.node) or not self._is_alive(node)

@@ -4,6 +4,8 @@ Whoever resumes a document of another process first writes that into its row. It
 decides, and only where the marker of its volume is seen: if it is there, it gets its name; if it is
 put aside, the document is taken back; if it is gone, somebody has given it its name. Only where
 this process has staged it, and no other has begun to resume it, it was removed.
+
+What this node can't finish (it does not see the volume, a folder refuses) is left to the others.
 """
 
 from __future__ import annotations
@@ -19,11 +21,13 @@ from pipeline.durable import flush_folder, make_folder
 from pipeline.ledger import takeover
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.models import Unfinished
+from pipeline.ledger.takeover import node_of
 from pipeline.long_paths import local_path
 from stages.delivery.destinations import Destinations
 from stages.delivery.document_files import free_number
 from stages.delivery.forward import Kept, PutAside, go_forward, put_aside, remove_all
 from stages.delivery.lanes import Lane, Lanes
+from stages.delivery.markers import WrongVolume
 from stages.delivery.publish import Vanished
 from stages.delivery.recovery import VANISHED, Recovered, Recovery
 from stages.delivery.staging_shared import SharedStaging
@@ -52,9 +56,10 @@ class RecoveryShared(Recovery):
     async def _unfinished(self) -> list[Unfinished]:
         return [one for one in await self._ledger.unfinished() if self._peers.may_resume(one)]
 
-    async def _taken_up(self, lane: Lane, unfinished: Sequence[Unfinished]) -> list[Unfinished]:  # noqa: ARG002 - as Recovery
-        """Those that are staged still; each of another process is claimed."""
+    async def _taken_up(self, lane: Lane, unfinished: Sequence[Unfinished]) -> list[Unfinished]:
+        """Those that are staged still, on a volume that is seen; of another process claimed."""
         await self._staging.learn_places({str(local_path(one.staged).parent) for one in unfinished})
+        unfinished = await self._on_volumes_that_are_seen(lane, unfinished)
         own = [one for one in unfinished if self._peers.is_own(one)]
         others = {one.key: one for one in unfinished if not self._peers.is_own(one)}
         if not others:
@@ -67,6 +72,46 @@ class RecoveryShared(Recovery):
         return own + [
             structs.replace(others[key], path=path, node=claimant) for key, path in claimed.items()
         ]
+
+    async def _on_volumes_that_are_seen(
+        self, lane: Lane, unfinished: Sequence[Unfinished]
+    ) -> list[Unfinished]:
+        """Those whose volume is seen; of the others this node keeps none in its hand."""
+        places = list({local_path(one.staged).parent for one in unfinished})
+        answers = await lane.each([Call(one, partial(self._look_at, one)) for one in places])
+        unseen = {
+            place: answer
+            for place, answer in zip(places, answers, strict=True)
+            if isinstance(answer, OSError)
+        }
+        seen: list[Unfinished] = []
+        left: list[Unfinished] = []
+        for one in unfinished:
+            error = unseen.get(local_path(one.staged).parent)
+            if error is None:
+                seen.append(one)
+                continue
+            self._destinations.record_folders(set(), {Path(one.path).parent: error})
+            self._log_postponed(one, error)
+            if isinstance(error, WrongVolume) and node_of(one) == self._peers.node:
+                left.append(one)
+        for holder in {one.node for one in left}:
+            await self._give_up([one for one in left if one.node == holder], holder)
+        return seen
+
+    def _look_at(self, place: Path, _: Heartbeat) -> None:
+        self._staging.check(place)
+
+    async def _recover_all(self, lane: Lane, unfinished: Sequence[Unfinished]) -> None:
+        await super()._recover_all(lane, unfinished)
+        others = [one for one in unfinished if not self._peers.is_own(one)]
+        if others:
+            # Of what has come to its end nothing changes.
+            await self._give_up(others, self._peers.claimant)
+
+    async def _give_up(self, rows: Sequence[Unfinished], holder: str) -> None:
+        pairs, node = [(one.key, one.staged) for one in rows], self._peers.node
+        await self._ledger.change(partial(takeover.give_up, pairs, holder, node))
 
     async def _record(
         self,

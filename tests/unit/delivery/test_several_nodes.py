@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -37,13 +37,15 @@ PDF = (Sidecar("pdf", Payload(5, "", b"%PDF-")),)
 
 
 @asynccontextmanager
-async def node(folder: Path, place: LedgerPlace, name: str = "n1") -> AsyncIterator[Bench]:
-    """A node of a cluster, for which every other one is dead."""
+async def node(
+    folder: Path, place: LedgerPlace, name: str = "n1", alive: str = ""
+) -> AsyncIterator[Bench]:
+    """A node of a cluster, for which every other one is dead, but for one perhaps."""
     state = folder / name
     state.mkdir(exist_ok=True)
     config = configured(folder)
     async with open_ledger(place, node=name) as ledger:
-        one = Bench(state, ledger, config, Peers(name, lambda _: False))
+        one = Bench(state, ledger, config, Peers(name, lambda other: other == alive))
         yield one
         one.lanes.close()
 
@@ -190,6 +192,45 @@ async def test_a_missing_file_says_nothing_where_the_marker_is_not_seen(
         await two.write.recovery.retry(lambda _: False)
         assert await two.state(document) is State.DELIVERED
         assert len(delivered(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("whose", ["of a dead node", "its own"])
+async def test_what_a_node_does_not_see_is_finished_by_another_though_it_is_alive(
+    tmp_path: Path, place: LedgerPlace, monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    async with AsyncExitStack() as stack:
+        blind = await stack.enter_async_context(node(tmp_path, place, "n2"))
+        async with node(tmp_path, place) as dead:
+            one = blind if whose == "its own" else dead
+            document = await one.make(invoice("F-1"), "1")
+            with monkeypatch.context() as patch:
+                patch.setattr(forward, "rename_in_one_step", _refuse)
+                patch.setattr("stages.delivery.publish_shared.put_aside", lambda *_: Kept.BEGUN)
+                await one.work(document)
+        (tmp_path / "out").rename(tmp_path / "unmounted")
+        await blind.write.recovery.retry(lambda _: False)
+        (trouble,) = blind.write.destinations.troubles().values()
+        assert "its volume is not there" in trouble.reason
+        (tmp_path / "unmounted").rename(tmp_path / "out")
+        third = await stack.enter_async_context(node(tmp_path, place, "n3", alive="n2"))
+        await third.write.recovery.retry(lambda _: False)
+        assert await third.state(document) is State.DELIVERED
+        assert len(list(out(tmp_path).iterdir())) == 1
+
+
+async def test_what_refuses_a_node_that_resumes_it_is_finished_by_another(
+    tmp_path: Path, place: LedgerPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with node(tmp_path, place, "n2") as two, node(tmp_path, place, "n3", "n2") as three:
+        with monkeypatch.context() as patch:
+            patch.setattr(forward, "rename_in_one_step", _refuse)
+            patch.setattr("stages.delivery.publish_shared.put_aside", lambda *_: Kept.BEGUN)
+            async with node(tmp_path, place) as dead:
+                document = await dead.make(invoice("F-1"), "1")
+                await dead.work(document)
+            await two.write.recovery.retry(lambda _: False)
+        await three.write.recovery.retry(lambda _: False)
+        assert await three.state(document) is State.DELIVERED
 
 
 async def test_a_check_says_what_volume_is_missing(tmp_path: Path, place: LedgerPlace) -> None:
