@@ -19,8 +19,8 @@ from .schedules import Sum, plays, prepare
 
 #: Plays within which each naive design has to be found out. Those of this seed are always the same.
 SEED, ENOUGH = 2, 1000
-#: The first play of the seed that finds it out, where it is an early one.
-EARLY = {"again": 1, "doubt": 0, "missing": 4}
+#: Those that are found out by many plays, and so by the first ones.
+EARLY = ("again", "replace", "names")
 
 
 @pytest.fixture
@@ -35,7 +35,9 @@ def test_no_order_loses_or_doubles_anything(dsn: str, tmp_path: Path) -> None:
         total.add(one)
     assert not total.wrong, "\n".join(map(str, total.wrong))
     assert total.takeovers
-    assert {"tell", "commit claim: answer lost", "commit stage: request lost"} <= {*total.steps}
+    assert {"answer lost", "request lost", "dies", "sleeps", "refused"} <= {
+        step.partition(": ")[2] for step in total.steps
+    }
 
 
 def test_a_play_is_the_same_again(dsn: str, tmp_path: Path) -> None:
@@ -48,8 +50,7 @@ def test_a_play_is_the_same_again(dsn: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("naive", EARLY)
 def test_a_naive_design_is_found_out_at_once(dsn: str, tmp_path: Path, naive: str) -> None:
     """A check that can't fail is none."""
-    (one,) = plays(dsn, tmp_path, SEED, [EARLY[naive]], naive)
-    assert one.problems
+    assert any(one.problems for one in plays(dsn, tmp_path, SEED, range(60), naive))
 
 
 @pytest.mark.slow
