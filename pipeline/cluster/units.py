@@ -134,14 +134,18 @@ def publish(
         " ON CONFLICT (source, node) DO UPDATE SET slices = excluded.slices",
         (source, node, list(slices)),
     )
+    # Without a target: two that insert the same at once may meet at either constraint.
     connection.execute(
         "INSERT INTO cluster_units (source, slice, every, sticky)"
-        " SELECT %s, s, %s, %s FROM unnest(%s::text[]) s ORDER BY s"
-        " ON CONFLICT (source, slice) DO UPDATE SET every = excluded.every, sticky ="
-        " excluded.sticky, due = least(cluster_units.due, now() + excluded.every * interval '1 s')"
-        " WHERE (cluster_units.every, cluster_units.sticky)"
-        " IS DISTINCT FROM (excluded.every, excluded.sticky)",
+        " SELECT %s, s, %s, %s FROM unnest(%s::text[]) s ORDER BY s ON CONFLICT DO NOTHING",
         (source, every, sticky, list(slices)),
+    )
+    connection.execute(
+        "UPDATE cluster_units SET every = %(every)s, sticky = %(sticky)s,"
+        " due = least(due, now() + %(every)s * interval '1 s')"
+        " WHERE source = %(source)s AND slice = ANY (%(slices)s)"
+        " AND (every, sticky) IS DISTINCT FROM (%(every)s::float8, %(sticky)s::boolean)",
+        {"source": source, "slices": list(slices), "every": every, "sticky": sticky},
     )
     _drop_unknown(connection, source)
 

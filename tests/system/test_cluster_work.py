@@ -27,12 +27,14 @@ def test_two_nodes_deliver_all_of_a_hundred_companies_once(postgres: str) -> Non
             node.start()
         world.until(lambda: world.delivered() == 600)
         world.until(lambda: len(world.box.journal()) >= 600)
+        # Who was there first may have brought all of it.
+        world.until(lambda: world.rows(
+            "SELECT 1 FROM cluster_units u JOIN cluster_units v ON u.node = 'a' AND v.node = 'b'"
+        ))  # fmt: skip
         for node in nodes:
             node.send("SIGTERM")
         assert [node.wait() for node in nodes] == [0, 0]
         world.box.assert_everything_stands_once()
-        both = world.rows("SELECT DISTINCT node FROM documents WHERE node <> ''")
-        assert sorted(both) == [("a",), ("b",)]
         # What is not theirs any more is nobody's.
         assert world.rows("SELECT count(*) FROM cluster_nodes") == [(0,)]
         assert world.rows("SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing'") == [
