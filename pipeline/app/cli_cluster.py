@@ -9,7 +9,7 @@ from pipeline.app.exit_codes import ExitCode
 
 cluster = typer.Typer(
     name="cluster",
-    help="Make this machine the first node of a cluster, and look after its database.",
+    help="Begin a cluster with this machine, and look after its database.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
