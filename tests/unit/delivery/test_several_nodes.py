@@ -215,7 +215,7 @@ async def test_what_a_node_does_not_see_is_finished_by_another_though_it_is_aliv
         third = await stack.enter_async_context(node(tmp_path, place, "n3", alive="n2"))
         await third.write.recovery.retry(lambda _: False)
         assert await third.state(document) is State.DELIVERED
-        assert len(list(out(tmp_path).iterdir())) == 1
+        assert len(delivered(tmp_path)) == 1
 
 
 async def test_what_refuses_a_node_that_resumes_it_is_finished_by_another(
