@@ -24,13 +24,15 @@ def state_findings(config: Config) -> list[Finding]:
     findings = []
     if config.cluster is not None:
         findings.append(_ledger_finding(config))
+    # What else would be asked of its database can't be known, and is not said once more.
+    is_known = all(one.ok for one in findings)
     for check in (partial(check_state, service.state_dir), partial(check_kind, config)):
         try:
             check()
         except StateError as error:
             findings.append(Finding("folder", False, str(error)))
     # That it is not there the trial of the folders tells.
-    if config.cluster is not None and config.cluster.shared_dir.is_dir():
+    if config.cluster is not None and is_known and config.cluster.shared_dir.is_dir():
         try:
             compare_shared_folder(config.cluster)
         except SynqupError as error:

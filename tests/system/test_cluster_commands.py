@@ -193,6 +193,20 @@ async def test_the_page_tells_and_acts(tmp_path: Path, postgres: str) -> None:
             assert (status, said) == (303, "Source billtobox is polled now.")
 
 
+def test_a_check_says_once_that_the_database_is_away(tmp_path: Path) -> None:
+    with mailbox(tmp_path, "--documents", 1, "--companies", 1) as box:
+        text = box.config.read_text("utf-8")
+        section = 'dsn = { file = "dsn" }\nshared_dir = "shared"\nnode = "n1"'
+        box.config.write_text(f"{text}\n[cluster]\n{section}\n")
+        (tmp_path / "shared").mkdir()
+        (tmp_path / "dsn").write_text("postgresql://synqup:geheim@127.0.0.1:1/synqup")
+        told = synqup("check", "--config", box.config, expect=1)
+        failed = [line for line in told.splitlines() if line.startswith("FAIL")]
+        assert len(failed) == 1, told
+        assert "PostgreSQL can't be reached" in failed[0]
+        assert "geheim" not in told
+
+
 def test_the_section_is_checked(tmp_path: Path, postgres: str) -> None:
     with mailbox(tmp_path, "--documents", 1, "--companies", 1) as box:
         text = box.config.read_text("utf-8")
