@@ -130,12 +130,12 @@ class Sick(BilltoboxSource):
 @pytest.fixture
 def sicken(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, type[Exception]], None]:
     def make(place: str, error: type[Exception]) -> None:
-        def open_(settings: Any, state_dir: Path) -> Source:
+        def open_(settings: Any, state_dir: Path, turns: Any = None) -> Source:
             if settings.name == "second":
-                return open_source(settings, state_dir)
+                return open_source(settings, state_dir, turns)
             if place == "open":
                 raise error("ours")
-            return Sick(settings, state_dir)
+            return Sick(settings, state_dir, turns)
 
         monkeypatch.setattr(Sick, "place", place)
         monkeypatch.setattr(Sick, "error", error)
@@ -252,9 +252,9 @@ async def test_a_hundred_edits_leave_one_source_alive(
             await super().close()
             sessions -= 1
 
-    def open_(settings: Any, state_dir: Path) -> Source:
+    def open_(settings: Any, state_dir: Path, turns: Any = None) -> Source:
         nonlocal sessions
-        source = Counted(settings, state_dir)
+        source = Counted(settings, state_dir, turns)
         opened.append(weakref.ref(source))
         sessions += 1
         return source
