@@ -19,9 +19,10 @@ from msgspec import Struct, structs
 
 from pipeline.app.machine import Machine, this_machine
 from pipeline.app.mounts import mount_of
+from pipeline.app.state_folder import unusable
 from pipeline.durable import flush_folder, new_file
-from pipeline.errors import StateCopied, StateError
-from pipeline.files import os_reason, read_file
+from pipeline.errors import StateCopied
+from pipeline.files import read_file
 from pipeline.text import sanitized
 
 log = structlog.get_logger(__name__)
@@ -92,11 +93,7 @@ def claim_state(state_dir: Path, config: Path, *, take_over: bool = False) -> No
     try:
         _write(state_dir, wanted)
     except OSError as error:
-        raise StateError(
-            str(state_dir),
-            f"the state folder can't be used ({os_reason(error)})",
-            "Name another state_dir, or let this account write there",
-        ) from None
+        raise unusable(state_dir, error) from None
 
 
 def check_state(state_dir: Path) -> None:

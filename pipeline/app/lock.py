@@ -14,6 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipeline.app.restoring import finish
+from pipeline.app.state_folder import unusable
 from pipeline.durable import NO_LINK, make_folder
 from pipeline.errors import StateError, StateInUse
 from pipeline.files import os_reason
@@ -45,11 +46,7 @@ def single_instance(state_dir: Path) -> Iterator[None]:
             f"another synqup (process {_read(owner)}) already works with this folder",
         ) from None
     except OSError as error:
-        raise StateError(
-            str(state_dir),
-            f"the state folder can't be used ({os_reason(error)})",
-            "Name another state_dir, or let this account write there",
-        ) from None
+        raise unusable(state_dir, error) from None
     with lock:
         yield
 

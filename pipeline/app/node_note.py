@@ -15,6 +15,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from pipeline.app.state_folder import unusable
 from pipeline.app.wiring import Config, ledger_path, ledger_place
 from pipeline.durable import replace_file
 from pipeline.errors import StateError
@@ -112,11 +113,7 @@ def write_note(state_dir: Path, database: str, adopting: str = "") -> NodeNote:
     try:
         replace_file(state_dir / NAME, BytesIO(text + b"\n"), 0o640)
     except OSError as error:
-        raise StateError(
-            str(state_dir),
-            f"the state folder can't be used ({os_reason(error)})",
-            "Name another state_dir, or let this account write there",
-        ) from None
+        raise unusable(state_dir, error) from None
     return note
 
 
