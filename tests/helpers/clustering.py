@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from pipeline.cluster import units
 from pipeline.cluster.database import Connection, Database
 from pipeline.cluster.schema import prepare
 from pipeline.cluster.units import Claimed
+from pipeline.errors import StateError
 
 PATIENCE = 30.0
 
@@ -77,3 +79,15 @@ def eventually(check: Callable[[], bool], patience: float = PATIENCE) -> None:
 def jobs(connection: Connection) -> list[tuple[str, str]]:
     """The engine's jobs: state and lock of each."""
     return connection.execute("SELECT status::text, lock FROM procrastinate_jobs").fetchall()
+
+
+class Lost:
+    """What a node said when it had to end."""
+
+    def __init__(self) -> None:
+        self.error: StateError | None = None
+        self.told = threading.Event()
+
+    def __call__(self, error: StateError) -> None:
+        self.error = error
+        self.told.set()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -23,6 +22,7 @@ from pipeline.alerts.settings import AlertSettings, WebhookSettings
 from pipeline.cluster import telling
 from pipeline.config.types import Duration
 from stages.sandbox import FaultSpec
+from tests.helpers.node_config import write_node
 from tests.helpers.processes import SYNQUP, Mailbox, mailbox
 from tests.helpers.receivers import ALERTS, receiving
 from tests.helpers.services import often, until
@@ -34,13 +34,6 @@ pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(os.name != "posix", reason="processes are stopped by POSIX signals"),
 ]
-
-CLUSTER = """
-[cluster]
-dsn = {{ file = "dsn" }}
-shared_dir = "{shared}"
-node = "{name}"
-"""
 
 
 @pytest.fixture
@@ -91,21 +84,10 @@ async def test_the_next_node_goes_on_with_what_one_has_told(
 def processes(box: Mailbox, folder: Path, dsn: str, url: str) -> Iterator[dict[str, list[str]]]:
     """The commands of two nodes, by their names."""
     commands = {}
-    shared = folder / "shared"
-    shared.mkdir()
     for name in ("n1", "n2"):
-        own = folder / name
-        own.mkdir()
-        for one in box.folder.iterdir():
-            if one.is_file() and one.suffix not in (".jsonl", ".toml"):
-                shutil.copy(one, own)
-        (own / "dsn").write_text(dsn)
-        text = box.config.read_text().replace('"out/', f'"{box.folder}/out/')
-        text = text.replace('poll_interval = "5m"', 'poll_interval = "2s"')
-        (own / "synqup.toml").write_text(
-            text + ALERTS.format(url=url) + CLUSTER.format(name=name, shared=shared)
-        )
-        commands[name] = [*SYNQUP, "run", "--config", str(own / "synqup.toml")]
+        config = write_node(folder / name, box, dsn, name, "2s")
+        config.write_text(config.read_text() + ALERTS.format(url=url))
+        commands[name] = [*SYNQUP, "run", "--config", str(config)]
     yield commands
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -115,13 +115,20 @@ def shares(rig: Rig) -> dict[str, int]:
     return {}
 
 
-def test_three_nodes_of_which_one_hangs_and_wakes(monkeypatch: pytest.MonkeyPatch) -> None:
+@contextmanager
+def metered(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Meter, Rig, list[Node]]]:
+    """Three nodes that are not started yet, and what counts the requests at their source."""
     meter = Meter()
     meter.watch(monkeypatch)
     with (
         rigged(100, companies=COMPANIES, seed=1, latency=LATENCY) as rig,
         nodes(rig, 3, edit=limited) as its,
     ):
+        yield meter, rig, its
+
+
+def test_three_nodes_of_which_one_hangs_and_wakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    with metered(monkeypatch) as (meter, rig, its):
         for node in its:
             node.start()
         until(rig, lambda: sorted(shares(rig).values()) == [1, 1, 2], "all have theirs")
@@ -144,12 +151,7 @@ def test_three_nodes_of_which_one_hangs_and_wakes(monkeypatch: pytest.MonkeyPatc
 
 def test_nodes_that_each_use_all_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """A check that can't fail is none."""
-    meter = Meter()
-    meter.watch(monkeypatch)
-    with (
-        rigged(100, companies=COMPANIES, seed=1, latency=LATENCY) as rig,
-        nodes(rig, 3, edit=limited) as its,
-    ):
+    with metered(monkeypatch) as (meter, rig, its):
         for node in its:
             node.fate = Fate(naive="connections")
             node.start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,9 +24,8 @@ from pipeline.cluster.generation import (
 from pipeline.cluster.join import open_cluster
 from pipeline.cluster.nodes import Membership, identity
 from pipeline.engine.error_reporter import leaf_exceptions
-from pipeline.errors import StateError
 from pipeline.shared_mount import MARKER
-from tests.helpers.clustering import eventually, execute, prepared, rows
+from tests.helpers.clustering import Lost, eventually, execute, prepared, rows
 
 NOTHING = "SELECT 1"
 
@@ -200,18 +198,6 @@ def test_it_is_refused_if_it_has_lost_a_raise_and_never_else(
             told = lost = number(database)
             is_folder_sound = True
     assert told == lost
-
-
-class Lost:
-    """What a node said when it had to end."""
-
-    def __init__(self) -> None:
-        self.error: StateError | None = None
-        self.told = threading.Event()
-
-    def __call__(self, error: StateError) -> None:
-        self.error = error
-        self.told.set()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,22 +14,10 @@ from psycopg.conninfo import make_conninfo
 
 from pipeline.cluster.database import Database, DatabaseLost
 from pipeline.cluster.nodes import STALLED, Membership, identity
-from pipeline.errors import StateError, StateInUse
-from tests.helpers.clustering import eventually, execute, prepared, rows
+from pipeline.errors import StateInUse
+from tests.helpers.clustering import Lost, eventually, execute, prepared, rows
 from tests.helpers.half_open import way_to
 from tests.helpers.postgres import PostgresServer
-
-
-class Lost:
-    """What a node said when it had to end."""
-
-    def __init__(self) -> None:
-        self.error: StateError | None = None
-        self.told = threading.Event()
-
-    def __call__(self, error: StateError) -> None:
-        self.error = error
-        self.told.set()
 
 
 @contextmanager
